@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the rest of the project may ask of the kernel.
+ *
+ * Every member is one system call (or one ioctl) and nothing more: no retries, no policy, no state. The
+ * addon implements this interface against the running kernel; `double/` implements the live update part
+ * of it in memory, and one contract suite holds both to the same behaviour.
+ *
+ * Failures are `SystemError`s. A wrong type throws `TypeError`, a value out of range `RangeError`; both
+ * name the argument. Whatever can block (preserve walks every page of a file) returns a promise and runs
+ * on libuv's thread pool. Descriptor arguments take either a bare number or a `Descriptor`.
+ */
+
+/** An `Error` that carries what the kernel said and about which argument. */
+export interface SystemError extends Error {
+  /** Symbolic name, for example `'ENOENT'`. */
+  readonly code: string;
+  /** Positive errno value, for example 2. */
+  readonly errno: number;
+  /** The system call or request, for example `'ioctl(LIVEUPDATE_SESSION_PRESERVE_FD)'`. */
+  readonly syscall: string;
+  /** The argument at fault, as `name=value`; absent where the call has none. */
+  readonly argument?: string;
+}
+
+/** A file descriptor with one owner. Dropping it open is a fault: it is closed and a process warning is emitted. */
+export interface Descriptor extends Disposable {
+  /** The number, or -1 once closed or released. */
+  readonly fd: number;
+  readonly closed: boolean;
+  /** Closes it. Closing twice does nothing. Throws `SystemError` if the kernel reports an error. */
+  close(): void;
+  /** Gives up ownership: returns the number, which the caller must close. */
+  release(): number;
+}
+
+export type FdLike = number | Descriptor;
+
+/** Live update: the ioctls of `/dev/liveupdate` (kernel: `include/uapi/linux/liveupdate.h`). */
+export interface LiveUpdate {
+  /** Opens the device (`path` defaults to `/dev/liveupdate`). `ENOENT`, `EBUSY` (another opener), `EIO`, `EACCES`. */
+  openDevice(path?: string): Descriptor;
+  /** Creates an outgoing session. `EEXIST` name taken; `EINVAL` empty or over 63 bytes of UTF-8. */
+  createSession(device: FdLike, name: string): Descriptor;
+  /** Retrieves an incoming session by name. `ENOENT`; `EINVAL` retrieved already. */
+  retrieveSession(device: FdLike, name: string): Promise<Descriptor>;
+  /** Preserves `file` under `token` (0 … 2^64-1). `EEXIST`, `EBUSY`, `EBADF`, `ENOENT`, `EOPNOTSUPP`, `ENOMEM`, `EINVAL`. */
+  preserveFd(session: FdLike, file: FdLike, token: bigint): Promise<void>;
+  /** Retrieves the file under `token`. `ENOENT` no such token; `EINVAL` on an outgoing session. */
+  retrieveFd(session: FdLike, token: bigint): Promise<Descriptor>;
+  /** Finishes an incoming session. `EBUSY` may be tried again. */
+  finish(session: FdLike): Promise<void>;
+  /** The session's name. */
+  sessionName(session: FdLike): string;
+}
+
+export interface FileFacts {
+  readonly dev: bigint;
+  readonly ino: bigint;
+  /** `st_mode`, type bits included. */
+  readonly mode: number;
+  /** Hard links; 0 for a memfd or an unlinked file. */
+  readonly nlink: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Size in bytes. */
+  readonly size: bigint;
+  /** Allocated bytes (`st_blocks` * 512). */
+  readonly allocated: bigint;
+}
+
+export interface Memory {
+  /** `memfd_create`. Flags are close-on-exec always; `allowSealing` adds `MFD_ALLOW_SEALING`. */
+  memfdCreate(name: string, options?: { allowSealing?: boolean; hugetlb?: boolean }): Descriptor;
+  /** `ftruncate`. Size in bytes. */
+  truncate(file: FdLike, size: bigint): void;
+  /** `F_GET_SEALS` as a bit mask of `F_SEAL_*`; `EINVAL` if the file takes none. */
+  getSeals(file: FdLike): number;
+  /** `F_ADD_SEALS`. */
+  addSeals(file: FdLike, seals: number): void;
+  fileFacts(file: FdLike): FileFacts;
+  /** SHA-256 of the whole file, read through `mmap` piece by piece off the event loop; lower-case hex. */
+  sha256(file: FdLike, options?: { onProgress?: (bytes: bigint) => void }): Promise<string>;
+  /** `pread`: up to `length` bytes at `offset`. */
+  read(file: FdLike, offset: bigint, length: number): Buffer;
+  /** `pwrite` of all of `data` at `offset`. */
+  write(file: FdLike, offset: bigint, data: Uint8Array): void;
+}
+
+/** What the kernel knows of the process at the other end of a Unix socket. */
+export interface PeerCredentials {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** Supplementary groups (`SO_PEERGROUPS`). */
+  readonly groups: readonly number[];
+}
+
+export interface Received {
+  /** Empty at end of stream. */
+  readonly data: Buffer;
+  readonly descriptors: readonly Descriptor[];
+  /** `MSG_CTRUNC`: the kernel dropped descriptors that did not fit. */
+  readonly truncated: boolean;
+}
+
+/** Readiness of one descriptor on Node's own event loop (libuv's poll handle). */
+export interface Poll {
+  /** `events` is a mask of `POLL_READABLE`, `POLL_WRITABLE`, `POLL_DISCONNECT`; replaces what was watched. */
+  start(events: number, onReady: (error: SystemError | null, events: number) => void): void;
+  stop(): void;
+  /** Ends watching for good; does not close the descriptor. */
+  close(): void;
+  /** Whether the event loop is kept alive by it. */
+  ref(): void;
+  unref(): void;
+}
+
+export interface Descriptors {
+  /** `F_DUPFD_CLOEXEC`. */
+  duplicate(file: FdLike): Descriptor;
+  /** Takes ownership of a bare number; `EBADF` if it is not open. */
+  adopt(fd: number): Descriptor;
+  close(fd: number): void;
+  setCloseOnExec(file: FdLike, on: boolean): void;
+  /** `pidfd_open`. `ESRCH` no such process. */
+  pidfdOpen(pid: number): Descriptor;
+  /** `pidfd_getfd`: a copy of the descriptor numbered `fd` in that process. `EBADF`, `EPERM`, `ESRCH`. */
+  pidfdGetfd(pidfd: FdLike, fd: number): Descriptor;
+}
+
+export interface Sockets {
+  /** A non-blocking listening Unix stream socket bound to `path`, with `mode` (octal) set on it. `EADDRINUSE` if the path exists. */
+  listenUnix(path: string, options?: { mode?: number; backlog?: number }): Descriptor;
+  /** A connected non-blocking Unix stream socket. `ENOENT`, `ECONNREFUSED`, `EACCES`. */
+  connectUnix(path: string): Descriptor;
+  /** `accept4`, non-blocking; `null` when none waits. */
+  accept(listening: FdLike): Descriptor | null;
+  socketPair(): readonly [Descriptor, Descriptor];
+  /** `recvmsg`; `null` on `EAGAIN`. At most `maxBytes` (default 65536) and 253 descriptors. */
+  receive(socket: FdLike, maxBytes?: number): Received | null;
+  /** `sendmsg` without SIGPIPE: bytes taken, or `null` on `EAGAIN`. Descriptors go with the first byte. */
+  send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
+  /** `shutdown` of the writing side. */
+  shutdownWrite(socket: FdLike): void;
+  peerCredentials(socket: FdLike): PeerCredentials;
+  poll(file: FdLike): Poll;
+  readonly POLL_READABLE: number;
+  readonly POLL_WRITABLE: number;
+  readonly POLL_DISCONNECT: number;
+}
+
+export interface KernelControl {
+  /** `kexec_file_load`. `initrd` null for none. `EBUSY`, `ENOEXEC`, `EPERM`, `EKEYREJECTED`, `ENOMEM`. */
+  kexecFileLoad(kernel: FdLike, initrd: FdLike | null, commandLine: string): Promise<void>;
+  /** Drops the loaded image. */
+  kexecUnload(): Promise<void>;
+  /** `/sys/kernel/kexec_loaded`. */
+  kexecLoaded(): boolean;
+  /** `reboot(LINUX_REBOOT_CMD_KEXEC)`. Does not return if it works; rejects with what the kernel said otherwise. */
+  rebootKexec(): Promise<never>;
+  /** `sync`: every file system on disk. */
+  sync(): Promise<void>;
+  /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */
+  clock(which: 'realtime' | 'boottime' | 'monotonic'): bigint;
+}
+
+/** The service manager's protocols (sd_notify(3), sd_listen_fds(3)), spoken directly. */
+export interface ServiceManager {
+  /**
+   * Sends `state` lines (for example `READY=1`) to `$NOTIFY_SOCKET`, with descriptors beside them.
+   * Returns false where there is no such socket.
+   */
+  notify(state: string, descriptors?: readonly FdLike[]): boolean;
+  /** Descriptors handed in by the service manager with their names; takes them once and clears the variables. */
+  takeListenFds(): readonly { readonly name: string; readonly descriptor: Descriptor }[];
+}
+
+export interface Native {
+  readonly liveUpdate: LiveUpdate;
+  readonly memory: Memory;
+  readonly descriptors: Descriptors;
+  readonly sockets: Sockets;
+  readonly kernel: KernelControl;
+  readonly serviceManager: ServiceManager;
+}
