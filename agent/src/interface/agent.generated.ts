@@ -1,0 +1,989 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from agent/io.luoconsole.Agent.varlink by agent/src/interface/generate.ts. Do not edit.
+import * as v from 'valibot';
+
+const int = v.pipe(v.number(), v.safeInteger());
+const anyObject = v.record(v.string(), v.unknown());
+
+/** Where the host stands in a live update. */
+export const Phase = v.picklist(['normal', 'preserving', 'prepared', 'suspending', 'kexec', 'booting', 'retrieving', 'resuming', 'finishing']);
+export type Phase = v.InferOutput<typeof Phase>;
+
+/**
+ * How a live update ended. `aborted` was called off before the kexec, by a person or by a failed step;
+ * `returned` came back from the reboot call with an error, nothing lost.
+ */
+export const Outcome = v.picklist(['updated', 'cold_boot', 'returned', 'aborted', 'unknown']);
+export type Outcome = v.InferOutput<typeof Outcome>;
+
+/** Before the kexec a session is outgoing, after it incoming. */
+export const Direction = v.picklist(['outgoing', 'incoming']);
+export type Direction = v.InferOutput<typeof Direction>;
+
+/** Why there is no live update on this host; `available` if there is. */
+export const Availability = v.picklist(['available', 'not_built_in', 'not_enabled', 'handover_off', 'handover_unreadable', 'sessions_unreadable', 'not_permitted', 'unexplained']);
+export type Availability = v.InferOutput<typeof Availability>;
+
+/** What the caller may do. */
+export const Role = v.picklist(['none', 'viewer', 'operator', 'administrator']);
+export type Role = v.InferOutput<typeof Role>;
+
+/** The process at the other end of the socket, as the kernel knows it. `command` is what it calls itself. */
+export const Peer = v.object({
+  uid: int,
+  gid: int,
+  pid: int,
+  user: v.string(),
+  command: v.string(),
+  role: Role,
+});
+export type Peer = v.InferOutput<typeof Peer>;
+
+export const LiveUpdate = v.object({
+  availability: Availability,
+  explanation: v.string(),
+  number: int,
+  previousRelease: v.optional(v.nullable(v.string()), null),
+  handoverVersions: v.array(v.string()),
+});
+export type LiveUpdate = v.InferOutput<typeof LiveUpdate>;
+
+export const SessionBrief = v.object({
+  name: v.string(),
+  direction: Direction,
+  descriptors: int,
+  size: int,
+});
+export type SessionBrief = v.InferOutput<typeof SessionBrief>;
+
+export const LoadedKernel = v.object({
+  path: v.string(),
+  release: v.string(),
+  initrd: v.optional(v.nullable(v.string()), null),
+  commandLine: v.string(),
+  loadedAtUs: int,
+});
+export type LoadedKernel = v.InferOutput<typeof LoadedKernel>;
+
+/** A live update that is under way. `graceEndsAtUs` is set while the kexec is announced and can still be aborted. */
+export const Progress = v.object({
+  update: v.string(),
+  phase: Phase,
+  phaseStartedAtUs: int,
+  startedAtUs: int,
+  step: v.optional(v.nullable(v.string()), null),
+  message: v.string(),
+  done: v.optional(v.nullable(int), null),
+  total: v.optional(v.nullable(int), null),
+  graceEndsAtUs: v.optional(v.nullable(int), null),
+});
+export type Progress = v.InferOutput<typeof Progress>;
+
+export const Status = v.object({
+  hostName: v.string(),
+  agentVersion: v.string(),
+  serviceManager: v.string(),
+  kernelRelease: v.string(),
+  bootId: v.string(),
+  bootedAtUs: int,
+  nowUs: int,
+  phase: Phase,
+  liveUpdate: LiveUpdate,
+  sessions: v.array(SessionBrief),
+  loadedKernel: v.optional(v.nullable(LoadedKernel), null),
+  progress: v.optional(v.nullable(Progress), null),
+  lastUpdate: v.optional(v.nullable(v.string()), null),
+  you: Peer,
+});
+export type Status = v.InferOutput<typeof Status>;
+
+/** What kind of file a descriptor refers to. */
+export const Kind = v.picklist(['memfd', 'tmpfs_unlinked', 'tmpfs_linked', 'hugetlb', 'other']);
+export type Kind = v.InferOutput<typeof Kind>;
+
+/** Whether the contents after a live update are the ones before it. `unchecked`: no digest was taken. */
+export const Verdict = v.picklist(['unchecked', 'match', 'differs', 'missing']);
+export type Verdict = v.InferOutput<typeof Verdict>;
+
+export const Descriptor = v.object({
+  token: v.string(),
+  kind: Kind,
+  label: v.string(),
+  source: v.string(),
+  size: int,
+  inode: int,
+  direction: Direction,
+  preservedAtUs: int,
+  digest: v.optional(v.nullable(v.string()), null),
+  digestAtUs: v.optional(v.nullable(int), null),
+  verdict: Verdict,
+});
+export type Descriptor = v.InferOutput<typeof Descriptor>;
+
+/** `carried` counts the live updates it came through. */
+export const Session = v.object({
+  name: v.string(),
+  direction: Direction,
+  createdAtUs: int,
+  createdBy: v.string(),
+  carried: int,
+  size: int,
+  descriptors: v.array(Descriptor),
+});
+export type Session = v.InferOutput<typeof Session>;
+
+/** A descriptor of a running process that could be preserved. `session` and `token` say where it is already. */
+export const Candidate = v.object({
+  fd: int,
+  kind: Kind,
+  name: v.string(),
+  size: int,
+  inode: int,
+  session: v.optional(v.nullable(v.string()), null),
+  token: v.optional(v.nullable(v.string()), null),
+});
+export type Candidate = v.InferOutput<typeof Candidate>;
+
+export const ProcessCandidates = v.object({
+  pid: int,
+  user: v.string(),
+  command: v.string(),
+  descriptors: v.array(Candidate),
+});
+export type ProcessCandidates = v.InferOutput<typeof ProcessCandidates>;
+
+/** `incompatible`: its handover versions differ from the running kernel's. `no_live_update`: it carries none. */
+export const KernelVerdict = v.picklist(['compatible', 'incompatible', 'no_live_update', 'unreadable']);
+export type KernelVerdict = v.InferOutput<typeof KernelVerdict>;
+
+export const KernelImage = v.object({
+  path: v.string(),
+  release: v.string(),
+  initrd: v.optional(v.nullable(v.string()), null),
+  size: int,
+  modifiedAtUs: int,
+  running: v.boolean(),
+  verdict: KernelVerdict,
+  reason: v.string(),
+  handoverVersions: v.array(v.string()),
+});
+export type KernelImage = v.InferOutput<typeof KernelImage>;
+
+export const CheckVerdict = v.picklist(['pass', 'warn', 'fail']);
+export type CheckVerdict = v.InferOutput<typeof CheckVerdict>;
+
+/** One preflight check, made before anything is changed. */
+export const Check = v.object({
+  name: v.string(),
+  verdict: CheckVerdict,
+  detail: v.string(),
+});
+export type Check = v.InferOutput<typeof Check>;
+
+/** One step of a plan. `risk` says in plain words what can go wrong and what it would cost. */
+export const Step = v.object({
+  id: v.string(),
+  phase: Phase,
+  title: v.string(),
+  detail: v.string(),
+  risk: v.string(),
+  reversible: v.boolean(),
+  session: v.optional(v.nullable(v.string()), null),
+});
+export type Step = v.InferOutput<typeof Step>;
+
+export const Plan = v.object({
+  id: v.string(),
+  createdAtUs: int,
+  kernel: KernelImage,
+  commandLine: v.string(),
+  steps: v.array(Step),
+  checks: v.array(Check),
+  runnable: v.boolean(),
+});
+export type Plan = v.InferOutput<typeof Plan>;
+
+export const PhaseTiming = v.object({
+  phase: Phase,
+  startedAtUs: int,
+  durationUs: v.optional(v.nullable(int), null),
+});
+export type PhaseTiming = v.InferOutput<typeof PhaseTiming>;
+
+/** What a live update did to one descriptor. */
+export const Carried = v.object({
+  session: v.string(),
+  token: v.string(),
+  label: v.string(),
+  size: int,
+  digestBefore: v.optional(v.nullable(v.string()), null),
+  digestAfter: v.optional(v.nullable(v.string()), null),
+  verdict: Verdict,
+  reason: v.string(),
+});
+export type Carried = v.InferOutput<typeof Carried>;
+
+/**
+ * `blackoutUs` runs from the first suspended machine to the last resumed one; with no machine, from the
+ * announcement of the kexec to the sessions being retrieved.
+ */
+export const Update = v.object({
+  id: v.string(),
+  startedAtUs: int,
+  endedAtUs: v.optional(v.nullable(int), null),
+  outcome: v.optional(v.nullable(Outcome), null),
+  reason: v.string(),
+  fromRelease: v.string(),
+  toRelease: v.string(),
+  arrivedRelease: v.optional(v.nullable(v.string()), null),
+  fromBootId: v.string(),
+  toBootId: v.optional(v.nullable(v.string()), null),
+  numberBefore: int,
+  numberAfter: v.optional(v.nullable(int), null),
+  blackoutUs: v.optional(v.nullable(int), null),
+  phases: v.array(PhaseTiming),
+  carried: v.array(Carried),
+  startedBy: Peer,
+});
+export type Update = v.InferOutput<typeof Update>;
+
+/** `act`: announced, on disk before it is done. `result`: how it ended (`act` holds the announcement's sequence). `note`: an observation. */
+export const EntryKind = v.picklist(['act', 'result', 'note']);
+export type EntryKind = v.InferOutput<typeof EntryKind>;
+
+export const Entry = v.object({
+  sequence: int,
+  atUs: int,
+  kind: EntryKind,
+  name: v.string(),
+  answers: v.optional(v.nullable(int), null),
+  bootId: v.string(),
+  phase: Phase,
+  update: v.optional(v.nullable(v.string()), null),
+  session: v.optional(v.nullable(v.string()), null),
+  peer: v.optional(v.nullable(Peer), null),
+  parameters: anyObject,
+  ok: v.optional(v.nullable(v.boolean()), null),
+  errno: v.optional(v.nullable(v.string()), null),
+  message: v.string(),
+  durationUs: v.optional(v.nullable(int), null),
+  previousHash: v.string(),
+  hash: v.string(),
+});
+export type Entry = v.InferOutput<typeof Entry>;
+
+export const AgentInterface = {
+  name: 'io.luoconsole.Agent',
+  /** The description from which this file was generated. */
+  description: `# Holds live update sessions on a hypervisor host, carries them through a kexec into another
+# kernel, and keeps a journal of every act and its result.
+#
+# Times are microseconds since the Unix epoch (names end in \`AtUs\`), durations microseconds
+# (\`Us\`), sizes bytes. Tokens are 64-bit and written as \`0x\` and lower-case hexadecimal digits,
+# because a JSON number cannot hold them. \`fileDescriptor\` is an index into the descriptors that
+# travel beside the message. Group \`luo\` may look, group \`luo-operator\` may act, root may do both.
+interface io.luoconsole.Agent
+
+# Where the host stands in a live update.
+type Phase (normal, preserving, prepared, suspending, kexec, booting, retrieving, resuming, finishing)
+
+# How a live update ended. \`aborted\` was called off before the kexec, by a person or by a failed step;
+# \`returned\` came back from the reboot call with an error, nothing lost.
+type Outcome (updated, cold_boot, returned, aborted, unknown)
+
+# Before the kexec a session is outgoing, after it incoming.
+type Direction (outgoing, incoming)
+
+# Why there is no live update on this host; \`available\` if there is.
+type Availability (available, not_built_in, not_enabled, handover_off, handover_unreadable, sessions_unreadable, not_permitted, unexplained)
+
+# What the caller may do.
+type Role (none, viewer, operator, administrator)
+
+# The process at the other end of the socket, as the kernel knows it. \`command\` is what it calls itself.
+type Peer (uid: int, gid: int, pid: int, user: string, command: string, role: Role)
+
+type LiveUpdate (
+  availability: Availability,
+  explanation: string,
+  number: int,
+  previousRelease: ?string,
+  handoverVersions: []string
+)
+
+type SessionBrief (name: string, direction: Direction, descriptors: int, size: int)
+
+type LoadedKernel (path: string, release: string, initrd: ?string, commandLine: string, loadedAtUs: int)
+
+# A live update that is under way. \`graceEndsAtUs\` is set while the kexec is announced and can still be aborted.
+type Progress (
+  update: string,
+  phase: Phase,
+  phaseStartedAtUs: int,
+  startedAtUs: int,
+  step: ?string,
+  message: string,
+  done: ?int,
+  total: ?int,
+  graceEndsAtUs: ?int
+)
+
+type Status (
+  hostName: string,
+  agentVersion: string,
+  serviceManager: string,
+  kernelRelease: string,
+  bootId: string,
+  bootedAtUs: int,
+  nowUs: int,
+  phase: Phase,
+  liveUpdate: LiveUpdate,
+  sessions: []SessionBrief,
+  loadedKernel: ?LoadedKernel,
+  progress: ?Progress,
+  lastUpdate: ?string,
+  you: Peer
+)
+
+# What kind of file a descriptor refers to.
+type Kind (memfd, tmpfs_unlinked, tmpfs_linked, hugetlb, other)
+
+# Whether the contents after a live update are the ones before it. \`unchecked\`: no digest was taken.
+type Verdict (unchecked, match, differs, missing)
+
+type Descriptor (
+  token: string,
+  kind: Kind,
+  label: string,
+  source: string,
+  size: int,
+  inode: int,
+  direction: Direction,
+  preservedAtUs: int,
+  digest: ?string,
+  digestAtUs: ?int,
+  verdict: Verdict
+)
+
+# \`carried\` counts the live updates it came through.
+type Session (
+  name: string,
+  direction: Direction,
+  createdAtUs: int,
+  createdBy: string,
+  carried: int,
+  size: int,
+  descriptors: []Descriptor
+)
+
+# A descriptor of a running process that could be preserved. \`session\` and \`token\` say where it is already.
+type Candidate (fd: int, kind: Kind, name: string, size: int, inode: int, session: ?string, token: ?string)
+
+type ProcessCandidates (pid: int, user: string, command: string, descriptors: []Candidate)
+
+# \`incompatible\`: its handover versions differ from the running kernel's. \`no_live_update\`: it carries none.
+type KernelVerdict (compatible, incompatible, no_live_update, unreadable)
+
+type KernelImage (
+  path: string,
+  release: string,
+  initrd: ?string,
+  size: int,
+  modifiedAtUs: int,
+  running: bool,
+  verdict: KernelVerdict,
+  reason: string,
+  handoverVersions: []string
+)
+
+type CheckVerdict (pass, warn, fail)
+
+# One preflight check, made before anything is changed.
+type Check (name: string, verdict: CheckVerdict, detail: string)
+
+# One step of a plan. \`risk\` says in plain words what can go wrong and what it would cost.
+type Step (id: string, phase: Phase, title: string, detail: string, risk: string, reversible: bool, session: ?string)
+
+type Plan (
+  id: string,
+  createdAtUs: int,
+  kernel: KernelImage,
+  commandLine: string,
+  steps: []Step,
+  checks: []Check,
+  runnable: bool
+)
+
+type PhaseTiming (phase: Phase, startedAtUs: int, durationUs: ?int)
+
+# What a live update did to one descriptor.
+type Carried (session: string, token: string, label: string, size: int, digestBefore: ?string, digestAfter: ?string, verdict: Verdict, reason: string)
+
+# \`blackoutUs\` runs from the first suspended machine to the last resumed one; with no machine, from the
+# announcement of the kexec to the sessions being retrieved.
+type Update (
+  id: string,
+  startedAtUs: int,
+  endedAtUs: ?int,
+  outcome: ?Outcome,
+  reason: string,
+  fromRelease: string,
+  toRelease: string,
+  arrivedRelease: ?string,
+  fromBootId: string,
+  toBootId: ?string,
+  numberBefore: int,
+  numberAfter: ?int,
+  blackoutUs: ?int,
+  phases: []PhaseTiming,
+  carried: []Carried,
+  startedBy: Peer
+)
+
+# \`act\`: announced, on disk before it is done. \`result\`: how it ended (\`act\` holds the announcement's sequence). \`note\`: an observation.
+type EntryKind (act, result, note)
+
+type Entry (
+  sequence: int,
+  atUs: int,
+  kind: EntryKind,
+  name: string,
+  answers: ?int,
+  bootId: string,
+  phase: Phase,
+  update: ?string,
+  session: ?string,
+  peer: ?Peer,
+  parameters: object,
+  ok: ?bool,
+  errno: ?string,
+  message: string,
+  durationUs: ?int,
+  previousHash: string,
+  hash: string
+)
+
+# The whole state of the host. With \`more\`, again on every change. [Supports 'more' flag]
+method GetStatus() -> (status: Status)
+
+method ListSessions() -> (sessions: []Session)
+
+method GetSession(name: string) -> (session: Session)
+
+method CreateSession(name: string) -> (session: Session)
+
+# Preserves a descriptor that travels beside the message. Without a token the next free one is taken.
+method PreserveDescriptor(session: string, fileDescriptor: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
+
+# Preserves descriptor number \`fd\` of process \`pid\`.
+method PreserveFromProcess(session: string, pid: int, fd: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
+
+# Preserves a copy, made in memory, of the file at an absolute path: the kernel takes no file on disk.
+method PreserveFile(session: string, path: string, token: ?string, label: ?string) -> (descriptor: Descriptor)
+
+# Processes with descriptors that the kernel could preserve.
+method ListCandidates() -> (processes: []ProcessCandidates)
+
+# Takes the SHA-256 of a preserved descriptor's contents and keeps it in the session. [Supports 'more' flag]
+method TakeDigest(session: string, token: string) -> (done: int, total: int, descriptor: ?Descriptor)
+
+# The session descriptor itself, for a VMM that issues its own requests.
+method FetchSession(name: string) -> (fileDescriptor: int, session: Session)
+
+# A copy of one descriptor.
+method FetchDescriptor(session: string, token: string) -> (fileDescriptor: int, descriptor: Descriptor)
+
+# Takes one descriptor out. A kernel that cannot do that is worked round by building the session anew, which \`rebuilt\` says.
+method RemoveDescriptor(session: string, token: string) -> (rebuilt: bool, session: Session)
+
+# Retrieves an incoming session by name, with everything its manifest names.
+method RetrieveSession(name: string) -> (session: Session)
+
+# Finishes an incoming session. What was retrieved stays with the agent in an outgoing session of the same name.
+method FinishSession(name: string) -> (session: Session)
+
+# Closes a session. Outgoing: everything in it is unpreserved. Incoming: what was not retrieved is freed.
+method CloseSession(name: string) -> ()
+
+method ListKernels() -> (kernels: []KernelImage, loaded: ?LoadedKernel)
+
+# Loads a kernel for kexec. Without a command line the running kernel's is used, without an initrd the one that belongs to the image.
+method LoadKernel(path: string, initrd: ?string, commandLine: ?string) -> (loaded: LoadedKernel)
+
+method UnloadKernel() -> ()
+
+# The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing.
+method MakePlan(kernel: string, initrd: ?string, commandLine: ?string) -> (plan: Plan)
+
+# Runs a plan. Streams progress; the connection ends with the kernel. \`graceSeconds\` is how long the
+# announced kexec waits for an abort. [Requires 'more' flag]
+method RunUpdate(plan: string, graceSeconds: ?int) -> (progress: Progress)
+
+# Follows the live update under way, or the next one, until it is settled. [Requires 'more' flag]
+method FollowUpdate() -> (progress: ?Progress, update: ?Update)
+
+# Calls off the live update under way, undoing what was done in reverse order. Replies once that is done.
+method AbortUpdate(reason: ?string) -> (update: Update)
+
+# Newest first. \`before\` is an update's id: the page after it.
+method ListUpdates(limit: ?int, before: ?string) -> (updates: []Update, more: bool)
+
+method GetUpdate(id: string) -> (update: Update)
+
+# Entries by sequence, newest first unless \`ascending\`. \`after\` and \`before\` are sequences, not included.
+method QueryJournal(
+  after: ?int,
+  before: ?int,
+  limit: ?int,
+  ascending: ?bool,
+  name: ?string,
+  session: ?string,
+  update: ?string,
+  failedOnly: ?bool,
+  fromUs: ?int,
+  toUs: ?int,
+  text: ?string
+) -> (entries: []Entry, more: bool)
+
+# Entries after a sequence, oldest first, then each new one as it is written. [Requires 'more' flag]
+method FollowJournal(after: ?int) -> (entries: []Entry)
+
+# The journal as JSON Lines, in pieces. [Requires 'more' flag]
+method ExportJournal(after: ?int, before: ?int) -> (lines: string)
+
+# Recomputes the chain of hashes. \`firstBad\` is the sequence of the first entry that does not fit.
+method VerifyJournal() -> (entries: int, intact: bool, firstBad: ?int)
+
+error PermissionDenied(method: string, needs: Role, uid: int, user: string)
+error NoLiveUpdate(availability: Availability, explanation: string)
+error DeviceBusy(pid: ?int, command: ?string)
+error SessionNotFound(name: string)
+error SessionExists(name: string)
+error WrongDirection(name: string, direction: Direction, needed: Direction)
+error TokenNotFound(session: string, token: string)
+error TokenInUse(session: string, token: string)
+error AlreadyPreserved(session: ?string, token: ?string)
+error NotPreservable(kind: Kind, reason: string, errno: string)
+error InvalidValue(parameter: string, value: string, expected: string)
+error WrongPhase(phase: Phase, needed: string)
+error PlanNotFound(plan: string)
+error PlanStale(plan: string, changed: string)
+error PlanNotRunnable(plan: string, reason: string)
+error NothingToAbort(phase: Phase)
+error UpdateNotFound(id: string)
+error NoSuchProcess(pid: int)
+error NoSuchDescriptor(pid: int, fd: int)
+error FileUnusable(path: string, errno: string, reason: string)
+error KernelRejected(path: string, errno: string, reason: string)
+error KernelCallFailed(call: string, errno: string, argument: string, message: string)
+`,
+  methods: {
+    /** The whole state of the host. With `more`, again on every change. [Supports 'more' flag] */
+    GetStatus: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        status: Status,
+      }),
+      streaming: 'may',
+    },
+    ListSessions: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        sessions: v.array(Session),
+      }),
+      streaming: 'no',
+    },
+    GetSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        session: Session,
+      }),
+      streaming: 'no',
+    },
+    CreateSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        session: Session,
+      }),
+      streaming: 'no',
+    },
+    /** Preserves a descriptor that travels beside the message. Without a token the next free one is taken. */
+    PreserveDescriptor: {
+      parameters: v.strictObject({
+        session: v.string(),
+        fileDescriptor: int,
+        token: v.optional(v.nullable(v.string()), null),
+        label: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        descriptor: Descriptor,
+      }),
+      streaming: 'no',
+    },
+    /** Preserves descriptor number `fd` of process `pid`. */
+    PreserveFromProcess: {
+      parameters: v.strictObject({
+        session: v.string(),
+        pid: int,
+        fd: int,
+        token: v.optional(v.nullable(v.string()), null),
+        label: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        descriptor: Descriptor,
+      }),
+      streaming: 'no',
+    },
+    /** Preserves a copy, made in memory, of the file at an absolute path: the kernel takes no file on disk. */
+    PreserveFile: {
+      parameters: v.strictObject({
+        session: v.string(),
+        path: v.string(),
+        token: v.optional(v.nullable(v.string()), null),
+        label: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        descriptor: Descriptor,
+      }),
+      streaming: 'no',
+    },
+    /** Processes with descriptors that the kernel could preserve. */
+    ListCandidates: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        processes: v.array(ProcessCandidates),
+      }),
+      streaming: 'no',
+    },
+    /** Takes the SHA-256 of a preserved descriptor's contents and keeps it in the session. [Supports 'more' flag] */
+    TakeDigest: {
+      parameters: v.strictObject({
+        session: v.string(),
+        token: v.string(),
+      }),
+      reply: v.object({
+        done: int,
+        total: int,
+        descriptor: v.optional(v.nullable(Descriptor), null),
+      }),
+      streaming: 'may',
+    },
+    /** The session descriptor itself, for a VMM that issues its own requests. */
+    FetchSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        fileDescriptor: int,
+        session: Session,
+      }),
+      streaming: 'no',
+    },
+    /** A copy of one descriptor. */
+    FetchDescriptor: {
+      parameters: v.strictObject({
+        session: v.string(),
+        token: v.string(),
+      }),
+      reply: v.object({
+        fileDescriptor: int,
+        descriptor: Descriptor,
+      }),
+      streaming: 'no',
+    },
+    /** Takes one descriptor out. A kernel that cannot do that is worked round by building the session anew, which `rebuilt` says. */
+    RemoveDescriptor: {
+      parameters: v.strictObject({
+        session: v.string(),
+        token: v.string(),
+      }),
+      reply: v.object({
+        rebuilt: v.boolean(),
+        session: Session,
+      }),
+      streaming: 'no',
+    },
+    /** Retrieves an incoming session by name, with everything its manifest names. */
+    RetrieveSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        session: Session,
+      }),
+      streaming: 'no',
+    },
+    /** Finishes an incoming session. What was retrieved stays with the agent in an outgoing session of the same name. */
+    FinishSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        session: Session,
+      }),
+      streaming: 'no',
+    },
+    /** Closes a session. Outgoing: everything in it is unpreserved. Incoming: what was not retrieved is freed. */
+    CloseSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({}),
+      streaming: 'no',
+    },
+    ListKernels: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        kernels: v.array(KernelImage),
+        loaded: v.optional(v.nullable(LoadedKernel), null),
+      }),
+      streaming: 'no',
+    },
+    /** Loads a kernel for kexec. Without a command line the running kernel's is used, without an initrd the one that belongs to the image. */
+    LoadKernel: {
+      parameters: v.strictObject({
+        path: v.string(),
+        initrd: v.optional(v.nullable(v.string()), null),
+        commandLine: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        loaded: LoadedKernel,
+      }),
+      streaming: 'no',
+    },
+    UnloadKernel: {
+      parameters: v.strictObject({}),
+      reply: v.object({}),
+      streaming: 'no',
+    },
+    /** The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. */
+    MakePlan: {
+      parameters: v.strictObject({
+        kernel: v.string(),
+        initrd: v.optional(v.nullable(v.string()), null),
+        commandLine: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        plan: Plan,
+      }),
+      streaming: 'no',
+    },
+    /**
+     * Runs a plan. Streams progress; the connection ends with the kernel. `graceSeconds` is how long the
+     * announced kexec waits for an abort. [Requires 'more' flag]
+     */
+    RunUpdate: {
+      parameters: v.strictObject({
+        plan: v.string(),
+        graceSeconds: v.optional(v.nullable(int), null),
+      }),
+      reply: v.object({
+        progress: Progress,
+      }),
+      streaming: 'must',
+    },
+    /** Follows the live update under way, or the next one, until it is settled. [Requires 'more' flag] */
+    FollowUpdate: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        progress: v.optional(v.nullable(Progress), null),
+        update: v.optional(v.nullable(Update), null),
+      }),
+      streaming: 'must',
+    },
+    /** Calls off the live update under way, undoing what was done in reverse order. Replies once that is done. */
+    AbortUpdate: {
+      parameters: v.strictObject({
+        reason: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        update: Update,
+      }),
+      streaming: 'no',
+    },
+    /** Newest first. `before` is an update's id: the page after it. */
+    ListUpdates: {
+      parameters: v.strictObject({
+        limit: v.optional(v.nullable(int), null),
+        before: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        updates: v.array(Update),
+        more: v.boolean(),
+      }),
+      streaming: 'no',
+    },
+    GetUpdate: {
+      parameters: v.strictObject({
+        id: v.string(),
+      }),
+      reply: v.object({
+        update: Update,
+      }),
+      streaming: 'no',
+    },
+    /** Entries by sequence, newest first unless `ascending`. `after` and `before` are sequences, not included. */
+    QueryJournal: {
+      parameters: v.strictObject({
+        after: v.optional(v.nullable(int), null),
+        before: v.optional(v.nullable(int), null),
+        limit: v.optional(v.nullable(int), null),
+        ascending: v.optional(v.nullable(v.boolean()), null),
+        name: v.optional(v.nullable(v.string()), null),
+        session: v.optional(v.nullable(v.string()), null),
+        update: v.optional(v.nullable(v.string()), null),
+        failedOnly: v.optional(v.nullable(v.boolean()), null),
+        fromUs: v.optional(v.nullable(int), null),
+        toUs: v.optional(v.nullable(int), null),
+        text: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({
+        entries: v.array(Entry),
+        more: v.boolean(),
+      }),
+      streaming: 'no',
+    },
+    /** Entries after a sequence, oldest first, then each new one as it is written. [Requires 'more' flag] */
+    FollowJournal: {
+      parameters: v.strictObject({
+        after: v.optional(v.nullable(int), null),
+      }),
+      reply: v.object({
+        entries: v.array(Entry),
+      }),
+      streaming: 'must',
+    },
+    /** The journal as JSON Lines, in pieces. [Requires 'more' flag] */
+    ExportJournal: {
+      parameters: v.strictObject({
+        after: v.optional(v.nullable(int), null),
+        before: v.optional(v.nullable(int), null),
+      }),
+      reply: v.object({
+        lines: v.string(),
+      }),
+      streaming: 'must',
+    },
+    /** Recomputes the chain of hashes. `firstBad` is the sequence of the first entry that does not fit. */
+    VerifyJournal: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        entries: int,
+        intact: v.boolean(),
+        firstBad: v.optional(v.nullable(int), null),
+      }),
+      streaming: 'no',
+    },
+  },
+  errors: {
+    PermissionDenied: v.object({
+      method: v.string(),
+      needs: Role,
+      uid: int,
+      user: v.string(),
+    }),
+    NoLiveUpdate: v.object({
+      availability: Availability,
+      explanation: v.string(),
+    }),
+    DeviceBusy: v.object({
+      pid: v.optional(v.nullable(int), null),
+      command: v.optional(v.nullable(v.string()), null),
+    }),
+    SessionNotFound: v.object({
+      name: v.string(),
+    }),
+    SessionExists: v.object({
+      name: v.string(),
+    }),
+    WrongDirection: v.object({
+      name: v.string(),
+      direction: Direction,
+      needed: Direction,
+    }),
+    TokenNotFound: v.object({
+      session: v.string(),
+      token: v.string(),
+    }),
+    TokenInUse: v.object({
+      session: v.string(),
+      token: v.string(),
+    }),
+    AlreadyPreserved: v.object({
+      session: v.optional(v.nullable(v.string()), null),
+      token: v.optional(v.nullable(v.string()), null),
+    }),
+    NotPreservable: v.object({
+      kind: Kind,
+      reason: v.string(),
+      errno: v.string(),
+    }),
+    InvalidValue: v.object({
+      parameter: v.string(),
+      value: v.string(),
+      expected: v.string(),
+    }),
+    WrongPhase: v.object({
+      phase: Phase,
+      needed: v.string(),
+    }),
+    PlanNotFound: v.object({
+      plan: v.string(),
+    }),
+    PlanStale: v.object({
+      plan: v.string(),
+      changed: v.string(),
+    }),
+    PlanNotRunnable: v.object({
+      plan: v.string(),
+      reason: v.string(),
+    }),
+    NothingToAbort: v.object({
+      phase: Phase,
+    }),
+    UpdateNotFound: v.object({
+      id: v.string(),
+    }),
+    NoSuchProcess: v.object({
+      pid: int,
+    }),
+    NoSuchDescriptor: v.object({
+      pid: int,
+      fd: int,
+    }),
+    FileUnusable: v.object({
+      path: v.string(),
+      errno: v.string(),
+      reason: v.string(),
+    }),
+    KernelRejected: v.object({
+      path: v.string(),
+      errno: v.string(),
+      reason: v.string(),
+    }),
+    KernelCallFailed: v.object({
+      call: v.string(),
+      errno: v.string(),
+      argument: v.string(),
+      message: v.string(),
+    }),
+  },
+} as const;
+
+/** Parameters as a caller may write them, and replies as they arrive. */
+export type AgentMethods = {
+  [M in keyof (typeof AgentInterface)['methods']]: {
+    parameters: v.InferInput<(typeof AgentInterface)['methods'][M]['parameters']>;
+    reply: v.InferOutput<(typeof AgentInterface)['methods'][M]['reply']>;
+    streaming: (typeof AgentInterface)['methods'][M]['streaming'];
+  };
+};
+
+/** The parameters of each error. */
+export type AgentErrors = {
+  [E in keyof (typeof AgentInterface)['errors']]: v.InferOutput<(typeof AgentInterface)['errors'][E]>;
+};
