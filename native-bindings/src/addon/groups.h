@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One Init for each group of calls; each lists its methods on an object of its own.
+#ifndef LUO_NATIVE_GROUPS_H
+#define LUO_NATIVE_GROUPS_H
+
+#include <napi.h>
+
+Napi::Object InitLiveUpdate(Napi::Env env);
+Napi::Object InitMemory(Napi::Env env);
+void InitDigest(Napi::Env env, Napi::Object memory);
+Napi::Object InitDescriptors(Napi::Env env);
+Napi::Object InitSockets(Napi::Env env);
+void InitMessages(Napi::Env env, Napi::Object sockets);
+void InitPoll(Napi::Env env, Napi::Object sockets);
+Napi::Object InitKernel(Napi::Env env);
+Napi::Object InitServiceManager(Napi::Env env);
+
+#endif

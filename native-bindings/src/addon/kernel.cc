@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Replacing the running kernel: loading an image, dropping it, jumping into it; and the clocks that tell how
+// long that took.
+//
+// kexec_file_load is the only way of loading that hands memory over, and the C library has no wrapper for it.
+// reboot(KEXEC) does not return if it works. If a preserved file refuses to be frozen it returns the error with
+// nothing lost; a return without an error would mean that the machine came back into this kernel, which is
+// reported as ECANCELED.
+#include <fcntl.h>
+#include <napi.h>
+#include <sys/reboot.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "arguments.h"
+#include "blocking_call.h"
+#include "groups.h"
+
+namespace {
+
+// From linux/kexec.h and linux/reboot.h, which the C library's own headers do not offer together.
+constexpr unsigned long kFileUnload = 0x1;
+constexpr unsigned long kFileNoInitramfs = 0x4;
+constexpr int kRebootKexec = 0x45584543;
+
+struct LoadOperation {
+  HeldDescriptor kernel;
+  HeldDescriptor initrd;
+  int kernel_number;
+  std::string command_line;
+
+  std::optional<Failure> Run() {
+    const bool with_initrd = initrd.Get() >= 0;
+    // The length counts the terminating NUL (kexec_file_load(2)).
+    const long result = syscall(SYS_kexec_file_load, kernel.Get(), initrd.Get(), command_line.size() + 1,
+                                command_line.c_str(), with_initrd ? 0UL : kFileNoInitramfs);
+    if (result == 0) return std::nullopt;
+    return Failure{errno, "kexec_file_load", Named("kernel", kernel_number)};
+  }
+
+  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+};
+
+// kexecFileLoad(kernel, initrd | null, commandLine) → Promise<undefined>
+Napi::Value KexecFileLoad(const Napi::CallbackInfo& info) {
+  const int kernel = IntAt(info, 0);
+  HeldDescriptor held = HeldDescriptor::Duplicate(info.Env(), kernel, "kexec_file_load", "kernel");
+  HeldDescriptor initrd;
+  if (!info[1].IsNull()) {
+    initrd = HeldDescriptor::Duplicate(info.Env(), IntAt(info, 1), "kexec_file_load", "initrd");
+  }
+  return StartBlocking(info.Env(), LoadOperation{std::move(held), std::move(initrd), kernel, TextAt(info, 2)});
+}
+
+struct UnloadOperation {
+  std::optional<Failure> Run() {
+    if (syscall(SYS_kexec_file_load, -1, -1, 0UL, nullptr, kFileUnload) == 0) return std::nullopt;
+    return Failure{errno, "kexec_file_load(KEXEC_FILE_UNLOAD)", ""};
+  }
+
+  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+};
+
+// kexecUnload() → Promise<undefined>
+Napi::Value KexecUnload(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), UnloadOperation{}); }
+
+// kexecLoaded() → boolean
+Napi::Value KexecLoaded(const Napi::CallbackInfo& info) {
+  constexpr char kPath[] = "/sys/kernel/kexec_loaded";
+  const HeldDescriptor file(open(kPath, O_RDONLY | O_CLOEXEC));
+  if (file.Get() < 0) throw ToError(info.Env(), {errno, "open", Named("path", std::string(kPath))});
+  char digit = 0;
+  const ssize_t bytes = read(file.Get(), &digit, 1);
+  if (bytes < 0) throw ToError(info.Env(), {errno, "read", Named("path", std::string(kPath))});
+  return Napi::Boolean::New(info.Env(), bytes == 1 && digit == '1');
+}
+
+struct RebootOperation {
+  std::optional<Failure> Run() {
+    const int result = reboot(kRebootKexec);
+    return Failure{result < 0 ? errno : ECANCELED, "reboot(LINUX_REBOOT_CMD_KEXEC)", ""};
+  }
+
+  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+};
+
+// rebootKexec() → a promise that can only be rejected
+Napi::Value RebootKexec(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), RebootOperation{}); }
+
+struct SyncOperation {
+  std::optional<Failure> Run() {
+    sync();
+    return std::nullopt;
+  }
+
+  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+};
+
+// sync() → Promise<undefined>
+Napi::Value Sync(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), SyncOperation{}); }
+
+// clock(id) → nanoseconds as bigint
+Napi::Value Clock(const Napi::CallbackInfo& info) {
+  timespec now;
+  const int id = IntAt(info, 0);
+  if (clock_gettime(id, &now) < 0) throw ToError(info.Env(), {errno, "clock_gettime", Named("which", id)});
+  return Napi::BigInt::New(info.Env(), int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
+}
+
+}  // namespace
+
+Napi::Object InitKernel(Napi::Env env) {
+  Napi::Object group = Napi::Object::New(env);
+  group.Set("kexecFileLoad", Napi::Function::New(env, KexecFileLoad, "kexecFileLoad"));
+  group.Set("kexecUnload", Napi::Function::New(env, KexecUnload, "kexecUnload"));
+  group.Set("kexecLoaded", Napi::Function::New(env, KexecLoaded, "kexecLoaded"));
+  group.Set("rebootKexec", Napi::Function::New(env, RebootKexec, "rebootKexec"));
+  group.Set("sync", Napi::Function::New(env, Sync, "sync"));
+  group.Set("clock", Napi::Function::New(env, Clock, "clock"));
+  group.Set("CLOCK_REALTIME", Napi::Number::New(env, CLOCK_REALTIME));
+  group.Set("CLOCK_BOOTTIME", Napi::Number::New(env, CLOCK_BOOTTIME));
+  group.Set("CLOCK_MONOTONIC", Napi::Number::New(env, CLOCK_MONOTONIC));
+  return group;
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The descriptors group of the face; see `face.ts` for each call. */
+import { booleanOf, fdOf, integerOf } from './arguments.ts';
+import type { Descriptors } from './face.ts';
+import { addon } from './load.ts';
+import { OwnedDescriptor } from './owned-descriptor.ts';
+
+const raw = addon.descriptors;
+
+/** Largest process number and descriptor number: both are C ints. */
+const MOST_INT = 2 ** 31 - 1;
+
+export const descriptors: Descriptors = {
+  duplicate(file) {
+    const fd = fdOf(file, 'file');
+    return new OwnedDescriptor(raw.duplicate(fd), `duplicate(${fd})`);
+  },
+
+  adopt(fd) {
+    raw.flags(integerOf(fd, 'fd', 0, MOST_INT));
+    return new OwnedDescriptor(fd, `adopt(${fd})`);
+  },
+
+  close(fd) {
+    raw.close(integerOf(fd, 'fd', 0, MOST_INT));
+  },
+
+  setCloseOnExec(file, on) {
+    raw.setCloseOnExec(fdOf(file, 'file'), booleanOf(on, 'on'));
+  },
+
+  pidfdOpen(pid) {
+    return new OwnedDescriptor(raw.pidfdOpen(integerOf(pid, 'pid', 1, MOST_INT)), `pidfdOpen(${pid})`);
+  },
+
+  pidfdGetfd(pidfd, fd) {
+    const copy = raw.pidfdGetfd(fdOf(pidfd, 'pidfd'), integerOf(fd, 'fd', 0, MOST_INT));
+    return new OwnedDescriptor(copy, `pidfdGetfd(${fd})`);
+  },
+};

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A descriptor with one owner.
+ *
+ * Whoever holds the object closes it, by `close()` or at the end of a `using` block, or gives the number away
+ * with `release()`. One that is collected while still open was forgotten: it is closed then, and a process
+ * warning of type `DescriptorLeak` says which number it was and what made it, because the next forgotten one
+ * may be guest memory.
+ */
+import type { Descriptor } from './face.ts';
+import { addon } from './load.ts';
+
+/** Outlives the object, so that the registry still knows what to close. */
+interface Holding {
+  fd: number;
+  readonly origin: string;
+}
+
+const forgotten = new FinalizationRegistry<Holding>((holding) => {
+  if (holding.fd < 0) return;
+  addon.descriptors.close(holding.fd);
+  process.emitWarning(`descriptor ${holding.fd} from ${holding.origin} was dropped open; it is closed now`, {
+    type: 'DescriptorLeak',
+  });
+});
+
+export class OwnedDescriptor implements Descriptor {
+  readonly #holding: Holding;
+
+  /**
+   * Takes ownership of `fd`, which must be open; `descriptors.adopt` checks that it is.
+   *
+   * @param origin what made it, for the warning
+   */
+  constructor(fd: number, origin: string) {
+    this.#holding = { fd, origin };
+    forgotten.register(this, this.#holding, this.#holding);
+  }
+
+  get fd(): number {
+    return this.#holding.fd;
+  }
+
+  get closed(): boolean {
+    return this.#holding.fd < 0;
+  }
+
+  close(): void {
+    if (!this.closed) addon.descriptors.close(this.release());
+  }
+
+  /** The number, now the caller's to close; -1 if there is none any more. */
+  release(): number {
+    const { fd } = this.#holding;
+    this.#holding.fd = -1;
+    forgotten.unregister(this.#holding);
+    return fd;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

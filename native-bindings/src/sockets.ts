@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The sockets group of the face; see `face.ts` for each call. */
+import { bytesOf, fdOf, fdsOf, functionOf, integerOf, optionsOf, shortTextOf } from './arguments.ts';
+import type { FdLike, Poll, Received, Sockets } from './face.ts';
+import { addon } from './load.ts';
+import { OwnedDescriptor } from './owned-descriptor.ts';
+
+const raw = addon.sockets;
+
+/** Longest path of a Unix socket in bytes, without its terminator (unix(7)). */
+const LONGEST_PATH = 107;
+
+/** Most descriptors in one message (SCM_MAX_FD, unix(7)). */
+export const MOST_DESCRIPTORS = 253;
+
+const DEFAULT_RECEIVE = 65536;
+const MOST_RECEIVE = 2 ** 30;
+
+const POLL_EVENTS = raw.POLL_READABLE | raw.POLL_WRITABLE | raw.POLL_DISCONNECT;
+
+function pathOf(path: unknown): string {
+  const text = shortTextOf(path, 'path', LONGEST_PATH);
+  // An empty path would bind to a name the kernel makes up.
+  if (text === '') throw new RangeError('path must not be empty');
+  return text;
+}
+
+/** Checks what the watcher is asked; the watching itself is libuv's. */
+class DescriptorPoll implements Poll {
+  readonly #raw;
+
+  constructor(file: FdLike) {
+    this.#raw = new raw.Poll(fdOf(file, 'file'));
+  }
+
+  start(events: number, onReady: Parameters<Poll['start']>[1]): void {
+    integerOf(events, 'events', 1, POLL_EVENTS);
+    this.#raw.start(events, functionOf(onReady, 'onReady'));
+  }
+
+  stop(): void {
+    this.#raw.stop();
+  }
+
+  close(): void {
+    this.#raw.close();
+  }
+
+  ref(): void {
+    this.#raw.ref();
+  }
+
+  unref(): void {
+    this.#raw.unref();
+  }
+}
+
+export const sockets: Sockets = {
+  listenUnix(path, options) {
+    const { mode = 0o600, backlog = 128 } = optionsOf(options, 'options', ['mode', 'backlog']);
+    const fd = raw.listenUnix(
+      pathOf(path),
+      integerOf(mode, 'options.mode', 0, 0o777),
+      integerOf(backlog, 'options.backlog', 0, 2 ** 31 - 1),
+    );
+    return new OwnedDescriptor(fd, `listenUnix(${JSON.stringify(path)})`);
+  },
+
+  connectUnix(path) {
+    return new OwnedDescriptor(raw.connectUnix(pathOf(path)), `connectUnix(${JSON.stringify(path)})`);
+  },
+
+  accept(listening) {
+    const fd = raw.accept(fdOf(listening, 'listening'));
+    return fd === null ? null : new OwnedDescriptor(fd, 'accept');
+  },
+
+  socketPair() {
+    const [one, other] = raw.socketPair();
+    return [new OwnedDescriptor(one, 'socketPair'), new OwnedDescriptor(other, 'socketPair')];
+  },
+
+  receive(socket, maxBytes = DEFAULT_RECEIVE): Received | null {
+    const received = raw.receive(fdOf(socket, 'socket'), integerOf(maxBytes, 'maxBytes', 1, MOST_RECEIVE));
+    if (received === null) return null;
+    const owned = received.descriptors.map((fd) => new OwnedDescriptor(fd, 'receive'));
+    return { data: received.data, descriptors: owned, truncated: received.truncated };
+  },
+
+  send(socket, data, descriptors = []) {
+    const fds = fdsOf(descriptors, 'descriptors', MOST_DESCRIPTORS);
+    // A stream carries descriptors on a byte; without one the kernel would drop them in silence.
+    if (bytesOf(data, 'data').length === 0 && fds.length > 0) {
+      throw new RangeError('data must hold at least one byte to carry descriptors, not 0');
+    }
+    return raw.send(fdOf(socket, 'socket'), data, fds);
+  },
+
+  shutdownWrite(socket) {
+    raw.shutdownWrite(fdOf(socket, 'socket'));
+  },
+
+  peerCredentials(socket) {
+    return raw.peerCredentials(fdOf(socket, 'socket'));
+  },
+
+  poll(file) {
+    return new DescriptorPoll(file);
+  },
+
+  POLL_READABLE: raw.POLL_READABLE,
+  POLL_WRITABLE: raw.POLL_WRITABLE,
+  POLL_DISCONNECT: raw.POLL_DISCONNECT,
+};
