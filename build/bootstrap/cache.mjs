@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cache: whatever takes long to make and can be made again. An entry is a directory THING-HASH
+// where the hash covers all it is made from, so that a changed input is a new entry and never a stale
+// one. It is made beside its place and renamed when it is whole: an interruption leaves no half thing.
+
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * The directory under which all cached things live.
+ *
+ * @param {NodeJS.ProcessEnv} [env] where XDG_CACHE_HOME and HOME are looked up
+ * @returns {string} `$XDG_CACHE_HOME/luo-console`, or `~/.cache/luo-console` where that is not set
+ */
+export function cacheRoot(env = process.env) {
+  return join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'luo-console');
+}
+
+/**
+ * A short digest over an ordered list of inputs.
+ *
+ * @param {readonly (string | Uint8Array)[]} parts lengths are hashed too: ['ab', 'c'] is not ['a', 'bc']
+ * @returns {string} the first 12 hexadecimal digits of a SHA-256
+ */
+export function hashOf(parts) {
+  const hash = createHash('sha256');
+  for (const part of parts) {
+    hash.update(`${Buffer.byteLength(part)}:`);
+    hash.update(part);
+  }
+  return hash.digest('hex').slice(0, 12);
+}
+
+/**
+ * The cache entry of this name, made if it is not there.
+ *
+ * @param {string} name THING-HASH
+ * @param {(directory: string) => Promise<void>} make fills the empty directory it is given
+ * @returns {Promise<string>} path of the finished entry
+ */
+export async function cached(name, make) {
+  const entry = join(cacheRoot(), name);
+  if (existsSync(entry)) return entry;
+  const partial = `${entry}.partial-${process.pid}`;
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true });
+  try {
+    await make(partial);
+    await rename(partial, entry);
+  } catch (error) {
+    // Someone else may have made the same thing meanwhile; theirs is as good as ours.
+    if (!existsSync(entry)) throw error;
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+  return entry;
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Debian packages, by what they are for (debian-packages.json; `a | b` means that either will do, for
+// names that differ between releases). They come first of all: with the right to install them they are
+// installed, without it the one line that would do so is shown and nothing is begun.
+
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { runProgram } from './programs.mjs';
+import { showStep } from './terminal.mjs';
+
+/** @typedef {'native' | 'test' | 'lab' | 'electron'} Group */
+
+/** @type {Record<Group, string[]>} */
+const PACKAGES = JSON.parse(readFileSync(new URL('debian-packages.json', import.meta.url), 'utf8'));
+
+/** @type {readonly Group[]} */
+const ALL = ['native', 'test', 'lab', 'electron'];
+
+/** @type {Readonly<Record<string, readonly Group[]>>} */
+const BY_COMMAND = {
+  setup: ALL,
+  lab: ['native', 'lab'],
+  agent: ['native'],
+  'package-agent': ['native'],
+  'package-console': ['native'],
+};
+
+/** @type {Readonly<Record<string, readonly Group[]>>} */
+const BY_STAGE = {
+  unit: ['native'],
+  slow: ['native', 'test'],
+  lab: ['native', 'lab'],
+  electron: ['native', 'lab', 'electron'],
+};
+
+/** Packages are missing and this person may not install them. */
+export class MissingPackages extends Error {
+  /** @param {readonly string[]} names */
+  constructor(names) {
+    super('Debian packages are missing. Nothing has been changed. As root, run:');
+    this.name = 'MissingPackages';
+    /** The one line that installs them. */
+    this.commandLine = aptLine(names);
+  }
+}
+
+/**
+ * The line that installs some packages.
+ *
+ * @param {readonly string[]} names
+ */
+export function aptLine(names) {
+  return `apt-get install --no-install-recommends -y ${names.join(' ')}`;
+}
+
+/**
+ * Which packages a command needs.
+ *
+ * @param {string} command as given to `bootstrap.mjs`
+ * @param {readonly string[]} args its arguments
+ * @param {NodeJS.ProcessEnv} [env] tells whether there is a display
+ * @returns {string[]} entries of debian-packages.json
+ */
+export function packagesFor(command, args, env = process.env) {
+  return [...new Set(groupsFor(command, args, env).flatMap((group) => PACKAGES[group]))];
+}
+
+/**
+ * @param {string} command
+ * @param {readonly string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {readonly Group[]}
+ */
+function groupsFor(command, args, env) {
+  if (args.includes('--help')) return [];
+  if (command === 'start') {
+    const window = !args.includes('--terminal') && (env['DISPLAY'] || env['WAYLAND_DISPLAY']);
+    return window ? ['native', 'lab', 'electron'] : ['native', 'lab'];
+  }
+  if (command === 'test') {
+    const stages = args.filter((arg) => !arg.startsWith('-'));
+    return stages.length === 0 ? ALL : stages.flatMap((stage) => BY_STAGE[stage] ?? []);
+  }
+  return BY_COMMAND[command] ?? [];
+}
+
+/**
+ * Which of some packages are not installed.
+ *
+ * @param {readonly string[]} wanted entries of debian-packages.json
+ * @param {string} listing lines `NAME STATUS`, as dpkg-query prints them
+ * @returns {string[]} names to give to apt-get
+ */
+export function missingPackages(wanted, listing) {
+  const installed = new Set();
+  for (const line of listing.split('\n')) {
+    const [name, status] = line.split(' ');
+    if (status === 'installed') installed.add(name);
+  }
+  return wanted
+    .map((entry) => entry.split('|').map((name) => name.trim()))
+    .filter((names) => !names.some((name) => installed.has(name)))
+    .map((names) => names[0] ?? '');
+}
+
+/**
+ * What has to stand before a command that only root may run.
+ *
+ * @returns {string[] | undefined} nothing for root, `sudo -n` where that works without a question
+ */
+function asRoot() {
+  if (process.getuid?.() === 0) return [];
+  const sudo = spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' });
+  return sudo.status === 0 ? ['sudo', '-n'] : undefined;
+}
+
+/**
+ * Installs what is missing.
+ *
+ * @param {readonly string[]} wanted entries of debian-packages.json
+ * @throws MissingPackages before anything was changed, where the right to install is lacking
+ */
+export async function ensureDebianPackages(wanted) {
+  if (wanted.length === 0) return;
+  const names = wanted.flatMap((entry) => entry.split('|').map((name) => name.trim()));
+  // Its exit status is 1 when it does not know one of the names, which is no error here.
+  const query = ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...names];
+  const dpkg = spawnSync('dpkg-query', query, { encoding: 'utf8' });
+  if (dpkg.error) throw new Error(`dpkg-query: ${dpkg.error.message}; this works on Debian only`);
+  const missing = missingPackages(wanted, dpkg.stdout);
+  if (missing.length === 0) return;
+  const prefix = asRoot();
+  if (prefix === undefined) throw new MissingPackages(missing);
+  const shown = showStep(`${missing.length} Debian packages`);
+  try {
+    await apt(prefix, ['update'], shown.detail);
+    await apt(prefix, ['install', '--no-install-recommends', '-y', ...missing], shown.detail);
+  } catch (error) {
+    shown.failed();
+    throw error;
+  }
+  shown.done();
+}
+
+/**
+ * Runs apt-get. An interrupt must not reach dpkg in the middle of a package: it is left to finish, and
+ * what comes after it is not begun.
+ *
+ * @param {readonly string[]} prefix
+ * @param {readonly string[]} args
+ * @param {(line: string) => void} onLine
+ */
+async function apt(prefix, args, onLine) {
+  let interrupted = false;
+  const note = () => {
+    interrupted = true;
+    console.error('\ninterrupted: stopping when apt-get has finished');
+  };
+  process.on('SIGINT', note);
+  const environment = ['env', 'LC_ALL=C.UTF-8', 'DEBIAN_FRONTEND=noninteractive'];
+  const all = [...prefix, ...environment, 'apt-get', '-q', '-o', 'DPkg::Lock::Timeout=600', ...args];
+  try {
+    await runProgram(all[0] ?? '', all.slice(1), { onLine, uninterruptible: true });
+  } finally {
+    process.off('SIGINT', note);
+  }
+  if (interrupted) process.exit(130);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The commands behind the npm scripts. Each names the set-up steps it needs and what it does when they
+// are done. npm packages may be missing when this starts, so nothing here is imported from a package
+// until set-up is through: every command loads its code when it is run.
+
+import { type Need, setUp } from './setup/needs.ts';
+
+interface Command {
+  /** What has to be there, given the arguments. */
+  needs(args: readonly string[]): readonly Need[];
+  /** Does the work; returns the exit status. */
+  run(args: readonly string[]): Promise<number>;
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  start: {
+    needs: () => [],
+    run: async (args) => (await import('./start/command.ts')).start(args),
+  },
+  test: {
+    needs: () => ['packages'],
+    run: async (args) => (await import('./test/command.ts')).test(args),
+  },
+  setup: {
+    needs: () => ['packages', 'addon', 'pty', 'agent package', 'electron', 'desktop', 'kernels', 'image'],
+    run: async () => 0,
+  },
+  lab: {
+    needs: () => ['packages', 'addon'],
+    run: async (args) => (await import('./workspace-command.ts')).runWorkspace('lab/src/main.ts', args),
+  },
+  agent: {
+    needs: () => ['packages', 'addon'],
+    run: async (args) => (await import('./workspace-command.ts')).runWorkspace('agent/src/main.ts', args),
+  },
+  generate: {
+    needs: () => ['packages'],
+    run: async (args) =>
+      (await import('./workspace-command.ts')).runWorkspace('agent/src/interface/generate.ts', args),
+  },
+  'package-agent': {
+    needs: () => ['packages', 'addon'],
+    run: async () => {
+      const { packageAgent } = await import('./package-agent.ts');
+      console.log(await packageAgent());
+      return 0;
+    },
+  },
+  'package-console': {
+    needs: () => ['packages', 'addon', 'pty', 'desktop'],
+    run: async (args) => (await import('./package-console.ts')).packageConsole(args),
+  },
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const command = COMMANDS[name];
+try {
+  if (command === undefined) {
+    throw new Error(`unknown command "${name}", expected one of ${Object.keys(COMMANDS).join(', ')}`);
+  }
+  await setUp(command.needs(args));
+  process.exitCode = await command.run(args);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { exitStatus, NOTHING, ofCheck, ofVitest, sum, summaryLine } from '../src/test/tally.ts';
+
+const file = (name: string, status: string, tests: [string, string][]) => ({
+  name: `/top/${name}`,
+  status,
+  assertionResults: tests.map(([fullName, state]) => ({ fullName, status: state })),
+});
+
+describe('ofVitest', () => {
+  it('counts tests and names those that failed by file', () => {
+    const report = {
+      success: false,
+      testResults: [
+        file('a.test.ts', 'passed', [
+          ['one', 'passed'],
+          ['two', 'pending'],
+        ]),
+        file('b.test.ts', 'failed', [
+          ['three', 'failed'],
+          ['four', 'passed'],
+        ]),
+      ],
+    };
+    expect(ofVitest('unit', report, 1, '/top')).toEqual({
+      passed: 2,
+      failed: 1,
+      skipped: 1,
+      failures: ['b.test.ts › three'],
+    });
+  });
+
+  it('counts a file that could not be loaded as one failure', () => {
+    const report = { success: false, testResults: [file('broken.test.ts', 'failed', [])] };
+    expect(ofVitest('unit', report, 1, '/top').failures).toEqual(['broken.test.ts (could not be run)']);
+  });
+
+  it('counts a failure outside any test, and only if nothing else explains the exit status', () => {
+    const report = { success: true, testResults: [file('a.test.ts', 'passed', [['one', 'passed']])] };
+    expect(ofVitest('unit', report, 1, '/top')).toMatchObject({ passed: 1, failed: 1 });
+    expect(ofVitest('unit', report, 0, '/top')).toMatchObject({ passed: 1, failed: 0 });
+  });
+
+  it('is a failure without a report, however vitest ended', () => {
+    expect(ofVitest('unit', undefined, 0, '/top')).toMatchObject({ passed: 0, failed: 1 });
+  });
+});
+
+describe('the end of a run', () => {
+  it('is the sum of tests and checks', () => {
+    const total = sum([
+      ofCheck('lint', true),
+      ofCheck('types', false),
+      { ...NOTHING, passed: 7, skipped: 2 },
+    ]);
+    expect(summaryLine(total)).toBe('8 passed, 1 failed');
+    expect(exitStatus(total)).toBe(1);
+  });
+
+  it('is a failure when nothing was run', () => {
+    expect(exitStatus(NOTHING)).toBe(1);
+    expect(exitStatus(ofCheck('lint', true))).toBe(0);
+  });
+});
