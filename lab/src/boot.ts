@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Knowing when a host has booted, and that it never will. The host writes a line to a virtio port
+// when SSH, and the agent if it has one, answer; the lines of all its boots are in events.log. A boot
+// fails in four ways: QEMU ends, the kernel panics, systemd gives up and starts its emergency shell,
+// or nothing happens for longer than is sensible. Each is told apart, and each shows the end of the
+// serial log, where the reason is.
+
+import { readFile, stat } from 'node:fs/promises';
+import { exited } from './qemu.ts';
+import type { HostFiles } from './settings.ts';
+import { waitForText } from './watch.ts';
+
+/** One boot of a host, as the host reported it. */
+export interface Boot {
+  /** The kernel's random boot id, with dashes. */
+  readonly bootId: string;
+  /** `uname -r`. */
+  readonly kernel: string;
+  /** Seconds from the kernel's start to the report. */
+  readonly uptimeSeconds: number;
+  /** Whether the agent answers; `absent` if its package is not installed. */
+  readonly agent: 'answers' | 'silent' | 'absent';
+  /** Byte offset in events.log at which its report ends. */
+  readonly reportEnd: number;
+}
+
+/** A host that did not come up; the message ends with the last lines of its serial console. */
+export class BootError extends Error {
+  constructor(name: string, why: string, serialTail: string) {
+    super(`host ${name}: ${why}\n--- end of the serial console ---\n${serialTail}`);
+    this.name = 'BootError';
+  }
+}
+
+/** A loaded machine needs many times the usual; whoever waits this long has a broken host. */
+const BOOT_LIMIT_MS = 240_000;
+const TAIL_LINES = 60;
+const REPORT =
+  /^(ready|emergency) boot=([0-9a-f-]{36}) kernel=(\S+) uptime=([\d.]+) agent=(answers|silent|absent)\n/m;
+
+/** Where a host's logs end now: what comes later belongs to what happens next. */
+export interface LogEnds {
+  readonly serial: number;
+  readonly events: number;
+}
+
+export async function logEnds(files: HostFiles): Promise<LogEnds> {
+  const [serial, events] = await Promise.all([stat(files.serialLog), stat(files.events)]);
+  return { serial: serial.size, events: events.size };
+}
+
+/** All boots a host has reported so far, oldest first. */
+export async function reportedBoots(files: HostFiles): Promise<Boot[]> {
+  const text = await readFile(files.events, 'latin1').catch(() => '');
+  const matches = text.matchAll(new RegExp(REPORT.source, 'gm'));
+  return [...matches]
+    .filter((match) => match[1] === 'ready')
+    .map((match) => toBoot(match, match.index + match[0].length));
+}
+
+/** What to wait for, and how long. */
+export interface BootWait {
+  /** Look at what was logged after this. */
+  readonly since: LogEnds;
+  /** Stop at a kernel panic. The machine starts again after one, which may be what is waited for. */
+  readonly failOnPanic: boolean;
+  readonly limitMs?: number | undefined;
+}
+
+/**
+ * Waits for the host's next boot to be complete.
+ *
+ * @param ended rejects when QEMU ends, where this process started it and can say more
+ * @throws BootError when the boot failed
+ */
+export async function waitForBoot(
+  name: string,
+  files: HostFiles,
+  wait: BootWait,
+  ended?: Promise<never>,
+): Promise<Boot> {
+  const limitMs = wait.limitMs ?? BOOT_LIMIT_MS;
+  const stop = new AbortController();
+  const { signal } = stop;
+  const limit = setTimeout(() => stop.abort(new Error(`not up after ${limitMs / 1000} s`)), limitMs);
+  const gone = async (): Promise<never> => {
+    await exited(files, signal);
+    throw new Error('QEMU ended');
+  };
+  const watching: Promise<Boot>[] = [report(files, wait, signal)];
+  if (wait.failOnPanic) watching.push(panic(files, wait.since.serial, signal));
+  if (!ended) watching.push(gone());
+  try {
+    return await Promise.race(ended ? [...watching, ended] : watching);
+  } catch (error) {
+    throw new BootError(name, (error as Error).message, await serialTail(files));
+  } finally {
+    clearTimeout(limit);
+    stop.abort();
+    await Promise.allSettled(watching);
+  }
+}
+
+async function report(files: HostFiles, wait: BootWait, signal: AbortSignal): Promise<Boot> {
+  const { match, end } = await waitForText(files.events, REPORT, { from: wait.since.events, signal });
+  if (match[1] === 'emergency') throw new Error('systemd entered emergency mode');
+  return toBoot(match, end);
+}
+
+async function panic(files: HostFiles, from: number, signal: AbortSignal): Promise<never> {
+  const { match, end } = await waitForText(files.serialLog, /Kernel panic - not syncing: ([^\r\n]*)/, {
+    from,
+    signal,
+  });
+  // The lines after it say where; the machine's next start, or its end, says that they are complete.
+  await waitForText(files.serialLog, /---\[ end Kernel panic|Rebooting|Linux version/, { from: end, signal });
+  throw new Error(`the kernel panicked: ${match[1]}`);
+}
+
+/** The last lines of a host's serial console. */
+export async function serialTail(files: HostFiles, lines = TAIL_LINES): Promise<string> {
+  const text = await readFile(files.serialLog, 'utf8').catch(() => '');
+  return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+function toBoot(match: RegExpExecArray, reportEnd: number): Boot {
+  const [, , bootId = '', kernel = '', uptime = '', agent = ''] = match;
+  return { bootId, kernel, uptimeSeconds: Number(uptime), agent: agent as Boot['agent'], reportEnd };
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The lab's two kernels. Debian's own are built without KHO and LUO, so the lab compiles Debian's
+// source package with a configuration of its own, twice: local version "-a" and "-b". Nothing else
+// differs, and an update from one to the other visibly changes `uname -r`.
+//
+// Three cache entries: the source package (which version is current is asked once, and again on
+// request), the tree it is unpacked and compiled in, and the finished kernels. The tree is kept:
+// an interrupted build goes on where it stopped, the second kernel recompiles only what holds the
+// version string, and a changed configuration recompiles only what it touches.
+
+import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, join } from 'node:path';
+import { privateApt } from './apt.ts';
+import { cached, cacheRoot, exists, hashOf, prune } from './cache.ts';
+import { command } from './command.ts';
+import { withLock } from './lock.ts';
+import { debianMirror } from './mirror.ts';
+import { type OnProgress, silent, step } from './progress.ts';
+
+/** The local versions, in the order in which they are built: a host starts with the first. */
+export const LOCAL_VERSIONS = ['-a', '-b'] as const;
+export type LocalVersion = (typeof LOCAL_VERSIONS)[number];
+
+/** One built kernel. */
+export interface Kernel {
+  /** What `uname -r` says, such as `7.3.4-a`. */
+  readonly release: string;
+  /** Path of the bzImage. */
+  readonly image: string;
+  /** Path of the configuration it was built with. */
+  readonly config: string;
+}
+
+export interface Kernels {
+  readonly directory: string;
+  readonly a: Kernel;
+  readonly b: Kernel;
+}
+
+interface SourcePackage {
+  readonly name: string;
+  readonly version: string;
+  readonly archive: string;
+}
+
+const SUITE = 'trixie-backports';
+const PACKAGE = /^linux-source-7\.(\d+)$/;
+const FRAGMENT = join(import.meta.dirname, '../kernel/lab.config');
+const DRIVER = join(import.meta.dirname, '../kernel/driver');
+// Changing how the kernels are built, and not from what, must also make new ones.
+const RECIPE = '1';
+
+/**
+ * Both lab kernels, built if the cache does not have them.
+ *
+ * @param options.refresh ask the mirror for a newer source package (otherwise it is asked only
+ *   when the cache has none)
+ * @throws CommandError with the end of the output when a step fails
+ */
+export async function buildKernels(
+  options: { readonly onProgress?: OnProgress; readonly refresh?: boolean } = {},
+): Promise<Kernels> {
+  const onProgress = options.onProgress ?? silent;
+  const root = cacheRoot();
+  return withLock(join(root, 'kernel.lock'), async () => {
+    const source = await sourcePackage(root, onProgress, options.refresh ?? false);
+    const recipe = [RECIPE, source.name, source.version, await readFile(FRAGMENT), ...(await driverFiles())];
+    const entry = join(root, `kernel-${hashOf(recipe)}`);
+    await cached(entry, (directory) => build(root, source, directory, onProgress));
+    await prune(root, 'kernel', 2);
+    return builtKernels(entry);
+  });
+}
+
+/** The kernels in a finished cache entry. */
+export async function builtKernels(directory: string): Promise<Kernels> {
+  const names = await readdir(directory);
+  const find = (local: LocalVersion): Kernel => {
+    const name = names.find((candidate) => candidate.startsWith('vmlinuz-') && candidate.endsWith(local));
+    if (name === undefined) throw new Error(`${directory}: no kernel with local version ${local} in it`);
+    const release = name.slice('vmlinuz-'.length);
+    return { release, image: join(directory, name), config: join(directory, `config-${release}`) };
+  };
+  return { directory, a: find('-a'), b: find('-b') };
+}
+
+async function sourcePackage(root: string, onProgress: OnProgress, refresh: boolean): Promise<SourcePackage> {
+  const entry = join(root, `linux-source-${hashOf([SUITE, PACKAGE.source])}`);
+  await cached(
+    entry,
+    (directory) =>
+      step(onProgress, 'download the kernel source', async (detail) => {
+        const mirror = await debianMirror();
+        const apt = await privateApt(join(root, `apt-${hashOf([mirror, SUITE])}`), mirror, [SUITE]);
+        const minor = (name: string): number => Number(PACKAGE.exec(name)?.[1]);
+        const packages = await apt.candidates(PACKAGE);
+        const newest = packages.sort((one, other) => minor(other.name) - minor(one.name)).at(0);
+        if (!newest) throw new Error(`${mirror} ${SUITE}: no package linux-source-7.*`);
+        detail(`${newest.name} ${newest.version}`);
+        await apt.download(newest.name, newest.version, directory);
+        const deb = (await readdir(directory)).find((name) => name.endsWith('.deb'));
+        await command('dpkg-deb', ['--extract', join(directory, deb ?? ''), join(directory, 'files')]);
+        const archive = `${newest.name}.tar.xz`;
+        await rename(join(directory, 'files/usr/src', archive), join(directory, archive));
+        await rm(join(directory, 'files'), { recursive: true });
+        await rm(join(directory, deb ?? ''));
+        await writeFile(join(directory, 'package.json'), JSON.stringify({ ...newest, archive }));
+      }),
+    refresh,
+  );
+  const { name, version, archive } = JSON.parse(
+    await readFile(join(entry, 'package.json'), 'utf8'),
+  ) as SourcePackage;
+  return { name, version, archive: join(entry, archive) };
+}
+
+/** Names and contents of the lab's own drivers, in a fixed order, for the hash. */
+async function driverFiles(): Promise<string[]> {
+  const names = (await readdir(DRIVER)).sort();
+  const files = names.map(async (name) => [name, await readFile(join(DRIVER, name), 'utf8')]);
+  return (await Promise.all(files)).flat();
+}
+
+async function build(
+  root: string,
+  source: SourcePackage,
+  into: string,
+  onProgress: OnProgress,
+): Promise<void> {
+  const tree = join(root, `kernel-tree-${hashOf([source.name, source.version])}`);
+  const unpacked = await cached(tree, (directory) =>
+    step(onProgress, `unpack ${source.name} ${source.version}`, async () => {
+      await mkdir(join(directory, 'source'));
+      await command('tar', ['-xf', source.archive, '--strip-components=1', '-C', join(directory, 'source')]);
+      await hookDriver(join(directory, 'source'));
+    }),
+  );
+  await prune(root, 'kernel-tree', 1);
+  await syncDriver(join(unpacked, 'source', 'drivers/luo-lab'));
+  for (const local of LOCAL_VERSIONS) {
+    await step(onProgress, `compile the kernel ${local}`, (detail) => compile(unpacked, local, into, detail));
+  }
+}
+
+/** Makes drivers/luo-lab part of the kernel's own build. */
+async function hookDriver(source: string): Promise<void> {
+  const makefile = join(source, 'drivers/Makefile');
+  await writeFile(makefile, `${await readFile(makefile, 'utf8')}\nobj-$(CONFIG_LUO_LAB) += luo-lab/\n`);
+  const kconfig = join(source, 'drivers/Kconfig');
+  const menu = await readFile(kconfig, 'utf8');
+  await writeFile(kconfig, menu.replace(/^endmenu\s*$/m, 'source "drivers/luo-lab/Kconfig"\n\nendmenu\n'));
+}
+
+/** Brings the drivers in the tree up to date; unchanged files keep their time, so make skips them. */
+async function syncDriver(target: string): Promise<void> {
+  await mkdir(target, { recursive: true });
+  const wanted = await readdir(DRIVER);
+  for (const name of await readdir(target)) {
+    if (!wanted.includes(name)) await rm(join(target, name), { recursive: true });
+  }
+  for (const name of wanted) {
+    const [from, to] = [join(DRIVER, name), join(target, name)];
+    const same = (await exists(to)) && (await readFile(to)).equals(await readFile(from));
+    if (!same) await cp(from, to);
+  }
+}
+
+async function compile(
+  tree: string,
+  local: LocalVersion,
+  into: string,
+  detail: (text: string) => void,
+): Promise<void> {
+  const objects = join(tree, 'objects');
+  await mkdir(objects, { recursive: true });
+  const fragment = join(tree, `fragment${local}.config`);
+  await writeFile(fragment, `${await readFile(FRAGMENT, 'utf8')}\nCONFIG_LOCALVERSION="${local}"\n`);
+  const make = (args: readonly string[], onLine?: (line: string) => void): Promise<string> =>
+    command('make', ['-C', join(tree, 'source'), `O=${objects}`, ...args], {
+      // The version string names its builder; the machine's name has no business in it.
+      env: { KCONFIG_ALLCONFIG: fragment, KBUILD_BUILD_USER: 'luo-console', KBUILD_BUILD_HOST: 'lab' },
+      log: join(tree, 'build.log'),
+      ...(onLine ? { onLine } : {}),
+    });
+  await make(['allnoconfig']);
+  await requireOptions(join(objects, '.config'), await readFile(fragment, 'utf8'));
+  let compiled = 0;
+  await make([`-j${availableParallelism()}`, 'bzImage'], (line) => {
+    if (/^ {2}(CC|AS|AR|LD) /.test(line)) detail(`${++compiled} files`);
+  });
+  const release = (await readFile(join(objects, 'include/config/kernel.release'), 'utf8')).trim();
+  if (!release.endsWith(local)) throw new Error(`kernel release ${release}: expected it to end in ${local}`);
+  await cp(join(objects, 'arch/x86/boot/bzImage'), join(into, `vmlinuz-${release}`));
+  await cp(join(objects, '.config'), join(into, `config-${release}`));
+}
+
+/**
+ * Checks that the kernel took every option asked for: kconfig silently drops one whose
+ * dependencies are not met, which would only be noticed in a host that half works.
+ */
+async function requireOptions(config: string, fragment: string): Promise<void> {
+  const got = new Set((await readFile(config, 'utf8')).split('\n'));
+  const wanted = fragment.split('\n').filter((line) => line.startsWith('CONFIG_'));
+  const missing = wanted.filter((line) => !got.has(line));
+  if (missing.length > 0) {
+    throw new Error(`${basename(FRAGMENT)}: the kernel did not accept ${missing.join(', ')}`);
+  }
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One builder at a time. Two lab commands that start together would otherwise compile the same
+// kernel in the same directory. The lock is flock(2), held by a small child process that lives as
+// long as its standard input: if this process dies, however it dies, the lock is gone with it.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/**
+ * Does some work while holding an exclusive lock, after waiting for it if need be.
+ *
+ * @param path lock file, created as needed
+ * @param work what must not be done twice at once
+ */
+export async function withLock<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+  await mkdir(dirname(path), { recursive: true });
+  const holder = spawn('flock', [path, 'sh', '-c', 'echo held; exec cat'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const ended = once(holder, 'exit').then(([code]) => {
+    throw new Error(`flock ${path}: exit status ${code}, expected it to hold the lock`);
+  });
+  ended.catch(() => {});
+  await Promise.race([once(holder.stdout, 'data'), ended]);
+  try {
+    return await work();
+  } finally {
+    holder.stdin.end();
+    await ended.catch(() => {});
+  }
+}

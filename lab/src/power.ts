@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Switching a host on. Between choosing a free port and QEMU's taking it, another process may take
+// it; then QEMU ends at once and says so, and the next port is tried. A host whose boot failed is
+// switched off again: a kernel that panics would otherwise start over for ever.
+
+import { writeFile } from 'node:fs/promises';
+import { writeSshConfig } from './access.ts';
+import { type Boot, BootError, logEnds, waitForBoot } from './boot.ts';
+import { freePort, isRunning, killQemu, startQemu } from './qemu.ts';
+import { type HostFiles, type HostSettings, writeSettings } from './settings.ts';
+
+const PORT_ATTEMPTS = 5;
+
+/**
+ * Starts QEMU for a host and waits until the host is up.
+ *
+ * @param files the host's files; its disk and kernel are there
+ * @param stored what it was created with
+ * @throws BootError when it does not come up
+ */
+export async function powerOn(files: HostFiles, stored: HostSettings): Promise<Boot> {
+  if (await isRunning(files)) throw new Error(`host ${stored.name} has power already`);
+  for (const log of [files.serialLog, files.events]) await writeFile(log, '', { flag: 'a' });
+  const since = await logEnds(files);
+  for (let attempt = 1; ; attempt++) {
+    const settings = { ...stored, sshPort: await freePort(attempt === 1 ? stored.sshPort : undefined) };
+    await writeSettings(settings);
+    await writeSshConfig(files, settings);
+    const { ended } = await startQemu(files, settings);
+    try {
+      return await waitForBoot(settings.name, files, { since, failOnPanic: true }, ended);
+    } catch (error) {
+      await killQemu(files);
+      const portTaken = error instanceof BootError && /host forwarding rule/.test(error.message);
+      if (!portTaken || attempt === PORT_ATTEMPTS) throw error;
+    }
+  }
+}

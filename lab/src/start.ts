@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Bringing a host up by name: made if there is none, switched on if it has no power, and otherwise
+// found as it is. The image and the kernel become part of the host when it is made (a hard link
+// where the file systems allow it), so that cleaning the cache takes nothing from a host.
+
+import { randomUUID } from 'node:crypto';
+import { copyFile, link, mkdir, rm } from 'node:fs/promises';
+import { createKeys } from './access.ts';
+import { type Boot, BootError } from './boot.ts';
+import { exists } from './cache.ts';
+import { command } from './command.ts';
+import { LabHost } from './host.ts';
+import { buildImage, type Suite } from './image.ts';
+import { withLock } from './lock.ts';
+import { powerOn } from './power.ts';
+import { type OnProgress, silent, step } from './progress.ts';
+import { createDisk, freePort, isRunning } from './qemu.ts';
+import {
+  type HostFiles,
+  type HostSettings,
+  hostFiles,
+  hostLock,
+  parseMemory,
+  readSettings,
+  writeSettings,
+} from './settings.ts';
+
+export interface StartOptions {
+  /** Up to 31 of a-z, 0-9 and -, beginning with a letter. `lab` if not given. */
+  readonly name?: string | undefined;
+  readonly suite?: Suite | undefined;
+  /** Such as `2G`. */
+  readonly memory?: string | undefined;
+  /** A bzImage to boot instead of the lab's kernel "-a". */
+  readonly kernel?: string | undefined;
+  /** The agent's package to install. */
+  readonly deb?: string | undefined;
+  readonly onProgress?: OnProgress | undefined;
+}
+
+export const DEFAULT_NAME = 'lab';
+const DEFAULT_MEMORY = '2G';
+
+/**
+ * The host of this name, up and answering.
+ *
+ * @throws RangeError for a name, suite or memory that cannot be, or that the existing host of this
+ *   name does not have
+ * @throws BootError, with the end of the serial console, when it does not come up
+ */
+export async function startHost(options: StartOptions = {}): Promise<LabHost> {
+  const { name = DEFAULT_NAME, onProgress = silent } = options;
+  const files = hostFiles(name);
+  const host = new LabHost(name);
+  await withLock(hostLock(name), async () => {
+    const existing = await readSettings(name);
+    if (existing) requireSame(existing, options);
+    if (existing && (await isRunning(files))) return;
+    const settings = existing ?? (await create(files, name, options, onProgress));
+    if (existing && options.kernel !== undefined) await copyKernel(options.kernel, files);
+    const boot = await step(onProgress, `boot ${name}`, () => powerOn(files, settings));
+    await requireAgent(host, boot);
+  });
+  return host;
+}
+
+/**
+ * The handle of a host that exists, running or not.
+ *
+ * @throws Error when there is none of this name
+ */
+export async function findHost(name = DEFAULT_NAME): Promise<LabHost> {
+  if (await readSettings(name)) return new LabHost(name);
+  throw new Error(`there is no host ${name}; \`up --name ${name}\` makes one`);
+}
+
+async function create(
+  files: HostFiles,
+  name: string,
+  options: StartOptions,
+  onProgress: OnProgress,
+): Promise<HostSettings> {
+  const { suite = 'sid', memory = DEFAULT_MEMORY, deb } = options;
+  const memoryMiB = parseMemory(memory);
+  const image = await buildImage({ suite, deb, onProgress });
+  await rm(files.directory, { recursive: true, force: true });
+  await mkdir(files.directory, { recursive: true, mode: 0o700 });
+  await link(image.path, files.image).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EXDEV') throw error;
+    await command('cp', ['--sparse=always', '--reflink=auto', image.path, files.image]);
+  });
+  const kernel = options.kernel ?? image.kernels.a.image;
+  await copyKernel(kernel, files);
+  await createKeys(files, name);
+  await createDisk(files);
+  const settings = { name, suite, memoryMiB, kernel, uuid: randomUUID(), sshPort: await freePort() };
+  await writeSettings(settings);
+  return settings;
+}
+
+async function copyKernel(path: string, files: HostFiles): Promise<void> {
+  if (!(await exists(path))) throw new Error(`kernel ${path}: no such file, expected a bzImage`);
+  await copyFile(path, files.kernel);
+}
+
+/** A host is not quietly something else than what was asked for. */
+function requireSame(settings: HostSettings, { suite, memory }: StartOptions): void {
+  const differ = (what: string, has: string, wanted: string): never => {
+    throw new RangeError(
+      `host ${settings.name} has ${what} ${has}, not ${wanted}; \`down --name ${settings.name}\` first, or take another name`,
+    );
+  };
+  if (suite !== undefined && suite !== settings.suite) differ('suite', settings.suite, suite);
+  if (memory !== undefined && parseMemory(memory) !== settings.memoryMiB) {
+    differ('memory', `${settings.memoryMiB}M`, memory);
+  }
+}
+
+/** An installed agent that does not answer is a failed start; its own log says why. */
+async function requireAgent(host: LabHost, boot: Boot): Promise<void> {
+  if (boot.agent !== 'silent') return;
+  const { stdout } = await host.sh(
+    'systemctl status --no-pager --full --lines=40 luo-agent.service luo-agent.socket',
+  );
+  throw new BootError(host.name, `the agent does not answer\n${stdout}`, await host.serialTail());
+}
