@@ -34,6 +34,7 @@ done
 if in_root getent group luo > /dev/null; then in_root usermod -aG luo viewer; fi
 if in_root getent group luo-operator > /dev/null; then in_root usermod -aG luo-operator operator; fi
 
+in_root systemctl set-default --quiet multi-user.target
 in_root systemctl enable --quiet lab-network.service lab-ready.service ssh.service
 
 # What a machine of one boot's or one day's life does not need, and waits for under emulation.

@@ -41,6 +41,7 @@ const PACKAGES = [
   'systemd',
   'systemd-sysv',
   'udev',
+  'mount',
   'dbus',
   'login',
   'passwd',

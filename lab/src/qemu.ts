@@ -47,7 +47,7 @@ export function qemuArguments(settings: HostSettings): string[] {
     ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2'],
     ...['-m', `${settings.memoryMiB}M`, '-rtc', 'base=utc'],
     ...['-display', 'none', '-nodefaults', '-no-user-config'],
-    ...['-kernel', 'vmlinuz', '-append', COMMAND_LINE.join(' ')],
+    ...['-kernel', 'vmlinuz', '-append', [...COMMAND_LINE, ...settings.kernelArguments].join(' ')],
     ...['-drive', 'if=none,id=disk,file=disk.qcow2,format=qcow2,cache=writeback,discard=unmap'],
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${settings.sshPort}-:22`],

@@ -17,7 +17,9 @@ export interface HostSettings {
   readonly memoryMiB: number;
   /** The bzImage that was copied into the host's directory when it was made. */
   readonly kernel: string;
-  /** The virtual machine's UUID; the host's machine id is taken from it. */
+  /** Added to the kernel's command line. */
+  readonly kernelArguments: readonly string[];
+  /** The virtual machine's UUID; what makes it somebody on its network. */
   readonly uuid: string;
   /** Loopback port that leads to the host's SSH. Chosen anew when it is taken at power-on. */
   readonly sshPort: number;

@@ -36,6 +36,10 @@ export interface StartOptions {
   readonly kernel?: string | undefined;
   /** The agent's package to install. */
   readonly deb?: string | undefined;
+  /** Throw away a host of this name first, with its disk. */
+  readonly fresh?: boolean | undefined;
+  /** Added to the kernel's command line; the last of several equal parameters wins. */
+  readonly kernelArguments?: readonly string[] | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -53,6 +57,7 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
   const { name = DEFAULT_NAME, onProgress = silent } = options;
   const files = hostFiles(name);
   const host = new LabHost(name);
+  if (options.fresh) await host.down();
   await withLock(hostLock(name), async () => {
     const existing = await readSettings(name);
     if (existing) requireSame(existing, options);
@@ -94,7 +99,11 @@ async function create(
   await copyKernel(kernel, files);
   await createKeys(files, name);
   await createDisk(files);
-  const settings = { name, suite, memoryMiB, kernel, uuid: randomUUID(), sshPort: await freePort() };
+  const { kernelArguments = [] } = options;
+  const settings = {
+    ...{ name, suite, memoryMiB, kernel, kernelArguments },
+    ...{ uuid: randomUUID(), sshPort: await freePort() },
+  };
   await writeSettings(settings);
   return settings;
 }

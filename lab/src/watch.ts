@@ -40,9 +40,11 @@ export async function waitForText(path: string, pattern: RegExp, options: WaitOp
 /**
  * A file's contents from an offset on, again each time it grew.
  *
+ * @param from byte offset
+ * @param signal ends it, with its reason thrown, once what is there has been given
  * @returns the whole text so far, one character a byte
  */
-async function* growing(path: string, from: number, signal?: AbortSignal): AsyncGenerator<string> {
+export async function* growing(path: string, from: number, signal?: AbortSignal): AsyncGenerator<string> {
   let wake = (): void => {};
   let changed = new Promise<void>((resolve) => {
     wake = resolve;
