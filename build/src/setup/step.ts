@@ -40,7 +40,7 @@ export class StepFailed extends Error {
 export async function runSteps(steps: readonly Step[], show = showStep): Promise<string[]> {
   const ran: string[] = [];
   for (const step of steps) {
-    if (await step.isDone()) continue;
+    if (await isDone(step)) continue;
     const shown = show(step.name);
     try {
       await step.run(shown.detail);
@@ -52,4 +52,12 @@ export async function runSteps(steps: readonly Step[], show = showStep): Promise
     ran.push(step.name);
   }
   return ran;
+}
+
+async function isDone(step: Step): Promise<boolean> {
+  try {
+    return await step.isDone();
+  } catch (error) {
+    throw new StepFailed(step.name, error);
+  }
 }

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's Debian package, the one an operator installs and the lab installs too. It brings its own
+// Node 24 and depends on nothing but systemd and the C and C++ libraries. The same inputs give the same
+// file, byte for byte, and it is kept in the cache under their hash.
+
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { promisify } from 'node:util';
+import { constants, gzip } from 'node:zlib';
+import { cached, cacheRoot } from '../bootstrap/cache.mjs';
+import { runProgram } from '../bootstrap/programs.mjs';
+import { ADDONS, type Bundle, bundleProgram, licencesOf } from './package-agent/bundle.ts';
+import { filesUnder, hashOfFiles, PACKAGE_TIME, type PackageFile, writeTree } from './package-agent/tree.ts';
+import { inRepository, NODE_DIRECTORY } from './places.ts';
+
+const FILES = inRepository('build/agent-package');
+const LIBRARY = 'usr/lib/luo-agent';
+const DOCUMENTATION = 'usr/share/doc/luo-agent';
+// Changing how the package is made, and not from what, must also make a new one.
+const RECIPE = '1';
+
+async function compressed(text: string | Buffer): Promise<Buffer> {
+  // Without a time stamp, as `gzip -9n`: Node's gzip writes none.
+  return promisify(gzip)(text, { level: constants.Z_BEST_COMPRESSION });
+}
+
+async function manualPages(version: string): Promise<PackageFile[]> {
+  const pages = await filesUnder(join(FILES, 'man'), () => 0o644);
+  return Promise.all(
+    pages.map(async ({ path, contents }) => ({
+      path: `usr/share/man/man${path.slice(-1)}/${path}.gz`,
+      mode: 0o644 as const,
+      contents: await compressed(String(contents).replaceAll('@VERSION@', version)),
+    })),
+  );
+}
+
+/** Shell completions, as the finished luoctl prints them. */
+async function completions(luoctl: string): Promise<PackageFile[]> {
+  const places = {
+    bash: 'usr/share/bash-completion/completions/luoctl',
+    zsh: 'usr/share/zsh/vendor-completions/_luoctl',
+  };
+  return Promise.all(
+    Object.entries(places).map(async ([shell, path]) => ({
+      path,
+      mode: 0o644 as const,
+      contents: await runProgram(process.execPath, [luoctl, 'completion', shell]),
+    })),
+  );
+}
+
+async function documentation(bundles: readonly Bundle[]): Promise<PackageFile[]> {
+  const packages = [...new Set(bundles.flatMap((bundle) => bundle.packages))].sort();
+  const node = await readFile(join(NODE_DIRECTORY, 'LICENSE'));
+  const licences = await licencesOf(packages);
+  return [
+    { path: 'copyright', contents: await readFile(join(FILES, 'copyright')) },
+    { path: 'node-license.gz', contents: await compressed(node) },
+    { path: 'third-party-licenses.gz', contents: await compressed(licences) },
+  ].map(({ path, contents }) => ({ path: join(DOCUMENTATION, path), mode: 0o644 as const, contents }));
+}
+
+/**
+ * Everything in the package but the package's own control files.
+ *
+ * @param version of the agent
+ * @param scratch empty directory; the programs are put into it to be asked for their completions
+ */
+export async function packageFiles(version: string, scratch: string): Promise<PackageFile[]> {
+  const bundles = await Promise.all([
+    bundleProgram('agent/src/main.ts', 'luo-agent.mjs'),
+    bundleProgram('agent/src/luoctl/main.ts', 'luoctl.mjs'),
+  ]);
+  const programs: PackageFile[] = bundles.map(({ name, code }) => ({
+    path: join(LIBRARY, name),
+    mode: 0o644,
+    contents: code,
+  }));
+  for (const [name, path] of Object.entries(ADDONS)) {
+    programs.push({ path: join(LIBRARY, name), mode: 0o644, contents: await readFile(inRepository(path)) });
+  }
+  await writeTree(scratch, programs);
+  const installed = await filesUnder(join(FILES, 'root'), (path) =>
+    path.startsWith('usr/bin/') ? 0o755 : 0o644,
+  );
+  const node: PackageFile = {
+    path: join(LIBRARY, 'node'),
+    mode: 0o755,
+    contents: { copyOf: process.execPath, identity: basename(NODE_DIRECTORY) },
+  };
+  return [
+    ...programs,
+    ...installed,
+    ...(await manualPages(version)),
+    ...(await completions(join(scratch, LIBRARY, 'luoctl.mjs'))),
+    ...(await documentation(bundles)),
+    node,
+  ];
+}
+
+/**
+ * The package's control file.
+ *
+ * @param version of the agent
+ * @param bytes what it takes up once installed
+ * @param glibc the oldest C library it runs with
+ */
+export function controlFile(version: string, bytes: number, glibc: string): string {
+  return `Package: luo-agent
+Version: ${version}
+Architecture: amd64
+Maintainer: LUO Console authors <luo-console@localhost>
+Installed-Size: ${Math.ceil(bytes / 1024)}
+Depends: libc6 (>= ${glibc}), libstdc++6 (>= 11), systemd (>= 252)
+Section: admin
+Priority: optional
+Description: keeps memory in place while the kernel is replaced
+ luo-agent holds the sessions of Linux's Live Update Orchestrator on a hypervisor
+ host, plans and runs a live update (a kexec into another kernel with preserved
+ memory), and keeps a journal of every act and its result. luoctl is its command
+ line.
+`;
+}
+
+/** The newest version of the C library that any symbol of some binaries is bound to. */
+async function neededGlibc(binaries: readonly string[]): Promise<string> {
+  const symbols = await runProgram('objdump', ['--dynamic-syms', ...binaries]);
+  return newestGlibc(symbols);
+}
+
+/**
+ * The newest version of the C library that is named in a list of symbols.
+ *
+ * @param symbols as `objdump --dynamic-syms` prints them
+ * @returns such as `2.34`
+ */
+export function newestGlibc(symbols: string): string {
+  const minors = [...symbols.matchAll(/\bGLIBC_2\.(\d+)/g)].map((match) => Number(match[1]));
+  return `2.${Math.max(...minors)}`;
+}
+
+async function build(
+  into: string,
+  files: readonly PackageFile[],
+  version: string,
+  name: string,
+): Promise<void> {
+  const tree = join(into, 'tree');
+  await writeTree(tree, files);
+  const node = join(tree, LIBRARY, 'node');
+  await runProgram('strip', ['--strip-unneeded', node]);
+  const binaries = [node, ...Object.keys(ADDONS).map((addon) => join(tree, LIBRARY, addon))];
+  const control = await filesUnder(join(FILES, 'DEBIAN'), () => 0o755);
+  const installed = await runProgram('du', ['--summarize', '--bytes', tree]);
+  await writeTree(tree, [
+    ...control.map((file) => ({ ...file, path: join('DEBIAN', file.path) })),
+    {
+      path: 'DEBIAN/control',
+      mode: 0o644,
+      contents: controlFile(version, Number.parseInt(installed, 10), await neededGlibc(binaries)),
+    },
+  ]);
+  // The compression is chosen for the lab, which builds and installs this again and again.
+  const options = ['--root-owner-group', '-Zzstd', '-z6', '--threads-max=2'];
+  await runProgram('dpkg-deb', [...options, '--build', tree, join(into, name)], {
+    env: { SOURCE_DATE_EPOCH: String(PACKAGE_TIME) },
+  });
+  await rm(tree, { recursive: true });
+}
+
+interface Prepared {
+  readonly files: readonly PackageFile[];
+  readonly version: string;
+  /** Name of the cache entry, and of the package in it. */
+  readonly entry: string;
+  readonly name: string;
+}
+
+async function prepare(): Promise<Prepared> {
+  const { version } = JSON.parse(await readFile(inRepository('agent/package.json'), 'utf8'));
+  const scratch = await mkdtemp(join(tmpdir(), 'luo-agent-'));
+  try {
+    const files = await packageFiles(version, scratch);
+    const control = await filesUnder(join(FILES, 'DEBIAN'), () => 0o755);
+    const entry = `agent-package-${hashOfFiles([...files, ...control], RECIPE)}`;
+    return { files, version, entry, name: `luo-agent_${version}_amd64.deb` };
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Whether the package that the sources would give is in the cache. */
+export async function agentPackageIsBuilt(): Promise<boolean> {
+  const { entry, name } = await prepare();
+  return existsSync(join(cacheRoot(), entry, name));
+}
+
+/**
+ * Builds the agent's package, if the cache does not have it.
+ *
+ * @returns path of the .deb
+ * @throws Error with the output of what failed
+ */
+export async function packageAgent(): Promise<string> {
+  const { files, version, entry, name } = await prepare();
+  return join(await cached(entry, (into) => build(into, files, version, name)), name);
+}
