@@ -43,10 +43,15 @@ in_root systemctl mask --quiet \
   systemd-update-done.service systemd-update-utmp.service systemd-random-seed.service systemd-firstboot.service \
   systemd-networkd-wait-online.service systemd-timesyncd.service systemd-binfmt.service \
   proc-sys-fs-binfmt_misc.automount sys-kernel-config.mount sys-fs-fuse-connections.mount \
+  systemd-modules-load.service systemd-udev-load-credentials.service systemd-network-generator.service \
+  systemd-tmpfiles-setup-dev-early.service systemd-remount-fs.service systemd-sysctl.service \
+  dev-mqueue.mount run-lock.mount systemd-ask-password-console.path systemd-ask-password-wall.path \
   systemd-tmpfiles-clean.timer fstrim.timer e2scrub_all.timer e2scrub_reap.service dpkg-db-backup.timer
 mkdir -p "$root/etc/systemd/system-generators" "$root/etc/systemd/network"
-# No SSH over VSOCK, and no renaming of eth0.
-ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-ssh-generator"
+for generator in ssh gpt-auto hibernate-resume system-update factory-reset rc-local sysv tpm2; do
+  ln -sf /dev/null "$root/etc/systemd/system-generators/systemd-$generator-generator"
+done
+# No renaming of eth0.
 ln -sf /dev/null "$root/etc/systemd/network/99-default.link"
 
 # Each host is somebody: key, name and machine id come from outside, or from its own first boot.
@@ -57,5 +62,7 @@ printf '# The kernel mounts the root file system read-write.\n' > "$root/etc/fst
 in_root sh -c 'ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key && mkdir -p /run/sshd && sshd -t'
 rm -f "$root"/etc/ssh/ssh_host_*
 unmount
+# Says that /etc and /var fit this /usr; a first boot would otherwise bring them up to date.
+touch "$root/etc/.updated" "$root/var/.updated"
 
 mke2fs -q -t ext4 -L lab-root -m 0 -E assume_storage_prezeroed=1 -d "$root" "$image" "$size"
