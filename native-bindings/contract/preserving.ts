@@ -241,6 +241,13 @@ export const preservingCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'a memfd of huge pages is ENOENT',
+    async run(harness) {
+      using file = harness.native.memory.memfdCreate('huge', { hugetlb: true });
+      await refuses(harness, 'hugetlb', file);
+    },
+  },
+  {
     name: 'a session cannot hold a session',
     async run(harness) {
       using inner = await newSession(harness, 'inner');

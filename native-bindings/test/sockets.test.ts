@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Unix sockets: listening, connecting, descriptors beside bytes, credentials. */
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { memory, sockets } from '../src/index.ts';
+import { failureOf } from './failures.ts';
+
+let directory: string;
+let path: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'luo-sockets-'));
+  path = join(directory, 's');
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+describe('listening and connecting', () => {
+  it('make two ends that carry bytes both ways', () => {
+    using listening = sockets.listenUnix(path);
+    expect(sockets.accept(listening)).toBeNull();
+    using client = sockets.connectUnix(path);
+    using server = sockets.accept(listening);
+    if (server === null) throw new Error('nobody to accept');
+    expect(sockets.send(client, Buffer.from('there'))).toBe(5);
+    expect(sockets.send(server, Buffer.from('back'))).toBe(4);
+    expect(sockets.receive(server)?.data.toString()).toBe('there');
+    expect(sockets.receive(client)?.data.toString()).toBe('back');
+  });
+
+  it.each([0o600, 0o660, 0o666, 0o777])('sets the mode to %o whatever the umask', (mode) => {
+    const umask = process.umask(0o077);
+    try {
+      using _listening = sockets.listenUnix(path, { mode });
+      expect(statSync(path).mode & 0o777).toBe(mode);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it('refuse a path that exists', () => {
+    writeFileSync(path, '');
+    expect(failureOf(() => sockets.listenUnix(path))).toEqual({
+      code: 'EADDRINUSE',
+      errno: 98,
+      syscall: 'bind',
+      argument: `path="${path}"`,
+    });
+  });
+
+  it('refuse a path in a directory that does not exist', () => {
+    expect(failureOf(() => sockets.listenUnix(join(directory, 'no', 's')))).toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('say why nobody could be reached', () => {
+    expect(failureOf(() => sockets.connectUnix(path))).toMatchObject({ code: 'ENOENT', syscall: 'connect' });
+    sockets.listenUnix(path).close();
+    expect(failureOf(() => sockets.connectUnix(path))).toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it('is EAGAIN once the backlog is full', () => {
+    using _listening = sockets.listenUnix(path, { backlog: 0 });
+    using _first = sockets.connectUnix(path);
+    expect(failureOf(() => sockets.connectUnix(path))).toMatchObject({ code: 'EAGAIN', syscall: 'connect' });
+  });
+
+  it('take a path of 107 bytes and no longer', () => {
+    const longest = join(directory, 'p'.repeat(107 - directory.length - 1));
+    sockets.listenUnix(longest).close();
+    expect(() => sockets.listenUnix(`${longest}p`)).toThrow(
+      /^path must be at most 107 bytes of UTF-8, not 108/,
+    );
+    expect(() => sockets.connectUnix('')).toThrow('path must not be empty');
+  });
+
+  it('fail on what is no socket', () => {
+    using file = memory.memfdCreate('x');
+    const argument = `socket=${file.fd}`;
+    expect(failureOf(() => sockets.accept(file))).toMatchObject({ code: 'ENOTSOCK', syscall: 'accept4' });
+    expect(failureOf(() => sockets.receive(file))).toMatchObject({ code: 'ENOTSOCK', argument });
+    expect(failureOf(() => sockets.send(file, Buffer.of(1)))).toMatchObject({ code: 'ENOTSOCK', argument });
+    expect(failureOf(() => sockets.shutdownWrite(file))).toMatchObject({ code: 'ENOTSOCK', argument });
+    expect(failureOf(() => sockets.peerCredentials(file))).toMatchObject({ code: 'ENOTSOCK', argument });
+  });
+});
+
+describe('receive and send', () => {
+  it('tell nothing there, end of stream and a closed peer apart', () => {
+    const [one, other] = sockets.socketPair();
+    expect(sockets.receive(one)).toBeNull();
+    sockets.send(other, Buffer.from('last'));
+    sockets.shutdownWrite(other);
+    expect(sockets.receive(one)?.data.toString()).toBe('last');
+    expect(sockets.receive(one)).toEqual({ data: Buffer.alloc(0), descriptors: [], truncated: false });
+    expect(sockets.send(one, Buffer.from('still open this way'))).toBe(19);
+    other.close();
+    expect(failureOf(() => sockets.send(one, Buffer.of(1)))).toEqual({
+      code: 'EPIPE',
+      errno: 32,
+      syscall: 'sendmsg',
+      argument: `socket=${one.fd}`,
+    });
+    one.close();
+  });
+
+  it('take what fits and then nothing until the reader reads', () => {
+    const [one, other] = sockets.socketPair();
+    const data = Buffer.alloc(1 << 16, 'x');
+    let taken = 0;
+    for (let sent = sockets.send(one, data); sent !== null; sent = sockets.send(one, data)) taken += sent;
+    let read = 0;
+    for (let got = sockets.receive(other); got !== null; got = sockets.receive(other))
+      read += got.data.length;
+    expect(read).toBe(taken);
+    expect(taken).toBeGreaterThan(data.length);
+    one.close();
+    other.close();
+  });
+
+  it('read at most what was asked for', () => {
+    const [one, other] = sockets.socketPair();
+    sockets.send(one, Buffer.from('abcdef'));
+    expect(sockets.receive(other, 4)?.data.toString()).toBe('abcd');
+    expect(sockets.receive(other, 4)?.data.toString()).toBe('ef');
+    one.close();
+    other.close();
+  });
+
+  it('pass descriptors with the bytes they were sent with', () => {
+    const [one, other] = sockets.socketPair();
+    using first = memory.memfdCreate('first');
+    using second = memory.memfdCreate('second');
+    sockets.send(one, Buffer.from('plain'));
+    sockets.send(one, Buffer.from('A'), [first]);
+    sockets.send(one, Buffer.from('BC'), [second, first.fd]);
+    const inodes: bigint[][] = [];
+    const texts: string[] = [];
+    for (let got = sockets.receive(other); got !== null; got = sockets.receive(other)) {
+      texts.push(got.data.toString());
+      inodes.push(got.descriptors.map((descriptor) => memory.fileFacts(descriptor).ino));
+      for (const descriptor of got.descriptors) descriptor.close();
+    }
+    const { ino: inodeOfFirst } = memory.fileFacts(first);
+    const { ino: inodeOfSecond } = memory.fileFacts(second);
+    expect(texts.join('')).toBe('plainABC');
+    expect(inodes.flat()).toEqual([inodeOfFirst, inodeOfSecond, inodeOfFirst]);
+    expect(inodes.at(-1)).toHaveLength(2);
+    one.close();
+    other.close();
+  });
+
+  it('carry 253 descriptors at once and refuse more', () => {
+    const [one, other] = sockets.socketPair();
+    using file = memory.memfdCreate('x');
+    const many = new Array<typeof file>(253).fill(file);
+    expect(sockets.send(one, Buffer.of(1), many)).toBe(1);
+    const received = sockets.receive(other);
+    expect(received?.truncated).toBe(false);
+    expect(received?.descriptors).toHaveLength(253);
+    for (const descriptor of received?.descriptors ?? []) descriptor.close();
+    expect(() => sockets.send(one, Buffer.of(1), [...many, file])).toThrow(
+      'descriptors must hold at most 253 descriptors, not 254',
+    );
+    one.close();
+    other.close();
+  });
+
+  it('need a byte to carry descriptors', () => {
+    const [one, other] = sockets.socketPair();
+    expect(() => sockets.send(one, Buffer.alloc(0), [one])).toThrow(
+      'data must hold at least one byte to carry descriptors, not 0',
+    );
+    expect(sockets.send(one, Buffer.alloc(0))).toBe(0);
+    one.close();
+    other.close();
+  });
+
+  it('name the descriptor that is not open', () => {
+    const [one, other] = sockets.socketPair();
+    expect(failureOf(() => sockets.send(one, Buffer.of(1), [other, 999_999]))).toEqual({
+      code: 'EBADF',
+      errno: 9,
+      syscall: 'sendmsg',
+      argument: 'descriptors=999999',
+    });
+    one.close();
+    expect(failureOf(() => sockets.send(one, Buffer.of(1), [other]))).toMatchObject({
+      argument: 'socket=-1',
+    });
+    other.close();
+  });
+});
+
+describe('peerCredentials', () => {
+  it('are this process’s own at both ends of a pair', () => {
+    const [one, other] = sockets.socketPair();
+    const { pid } = process;
+    const [uid, gid] = [process.geteuid?.(), process.getegid?.()];
+    expect(sockets.peerCredentials(one)).toMatchObject({ pid, uid, gid });
+    const own = new Set(process.getgroups?.() ?? []);
+    for (const group of sockets.peerCredentials(one).groups) expect(own).toContain(group);
+    one.close();
+    other.close();
+  });
+});
