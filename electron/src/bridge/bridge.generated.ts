@@ -113,6 +113,9 @@ error NothingKnown(id: string, method: string)
 error TerminalNotFound(terminal: string)
 error InvalidValue(parameter: string, value: string, expected: string)
 error MethodNotAllowed(method: string)
+error FileUnusable(path: string, errno: string, reason: string)
+# A fault that none of the others describes; the console's own log has more.
+error Failed(reason: string)
 `,
   methods: {
     /** All hosts, again on every change. [Requires 'more' flag] */
@@ -302,6 +305,15 @@ error MethodNotAllowed(method: string)
     }),
     MethodNotAllowed: v.object({
       method: v.string(),
+    }),
+    FileUnusable: v.object({
+      path: v.string(),
+      errno: v.string(),
+      reason: v.string(),
+    }),
+    /** A fault that none of the others describes; the console's own log has more. */
+    Failed: v.object({
+      reason: v.string(),
     }),
   },
 } as const;

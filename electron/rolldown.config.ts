@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Bundles the main process into one ES module and the preload script into one CommonJS file (a sandboxed
+ * preload can load nothing else). Packages with native code stay outside and are resolved from
+ * `node_modules`, because their binaries are found relative to their own files; the project's own addon
+ * is looked for beside the bundle and therefore copied there.
+ */
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { defineConfig, type Plugin } from 'rolldown';
+
+const here = import.meta.dirname;
+
+const addonBeside: Plugin = {
+  name: 'addon-beside',
+  writeBundle() {
+    mkdirSync(join(here, 'dist'), { recursive: true });
+    copyFileSync(
+      join(here, '../native-bindings/build/Release/luo_native.node'),
+      join(here, 'dist/luo_native.node'),
+    );
+  },
+};
+
+export default defineConfig([
+  {
+    input: join(here, 'src/main.ts'),
+    platform: 'node',
+    external: ['electron', 'better-sqlite3', 'node-pty', /^node:/],
+    plugins: [addonBeside],
+    output: { file: join(here, 'dist/main.js'), format: 'esm', sourcemap: true },
+  },
+  {
+    input: join(here, 'src/bridge/preload.ts'),
+    platform: 'node',
+    external: ['electron'],
+    output: { file: join(here, 'dist/preload.cjs'), format: 'cjs' },
+  },
+]);

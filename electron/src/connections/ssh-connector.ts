@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The agent of another machine, through the system's own ssh: it forwards the agent's socket to one in a
+ * private folder here. ssh runs in a terminal of its own, so that whatever it wants to know is asked and
+ * answered as it always is; the window shows that terminal while ssh waits. When the socket appears ssh
+ * has been let in; when the agent answers behind it, the host is connected.
+ */
+import { startProgram } from '../terminals/program-source.ts';
+import type { Terminal } from '../terminals/terminal.ts';
+import type { Terminals } from '../terminals/terminals.ts';
+import { SocketLink } from './agent-link.ts';
+import type { Clock } from './clock.ts';
+import { firstAnswer } from './first-answer.ts';
+import type { Connector, OpenedLink, OpenOptions } from './link.ts';
+import { createSocketFolder, type SocketFolder } from './socket-folder.ts';
+import { asksSomething, lastWords } from './ssh-prompt.ts';
+
+export interface SshOptions {
+  /** Program and arguments that forward the agent's socket to the one given. */
+  readonly command: (socket: string) => { readonly file: string; readonly args: readonly string[] };
+  readonly terminals: Terminals;
+  readonly clock: Clock;
+}
+
+/** Milliseconds for which an agent that does not answer is asked again on the first connect. */
+const firstConnectMs = 20_000;
+/** Milliseconds of silence after which an unfinished line counts as a question. */
+const silenceMs = 200;
+
+/** Reports when ssh begins and ceases to wait for a person, until `signal` aborts. */
+function watchForPrompt(
+  terminal: Terminal,
+  clock: Clock,
+  signal: AbortSignal,
+  onPrompt: OpenOptions['onPrompt'],
+) {
+  let latest = 0;
+  let shown = false;
+  const look = async () => {
+    latest += 1;
+    const mine = latest;
+    if (asksSomething(terminal.text)) await clock.sleep(silenceMs, signal);
+    if (mine !== latest || signal.aborted) return;
+    const asks = asksSomething(terminal.text) && !terminal.ended;
+    if (asks === shown) return;
+    shown = asks;
+    onPrompt(asks ? terminal.id : null);
+  };
+  const stop = terminal.onText(() => void look());
+  signal.addEventListener('abort', () => {
+    stop();
+    if (shown) onPrompt(null);
+  });
+}
+
+/** Resolves when the socket is there; rejects with ssh's last words if it ends first. */
+async function letIn(terminal: Terminal, folder: SocketFolder, signal: AbortSignal): Promise<void> {
+  const ended = terminal.whenEnded().then((exitCode) => {
+    throw new Error(lastWords(terminal.text) || `ssh ended with exit code ${exitCode}`);
+  });
+  await Promise.race([folder.whenThere(signal), ended]);
+}
+
+async function openThroughSsh(
+  options: SshOptions,
+  { signal, patient, onPrompt }: OpenOptions,
+): Promise<OpenedLink> {
+  const { command, terminals, clock } = options;
+  const folder = await createSocketFolder();
+  if (signal.aborted) {
+    await folder.remove();
+    throw signal.reason;
+  }
+  const terminal = terminals.open(startProgram({ ...command(folder.socket), columns: 100, rows: 24 }));
+  const link = new SocketLink(folder.socket, async () => {
+    terminal.end();
+    await terminal.whenEnded();
+    terminals.drop(terminal.id);
+    await folder.remove();
+  });
+  const opening = new AbortController();
+  const stop = () => void link.close();
+  signal.addEventListener('abort', stop, { once: true });
+  terminal.whenEnded().then(() => link.end(lastWords(terminal.text) || 'ssh ended'));
+  watchForPrompt(terminal, clock, opening.signal, onPrompt);
+  try {
+    await letIn(terminal, folder, opening.signal);
+    const forMs = patient ? Number.POSITIVE_INFINITY : firstConnectMs;
+    return await firstAnswer({ link, clock, signal: AbortSignal.any([signal, link.ended]), forMs });
+  } catch (error) {
+    const words = lastWords(terminal.text);
+    await link.close();
+    throw new Error(words || (error as Error).message, { cause: error });
+  } finally {
+    opening.abort();
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+/** Connects by running ssh anew for each attempt. */
+export function createSshConnector(options: SshOptions): Connector {
+  return { open: (request) => openThroughSsh(options, request) };
+}

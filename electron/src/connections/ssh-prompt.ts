@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Tells from what ssh has printed whether it waits for a person. Everything it asks (a host key, a
+ * passphrase, a password, a second factor) leaves the cursor behind the question; everything it merely
+ * says ends with a line feed.
+ */
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one
+const escapeSequence = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g;
+
+/** Whether `printed`, all that ssh has printed so far, ends in an unanswered question. */
+export function asksSomething(printed: string): boolean {
+  const line = printed.replace(escapeSequence, '').split('\n').at(-1) ?? '';
+  return line.replaceAll('\r', '').trim() !== '';
+}
+
+/** The last thing ssh said, for a person: why it ended. Empty if it said nothing. */
+export function lastWords(printed: string): string {
+  const lines = printed.replace(escapeSequence, '').split(/[\r\n]+/);
+  return lines.findLast((line) => line.trim() !== '')?.trim() ?? '';
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A real Varlink server on a real Unix socket with the agent's interface and made-up answers, for tests
+ * of everything on the console's side of that socket. Only what the tests ask for is answered.
+ */
+import {
+  AgentInterface,
+  type Entry,
+  type Phase,
+  type Session,
+  type Status,
+} from '@luo-console/agent/interface';
+import { createService, type Handlers, interfaceError, type Server, serve } from '@luo-console/agent/varlink';
+import { native } from '@luo-console/native';
+
+/** Enough of a status to be one. */
+export function sampleStatus(change: Partial<Status> = {}): Status {
+  return {
+    hostName: 'lab',
+    agentVersion: '0.1.0',
+    serviceManager: 'systemd 262',
+    kernelRelease: '7.3.4-a',
+    bootId: 'boot-1',
+    bootedAtUs: 1_000_000,
+    nowUs: 2_000_000,
+    phase: 'normal',
+    liveUpdate: {
+      availability: 'available',
+      explanation: '',
+      number: 0,
+      previousRelease: null,
+      handoverVersions: [],
+    },
+    sessions: [],
+    loadedKernel: null,
+    progress: null,
+    lastUpdate: null,
+    you: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'test', role: 'administrator' },
+    ...change,
+  };
+}
+
+/** Entry number `sequence` of a journal; `salt` makes it another journal. */
+export function sampleEntry(sequence: number, salt = '', change: Partial<Entry> = {}): Entry {
+  const hash = (number: number) => (number === 0 ? '0'.repeat(64) : `hash${salt}-${number}`);
+  return {
+    sequence,
+    atUs: sequence * 1000,
+    kind: 'note',
+    name: 'note',
+    answers: null,
+    bootId: 'boot-1',
+    phase: 'normal',
+    update: null,
+    session: null,
+    peer: null,
+    parameters: {},
+    ok: null,
+    errno: null,
+    message: `entry ${sequence}`,
+    durationUs: null,
+    previousHash: hash(sequence - 1),
+    hash: hash(sequence),
+    ...change,
+  };
+}
+
+const unused = async (): Promise<never> => {
+  throw new Error('not answered by this agent');
+};
+
+/** An agent that a test can change while it runs. */
+export class FakeAgent {
+  readonly path: string;
+  status: Status = sampleStatus();
+  entries: Entry[] = [];
+  sessions: Session[] = [];
+  #server: Server;
+  #news = Promise.withResolvers<void>();
+
+  constructor(path: string) {
+    this.path = path;
+    this.#server = serve({
+      listening: native.sockets.listenUnix(path, { mode: 0o600 }),
+      info: { vendor: 'LUO Console', product: 'fake agent', version: '0', url: 'about:blank' },
+      interfaces: [createService(AgentInterface, this.#handlers())],
+      admit: () => true,
+      log: () => undefined,
+    });
+  }
+
+  /** Changes the phase and tells whoever follows the status. */
+  enter(phase: Phase): void {
+    this.status = { ...this.status, phase };
+    this.#announce();
+  }
+
+  append(entry: Entry): void {
+    this.entries.push(entry);
+    this.#announce();
+  }
+
+  /** Ends as with the kernel: every connection is closed. */
+  async close(): Promise<void> {
+    await this.#server.close();
+  }
+
+  #announce(): void {
+    this.#news.resolve();
+    this.#news = Promise.withResolvers<void>();
+  }
+
+  #handlers(): Handlers<typeof AgentInterface> {
+    const names = Object.keys(AgentInterface.methods);
+    const rest = Object.fromEntries(names.map((name) => [name, unused])) as unknown as Handlers<
+      typeof AgentInterface
+    >;
+    return {
+      ...rest,
+      GetStatus: async (_parameters, call) => {
+        while (call.more && !call.signal.aborted) {
+          const news = this.#news.promise;
+          await call.reply({ status: this.status });
+          await Promise.race([
+            news,
+            new Promise((resolve) => call.signal.addEventListener('abort', resolve)),
+          ]);
+        }
+        return { status: this.status };
+      },
+      ListSessions: async () => ({ sessions: this.sessions }),
+      GetSession: async ({ name }) => {
+        const session = this.sessions.find((known) => known.name === name);
+        if (!session) throw interfaceError(AgentInterface, 'SessionNotFound', { name });
+        return { session };
+      },
+      QueryJournal: async ({ after, before }) => ({
+        entries: this.entries.filter(({ sequence }) => sequence > (after ?? 0) && sequence < (before ?? 1e9)),
+        more: false,
+      }),
+      FollowJournal: async ({ after }, call) => {
+        let position = after ?? 0;
+        while (!call.signal.aborted) {
+          const news = this.#news.promise;
+          const fresh = this.entries.filter(({ sequence }) => sequence > position);
+          if (fresh.length > 0) {
+            await call.reply({ entries: fresh });
+            position = fresh.at(-1)?.sequence ?? position;
+          } else {
+            await Promise.race([
+              news,
+              new Promise((resolve) => call.signal.addEventListener('abort', resolve)),
+            ]);
+          }
+        }
+        return { entries: [] };
+      },
+      ExportJournal: async (_parameters, call) => {
+        for (const entry of this.entries) await call.reply({ lines: `${JSON.stringify(entry)}\n` });
+        return { lines: '' };
+      },
+    };
+  }
+}
