@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that can be done, as the command palette lists it. An action that is off says why.
+
+import { toFailure } from '../bridge/failure.ts';
+import type { ConsoleState } from './console.svelte.ts';
+import { whyNotAct, whyNotChange } from './focus.ts';
+import { views } from './views.ts';
+
+export interface Action {
+  name: string;
+  group: 'Go to' | 'Host' | 'Session' | 'Live update' | 'History' | 'Terminal' | 'Console';
+  keys?: string;
+  /** Why it cannot be done now; null if it can. */
+  off: string | null;
+  run: () => void;
+}
+
+function reported(state: ConsoleState, doing: string, act: () => Promise<void>): () => void {
+  return () => {
+    act().catch((thrown: unknown) => state.complain(doing, toFailure(thrown)));
+  };
+}
+
+/** The actions for the host in focus, and those that need none. */
+export function actions(state: ConsoleState): Action[] {
+  const host = state.hosts.focused;
+  const off = whyNotAct(host);
+  const change = whyNotChange(host);
+  const list: Action[] = views.map(({ id, name }, at) => ({
+    name,
+    group: 'Go to',
+    keys: `Alt ${at + 1}`,
+    off: null,
+    run: () => state.show(id),
+  }));
+  for (const other of state.hosts.all) {
+    if (other.id === host?.id) continue;
+    list.push({
+      name: `Focus ${other.name}`,
+      group: 'Host',
+      off: null,
+      run: () => state.hosts.focus(other.id),
+    });
+  }
+  list.push({
+    name: 'Add host',
+    group: 'Host',
+    off: null,
+    run: () => {
+      state.dialog = { name: 'host', host: null };
+    },
+  });
+  if (host) {
+    const there = host.state === 'connected' || host.state === 'away' || host.state === 'connecting';
+    list.push(
+      there
+        ? {
+            name: `Disconnect ${host.name}`,
+            group: 'Host',
+            off: null,
+            run: reported(state, `${host.name} could not be disconnected`, () =>
+              state.hosts.disconnect(host.id),
+            ),
+          }
+        : {
+            name: `Connect ${host.name}`,
+            group: 'Host',
+            off: null,
+            run: reported(state, `${host.name} could not be connected`, () => state.hosts.connect(host.id)),
+          },
+      {
+        name: 'Create session',
+        group: 'Session',
+        off: change,
+        run: () => {
+          state.dialog = { name: 'create-session' };
+        },
+      },
+      {
+        name: `Update ${host.name}`,
+        group: 'Live update',
+        off: change,
+        run: () => state.show('live-update'),
+      },
+      {
+        name: 'Open a shell',
+        group: 'Terminal',
+        off: host.state === 'disconnected' || host.state === 'failed' ? off : null,
+        run: () => {
+          state.terminals.add(host, 'shell');
+          state.show('terminal');
+        },
+      },
+      {
+        name: 'Open the serial console',
+        group: 'Terminal',
+        off: host.serialSocket ? null : `${host.name} has no serial socket.`,
+        run: () => {
+          state.terminals.add(host, 'serial');
+          state.show('terminal');
+        },
+      },
+      {
+        name: 'Journal',
+        group: 'History',
+        off: null,
+        run: () => {
+          state.historyTab = 'journal';
+          state.show('history');
+        },
+      },
+    );
+  }
+  list.push(
+    { name: 'Appearance: light', group: 'Console', off: null, run: () => void state.setAppearance('light') },
+    { name: 'Appearance: dark', group: 'Console', off: null, run: () => void state.setAppearance('dark') },
+    {
+      name: 'Appearance: as the desktop',
+      group: 'Console',
+      off: null,
+      run: () => void state.setAppearance('system'),
+    },
+    {
+      name: 'Shortcuts',
+      group: 'Console',
+      keys: '?',
+      off: null,
+      run: () => {
+        state.dialog = { name: 'shortcuts' };
+      },
+    },
+  );
+  return list;
+}

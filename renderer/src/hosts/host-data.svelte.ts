@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the views know of one host, read when its status says that it changed. Each piece remembers whether
+// it came from the host or from its replica.
+import type { AgentMethods, Session } from '@luo-console/agent/interface';
+import type { Host } from '@luo-console/electron/bridge';
+import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';
+import { Remote } from '../bridge/remote.svelte.ts';
+import { JournalStore } from '../history/journal.svelte.ts';
+import { UpdateRun } from '../update/update-run.svelte.ts';
+
+type Kernels = AgentMethods['ListKernels']['reply'];
+type Updates = AgentMethods['ListUpdates']['reply'];
+
+async function narrowed<T, U>(reading: Promise<Reading<T>>, narrow: (value: T) => U): Promise<Reading<U>> {
+  const { value, live, asOfUs } = await reading;
+  return { value: narrow(value), live, asOfUs };
+}
+
+export class HostData {
+  readonly sessions: Remote<Session[]>;
+  readonly kernels: Remote<Kernels>;
+  readonly updates: Remote<Updates>;
+  readonly journal: JournalStore;
+  readonly run: UpdateRun;
+  #seenSessions = '';
+  #seenKernels = '';
+  #seenUpdates = '';
+
+  constructor(id: string) {
+    this.sessions = new Remote(() => narrowed(readAgent(id, 'ListSessions', {}), ({ sessions }) => sessions));
+    this.kernels = new Remote(() => readAgent(id, 'ListKernels', {}));
+    this.updates = new Remote(() => readAgent(id, 'ListUpdates', { limit: 200 }));
+    this.journal = new JournalStore(id);
+    this.run = new UpdateRun(id);
+  }
+
+  /** Reads again whatever the host's status says has changed since it was read last. */
+  observe(host: Host): void {
+    const status = hostStatus(host);
+    const common = `${host.state} ${status?.bootId ?? ''}`;
+    const sessions = `${common} ${JSON.stringify(status?.sessions ?? [])}`;
+    if (sessions !== this.#seenSessions) {
+      this.#seenSessions = sessions;
+      void this.sessions.load();
+    }
+    const kernels = `${common} ${JSON.stringify(status?.loadedKernel ?? null)}`;
+    if (kernels !== this.#seenKernels) {
+      this.#seenKernels = kernels;
+      void this.kernels.load();
+    }
+    const updates = `${common} ${status?.lastUpdate ?? ''} ${status?.progress ? 'under way' : ''}`;
+    if (updates !== this.#seenUpdates) {
+      this.#seenUpdates = updates;
+      void this.updates.load();
+    }
+    this.run.observe(host);
+  }
+}

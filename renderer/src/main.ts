@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mounts the console into its page.
+import { mount } from 'svelte';
+import App from './app/App.svelte';
+import './styles/tokens.css';
+import './styles/base.css';
+import './styles/controls.css';
+
+const target = document.getElementById('console');
+if (!target) throw new Error('index.html has no element #console');
+
+export default mount(App, { target });

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// One live update of one host, from choosing the kernel to its outcome, as the console sees it. The host disappears
+// in the middle, so nothing hangs on one stream: whatever reports progress (the run's own stream, the host's status, the
+// stream followed after the host came back) is taken, and once the host is there and reports none, the update itself
+// is asked how it ended.
+import type { Phase, PhaseTiming, Plan, Progress, Update } from '@luo-console/agent/interface';
+import type { Host } from '@luo-console/electron/bridge';
+import { callAgent, followAgent, hostStatus } from '../bridge/agent.ts';
+import { type Failure, toFailure } from '../bridge/failure.ts';
+import { updatePhases } from '../format/states.ts';
+
+/** `choose` a kernel, look at the `plan`, `running`, and `settled` when the outcome is known. */
+export type Stage = 'choose' | 'plan' | 'running' | 'settled';
+
+export class UpdateRun {
+  stage = $state<Stage>('choose');
+  planning = $state(false);
+  aborting = $state(false);
+  plan = $state.raw<Plan | null>(null);
+  progress = $state.raw<Progress | null>(null);
+  /** The phases heard of so far, in the host's time. */
+  seen = $state.raw<PhaseTiming[]>([]);
+  update = $state.raw<Update | null>(null);
+  failure = $state.raw<Failure | null>(null);
+  readonly #host: string;
+  #updateId: string | null = null;
+  #cancel: (() => void) | null = null;
+  #asking = false;
+
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** Asks for the plan of a live update into a kernel. Never throws: `failure` says what went wrong. */
+  async makePlan(kernel: string, commandLine: string | null): Promise<void> {
+    this.planning = true;
+    this.failure = null;
+    try {
+      const { plan } = await callAgent(this.#host, 'MakePlan', { kernel, initrd: null, commandLine });
+      this.plan = plan;
+      this.stage = 'plan';
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    } finally {
+      this.planning = false;
+    }
+  }
+
+  /** Back to choosing a kernel; forgets plan, outcome and failure. */
+  startOver(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.stage = 'choose';
+    this.plan = null;
+    this.progress = null;
+    this.seen = [];
+    this.update = null;
+    this.failure = null;
+    this.#updateId = null;
+  }
+
+  /** Runs the plan. @param graceSeconds how long the announced kexec waits for an abort */
+  run(graceSeconds: number): void {
+    if (!this.plan) return;
+    this.stage = 'running';
+    this.failure = null;
+    this.progress = null;
+    this.seen = [];
+    this.#updateId = null;
+    this.#follow('RunUpdate', { plan: this.plan.id, graceSeconds });
+  }
+
+  /** Calls the update off. Never throws: `failure` says what went wrong. */
+  async abort(): Promise<void> {
+    this.aborting = true;
+    this.failure = null;
+    try {
+      const { update } = await callAgent(this.#host, 'AbortUpdate', { reason: null });
+      this.#settle(update);
+    } catch (thrown) {
+      this.failure = toFailure(thrown);
+    } finally {
+      this.aborting = false;
+    }
+  }
+
+  /** Takes in what the host's status says; to be called whenever it changes. */
+  observe(host: Host): void {
+    const progress = hostStatus(host)?.progress ?? null;
+    if (progress && host.state !== 'disconnected') {
+      if (this.stage !== 'settled' || this.#updateId !== progress.update) this.#take(progress);
+    } else if (this.stage === 'running' && host.state === 'connected' && this.#updateId) {
+      void this.#ask(this.#updateId);
+    }
+    if (this.stage === 'running' && host.state === 'connected' && !this.#cancel && this.#updateId) {
+      this.#follow('FollowUpdate', {});
+    }
+  }
+
+  #follow(method: 'RunUpdate', parameters: { plan: string; graceSeconds: number }): void;
+  #follow(method: 'FollowUpdate', parameters: Record<string, never>): void;
+  #follow(
+    method: 'RunUpdate' | 'FollowUpdate',
+    parameters: { plan: string; graceSeconds: number } | Record<string, never>,
+  ) {
+    let ended = false;
+    const cancel = followAgent(
+      this.#host,
+      method,
+      parameters as { plan: string; graceSeconds: number },
+      (reply) => {
+        const settled = 'update' in reply ? (reply.update as Update | null) : null;
+        if (settled?.outcome) this.#settle(settled);
+        else if (reply.progress) this.#take(reply.progress);
+      },
+      (failure) => {
+        ended = true;
+        this.#cancel = null;
+        if (method === 'RunUpdate' && failure && !this.#updateId) {
+          this.failure = failure;
+          this.stage = 'plan';
+        } else if (this.#updateId && !failure) {
+          void this.#ask(this.#updateId);
+        }
+      },
+    );
+    if (!ended) this.#cancel = cancel;
+  }
+
+  #take(progress: Progress): void {
+    if (this.#updateId !== progress.update) {
+      this.#updateId = progress.update;
+      this.seen = [];
+      this.update = null;
+    }
+    this.stage = 'running';
+    this.progress = progress;
+    this.seen = heard(this.seen, progress);
+  }
+
+  async #ask(id: string): Promise<void> {
+    if (this.#asking) return;
+    this.#asking = true;
+    try {
+      const { update } = await callAgent(this.#host, 'GetUpdate', { id });
+      if (update.outcome) this.#settle(update);
+    } catch (thrown) {
+      const failure = toFailure(thrown);
+      // The host may go away between its last word and this question: its status will tell when it is back.
+      if (failure.name === 'UpdateNotFound') this.failure = failure;
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  #settle(update: Update): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.#updateId = update.id;
+    this.update = update;
+    this.progress = null;
+    this.plan = null;
+    this.stage = 'settled';
+  }
+}
+
+/** The phases heard of so far with one more report added: a phase ends when a later one begins. */
+export function heard(seen: PhaseTiming[], progress: Progress): PhaseTiming[] {
+  const last = seen.at(-1);
+  const order = (phase: Phase) => updatePhases.indexOf(phase);
+  if (last && order(progress.phase) < order(last.phase)) return seen;
+  if (last?.phase === progress.phase) return seen;
+  const ended = last
+    ? [
+        ...seen.slice(0, -1),
+        { ...last, durationUs: Math.max(0, progress.phaseStartedAtUs - last.startedAtUs) },
+      ]
+    : [];
+  return [...ended, { phase: progress.phase, startedAtUs: progress.phaseStartedAtUs, durationUs: null }];
+}
