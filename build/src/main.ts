@@ -4,7 +4,9 @@
 // are done. npm packages may be missing when this starts, so nothing here is imported from a package
 // until set-up is through: every command loads its code when it is run.
 
+import { makesHosts } from './lab-arguments.ts';
 import { type Need, setUp } from './setup/needs.ts';
+import { startArguments } from './start/options.ts';
 
 interface Command {
   /** What has to be there, given the arguments. */
@@ -15,7 +17,11 @@ interface Command {
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   start: {
-    needs: () => [],
+    needs: (args) => {
+      const { terminal, help } = startArguments(args);
+      if (help) return [];
+      return terminal ? ['image'] : ['image', 'pty', 'electron', 'desktop'];
+    },
     run: async (args) => (await import('./start/command.ts')).start(args),
   },
   test: {
@@ -23,15 +29,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: async (args) => (await import('./test/command.ts')).test(args),
   },
   setup: {
-    needs: () => ['packages', 'addon', 'pty', 'agent package', 'electron', 'desktop', 'kernels', 'image'],
+    needs: () => ['pty', 'electron', 'desktop', 'image', 'trixie image'],
     run: async () => 0,
   },
   lab: {
-    needs: () => ['packages', 'addon'],
-    run: async (args) => (await import('./workspace-command.ts')).runWorkspace('lab/src/main.ts', args),
+    needs: (args) => (makesHosts(args) ? ['agent package'] : ['addon']),
+    run: async (args) => (await import('./lab-command.ts')).lab(args),
   },
   agent: {
-    needs: () => ['packages', 'addon'],
+    needs: () => ['addon'],
     run: async (args) => (await import('./workspace-command.ts')).runWorkspace('agent/src/main.ts', args),
   },
   generate: {
@@ -40,7 +46,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       (await import('./workspace-command.ts')).runWorkspace('agent/src/interface/generate.ts', args),
   },
   'package-agent': {
-    needs: () => ['packages', 'addon'],
+    needs: () => ['addon'],
     run: async () => {
       const { packageAgent } = await import('./package-agent.ts');
       console.log(await packageAgent());
@@ -48,7 +54,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   'package-console': {
-    needs: () => ['packages', 'addon', 'pty', 'desktop'],
+    needs: () => ['addon', 'pty', 'desktop'],
     run: async (args) => (await import('./package-console.ts')).packageConsole(args),
   },
 };

@@ -7,6 +7,7 @@
 
 import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { cached, cacheRoot, hashOf } from '../../bootstrap/cache.mjs';
 import { runProgram } from '../../bootstrap/programs.mjs';
@@ -51,15 +52,15 @@ async function compile(addon: Addon, into: string, detail: Detail): Promise<void
     await cp(inRepository(addon.folder, source), join(tree, source), { recursive: true });
   }
   await copyFile(inRepository(addon.folder, 'package.json'), join(tree, 'package.json'));
+  // Its headers have to be in the same tree: gyp puts objects where the sources are, seen from there.
+  const require = createRequire(inRepository(addon.folder, 'package.json'));
+  const headers = dirname(require.resolve('node-addon-api/package.json'));
+  await cp(headers, join(tree, 'node_modules/node-addon-api'), { recursive: true });
   const gyp = inRepository('node_modules/node-gyp/bin/node-gyp.js');
   await runProgram(process.execPath, [gyp, 'rebuild', '--release', `--nodedir=${NODE_DIRECTORY}`], {
     cwd: tree,
     onLine: detail,
-    // The copy has no node_modules beside it: headers that are npm packages are found through this.
-    env: {
-      NODE_PATH: [inRepository(addon.folder, 'node_modules'), inRepository('node_modules')].join(':'),
-      npm_config_jobs: 'max',
-    },
+    env: { npm_config_jobs: 'max' },
   });
   await rename(join(tree, addon.product), join(into, basename(addon.product)));
   await rm(tree, { recursive: true });

@@ -24,7 +24,11 @@ const STEPS = {
   kernels: { needs: ['packages'], load: async () => (await import('./lab-steps.ts')).kernels },
   image: {
     needs: ['kernels', 'agent package'],
-    load: async () => (await import('./lab-steps.ts')).image,
+    load: async () => (await import('./lab-steps.ts')).imageOf('sid'),
+  },
+  'trixie image': {
+    needs: ['kernels', 'agent package'],
+    load: async () => (await import('./lab-steps.ts')).imageOf('trixie'),
   },
 } as const satisfies Record<string, { needs: readonly string[]; load(): Promise<Step> }>;
 

@@ -12,8 +12,11 @@ export type Detail = (text: string) => void;
 export interface Step {
   /** What is made, in words for the person waiting. */
   readonly name: string;
-  /** A quick look: milliseconds, changes nothing. */
-  isDone(): Promise<boolean>;
+  /**
+   * A quick look: milliseconds, changes nothing. A step without it looks for itself when it is run,
+   * returns at once if there is nothing to do, and is put on display when it first says how far it is.
+   */
+  isDone?(): Promise<boolean>;
   /** Does the work. May have been interrupted before, at any point. */
   run(detail: Detail): Promise<void>;
 }
@@ -34,30 +37,30 @@ export class StepFailed extends Error {
  *
  * @param steps each may rely on those before it
  * @param show how a step is put on display
- * @returns the names of the steps that had to be run
+ * @returns the names of the steps that had something to do
  * @throws StepFailed
  */
 export async function runSteps(steps: readonly Step[], show = showStep): Promise<string[]> {
   const ran: string[] = [];
   for (const step of steps) {
-    if (await isDone(step)) continue;
-    const shown = show(step.name);
-    try {
-      await step.run(shown.detail);
-    } catch (error) {
-      shown.failed();
-      throw new StepFailed(step.name, error);
-    }
-    shown.done();
-    ran.push(step.name);
+    if (await runStep(step, show)) ran.push(step.name);
   }
   return ran;
 }
 
-async function isDone(step: Step): Promise<boolean> {
+async function runStep(step: Step, show: typeof showStep): Promise<boolean> {
+  let shown: ReturnType<typeof showStep> | undefined;
   try {
-    return await step.isDone();
+    if (await step.isDone?.()) return false;
+    if (step.isDone) shown = show(step.name);
+    await step.run((text) => {
+      shown ??= show(step.name);
+      shown.detail(text);
+    });
   } catch (error) {
+    shown?.failed();
     throw new StepFailed(step.name, error);
   }
+  shown?.done();
+  return shown !== undefined;
 }

@@ -73,7 +73,7 @@ export const STAGES: readonly Stage[] = [
   },
   {
     name: 'lab',
-    needs: ['image'],
+    needs: ['image', 'trixie image'],
     run: () => runVitest('lab', 'lab/vitest.lab.config.ts', ['test/lab/']),
   },
   {

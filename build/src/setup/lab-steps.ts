@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a lab host is made of: two kernels and a root image with the agent's package installed. The lab
+// knows what these are made from and keeps them in the cache, so asking it to build is asking it to look.
+
+import { buildImage, buildKernels, type Progress, type Suite } from '@luo-console/lab';
+import { packageAgent } from '../package-agent.ts';
+import type { Detail, Step } from './step.ts';
+
+/** Passes the lab's own progress on as the detail of a step. */
+function passOn(detail: Detail): (progress: Progress) => void {
+  return ({ step, detail: far }) => detail(far === undefined ? step : `${step}, ${far}`);
+}
+
+/** The two kernels of the lab. */
+export const kernels: Step = {
+  name: 'two lab kernels',
+  async run(detail) {
+    await buildKernels({ onProgress: passOn(detail) });
+  },
+};
+
+/** The root image of one Debian suite. */
+export function imageOf(suite: Suite): Step {
+  return {
+    name: `root image (${suite})`,
+    async run(detail) {
+      await buildImage({ suite, deb: await packageAgent(), onProgress: passOn(detail) });
+    },
+  };
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `npm start`: a lab host, and the console connected to it; or, without a display, the main job in the
+// terminal. The host outlives this command, so that the next start is quick and nothing a person has
+// preserved in it is lost by closing a window.
+
+import { type LabHost, startHost } from '@luo-console/lab';
+import { packageAgent } from '../package-agent.ts';
+import { runSteps } from '../setup/step.ts';
+import { START_HELP, startArguments } from './options.ts';
+import { runInTerminal } from './terminal-mode.ts';
+import { openConsole } from './window.ts';
+
+async function hostOf(name: string): Promise<LabHost> {
+  let host: LabHost | undefined;
+  await runSteps([
+    {
+      name: `lab host ${name}`,
+      async run(detail) {
+        const deb = await packageAgent();
+        host = await startHost({ name, deb, onProgress: ({ step }) => detail(step) });
+      },
+    },
+  ]);
+  if (host === undefined) throw new Error(`lab host ${name}: started, but there is no handle of it`);
+  return host;
+}
+
+/**
+ * Starts the lab host and what is to be done with it.
+ *
+ * @param args of `npm start`
+ * @returns the exit status
+ */
+export async function start(args: readonly string[]): Promise<number> {
+  const { terminal, noDisplay, name, help } = startArguments(args);
+  if (help) {
+    process.stdout.write(START_HELP);
+    return 0;
+  }
+  const host = await hostOf(name);
+  if (!terminal) return openConsole(host);
+  if (noDisplay)
+    console.log(
+      'There is no display (DISPLAY and WAYLAND_DISPLAY are not set), so this runs in the terminal.',
+    );
+  return runInTerminal(host);
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Watching a live update: its phases as they come, until the connection ends with the kernel, and after
+// that until the agent in the next kernel has settled how it ended.
+
+import type { AgentClient } from '@luo-console/agent/client';
+import type { Progress, Update } from '@luo-console/agent/interface';
+import { showStep } from '../../bootstrap/terminal.mjs';
+
+/** Shows phases, one after the other, each with the time it took. */
+class PhaseDisplay {
+  #phase: string | undefined;
+  #shown: ReturnType<typeof showStep> | undefined;
+
+  show(progress: Progress): void {
+    if (progress.phase !== this.#phase) {
+      this.end();
+      this.#phase = progress.phase;
+      this.#shown = showStep(progress.phase, process.stdout);
+    }
+    const { done, total, message } = progress;
+    const far = done !== null && total !== null && total > 0 ? ` ${Math.floor((100 * done) / total)} %` : '';
+    this.#shown?.detail(`${message}${far}`);
+  }
+
+  end(): void {
+    this.#shown?.done();
+    this.#shown = undefined;
+  }
+}
+
+/**
+ * Runs a plan and shows its phases until the connection ends with the kernel.
+ *
+ * @returns the update's id
+ * @throws what the agent answered, if it did not come as far as the kexec
+ */
+export async function runPlan(agent: AgentClient, plan: string): Promise<string> {
+  const display = new PhaseDisplay();
+  let last: Progress | undefined;
+  try {
+    for await (const { progress } of agent.stream('RunUpdate', { plan })) {
+      last = progress;
+      display.show(progress);
+    }
+  } catch (error) {
+    // Losing the connection is how a kexec looks from here; before it, it is an error.
+    if (last?.phase !== 'kexec') throw error;
+  } finally {
+    display.end();
+  }
+  if (last === undefined) throw new Error(`plan ${plan}: the agent ended the call without having begun`);
+  return last.update;
+}
+
+/**
+ * Waits until an update is settled, showing its phases.
+ *
+ * @param id the update
+ */
+export async function followToTheEnd(agent: AgentClient, id: string): Promise<Update> {
+  const display = new PhaseDisplay();
+  try {
+    for await (const { status } of agent.stream('GetStatus', {})) {
+      if (status.progress?.update === id) display.show(status.progress);
+      const { update } = await agent.call('GetUpdate', { id });
+      if (update.outcome !== null) return update;
+    }
+  } finally {
+    display.end();
+  }
+  throw new Error(`update ${id}: the agent ended the call before it was settled`);
+}
