@@ -32,7 +32,8 @@ export interface Client {
     parameters: object,
     options?: { signal?: AbortSignal },
   ): AsyncGenerator<Reply, void, void>;
-  close(): void;
+  /** Ends the connection; `reason`, if given, is what calls under way fail with. Closing twice does nothing. */
+  close(reason?: ConnectionLost): void;
   /** Settles when the connection has ended: with why, or null if it was closed on this side. */
   readonly closed: Promise<Error | null>;
 }
@@ -68,8 +69,8 @@ class ConnectedClient implements Client {
     this.socket.keepAlive(false);
   }
 
-  close(): void {
-    this.socket.close();
+  close(reason?: ConnectionLost): void {
+    this.socket.close(reason);
   }
 
   async call(
