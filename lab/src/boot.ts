@@ -6,7 +6,7 @@
 // or nothing happens for longer than is sensible. Each is told apart, and each shows the end of the
 // serial log, where the reason is.
 
-import { readFile, stat } from 'node:fs/promises';
+import { appendFile, readFile, stat } from 'node:fs/promises';
 import { exited } from './qemu.ts';
 import type { HostFiles } from './settings.ts';
 import { waitForText } from './watch.ts';
@@ -39,6 +39,8 @@ const TAIL_LINES = 60;
 const REPORT =
   /^(ready|emergency) boot=([0-9a-f-]{36}) kernel=(\S+) uptime=([\d.]+) agent=(answers|silent|absent)\n/m;
 
+const POWER_ON = 'power-on\n';
+
 /** Where a host's logs end now: what comes later belongs to what happens next. */
 export interface LogEnds {
   readonly serial: number;
@@ -52,11 +54,21 @@ export async function logEnds(files: HostFiles): Promise<LogEnds> {
 
 /** All boots a host has reported so far, oldest first. */
 export async function reportedBoots(files: HostFiles): Promise<Boot[]> {
-  const text = await readFile(files.events, 'latin1').catch(() => '');
-  const matches = text.matchAll(new RegExp(REPORT.source, 'gm'));
+  const matches = (await readEvents(files)).matchAll(new RegExp(REPORT.source, 'gm'));
   return [...matches]
     .filter((match) => match[1] === 'ready')
     .map((match) => toBoot(match, match.index + match[0].length));
+}
+
+/** Notes in the host's events that it is switched on: reports before this are of earlier lives. */
+export async function notePowerOn(files: HostFiles): Promise<void> {
+  await appendFile(files.events, POWER_ON);
+}
+
+/** Byte offset in a host's events from which those since it was last switched on begin. */
+export async function sincePowerOn(files: HostFiles): Promise<number> {
+  const mark = (await readEvents(files)).lastIndexOf(POWER_ON);
+  return mark < 0 ? 0 : mark + POWER_ON.length;
 }
 
 /** What to wait for, and how long. */
@@ -109,7 +121,7 @@ async function report(files: HostFiles, wait: BootWait, signal: AbortSignal): Pr
 }
 
 async function panic(files: HostFiles, from: number, signal: AbortSignal): Promise<never> {
-  const { match, end } = await waitForText(files.serialLog, /Kernel panic - not syncing: ([^\r\n]*)/, {
+  const { match, end } = await waitForText(files.serialLog, /Kernel panic - not syncing: ([^\r\n]*)\r?\n/, {
     from,
     signal,
   });
@@ -122,6 +134,13 @@ async function panic(files: HostFiles, from: number, signal: AbortSignal): Promi
 export async function serialTail(files: HostFiles, lines = TAIL_LINES): Promise<string> {
   const text = await readFile(files.serialLog, 'utf8').catch(() => '');
   return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
+}
+
+async function readEvents(files: HostFiles): Promise<string> {
+  return readFile(files.events, 'latin1').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
 }
 
 function toBoot(match: RegExpExecArray, reportEnd: number): Boot {

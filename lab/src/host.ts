@@ -7,7 +7,15 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { execa } from 'execa';
 import { shellWord, sshAlias, sshOptions } from './access.ts';
-import { type Boot, BootError, logEnds, reportedBoots, serialTail, waitForBoot } from './boot.ts';
+import {
+  type Boot,
+  BootError,
+  logEnds,
+  reportedBoots,
+  serialTail,
+  sincePowerOn,
+  waitForBoot,
+} from './boot.ts';
 import { withLock } from './lock.ts';
 import { powerOn } from './power.ts';
 import { exited, isRunning, killQemu } from './qemu.ts';
@@ -116,7 +124,7 @@ export class LabHost implements AsyncDisposable {
   async boot(): Promise<Boot> {
     if (!(await this.running())) throw new Error(`host ${this.name} does not run; \`up\` starts it`);
     const boot = (await reportedBoots(this.#files)).at(-1);
-    if (boot) return boot;
+    if (boot && boot.reportEnd > (await sincePowerOn(this.#files))) return boot;
     throw new Error(`host ${this.name} has not booted yet`);
   }
 

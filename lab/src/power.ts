@@ -4,9 +4,9 @@
 // it; then QEMU ends at once and says so, and the next port is tried. A host whose boot failed is
 // switched off again: a kernel that panics would otherwise start over for ever.
 
-import { writeFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { writeSshConfig } from './access.ts';
-import { type Boot, BootError, logEnds, waitForBoot } from './boot.ts';
+import { type Boot, BootError, logEnds, notePowerOn, sincePowerOn, waitForBoot } from './boot.ts';
 import { freePort, isRunning, killQemu, startQemu } from './qemu.ts';
 import { type HostFiles, type HostSettings, writeSettings } from './settings.ts';
 
@@ -21,7 +21,8 @@ const PORT_ATTEMPTS = 5;
  */
 export async function powerOn(files: HostFiles, stored: HostSettings): Promise<Boot> {
   if (await isRunning(files)) throw new Error(`host ${stored.name} has power already`);
-  for (const log of [files.serialLog, files.events]) await writeFile(log, '', { flag: 'a' });
+  await appendFile(files.serialLog, '');
+  await notePowerOn(files);
   const since = await logEnds(files);
   for (let attempt = 1; ; attempt++) {
     const settings = { ...stored, sshPort: await freePort(attempt === 1 ? stored.sshPort : undefined) };
@@ -36,4 +37,16 @@ export async function powerOn(files: HostFiles, stored: HostSettings): Promise<B
       if (!portTaken || attempt === PORT_ATTEMPTS) throw error;
     }
   }
+}
+
+/**
+ * Waits until a host that has power has completed a boot since it was switched on: whoever switched
+ * it on may not have waited.
+ */
+export async function booted(files: HostFiles, name: string): Promise<Boot> {
+  const { serial } = await logEnds(files);
+  return waitForBoot(name, files, {
+    since: { serial, events: await sincePowerOn(files) },
+    failOnPanic: true,
+  });
 }

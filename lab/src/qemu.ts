@@ -145,14 +145,19 @@ export async function isRunning(files: HostFiles): Promise<boolean> {
 /**
  * Waits until the host's QEMU is gone.
  *
- * @param signal ends the waiting, with an AbortError
+ * @throws the signal's reason when that is aborted first
  */
 export async function exited(files: HostFiles, signal?: AbortSignal): Promise<void> {
   const waiter = spawn('flock', ['--shared', files.alive, 'true'], {
     stdio: 'ignore',
     ...(signal ? { signal } : {}),
   });
-  await once(waiter, 'exit');
+  try {
+    await once(waiter, 'exit');
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
 }
 
 /** Ends the host's QEMU at once, as a power failure would end a machine. */

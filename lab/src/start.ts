@@ -13,7 +13,7 @@ import { command } from './command.ts';
 import { LabHost } from './host.ts';
 import { buildImage, type Suite } from './image.ts';
 import { withLock } from './lock.ts';
-import { powerOn } from './power.ts';
+import { booted, powerOn } from './power.ts';
 import { type OnProgress, silent, step } from './progress.ts';
 import { createDisk, freePort, isRunning } from './qemu.ts';
 import {
@@ -57,13 +57,19 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
   const { name = DEFAULT_NAME, onProgress = silent } = options;
   const files = hostFiles(name);
   const host = new LabHost(name);
+  if (options.kernel !== undefined && !(await exists(options.kernel))) {
+    throw new Error(`kernel ${options.kernel}: no such file, expected a bzImage`);
+  }
   if (options.fresh) await host.down();
   await withLock(hostLock(name), async () => {
     const existing = await readSettings(name);
     if (existing) requireSame(existing, options);
-    if (existing && (await isRunning(files))) return;
+    if (existing && (await isRunning(files))) {
+      await booted(files, name);
+      return;
+    }
     const settings = existing ?? (await create(files, name, options, onProgress));
-    if (existing && options.kernel !== undefined) await copyKernel(options.kernel, files);
+    if (existing && options.kernel !== undefined) await copyFile(options.kernel, files.kernel);
     const boot = await step(onProgress, `boot ${name}`, () => powerOn(files, settings));
     await requireAgent(host, boot);
   });
@@ -96,7 +102,7 @@ async function create(
     await command('cp', ['--sparse=always', '--reflink=auto', image.path, files.image]);
   });
   const kernel = options.kernel ?? image.kernels.a.image;
-  await copyKernel(kernel, files);
+  await copyFile(kernel, files.kernel);
   await createKeys(files, name);
   await createDisk(files);
   const { kernelArguments = [] } = options;
@@ -106,11 +112,6 @@ async function create(
   };
   await writeSettings(settings);
   return settings;
-}
-
-async function copyKernel(path: string, files: HostFiles): Promise<void> {
-  if (!(await exists(path))) throw new Error(`kernel ${path}: no such file, expected a bzImage`);
-  await copyFile(path, files.kernel);
 }
 
 /** A host is not quietly something else than what was asked for. */
