@@ -42,6 +42,12 @@ class HeldDescriptor {
     return HeldDescriptor(copy);
   }
 
+  // Throws as Duplicate does. A call that takes two descriptors asks for the second before it duplicates the
+  // first: the duplicate would otherwise take the number of a closed second one and be found there.
+  static void RequireOpen(Napi::Env env, int fd, const char* syscall, const char* name) {
+    if (fcntl(fd, F_GETFD) < 0) throw ToError(env, {errno, syscall, Named(name, fd)});
+  }
+
   int Get() const { return fd_; }
   int Release() { return std::exchange(fd_, -1); }
 

@@ -46,6 +46,8 @@ struct LoadOperation {
 // kexecFileLoad(kernel, initrd | null, commandLine) → Promise<undefined>
 Napi::Value KexecFileLoad(const Napi::CallbackInfo& info) {
   const int kernel = IntAt(info, 0);
+  HeldDescriptor::RequireOpen(info.Env(), kernel, "kexec_file_load", "kernel");
+  if (!info[1].IsNull()) HeldDescriptor::RequireOpen(info.Env(), IntAt(info, 1), "kexec_file_load", "initrd");
   HeldDescriptor held = HeldDescriptor::Duplicate(info.Env(), kernel, "kexec_file_load", "kernel");
   HeldDescriptor initrd;
   if (!info[1].IsNull()) {

@@ -160,6 +160,8 @@ struct PreserveFdOperation {
 Napi::Value PreserveFd(const Napi::CallbackInfo& info) {
   const int session = IntAt(info, 0);
   const int file = IntAt(info, 1);
+  HeldDescriptor::RequireOpen(info.Env(), session, kPreserveFdCall, "session");
+  HeldDescriptor::RequireOpen(info.Env(), file, kPreserveFdCall, "file");
   return StartBlocking(info.Env(),
                        PreserveFdOperation{
                            HeldDescriptor::Duplicate(info.Env(), session, kPreserveFdCall, "session"),
