@@ -47,12 +47,12 @@ export async function officialRelease(version: string, env = process.env): Promi
   return { archive, url: `${env['ELECTRON_MIRROR'] || RELEASES}v${version}/${archive}`, checksum };
 }
 
-async function answerOf(url: string): Promise<Response> {
+async function answerOf(url: string): Promise<AsyncIterable<Uint8Array>> {
   const slow = new AbortController();
   const timer = setTimeout(() => slow.abort(), ANSWER_WITHIN_MS);
   try {
     const response = await fetch(url, { signal: slow.signal });
-    if (response.ok && response.body) return response;
+    if (response.ok && response.body) return response.body;
     throw new ReleaseServerUnreachable(url, `HTTP status ${response.status}`);
   } catch (error) {
     if (error instanceof ReleaseServerUnreachable) throw error;
@@ -77,7 +77,7 @@ export async function downloadOfficial(
   into: string,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
-  const response = await answerOf(release.url);
+  const answer = await answerOf(release.url);
   const archive = join(into, release.archive);
   const hash = createHash('sha256');
   let bytes = 0;
@@ -89,7 +89,7 @@ export async function downloadOfficial(
       yield chunk;
     }
   };
-  await pipeline(Readable.from(watched(response.body ?? [])), createWriteStream(archive));
+  await pipeline(Readable.from(watched(answer)), createWriteStream(archive));
   const actual = hash.digest('hex');
   if (actual !== release.checksum) {
     throw new Error(`${release.url}: SHA-256 is ${actual}, expected ${release.checksum}`);

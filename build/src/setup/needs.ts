@@ -20,7 +20,7 @@ const STEPS = {
     load: async () => (await import('./agent-package-step.ts')).agentPackage,
   },
   electron: { needs: ['packages'], load: async () => (await import('./electron-step.ts')).electron },
-  desktop: { needs: ['packages'], load: async () => (await import('./desktop.ts')).desktop },
+  desktop: { needs: ['addon'], load: async () => (await import('./desktop.ts')).desktop },
   kernels: { needs: ['packages'], load: async () => (await import('./lab-steps.ts')).kernels },
   image: {
     needs: ['kernels', 'agent package'],

@@ -5,6 +5,7 @@
 
 import type { AgentClient } from '@luo-console/agent/client';
 import type { Progress, Update } from '@luo-console/agent/interface';
+import { ConnectionLost } from '@luo-console/agent/varlink';
 import { showStep } from '../../bootstrap/terminal.mjs';
 
 /** Shows phases, one after the other, each with the time it took. */
@@ -32,25 +33,27 @@ class PhaseDisplay {
 /**
  * Runs a plan and shows its phases until the connection ends with the kernel.
  *
- * @returns the update's id
- * @throws what the agent answered, if it did not come as far as the kexec
+ * @returns the update's id, and whether the host went away: it does not if the kexec came back with an error
+ * @throws what the agent answered, if it refused or called the update off
  */
-export async function runPlan(agent: AgentClient, plan: string): Promise<string> {
+export async function runPlan(agent: AgentClient, plan: string): Promise<{ id: string; away: boolean }> {
   const display = new PhaseDisplay();
   let last: Progress | undefined;
+  let away = false;
   try {
     for await (const { progress } of agent.stream('RunUpdate', { plan })) {
       last = progress;
       display.show(progress);
     }
   } catch (error) {
-    // Losing the connection is how a kexec looks from here; before it, it is an error.
-    if (last?.phase !== 'kexec') throw error;
+    // Losing the connection is how a kexec looks from here.
+    if (!(error instanceof ConnectionLost) || last === undefined) throw error;
+    away = true;
   } finally {
     display.end();
   }
   if (last === undefined) throw new Error(`plan ${plan}: the agent ended the call without having begun`);
-  return last.update;
+  return { id: last.update, away };
 }
 
 /**

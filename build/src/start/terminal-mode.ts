@@ -130,13 +130,12 @@ export async function runInTerminal(host: LabHost): Promise<number> {
       console.error('The plan cannot be run.');
       return 1;
     }
-    const id = await runPlan(agent, plan.id);
-    agent.close();
-    await step('the host is away', async (detail) => {
-      const boot = await host.waitForBoot(status.bootId);
-      detail(`Linux ${boot.kernel}`);
-    });
-    agent = await connect(host);
+    const { id, away } = await runPlan(agent, plan.id);
+    if (away) {
+      agent.close();
+      await step('the host is away', async () => host.waitForBoot(status.bootId));
+      agent = await connect(host);
+    }
     const update = await followToTheEnd(agent, id);
     showEnd(update);
     const after = await step('digests after the update', () => digestsNow(agent));
