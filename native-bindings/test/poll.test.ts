@@ -129,6 +129,16 @@ describe('poll', () => {
     one.close();
   });
 
+  it('holds the file open until it is closed, and not a turn longer', () => {
+    const [one, other] = sockets.socketPair();
+    const poll = sockets.poll(other);
+    other.close();
+    expect(sockets.receive(one)).toBeNull();
+    poll.close();
+    expect(sockets.receive(one)?.data).toHaveLength(0);
+    one.close();
+  });
+
   it('can be closed inside its own callback, and closed twice', async () => {
     await withPair(async (one) => {
       const poll = sockets.poll(one);

@@ -125,6 +125,8 @@ class Poll final : public Napi::ObjectWrap<Poll> {
     watch_->owner = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&watch_->handle),
              [](uv_handle_t* handle) { delete static_cast<Watch*>(handle->data); });
+    // libuv has forgotten the number by now, and whoever is at the other end should not wait for the next turn.
+    watch_->file = HeldDescriptor();
     watch_ = nullptr;
   }
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Every call of the addon, succeeding and failing, many times over; run by the sanitizer test against a build
+ * that reports memory errors. It checks nothing itself beyond reaching its end.
+ *
+ * The addon is imported by path (first argument: the package's `index.ts`), because the build under test lies
+ * in a directory of its own.
+ */
+import { randomBytes } from 'node:crypto';
+import type * as Package from '../src/index.ts';
+
+const [, , path = ''] = process.argv;
+const { descriptors, kernel, liveUpdate, memory, serviceManager, sockets }: typeof Package = await import(
+  path
+);
+
+const ROUNDS = 200;
+const WINDOW = 8 << 20;
+
+/** Runs what is expected to fail. */
+async function fails(act: () => unknown): Promise<void> {
+  try {
+    await act();
+  } catch {
+    return;
+  }
+  throw new Error(`did not fail: ${act}`);
+}
+
+async function failures(): Promise<void> {
+  using file = memory.memfdCreate('x');
+  await fails(() => liveUpdate.openDevice('/nonexistent'));
+  await fails(() => liveUpdate.createSession(file, 'n'.repeat(500)));
+  await fails(() => liveUpdate.retrieveSession(file, 'é'.repeat(32)));
+  await fails(() => liveUpdate.preserveFd(file, file, 2n ** 64n - 1n));
+  await fails(() => liveUpdate.retrieveFd(file, 0n));
+  await fails(() => liveUpdate.finish(file));
+  await fails(() => liveUpdate.sessionName(file));
+  await fails(() => liveUpdate.preserveFd(file, 999_999, 0n));
+  await fails(() => memory.addSeals(file, 4));
+  await fails(() => memory.fileFacts(999_999));
+  await fails(() => memory.sha256(999_999));
+  await fails(() => kernel.kexecFileLoad(999_999, null, ''));
+  await fails(() => kernel.kexecFileLoad(file, 999_999, ''));
+  await fails(() => descriptors.pidfdGetfd(file, 0));
+  await fails(() => descriptors.close(999_999));
+  await fails(() => sockets.listenUnix(`/nonexistent/${'p'.repeat(90)}`));
+  await fails(() => sockets.connectUnix('/nonexistent/s'));
+  await fails(() => sockets.receive(file));
+  await fails(() => sockets.send(file, Buffer.of(1), [999_999]));
+  await fails(() => sockets.peerCredentials(file));
+  await fails(() => sockets.poll(999_999));
+  process.env['NOTIFY_SOCKET'] = `@${'a'.repeat(106)}`;
+  await fails(() => serviceManager.notify('x'.repeat(10_000), [file]));
+}
+
+async function filesAndSockets(): Promise<void> {
+  using file = memory.memfdCreate('é'.repeat(100), { allowSealing: true });
+  const data = randomBytes(10_000);
+  memory.write(file, 5n, data);
+  memory.read(file, 0n, 20_000);
+  memory.read(file, 0n, 0);
+  memory.getSeals(file);
+  memory.fileFacts(file);
+  const [one, other] = sockets.socketPair();
+  sockets.send(one, data, new Array(253).fill(file));
+  for (const descriptor of sockets.receive(other)?.descriptors ?? []) descriptor.close();
+  sockets.send(one, data.subarray(7, 9));
+  sockets.receive(other, 1);
+  sockets.peerCredentials(one);
+  sockets.shutdownWrite(one);
+  await new Promise<void>((resolve) => {
+    const poll = sockets.poll(other);
+    poll.start(sockets.POLL_READABLE, () => {
+      poll.close();
+      resolve();
+    });
+  });
+  using pidfd = descriptors.pidfdOpen(process.pid);
+  descriptors.pidfdGetfd(pidfd, file.fd).close();
+  kernel.clock('boottime');
+  one.close();
+  other.close();
+}
+
+async function digests(): Promise<void> {
+  using file = memory.memfdCreate('digest');
+  memory.write(file, 0n, randomBytes(100_003));
+  await memory.sha256(file);
+  memory.truncate(file, BigInt(2 * WINDOW + 5));
+  const pending = [memory.sha256(file), memory.sha256(file)];
+  await Promise.all(pending);
+  await fails(() => memory.sha256(file, { onProgress: () => memory.truncate(file, 0n) }));
+}
+
+for (let round = 0; round < ROUNDS; round++) {
+  await failures();
+  await filesAndSockets();
+  if (round % 50 === 0) await digests();
+}
+/** Collected rather than closed: finalisers run too. */
+for (let count = 0; count < 50; count++) sockets.poll(1);
+globalThis.gc?.();
+await new Promise((resolve) => setImmediate(resolve));
+process.stdout.write('exercised\n');
