@@ -12,8 +12,8 @@ import { DEBIAN_KEYRING } from './mirror.ts';
 
 /** An apt whose lists and caches live in a directory of ours. */
 export interface PrivateApt {
-  /** Packages whose names match, each with the version apt would install. */
-  candidates(pattern: RegExp): Promise<{ name: string; version: string }[]>;
+  /** Packages whose names begin with the prefix and match the pattern, each with the version apt would install. */
+  candidates(prefix: string, pattern: RegExp): Promise<{ name: string; version: string }[]>;
   /** Downloads one package file into a directory. */
   download(name: string, version: string, into: string): Promise<void>;
 }
@@ -59,8 +59,8 @@ export async function privateApt(
   const options = [`-c=${configuration}`];
   await command('apt-get', [...options, 'update', '-q', '--error-on=any']);
   return {
-    async candidates(pattern) {
-      const all = await command('apt-cache', [...options, 'pkgnames', 'linux-source-']);
+    async candidates(prefix, pattern) {
+      const all = await command('apt-cache', [...options, 'pkgnames', prefix]);
       const names = all.split('\n').filter((name) => pattern.test(name));
       const found: { name: string; version: string }[] = [];
       for (const name of names) {

@@ -19,7 +19,7 @@ export interface CommandOptions {
 const TAIL_LINES = 40;
 
 /** A program that could not be started or did not end with status 0. */
-export class CommandError extends Error {
+class CommandError extends Error {
   readonly program: string;
   readonly exitCode: number | undefined;
 

@@ -37,6 +37,7 @@ export interface Image {
   readonly kernels: Kernels;
 }
 
+// libstdc++6 is the agent package's one dependency that nothing else here brings.
 const PACKAGES = [
   'systemd',
   'systemd-sysv',
@@ -51,6 +52,7 @@ const PACKAGES = [
   'kexec-tools',
   'less',
   'qemu-system-x86',
+  'libstdc++6',
 ];
 // trixie's own QEMU cannot do what later updates of virtual machines need; the rest stays trixie's.
 const BACKPORTED = 'qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu';

@@ -20,8 +20,8 @@ import { debianMirror } from './mirror.ts';
 import { type OnProgress, silent, step } from './progress.ts';
 
 /** The local versions, in the order in which they are built: a host starts with the first. */
-export const LOCAL_VERSIONS = ['-a', '-b'] as const;
-export type LocalVersion = (typeof LOCAL_VERSIONS)[number];
+const LOCAL_VERSIONS = ['-a', '-b'] as const;
+type LocalVersion = (typeof LOCAL_VERSIONS)[number];
 
 /** One built kernel. */
 export interface Kernel {
@@ -75,7 +75,7 @@ export async function buildKernels(
 }
 
 /** The kernels in a finished cache entry. */
-export async function builtKernels(directory: string): Promise<Kernels> {
+async function builtKernels(directory: string): Promise<Kernels> {
   const names = await readdir(directory);
   const find = (local: LocalVersion): Kernel => {
     const name = names.find((candidate) => candidate.startsWith('vmlinuz-') && candidate.endsWith(local));
@@ -95,7 +95,7 @@ async function sourcePackage(root: string, onProgress: OnProgress, refresh: bool
         const mirror = await debianMirror();
         const apt = await privateApt(join(root, `apt-${hashOf([mirror, SUITE])}`), mirror, [SUITE]);
         const minor = (name: string): number => Number(PACKAGE.exec(name)?.[1]);
-        const packages = await apt.candidates(PACKAGE);
+        const packages = await apt.candidates('linux-source-7.', PACKAGE);
         const newest = packages.sort((one, other) => minor(other.name) - minor(one.name)).at(0);
         if (!newest) throw new Error(`${mirror} ${SUITE}: no package linux-source-7.*`);
         detail(`${newest.name} ${newest.version}`);

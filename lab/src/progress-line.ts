@@ -12,7 +12,7 @@ import type { OnProgress, Progress } from './progress.ts';
  * @param milliseconds how long
  * @returns such as `8 s` or `6 min 35 s`
  */
-export function duration(milliseconds: number): string {
+function duration(milliseconds: number): string {
   const seconds = Math.round(milliseconds / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }

@@ -20,7 +20,7 @@ import { command } from './command.ts';
 import type { HostFiles, HostSettings } from './settings.ts';
 
 /** Name of the virtio port on which the host reports that it is up. */
-export const EVENT_PORT = 'io.luoconsole.lab';
+const EVENT_PORT = 'io.luoconsole.lab';
 
 // What flock is told to exit with when someone else holds the lock.
 const LOCKED = 75;
