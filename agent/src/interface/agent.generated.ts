@@ -225,7 +225,7 @@ export type Carried = v.InferOutput<typeof Carried>;
 
 /**
  * `blackoutUs` runs from the first suspended machine to the last resumed one; with no machine, from the
- * announcement of the kexec to the sessions being retrieved.
+ * announced kexec being set off (after its grace) to the sessions being retrieved.
  */
 export const Update = v.object({
   id: v.string(),
@@ -420,7 +420,7 @@ type PhaseTiming (phase: Phase, startedAtUs: int, durationUs: ?int)
 type Carried (session: string, token: string, label: string, size: int, digestBefore: ?string, digestAfter: ?string, verdict: Verdict, reason: string)
 
 # \`blackoutUs\` runs from the first suspended machine to the last resumed one; with no machine, from the
-# announcement of the kexec to the sessions being retrieved.
+# announced kexec being set off (after its grace) to the sessions being retrieved.
 type Update (
   id: string,
   startedAtUs: int,
@@ -523,7 +523,8 @@ method RunUpdate(plan: string, graceSeconds: ?int) -> (progress: Progress)
 method FollowUpdate() -> (progress: ?Progress, update: ?Update)
 
 # Calls off the live update under way, undoing what was done in reverse order. Replies once that is done.
-method AbortUpdate(reason: ?string) -> (update: Update)
+# Sessions that existed before the update stay, unless \`closeSessions\` asks for their end too.
+method AbortUpdate(reason: ?string, closeSessions: ?bool) -> (update: Update)
 
 # Newest first. \`before\` is an update's id: the page after it.
 method ListUpdates(limit: ?int, before: ?string) -> (updates: []Update, more: bool)
@@ -795,10 +796,14 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'must',
     },
-    /** Calls off the live update under way, undoing what was done in reverse order. Replies once that is done. */
+    /**
+     * Calls off the live update under way, undoing what was done in reverse order. Replies once that is done.
+     * Sessions that existed before the update stay, unless `closeSessions` asks for their end too.
+     */
     AbortUpdate: {
       parameters: v.strictObject({
         reason: v.optional(v.nullable(v.string()), null),
+        closeSessions: v.optional(v.nullable(v.boolean()), null),
       }),
       reply: v.object({
         update: Update,

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The agent put together: every part is made here and given what it needs, so that a test can put it together
+ * with a made-up host. The order of the start is the order of what matters: take back what the service manager
+ * kept, get the memory of a live update back, answer calls, and only then compare, finish and settle.
+ */
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Descriptor, Native } from '@luo-console/native';
+import type { HostPaths } from './host-paths.ts';
+import { Journal, JournalReader } from './journal/index.ts';
+import { readKernelFacts } from './kernel/facts.ts';
+import { KernelImages } from './kernel/images.ts';
+import { KernelState } from './kernel/kernel-state.ts';
+import { KernelLoader } from './kernel/loader.ts';
+import { DescriptorStore, parseStoredName } from './liveupdate/descriptor-store.ts';
+import { Device, type Patience, usualPatience } from './liveupdate/device.ts';
+import { type HandedBack, takeInStored } from './liveupdate/intake.ts';
+import { SessionStore } from './liveupdate/sessions.ts';
+import { Accounts } from './service/accounts.ts';
+import type { Log } from './service/log.ts';
+import { Authorisation } from './service/roles.ts';
+import { agentService } from './service/service.ts';
+import { StatusBoard } from './service/status.ts';
+import { type Past, retrieveAll } from './update/arrival.ts';
+import { History } from './update/history.ts';
+import { inventoryOf, readInventory } from './update/inventory.ts';
+import { Phases } from './update/phases.ts';
+import { ProgressBoard } from './update/progress.ts';
+import { completeArrival, settleInterrupted } from './update/settlement.ts';
+import type { UpdateContext } from './update/update-context.ts';
+import { Updater } from './update/updater.ts';
+import { serve } from './varlink/index.ts';
+import { agentVersion } from './version.ts';
+
+export interface AgentOptions {
+  readonly native: Native;
+  readonly paths: HostPaths;
+  readonly stateDirectory: string;
+  /** Where to listen if the service manager hands in no socket. */
+  readonly socketPath: string;
+  readonly log: Log;
+  /** The user the agent runs as. */
+  readonly ownUid: number;
+  /** Places in the service manager's descriptor store; null if it does not say or there is none. */
+  readonly descriptorStoreLimit: number | null;
+  /** Whether a service manager started the agent. */
+  readonly managed: boolean;
+  readonly patience?: Patience;
+}
+
+export interface RunningAgent {
+  /** Resolves once a live update that brought the host here is settled; at once if none did. */
+  readonly settled: Promise<void>;
+  /** Stops answering. Sessions are left to the service manager's store: nothing is released on purpose. */
+  stop(): Promise<void>;
+}
+
+/** Starts the agent; it answers calls once this resolves. */
+export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
+  const { native, paths, log } = options;
+  const nowUs = (): number => Number(native.kernel.clock('realtime') / 1000n);
+  const steadyUs = (): number => Number(native.kernel.clock('monotonic') / 1000n);
+  const facts = await readKernelFacts(paths);
+  const phases = new Phases(nowUs);
+  const board = new ProgressBoard(phases);
+  mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
+  const journal = new Journal(join(options.stateDirectory, 'journal.db'), {
+    bootId: facts.bootId,
+    phase: () => phases.phase,
+    update: () => board.progress?.update ?? null,
+    nowUs,
+    steadyUs,
+  });
+  if (journal.unwritable !== null)
+    log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
+  const reader = new JournalReader(journal);
+  const history = new History(journal, reader);
+  const kernel = new KernelState(facts, native.liveUpdate, paths);
+  const patience = options.patience ?? usualPatience;
+  const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
+  const store = new DescriptorStore(native, options.descriptorStoreLimit);
+  const sessions = new SessionStore({ native, paths, device, store, journal, patience, nowUs });
+  const images = new KernelImages(paths, facts.release);
+  let tellStatus = (): void => {};
+  const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
+  const context: UpdateContext = {
+    native,
+    paths,
+    stateDirectory: options.stateDirectory,
+    journal,
+    reader,
+    history,
+    sessions,
+    kernel,
+    images,
+    loader,
+    phases,
+    nowUs,
+    log,
+  };
+
+  // Before anything is written in this boot: the newest entry tells which boot was the last.
+  const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
+  const { listening, handed } = sortHanded(native.serviceManager.takeListenFds());
+  const intake = await takeInStored(sessions, handed);
+  for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
+  loader.recall(reader, facts.bootId);
+  const writable = journal.unwritable === null;
+  if (writable) await settleInterrupted(context, past);
+  const arrived = writable ? await retrieveAll(context, board, past, intake.index) : null;
+
+  const updater = new Updater(context, board);
+  const accounts = new Accounts(paths);
+  const authorisation = new Authorisation(paths, accounts, options.ownUid);
+  const { managed } = options;
+  const clock = native.kernel.clock.bind(native.kernel);
+  const status = new StatusBoard({
+    version: agentVersion,
+    kernel,
+    images,
+    loader,
+    sessions,
+    phases,
+    updater,
+    clock,
+    managed,
+  });
+  tellStatus = () => status.changed();
+  const service = agentService({
+    native,
+    paths,
+    accounts,
+    authorisation,
+    sessions,
+    kernel,
+    images,
+    loader,
+    phases,
+    updater,
+    history,
+    journal,
+    reader,
+    status,
+  });
+  const server = serve({
+    listening: listening ?? listenAt(native, options.socketPath),
+    info: { vendor: 'LUO Console', product: 'luo-agent', version: agentVersion, url: 'https://varlink.org' },
+    interfaces: [service],
+    // Every process may call; what it may call is decided for each method.
+    admit: () => true,
+    log,
+  });
+  const tellManager = (): void => {
+    native.serviceManager.notify(`STATUS=phase ${phases.phase}, ${sessions.list().length} sessions`);
+  };
+  phases.events.on('changed', tellManager);
+  sessions.events.on('changed', tellManager);
+  native.serviceManager.notify('READY=1');
+  tellManager();
+  const { outgoing, incoming } = intake;
+  log('info', 'ready', {
+    version: agentVersion,
+    release: facts.release,
+    bootId: facts.bootId,
+    outgoing,
+    incoming,
+  });
+
+  const complete = async (): Promise<void> => {
+    if (arrived !== null) await completeArrival(context, board, past, arrived);
+    else if (writable) journal.note(inventoryOf(sessions).name, inventoryOf(sessions));
+  };
+  const settled = complete().catch((error: unknown) => {
+    log('error', 'the live update could not be settled', {
+      problem: error instanceof Error ? error.message : String(error),
+    });
+  });
+  return {
+    settled,
+    stop: async () => {
+      native.serviceManager.notify('STOPPING=1');
+      await server.close();
+      journal.close();
+    },
+  };
+}
+
+/** Tells the listening socket from descriptors of sessions. */
+function sortHanded(handed: readonly HandedBack[]): { listening: Descriptor | null; handed: HandedBack[] } {
+  const others = handed.filter(({ name }) => parseStoredName(name).kind === 'other');
+  const [first, ...rest] = others;
+  for (const { descriptor } of rest) descriptor.close();
+  return { listening: first?.descriptor ?? null, handed: handed.filter((each) => !others.includes(each)) };
+}
+
+/** A socket of our own, in place of one that an agent before left behind. */
+function listenAt(native: Native, path: string): Descriptor {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  try {
+    // Only a socket that nobody answers may be removed.
+    native.sockets.connectUnix(path).close();
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ECONNREFUSED') rmSync(path, { force: true });
+  }
+  return native.sockets.listenUnix(path, { mode: 0o666 });
+}

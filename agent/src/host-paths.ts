@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Where the agent looks on the host. Everything it reads from the machine goes through these paths, so that
+ * a test can put a made-up host in a temporary directory and the code under test cannot tell.
+ */
+
+/** Absolute paths; directories without a trailing slash. */
+export interface HostPaths {
+  /** The live update device, `/dev/liveupdate` on a host. */
+  readonly device: string;
+  /** The kernel log, `/dev/kmsg` on a host; a regular file in its format in a test. */
+  readonly kernelLog: string;
+  readonly proc: string;
+  readonly sys: string;
+  readonly boot: string;
+  /** Where `group` and `passwd` are. */
+  readonly etc: string;
+}
+
+/** The paths of the machine the agent runs on. */
+export const realHostPaths: HostPaths = {
+  device: '/dev/liveupdate',
+  kernelLog: '/dev/kmsg',
+  proc: '/proc',
+  sys: '/sys',
+  boot: '/boot',
+  etc: '/etc',
+};

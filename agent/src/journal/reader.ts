@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Reading the journal: pages of entries by filter, following, export as JSON Lines, and checking the chain.
+ * Whatever walks the whole journal goes in batches and lets the event loop breathe between them.
+ */
+import { setImmediate } from 'node:timers/promises';
+import { chainStart, type EntryRow, entryFromRow, entryHash, type JournalEntry } from './entry.ts';
+import type { Journal } from './journal.ts';
+
+/** All conditions must hold. Sequences are exclusive, times in µs since the epoch and inclusive. */
+export interface JournalFilter {
+  readonly after?: number | null;
+  readonly before?: number | null;
+  readonly name?: string | null;
+  readonly session?: string | null;
+  readonly update?: string | null;
+  readonly failedOnly?: boolean | null;
+  readonly fromUs?: number | null;
+  readonly toUs?: number | null;
+  /** Found anywhere in name, message, session or parameters, without regard to case of ASCII letters. */
+  readonly text?: string | null;
+}
+
+const batch = 500;
+
+/** Escapes what LIKE would take for a wildcard. */
+function likePattern(text: string): string {
+  return `%${text.replace(/[\\%_]/g, (character) => `\\${character}`)}%`;
+}
+
+function conditions(filter: JournalFilter): { where: string; values: (string | number)[] } {
+  const parts: string[] = [];
+  const values: (string | number)[] = [];
+  const add = (sql: string, value: string | number | null | undefined): void => {
+    if (value === null || value === undefined) return;
+    parts.push(sql);
+    values.push(value);
+  };
+  add('sequence > ?', filter.after);
+  add('sequence < ?', filter.before);
+  add('name = ?', filter.name);
+  add('session = ?', filter.session);
+  add('update_id = ?', filter.update);
+  add('at_us >= ?', filter.fromUs);
+  add('at_us <= ?', filter.toUs);
+  if (filter.failedOnly) parts.push('ok = 0');
+  if (filter.text) {
+    const pattern = likePattern(filter.text);
+    const columns = ['name', 'message', 'session', 'parameters'];
+    parts.push(`(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(' OR ')})`);
+    values.push(...columns.map(() => pattern));
+  }
+  return { where: parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`, values };
+}
+
+export class JournalReader {
+  readonly #journal: Journal;
+
+  constructor(journal: Journal) {
+    this.#journal = journal;
+  }
+
+  /** A page of entries, newest first unless `ascending`. `more` says whether the filter matches further ones. */
+  query(
+    filter: JournalFilter,
+    limit: number,
+    ascending: boolean,
+  ): { entries: JournalEntry[]; more: boolean } {
+    const { where, values } = conditions(filter);
+    const rows = this.#rows(`${where} ORDER BY sequence ${ascending ? 'ASC' : 'DESC'} LIMIT ?`, [
+      ...values,
+      limit + 1,
+    ]);
+    return { entries: rows.slice(0, limit).map(entryFromRow), more: rows.length > limit };
+  }
+
+  /** The newest entry that matches, or null. */
+  newest(filter: JournalFilter): JournalEntry | null {
+    return this.query(filter, 1, false).entries[0] ?? null;
+  }
+
+  /** Every entry between two sequences (exclusive), oldest first, in batches. */
+  async *walk(filter: JournalFilter = {}): AsyncGenerator<JournalEntry[]> {
+    let after = filter.after ?? 0;
+    for (;;) {
+      const { entries } = this.query({ ...filter, after }, batch, true);
+      const last = entries.at(-1);
+      if (last === undefined) return;
+      yield entries;
+      after = last.sequence;
+      await setImmediate();
+    }
+  }
+
+  /** Entries after a sequence, oldest first, then each new one as it is written, until `signal` fires. */
+  async *follow(after: number, signal: AbortSignal): AsyncGenerator<JournalEntry[]> {
+    let position = after;
+    let wake = (): void => {};
+    const onEvent = (): void => wake();
+    this.#journal.events.on('entry', onEvent);
+    signal.addEventListener('abort', onEvent);
+    try {
+      while (!signal.aborted) {
+        const { entries } = this.query({ after: position }, batch, true);
+        const last = entries.at(-1);
+        if (last !== undefined) {
+          yield entries;
+          position = last.sequence;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            if (signal.aborted || this.#journal.lastSequence > position) resolve();
+          });
+        }
+      }
+    } finally {
+      this.#journal.events.off('entry', onEvent);
+      signal.removeEventListener('abort', onEvent);
+    }
+  }
+
+  /** Recomputes every hash. `firstBad` is the first entry that does not fit the chain, or null. */
+  async verify(): Promise<{ entries: number; firstBad: number | null }> {
+    let previousHash = chainStart;
+    let expected = 1;
+    let entries = 0;
+    let after = 0;
+    for (;;) {
+      const rows = this.#rows('WHERE sequence > ? ORDER BY sequence ASC LIMIT ?', [after, batch]);
+      for (const row of rows) {
+        if (row.sequence !== expected || row.previous_hash !== previousHash || !rowFits(row)) {
+          return { entries, firstBad: row.sequence };
+        }
+        previousHash = row.hash;
+        expected += 1;
+        entries += 1;
+        after = row.sequence;
+      }
+      if (rows.length < batch) return { entries, firstBad: null };
+      await setImmediate();
+    }
+  }
+
+  #rows(tail: string, values: (string | number)[]): EntryRow[] {
+    const { database } = this.#journal;
+    if (database === null) return [];
+    return database.prepare<(string | number)[], EntryRow>(`SELECT * FROM entries ${tail}`).all(...values);
+  }
+}
+
+function rowFits(row: EntryRow): boolean {
+  try {
+    return entryHash(entryFromRow(row)) === row.hash;
+  } catch {
+    return false;
+  }
+}

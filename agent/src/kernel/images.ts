@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The kernels installed on the host, each with a verdict: would a live update into it be understood? The
+ * handover is versioned by strings that both kernels must share, and the running kernel's are read from its own
+ * image in `/boot`. Unpacking a kernel takes a while, so what was found is kept for each path, until the file's
+ * size or modification time changes.
+ */
+import { constants } from 'node:fs';
+import { access, open, readdir, stat } from 'node:fs/promises';
+import type { HostPaths } from '../host-paths.ts';
+import type { KernelImage, KernelVerdict } from '../interface/agent.generated.ts';
+import { Refusal } from '../refusal.ts';
+import { headerBytes, parseBzImage } from './bzimage.ts';
+import { essentialFamilies, handoverVersions } from './payload.ts';
+
+interface Examined {
+  readonly release: string;
+  readonly versions: readonly string[];
+  /** Why the versions could not be read, or null. */
+  readonly problem: string | null;
+}
+
+interface Cached {
+  readonly key: string;
+  readonly examined: Promise<Examined>;
+}
+
+export class KernelImages {
+  readonly #paths: HostPaths;
+  readonly #release: string;
+  readonly #cache = new Map<string, Cached>();
+
+  /** @param release the running kernel's. */
+  constructor(paths: HostPaths, release: string) {
+    this.#paths = paths;
+    this.#release = release;
+  }
+
+  /** Every `/boot/vmlinuz-*`, newest first. */
+  async list(): Promise<KernelImage[]> {
+    const names = await readdir(this.#paths.boot).catch(() => []);
+    const images: KernelImage[] = [];
+    for (const name of names.filter((each) => each.startsWith('vmlinuz-'))) {
+      try {
+        images.push(await this.describe(`${this.#paths.boot}/${name}`));
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error;
+        // Removed while this was looking, or not a file.
+      }
+    }
+    return images.sort(
+      (left, right) => right.modifiedAtUs - left.modifiedAtUs || (left.path < right.path ? -1 : 1),
+    );
+  }
+
+  /**
+   * One image.
+   *
+   * @param path absolute.
+   * @param initrd to use instead of the one that belongs to it.
+   * @throws Refusal FileUnusable if it is no readable regular file, or the initrd is not.
+   */
+  async describe(path: string, initrd: string | null = null): Promise<KernelImage> {
+    const facts = await usableFile(path);
+    const examined = await this.#examine(path, `${facts.size}:${facts.mtimeNs}`);
+    if (initrd !== null) await usableFile(initrd);
+    const { verdict, reason } = await this.#judge(examined);
+    return {
+      path,
+      release: examined.release,
+      initrd: initrd ?? (await this.#initrdOf(path, examined.release)),
+      size: Number(facts.size),
+      modifiedAtUs: Number(facts.mtimeNs / 1000n),
+      running: examined.release === this.#release,
+      verdict,
+      reason,
+      handoverVersions: [...examined.versions],
+    };
+  }
+
+  /** The running kernel's handover versions, from its image in `/boot`; empty if that is not there. */
+  async runningVersions(): Promise<readonly string[]> {
+    return (await this.#running())?.versions ?? [];
+  }
+
+  /** Whether an image is still the file it was, by size and modification time. */
+  async unchanged(image: KernelImage): Promise<boolean> {
+    try {
+      const facts = await stat(image.path, { bigint: true });
+      return Number(facts.size) === image.size && Number(facts.mtimeNs / 1000n) === image.modifiedAtUs;
+    } catch {
+      return false;
+    }
+  }
+
+  async #running(): Promise<Examined | null> {
+    const path = `${this.#paths.boot}/vmlinuz-${this.#release}`;
+    try {
+      const facts = await usableFile(path);
+      return await this.#examine(path, `${facts.size}:${facts.mtimeNs}`);
+    } catch {
+      return null;
+    }
+  }
+
+  #examine(path: string, key: string): Promise<Examined> {
+    const cached = this.#cache.get(path);
+    if (cached?.key === key) return cached.examined;
+    const examined = examine(path);
+    this.#cache.set(path, { key, examined });
+    examined.catch(() => this.#cache.delete(path));
+    return examined;
+  }
+
+  async #judge(image: Examined): Promise<{ verdict: KernelVerdict; reason: string }> {
+    if (image.problem !== null) return { verdict: 'unreadable', reason: image.problem };
+    const lacking = essentialFamilies.filter((family) => versionOf(image.versions, family) === null);
+    if (lacking.length > 0) {
+      return { verdict: 'no_live_update', reason: `it has no handover version for ${lacking.join(', ')}` };
+    }
+    const running = await this.#running();
+    if (running === null || running.problem !== null || running.versions.length === 0) {
+      const why =
+        running?.problem ?? `there is no ${this.#paths.boot}/vmlinuz-${this.#release} that names any`;
+      return {
+        verdict: 'unreadable',
+        reason: `the running kernel's handover versions are not known: ${why}`,
+      };
+    }
+    const different = running.versions.filter((version) => {
+      const family = version.replace(/-v\d+$/, '');
+      return versionOf(image.versions, family) !== version && isEssential(family);
+    });
+    if (different.length > 0) {
+      const pairs = different.map((version) => {
+        const theirs = versionOf(image.versions, version.replace(/-v\d+$/, ''));
+        return `${version} here, ${theirs ?? 'none'} there`;
+      });
+      return { verdict: 'incompatible', reason: pairs.join('; ') };
+    }
+    return { verdict: 'compatible', reason: `both have ${essentialVersions(image.versions).join(', ')}` };
+  }
+
+  async #initrdOf(path: string, release: string): Promise<string | null> {
+    const suffix = path.slice(path.lastIndexOf('/') + 1).replace(/^vmlinuz-/, '');
+    for (const name of new Set([suffix, release])) {
+      const candidate = `${this.#paths.boot}/initrd.img-${name}`;
+      if (
+        await access(candidate, constants.R_OK).then(
+          () => true,
+          () => false,
+        )
+      )
+        return candidate;
+    }
+    return null;
+  }
+}
+
+function isEssential(family: string): boolean {
+  return (essentialFamilies as readonly string[]).includes(family);
+}
+
+function essentialVersions(versions: readonly string[]): string[] {
+  return versions.filter((version) => isEssential(version.replace(/-v\d+$/, '')));
+}
+
+function versionOf(versions: readonly string[], family: string): string | null {
+  return versions.find((version) => version.replace(/-v\d+$/, '') === family) ?? null;
+}
+
+async function usableFile(path: string): Promise<{ size: bigint; mtimeNs: bigint }> {
+  const refuse = (errno: string, reason: string): never => {
+    throw new Refusal('FileUnusable', { path, errno, reason });
+  };
+  if (!path.startsWith('/') || path.includes('\0')) return refuse('EINVAL', 'an absolute path is needed');
+  try {
+    const facts = await stat(path, { bigint: true });
+    if (!facts.isFile()) return refuse('EINVAL', 'it is not a regular file');
+    return facts;
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    return refuse(code ?? 'EIO', message);
+  }
+}
+
+async function examine(path: string): Promise<Examined> {
+  const named = path.slice(path.lastIndexOf('/') + 1).replace(/^vmlinuz-/, '');
+  let release = named;
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { size } = await file.stat();
+      const start = Buffer.alloc(Math.min(size, headerBytes));
+      await file.read(start, 0, start.length, 0);
+      if (start.toString('latin1', 0, 4) !== '\x7fELF') release = parseBzImage(start, size).release ?? named;
+    } finally {
+      await file.close();
+    }
+    return { release, versions: await handoverVersions(path), problem: null };
+  } catch (error) {
+    return { release, versions: [], problem: error instanceof Error ? error.message : String(error) };
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The running kernel as the rest of the agent sees it: its facts, whether it can do live update, and what it
+ * received from the kernel before. What cannot change within a boot is read once, on first use.
+ */
+import type { LiveUpdate as LiveUpdateCalls } from '@luo-console/native';
+import type { HostPaths } from '../host-paths.ts';
+import { type AvailabilityReport, explainAvailability, tryDevice } from './availability.ts';
+import { type KernelConfig, type KernelFacts, readKernelConfig } from './facts.ts';
+import { type HandoverLog, numberFromDebugfs, readHandoverLog, readKernelLog } from './log.ts';
+
+export class KernelState {
+  readonly facts: KernelFacts;
+  readonly #liveUpdate: LiveUpdateCalls;
+  readonly #paths: HostPaths;
+  #log: { read: HandoverLog | null } | null = null;
+  #config: Promise<KernelConfig | null> | null = null;
+  #report: AvailabilityReport | null = null;
+
+  constructor(facts: KernelFacts, liveUpdate: LiveUpdateCalls, paths: HostPaths) {
+    this.facts = facts;
+    this.#liveUpdate = liveUpdate;
+    this.#paths = paths;
+  }
+
+  /** What the log says of the handover; null if it may not be read. */
+  get log(): HandoverLog | null {
+    if (this.#log === null) {
+      const records = readKernelLog(this.#paths);
+      this.#log = { read: records === null ? null : readHandoverLog(records) };
+    }
+    return this.#log.read;
+  }
+
+  /** How many live updates came before this boot; 0 after a cold boot. Null: neither log nor debugfs tells. */
+  get number(): number | null {
+    const { log } = this;
+    const known = log?.number ?? numberFromDebugfs(this.#paths);
+    return known ?? (log !== null && !log.found ? 0 : null);
+  }
+
+  /** Whether there is live update here. Found out once if there is, and each time if there is not. */
+  async availability(): Promise<AvailabilityReport> {
+    if (this.#report?.availability === 'available') return this.#report;
+    this.#report = explainAvailability({
+      openErrno: tryDevice(this.#liveUpdate, this.#paths),
+      config: await this.config(),
+      commandLine: this.facts.commandLine,
+      log: this.log,
+    });
+    return this.#report;
+  }
+
+  /** Diagnoses again: something did not work that should have. */
+  async diagnose(): Promise<AvailabilityReport> {
+    this.#report = null;
+    return await this.availability();
+  }
+
+  config(): Promise<KernelConfig | null> {
+    this.#config ??= readKernelConfig(this.#paths, this.facts.release);
+    return this.#config;
+  }
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Loading the next kernel (`kexec_file_load`, the only way that works with the handover) and knowing what is
+ * loaded. The kernel says only *that* something is; what it is stands in the journal, from which an agent that
+ * was started again takes it, provided the entry is of this boot.
+ */
+import { closeSync, constants, openSync } from 'node:fs';
+import type { KernelControl } from '@luo-console/native';
+import type { KernelImage, LoadedKernel } from '../interface/agent.generated.ts';
+import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
+import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { commandLineWords } from './facts.ts';
+
+/** x86 takes at most this many bytes (`COMMAND_LINE_SIZE`), the terminator included. */
+const commandLineBytes = 2048;
+
+const rejections: Readonly<Record<string, string>> = {
+  ENOEXEC: 'the kernel does not recognise it as an image it can start',
+  EPERM: 'loading kernels is forbidden here: not root, kexec_load_disabled, or the kernel is locked down',
+  EKEYREJECTED: 'its signature is missing or not trusted, and this kernel demands one',
+  ENOKEY: 'no key is known for its signature, and this kernel demands one',
+  EBADMSG: 'its signature is damaged',
+  ENODATA: 'it is not signed, and this kernel demands a signature',
+  EADDRNOTAVAIL: 'there is no place in memory for it',
+  ENOMEM: 'there is not enough memory for it',
+  ENOTSUPP: 'the running kernel cannot load such an image',
+  EINVAL: 'the running kernel refuses its image, initrd or command line',
+};
+
+export interface LoadRequest {
+  readonly image: KernelImage;
+  readonly commandLine: string;
+  readonly peer: RecordedPeer | null;
+}
+
+export class KernelLoader {
+  readonly #kernel: KernelControl;
+  readonly #journal: Journal;
+  readonly #nowUs: () => number;
+  readonly #onChange: () => void;
+  #loaded: LoadedKernel | null = null;
+
+  constructor(kernel: KernelControl, journal: Journal, nowUs: () => number, onChange: () => void) {
+    this.#kernel = kernel;
+    this.#journal = journal;
+    this.#nowUs = nowUs;
+    this.#onChange = onChange;
+  }
+
+  /** Finds out, after a restart, what this boot's agent has loaded. */
+  recall(reader: JournalReader, bootId: string): void {
+    if (!this.#isLoaded()) return;
+    const entry = reader.newest({ name: 'kernel.load' });
+    const known = entry?.kind === 'result' && entry.ok && entry.bootId === bootId ? entry.parameters : {};
+    const text = (key: string): string => (typeof known[key] === 'string' ? known[key] : 'unknown');
+    this.#loaded = {
+      path: text('path'),
+      release: text('release'),
+      initrd: typeof known['initrd'] === 'string' ? known['initrd'] : null,
+      commandLine: text('commandLine'),
+      loadedAtUs: entry?.atUs ?? 0,
+    };
+  }
+
+  /** What is loaded, asking the kernel whether it still is. */
+  get loaded(): LoadedKernel | null {
+    if (!this.#isLoaded()) this.#loaded = null;
+    return this.#loaded;
+  }
+
+  /** Loads a kernel in place of any loaded before. @throws Refusal KernelRejected, FileUnusable, InvalidValue */
+  async load({ image, commandLine, peer }: LoadRequest): Promise<LoadedKernel> {
+    checkCommandLine(commandLine);
+    const { path, release, initrd } = image;
+    const parameters = { path, release, initrd, commandLine };
+    return await this.#journal.act(
+      'kernel.load',
+      { peer, parameters },
+      async () => {
+        const kernelFile = openForLoad(path);
+        const initrdFile = initrd === null ? null : openForLoad(initrd);
+        try {
+          await this.#kernel.kexecFileLoad(kernelFile, initrdFile, commandLine);
+        } catch (error) {
+          if (!isKernelFailure(error)) throw error;
+          const reason = rejections[error.code];
+          if (reason === undefined) throw kernelCallFailed(error);
+          throw new Refusal('KernelRejected', { path, errno: error.code, reason });
+        } finally {
+          closeSync(kernelFile);
+          if (initrdFile !== null) closeSync(initrdFile);
+        }
+        this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
+        this.#onChange();
+        return this.#loaded;
+      },
+      () => ({ parameters }),
+    );
+  }
+
+  /** Drops what is loaded; nothing loaded is no error. */
+  async unload(peer: RecordedPeer | null): Promise<void> {
+    await this.#journal.act(
+      'kernel.unload',
+      { peer, parameters: { path: this.loaded?.path ?? null } },
+      async () => {
+        try {
+          await this.#kernel.kexecUnload();
+        } catch (error) {
+          throw isKernelFailure(error) ? kernelCallFailed(error) : error;
+        }
+        this.#loaded = null;
+        this.#onChange();
+      },
+    );
+  }
+
+  #isLoaded(): boolean {
+    try {
+      return this.#kernel.kexecLoaded();
+    } catch {
+      return false;
+    }
+  }
+}
+
+function openForLoad(path: string): number {
+  try {
+    return openSync(path, constants.O_RDONLY);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Refusal('FileUnusable', { path, errno: code ?? 'EIO', reason: message });
+  }
+}
+
+function checkCommandLine(commandLine: string): void {
+  if (Buffer.byteLength(commandLine) >= commandLineBytes || /[\0\n\r]/.test(commandLine)) {
+    const expected = `one line of fewer than ${commandLineBytes} bytes`;
+    throw new Refusal('InvalidValue', {
+      parameter: 'commandLine',
+      value: commandLine.slice(0, 80),
+      expected,
+    });
+  }
+}
+
+/** The running kernel's command line for the next one: without what the boot loader added about itself. */
+export function inheritedCommandLine(commandLine: string): string {
+  return commandLineWords(commandLine)
+    .filter((word) => !/^(BOOT_IMAGE|initrd)=/.test(word))
+    .join(' ');
+}

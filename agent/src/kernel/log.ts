@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The kernel log, as far as it tells of the handover. Read once: what matters here was written while booting.
+ * `/dev/kmsg` gives one record a read (`priority,sequence,µs,flags;text`, Documentation/ABI/testing/dev-kmsg),
+ * `EAGAIN` after the last and `EPIPE` where records were overwritten while reading.
+ */
+import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import type { HostPaths } from '../host-paths.ts';
+
+const recordBytes = 8192;
+
+/** The texts of all records, oldest first; null if the log may not be read. */
+export function readKernelLog(paths: HostPaths): string[] | null {
+  let file: number;
+  try {
+    file = openSync(paths.kernelLog, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return null;
+  }
+  const texts: string[] = [];
+  const buffer = Buffer.alloc(recordBytes);
+  try {
+    for (;;) {
+      try {
+        const length = readSync(file, buffer, 0, recordBytes, null);
+        if (length === 0) break;
+        texts.push(buffer.toString('utf8', 0, length));
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code === 'EPIPE') continue;
+        if (code === 'EAGAIN') break;
+        return null;
+      }
+    }
+  } finally {
+    closeSync(file);
+  }
+  return parseRecords(texts.join(''));
+}
+
+/** Texts of records in `/dev/kmsg`'s format; continuation lines (their dictionary) are left out. */
+function parseRecords(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => /^\d+,\d+,\d+,[^;]*;(.*)$/.exec(line)?.[1])
+    .filter((record) => record !== undefined);
+}
+
+/** Writes one line into the kernel log, so that the serial console shows it. Does nothing where that is not allowed. */
+export function markKernelLog(paths: HostPaths, text: string): void {
+  try {
+    const file = openSync(paths.kernelLog, constants.O_WRONLY | constants.O_APPEND);
+    try {
+      writeSync(file, `<5>luo-agent: ${text.replaceAll('\n', ' ')}\n`);
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // A mark for people at the console; nothing depends on it.
+  }
+}
+
+/** What the log says about the handover. */
+export interface HandoverLog {
+  /** The kernel found handover data of the one before. */
+  readonly found: boolean;
+  /** The live update number it logged, or null. */
+  readonly number: number | null;
+  /** The release of the kernel before, or null. */
+  readonly previousRelease: string | null;
+  /** Lines that say that the handover could not be used. */
+  readonly refused: readonly string[];
+  /** Lines that say that handover is off although live update was asked for. */
+  readonly off: readonly string[];
+}
+
+// The messages are in kernel/liveupdate/{kexec_handover,luo_core}.c of Linux 7.3.
+const refusal =
+  /^(KHO: (disabling KHO revival|setup: (failed to memremap|handover FDT))|luo: (LUO state is|failed to retrieve LUO state|The incoming tree failed))/;
+const switchedOff =
+  /^(luo: Disabling liveupdate because KHO is disabled|KHO: (Failed to reserve scratch area, disabling|disabled in the kdump kernel))/;
+
+/** Picks out of the kernel log what concerns the handover. */
+export function readHandoverLog(records: readonly string[]): HandoverLog {
+  const pick = (pattern: RegExp): string | null => {
+    for (const record of records) {
+      const match = pattern.exec(record);
+      if (match?.[1] !== undefined) return match[1];
+    }
+    return null;
+  };
+  const number = pick(/^luo: Retrieved live update data, liveupdate number: (\d{1,15})$/);
+  return {
+    found: records.some((record) => record.startsWith('KHO: found kexec handover data')),
+    number: number === null ? null : Number(number),
+    previousRelease: pick(/^KHO: exec from: (\S{1,64}) \(count \d+\)$/),
+    refused: records.filter((record) => refusal.test(record)),
+    off: records.filter((record) => switchedOff.test(record)),
+  };
+}
+
+/**
+ * The live update number from debugfs, for when the log has wrapped: the state prepared for the *next* kernel
+ * carries this one's plus one (`struct luo_ser`, include/linux/kho/abi/luo.h).
+ *
+ * @returns null if debugfs is not there, or speaks a version this does not know.
+ */
+export function numberFromDebugfs(paths: HostPaths): number | null {
+  try {
+    const state = readFileSync(`${paths.sys}/kernel/debug/kho/out/sub_fdts/LUO`);
+    if (state.length < 16 || !/^luo-v\d+\0/.test(state.toString('latin1', 0, 8))) return null;
+    const next = state.readBigUInt64LE(8);
+    return next >= 1n && next < 1n << 48n ? Number(next - 1n) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Building a session from its manifest and its files: after a live update (finished sessions become outgoing
+ * ones again, so that the memory is safe for the next), to take one descriptor out, and when the agent died in
+ * the middle of either. Until it is done the files are held by the agent and by the descriptor store, so the
+ * memory is there whatever happens.
+ */
+import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { withPatience } from './device.ts';
+import type { HeldSession } from './held-session.ts';
+import type { LiveUpdateContext } from './live-update-context.ts';
+import type { ManifestEntry } from './manifest-format.ts';
+import { formatToken } from './tokens.ts';
+
+/**
+ * Creates the kernel's session for one that has none, and preserves the manifest and every file in order.
+ *
+ * @throws Refusal DeviceBusy, NoLiveUpdate, SessionExists, KernelCallFailed. The session is left without a
+ *   descriptor, its files held; calling again tries again.
+ */
+export async function buildSession(context: LiveUpdateContext, session: HeldSession): Promise<void> {
+  const { manifest, name } = session;
+  if (manifest === null) throw new Refusal('SessionNotFound', { name });
+  const { liveUpdate } = context.native;
+  const descriptor = await context.device.use((device) => createPatiently(context, device, name));
+  try {
+    manifest.updateAll(() => ({ state: 'intended' }));
+    for (const { token, file } of manifest.parts) await preserveAgain(context, descriptor, file, token);
+    for (const entry of manifest.entries()) {
+      const token = BigInt(entry.token);
+      const file = session.files.get(token);
+      if (file === undefined) continue;
+      await preserveAgain(context, descriptor, file, token);
+    }
+  } catch (error) {
+    descriptor.close();
+    throw isKernelFailure(error) ? kernelCallFailed(error) : error;
+  }
+  context.store.keepSession(name, descriptor);
+  session.descriptor = descriptor;
+  session.direction = 'outgoing';
+  const held = (entry: ManifestEntry): boolean => session.files.has(BigInt(entry.token));
+  for (const entry of manifest.entries()) if (!held(entry)) manifest.remove(BigInt(entry.token));
+  manifest.updateAll(() => ({ state: 'preserved' }));
+  await context.store.settled();
+
+  async function preserveAgain(
+    { patience }: LiveUpdateContext,
+    ...[target, file, token]: Parameters<typeof liveUpdate.preserveFd>
+  ): Promise<void> {
+    // A former session's last descriptor may be closing in the service manager.
+    await withPatience(['EBUSY'], patience, () => liveUpdate.preserveFd(target, file, token));
+  }
+}
+
+/**
+ * Creates a session, waiting for a former one of the same name to be gone: the service manager closes what it
+ * is told to drop in its own time.
+ *
+ * @throws Refusal SessionExists if somebody else has one of that name; KernelCallFailed.
+ */
+export async function createPatiently(
+  context: LiveUpdateContext,
+  device: Parameters<LiveUpdateContext['native']['liveUpdate']['createSession']>[0],
+  name: string,
+): Promise<ReturnType<LiveUpdateContext['native']['liveUpdate']['createSession']>> {
+  try {
+    return await withPatience(['EEXIST'], context.patience, () =>
+      context.native.liveUpdate.createSession(device, name),
+    );
+  } catch (error) {
+    if (!isKernelFailure(error)) throw error;
+    if (error.code === 'EEXIST') throw new Refusal('SessionExists', { name });
+    throw kernelCallFailed(error);
+  }
+}
+
+/** Tokens of a session in a form for the journal. */
+export function describeContents(session: HeldSession): Record<string, unknown> {
+  return {
+    descriptors: session
+      .toSession()
+      .descriptors.map(({ token, label, size, digest }) => ({ token, label, size, digest })),
+    parts: session.manifest?.parts.map(({ token }) => formatToken(token)) ?? [],
+  };
+}

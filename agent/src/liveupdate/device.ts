@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The live update device, opened for one request and closed again. It admits one opener at a time and closing
+ * it does not touch sessions (`kernel/liveupdate/luo_core.c`), so holding it would only keep others out:
+ * systemd 261 and later wants it too.
+ *
+ * There is no event that says the device has become free. On `EBUSY` the agent tries again, less and less often,
+ * for a bounded time, and then says which process has it.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Descriptor, LiveUpdate } from '@luo-console/native';
+import type { HostPaths } from '../host-paths.ts';
+import type { Availability } from '../interface/agent.generated.ts';
+import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { holdersOf } from './holder.ts';
+
+/** How long to wait for what another process holds, in ms. */
+export interface Patience {
+  readonly firstMs: number;
+  readonly totalMs: number;
+}
+
+export const usualPatience: Patience = { firstMs: 10, totalMs: 5000 };
+
+/**
+ * Calls `attempt` until it does not fail with one of `codes`, or patience ends; then throws the last failure.
+ */
+export async function withPatience<T>(
+  codes: readonly string[],
+  patience: Patience,
+  attempt: () => Promise<T> | T,
+): Promise<T> {
+  let waited = 0;
+  for (let pause = patience.firstMs; ; pause = Math.min(pause * 2, 400)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === null || !codes.includes(code) || waited >= patience.totalMs) throw error;
+    }
+    await delay(pause);
+    waited += pause;
+  }
+}
+
+/** Says why there is no device, when there is none. */
+export type ExplainAbsence = () => Promise<{ availability: Availability; explanation: string }>;
+
+export class Device {
+  readonly #liveUpdate: LiveUpdate;
+  readonly #paths: HostPaths;
+  readonly #explain: ExplainAbsence;
+  readonly #patience: Patience;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(liveUpdate: LiveUpdate, paths: HostPaths, explain: ExplainAbsence, patience = usualPatience) {
+    this.#liveUpdate = liveUpdate;
+    this.#paths = paths;
+    this.#explain = explain;
+    this.#patience = patience;
+  }
+
+  /**
+   * Opens the device, runs `request` with it and closes it, one request at a time.
+   *
+   * @throws Refusal NoLiveUpdate if there is no device; DeviceBusy with its holder if it stays open elsewhere.
+   */
+  use<T>(request: (device: Descriptor) => Promise<T> | T): Promise<T> {
+    const turn = this.#queue.then(async () => {
+      using device = await this.#open();
+      return await request(device);
+    });
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  async #open(): Promise<Descriptor> {
+    try {
+      return await withPatience(['EBUSY'], this.#patience, () =>
+        this.#liveUpdate.openDevice(this.#paths.device),
+      );
+    } catch (error) {
+      if (!isKernelFailure(error)) throw error;
+      if (error.code === 'EBUSY') {
+        const [holder] = await holdersOf(this.#paths.proc, this.#paths.device);
+        throw new Refusal('DeviceBusy', { pid: holder?.pid ?? null, command: holder?.command ?? null });
+      }
+      if (['ENOENT', 'EIO', 'EACCES', 'EPERM', 'ENODEV', 'ENXIO'].includes(error.code)) {
+        throw new Refusal('NoLiveUpdate', await this.#explain());
+      }
+      throw kernelCallFailed(error);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What kind of file a descriptor refers to, as far as live update cares: the kernel takes shared memory that no
+ * directory names any more (`mm/memfd_luo.c`: a memfd or an unlinked tmpfs file, not hugetlb). Asked of the
+ * link in `/proc/PID/fd`, which names a memfd, and of statfs on it, which names the file system.
+ */
+import { readlink, stat, statfs } from 'node:fs/promises';
+import type { Kind } from '../interface/agent.generated.ts';
+
+// include/uapi/linux/magic.h
+const tmpfsMagic = 0x01021994;
+const hugetlbMagic = 0x958458f6;
+
+export interface FileDescription {
+  readonly kind: Kind;
+  /** What the link says, for example `/memfd:guest (deleted)`. */
+  readonly name: string;
+  readonly size: number;
+  readonly inode: number;
+  readonly device: number;
+}
+
+/**
+ * Describes an open file through its link in procfs.
+ *
+ * @param link for example `/proc/1234/fd/7`.
+ * @throws the file system's error if the process or the descriptor is gone, or may not be looked at.
+ */
+export async function describeFile(link: string): Promise<FileDescription> {
+  const name = await readlink(link);
+  const facts = await stat(link);
+  const base = { name, size: facts.size, inode: facts.ino, device: facts.dev };
+  if (!facts.isFile()) return { ...base, kind: 'other' };
+  const type = (await statfs(link)).type >>> 0;
+  if (type === hugetlbMagic) return { ...base, kind: 'hugetlb' };
+  if (type !== tmpfsMagic) return { ...base, kind: 'other' };
+  if (name.startsWith('/memfd:')) return { ...base, kind: 'memfd' };
+  return { ...base, kind: facts.nlink === 0 ? 'tmpfs_unlinked' : 'tmpfs_linked' };
+}
+
+/** Why the kernel does not take a file of this kind, for people. */
+export function whyNotPreservable(kind: Kind): string {
+  switch (kind) {
+    case 'tmpfs_linked':
+      return 'a tmpfs file is preserved only once it is unlinked (its link count must be 0)';
+    case 'hugetlb':
+      return 'this kernel has no handler for files backed by huge pages of hugetlbfs';
+    case 'other':
+      return 'this kernel has no handler for this kind of file; it takes memfds and unlinked tmpfs files';
+    default:
+      return 'the kernel refused it; it may carry seals that the kernel does not know';
+  }
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A session that the agent holds: its descriptor, its manifest, and a descriptor of its own of every file
+ * preserved in it, so that an outgoing file can be fetched and digested although the kernel hands out only
+ * incoming ones.
+ *
+ * `descriptor` is null only while the session is being built anew; the files then are what keeps the memory.
+ */
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import type { Descriptor, Direction, Session, SessionBrief } from '../interface/agent.generated.ts';
+import { Refusal } from '../refusal.ts';
+import type { Manifest } from './manifest.ts';
+import { Serial } from './serial.ts';
+import { formatToken } from './tokens.ts';
+
+export class HeldSession {
+  readonly name: string;
+  /** Serialises what changes the session. */
+  readonly serial = new Serial();
+  readonly files = new Map<bigint, NativeDescriptor>();
+  direction: Direction;
+  descriptor: NativeDescriptor | null;
+  /** Null for a session that somebody else made: the kernel cannot say what is in it. */
+  manifest: Manifest | null;
+  /** Set once the session is gone from the agent; a task that waited for its turn must not revive it. */
+  gone = false;
+
+  constructor(
+    name: string,
+    direction: Direction,
+    descriptor: NativeDescriptor | null,
+    manifest: Manifest | null,
+  ) {
+    this.name = name;
+    this.direction = direction;
+    this.descriptor = descriptor;
+    this.manifest = manifest;
+  }
+
+  /** The session descriptor. @throws Refusal SessionNotFound if the session is closed or not built. */
+  get open(): NativeDescriptor {
+    if (this.gone || this.descriptor === null) throw new Refusal('SessionNotFound', { name: this.name });
+    return this.descriptor;
+  }
+
+  /** @throws Refusal WrongDirection */
+  need(needed: Direction): void {
+    if (this.gone) throw new Refusal('SessionNotFound', { name: this.name });
+    if (this.direction !== needed) {
+      throw new Refusal('WrongDirection', { name: this.name, direction: this.direction, needed });
+    }
+  }
+
+  /** The file under a token. @throws Refusal TokenNotFound */
+  file(token: bigint): NativeDescriptor {
+    const file = this.files.get(token);
+    if (!file) throw new Refusal('TokenNotFound', { session: this.name, token: formatToken(token) });
+    return file;
+  }
+
+  /** What is known of the descriptor under a token, as the interface says it. @throws Refusal TokenNotFound */
+  describe(token: bigint): Descriptor {
+    const found = this.toSession().descriptors.find((descriptor) => descriptor.token === formatToken(token));
+    if (!found) throw new Refusal('TokenNotFound', { session: this.name, token: formatToken(token) });
+    return found;
+  }
+
+  /** The session as the interface says it. */
+  toSession(): Session {
+    const descriptors = (this.manifest?.entries() ?? [])
+      .filter(({ state }) => state === 'preserved')
+      .map(({ order: _order, state: _state, ...entry }) => ({ ...entry, direction: this.direction }));
+    const head = this.manifest?.head;
+    return {
+      name: this.name,
+      direction: this.direction,
+      createdAtUs: head?.createdAtUs ?? 0,
+      createdBy: head?.createdBy ?? 'unknown',
+      carried: head?.carried ?? 0,
+      size: descriptors.reduce((sum, { size }) => sum + size, 0),
+      descriptors,
+    };
+  }
+
+  toBrief(): SessionBrief {
+    const { name, direction, size, descriptors } = this.toSession();
+    return { name, direction, size, descriptors: descriptors.length };
+  }
+
+  /** Closes every descriptor the agent has of it. What that does in the kernel depends on the direction. */
+  release(): void {
+    this.gone = true;
+    this.descriptor?.close();
+    this.manifest?.close();
+    for (const file of this.files.values()) file.close();
+    this.files.clear();
+  }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the service manager hands back when the agent starts: session descriptors and files it kept
+ * (`descriptor-store.ts`). From them and the manifests among the files the agent is what it was before it died.
+ *
+ * A session descriptor may come back in either direction: outgoing after a crash, incoming (and retrieved
+ * already) if systemd 261 or later carried its store through a kexec. The kernel has no request that tells, but
+ * retrieving answers `EINVAL` on an outgoing session and nothing else does under the manifest's token
+ * (`luo_session_ioctl`, `kernel/liveupdate/luo_session.c`).
+ */
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import { errnoOf } from '../refusal.ts';
+import { parseStoredName } from './descriptor-store.ts';
+import { HeldSession } from './held-session.ts';
+import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
+import { Manifest } from './manifest.ts';
+import { tokenIsTaken } from './preserve.ts';
+import type { SessionStore } from './sessions.ts';
+import { indexSessionName, manifestToken } from './tokens.ts';
+
+export interface HandedBack {
+  readonly name: string;
+  readonly descriptor: NativeDescriptor;
+}
+
+interface Found {
+  descriptor: NativeDescriptor | null;
+  readonly files: Map<bigint, NativeDescriptor>;
+}
+
+/** How the intake went. `index`: the agent's own session, incoming; `problems`: what could not be taken in, in words. */
+export interface Intake {
+  readonly outgoing: string[];
+  readonly incoming: string[];
+  readonly problems: string[];
+  index: NativeDescriptor | null;
+}
+
+/** Rebuilds the agent's sessions from what it was handed. Takes ownership of all descriptors given. */
+export async function takeInStored(sessions: SessionStore, handed: readonly HandedBack[]): Promise<Intake> {
+  const { context } = sessions;
+  const found = new Map<string, Found>();
+  for (const { name, descriptor } of handed) {
+    const stored = parseStoredName(name);
+    if (stored.kind === 'other') {
+      descriptor.close();
+      continue;
+    }
+    context.store.know(name);
+    const entry = found.get(stored.session) ?? { descriptor: null, files: new Map() };
+    found.set(stored.session, entry);
+    if (stored.kind === 'session') entry.descriptor = descriptor;
+    else entry.files.set(stored.token, descriptor);
+  }
+  const intake: Intake = { outgoing: [], incoming: [], problems: [], index: null };
+  for (const [name, entry] of found) {
+    try {
+      await takeInOne(sessions, name, entry, intake);
+    } catch (error) {
+      intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return intake;
+}
+
+async function takeInOne(sessions: SessionStore, name: string, found: Found, intake: Intake): Promise<void> {
+  const { context } = sessions;
+  if (name === indexSessionName) {
+    // Kept only in the next kernel, by an agent that died before it had finished there.
+    for (const file of found.files.values()) file.close();
+    intake.index = found.descriptor;
+    return;
+  }
+  if (found.descriptor !== null && (await isIncoming(context, found.descriptor))) {
+    for (const file of found.files.values()) file.close();
+    await sessions.adopt(name, found.descriptor);
+    intake.incoming.push(name);
+    return;
+  }
+  const session = new HeldSession(
+    name,
+    'outgoing',
+    found.descriptor,
+    readManifest(context, found, intake, name),
+  );
+  for (const [token, file] of found.files) if (token < manifestToken) session.files.set(token, file);
+  if (session.manifest?.head.state === 'closing') {
+    await context.journal.act(
+      'session.close',
+      { session: name, message: 'completes a close that was interrupted' },
+      () => {
+        context.store.dropAll(name);
+        session.release();
+      },
+    );
+    return;
+  }
+  sessions.enter(session);
+  intake.outgoing.push(name);
+  if (session.descriptor === null) {
+    await sessions.rebuild(name, agentItself);
+  } else if (session.manifest === null) {
+    await sessions.giveManifest(session, 'unknown');
+  } else {
+    await settleIntended(context, session, session.descriptor);
+  }
+}
+
+function readManifest(
+  context: LiveUpdateContext,
+  found: Found,
+  intake: Intake,
+  name: string,
+): Manifest | null {
+  const parts: NativeDescriptor[] = [];
+  for (let token = manifestToken; ; token += 1n) {
+    const part = found.files.get(token);
+    if (!part) break;
+    parts.push(part);
+  }
+  if (parts.length === 0) return null;
+  try {
+    return Manifest.read(context.native.memory, parts);
+  } catch (error) {
+    intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    return null;
+  }
+}
+
+/** Asks the kernel about every entry that was being preserved when the agent died. */
+async function settleIntended(
+  context: LiveUpdateContext,
+  session: HeldSession,
+  descriptor: NativeDescriptor,
+): Promise<void> {
+  const { native, store } = context;
+  const [probe, other] = native.sockets.socketPair();
+  try {
+    for (const entry of session.manifest?.entries() ?? []) {
+      const token = BigInt(entry.token);
+      const taken =
+        entry.state === 'preserved' || (await tokenIsTaken(native.liveUpdate, descriptor, probe, token));
+      if (taken) {
+        if (entry.state === 'intended') session.manifest?.update(token, { state: 'preserved' });
+        continue;
+      }
+      session.manifest?.remove(token);
+      session.files.get(token)?.close();
+      session.files.delete(token);
+      store.dropFile(session.name, token);
+    }
+  } finally {
+    probe.close();
+    other.close();
+  }
+}
+
+async function isIncoming(context: LiveUpdateContext, descriptor: NativeDescriptor): Promise<boolean> {
+  try {
+    (await context.native.liveUpdate.retrieveFd(descriptor, manifestToken)).close();
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EINVAL') return false;
+    if (errnoOf(error) === 'ENOENT') return true;
+    throw error;
+  }
+}

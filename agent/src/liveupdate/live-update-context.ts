@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What everything in this folder works with, wired in `main.ts`. */
+import type { Native } from '@luo-console/native';
+import type { HostPaths } from '../host-paths.ts';
+import type { Journal, RecordedPeer } from '../journal/index.ts';
+import type { DescriptorStore } from './descriptor-store.ts';
+import type { Device, Patience } from './device.ts';
+
+export interface LiveUpdateContext {
+  readonly native: Native;
+  readonly paths: HostPaths;
+  readonly device: Device;
+  readonly store: DescriptorStore;
+  readonly journal: Journal;
+  readonly patience: Patience;
+  /** µs since the epoch. */
+  nowUs(): number;
+}
+
+/** On whose behalf something is done: null is the agent itself. */
+export interface Actor {
+  readonly peer: RecordedPeer | null;
+  /** For people, for example `root (luoctl)`. */
+  readonly name: string;
+}
+
+export const agentItself: Actor = { peer: null, name: 'luo-agent' };

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Taking an incoming session in: the manifest by its reserved tokens, then every descriptor it names, in the
+ * order in which they were preserved. A descriptor that cannot be retrieved is recorded as missing, with the
+ * errno; the others are not held up by it.
+ */
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { HeldSession } from './held-session.ts';
+import type { LiveUpdateContext } from './live-update-context.ts';
+import { Manifest } from './manifest.ts';
+import { manifestToken } from './tokens.ts';
+
+/** What came out of a session. `missing`: tokens with the errno of their retrieve; `problem`: an unreadable manifest. */
+export interface Retrieved {
+  readonly session: HeldSession;
+  readonly missing: readonly { readonly token: string; readonly errno: string }[];
+  readonly problem: string | null;
+}
+
+/**
+ * Retrieves a session by name.
+ *
+ * @throws Refusal SessionNotFound if the previous kernel handed over none of that name, or somebody has
+ *   retrieved it already; DeviceBusy; NoLiveUpdate.
+ */
+export async function retrieveByName(context: LiveUpdateContext, name: string): Promise<NativeDescriptor> {
+  return await context.device.use(async (device) => {
+    try {
+      return await context.native.liveUpdate.retrieveSession(device, name);
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === 'ENOENT' || code === 'EINVAL') throw new Refusal('SessionNotFound', { name });
+      throw isKernelFailure(error) ? kernelCallFailed(error) : error;
+    }
+  });
+}
+
+/**
+ * Takes in everything that an incoming session's manifest names. Owns `descriptor` from now on.
+ *
+ * @returns the session; without a manifest if it holds none or an unreadable one, and then with nothing retrieved.
+ */
+export async function takeIn(
+  context: LiveUpdateContext,
+  name: string,
+  descriptor: NativeDescriptor,
+): Promise<Retrieved> {
+  const { liveUpdate, memory } = context.native;
+  context.store.keepSession(name, descriptor);
+  const parts: NativeDescriptor[] = [];
+  for (let index = 0n; ; index += 1n) {
+    const part = await retrieveOr(descriptor, manifestToken + index, 'ENOENT');
+    if (part === null) break;
+    parts.push(part);
+  }
+  let manifest: Manifest;
+  try {
+    if (parts.length === 0) throw new Error('it carries no manifest: somebody else made it');
+    manifest = Manifest.read(memory, parts);
+  } catch (error) {
+    for (const part of parts) part.close();
+    const problem = error instanceof Error ? error.message : String(error);
+    return { session: new HeldSession(name, 'incoming', descriptor, null), missing: [], problem };
+  }
+  for (const { token, file } of manifest.parts) context.store.keepFile(name, token, file);
+  const session = new HeldSession(name, 'incoming', descriptor, manifest);
+  const missing: { token: string; errno: string }[] = [];
+  for (const entry of manifest.entries()) {
+    const token = BigInt(entry.token);
+    try {
+      const file = await liveUpdate.retrieveFd(descriptor, token);
+      session.files.set(token, file);
+      context.store.keepFile(name, token, file);
+    } catch (error) {
+      if (entry.state === 'intended' && errnoOf(error) === 'ENOENT') {
+        manifest.remove(token);
+      } else {
+        manifest.update(token, { verdict: 'missing' });
+        missing.push({ token: entry.token, errno: errnoOf(error) ?? 'EIO' });
+      }
+    }
+  }
+  manifest.updateAll(({ token }) => {
+    const file = session.files.get(BigInt(token));
+    return file ? { state: 'preserved', inode: Number(memory.fileFacts(file).ino) } : {};
+  });
+  return { session, missing, problem: null };
+
+  async function retrieveOr(
+    from: NativeDescriptor,
+    token: bigint,
+    absent: string,
+  ): Promise<NativeDescriptor | null> {
+    try {
+      return await liveUpdate.retrieveFd(from, token);
+    } catch (error) {
+      if (errnoOf(error) === absent) return null;
+      throw isKernelFailure(error) ? kernelCallFailed(error) : error;
+    }
+  }
+}

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The sessions that the agent holds, and everything that can be done with one. Each change is an act in the
+ * journal. Changes to one session happen one after another; different sessions do not wait for each other.
+ */
+import { EventEmitter } from 'node:events';
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import type { Descriptor, Session } from '../interface/agent.generated.ts';
+import { Refusal } from '../refusal.ts';
+import { buildSession, createPatiently, describeContents } from './build-session.ts';
+import { withPatience } from './device.ts';
+import { describeFile } from './file-kind.ts';
+import { HeldSession } from './held-session.ts';
+import type { Actor, LiveUpdateContext } from './live-update-context.ts';
+import { Manifest } from './manifest.ts';
+import type { ManifestEntry } from './manifest-format.ts';
+import { keepPartIn, preserveInto } from './preserve.ts';
+import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
+import { Serial } from './serial.ts';
+import { checkSessionName, formatToken, indexSessionName } from './tokens.ts';
+
+/** What to record of a file that is preserved. */
+export interface PreserveRequest {
+  /** Null takes the next free one. */
+  readonly token: bigint | null;
+  readonly label: string;
+  readonly source: string;
+}
+
+export class SessionStore {
+  /** Emits `changed` after anything about the sessions has. */
+  readonly events = new EventEmitter().setMaxListeners(0);
+  readonly #context: LiveUpdateContext;
+  readonly #sessions = new Map<string, HeldSession>();
+  readonly #naming = new Serial();
+
+  constructor(context: LiveUpdateContext) {
+    this.#context = context;
+  }
+
+  get context(): LiveUpdateContext {
+    return this.#context;
+  }
+
+  /** All sessions by name, without the agent's own. */
+  list(): HeldSession[] {
+    return [...this.#sessions.values()]
+      .filter(({ name }) => name !== indexSessionName)
+      .sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /** @throws Refusal SessionNotFound */
+  get(name: string): HeldSession {
+    const session = this.#sessions.get(name);
+    if (!session || name === indexSessionName) throw new Refusal('SessionNotFound', { name });
+    return session;
+  }
+
+  has(name: string): boolean {
+    return this.#sessions.has(name);
+  }
+
+  /** Enters a session that was found or retrieved. */
+  enter(session: HeldSession): void {
+    this.#sessions.set(session.name, session);
+    this.#changed();
+  }
+
+  /** Where a file is preserved already, by file system and inode, or null. */
+  whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null {
+    for (const session of this.#sessions.values()) {
+      for (const [token, file] of session.files) {
+        const held = this.#context.native.memory.fileFacts(file);
+        if (held.ino === facts.ino && held.dev === facts.dev)
+          return { session: session.name, token: formatToken(token) };
+      }
+    }
+    return null;
+  }
+
+  /** Creates an outgoing session. @throws Refusal InvalidValue, SessionExists, NoLiveUpdate, DeviceBusy */
+  async create(name: string, actor: Actor): Promise<Session> {
+    checkSessionName(name);
+    return await this.#naming.run(async () => {
+      if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
+      const { journal, device } = this.#context;
+      return await journal.act('session.create', { session: name, peer: actor.peer }, async () => {
+        const descriptor = await device.use((opened) => createPatiently(this.#context, opened, name));
+        const session = new HeldSession(name, 'outgoing', descriptor, null);
+        this.#context.store.keepSession(name, descriptor);
+        try {
+          await this.giveManifest(session, actor.name);
+          await this.#context.store.settled();
+        } catch (error) {
+          this.#context.store.dropAll(name);
+          session.release();
+          throw error;
+        }
+        this.enter(session);
+        return session.toSession();
+      });
+    });
+  }
+
+  /** Puts an empty manifest into an outgoing session that has none. */
+  async giveManifest(session: HeldSession, createdBy: string): Promise<void> {
+    const keep = keepPartIn(this.#context, session.name, session.open);
+    const createdAtUs = this.#context.nowUs();
+    session.manifest = await Manifest.create(
+      this.#context.native.memory,
+      { name: session.name, createdAtUs, createdBy: createdBy.slice(0, 256), carried: 0, state: 'open' },
+      keep,
+    );
+  }
+
+  /**
+   * Preserves a file. The store takes its own copy of the descriptor; the caller keeps `file`.
+   *
+   * @throws Refusal SessionNotFound, WrongDirection, TokenInUse, AlreadyPreserved, NotPreservable, InvalidValue
+   */
+  async preserve(
+    name: string,
+    file: NativeDescriptor,
+    request: PreserveRequest,
+    actor: Actor,
+  ): Promise<Descriptor> {
+    const session = this.get(name);
+    const { native, journal } = this.#context;
+    const described = await describeFile(`/proc/self/fd/${file.fd}`);
+    return await session.serial.run(async () => {
+      session.need('outgoing');
+      const token = request.token ?? nextFreeToken(session);
+      if (session.manifest?.get(token))
+        throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
+      const already = this.whereIs(native.memory.fileFacts(file));
+      if (already) throw new Refusal('AlreadyPreserved', already);
+      const entry: ManifestEntry = {
+        token: formatToken(token),
+        order: session.manifest?.nextOrder() ?? 0,
+        state: 'intended',
+        kind: described.kind,
+        label: request.label,
+        source: request.source,
+        size: described.size,
+        inode: described.inode,
+        preservedAtUs: this.#context.nowUs(),
+        digest: null,
+        digestAtUs: null,
+        verdict: 'unchecked',
+      };
+      const { size, kind, label, source } = entry;
+      const parameters = { token: entry.token, size, kind, label, source };
+      return await journal.act(
+        'session.preserve',
+        { session: name, peer: actor.peer, parameters },
+        async () => {
+          const copy = native.descriptors.duplicate(file);
+          try {
+            await preserveInto(this.#context, session, token, copy, entry);
+          } catch (error) {
+            copy.close();
+            throw error;
+          }
+          await this.#context.store.settled();
+          this.#changed();
+          return session.describe(token);
+        },
+        () => ({ parameters }),
+      );
+    });
+  }
+
+  /**
+   * Takes one descriptor out. No kernel so far has a request for that, so the session is built anew without it.
+   *
+   * @throws Refusal SessionNotFound, TokenNotFound, WrongDirection, DeviceBusy
+   */
+  async remove(name: string, token: bigint, actor: Actor): Promise<Session> {
+    const session = this.get(name);
+    const { journal, store } = this.#context;
+    return await session.serial.run(async () => {
+      session.need('outgoing');
+      const file = session.file(token);
+      const parameters = { token: formatToken(token) };
+      return await journal.act(
+        'session.remove',
+        { session: name, peer: actor.peer, parameters },
+        async () => {
+          // Nothing is taken apart before the device is known to be free to put it together again.
+          await this.#context.device.use(() => {});
+          session.manifest?.remove(token);
+          session.files.delete(token);
+          store.dropFile(name, token);
+          store.dropSession(name);
+          await store.settled();
+          session.descriptor?.close();
+          session.descriptor = null;
+          file.close();
+          await buildSession(this.#context, session);
+          this.#changed();
+          return session.toSession();
+        },
+        () => ({ parameters }),
+      );
+    });
+  }
+
+  /** Retrieves an incoming session with everything in it. @throws Refusal SessionNotFound, SessionExists */
+  async retrieve(name: string, actor: Actor): Promise<Retrieved> {
+    return await this.#naming.run(async () => {
+      if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
+      return await this.#context.journal.act(
+        'session.retrieve',
+        { session: name, peer: actor.peer },
+        async () => {
+          const descriptor = await retrieveByName(this.#context, name);
+          return await this.#enterRetrieved(name, descriptor);
+        },
+        describeRetrieved,
+      );
+    });
+  }
+
+  /** Takes in an incoming session whose descriptor somebody else retrieved for the agent. */
+  async adopt(name: string, descriptor: NativeDescriptor): Promise<Retrieved> {
+    return await this.#context.journal.act(
+      'session.adopt',
+      { session: name },
+      () => this.#enterRetrieved(name, descriptor),
+      describeRetrieved,
+    );
+  }
+
+  async #enterRetrieved(name: string, descriptor: NativeDescriptor): Promise<Retrieved> {
+    const retrieved = await takeIn(this.#context, name, descriptor);
+    this.enter(retrieved.session);
+    return retrieved;
+  }
+
+  /**
+   * Finishes an incoming session and carries on: an outgoing one of the same name, with the same tokens and
+   * files, protects the memory for the next live update.
+   *
+   * @throws Refusal SessionNotFound, WrongDirection, KernelCallFailed (`EBUSY`: may be tried again)
+   */
+  async finish(name: string, actor: Actor): Promise<Session> {
+    const session = this.get(name);
+    const { journal, store, native, patience } = this.#context;
+    return await session.serial.run(async () => {
+      session.need('incoming');
+      await journal.act('session.finish', { session: name, peer: actor.peer }, async () => {
+        await withPatience(['EBUSY'], patience, () => native.liveUpdate.finish(session.open));
+        store.dropSession(name);
+        session.descriptor?.close();
+        session.descriptor = null;
+      });
+      if (session.manifest === null) {
+        this.#forget(session);
+        return session.toSession();
+      }
+      session.manifest.updateHead({ carried: session.manifest.head.carried + 1 });
+      return await this.#carryOn(session, actor);
+    });
+  }
+
+  /** Builds the kernel's session for one that is held without: after a finish, or after a crash on the way. */
+  async rebuild(name: string, actor: Actor): Promise<Session> {
+    const session = this.get(name);
+    return await session.serial.run(() => this.#carryOn(session, actor));
+  }
+
+  async #carryOn(session: HeldSession, actor: Actor): Promise<Session> {
+    const fields = { session: session.name, peer: actor.peer };
+    return await this.#context.journal.act(
+      'session.carry',
+      fields,
+      async () => {
+        await buildSession(this.#context, session);
+        this.#changed();
+        return session.toSession();
+      },
+      () => ({ parameters: describeContents(session) }),
+    );
+  }
+
+  /** Closes a session: outgoing, everything in it is unpreserved; incoming, what was not retrieved is freed. */
+  async close(name: string, actor: Actor): Promise<void> {
+    const session = this.get(name);
+    const { journal, store } = this.#context;
+    await session.serial.run(async () => {
+      if (session.gone) throw new Refusal('SessionNotFound', { name });
+      const parameters = describeContents(session);
+      await journal.act('session.close', { session: name, peer: actor.peer, parameters }, async () => {
+        session.manifest?.updateHead({ state: 'closing' });
+        store.dropAll(name);
+        await store.settled();
+        this.#forget(session);
+      });
+    });
+  }
+
+  /** Tells whoever shows sessions that something about one has changed. */
+  touched(): void {
+    this.#changed();
+  }
+
+  #forget(session: HeldSession): void {
+    this.#sessions.delete(session.name);
+    this.#context.store.dropAll(session.name);
+    session.release();
+    this.#changed();
+  }
+
+  #changed(): void {
+    this.events.emit('changed');
+  }
+}
+
+function describeRetrieved({ session, missing, problem }: Retrieved): {
+  parameters: Record<string, unknown>;
+} {
+  return { parameters: { ...describeContents(session), missing, problem } };
+}
+
+function nextFreeToken(session: HeldSession): bigint {
+  const used = new Set(session.manifest?.entries().map(({ token }) => BigInt(token)) ?? []);
+  let token = BigInt(used.size);
+  while (used.has(token)) token += 1n;
+  return token;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the handlers work with, and what every call goes through before its handler: who is it, may they, and
+ * does the host's phase allow it.
+ */
+import type { Native } from '@luo-console/native';
+import type { HostPaths } from '../host-paths.ts';
+import type { AgentInterface, AgentMethods, Peer } from '../interface/agent.generated.ts';
+import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
+import type { KernelImages } from '../kernel/images.ts';
+import type { KernelState } from '../kernel/kernel-state.ts';
+import type { KernelLoader } from '../kernel/loader.ts';
+import type { Actor } from '../liveupdate/live-update-context.ts';
+import type { SessionStore } from '../liveupdate/sessions.ts';
+import { Refusal } from '../refusal.ts';
+import type { History } from '../update/history.ts';
+import type { Phases } from '../update/phases.ts';
+import type { Updater } from '../update/updater.ts';
+import type { Call, Handlers } from '../varlink/index.ts';
+import type { Accounts } from './accounts.ts';
+import type { Authorisation } from './roles.ts';
+import type { StatusBoard } from './status.ts';
+import { translateError } from './translate.ts';
+
+export interface HandlerContext {
+  readonly native: Native;
+  readonly paths: HostPaths;
+  readonly accounts: Accounts;
+  readonly authorisation: Authorisation;
+  readonly sessions: SessionStore;
+  readonly kernel: KernelState;
+  readonly images: KernelImages;
+  readonly loader: KernelLoader;
+  readonly phases: Phases;
+  readonly updater: Updater;
+  readonly history: History;
+  readonly journal: Journal;
+  readonly reader: JournalReader;
+  readonly status: StatusBoard;
+}
+
+type Agent = typeof AgentInterface;
+export type AgentHandlers = Handlers<Agent>;
+
+/** A handler that is told who calls. */
+type PeerHandler<M extends keyof AgentMethods> = (
+  parameters: Parameters<AgentHandlers[M]>[0],
+  call: Parameters<AgentHandlers[M]>[1],
+  peer: Peer,
+) => ReturnType<AgentHandlers[M]>;
+
+export type PeerHandlers<M extends keyof AgentMethods> = { readonly [Each in M]: PeerHandler<Each> };
+
+/**
+ * Puts the check of the caller's role before each handler, and makes answers of what it throws.
+ *
+ * The compiler has matched every handler with its method in `handlers`; inside they are treated alike.
+ */
+export function guardAll<M extends keyof AgentMethods>(
+  authorisation: Authorisation,
+  handlers: PeerHandlers<M>,
+): Pick<AgentHandlers, M> {
+  const guarded = Object.entries<PeerHandler<M>>(handlers).map(([name, handler]) => {
+    const method = name as M;
+    const run = async (parameters: Parameters<PeerHandler<M>>[0], call: Parameters<PeerHandler<M>>[1]) => {
+      try {
+        const peer = await authorisation.identify((call as Call).peer);
+        authorisation.check(method, peer);
+        return await handler(parameters, call, peer);
+      } catch (error) {
+        throw translateError(error) ?? error;
+      }
+    };
+    return [method, run] as const;
+  });
+  return Object.fromEntries(guarded) as unknown as Pick<AgentHandlers, M>;
+}
+
+/** The peer as the journal keeps it. */
+export function recorded(peer: Peer): RecordedPeer {
+  return { ...peer };
+}
+
+export function actorOf(peer: Peer): Actor {
+  return { peer: recorded(peer), name: `${peer.user} (${peer.command})` };
+}
+
+/** @throws Refusal WrongPhase unless the host is in no live update: nothing may change under one. */
+export function needNormal(phases: Phases): void {
+  if (phases.phase !== 'normal') throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal' });
+}
+
+/** A number within bounds, or its default. @throws Refusal InvalidValue */
+export function within(
+  parameter: string,
+  value: number | null,
+  least: number,
+  most: number,
+  usual: number,
+): number {
+  if (value === null) return usual;
+  if (value >= least && value <= most) return value;
+  throw new Refusal('InvalidValue', { parameter, value: String(value), expected: `${least} to ${most}` });
+}
+
+/** A short text from a caller: no control characters. @throws Refusal InvalidValue */
+export function shortText(parameter: string, value: string, characters: number): string {
+  if (value.length <= characters && !/\p{Cc}/u.test(value) && value.isWellFormed()) return value;
+  const expected = `at most ${characters} characters, none of them a control character`;
+  throw new Refusal('InvalidValue', { parameter, value: value.slice(0, 80), expected });
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The agent's interface with everything behind it: one handler a method, each behind the check of the caller's role. */
+import { AgentInterface, type Status } from '../interface/agent.generated.ts';
+import { createService, type Service } from '../varlink/index.ts';
+import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
+import { journalHandlers } from './journal-handlers.ts';
+import { sessionHandlers } from './session-handlers.ts';
+import { updateHandlers } from './update-handlers.ts';
+
+function statusHandlers({ status }: HandlerContext): PeerHandlers<'GetStatus'> {
+  return {
+    GetStatus: async (_parameters, call, peer) => {
+      let current: Status = await status.read(peer);
+      while (call.more && !call.signal.aborted) {
+        await call.reply({ status: current });
+        try {
+          await status.next(call.signal);
+        } catch {
+          break;
+        }
+        current = await status.read(peer);
+      }
+      return { status: current };
+    },
+  };
+}
+
+/** The service to give to the Varlink server. */
+export function agentService(context: HandlerContext): Service {
+  return createService(AgentInterface, {
+    ...guardAll(context.authorisation, statusHandlers(context)),
+    ...guardAll(context.authorisation, sessionHandlers(context)),
+    ...guardAll(context.authorisation, updateHandlers(context)),
+    ...guardAll(context.authorisation, journalHandlers(context)),
+  });
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Methods about sessions. */
+import { takeDigest } from '../liveupdate/digests.ts';
+import { describeFile } from '../liveupdate/file-kind.ts';
+import { commandOf } from '../liveupdate/holder.ts';
+import { parseToken } from '../liveupdate/tokens.ts';
+import { listCandidates } from '../machines/candidates.ts';
+import { actorOf, type HandlerContext, needNormal, type PeerHandlers, shortText } from './handler-context.ts';
+import { copyIntoMemory, takeFromProcess } from './sources.ts';
+
+type SessionMethods =
+  | 'ListSessions'
+  | 'GetSession'
+  | 'CreateSession'
+  | 'PreserveDescriptor'
+  | 'PreserveFromProcess'
+  | 'PreserveFile'
+  | 'ListCandidates'
+  | 'TakeDigest'
+  | 'FetchSession'
+  | 'FetchDescriptor'
+  | 'RemoveDescriptor'
+  | 'RetrieveSession'
+  | 'FinishSession'
+  | 'CloseSession';
+
+const labelCharacters = 128;
+
+/** What a caller said about the descriptor to preserve. @throws Refusal InvalidValue */
+function request(given: { token: string | null; label: string | null }, source: string, usualLabel: string) {
+  const token = given.token === null ? null : parseToken(given.token);
+  const label = shortText('label', given.label ?? usualLabel.slice(0, labelCharacters), labelCharacters);
+  return { token, label, source: source.slice(0, 512) };
+}
+
+export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMethods> {
+  const { sessions, native, paths, phases, accounts } = context;
+  return {
+    ListSessions: async () => ({ sessions: sessions.list().map((session) => session.toSession()) }),
+
+    GetSession: async ({ name }) => ({ session: sessions.get(name).toSession() }),
+
+    CreateSession: async ({ name }, _call, peer) => {
+      needNormal(phases);
+      return { session: await sessions.create(name, actorOf(peer)) };
+    },
+
+    PreserveDescriptor: async ({ session, fileDescriptor, ...given }, call, peer) => {
+      needNormal(phases);
+      using file = call.takeDescriptor(fileDescriptor);
+      const { name } = await describeFile(`/proc/self/fd/${file.fd}`);
+      const wanted = request(given, `descriptor passed by ${peer.command} (pid ${peer.pid}): ${name}`, name);
+      return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
+    },
+
+    PreserveFromProcess: async ({ session, pid, fd, ...given }, _call, peer) => {
+      needNormal(phases);
+      using file = takeFromProcess(native, pid, fd);
+      const command = (await commandOf(paths.proc, pid)) ?? 'gone';
+      const { name } = await describeFile(`/proc/self/fd/${file.fd}`);
+      const wanted = request(
+        given,
+        `descriptor ${fd} of ${command} (pid ${pid}): ${name}`,
+        `${command}: ${name}`,
+      );
+      return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
+    },
+
+    PreserveFile: async ({ session, path, ...given }, _call, peer) => {
+      needNormal(phases);
+      sessions.get(session).need('outgoing');
+      const wanted = request(given, `copy of ${path}`, path);
+      using file = await copyIntoMemory(native, paths, path);
+      return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
+    },
+
+    ListCandidates: async () => {
+      const processes = await listCandidates({
+        proc: paths.proc,
+        describe: describeFile,
+        whereIs: (facts) => sessions.whereIs(facts),
+        commandOf: (pid) => commandOf(paths.proc, pid),
+        userOf: (uid) => accounts.userName(uid),
+      });
+      return { processes };
+    },
+
+    TakeDigest: async ({ session, token }, call, peer) => {
+      needNormal(phases);
+      const number = parseToken(token);
+      const total = sessions.get(session).describe(number).size;
+      let pending: Promise<void> = Promise.resolve();
+      const onProgress = (done: number): void => {
+        if (call.more)
+          pending = pending.then(() => call.reply({ done, total, descriptor: null })).catch(() => {});
+      };
+      const descriptor = await takeDigest(sessions, session, number, actorOf(peer), onProgress);
+      await pending;
+      return { done: total, total, descriptor };
+    },
+
+    FetchSession: async ({ name }, call, peer) => {
+      const session = sessions.get(name);
+      const fileDescriptor = call.attach(session.open);
+      context.journal.note('session.fetch', { session: name, peer: { ...peer } });
+      return { fileDescriptor, session: session.toSession() };
+    },
+
+    FetchDescriptor: async ({ session: name, token }, call, peer) => {
+      const session = sessions.get(name);
+      const number = parseToken(token);
+      const fileDescriptor = call.attach(session.file(number));
+      context.journal.note('session.fetchDescriptor', {
+        session: name,
+        peer: { ...peer },
+        parameters: { token },
+      });
+      return { fileDescriptor, descriptor: session.describe(number) };
+    },
+
+    RemoveDescriptor: async ({ session, token }, _call, peer) => {
+      needNormal(phases);
+      return { rebuilt: true, session: await sessions.remove(session, parseToken(token), actorOf(peer)) };
+    },
+
+    RetrieveSession: async ({ name }, _call, peer) => {
+      needNormal(phases);
+      const { session } = await sessions.retrieve(name, actorOf(peer));
+      return { session: session.toSession() };
+    },
+
+    FinishSession: async ({ name }, _call, peer) => {
+      needNormal(phases);
+      return { session: await sessions.finish(name, actorOf(peer)) };
+    },
+
+    CloseSession: async ({ name }, _call, peer) => {
+      needNormal(phases);
+      await sessions.close(name, actorOf(peer));
+      return {};
+    },
+  };
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Methods about kernels and live updates. */
+import {
+  actorOf,
+  type HandlerContext,
+  needNormal,
+  type PeerHandlers,
+  recorded,
+  shortText,
+  within,
+} from './handler-context.ts';
+
+type UpdateMethods =
+  | 'ListKernels'
+  | 'LoadKernel'
+  | 'UnloadKernel'
+  | 'MakePlan'
+  | 'RunUpdate'
+  | 'FollowUpdate'
+  | 'AbortUpdate'
+  | 'ListUpdates'
+  | 'GetUpdate';
+
+/** Longest wait between announcing the kexec and doing it, in seconds. */
+const longestGrace = 600;
+
+export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMethods> {
+  const { images, loader, updater, history, phases } = context;
+  return {
+    ListKernels: async () => ({ kernels: await images.list(), loaded: loader.loaded }),
+
+    LoadKernel: async ({ path, initrd, commandLine }, _call, peer) => {
+      needNormal(phases);
+      const image = await images.describe(path, initrd);
+      const loaded = await loader.load({
+        image,
+        commandLine: commandLine ?? updater.usualCommandLine,
+        peer: recorded(peer),
+      });
+      return { loaded };
+    },
+
+    UnloadKernel: async (_parameters, _call, peer) => {
+      needNormal(phases);
+      await loader.unload(recorded(peer));
+      return {};
+    },
+
+    MakePlan: async ({ kernel, initrd, commandLine }) => ({
+      plan: await updater.plan(kernel, initrd, commandLine),
+    }),
+
+    RunUpdate: async ({ plan, graceSeconds }, call, peer) => {
+      const grace = within('graceSeconds', graceSeconds, 0, longestGrace, 0);
+      const run = await updater.start(plan, grace, peer);
+      for await (const progress of run.follow(call.signal)) await call.reply({ progress });
+      return { progress: run.progress };
+    },
+
+    FollowUpdate: async (_parameters, call) => {
+      for await (const news of updater.follow(call.signal)) {
+        if (news.update !== null) return news;
+        await call.reply(news);
+      }
+      return { progress: null, update: null };
+    },
+
+    AbortUpdate: async ({ reason, closeSessions }, _call, peer) => {
+      const why = shortText('reason', reason ?? '', 256);
+      const update = await updater.abort(
+        why === '' ? `called off by ${actorOf(peer).name}` : why,
+        closeSessions ?? false,
+        peer,
+      );
+      return { update };
+    },
+
+    ListUpdates: async ({ limit, before }) => history.list(within('limit', limit, 1, 100, 20), before),
+
+    GetUpdate: async ({ id }) => ({ update: history.get(id) }),
+  };
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The first thing an agent does: find out what brought the host here, and get the memory back. It looks for an
+ * index session, then retrieves every session the index or the journal names. Digests, finishing and the
+ * settlement come later (`settlement.ts`), once the memory is in hand.
+ */
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import type { Update } from '../interface/agent.generated.ts';
+import { agentItself } from '../liveupdate/live-update-context.ts';
+import { errnoOf, Refusal } from '../refusal.ts';
+import { type ArrivedIndex, arrive } from './index-session.ts';
+import type { Inventory } from './inventory.ts';
+import { withPhase } from './phases.ts';
+import type { ProgressBoard } from './progress.ts';
+import type { UpdateContext } from './update-context.ts';
+
+/** What was known before anything was written in this boot. */
+export interface Past {
+  readonly inventory: Inventory;
+  readonly unsettled: { readonly record: Update; readonly announced: boolean } | null;
+}
+
+/** What the agent found and retrieved; null if there was nothing to do. */
+export interface Arrived {
+  readonly index: ArrivedIndex | null;
+  /** The update that brought the host here, if it is known. */
+  readonly record: Update | null;
+  readonly announced: boolean;
+  readonly jumpedAtUs: number | null;
+  /** Sessions that should have come and did not, with the reason. */
+  readonly absent: ReadonlyMap<string, string>;
+  /** Descriptors that could not be retrieved: errno by session and token. */
+  readonly missing: ReadonlyMap<string, string>;
+  readonly retrievedAtUs: number;
+}
+
+/** How a descriptor is called in `missing`. */
+export function missingKey(session: string, token: string): string {
+  return `${session} ${token}`;
+}
+
+/**
+ * Retrieves what the kernel before handed over. The host is in phase *retrieving* afterwards, or still in
+ * *normal* if there was nothing to do.
+ *
+ * @param handedIndex the index session, if the service manager handed it back.
+ */
+export async function retrieveAll(
+  context: UpdateContext,
+  board: ProgressBoard,
+  past: Past,
+  handedIndex: NativeDescriptor | null,
+): Promise<Arrived | null> {
+  const { sessions, phases, kernel, nowUs } = context;
+  const { bootId } = kernel.facts;
+  const newBoot = past.inventory.bootId !== bootId;
+  const index = newBoot || handedIndex !== null ? await arriveOrExplain(context, handedIndex) : null;
+  const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
+  const names = new Set(index?.record?.sessions.map(({ name }) => name) ?? []);
+  if (newBoot) for (const { name } of past.inventory.sessions) names.add(name);
+  const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
+  if (index === null && unsettled === null && incoming.length === 0 && names.size === 0) return null;
+
+  const indexed = index?.record?.update ?? null;
+  const record = indexed ?? unsettled?.record ?? null;
+  const bootedAtUs = nowUs() - Number(context.native.kernel.clock('boottime') / 1000n);
+  // Never before the phase it follows: the clock may have been set while the host was away.
+  const bootingAtUs = Math.max(
+    bootedAtUs,
+    index?.record?.jumpedAtUs ?? 0,
+    record?.phases.at(-1)?.startedAtUs ?? 0,
+  );
+  phases.enter('booting', bootingAtUs);
+  phases.enter('retrieving');
+  let timed = record;
+  if (timed) {
+    timed = { ...timed, phases: withPhase(timed.phases, 'booting', bootingAtUs) };
+    timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', phases.startedAtUs) };
+    board.show(timed, { step: null, message: 'retrieving sessions' });
+  }
+  const { absent, missing } = await retrieveNamed(context, names);
+  for (const held of sessions.list()) {
+    for (const entry of held.manifest?.entries() ?? []) {
+      const key = missingKey(held.name, entry.token);
+      if (!held.files.has(BigInt(entry.token)) && !missing.has(key)) missing.set(key, 'ENOENT');
+    }
+  }
+  return {
+    index,
+    record: timed,
+    announced: past.unsettled?.announced ?? false,
+    jumpedAtUs: index?.record?.jumpedAtUs ?? null,
+    absent,
+    missing,
+    retrievedAtUs: nowUs(),
+  };
+}
+
+async function arriveOrExplain(
+  context: UpdateContext,
+  handed: NativeDescriptor | null,
+): Promise<ArrivedIndex | null> {
+  try {
+    return await arrive(context, handed);
+  } catch (error) {
+    context.log('error', 'the index session cannot be retrieved', { problem: String(error) });
+    return null;
+  }
+}
+
+async function retrieveNamed(
+  { sessions, kernel, log }: UpdateContext,
+  names: ReadonlySet<string>,
+): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
+  const absent = new Map<string, string>();
+  const missing = new Map<string, string>();
+  const afresh = kernel.number === 0 && kernel.log?.found === false;
+  for (const name of names) {
+    if (sessions.has(name)) continue;
+    if (afresh) {
+      absent.set(name, 'the host was started afresh: nothing was handed over');
+      continue;
+    }
+    try {
+      const retrieved = await sessions.retrieve(name, agentItself);
+      for (const { token, errno } of retrieved.missing) missing.set(missingKey(name, token), errno);
+      if (retrieved.problem !== null)
+        log('warning', 'a session came through without a readable manifest', {
+          session: name,
+          problem: retrieved.problem,
+        });
+    } catch (error) {
+      const notThere = error instanceof Refusal && error.refusal === 'SessionNotFound';
+      const reason = notThere ? 'the kernel has no session of that name' : (errnoOf(error) ?? String(error));
+      absent.set(name, reason);
+    }
+  }
+  await sessions.context.store.settled();
+  return { absent, missing };
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Live updates as the journal tells of them. An update's record is written whole into three kinds of entries:
+ * when it starts, when its kexec is announced, and when it is settled. The newest counts. There is no second
+ * table to disagree with the journal.
+ */
+import * as v from 'valibot';
+import { Update } from '../interface/agent.generated.ts';
+import type { EntryFields, Journal, JournalEntry, JournalReader } from '../journal/index.ts';
+import { Refusal } from '../refusal.ts';
+
+export const recordEntries = {
+  started: 'update.started',
+  announced: 'update.kexec',
+  settled: 'update.settled',
+} as const;
+
+export class History {
+  readonly #journal: Journal;
+  readonly #reader: JournalReader;
+
+  constructor(journal: Journal, reader: JournalReader) {
+    this.#journal = journal;
+    this.#reader = reader;
+  }
+
+  /** Writes that an update has started. */
+  started(record: Update, fields: EntryFields): void {
+    this.#journal.note(recordEntries.started, {
+      ...fields,
+      update: record.id,
+      parameters: { ...fields.parameters, record },
+    });
+  }
+
+  /** Announces the kexec: on disk once this returns. Its result is written by whoever is there to see it. */
+  announced(record: Update, fields: EntryFields): JournalEntry {
+    return this.#journal.announce(recordEntries.announced, {
+      ...fields,
+      update: record.id,
+      parameters: { record },
+    });
+  }
+
+  /** Writes how an update ended, and with it the result of the announced kexec, if there was one. */
+  settled(record: Update): void {
+    const announcement = this.#reader.newest({ name: recordEntries.announced, update: record.id });
+    if (announcement?.kind === 'act') {
+      const failure = record.outcome === 'updated' ? null : new Error(`${record.outcome}: ${record.reason}`);
+      const fields = { update: record.id, message: record.reason, parameters: { outcome: record.outcome } };
+      this.#journal.settle(announcement, fields, failure, null);
+    }
+    const message = `${record.outcome}: ${record.reason}`;
+    this.#journal.note(recordEntries.settled, { update: record.id, message, parameters: { record } });
+  }
+
+  /** Records of updates, newest first; `before` is the id of the one to go on after. @throws Refusal UpdateNotFound */
+  list(limit: number, before: string | null): { updates: Update[]; more: boolean } {
+    const sequence = before === null ? null : this.#startOf(before).sequence;
+    const { entries, more } = this.#reader.query(
+      { name: recordEntries.started, before: sequence },
+      limit,
+      false,
+    );
+    const updates = entries.map(({ update }) => (update === null ? null : this.#newest(update)));
+    return { updates: updates.filter((update) => update !== null), more };
+  }
+
+  /** @throws Refusal UpdateNotFound */
+  get(id: string): Update {
+    this.#startOf(id);
+    const record = this.#newest(id);
+    if (record === null) throw new Refusal('UpdateNotFound', { id });
+    return record;
+  }
+
+  /** The id of the newest update, or null. */
+  get lastId(): string | null {
+    return this.#reader.newest({ name: recordEntries.started })?.update ?? null;
+  }
+
+  /** The newest update if nobody has said how it ended; `announced` tells whether its kexec was. */
+  unsettled(): { record: Update; announced: boolean } | null {
+    const id = this.lastId;
+    if (id === null || this.#reader.newest({ name: recordEntries.settled, update: id })) return null;
+    const record = this.#newest(id);
+    if (record === null) return null;
+    return { record, announced: this.#reader.newest({ name: recordEntries.announced, update: id }) !== null };
+  }
+
+  #startOf(id: string): JournalEntry {
+    const entry = this.#reader.newest({ name: recordEntries.started, update: id });
+    if (!entry) throw new Refusal('UpdateNotFound', { id });
+    return entry;
+  }
+
+  #newest(id: string): Update | null {
+    for (const name of [recordEntries.settled, recordEntries.announced, recordEntries.started]) {
+      for (const entry of this.#reader.query({ name, update: id }, 2, false).entries) {
+        const parsed = v.safeParse(Update, entry.parameters['record']);
+        if (parsed.success) return parsed.output;
+      }
+    }
+    return null;
+  }
+}

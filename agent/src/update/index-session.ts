@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The index: a session named `luo-agent` with the record of the update itself in a memfd. It exists from
+ * *prepared* until the agent in the next kernel has finished, which reads it first and so needs nothing from disk
+ * to know what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the
+ * kernel drops it, and a half-prepared update undoes itself.
+ */
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import * as v from 'valibot';
+import { Update } from '../interface/agent.generated.ts';
+import { createPatiently } from '../liveupdate/build-session.ts';
+import { retrieveByName } from '../liveupdate/retrieve-session.ts';
+import { SlotFile } from '../liveupdate/slots.ts';
+import { indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { errnoOf, Refusal } from '../refusal.ts';
+import type { UpdateContext } from './update-context.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+const IndexRecord = v.object({
+  format: v.literal('luo-index-1'),
+  update: Update,
+  /** Sessions with the number of descriptors each should come with. */
+  sessions: v.pipe(
+    v.array(v.object({ name: v.pipe(v.string(), v.maxLength(63)), descriptors: count })),
+    v.maxLength(65536),
+  ),
+  /** When the reboot call was about to be made, µs since the epoch; null before. */
+  jumpedAtUs: v.nullable(count),
+});
+export type IndexRecord = v.InferOutput<typeof IndexRecord>;
+
+const smallestBytes = 256 * 1024;
+
+/** The index of an update that has not left yet. */
+export class OutgoingIndex {
+  readonly #session: NativeDescriptor;
+  readonly #file: NativeDescriptor;
+  readonly #slots: SlotFile;
+
+  private constructor(session: NativeDescriptor, file: NativeDescriptor, slots: SlotFile) {
+    this.#session = session;
+    this.#file = file;
+    this.#slots = slots;
+  }
+
+  /** Creates the session with a first record in it. @throws Refusal */
+  static async create(context: UpdateContext, record: IndexRecord): Promise<OutgoingIndex> {
+    const { native } = context;
+    const content = encode(record);
+    // The size is fixed once preserved: room for digests and phases to come, twice, for the two slots.
+    const bytes = Math.max(smallestBytes, 4 * content.length);
+    const file = native.memory.memfdCreate('luo-index');
+    try {
+      native.memory.truncate(file, BigInt(bytes));
+      const slots = new SlotFile(native.memory, file);
+      slots.write(content);
+      const liveUpdate = context.sessions.context;
+      const session = await liveUpdate.device.use((device) =>
+        createPatiently(liveUpdate, device, indexSessionName),
+      );
+      try {
+        await native.liveUpdate.preserveFd(session, file, manifestToken);
+        return new OutgoingIndex(session, file, slots);
+      } catch (error) {
+        session.close();
+        throw error;
+      }
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  write(record: IndexRecord): void {
+    this.#slots.write(encode(record));
+  }
+
+  /** Closes the session: the kernel unpreserves the record. */
+  close(): void {
+    this.#session.close();
+    this.#file.close();
+  }
+}
+
+/** The index of the update that brought the host here. */
+export interface ArrivedIndex {
+  readonly session: NativeDescriptor;
+  /** Null if the record cannot be read, with the reason in `problem`. */
+  readonly record: IndexRecord | null;
+  readonly problem: string | null;
+}
+
+/**
+ * Retrieves the index of the kernel before and keeps its session in the descriptor store, for an agent that may
+ * have to do this again.
+ *
+ * @param handed its descriptor, if the service manager handed one back.
+ * @returns null if none was handed over.
+ * @throws Refusal DeviceBusy
+ */
+export async function arrive(
+  context: UpdateContext,
+  handed: NativeDescriptor | null,
+): Promise<ArrivedIndex | null> {
+  const { store } = context.sessions.context;
+  let session = handed;
+  if (session === null) {
+    try {
+      session = await retrieveByName(context.sessions.context, indexSessionName);
+    } catch (error) {
+      if (
+        error instanceof Refusal &&
+        (error.refusal === 'SessionNotFound' || error.refusal === 'NoLiveUpdate')
+      )
+        return null;
+      throw error;
+    }
+    store.keepSession(indexSessionName, session);
+  }
+  try {
+    using file = await context.native.liveUpdate.retrieveFd(session, manifestToken);
+    const content = new SlotFile(context.native.memory, file).read();
+    if (content === null) throw new Error('neither of its slots is whole');
+    const record = v.parse(IndexRecord, JSON.parse(content.toString('utf8')));
+    return { session, record, problem: null };
+  } catch (error) {
+    const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
+    return { session, record: null, problem: reason };
+  }
+}
+
+/** Finishes the index session: it has done its work. */
+export async function dismiss(context: UpdateContext, index: ArrivedIndex): Promise<void> {
+  const { store } = context.sessions.context;
+  try {
+    await context.native.liveUpdate.finish(index.session);
+  } finally {
+    store.dropSession(indexSessionName);
+    index.session.close();
+  }
+}
+
+function encode(record: IndexRecord): Buffer {
+  return Buffer.from(JSON.stringify(record), 'utf8');
+}

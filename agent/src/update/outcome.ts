@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How did it end? Decided by the agent that finds an update without an end, from what it can see: whether this
+ * is another boot, whether the index session came through, and what the kernel says of the handover. Whatever
+ * does not fit a known ending is *unknown*, with the reason; it is never guessed to be good.
+ */
+import type { Outcome, Update } from '../interface/agent.generated.ts';
+
+/** What the agent finds when it starts. */
+export interface Arrival {
+  readonly bootId: string;
+  /** The live update number of this boot; null if the kernel does not tell. */
+  readonly number: number | null;
+  /** Whether the kernel log says that handover data was found; null if the log may not be read. */
+  readonly handoverFound: boolean | null;
+  /** Kernel log lines that say the handover could not be used. */
+  readonly handoverRefused: readonly string[];
+  /** Whether there is a live update device now, and if not, why. */
+  readonly available: boolean;
+  readonly explanation: string;
+  /** Whether the index session of this update came through. */
+  readonly indexArrived: boolean;
+  /** What was wrong with the index, if it came through unreadable. */
+  readonly indexProblem: string | null;
+}
+
+export interface Decision {
+  readonly outcome: Outcome;
+  readonly reason: string;
+}
+
+/**
+ * Decides the outcome of an update that nobody has settled.
+ *
+ * @param announced whether its kexec was announced in the journal.
+ */
+export function decideOutcome(record: Update, announced: boolean, arrival: Arrival): Decision {
+  if (arrival.bootId === record.fromBootId) return sameBoot(announced);
+  if (arrival.indexArrived) return arrived(record, arrival);
+  if (arrival.handoverRefused.length > 0) {
+    const reason = `the next kernel could not use the handover, so what was preserved is out of reach: "${arrival.handoverRefused.join('", "')}"`;
+    return { outcome: 'unknown', reason };
+  }
+  const cold = arrival.number === 0 || (arrival.number === null && arrival.handoverFound === false);
+  if (cold) {
+    const before = announced
+      ? 'between the announcement and the end of the kexec'
+      : 'before the kexec was announced';
+    return { outcome: 'cold_boot', reason: `the host was started afresh ${before}; nothing was handed over` };
+  }
+  if (arrival.handoverFound === false && !arrival.available) {
+    return {
+      outcome: 'cold_boot',
+      reason: `the host was started afresh without live update: ${arrival.explanation}`,
+    };
+  }
+  if (arrival.indexProblem !== null) {
+    return {
+      outcome: 'unknown',
+      reason: `the index session came through but cannot be read: ${arrival.indexProblem}`,
+    };
+  }
+  if (!arrival.available) {
+    return { outcome: 'unknown', reason: `another boot, and no live update to ask: ${arrival.explanation}` };
+  }
+  const found =
+    arrival.number === null
+      ? 'its live update number is not known'
+      : `its live update number is ${arrival.number}`;
+  return { outcome: 'unknown', reason: `another boot without the index session of this update; ${found}` };
+}
+
+function sameBoot(announced: boolean): Decision {
+  const when = announced
+    ? 'after announcing the kexec and before it happened'
+    : 'before the kexec was announced';
+  return { outcome: 'aborted', reason: `the agent stopped ${when}; the host is still in the same boot` };
+}
+
+function arrived(record: Update, { number }: Arrival): Decision {
+  if (number === null) {
+    return {
+      outcome: 'updated',
+      reason: 'the index session came through; the live update number could not be read',
+    };
+  }
+  if (number !== record.numberBefore + 1) {
+    const reason = `the index session came through, but the live update number went from ${record.numberBefore} to ${number}`;
+    return { outcome: 'unknown', reason };
+  }
+  return { outcome: 'updated', reason: `live update number ${number}, one more than before` };
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The plan: the ordered steps of a live update, in words, with what each can cost, before anything happens. A
+ * plan remembers what it was made from; if that has changed, it is stale and does not run.
+ */
+import type { KernelImage, Plan, Session, Step } from '../interface/agent.generated.ts';
+import { preflight } from './preflight.ts';
+import { makeId } from './record.ts';
+import type { UpdateContext } from './update-context.ts';
+
+/** What a plan was made from. */
+interface Basis {
+  readonly bootId: string;
+  /** Each session with its tokens. */
+  readonly sessions: string;
+}
+
+export interface MadePlan {
+  readonly plan: Plan;
+  readonly basis: Basis;
+}
+
+export const stepIds = {
+  load: 'load-kernel',
+  index: 'create-index',
+  digest: (session: string): string => `digest:${session}`,
+  announce: 'announce-kexec',
+  jump: 'kexec',
+} as const;
+
+function basisOf(context: UpdateContext): Basis {
+  const sessions = context.sessions.list().map((held) => {
+    const { name, direction, descriptors } = held.toSession();
+    return [name, direction, descriptors.map(({ token }) => token)];
+  });
+  return { bootId: context.kernel.facts.bootId, sessions: JSON.stringify(sessions) };
+}
+
+/** What has changed since the plan was made, in words; null if nothing has. */
+export async function whatChanged(context: UpdateContext, { plan, basis }: MadePlan): Promise<string | null> {
+  const now = basisOf(context);
+  if (now.bootId !== basis.bootId) return 'the host was booted since';
+  if (now.sessions !== basis.sessions)
+    return 'sessions or their descriptors are not the ones it was made for';
+  if (!(await context.images.unchanged(plan.kernel))) return `${plan.kernel.path} was replaced or removed`;
+  return null;
+}
+
+/** Makes a plan. Changes nothing. */
+export async function makePlan(
+  context: UpdateContext,
+  kernel: KernelImage,
+  commandLine: string,
+): Promise<MadePlan> {
+  const checks = await preflight(context, { image: kernel, commandLine });
+  const sessions = context.sessions.list().map((held) => held.toSession());
+  const createdAtUs = context.nowUs();
+  const plan: Plan = {
+    id: makeId(createdAtUs),
+    createdAtUs,
+    kernel,
+    commandLine,
+    steps: [...stepsBefore(kernel, sessions), ...stepsAfter(kernel, sessions)],
+    checks,
+    runnable: checks.every(({ verdict }) => verdict !== 'fail'),
+  };
+  return { plan, basis: basisOf(context) };
+}
+
+function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] {
+  const withInitrd = kernel.initrd === null ? 'without an initrd' : `with ${kernel.initrd}`;
+  return [
+    {
+      id: stepIds.load,
+      phase: 'preserving',
+      title: `Load ${kernel.release}`,
+      detail: `${kernel.path} ${withInitrd} is loaded and checked by the running kernel. Everything goes on running.`,
+      risk: 'None to what runs. If the kernel refuses the image, the update ends here.',
+      reversible: true,
+      session: null,
+    },
+    {
+      id: stepIds.index,
+      phase: 'prepared',
+      title: 'Create the index session',
+      detail:
+        'A session named luo-agent tells the agent in the next kernel what to retrieve, also with an empty disk.',
+      risk: 'None. It is closed again if the update is called off; sessions that exist now stay as they are.',
+      reversible: true,
+      session: null,
+    },
+    ...sessions.map(
+      ({ name, size, descriptors }): Step => ({
+        id: stepIds.digest(name),
+        phase: 'prepared',
+        title: `Take the digests of ${name}`,
+        detail: `SHA-256 of ${descriptors.length} descriptors, ${size} bytes, to compare with after the kexec.`,
+        risk: 'None. Memory that a running program changes afterwards will not match its digest.',
+        reversible: true,
+        session: name,
+      }),
+    ),
+    {
+      id: stepIds.announce,
+      phase: 'kexec',
+      title: 'Announce the kexec',
+      detail:
+        'The announcement is written to the journal, on disk, and to the kernel log. Until its grace has run out it can be called off.',
+      risk: 'None yet.',
+      reversible: true,
+      session: null,
+    },
+    {
+      id: stepIds.jump,
+      phase: 'kexec',
+      title: `Start ${kernel.release}`,
+      detail:
+        'File systems are synced, the kernel freezes the sessions and starts the next one. Other services are not stopped in order: their processes end with the old kernel.',
+      risk: 'Everything that is not in a session ends, as in a reset. If a session refuses to freeze, the call returns and nothing is lost. If the next kernel does not start, only a reset helps and the sessions are lost.',
+      reversible: false,
+      session: null,
+    },
+  ];
+}
+
+function stepsAfter(kernel: KernelImage, sessions: readonly Session[]): Step[] {
+  const boot: Step = {
+    id: 'boot',
+    phase: 'booting',
+    title: `${kernel.release} boots`,
+    detail: 'The agent starts with the host and finds the index.',
+    risk: 'If user space does not come up, the sessions stay in kernel memory until the next reset.',
+    reversible: false,
+    session: null,
+  };
+  return [
+    boot,
+    ...sessions.map(
+      ({ name, descriptors }): Step => ({
+        id: `retrieve:${name}`,
+        phase: 'retrieving',
+        title: `Retrieve ${name}`,
+        detail: `${descriptors.length} descriptors, in the order in which they were preserved.`,
+        risk: 'A descriptor that the next kernel cannot restore is lost; the others are not held up by it.',
+        reversible: false,
+        session: name,
+      }),
+    ),
+    ...sessions.map(
+      ({ name }): Step => ({
+        id: `finish:${name}`,
+        phase: 'finishing',
+        title: `Compare, finish and carry on ${name}`,
+        detail:
+          'Digests are compared, the session is finished, and one of the same name protects the memory again.',
+        risk: 'None to the memory: the agent and the service manager hold it meanwhile.',
+        reversible: false,
+        session: name,
+      }),
+    ),
+  ];
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Preflight: checks made before anything is changed. Each is a function that looks and says; none tries. A
+ * *fail* keeps the plan from running, a *warn* is for the operator to weigh.
+ */
+import { readFile, stat, statfs } from 'node:fs/promises';
+import type { Check, CheckVerdict, KernelImage } from '../interface/agent.generated.ts';
+import { availableMemory, commandLineValue, kernelBoolean } from '../kernel/facts.ts';
+import { holdersOf } from '../liveupdate/holder.ts';
+import type { UpdateContext } from './update-context.ts';
+
+export interface Candidate {
+  readonly image: KernelImage;
+  readonly commandLine: string;
+}
+
+type Answer = readonly [CheckVerdict, string];
+type Check1 = (context: UpdateContext, candidate: Candidate) => Answer | Promise<Answer>;
+
+const mebibyte = 1024 * 1024;
+/** Free space the journal wants on its disk, and memory the next kernel's image wants beside its files. */
+const spareDiskBytes = 32 * mebibyte;
+const spareMemoryBytes = 64 * mebibyte;
+
+const checks: Readonly<Record<string, Check1>> = {
+  'live update': async ({ kernel }) => {
+    const { availability, explanation } = await kernel.diagnose();
+    return [availability === 'available' ? 'pass' : 'fail', explanation];
+  },
+
+  'other openers': async ({ paths }) => {
+    const [holder] = await holdersOf(paths.proc, paths.device);
+    if (!holder) return ['pass', `nobody else has ${paths.device} open`];
+    return [
+      'warn',
+      `${holder.command} (pid ${holder.pid}) has ${paths.device} open; it is asked for when needed`,
+    ];
+  },
+
+  kernel: (_context, { image }) => {
+    if (image.verdict === 'compatible') return ['pass', image.reason];
+    // Readable, but there is nothing to compare with: the operator may know better.
+    const comparable = image.verdict === 'unreadable' && image.handoverVersions.length > 0;
+    return [comparable ? 'warn' : 'fail', `${image.verdict}: ${image.reason}`];
+  },
+
+  'command line': (_context, { commandLine }) => {
+    const asked = commandLineValue(commandLine, 'liveupdate');
+    if (asked === null || kernelBoolean(asked) !== true) {
+      return ['fail', 'without liveupdate=on the next kernel ignores the sessions and their memory is lost'];
+    }
+    const handover = commandLineValue(commandLine, 'kho');
+    if (handover !== null && kernelBoolean(handover) === false)
+      return ['fail', `kho=${handover} drops the handover`];
+    return ['pass', commandLine];
+  },
+
+  'same image': (_context, { image }) =>
+    image.running
+      ? ['warn', `${image.release} is the kernel that runs already`]
+      : ['pass', `${image.release} is another kernel`],
+
+  'kernel loading': async ({ paths }) => {
+    const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+    if ((await read(`${paths.proc}/sys/kernel/kexec_load_disabled`)).trim() === '1') {
+      return ['fail', 'kernel.kexec_load_disabled is 1: no kernel can be loaded until the next boot'];
+    }
+    const lockdown = /\[(\w+)\]/.exec(await read(`${paths.sys}/kernel/security/lockdown`))?.[1];
+    if (lockdown !== undefined && lockdown !== 'none') {
+      return [
+        'warn',
+        `the kernel is locked down (${lockdown}): it loads only images with a signature it trusts`,
+      ];
+    }
+    return ['pass', 'kernels may be loaded'];
+  },
+
+  memory: async ({ paths }, { image }) => {
+    const free = await availableMemory(paths);
+    const initrd =
+      image.initrd === null
+        ? 0
+        : await stat(image.initrd).then(
+            ({ size }) => size,
+            () => 0,
+          );
+    const needed = 2 * (image.size + initrd) + spareMemoryBytes;
+    if (free === null) return ['warn', 'free memory cannot be read'];
+    return [
+      free >= needed ? 'pass' : 'fail',
+      `${inMebibytes(free)} are free, loading the kernel wants ${inMebibytes(needed)}`,
+    ];
+  },
+
+  sessions: ({ sessions }) => {
+    const held = sessions.list().map((session) => session.toSession());
+    const incoming = held.filter(({ direction }) => direction === 'incoming').map(({ name }) => name);
+    if (incoming.length > 0) {
+      return [
+        'fail',
+        `still incoming: ${incoming.join(', ')}; what is not finished does not reach the next kernel`,
+      ];
+    }
+    const count = held.reduce((sum, { descriptors }) => sum + descriptors.length, 0);
+    if (count === 0) return ['warn', 'no descriptor is preserved: nothing but the kernel will come through'];
+    const bytes = held.reduce((sum, { size }) => sum + size, 0);
+    return ['pass', `${held.length} sessions with ${count} descriptors, ${inMebibytes(bytes)}`];
+  },
+
+  'unbuilt sessions': ({ sessions }) => {
+    const broken = sessions
+      .list()
+      .filter(({ descriptor, manifest }) => descriptor === null || manifest === null);
+    if (broken.length === 0) return ['pass', 'every session is whole'];
+    return [
+      'fail',
+      `not whole: ${broken.map(({ name }) => name).join(', ')}; close them, or take their descriptors out`,
+    ];
+  },
+
+  'descriptor store': ({ sessions }) => {
+    const { limit, used } = sessions.context.store;
+    if (limit === null)
+      return ['warn', 'no service manager keeps descriptors: if the agent dies, so do its sessions'];
+    return [used <= limit ? 'pass' : 'fail', `${used} of ${limit} places are used`];
+  },
+
+  journal: ({ journal }) =>
+    journal.unwritable === null
+      ? ['pass', 'it can be written']
+      : ['fail', `it cannot be written: ${journal.unwritable}`],
+
+  'disk space': async ({ stateDirectory }) => {
+    const facts = await statfs(stateDirectory).catch(() => null);
+    if (facts === null) return ['warn', `the space below ${stateDirectory} cannot be read`];
+    const free = facts.bavail * facts.bsize;
+    return [
+      free >= spareDiskBytes ? 'pass' : 'fail',
+      `${inMebibytes(free)} are free below ${stateDirectory}`,
+    ];
+  },
+
+  'no other update': ({ phases }) =>
+    phases.phase === 'normal'
+      ? ['pass', 'the host is in phase normal']
+      : ['fail', `the host is in phase ${phases.phase}`],
+};
+
+/** Makes every check. A check that cannot be made fails. */
+export async function preflight(context: UpdateContext, candidate: Candidate): Promise<Check[]> {
+  return await Promise.all(
+    Object.entries(checks).map(async ([name, check]) => {
+      try {
+        const [verdict, detail] = await check(context, candidate);
+        return { name, verdict, detail };
+      } catch (error) {
+        const detail = `could not be checked: ${error instanceof Error ? error.message : String(error)}`;
+        return { name, verdict: 'fail' as const, detail };
+      }
+    }),
+  );
+}
+
+function inMebibytes(bytes: number): string {
+  return `${Math.ceil(bytes / mebibyte)} MiB`;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Running a plan. The phases before the kexec and their steps are one list; each step says how it is done and how
+ * it is undone. If a step fails, or somebody calls the update off, the steps done are undone in reverse and the
+ * update is settled. The last step does not return, unless the kernel refuses: then nothing is lost either.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Peer, Phase, Progress, Update } from '../interface/agent.generated.ts';
+import type { RecordedPeer } from '../journal/index.ts';
+import { markKernelLog } from '../kernel/log.ts';
+import { takeDigest } from '../liveupdate/digests.ts';
+import type { Actor } from '../liveupdate/live-update-context.ts';
+import { isKernelFailure, Refusal } from '../refusal.ts';
+import { OutgoingIndex } from './index-session.ts';
+import { withPhase } from './phases.ts';
+import { type MadePlan, stepIds } from './plan.ts';
+import type { ProgressBoard } from './progress.ts';
+import { carriedBefore, ended, newRecord } from './record.ts';
+import type { UpdateContext } from './update-context.ts';
+
+interface ExecutableStep {
+  readonly id: string;
+  readonly message: string;
+  run(): Promise<void>;
+  undo?(): Promise<void> | void;
+}
+
+class CalledOff extends Error {}
+
+/** The kernel came back from the reboot call. */
+class CameBack extends Error {}
+
+export interface RunOptions {
+  readonly made: MadePlan;
+  /** How long the announced kexec waits to be called off, in seconds. */
+  readonly graceSeconds: number;
+  readonly peer: Peer;
+}
+
+export class UpdateRun {
+  readonly #context: UpdateContext;
+  readonly #board: ProgressBoard;
+  readonly #options: RunOptions;
+  readonly #done: ExecutableStep[] = [];
+  readonly #callOff = new AbortController();
+  #record: Update;
+  #index: OutgoingIndex | null = null;
+  #jumping = false;
+  #lastProgress: Progress;
+
+  /** Resolves when the update is settled, which a successful one is only in the next kernel. */
+  readonly settled: Promise<Update>;
+
+  constructor(context: UpdateContext, board: ProgressBoard, options: RunOptions) {
+    this.#context = context;
+    this.#board = board;
+    this.#options = options;
+    this.#record = newRecord(context, options.made.plan.kernel.release, options.peer);
+    const { plan } = options.made;
+    context.history.started(this.#record, {
+      peer: this.#peer,
+      parameters: {
+        plan: plan.id,
+        kernel: plan.kernel.path,
+        commandLine: plan.commandLine,
+        graceSeconds: options.graceSeconds,
+      },
+    });
+    this.#enter('preserving');
+    this.#lastProgress = this.#show(null, 'starting');
+    this.settled = this.#execute();
+  }
+
+  get id(): string {
+    return this.#record.id;
+  }
+
+  /** The newest progress. */
+  get progress(): Progress {
+    return this.#lastProgress;
+  }
+
+  /** Progress until the update is settled here, or the caller is gone. */
+  async *follow(signal: AbortSignal): AsyncGenerator<Progress> {
+    for await (const { progress } of this.#board.follow(signal)) if (progress !== null) yield progress;
+  }
+
+  /**
+   * Calls the update off and resolves once everything is undone.
+   *
+   * @throws Refusal WrongPhase once the reboot call is being made.
+   */
+  async abort(reason: string): Promise<Update> {
+    if (this.#jumping)
+      throw new Refusal('WrongPhase', { phase: 'kexec', needed: 'a phase before the kexec is set off' });
+    this.#callOff.abort(new CalledOff(reason));
+    return await this.settled;
+  }
+
+  async #execute(): Promise<Update> {
+    let outcome: 'aborted' | 'returned' = 'aborted';
+    let reason: string;
+    try {
+      await this.#steps([this.#loadStep()]);
+      this.#enter('prepared');
+      await this.#steps([this.#indexStep(), ...this.#digestSteps()]);
+      // No machines yet: nothing has to be stopped.
+      this.#enter('suspending');
+      this.#enter('kexec');
+      await this.#kexec();
+      throw new Error('the reboot call returned without an error');
+    } catch (error) {
+      if (error instanceof CameBack) outcome = 'returned';
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    const problems = await this.#undo();
+    this.#enter('normal');
+    const whole = [reason, ...problems].join('; ');
+    this.#record = ended(this.#record, outcome, whole, this.#context.nowUs());
+    this.#context.log(outcome === 'aborted' ? 'warning' : 'error', `live update ${outcome}`, {
+      update: this.id,
+      reason: whole,
+    });
+    this.#lastProgress = {
+      ...this.#lastProgress,
+      phase: 'normal',
+      step: null,
+      message: `${outcome}: ${whole}`,
+      graceEndsAtUs: null,
+    };
+    try {
+      this.#context.history.settled(this.#record);
+    } catch (error) {
+      this.#context.log('error', 'the end of the update could not be written', {
+        update: this.id,
+        problem: String(error),
+      });
+    }
+    this.#board.settle(this.#record);
+    return this.#record;
+  }
+
+  async #steps(steps: readonly ExecutableStep[]): Promise<void> {
+    for (const step of steps) {
+      this.#callOff.signal.throwIfAborted();
+      this.#show(step.id, step.message);
+      const parameters = { step: step.id };
+      await this.#context.journal.act(
+        'update.step',
+        { update: this.id, peer: this.#peer, parameters },
+        async () => {
+          // Noted before it runs: a step that fails half-way is undone too.
+          this.#done.push(step);
+          await step.run();
+        },
+      );
+    }
+    this.#callOff.signal.throwIfAborted();
+  }
+
+  async #undo(): Promise<string[]> {
+    const problems: string[] = [];
+    for (const step of this.#done.reverse()) {
+      const { undo } = step;
+      if (!undo) continue;
+      this.#show(step.id, `undoing: ${step.message}`);
+      try {
+        const parameters = { step: step.id };
+        await this.#context.journal.act(
+          'update.undo',
+          { update: this.id, peer: this.#peer, parameters },
+          undo,
+        );
+      } catch (error) {
+        problems.push(`undoing ${step.id}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    return problems;
+  }
+
+  #loadStep(): ExecutableStep {
+    const { loader } = this.#context;
+    const { kernel: image, commandLine } = this.#options.made.plan;
+    return {
+      id: stepIds.load,
+      message: `loading ${image.release}`,
+      run: async () => void (await loader.load({ image, commandLine, peer: this.#peer })),
+      undo: async () => {
+        if (loader.loaded !== null) await loader.unload(this.#peer);
+      },
+    };
+  }
+
+  #indexStep(): ExecutableStep {
+    return {
+      id: stepIds.index,
+      message: 'creating the index session',
+      run: async () => {
+        this.#record = { ...this.#record, carried: carriedBefore(this.#context) };
+        this.#index = await OutgoingIndex.create(this.#context, this.#indexRecord(null));
+      },
+      undo: () => {
+        this.#index?.close();
+        this.#index = null;
+      },
+    };
+  }
+
+  #digestSteps(): ExecutableStep[] {
+    const sessions = this.#context.sessions.list().map((held) => held.toSession());
+    const total = sessions.reduce((sum, { size }) => sum + size, 0);
+    let before = 0;
+    return sessions.map(({ name, descriptors }) => ({
+      id: stepIds.digest(name),
+      message: `taking the digests of ${name}`,
+      run: async () => {
+        for (const { token, label, size } of descriptors) {
+          this.#callOff.signal.throwIfAborted();
+          const message = `digest of ${name}: ${label}`;
+          const onProgress = (bytes: number): void => {
+            this.#show(stepIds.digest(name), message, { done: before + bytes, total });
+          };
+          await takeDigest(this.#context.sessions, name, BigInt(token), this.#actor, onProgress);
+          before += size;
+        }
+      },
+    }));
+  }
+
+  async #kexec(): Promise<void> {
+    const { native, history, nowUs, paths } = this.#context;
+    const { plan } = this.#options.made;
+    this.#callOff.signal.throwIfAborted();
+    this.#record = { ...this.#record, carried: carriedBefore(this.#context) };
+    this.#index?.write(this.#indexRecord(null));
+    history.announced(this.#record, {
+      peer: this.#peer,
+      parameters: { graceSeconds: this.#options.graceSeconds },
+    });
+    markKernelLog(paths, `update ${this.id} announced, kexec into ${plan.kernel.release}`);
+    await this.#grace();
+    this.#jumping = true;
+    this.#show(stepIds.jump, `starting ${plan.kernel.release}`);
+    this.#context.log('info', 'kexec', { update: this.id, release: plan.kernel.release });
+    try {
+      await native.kernel.sync();
+      this.#index?.write(this.#indexRecord(nowUs()));
+      await native.kernel.rebootKexec();
+    } catch (error) {
+      const why = isKernelFailure(error) ? `${error.code} (${error.message})` : String(error);
+      throw new CameBack(`the kernel refused the kexec: ${why}; nothing is lost`);
+    }
+  }
+
+  async #grace(): Promise<void> {
+    const { graceSeconds } = this.#options;
+    const graceEndsAtUs = graceSeconds === 0 ? null : this.#context.nowUs() + graceSeconds * 1_000_000;
+    this.#show(stepIds.announce, 'the kexec is announced', { graceEndsAtUs });
+    if (graceSeconds > 0)
+      await delay(graceSeconds * 1000, undefined, { signal: this.#callOff.signal }).catch(() => {});
+    this.#callOff.signal.throwIfAborted();
+  }
+
+  #indexRecord(jumpedAtUs: number | null): Parameters<OutgoingIndex['write']>[0] {
+    const sessions = this.#context.sessions.list().map((held) => held.toBrief());
+    return {
+      format: 'luo-index-1',
+      update: this.#record,
+      sessions: sessions.map(({ name, descriptors }) => ({ name, descriptors })),
+      jumpedAtUs,
+    };
+  }
+
+  #enter(phase: Phase): void {
+    this.#context.phases.enter(phase);
+    this.#record = {
+      ...this.#record,
+      phases: withPhase(this.#record.phases, phase, this.#context.phases.startedAtUs),
+    };
+  }
+
+  #show(
+    step: string | null,
+    message: string,
+    more: { done?: number; total?: number; graceEndsAtUs?: number | null } = {},
+  ): Progress {
+    this.#board.show(this.#record, { step, message, ...more });
+    this.#lastProgress = this.#board.progress ?? this.#lastProgress;
+    return this.#lastProgress;
+  }
+
+  get #peer(): RecordedPeer {
+    return { ...this.#options.peer };
+  }
+
+  get #actor(): Actor {
+    return { peer: this.#peer, name: this.#options.peer.user };
+  }
+}

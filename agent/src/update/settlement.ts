@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The end of a live update, in the next kernel or in the one it did not leave: digests are compared, sessions
+ * finished and carried on, the outcome is decided and written down. A session that fails on the way does not
+ * hold the others up; what went wrong with it becomes part of the reason.
+ */
+import type { Carried, Phase, Update } from '../interface/agent.generated.ts';
+import { compareDigests } from '../liveupdate/digests.ts';
+import { agentItself } from '../liveupdate/live-update-context.ts';
+import { type Arrived, missingKey, type Past } from './arrival.ts';
+import { dismiss } from './index-session.ts';
+import { inventoryOf } from './inventory.ts';
+import { type Arrival, decideOutcome } from './outcome.ts';
+import { withPhase } from './phases.ts';
+import type { ProgressBoard } from './progress.ts';
+import { ended, explainVerdict, lostDescriptors } from './record.ts';
+import type { UpdateContext } from './update-context.ts';
+
+/** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
+export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
+  const { kernel, history, loader, nowUs, log } = context;
+  if (unsettled === null || unsettled.record.fromBootId !== kernel.facts.bootId) return;
+  const { outcome, reason } = decideOutcome(
+    unsettled.record,
+    unsettled.announced,
+    await observe(context, null),
+  );
+  // The index session went with the agent that held it; a loaded kernel does not.
+  if (loader.loaded !== null) await loader.unload(null);
+  history.settled(ended(unsettled.record, outcome, reason, nowUs()));
+  log('warning', 'an interrupted live update was settled', { update: unsettled.record.id, outcome, reason });
+}
+
+/** Completes what `retrieveAll` began, and settles the update. The host is in phase *normal* afterwards. */
+export async function completeArrival(
+  context: UpdateContext,
+  board: ProgressBoard,
+  past: Past,
+  arrived: Arrived,
+): Promise<void> {
+  const { phases, sessions, history, log } = context;
+  let { record } = arrived;
+  const enter = (phase: Phase): void => {
+    phases.enter(phase);
+    if (record) record = { ...record, phases: withPhase(record.phases, phase, phases.startedAtUs) };
+  };
+  const show = (message: string, step: string | null): void => {
+    if (record) board.show(record, { step, message });
+  };
+  enter('resuming');
+  enter('finishing');
+  const after: Carried[] = [];
+  const problems: string[] = [];
+  for (const held of sessions.list().filter(({ direction }) => direction === 'incoming')) {
+    if (held.manifest === null) {
+      problems.push(`session ${held.name} has no readable manifest and stays incoming`);
+      continue;
+    }
+    try {
+      show(`comparing the digests of ${held.name}`, `finish:${held.name}`);
+      after.push(...(await compare(context, held.name, arrived)));
+      show(`finishing ${held.name}`, `finish:${held.name}`);
+      await sessions.finish(held.name, agentItself);
+    } catch (error) {
+      problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  if (arrived.index)
+    await dismiss(context, arrived.index).catch((error) =>
+      problems.push(`the index session: ${String(error)}`),
+    );
+  const observed = await observe(context, arrived);
+  if (record) {
+    const settled = settleRecord(context, record, arrived, observed, after, problems);
+    record = { ...settled, phases: withPhase(settled.phases, 'normal', context.nowUs()) };
+  }
+  phases.enter('normal');
+  if (record) {
+    if (!isKnown(context, record.id)) {
+      history.started(record, {
+        message: 'known only from the index session: the journal has no trace of it',
+      });
+    }
+    history.settled(record);
+    log(record.outcome === 'updated' ? 'info' : 'error', `live update ${record.outcome}`, {
+      update: record.id,
+      reason: record.reason,
+    });
+    board.settle(record);
+  } else {
+    noteLosses(context, past, arrived);
+  }
+  const { name, parameters } = inventoryOf(sessions);
+  context.journal.note(name, { parameters });
+}
+
+function isKnown({ history }: UpdateContext, id: string): boolean {
+  try {
+    history.get(id);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function compare(context: UpdateContext, name: string, arrived: Arrived): Promise<Carried[]> {
+  const session = context.sessions.get(name);
+  const entries = new Map(session.manifest?.entries().map((entry) => [entry.token, entry]) ?? []);
+  return (await compareDigests(context.sessions, name)).map(
+    ({ token, digestBefore, digestAfter, verdict }) => {
+      const entry = entries.get(token);
+      const errno = arrived.missing.get(missingKey(name, token));
+      const reason = errno === undefined ? explainVerdict(verdict) : `${explainVerdict(verdict)}: ${errno}`;
+      return {
+        session: name,
+        token,
+        label: entry?.label ?? '',
+        size: entry?.size ?? 0,
+        digestBefore,
+        digestAfter,
+        verdict,
+        reason,
+      };
+    },
+  );
+}
+
+function settleRecord(
+  context: UpdateContext,
+  record: Update,
+  arrived: Arrived,
+  observed: Arrival,
+  after: readonly Carried[],
+  problems: readonly string[],
+): Update {
+  const { outcome, reason } = decideOutcome(record, arrived.announced, observed);
+  const came = new Map(after.map((each) => [missingKey(each.session, each.token), each]));
+  const expected = record.carried.map((before) => {
+    const found = came.get(missingKey(before.session, before.token));
+    if (found) return { ...found, digestBefore: found.digestBefore ?? before.digestBefore };
+    const why = arrived.absent.get(before.session) ?? 'the session came without it';
+    const lost =
+      outcome === 'cold_boot' ? 'lost: the host was started afresh and its memory is gone' : `lost: ${why}`;
+    return { ...before, digestAfter: null, verdict: 'missing' as const, reason: lost };
+  });
+  const known = new Set(expected.map(({ session, token }) => missingKey(session, token)));
+  const carried = [
+    ...expected,
+    ...after.filter(({ session, token }) => !known.has(missingKey(session, token))),
+  ];
+  const count = (verdict: Carried['verdict']): number =>
+    carried.filter((each) => each.verdict === verdict).length;
+  const notes = [
+    count('missing') > 0 ? `${count('missing')} of ${carried.length} descriptors are lost` : '',
+    count('differs') > 0
+      ? `${count('differs')} of ${carried.length} descriptors differ from their digests`
+      : '',
+    ...problems,
+  ].filter(Boolean);
+  const blackoutUs =
+    outcome === 'updated' && arrived.jumpedAtUs !== null ? arrived.retrievedAtUs - arrived.jumpedAtUs : null;
+  return {
+    ...ended(record, outcome, [reason, ...notes].join('; '), context.nowUs()),
+    carried,
+    arrivedRelease: context.kernel.facts.release,
+    toBootId: context.kernel.facts.bootId,
+    numberAfter: context.kernel.number,
+    blackoutUs: blackoutUs === null ? null : Math.max(0, blackoutUs),
+  };
+}
+
+/** Without an update to blame, what is gone is still said. */
+function noteLosses(context: UpdateContext, past: Past, { absent }: Arrived): void {
+  const lost = lostDescriptors(
+    past.inventory.sessions.filter(({ name }) => absent.has(name)),
+    'the host was booted without a live update',
+  );
+  if (absent.size === 0) return;
+  const names = [...absent.keys()];
+  context.log('warning', 'sessions are gone', { sessions: names, descriptors: lost.length });
+  context.journal.note('sessions.lost', {
+    message: `the host was booted and these sessions are gone: ${names.join(', ')}`,
+    parameters: { sessions: names, descriptors: lost },
+  });
+}
+
+async function observe({ kernel }: UpdateContext, arrived: Arrived | null): Promise<Arrival> {
+  const { availability, explanation } = await kernel.availability();
+  return {
+    bootId: kernel.facts.bootId,
+    number: kernel.number,
+    handoverFound: kernel.log?.found ?? null,
+    handoverRefused: kernel.log?.refused ?? [],
+    available: availability === 'available',
+    explanation,
+    indexArrived: arrived?.index?.record !== undefined && arrived.index.record !== null,
+    indexProblem: arrived?.index?.problem ?? null,
+  };
+}

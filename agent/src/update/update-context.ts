@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What everything in this folder works with, wired in `main.ts`. */
+import type { Native } from '@luo-console/native';
+import type { HostPaths } from '../host-paths.ts';
+import type { Journal, JournalReader } from '../journal/index.ts';
+import type { KernelImages } from '../kernel/images.ts';
+import type { KernelState } from '../kernel/kernel-state.ts';
+import type { KernelLoader } from '../kernel/loader.ts';
+import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { History } from './history.ts';
+import type { Phases } from './phases.ts';
+
+export interface UpdateContext {
+  readonly native: Native;
+  readonly paths: HostPaths;
+  readonly stateDirectory: string;
+  readonly journal: Journal;
+  readonly reader: JournalReader;
+  readonly history: History;
+  readonly sessions: SessionStore;
+  readonly kernel: KernelState;
+  readonly images: KernelImages;
+  readonly loader: KernelLoader;
+  readonly phases: Phases;
+  /** µs since the epoch. */
+  nowUs(): number;
+  /** One line for the service's log, with fields. */
+  log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
+}

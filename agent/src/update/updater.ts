@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Live updates as the service sees them: plan, run, call off, follow. At most one is under way. */
+import type { EventEmitter } from 'node:events';
+import type { Peer, Plan, Progress, Update } from '../interface/agent.generated.ts';
+import { inheritedCommandLine } from '../kernel/loader.ts';
+import { Refusal } from '../refusal.ts';
+import { type MadePlan, makePlan, whatChanged } from './plan.ts';
+import { preflight } from './preflight.ts';
+import type { ProgressBoard } from './progress.ts';
+import { UpdateRun } from './run.ts';
+import type { UpdateContext } from './update-context.ts';
+
+/** Plans that are remembered; older ones are forgotten. */
+const rememberedPlans = 32;
+
+export class Updater {
+  readonly #context: UpdateContext;
+  readonly #board: ProgressBoard;
+  readonly #plans = new Map<string, MadePlan>();
+  #run: UpdateRun | null = null;
+  #starting = false;
+
+  constructor(context: UpdateContext, board: ProgressBoard) {
+    this.#context = context;
+    this.#board = board;
+  }
+
+  /** Emits `changed` with every progress. */
+  get events(): EventEmitter {
+    return this.#board.events;
+  }
+
+  get progress(): Progress | null {
+    return this.#board.progress;
+  }
+
+  /** The id of the newest update, or null. */
+  get lastUpdate(): string | null {
+    return this.#context.history.lastId;
+  }
+
+  /** The command line for a kernel whose caller names none: the running kernel's. */
+  get usualCommandLine(): string {
+    return inheritedCommandLine(this.#context.kernel.facts.commandLine);
+  }
+
+  /** Makes a plan for a kernel. Changes nothing. @throws Refusal FileUnusable */
+  async plan(kernel: string, initrd: string | null, commandLine: string | null): Promise<Plan> {
+    const image = await this.#context.images.describe(kernel, initrd);
+    const made = await makePlan(this.#context, image, commandLine ?? this.usualCommandLine);
+    this.#plans.set(made.plan.id, made);
+    for (const id of this.#plans.keys()) {
+      if (this.#plans.size <= rememberedPlans) break;
+      this.#plans.delete(id);
+    }
+    return made.plan;
+  }
+
+  /**
+   * Starts a plan. It goes on whether or not anybody follows.
+   *
+   * @throws Refusal PlanNotFound, PlanStale, PlanNotRunnable, WrongPhase
+   */
+  async start(id: string, graceSeconds: number, peer: Peer): Promise<UpdateRun> {
+    const made = this.#plans.get(id);
+    if (!made) throw new Refusal('PlanNotFound', { plan: id });
+    const { phases } = this.#context;
+    if (this.#starting || phases.phase !== 'normal') {
+      throw new Refusal('WrongPhase', {
+        phase: phases.phase,
+        needed: 'normal, with no other update starting',
+      });
+    }
+    this.#starting = true;
+    try {
+      const changed = await whatChanged(this.#context, made);
+      if (changed !== null) throw new Refusal('PlanStale', { plan: id, changed });
+      const checks = await preflight(this.#context, {
+        image: made.plan.kernel,
+        commandLine: made.plan.commandLine,
+      });
+      const failed = checks.filter(({ verdict }) => verdict === 'fail');
+      if (failed.length > 0) {
+        const reason = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
+        throw new Refusal('PlanNotRunnable', { plan: id, reason });
+      }
+      this.#plans.delete(id);
+      const run = new UpdateRun(this.#context, this.#board, { made, graceSeconds, peer });
+      this.#run = run;
+      const forget = (): void => {
+        if (this.#run === run) this.#run = null;
+      };
+      run.settled.then(forget, forget);
+      return run;
+    } finally {
+      this.#starting = false;
+    }
+  }
+
+  /**
+   * Calls off the update under way and resolves once everything it did is undone.
+   *
+   * @param closeSessions also closes every session, which ends the protection of what they hold.
+   * @throws Refusal NothingToAbort, WrongPhase
+   */
+  async abort(reason: string, closeSessions: boolean, peer: Peer): Promise<Update> {
+    const { phases, sessions } = this.#context;
+    if (this.#run === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
+    const update = await this.#run.abort(reason);
+    if (closeSessions) {
+      for (const { name } of sessions.list())
+        await sessions.close(name, { peer: { ...peer }, name: peer.user });
+    }
+    return update;
+  }
+
+  /** Progress of the update under way, or the next one, until it is settled. */
+  follow(signal: AbortSignal): ReturnType<ProgressBoard['follow']> {
+    return this.#board.follow(signal);
+  }
+}
