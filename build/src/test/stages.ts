@@ -45,6 +45,23 @@ function typeChecks(): Check[] {
   );
 }
 
+const LAB_TESTS = 'lab/vitest.lab.config.ts';
+
+/** What the tests in the lab cannot find out for themselves. */
+async function labEnvironment(): Promise<Record<string, string>> {
+  const { packageAgent } = await import('../package-agent.ts');
+  return { LUO_AGENT_DEB: await packageAgent() };
+}
+
+async function electronEnvironment(): Promise<Record<string, string>> {
+  const { describeElectron, findElectron } = await import('../electron/runtime.ts');
+  const runtime = await findElectron();
+  if (runtime === undefined) throw new Error('Electron is not there, though set-up is through');
+  console.log(describeElectron(runtime));
+  return { ...(await labEnvironment()), LUO_ELECTRON: runtime.executable };
+}
+
+/** What `npm test` consists of, in order. */
 export const STAGES: readonly Stage[] = [
   ofChecks('lint', () => [
     { name: 'lint', script: 'node_modules/@biomejs/biome/bin/biome', args: ['ci', '--colors=off'] },
@@ -56,30 +73,33 @@ export const STAGES: readonly Stage[] = [
   ofChecks('structure', () => [
     {
       name: 'imports point one way',
-      script: 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs',
+      script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
       args: ['--config', '.dependency-cruiser.mjs', ...WORKSPACES],
     },
     { name: 'no dead code', script: 'node_modules/knip/bin/knip.js', args: ['--no-progress'] },
   ]),
   {
     name: 'unit',
-    needs: ['packages', 'addon'],
+    needs: ['addon'],
     run: () => runVitest('unit', 'vitest.config.ts'),
   },
   {
     name: 'slow',
-    needs: ['packages', 'addon'],
-    run: () => runVitest('slow', 'native-bindings/vitest.slow.config.ts'),
+    needs: ['addon'],
+    run: () =>
+      runVitest('slow', 'native-bindings/vitest.config.ts', ['.slow.test.ts'], async () => ({
+        LUO_SLOW: '1',
+      })),
   },
   {
     name: 'lab',
     needs: ['image', 'trixie image'],
-    run: () => runVitest('lab', 'lab/vitest.lab.config.ts', ['test/lab/']),
+    run: () => runVitest('lab', LAB_TESTS, ['test/lab/'], labEnvironment),
   },
   {
     name: 'electron',
     needs: ['image', 'pty', 'electron', 'desktop'],
-    run: () => runVitest('electron', 'lab/vitest.lab.config.ts', ['test/electron/']),
+    run: () => runVitest('electron', LAB_TESTS, ['test/electron/'], electronEnvironment),
   },
 ];
 

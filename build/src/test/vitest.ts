@@ -17,11 +17,13 @@ import { ofVitest, type Tally, type VitestReport } from './tally.ts';
  * @param stage its name, for failures that have no test's name
  * @param config path of the configuration from the top of the repository
  * @param filters parts of test files' paths; none means all
+ * @param environment what is added to the environment
  */
 export async function runVitest(
   stage: string,
   config: string,
   filters: readonly string[] = [],
+  environment: () => Promise<Record<string, string>> = async () => ({}),
 ): Promise<Tally> {
   const scratch = await mkdtemp(join(tmpdir(), 'luo-test-'));
   const file = join(scratch, 'report.json');
@@ -30,7 +32,11 @@ export async function runVitest(
     const vitest = spawn(
       process.execPath,
       [inRepository('node_modules/vitest/vitest.mjs'), ...args, `--outputFile.json=${file}`, ...filters],
-      { cwd: TOP, stdio: ['ignore', 'inherit', 'inherit'] },
+      {
+        cwd: TOP,
+        stdio: ['ignore', 'inherit', 'inherit'],
+        env: { ...process.env, ...(await environment()) },
+      },
     );
     const [code] = (await once(vitest, 'exit')) as [number | null];
     const text = await readFile(file, 'utf8').catch(() => undefined);
