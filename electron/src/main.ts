@@ -5,14 +5,14 @@
  * the first one's window to the front and ends.
  */
 import { join } from 'node:path';
+import { parseAddress } from '@luo-console/agent/client';
 import { app, type BrowserWindow, dialog, Menu, nativeTheme, session } from 'electron';
 import { createDispatcher } from './bridge/dispatch.ts';
 import { createHandlers } from './bridge/handlers.ts';
 import { serveBridge } from './bridge/ipc.ts';
 import { systemClock } from './connections/clock.ts';
 import { Connections } from './connections/connections.ts';
-import { createConnector } from './connections/connector.ts';
-import { checkAddress } from './hosts/address.ts';
+import { createConnector, createShellCommand } from './connections/connector.ts';
 import { HostList, hostFromEnvironment } from './hosts/host-list.ts';
 import { saveJournal } from './journal-file/save-journal.ts';
 import { Replica } from './replica/replica.ts';
@@ -31,7 +31,7 @@ function log(message: string): void {
 
 function openProfile(folder: string) {
   const settings = openSettings(folder, log);
-  const hosts = new HostList({ folder, checkAddress, onDamaged: log });
+  const hosts = new HostList({ folder, checkAddress: parseAddress, onDamaged: log });
   const replica = new Replica(join(folder, 'replica.db'));
   return { settings, hosts, replica };
 }
@@ -53,7 +53,7 @@ async function start(): Promise<void> {
     hosts,
     connections,
     terminals,
-    hostTerminals: new HostTerminals(terminals),
+    hostTerminals: new HostTerminals({ terminals, shellOf: createShellCommand }),
     appearance: {
       get: () => settings.appearance,
       set: (appearance) => {
@@ -76,7 +76,8 @@ async function start(): Promise<void> {
       .catch((error: unknown) => log(String(error)))
       .finally(() => {
         replica.close();
-        app.quit();
+        // Not in the same turn: the quit that is being held back here has to be over before the next one.
+        setImmediate(() => app.quit());
       });
   });
   app.on('second-instance', () => {

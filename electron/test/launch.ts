@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How a test starts the console. `node_modules/electron` says where the binary is (and honours
- * ELECTRON_OVERRIDE_DIST_PATH); the bundle and the interface have to be built. A profile folder of its
- * own makes the run independent of every other. Hand the result to Playwright's `_electron.launch`,
- * under Xvfb where there is no display.
+ * How a test starts the console: `_electron.launch(launchOptions({ profile }))` of playwright-core, under Xvfb
+ * where there is no display. The bundle and the interface have to be built. A profile folder of its own makes
+ * the run independent of every other.
+ *
+ * Which binary runs is left to Playwright, which asks the electron package, which honours
+ * ELECTRON_OVERRIDE_DIST_PATH in the test's own environment. Given an `executablePath`, Playwright leaves out
+ * the loader with which it holds the application back until it is attached, and then sometimes waits for ever.
  */
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 export interface LaunchRequest {
@@ -23,7 +25,6 @@ export interface LaunchRequest {
 }
 
 export interface Launch {
-  readonly executablePath: string;
   readonly args: string[];
   readonly env: Record<string, string>;
 }
@@ -35,7 +36,6 @@ export function launchOptions({ profile, host, env = {} }: LaunchRequest): Launc
   );
   const asRoot = process.getuid?.() === 0;
   return {
-    executablePath: createRequire(import.meta.url)('electron') as string,
     args: [
       join(import.meta.dirname, '..'),
       `--user-data-dir=${profile}`,

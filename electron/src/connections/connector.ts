@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The way to a host, by its address. */
-import { forwardCommand, parseAddress } from '../hosts/address.ts';
+/** The way to a host, and to a shell on it, by its address. */
+import { parseAddress } from '@luo-console/agent/client';
 import type { HostEntry } from '../hosts/host-list.ts';
 import type { Terminals } from '../terminals/terminals.ts';
 import type { Clock } from './clock.ts';
 import type { Connector } from './link.ts';
 import { createLocalConnector } from './local-connector.ts';
+import { type Command, forwardCommand, shellCommand } from './ssh-command.ts';
 import { createSshConnector } from './ssh-connector.ts';
 
-/** @throws Error if the host's address is not one */
+/** @throws AddressError if the host's address is not one */
 export function createConnector(host: HostEntry, terminals: Terminals, clock: Clock): Connector {
   const address = parseAddress(host.address);
-  return address.kind === 'unix'
-    ? createLocalConnector(address.path, clock)
-    : createSshConnector({
-        command: (socket) => forwardCommand(address, host.sshConfig, socket),
-        terminals,
-        clock,
-      });
+  if (address.kind === 'unix') return createLocalConnector(address.path, clock);
+  const command = (socket: string) => forwardCommand(address, host.sshConfig, socket);
+  return createSshConnector({ command, terminals, clock });
+}
+
+/**
+ * A login shell on the host: through ssh, or right here for an agent of this machine.
+ *
+ * @throws AddressError if the host's address is not one
+ */
+export function createShellCommand(host: HostEntry): Command {
+  const address = parseAddress(host.address);
+  if (address.kind === 'ssh') return shellCommand(address, host.sshConfig);
+  return { file: process.env['SHELL'] || '/bin/sh', args: ['-l'] };
 }

@@ -13,11 +13,12 @@ import type { Clock } from './clock.ts';
 import { firstAnswer } from './first-answer.ts';
 import type { Connector, OpenedLink, OpenOptions } from './link.ts';
 import { createSocketFolder, type SocketFolder } from './socket-folder.ts';
+import type { Command } from './ssh-command.ts';
 import { asksSomething, lastWords } from './ssh-prompt.ts';
 
 export interface SshOptions {
-  /** Program and arguments that forward the agent's socket to the one given. */
-  readonly command: (socket: string) => { readonly file: string; readonly args: readonly string[] };
+  /** What forwards the agent's socket to the one given. */
+  readonly command: (socket: string) => Command;
   readonly terminals: Terminals;
   readonly clock: Clock;
 }

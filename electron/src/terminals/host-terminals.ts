@@ -5,25 +5,26 @@
  */
 import type { TerminalKind } from '../bridge/bridge.generated.ts';
 import { ConsoleError, invalidValue } from '../bridge/errors.ts';
-import { parseAddress, shellCommand } from '../hosts/address.ts';
 import type { HostEntry } from '../hosts/host-list.ts';
 import { startProgram } from './program-source.ts';
 import { openSerial } from './socket-source.ts';
 import type { Terminals } from './terminals.ts';
 
-function shellOf(host: HostEntry): { readonly file: string; readonly args: readonly string[] } {
-  const address = parseAddress(host.address);
-  if (address.kind === 'ssh') return shellCommand(address, host.sshConfig);
-  return { file: process.env['SHELL'] || '/bin/sh', args: ['-l'] };
+export interface HostTerminalsOptions {
+  readonly terminals: Terminals;
+  /** The program that is a shell on a host. */
+  readonly shellOf: (host: HostEntry) => { readonly file: string; readonly args: readonly string[] };
 }
 
 export class HostTerminals {
   readonly #terminals: Terminals;
+  readonly #shellOf: HostTerminalsOptions['shellOf'];
   /** Id of the serial console's terminal by host. */
   readonly #serial = new Map<string, Promise<string>>();
 
-  constructor(terminals: Terminals) {
+  constructor({ terminals, shellOf }: HostTerminalsOptions) {
     this.#terminals = terminals;
+    this.#shellOf = shellOf;
   }
 
   /**
@@ -33,7 +34,8 @@ export class HostTerminals {
    * @throws ConsoleError InvalidValue if the host has no serial console; FileUnusable if its socket cannot be connected to
    */
   async open(host: HostEntry, kind: TerminalKind, columns: number, rows: number): Promise<string> {
-    if (kind === 'shell') return this.#terminals.open(startProgram({ ...shellOf(host), columns, rows })).id;
+    if (kind === 'shell')
+      return this.#terminals.open(startProgram({ ...this.#shellOf(host), columns, rows })).id;
     const path = host.serialSocket;
     if (path === null) throw invalidValue('kind', kind, `shell: ${host.name} has no serial console`);
     const key = `${host.id} ${path}`;
