@@ -18,7 +18,11 @@ cp -r --no-preserve=ownership "$files/." "$root/"
 cp "$kernels"/vmlinuz-* "$kernels"/config-* "$root/boot/"
 
 mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
+mount -t tmpfs dev "$root/dev"
+for node in null zero random urandom; do
+  : > "$root/dev/$node"
+  mount --bind "/dev/$node" "$root/dev/$node"
+done
 in_root() { chroot "$root" /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
 
 if [ -n "$deb" ]; then

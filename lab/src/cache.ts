@@ -83,8 +83,10 @@ export async function cached(
     await build(partial);
     await rm(entry, { recursive: true, force: true });
     await rename(partial, entry);
-  } finally {
-    await rm(partial, { recursive: true, force: true });
+  } catch (error) {
+    // Why the build failed is worth more than why its remains cannot be removed.
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw error;
   }
   return entry;
 }
