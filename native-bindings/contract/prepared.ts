@@ -9,10 +9,10 @@ import { join } from 'node:path';
 import type { Descriptor } from '../src/face.ts';
 import { filledMemfd, type Harness, newSession, patternBytes } from './harness.ts';
 
-export const F_SEAL_SHRINK = 0x2;
-export const F_SEAL_GROW = 0x4;
+const F_SEAL_SHRINK = 0x2;
+const F_SEAL_GROW = 0x4;
 
-export interface PreparedFile {
+interface PreparedFile {
   readonly token: bigint;
   readonly seed: string;
   /** Bytes. */
@@ -49,8 +49,8 @@ export const ABANDONED = 'across-abandoned';
 export const HOLLOW = 'across-hollow';
 /** A session that is closed before the kexec. */
 export const WITHDRAWN = 'across-withdrawn';
-/** Fills a name up to 63 bytes. */
-export const LONG = `across-${'n'.repeat(63)}`;
+/** More than enough for a name of 63 bytes. */
+const LONG = `across-${'n'.repeat(63)}`;
 
 /** `LONG` behind the prefix, cut to 63 bytes. */
 export function longName(harness: Harness): string {

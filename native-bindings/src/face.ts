@@ -79,7 +79,11 @@ export interface Memory {
   /** `F_ADD_SEALS`. */
   addSeals(file: FdLike, seals: number): void;
   fileFacts(file: FdLike): FileFacts;
-  /** SHA-256 of the whole file, read through `mmap` piece by piece off the event loop; lower-case hex. */
+  /**
+   * SHA-256 of the whole file, read through `mmap` piece by piece off the event loop; lower-case hex. The length
+   * is the one the file has at the start. `onProgress` gets the bytes read after each piece but the last.
+   * `EIO` if the file is cut shorter meanwhile; `ENODEV` if it is no regular file; `EACCES` if it is not readable.
+   */
   sha256(file: FdLike, options?: { onProgress?: (bytes: bigint) => void }): Promise<string>;
   /** `pread`: up to `length` bytes at `offset`. */
   read(file: FdLike, offset: bigint, length: number): Buffer;
@@ -104,7 +108,10 @@ export interface Received {
   readonly truncated: boolean;
 }
 
-/** Readiness of one descriptor on Node's own event loop (libuv's poll handle). */
+/**
+ * Readiness of one descriptor on Node's own event loop (libuv's poll handle). It watches a duplicate, so the open
+ * file lives until `close()`, and it makes the file non-blocking.
+ */
 export interface Poll {
   /** `events` is a mask of `POLL_READABLE`, `POLL_WRITABLE`, `POLL_DISCONNECT`; replaces what was watched. */
   start(events: number, onReady: (error: SystemError | null, events: number) => void): void;
@@ -132,14 +139,14 @@ export interface Descriptors {
 export interface Sockets {
   /** A non-blocking listening Unix stream socket bound to `path`, with `mode` (octal) set on it. `EADDRINUSE` if the path exists. */
   listenUnix(path: string, options?: { mode?: number; backlog?: number }): Descriptor;
-  /** A connected non-blocking Unix stream socket. `ENOENT`, `ECONNREFUSED`, `EACCES`. */
+  /** A connected non-blocking Unix stream socket. `ENOENT`, `ECONNREFUSED`, `EACCES`, `EAGAIN` (backlog full). */
   connectUnix(path: string): Descriptor;
   /** `accept4`, non-blocking; `null` when none waits. */
   accept(listening: FdLike): Descriptor | null;
   socketPair(): readonly [Descriptor, Descriptor];
   /** `recvmsg`; `null` on `EAGAIN`. At most `maxBytes` (default 65536) and 253 descriptors. */
   receive(socket: FdLike, maxBytes?: number): Received | null;
-  /** `sendmsg` without SIGPIPE: bytes taken, or `null` on `EAGAIN`. Descriptors go with the first byte. */
+  /** `sendmsg` without SIGPIPE: bytes taken, or `null` on `EAGAIN`. Descriptors go with the first byte, so there must be one. */
   send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
   /** `shutdown` of the writing side. */
   shutdownWrite(socket: FdLike): void;
@@ -155,9 +162,12 @@ export interface KernelControl {
   kexecFileLoad(kernel: FdLike, initrd: FdLike | null, commandLine: string): Promise<void>;
   /** Drops the loaded image. */
   kexecUnload(): Promise<void>;
-  /** `/sys/kernel/kexec_loaded`. */
+  /** `/sys/kernel/kexec_loaded`; `ENOENT` where the kernel has no kexec. */
   kexecLoaded(): boolean;
-  /** `reboot(LINUX_REBOOT_CMD_KEXEC)`. Does not return if it works; rejects with what the kernel said otherwise. */
+  /**
+   * `reboot(LINUX_REBOOT_CMD_KEXEC)`. Does not return if it works; rejects with what the kernel said otherwise
+   * (`EINVAL` no image loaded; whatever a preserved file that refuses to be frozen says).
+   */
   rebootKexec(): Promise<never>;
   /** `sync`: every file system on disk. */
   sync(): Promise<void>;

@@ -11,7 +11,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { FileFacts, PeerCredentials, SystemError } from './face.ts';
 
-export interface RawLiveUpdate {
+interface RawLiveUpdate {
   openDevice(path: string): number;
   createSession(device: number, name: string): number;
   retrieveSession(device: number, name: string): Promise<number>;
@@ -22,9 +22,9 @@ export interface RawLiveUpdate {
 }
 
 /** An open file and a hash of what has been read of it so far; only the addon sees inside. */
-export type RawDigest = { readonly rawDigest: never };
+type RawDigest = { readonly rawDigest: never };
 
-export interface RawMemory {
+interface RawMemory {
   memfdCreate(name: string, allowSealing: boolean, hugetlb: boolean): number;
   truncate(file: number, size: bigint): void;
   getSeals(file: number): number;
@@ -40,7 +40,7 @@ export interface RawMemory {
   readonly haveShaInstructions: boolean;
 }
 
-export interface RawDescriptors {
+interface RawDescriptors {
   duplicate(file: number): number;
   flags(fd: number): number;
   close(fd: number): void;
@@ -49,13 +49,13 @@ export interface RawDescriptors {
   pidfdGetfd(pidfd: number, fd: number): number;
 }
 
-export interface RawReceived {
+interface RawReceived {
   readonly data: Buffer;
   readonly descriptors: readonly number[];
   readonly truncated: boolean;
 }
 
-export interface RawPoll {
+interface RawPoll {
   start(events: number, onReady: (error: SystemError | null, events: number) => void): void;
   stop(): void;
   close(): void;
@@ -63,7 +63,7 @@ export interface RawPoll {
   unref(): void;
 }
 
-export interface RawSockets {
+interface RawSockets {
   listenUnix(path: string, mode: number, backlog: number): number;
   connectUnix(path: string): number;
   accept(listening: number): number | null;
@@ -78,7 +78,7 @@ export interface RawSockets {
   readonly POLL_DISCONNECT: number;
 }
 
-export interface RawKernel {
+interface RawKernel {
   kexecFileLoad(kernel: number, initrd: number | null, commandLine: string): Promise<void>;
   kexecUnload(): Promise<void>;
   kexecLoaded(): boolean;

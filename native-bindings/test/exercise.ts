@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import type * as Package from '../src/index.ts';
 
 const [, , path = ''] = process.argv;
+const VARIABLE = 'NOTIFY_SOCKET';
 const { descriptors, kernel, liveUpdate, memory, serviceManager, sockets }: typeof Package = await import(
   path
 );
@@ -50,7 +51,7 @@ async function failures(): Promise<void> {
   await fails(() => sockets.send(file, Buffer.of(1), [999_999]));
   await fails(() => sockets.peerCredentials(file));
   await fails(() => sockets.poll(999_999));
-  process.env['NOTIFY_SOCKET'] = `@${'a'.repeat(106)}`;
+  process.env[VARIABLE] = `@${'a'.repeat(106)}`;
   await fails(() => serviceManager.notify('x'.repeat(10_000), [file]));
 }
 
@@ -98,8 +99,11 @@ for (let round = 0; round < ROUNDS; round++) {
   await filesAndSockets();
   if (round % 50 === 0) await digests();
 }
-/** Collected rather than closed: finalisers run too. */
-for (let count = 0; count < 50; count++) sockets.poll(1);
+// Collected rather than closed: finalisers run too.
+const [watched, peer] = sockets.socketPair();
+for (let count = 0; count < 50; count++) sockets.poll(watched);
 globalThis.gc?.();
 await new Promise((resolve) => setImmediate(resolve));
+watched.close();
+peer.close();
 process.stdout.write('exercised\n');

@@ -207,13 +207,17 @@ describe('poll and the life of the process', () => {
     expect(ended).toMatchObject({ status: 7, stdout: 'from the callback\n' });
   });
 
-  it('does not stand in the way of a worker that ends with watchers open', async () => {
+  it.each([
+    ['watchers open', ''],
+    ['a digest under way', 'memory.truncate(file, 1n << 26n); memory.sha256(file);'],
+    ['a digest done', 'await memory.sha256(file);'],
+  ])('does not stand in the way of a worker that ends with %s', async (_name, act) => {
     const body = `import { sockets, memory } from ${index};
       const [one, other] = sockets.socketPair();
       sockets.poll(other).start(1, () => {});
       sockets.poll(one);
       const file = memory.memfdCreate('in-worker');
-      await memory.sha256(file);
+      ${act}
       process.exit(3);`;
     const worker = new Worker(new URL(`data:text/javascript,${encodeURIComponent(body)}`));
     const [code] = await once(worker, 'exit');

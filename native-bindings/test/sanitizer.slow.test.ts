@@ -23,6 +23,34 @@ const require = createRequire(import.meta.url);
 
 let directory: string;
 
+/** Two calls with one fault each, in the build under test only: what the sanitizer must find. */
+const FAULTS = `
+static Napi::Value Overrun(const Napi::CallbackInfo& info) {
+  volatile size_t past = 8;
+  const std::unique_ptr<char[]> bytes(new char[8]());
+  return Napi::Number::New(info.Env(), bytes[past]);
+}
+static Napi::Value Lose(const Napi::CallbackInfo& info) {
+  char* volatile lost = nullptr;
+  for (int i = 0; i < 100; i++) lost = new char[123];
+  lost = nullptr;
+  return info.Env().Undefined();
+}
+static Napi::Object InitWithFaults(Napi::Env env, Napi::Object exports) {
+  exports.Set("overrun", Napi::Function::New(env, Overrun));
+  exports.Set("lose", Napi::Function::New(env, Lose));
+  return Init(env, exports);
+}
+NODE_API_MODULE(luo_native, InitWithFaults)`;
+const ENTRY = 'NODE_API_MODULE(luo_native, Init)';
+
+function addFaults(): void {
+  const path = join(directory, 'src/addon/addon.cc');
+  const text = readFileSync(path, 'utf8');
+  if (!text.includes(ENTRY)) throw new Error(`${ENTRY} is not in addon.cc: where should the faults go?`);
+  writeFileSync(path, text.replace(ENTRY, FAULTS));
+}
+
 /** Builds the addon in `directory` with a sanitizer, from the sources it has there. */
 function build(): void {
   const nodeGyp = require.resolve('node-gyp/bin/node-gyp.js');
@@ -40,12 +68,18 @@ function run(program: string, args: readonly string[] = []) {
     encoding: 'utf8',
     timeout: RUN_TIMEOUT_MS,
     env: {
-      PATH: process.env['PATH'],
       LD_PRELOAD: runtime,
       ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:fast_unwind_on_malloc=0',
       UBSAN_OPTIONS: 'print_stacktrace=1',
     },
   });
+}
+
+function runFault(name: 'overrun' | 'lose') {
+  const program = join(directory, `${name}.cjs`);
+  const addon = JSON.stringify(join(directory, 'build/Release/luo_native.node'));
+  writeFileSync(program, `require(${addon}).${name}(); console.log('came back');`);
+  return run(program);
 }
 
 /** The leak reports with the addon on their stack. */
@@ -64,6 +98,7 @@ beforeAll(() => {
     dirname(dirname(require.resolve('node-addon-api/package.json'))),
     join(directory, 'node_modules'),
   );
+  addFaults();
   build();
 }, BUILD_TIMEOUT_MS);
 
@@ -76,5 +111,17 @@ describe('the addon under the sanitizers', () => {
     expect(ended.stdout).toBe('exercised\n');
     expect(ended.stderr).not.toMatch(/ERROR: AddressSanitizer|runtime error:/);
     expect(leaksOfAddon(ended.stderr)).toEqual([]);
+  });
+
+  it('would be caught reading past the end of a block', { timeout: RUN_TIMEOUT_MS }, () => {
+    const ended = runFault('overrun');
+    expect(ended.stderr).toMatch(/ERROR: AddressSanitizer: heap-buffer-overflow/);
+    expect(ended.stdout).toBe('');
+  });
+
+  it('would be caught losing a block', { timeout: RUN_TIMEOUT_MS }, () => {
+    const ended = runFault('lose');
+    expect(ended.stdout).toBe('came back\n');
+    expect(leaksOfAddon(ended.stderr).join()).toMatch(/in Lose/);
   });
 });

@@ -8,7 +8,7 @@ import type { SystemError } from '../face.ts';
 import { addon } from '../load.ts';
 
 /** Names of the requests as the addon reports them (kernel: `include/uapi/linux/liveupdate.h`). */
-export const CALLS = {
+const CALLS = {
   open: 'open',
   createSession: 'ioctl(LIVEUPDATE_IOCTL_CREATE_SESSION)',
   retrieveSession: 'ioctl(LIVEUPDATE_IOCTL_RETRIEVE_SESSION)',
