@@ -105,37 +105,51 @@ export function missingPackages(wanted, listing) {
 }
 
 /**
- * What has to stand before a command that only root may run.
+ * What set-up asks of the machine.
  *
- * @returns {string[] | undefined} nothing for root, `sudo -n` where that works without a question
+ * @typedef {object} Machine
+ * @property {(names: readonly string[]) => string} listing lines `NAME STATUS` of the packages it knows
+ * @property {() => string[] | undefined} privilege what has to stand before a command that only root may
+ *   run: nothing for root, `sudo -n` where that works without a question, undefined otherwise
+ * @property {(prefix: readonly string[], args: readonly string[], onLine: (line: string) => void) => Promise<void>} apt
  */
-function asRoot() {
-  if (process.getuid?.() === 0) return [];
-  const sudo = spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' });
-  return sudo.status === 0 ? ['sudo', '-n'] : undefined;
-}
+
+/** @type {Machine} */
+const THIS_MACHINE = {
+  listing(names) {
+    // The placeholders are dpkg-query's.
+    const format = '$' + '{Package} $' + '{db:Status-Status}\\n';
+    // Its exit status is 1 when it does not know one of the names, which is no error here.
+    const dpkg = spawnSync('dpkg-query', ['-W', '-f', format, ...names], { encoding: 'utf8' });
+    if (dpkg.error) throw new Error(`dpkg-query: ${dpkg.error.message}; set-up works on Debian only`);
+    return dpkg.stdout;
+  },
+  privilege() {
+    if (process.getuid?.() === 0) return [];
+    const sudo = spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' });
+    return sudo.status === 0 ? ['sudo', '-n'] : undefined;
+  },
+  apt,
+};
 
 /**
  * Installs what is missing.
  *
  * @param {readonly string[]} wanted entries of debian-packages.json
+ * @param {Machine} [machine]
  * @throws MissingPackages before anything was changed, where the right to install is lacking
  */
-export async function ensureDebianPackages(wanted) {
+export async function ensureDebianPackages(wanted, machine = THIS_MACHINE) {
   if (wanted.length === 0) return;
   const names = wanted.flatMap((entry) => entry.split('|').map((name) => name.trim()));
-  // Its exit status is 1 when it does not know one of the names, which is no error here.
-  const query = ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...names];
-  const dpkg = spawnSync('dpkg-query', query, { encoding: 'utf8' });
-  if (dpkg.error) throw new Error(`dpkg-query: ${dpkg.error.message}; this works on Debian only`);
-  const missing = missingPackages(wanted, dpkg.stdout);
+  const missing = missingPackages(wanted, machine.listing(names));
   if (missing.length === 0) return;
-  const prefix = asRoot();
+  const prefix = machine.privilege();
   if (prefix === undefined) throw new MissingPackages(missing);
-  const shown = showStep(`${missing.length} Debian packages`);
+  const shown = showStep(`Debian packages (${missing.length})`);
   try {
-    await apt(prefix, ['update'], shown.detail);
-    await apt(prefix, ['install', '--no-install-recommends', '-y', ...missing], shown.detail);
+    await machine.apt(prefix, ['update'], shown.detail);
+    await machine.apt(prefix, ['install', '--no-install-recommends', '-y', ...missing], shown.detail);
   } catch (error) {
     shown.failed();
     throw error;

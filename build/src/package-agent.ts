@@ -116,6 +116,7 @@ Architecture: amd64
 Maintainer: LUO Console authors <luo-console@localhost>
 Installed-Size: ${Math.ceil(bytes / 1024)}
 Depends: libc6 (>= ${glibc}), libstdc++6 (>= 11), systemd (>= 252)
+Recommends: xz-utils
 Section: admin
 Priority: optional
 Description: keeps memory in place while the kernel is replaced

@@ -7,6 +7,12 @@ import { formatElapsed } from '../../bootstrap/terminal.mjs';
 
 const BAR_WIDTH = 40;
 
+/** What has to be known of a session to compare what was in it. */
+export interface Preserved {
+  readonly name: string;
+  readonly descriptors: readonly Pick<Session['descriptors'][number], 'token' | 'size'>[];
+}
+
 /** One preserved memfd: what was in it before, as the host's sha256sum saw it, and what came through. */
 export interface Compared {
   readonly session: string;
@@ -78,7 +84,7 @@ export function digestLines(compared: readonly Compared[]): string[] {
  * @param after digest of each after the update, under the same names
  */
 export function compare(
-  before: readonly Session[],
+  before: readonly Preserved[],
   known: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,
 ): Compared[] {
