@@ -47,7 +47,10 @@ export default {
 
     only('native-bindings', 'the lowest layer', '^native-bindings/', []),
     only('agent', 'stands on the addon alone', '^agent/', ['^native-bindings/src/']),
-    only('lab', 'is a host for the agent', '^lab/', ['^native-bindings/', '^agent/src/(client|interface|varlink)/']),
+    only('lab', 'is a host for the agent', '^lab/', [
+      '^native-bindings/',
+      '^agent/src/(client|interface|varlink)/',
+    ]),
     only('build', 'drives the agent and the lab', '^build/', [
       '^agent/src/(client|interface|varlink)/',
       '^lab/src/index\\.ts$',
@@ -56,19 +59,44 @@ export default {
       '^native-bindings/src/',
       '^agent/src/(client|interface|varlink)/',
     ]),
-    only('renderer', 'knows the two interfaces', '^renderer/', ['^agent/src/interface/', '^electron/src/bridge/']),
+    only('renderer', 'knows the two interfaces', '^renderer/', [
+      '^agent/src/interface/',
+      '^electron/src/bridge/',
+    ]),
     only('bootstrap', 'runs before there is anything else', '^build/bootstrap', []),
 
-    only('varlink', 'is a protocol and knows nothing of the agent', '^agent/src/varlink/', ['^native-bindings/src/']),
+    only('varlink', 'is a protocol and knows nothing of the agent', '^agent/src/varlink/', [
+      '^native-bindings/src/',
+    ]),
     only('client', 'is what everybody outside the daemon uses', '^agent/src/client/', [
       '^native-bindings/src/',
       '^agent/src/(interface|varlink)/',
     ]),
     never('luoctl', 'is a client like any other', '^agent/src/luoctl/', `^agent/src/(${DAEMON})/`),
-    never('journal', 'imports nothing but SQLite', '^agent/src/journal/', `^agent/src/(?!journal/|interface/)`),
-    never('siblings', 'side by side', '^agent/src/kernel/', '^agent/src/(liveupdate|machines|update|service)/'),
-    never('siblings', 'side by side', '^agent/src/liveupdate/', '^agent/src/(kernel|machines|update|service)/'),
-    never('siblings', 'side by side', '^agent/src/machines/', '^agent/src/(kernel|liveupdate|update|service)/'),
+    never(
+      'journal',
+      'imports nothing but SQLite',
+      '^agent/src/journal/',
+      `^agent/src/(?!journal/|interface/)`,
+    ),
+    never(
+      'siblings',
+      'side by side',
+      '^agent/src/kernel/',
+      '^agent/src/(liveupdate|machines|update|service)/',
+    ),
+    never(
+      'siblings',
+      'side by side',
+      '^agent/src/liveupdate/',
+      '^agent/src/(kernel|machines|update|service)/',
+    ),
+    never(
+      'siblings',
+      'side by side',
+      '^agent/src/machines/',
+      '^agent/src/(kernel|liveupdate|update|service)/',
+    ),
     never('update', 'does not know who asks', '^agent/src/update/', '^agent/src/(service|varlink)/'),
   ],
   options: {
