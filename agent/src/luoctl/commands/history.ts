@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `luoctl history`: live updates there have been. */
+import type { Command } from 'commander';
+import type { Update } from '../../interface/agent.generated.ts';
+import { wholeNumber } from '../arguments.ts';
+import type { Act } from '../invocation.ts';
+import type { Screen } from '../screen.ts';
+import { count, duration, time } from '../units.ts';
+import { lossesOf, outcomeTone, outcomeWords, showUpdate } from '../update-report.ts';
+
+async function showList(screen: Screen, updates: readonly Update[], more: boolean): Promise<void> {
+  if (updates.length === 0) {
+    screen.line('There has been no live update.');
+    return;
+  }
+  await screen.table(
+    ['update', 'started', 'from', 'to', 'outcome', 'blackout', 'preserved', 'lost'],
+    updates.map((update) => [
+      update.id,
+      time(update.startedAtUs),
+      update.fromRelease,
+      update.toRelease,
+      outcomeWords(update.outcome),
+      update.blackoutUs === null ? '' : duration(update.blackoutUs),
+      String(update.carried.length),
+      String(lossesOf(update).length),
+    ]),
+    (row) => outcomeTone(updates[row] ?? { outcome: null }),
+  );
+  if (more) screen.line(`There are more before these ${count(updates.length, 'update')}: see --limit.`);
+}
+
+export function addHistory(program: Command, act: Act): void {
+  program
+    .command('history')
+    .description('list live updates, newest first, or show one with its timeline and what was lost')
+    .argument('[id]', 'the update to show')
+    .option('-n, --limit <number>', 'how many to list', wholeNumber(1, 100), 20)
+    .action(
+      act<{ limit: number }>((invocation, [id], { limit }) =>
+        invocation.withAgent(async (agent) => {
+          const { screen, json } = invocation;
+          if (id === undefined) {
+            const reply = await agent.call('ListUpdates', { limit });
+            if (json) screen.json(reply);
+            else await showList(screen, reply.updates, reply.more);
+            return undefined;
+          }
+          const reply = await agent.call('GetUpdate', { id });
+          if (json) screen.json(reply);
+          else await showUpdate(screen, reply.update);
+          return undefined;
+        }),
+      ),
+    );
+}

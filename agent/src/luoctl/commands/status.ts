@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `luoctl status`: where the host stands. */
+import type { Command } from 'commander';
+import type { LoadedKernel, Progress, Status } from '../../interface/agent.generated.ts';
+import type { Act } from '../invocation.ts';
+import type { Screen } from '../screen.ts';
+import { clock, count, duration, size, time, words } from '../units.ts';
+
+function liveUpdate({ liveUpdate: { availability, explanation, number, previousRelease } }: Status): string {
+  if (availability !== 'available') return `none (${words(availability)}): ${explanation}`;
+  const origin = previousRelease === null ? 'started afresh' : `came from ${previousRelease}`;
+  return number === 0 ? 'available, none since the host booted' : `available, number ${number}, ${origin}`;
+}
+
+/** @returns `PATH (RELEASE)`, or `none` */
+export function loadedKernel(loaded: LoadedKernel | null): string {
+  return loaded === null ? 'none' : `${loaded.path} (${loaded.release}), since ${time(loaded.loadedAtUs)}`;
+}
+
+/** @returns what an update under way is doing, in one line */
+export function describeProgress({ phase, message, done, total, graceEndsAtUs }: Progress): string {
+  const part = done === null || total === null || total === 0 ? '' : ` ${size(done)} of ${size(total)}`;
+  const grace = graceEndsAtUs === null ? '' : `, can be called off until ${clock(graceEndsAtUs).slice(0, 8)}`;
+  return `${phase}: ${message}${part}${grace}`;
+}
+
+async function show(screen: Screen, status: Status): Promise<void> {
+  const { hostName, kernelRelease, bootedAtUs, nowUs, phase, you, progress } = status;
+  screen.line(
+    `${hostName}: ${kernelRelease}, up ${duration(Math.max(0, nowUs - bootedAtUs))}, phase ${phase}`,
+  );
+  screen.facts([
+    ['Live update', liveUpdate(status)],
+    ['Handover', status.liveUpdate.handoverVersions.join(', ') || 'no versions known'],
+    ['Loaded kernel', loadedKernel(status.loadedKernel)],
+    ...(progress === null
+      ? []
+      : [['Under way', `${progress.update}, ${describeProgress(progress)}`] as const]),
+    ['Last update', status.lastUpdate ?? 'none'],
+    ['Agent', `${status.agentVersion} under ${status.serviceManager}`],
+    ['You', `${you.user} (${you.role})`],
+  ]);
+  screen.line();
+  if (status.sessions.length === 0) {
+    screen.line('No sessions.');
+    return;
+  }
+  await screen.table(
+    ['session', 'direction', 'descriptors', 'size'],
+    status.sessions.map((session) => [
+      session.name,
+      session.direction,
+      String(session.descriptors),
+      size(session.size),
+    ]),
+  );
+}
+
+function brief({ nowUs, phase, sessions, progress, kernelRelease, liveUpdate: { number } }: Status): string {
+  const held = sessions.reduce((sum, session) => sum + session.size, 0);
+  const doing = progress === null ? phase : describeProgress(progress);
+  const what = `${count(sessions.length, 'session')} (${size(held)}), live update number ${number}`;
+  return `${clock(nowUs)}  ${kernelRelease}  ${what}, ${doing}`;
+}
+
+export function addStatus(program: Command, act: Act): void {
+  program
+    .command('status')
+    .description('show the host: kernel, live update, phase, sessions')
+    .option('-f, --follow', 'show again whenever it changes, until interrupted')
+    .action(
+      act<{ follow?: boolean }>(async (invocation, _args, { follow }) => {
+        const { screen, json, signal } = invocation;
+        return invocation.withAgent(async (agent) => {
+          if (follow !== true) {
+            const reply = await agent.call('GetStatus', {});
+            if (json) screen.json(reply);
+            else await show(screen, reply.status);
+            return undefined;
+          }
+          let first = true;
+          for await (const reply of agent.stream('GetStatus', {}, { signal })) {
+            if (json) screen.json(reply);
+            else if (first) await show(screen, reply.status);
+            else screen.line(brief(reply.status));
+            first = false;
+          }
+          return undefined;
+        });
+      }),
+    );
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `luoctl update` and `luoctl abort`: the live update itself, and calling it off. */
+import type { Command } from 'commander';
+import type { AgentClient } from '../../client/index.ts';
+import type { Plan, Progress, Update } from '../../interface/agent.generated.ts';
+import { wholeNumber } from '../arguments.ts';
+import { type ExitStatus, exitStatus, statusOfOutcome } from '../exit-status.ts';
+import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
+import type { Screen } from '../screen.ts';
+import { clock, duration } from '../units.ts';
+import { lossesOf, showUpdate } from '../update-report.ts';
+import type { WatchOptions } from '../watch-update.ts';
+import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
+import { findKernel, showPlan } from './plan.ts';
+import { describeProgress } from './status.ts';
+
+interface UpdateOptions extends KernelOptions {
+  readonly grace?: number;
+  readonly yes?: boolean;
+  readonly wait: number;
+}
+
+/** Prints phases and steps as they begin, and how long each phase took once the next begins. */
+class ProgressLog {
+  private readonly screen: Screen;
+  private last: Progress | null = null;
+  private awaySinceMs = 0;
+
+  constructor(screen: Screen) {
+    this.screen = screen;
+  }
+
+  show(progress: Progress): void {
+    const { last } = this;
+    this.last = progress;
+    if (last !== null && last.phase !== progress.phase) {
+      const tookUs = Math.max(0, progress.phaseStartedAtUs - last.phaseStartedAtUs);
+      this.screen.line(`${clock(progress.phaseStartedAtUs)}  ${last.phase} took ${duration(tookUs)}`);
+    }
+    const text = `${clock(progress.phaseStartedAtUs)}  ${describeProgress(progress)}`;
+    const sameStep =
+      last?.phase === progress.phase && last.step === progress.step && last.message === progress.message;
+    if (sameStep && last.graceEndsAtUs === progress.graceEndsAtUs) this.screen.transient(text);
+    else this.screen.line(text);
+  }
+
+  away(): void {
+    this.awaySinceMs = performance.now();
+    const phase = this.last === null ? '' : ` in phase ${this.last.phase}`;
+    this.screen.line(`Connection lost${phase}. Waiting for the host to come back.`);
+  }
+
+  waiting(ms: number): void {
+    this.screen.transient(`Away for ${duration(Math.round(ms * 1000))}.`);
+  }
+
+  back(): void {
+    const ms = performance.now() - this.awaySinceMs;
+    this.screen.line(`The agent answers again after ${duration(Math.round(ms * 1000))}.`);
+  }
+}
+
+function watchOptions(invocation: Invocation, giveUpAfterMs: number): WatchOptions {
+  const { screen, json, signal } = invocation;
+  const log = new ProgressLog(screen);
+  const connection = (state: string): void => screen.json({ connection: state });
+  return {
+    connect: () => invocation.connect(true),
+    giveUpAfterMs,
+    signal,
+    onProgress: (progress) => (json ? screen.json({ progress }) : log.show(progress)),
+    onAway: () => (json ? connection('away') : log.away()),
+    onWaiting: (ms) => (json ? undefined : log.waiting(ms)),
+    onBack: () => (json ? connection('back') : log.back()),
+  };
+}
+
+/** Shows what will happen and has the host's name typed. @returns whether it was */
+async function confirm({ screen }: Invocation, agent: AgentClient, target: string): Promise<boolean> {
+  const { hostName } = (await agent.call('GetStatus', {})).status;
+  const typed = await screen.ask(
+    `This replaces the running kernel of ${hostName} (${target}). Type its name to go on: `,
+  );
+  if (typed.trim() === hostName) return true;
+  screen.complain('That is not its name. Nothing was done.');
+  return false;
+}
+
+/** Makes a plan for a kernel, or takes the argument for a plan made before. */
+async function planFor(
+  invocation: Invocation,
+  agent: AgentClient,
+  text: string,
+  options: UpdateOptions,
+): Promise<{ id: string; plan: Plan | null }> {
+  const kernel = await findKernel(invocation, agent, text);
+  if (kernel === null) {
+    if (options.initrd !== undefined || options.commandLine !== undefined) {
+      throw new UsageError('--initrd and --command-line belong to a kernel; a plan has its own');
+    }
+    return { id: text, plan: null };
+  }
+  const { plan } = await agent.call('MakePlan', { kernel, ...kernelParameters(invocation, options) });
+  return { id: plan.id, plan };
+}
+
+function statusOf(update: Update): ExitStatus {
+  const { outcome } = update;
+  if (outcome === 'updated' && lossesOf(update).length > 0) return exitStatus.losses;
+  return outcome === null ? exitStatus.unknown : statusOfOutcome[outcome];
+}
+
+async function report(invocation: Invocation, id: string, update: Update | null): Promise<ExitStatus> {
+  const { screen, json } = invocation;
+  if (update === null) {
+    screen.complain(
+      `luoctl: the agent that answers knows nothing of live update "${id}": how it ended cannot be told`,
+    );
+    return exitStatus.unknown;
+  }
+  if (json) screen.json({ update });
+  else {
+    screen.line();
+    await showUpdate(screen, update);
+  }
+  return statusOf(update);
+}
+
+async function run(invocation: Invocation, text: string, options: UpdateOptions): Promise<ExitStatus> {
+  const { screen, json } = invocation;
+  const { yes = false, grace = null, wait } = options;
+  if (!yes && (json || !screen.interactive)) {
+    throw new UsageError('update: expected --yes where nobody can be asked for the host’s name');
+  }
+  const { runToOutcome, StillAway } = await import('../watch-update.ts');
+  const agent = await invocation.connect();
+  try {
+    const { id, plan } = await planFor(invocation, agent, text, options);
+    if (plan !== null) {
+      if (json) screen.json({ plan });
+      else await showPlan(screen, plan);
+      if (!plan.runnable) return exitStatus.checkFailed;
+    }
+    const target = plan === null ? `plan ${id}` : `to ${plan.kernel.release}`;
+    if (!yes && !(await confirm(invocation, agent, target))) return exitStatus.aborted;
+    if (!json) screen.line();
+    const ended = await runToOutcome(
+      agent,
+      { plan: id, graceSeconds: grace },
+      watchOptions(invocation, wait * 1000),
+    );
+    return await report(invocation, ended.id, ended.update);
+  } catch (error) {
+    if (invocation.signal.aborted) {
+      screen.complain(
+        'luoctl: no longer watching. An update that began goes on; "luoctl abort" calls it off.',
+      );
+      throw error;
+    }
+    if (!(error instanceof StillAway)) throw error;
+    screen.complain(`luoctl: ${error.message} and has not come back: how the update ended is not known`);
+    return exitStatus.connection;
+  } finally {
+    agent.close();
+  }
+}
+
+export function addUpdate(program: Command, act: Act): void {
+  withKernelOptions(
+    program
+      .command('update')
+      .description('replace the running kernel by a live update, and stay with it to its outcome')
+      .argument('<kernel-or-plan>', 'path or release of a kernel on the host, or a plan made before')
+      .option('--grace <seconds>', 'wait so long before the kexec, for an abort', wholeNumber(0, 86_400))
+      .option('-y, --yes', 'do not ask for the host’s name')
+      .option('--wait <seconds>', 'give up when the host has been away for so long', wholeNumber(1), 600),
+  ).action(act<UpdateOptions>((invocation, [text], options) => run(invocation, required(text), options)));
+}
+
+export function addAbort(program: Command, act: Act): void {
+  program
+    .command('abort')
+    .description('call off the live update under way, before the kexec')
+    .option('--reason <text>', 'why, for the journal')
+    .option('--close-sessions', 'also close sessions that were there before the update')
+    .action(
+      act<{ reason?: string; closeSessions?: boolean }>(
+        async (invocation, _args, { reason, closeSessions }) => {
+          const parameters = { reason: reason ?? null, closeSessions: closeSessions ?? null };
+          const reply = await invocation.withAgent((agent) => agent.call('AbortUpdate', parameters));
+          if (invocation.json) invocation.screen.json(reply);
+          else await showUpdate(invocation.screen, reply.update);
+          return reply.update.outcome === 'aborted' ? undefined : exitStatus.failed;
+        },
+      ),
+    );
+}

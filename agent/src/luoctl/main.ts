@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+/** luoctl: the agent's command line. */
+import process from 'node:process';
+import { runLuoctl } from './run.ts';
+
+/** What shells make of a program that ended by SIGINT. */
+const interrupted = 130;
+
+const interrupt = new AbortController();
+process.once('SIGINT', () => interrupt.abort(new Error('interrupted')));
+
+// A reader that has seen enough, as in `luoctl journal | head`, is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+});
+
+const status = await runLuoctl(process.argv.slice(2), process, interrupt.signal);
+process.exitCode = interrupt.signal.aborted ? interrupted : status;

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/** luoctl's commands and options, all of them. */
+import { Command } from 'commander';
+import { agentVersion } from '../version.ts';
+import { addHistory } from './commands/history.ts';
+import { addJournal } from './commands/journal.ts';
+import { addKernels } from './commands/kernels.ts';
+import { addPlan } from './commands/plan.ts';
+import { addFetch, addPreserve } from './commands/preserve.ts';
+import { addSessions } from './commands/sessions.ts';
+import { addStatus } from './commands/status.ts';
+import { addAbort, addUpdate } from './commands/update.ts';
+import { exitStatusHelp } from './exit-status.ts';
+import { type Act, required } from './invocation.ts';
+
+/** The agent of this machine; the client has the same, but is not loaded for this. */
+const defaultHost = 'unix:/run/luo-agent/io.luoconsole.Agent';
+
+function addCompletion(program: Command, act: Act): void {
+  program
+    .command('completion')
+    .description('print the completion script for a shell')
+    .argument('<shell>', 'bash or zsh')
+    .action(
+      act(async ({ screen }, [shell]) => {
+        const { completionScript, shells } = await import('./completion.ts');
+        const { describeCommand } = await import('./describe.ts');
+        const name = required(shell);
+        if (!Object.hasOwn(shells, name)) {
+          program.error(`error: no completion for "${name}"; expected ${Object.keys(shells).join(' or ')}`);
+        }
+        screen.output.write(completionScript(name as keyof typeof shells, describeCommand(program)));
+        return undefined;
+      }),
+    );
+}
+
+/** @param act makes commander actions of what the commands do */
+export function buildProgram(act: Act): Command {
+  const program = new Command('luoctl')
+    .description(
+      'Preserve memory, replace the kernel under it, and read what happened: the luo-agent’s command line.',
+    )
+    .version(agentVersion, '-V, --version', 'print the version')
+    .option('-H, --host <address>', 'the agent: unix:/PATH or ssh://[USER@]HOST[:PORT]', defaultHost)
+    .option('--ssh-config <file>', 'a configuration file for ssh')
+    .option('--json', 'print what the agent answers, one JSON value a line')
+    .addHelpText('after', exitStatusHelp);
+  addStatus(program, act);
+  addSessions(program, act);
+  addPreserve(program, act);
+  addFetch(program, act);
+  addKernels(program, act);
+  addPlan(program, act);
+  addUpdate(program, act);
+  addAbort(program, act);
+  addHistory(program, act);
+  addJournal(program, act);
+  addCompletion(program, act);
+  return program;
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Where luoctl writes and asks. Everything that reads well in a log is the same on a terminal; only colour and
+ * the one line that is written over need one.
+ */
+import type { Readable, Writable } from 'node:stream';
+import { styleText } from 'node:util';
+import { printable } from './units.ts';
+
+/** A standard stream, or what stands for one in a test. */
+export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+export type Input = Readable & { readonly isTTY?: boolean };
+
+export interface Streams {
+  readonly stdin: Input;
+  readonly stdout: Output;
+  readonly stderr: Output;
+}
+
+// https://no-color.org
+const { NO_COLOR: noColour } = process.env;
+
+export type Tone = 'good' | 'bad' | 'warning' | 'quiet' | 'plain';
+
+const styles = { good: 'green', bad: 'red', warning: 'yellow', quiet: 'dim' } as const;
+
+/** Columns two blanks apart and no lines between: what a log file and `grep` want. */
+const bare = Object.fromEntries(
+  [
+    ...['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right'],
+    ...['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid'],
+  ].map((place) => [place, '']),
+);
+
+export class Screen {
+  private readonly streams: Streams;
+  private transientShown = false;
+
+  constructor(streams: Streams) {
+    this.streams = streams;
+  }
+
+  /** Whether somebody can be asked. */
+  get interactive(): boolean {
+    return this.streams.stdin.isTTY === true && this.streams.stderr.isTTY === true;
+  }
+
+  /** The stream for contents rather than text. */
+  get output(): Output {
+    return this.streams.stdout;
+  }
+
+  /** A line of text; control characters in it are shown, not obeyed. */
+  line(text = ''): void {
+    this.clearTransient();
+    this.streams.stdout.write(`${printable(text)}\n`);
+  }
+
+  /** A line of text in the colour of its tone, on a terminal that has colours. */
+  toned(tone: Tone, text: string): void {
+    this.clearTransient();
+    this.streams.stdout.write(`${this.paint(tone, printable(text))}\n`);
+  }
+
+  /** A line on the error stream. */
+  complain(text: string): void {
+    this.clearTransient();
+    this.streams.stderr.write(`${printable(text)}\n`);
+  }
+
+  /** One JSON value on a line of its own. */
+  json(value: unknown): void {
+    this.streams.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** On a terminal, a line that the next one replaces; nowhere else. */
+  transient(text: string): void {
+    if (this.streams.stdout.isTTY !== true) return;
+    this.streams.stdout.write(
+      `\r\u001b[K${printable(text).slice(0, (this.streams.stdout.columns ?? 80) - 1)}`,
+    );
+    this.transientShown = true;
+  }
+
+  /** Names and values, one pair a line, values in one column. */
+  facts(pairs: readonly (readonly [string, string])[]): void {
+    const width = Math.max(...pairs.map(([name]) => name.length));
+    for (const [name, value] of pairs) this.line(`${name.padEnd(width)}  ${value}`);
+  }
+
+  /** @param tone of each row's colour, by its index */
+  async table(
+    head: readonly string[],
+    rows: readonly (readonly string[])[],
+    tone?: (row: number) => Tone,
+  ): Promise<void> {
+    const { default: Table } = await import('cli-table3');
+    const table = new Table({
+      head: head.map((title) => title.toUpperCase()),
+      chars: { ...bare, middle: '  ' },
+      style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+    });
+    table.push(...rows.map((row) => row.map(printable)));
+    this.clearTransient();
+    const lines = table.toString().split('\n');
+    lines.forEach((line, index) => {
+      const text = line.trimEnd();
+      this.streams.stdout.write(`${index === 0 ? text : this.paint(tone?.(index - 1) ?? 'plain', text)}\n`);
+    });
+  }
+
+  /** Asks on the error stream, so that standard output stays clean. @returns what was typed, without the line's end */
+  async ask(question: string): Promise<string> {
+    const { createInterface } = await import('node:readline/promises');
+    this.clearTransient();
+    const reader = createInterface({ input: this.streams.stdin, output: this.streams.stderr });
+    try {
+      return await reader.question(printable(question));
+    } finally {
+      reader.close();
+    }
+  }
+
+  private paint(tone: Tone, text: string): string {
+    if (tone === 'plain' || this.streams.stdout.isTTY !== true || noColour) return text;
+    return styleText(styles[tone], text, { validateStream: false });
+  }
+
+  private clearTransient(): void {
+    if (!this.transientShown) return;
+    this.streams.stdout.write('\r\u001b[K');
+    this.transientShown = false;
+  }
+}
