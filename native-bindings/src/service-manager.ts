@@ -7,7 +7,7 @@
  * take numbers for its own that mean something else there, and they become close-on-exec.
  */
 import { fdsOf, textOf } from './arguments.ts';
-import type { Descriptor, ServiceManager } from './face.ts';
+import type { ServiceManager } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor } from './owned-descriptor.ts';
 import { MOST_DESCRIPTORS } from './sockets.ts';
@@ -55,14 +55,13 @@ export const serviceManager: ServiceManager = {
     const { LISTEN_FDNAMES: joined = '' } = process.env;
     const names = joined.split(':');
     for (const variable of VARIABLES) delete process.env[variable];
-    const taken: { readonly name: string; readonly descriptor: Descriptor }[] = [];
-    for (let index = 0; index < count; index++) {
-      const fd = FIRST_HANDED_IN + index;
-      addon.descriptors.setCloseOnExec(fd, true);
+    const numbers = Array.from({ length: count }, (_, index) => FIRST_HANDED_IN + index);
+    // All of them, before any is owned: a promise of too many must not make this the owner of other people's.
+    for (const fd of numbers) addon.descriptors.setCloseOnExec(fd, true);
+    return numbers.map((fd, index) => {
       // sd_listen_fds_with_names(3) calls a descriptor without a name "unknown".
       const name = names[index] || 'unknown';
-      taken.push({ name, descriptor: new OwnedDescriptor(fd, `takeListenFds (${name})`) });
-    }
-    return taken;
+      return { name, descriptor: new OwnedDescriptor(fd, `takeListenFds (${name})`) };
+    });
   },
 };

@@ -1,11 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Unix sockets: listening, connecting, descriptors beside bytes, credentials. */
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { memory, sockets } from '../src/index.ts';
 import { failureOf } from './failures.ts';
+
+/** Connects as another user with the given groups, and stays until its input ends. */
+const CLIENT = `
+import json, os, socket, sys
+connected = socket.socket(socket.AF_UNIX)
+os.chdir(os.path.dirname(sys.argv[1]))
+os.setgroups(json.loads(sys.argv[2]))
+os.setgid(4243)
+os.setuid(4242)
+connected.connect(os.path.basename(sys.argv[1]))
+print("connected", flush=True)
+sys.stdin.read()
+`;
 
 let directory: string;
 let path: string;
@@ -202,4 +217,22 @@ describe('peerCredentials', () => {
     one.close();
     other.close();
   });
+
+  it.runIf(process.geteuid?.() === 0)(
+    'are the other process’s, with more groups than fit at first',
+    async () => {
+      using listening = sockets.listenUnix(path, { mode: 0o666 });
+      chmodSync(directory, 0o711);
+      const groups = Array.from({ length: 100 }, (_, index) => 5000 + index);
+      const client = spawn('python3', ['-c', CLIENT, path, JSON.stringify(groups)], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      await once(client.stdout, 'data');
+      using server = sockets.accept(listening);
+      if (server === null) throw new Error('nobody to accept');
+      expect(sockets.peerCredentials(server)).toEqual({ pid: client.pid, uid: 4242, gid: 4243, groups });
+      client.stdin.end();
+      await once(client, 'exit');
+    },
+  );
 });
