@@ -2,11 +2,14 @@
 // Mounts the console into its page.
 import { mount } from 'svelte';
 import App from './app/App.svelte';
+import { setStylesUnderPolicy } from './app/styles-under-policy.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
 
 const target = document.getElementById('console');
 if (!target) throw new Error('index.html has no element #console');
+
+setStylesUnderPolicy(document);
 
 export default mount(App, { target });

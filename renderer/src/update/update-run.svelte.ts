@@ -5,7 +5,7 @@
 // is asked how it ended.
 import type { Phase, PhaseTiming, Plan, Progress, Update } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
-import { callAgent, followAgent, hostStatus } from '../bridge/agent.ts';
+import { callAgent, clockOffsetUs, followAgent, hostStatus } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { updatePhases } from '../format/states.ts';
 
@@ -18,7 +18,7 @@ export class UpdateRun {
   aborting = $state(false);
   plan = $state.raw<Plan | null>(null);
   progress = $state.raw<Progress | null>(null);
-  /** The phases heard of so far, in the host's time. */
+  /** The phases heard of so far, in this machine's time: the host's clock may jump at the kexec. */
   seen = $state.raw<PhaseTiming[]>([]);
   update = $state.raw<Update | null>(null);
   failure = $state.raw<Failure | null>(null);
@@ -26,6 +26,7 @@ export class UpdateRun {
   #updateId: string | null = null;
   #cancel: (() => void) | null = null;
   #asking = false;
+  #offsetUs = 0;
 
   constructor(host: string) {
     this.#host = host;
@@ -86,6 +87,7 @@ export class UpdateRun {
 
   /** Takes in what the host's status says; to be called whenever it changes. */
   observe(host: Host): void {
+    if (host.state === 'connected') this.#offsetUs = clockOffsetUs(host);
     const progress = hostStatus(host)?.progress ?? null;
     if (progress && host.state !== 'disconnected') {
       if (this.stage !== 'settled' || this.#updateId !== progress.update) this.#take(progress);
@@ -135,7 +137,7 @@ export class UpdateRun {
     }
     this.stage = 'running';
     this.progress = progress;
-    this.seen = heard(this.seen, progress);
+    this.seen = heard(this.seen, progress, this.#offsetUs);
   }
 
   async #ask(id: string): Promise<void> {
@@ -164,17 +166,17 @@ export class UpdateRun {
   }
 }
 
-/** The phases heard of so far with one more report added: a phase ends when a later one begins. */
-export function heard(seen: PhaseTiming[], progress: Progress): PhaseTiming[] {
+/**
+ * The phases heard of so far with one more report added: a phase ends when a later one begins.
+ * @param offsetUs what to add to the host's time to get this machine's
+ */
+export function heard(seen: PhaseTiming[], progress: Progress, offsetUs: number): PhaseTiming[] {
   const last = seen.at(-1);
   const order = (phase: Phase) => updatePhases.indexOf(phase);
-  if (last && order(progress.phase) < order(last.phase)) return seen;
-  if (last?.phase === progress.phase) return seen;
+  if (last && order(progress.phase) <= order(last.phase)) return seen;
+  const startedAtUs = progress.phaseStartedAtUs + offsetUs;
   const ended = last
-    ? [
-        ...seen.slice(0, -1),
-        { ...last, durationUs: Math.max(0, progress.phaseStartedAtUs - last.startedAtUs) },
-      ]
+    ? [...seen.slice(0, -1), { ...last, durationUs: Math.max(0, startedAtUs - last.startedAtUs) }]
     : [];
-  return [...ended, { phase: progress.phase, startedAtUs: progress.phaseStartedAtUs, durationUs: null }];
+  return [...ended, { phase: progress.phase, startedAtUs, durationUs: null }];
 }

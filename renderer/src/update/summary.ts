@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be read off a live update: how the digests compare, what was lost, where the blackout lies among the
+// phases, and what the counter shows while it runs.
+import type { Carried, Phase, PhaseTiming, Plan, SessionBrief, Update } from '@luo-console/agent/interface';
+import { updatePhases } from '../format/states.ts';
+
+export interface DigestSummary {
+  /** Descriptors with a digest from before the kexec. */
+  compared: number;
+  match: number;
+  lost: Carried[];
+}
+
+/** Compares the digests of what was carried. */
+export function digestSummary(carried: readonly Carried[]): DigestSummary {
+  return {
+    compared: carried.filter(({ digestBefore }) => digestBefore !== null).length,
+    match: carried.filter(({ verdict }) => verdict === 'match').length,
+    lost: carried.filter(({ verdict }) => verdict === 'differs' || verdict === 'missing'),
+  };
+}
+
+export interface Span {
+  startUs: number;
+  endUs: number;
+}
+
+function endOf({ startedAtUs, durationUs }: PhaseTiming): number {
+  return startedAtUs + (durationUs ?? 0);
+}
+
+/** From the first phase to the end of the last, or null if there were none. */
+export function wholeSpan(phases: readonly PhaseTiming[]): Span | null {
+  const first = phases[0];
+  if (!first) return null;
+  return { startUs: first.startedAtUs, endUs: Math.max(...phases.map(endOf)) };
+}
+
+/**
+ * Where the blackout lies. The agent tells its length; with no machine on the host it ends when the sessions are
+ * retrieved.
+ */
+export function blackoutSpan({ phases, blackoutUs }: Pick<Update, 'phases' | 'blackoutUs'>): Span | null {
+  if (blackoutUs === null) return null;
+  const last = phases.find(({ phase }) => phase === 'retrieving');
+  if (!last) return null;
+  const endUs = endOf(last);
+  return { startUs: endUs - blackoutUs, endUs };
+}
+
+export interface CounterReading {
+  /** `Blackout` from the announcement of the kexec on, `Elapsed` before. */
+  label: 'Elapsed' | 'Blackout';
+  us: number;
+}
+
+/** What the big counter shows. All times on this machine's clock. */
+export function counterReading(seen: readonly PhaseTiming[], nowUs: number): CounterReading {
+  const kexec = seen.find(({ phase }) => phase === 'kexec');
+  const start = kexec ?? seen[0];
+  if (!start) return { label: 'Elapsed', us: 0 };
+  const over = kexec && seen.find(({ phase }) => phase === 'resuming' || phase === 'finishing');
+  return {
+    label: kexec ? 'Blackout' : 'Elapsed',
+    us: Math.max(0, (over ? over.startedAtUs : nowUs) - start.startedAtUs),
+  };
+}
+
+export type PhaseState = 'done' | 'current' | 'waiting' | 'unheard';
+
+/** How a phase stands: `unheard` lies before the current one but was not heard of, as happens while the host is away. */
+export function phaseState(seen: readonly PhaseTiming[], phase: Phase): PhaseState {
+  const current = seen.at(-1)?.phase;
+  if (phase === current) return 'current';
+  if (seen.some((timing) => timing.phase === phase)) return 'done';
+  const before = current !== undefined && updatePhases.indexOf(phase) < updatePhases.indexOf(current);
+  return before ? 'unheard' : 'waiting';
+}
+
+/** What a plan does to a session, in plain words. */
+export function fateOf(session: SessionBrief, plan: Plan): { kept: boolean; words: string } {
+  const steps = plan.steps.filter((step) => step.session === session.name);
+  if (session.direction === 'incoming') {
+    return {
+      kept: false,
+      words: 'Incoming and not finished: finish it first, or it is gone after the kexec.',
+    };
+  }
+  if (session.descriptors === 0) return { kept: true, words: 'Empty; it comes through the kexec as it is.' };
+  const titles = steps.map(({ title }) => title).join('; ');
+  return { kept: true, words: titles ? `Comes through the kexec. ${titles}.` : 'Comes through the kexec.' };
+}
+
+/** The ends of the axis's divisions between 0 and `span` µs: about `wanted` of them, at round figures. */
+export function axisTicks(span: number, wanted: number): number[] {
+  const rough = span / Math.max(1, wanted);
+  const magnitude = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
+  const stepUs =
+    [1, 2, 5, 10].map((factor) => factor * magnitude).find((candidate) => candidate >= rough) ?? rough;
+  return Array.from({ length: Math.floor(span / stepUs) + 1 }, (_, at) => at * stepUs);
+}
