@@ -13,6 +13,8 @@ export default defineConfig({
     // Descriptors belong to the process: tests that count them must not share one with others.
     pool: 'forks',
     isolate: true,
+    // Only against a test that hangs: how long one takes depends on what else the machine is doing.
+    testTimeout: 120_000,
     execArgv: ['--expose-gc'],
   },
 });
