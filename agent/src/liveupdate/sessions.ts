@@ -13,19 +13,19 @@ import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
-import type { ManifestEntry } from './manifest-format.ts';
 import { keepPartIn, preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
 import { Serial } from './serial.ts';
+import {
+  describeRetrieved,
+  newEntry,
+  nextFreeToken,
+  type Place,
+  type PreserveRequest,
+  placeKey,
+  placesOf,
+} from './session-entries.ts';
 import { checkSessionName, formatToken, indexSessionName } from './tokens.ts';
-
-/** What to record of a file that is preserved. */
-export interface PreserveRequest {
-  /** Null takes the next free one. */
-  readonly token: bigint | null;
-  readonly label: string;
-  readonly source: string;
-}
 
 export class SessionStore {
   /** Emits `changed` after anything about the sessions has. */
@@ -33,6 +33,8 @@ export class SessionStore {
   readonly #context: LiveUpdateContext;
   readonly #sessions = new Map<string, HeldSession>();
   readonly #naming = new Serial();
+  /** Built when asked for, dropped when anything changes. */
+  #places: ReadonlyMap<string, Place> | null = null;
 
   constructor(context: LiveUpdateContext) {
     this.#context = context;
@@ -67,15 +69,9 @@ export class SessionStore {
   }
 
   /** Where a file is preserved already, by file system and inode, or null. */
-  whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null {
-    for (const session of this.#sessions.values()) {
-      for (const [token, file] of session.files) {
-        const held = this.#context.native.memory.fileFacts(file);
-        if (held.ino === facts.ino && held.dev === facts.dev)
-          return { session: session.name, token: formatToken(token) };
-      }
-    }
-    return null;
+  whereIs(facts: { dev: bigint; ino: bigint }): Place | null {
+    this.#places ??= placesOf(this.#sessions.values(), this.#context.native.memory);
+    return this.#places.get(placeKey(facts)) ?? null;
   }
 
   /** Creates an outgoing session. @throws Refusal InvalidValue, SessionExists, NoLiveUpdate, DeviceBusy */
@@ -134,20 +130,7 @@ export class SessionStore {
         throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
       const already = this.whereIs(native.memory.fileFacts(file));
       if (already) throw new Refusal('AlreadyPreserved', already);
-      const entry: ManifestEntry = {
-        token: formatToken(token),
-        order: session.manifest?.nextOrder() ?? 0,
-        state: 'intended',
-        kind: described.kind,
-        label: request.label,
-        source: request.source,
-        size: described.size,
-        inode: described.inode,
-        preservedAtUs: this.#context.nowUs(),
-        digest: null,
-        digestAtUs: null,
-        verdict: 'unchecked',
-      };
+      const entry = newEntry(session, token, request, described, this.#context.nowUs());
       const { size, kind, label, source } = entry;
       const parameters = { token: entry.token, size, kind, label, source };
       return await journal.act(
@@ -312,19 +295,7 @@ export class SessionStore {
   }
 
   #changed(): void {
+    this.#places = null;
     this.events.emit('changed');
   }
-}
-
-function describeRetrieved({ session, missing, problem }: Retrieved): {
-  parameters: Record<string, unknown>;
-} {
-  return { parameters: { ...describeContents(session), missing, problem } };
-}
-
-function nextFreeToken(session: HeldSession): bigint {
-  const used = new Set(session.manifest?.entries().map(({ token }) => BigInt(token)) ?? []);
-  let token = BigInt(used.size);
-  while (used.has(token)) token += 1n;
-  return token;
 }

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Entries of sessions: how one is made, which token is free, where a file is, what the journal says of them. */
+import type { Memory } from '@luo-console/native';
+import { describeContents } from './build-session.ts';
+import type { FileDescription } from './file-kind.ts';
+import type { HeldSession } from './held-session.ts';
+import type { ManifestEntry } from './manifest-format.ts';
+import type { Retrieved } from './retrieve-session.ts';
+import { formatToken } from './tokens.ts';
+
+/** What to record of a file that is preserved. */
+export interface PreserveRequest {
+  /** Null takes the next free one. */
+  readonly token: bigint | null;
+  readonly label: string;
+  readonly source: string;
+}
+
+/** Where a file is preserved. */
+export interface Place {
+  readonly session: string;
+  readonly token: string;
+}
+
+/** The entry to write before a file is preserved. */
+export function newEntry(
+  session: HeldSession,
+  token: bigint,
+  { label, source }: PreserveRequest,
+  { kind, size, inode }: FileDescription,
+  nowUs: number,
+): ManifestEntry {
+  return {
+    token: formatToken(token),
+    order: session.manifest?.nextOrder() ?? 0,
+    state: 'intended',
+    kind,
+    label,
+    source,
+    size,
+    inode,
+    preservedAtUs: nowUs,
+    digest: null,
+    digestAtUs: null,
+    verdict: 'unchecked',
+  };
+}
+
+/** The number of entries if that is free, or the next higher one that is. */
+export function nextFreeToken(session: HeldSession): bigint {
+  const used = new Set(session.manifest?.entries().map(({ token }) => BigInt(token)) ?? []);
+  let token = BigInt(used.size);
+  while (used.has(token)) token += 1n;
+  return token;
+}
+
+/** What makes a file the same file, as a key. */
+export function placeKey({ dev, ino }: { dev: bigint; ino: bigint }): string {
+  return `${dev}:${ino}`;
+}
+
+/** Every preserved file by `placeKey`. */
+export function placesOf(sessions: Iterable<HeldSession>, memory: Memory): Map<string, Place> {
+  const places = new Map<string, Place>();
+  for (const { name, files } of sessions) {
+    for (const [token, file] of files) {
+      places.set(placeKey(memory.fileFacts(file)), { session: name, token: formatToken(token) });
+    }
+  }
+  return places;
+}
+
+/** What the journal keeps of a retrieve. */
+export function describeRetrieved({ session, missing, problem }: Retrieved): {
+  parameters: Record<string, unknown>;
+} {
+  return { parameters: { ...describeContents(session), missing, problem } };
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A host for the agent in a temporary directory: procfs, /boot and a kernel log made of files, a live update
+ * device that is the in-memory double, a service manager that keeps descriptors, and a kexec that swaps the boot
+ * for another one. The agent under test is the real one, on a real socket.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Native, native as realNative } from '@luo-console/native';
+import { LiveUpdateDouble } from '@luo-console/native/double';
+import { type RunningAgent, startAgent } from '../src/agent.ts';
+import { type AgentClient, connectAgent } from '../src/client/index.ts';
+import type { HostPaths } from '../src/host-paths.ts';
+import { makeBzImage, versions73 } from './made-up-kernel.ts';
+import { Manager } from './service-manager.ts';
+import { type Death, Process } from './tapped-native.ts';
+
+const patience = { firstMs: 1, totalMs: 20 };
+
+export class MadeUpHost {
+  readonly directory = mkdtempSync('/dev/shm/luo-agent-test-');
+  readonly double: LiveUpdateDouble;
+  readonly manager = new Manager();
+  readonly paths: HostPaths;
+  readonly log: string[] = [];
+  /** The kernel loaded for kexec. */
+  loaded: { commandLine: string } | null = null;
+  /** What happens when the agent asks for the kexec. */
+  kexec: 'works' | 'refused' = 'works';
+  /** Whether a service manager keeps descriptors. */
+  managed = true;
+  process: Process | null = null;
+  agent: RunningAgent | null = null;
+  #boots = 0;
+  #number = 0;
+  #release = '';
+  #kexecs: (() => void)[] = [];
+  #clients: AgentClient[] = [];
+
+  constructor() {
+    const at = (name: string): string => join(this.directory, name);
+    for (const name of ['proc/sys/kernel/random', 'sys', 'boot', 'etc'])
+      mkdirSync(at(name), { recursive: true });
+    this.paths = {
+      device: at('liveupdate'),
+      kernelLog: at('kmsg'),
+      proc: at('proc'),
+      sys: at('sys'),
+      boot: at('boot'),
+      etc: at('etc'),
+    };
+    this.double = new LiveUpdateDouble({ path: this.paths.device });
+    writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');
+    writeFileSync(at('proc/sys/kernel/hostname'), 'made-up\n');
+    writeFileSync(at('etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
+    writeFileSync(at('etc/group'), 'luo:x:4001:\nluo-operator:x:4002:\n');
+    for (const release of ['7.3.4-a', '7.3.4-b']) this.install(release, versions73);
+    this.boot('7.3.4-a', []);
+  }
+
+  /** Puts a kernel into /boot. @returns its path */
+  install(release: string, versions: readonly string[]): string {
+    const path = join(this.paths.boot, `vmlinuz-${release}`);
+    writeFileSync(path, makeBzImage({ release, versions, padding: 2000 }));
+    return path;
+  }
+
+  /** Another boot of a kernel with these lines in its log. */
+  boot(release: string, lines: readonly string[], commandLine = 'root=/dev/vda liveupdate=on'): void {
+    this.#boots += 1;
+    this.#release = release;
+    const { proc, kernelLog } = this.paths;
+    const bootId = `00000000-0000-4000-8000-${String(this.#boots).padStart(12, '0')}`;
+    writeFileSync(join(proc, 'sys/kernel/osrelease'), `${release}\n`);
+    writeFileSync(join(proc, 'sys/kernel/random/boot_id'), `${bootId}\n`);
+    writeFileSync(join(proc, 'cmdline'), `${commandLine}\n`);
+    const texts = [`Linux version ${release}`, ...lines];
+    const records = texts.map((text, index) => `6,${index},${index * 10},-;${text}\n`);
+    writeFileSync(kernelLog, records.join(''));
+    this.loaded = null;
+  }
+
+  /** Cuts the power: nothing in memory is left, and the host boots the kernel it has. */
+  powerCut(release = '7.3.4-a'): void {
+    this.kill();
+    this.manager.lose();
+    this.double[Symbol.dispose]();
+    this.#number = 0;
+    this.boot(release, []);
+  }
+
+  /** What the agent's `reboot` sets off: another kernel, with what the sessions held. */
+  becomeNextKernel(release = '7.3.4-b'): void {
+    this.double.kexec();
+    this.kill();
+    this.manager.lose();
+    this.#number += 1;
+    this.boot(release, [
+      'KHO: found kexec handover data.',
+      `KHO: exec from: ${this.#release} (count ${this.#number})`,
+      `luo: Retrieved live update data, liveupdate number: ${this.#number}`,
+    ]);
+  }
+
+  /** Loses what is on disk, as a host that boots from an image does. */
+  forgetDisk(): void {
+    rmSync(join(this.directory, 'state'), { recursive: true });
+  }
+
+  /** Retrieves a session and keeps it, as systemd 261 and later does for a service whose store it carried over. */
+  async retrieveIntoStore(name: string): Promise<void> {
+    using device = this.double.openDevice(this.paths.device);
+    const session = await this.double.retrieveSession(device, name);
+    this.manager.kept.set(`s-${Buffer.from(name).toString('hex')}`, session);
+  }
+
+  /** Resolves when the agent has asked for the kexec. */
+  kexecAsked(): Promise<void> {
+    return new Promise((resolve) => this.#kexecs.push(resolve));
+  }
+
+  /** Starts the agent in a process of its own and connects to it. */
+  async start(): Promise<AgentClient> {
+    await this.launch();
+    return await this.connect();
+  }
+
+  /** Starts the agent. One that dies while starting never answers: `agent` is null then. */
+  async launch(death: Death | null = null): Promise<void> {
+    const process = new Process(this.#native(), death);
+    this.process = process;
+    const starting = startAgent({
+      native: process.native,
+      paths: this.paths,
+      stateDirectory: join(this.directory, 'state'),
+      socketPath: this.socketPath,
+      log: (level, message, fields) =>
+        void this.log.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
+      ownUid: globalThis.process.getuid?.() ?? 0,
+      descriptorStoreLimit: this.managed ? 4096 : null,
+      managed: this.managed,
+      patience,
+    });
+    const alive = starting.catch((error: unknown) => {
+      if (process.dead) return null;
+      throw error;
+    });
+    this.agent = await Promise.race([alive, process.died.then(() => null)]);
+  }
+
+  get socketPath(): string {
+    return join(this.directory, 'agent.sock');
+  }
+
+  async connect(): Promise<AgentClient> {
+    const client = await connectAgent(`unix:${this.socketPath}`);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Kills the agent as `kill -9` would. The service manager keeps what it was given. */
+  kill(): void {
+    for (const client of this.#clients.splice(0)) client.close();
+    this.process?.kill();
+    this.process = null;
+    void this.agent?.stop().catch(() => {});
+    this.agent = null;
+    rmSync(this.socketPath, { force: true });
+  }
+
+  dispose(): void {
+    this.kill();
+    this.manager.lose();
+    this.double[Symbol.dispose]();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #native(): Native {
+    const { manager } = this;
+    return {
+      ...realNative,
+      liveUpdate: this.double,
+      kernel: {
+        clock: (which) => realNative.kernel.clock(which),
+        sync: async () => {},
+        kexecFileLoad: async (_kernel, _initrd, commandLine) => {
+          this.loaded = { commandLine };
+        },
+        kexecUnload: async () => {
+          this.loaded = null;
+        },
+        kexecLoaded: () => this.loaded !== null,
+        rebootKexec: () => this.#reboot(),
+      },
+      serviceManager: {
+        notify: (state, descriptors) => (this.managed ? manager.notify(state, descriptors) : false),
+        takeListenFds: () => (this.managed ? manager.take() : []),
+      },
+    };
+  }
+
+  #reboot(): Promise<never> {
+    for (const asked of this.#kexecs.splice(0)) asked();
+    if (this.kexec === 'works') return new Promise<never>(() => {});
+    const refusal = { code: 'EBUSY', errno: 16, syscall: 'reboot' };
+    return Promise.reject(Object.assign(new Error('reboot: EBUSY'), refusal));
+  }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Steps that many tests take. */
+import { type Descriptor, native } from '@luo-console/native';
+import type { AgentClient } from '../src/client/index.ts';
+import type { MadeUpHost } from './made-up-host.ts';
+
+/** A memfd with some text in it. The caller closes it. */
+export function memfdWith(text: string): Descriptor {
+  const file = native.memory.memfdCreate(text.slice(0, 32));
+  native.memory.truncate(file, BigInt(Buffer.byteLength(text)));
+  native.memory.write(file, 0n, Buffer.from(text));
+  return file;
+}
+
+/** Preserves a memfd with a text, which is its label too. */
+export async function preserveText(
+  client: AgentClient,
+  session: string,
+  text: string,
+  token?: string,
+): Promise<void> {
+  using file = memfdWith(text);
+  await preserve(client, session, file, text, token);
+}
+
+/** Preserves a file that the caller keeps. */
+export async function preserve(
+  client: AgentClient,
+  session: string,
+  file: Descriptor,
+  label: string,
+  token?: string,
+): Promise<void> {
+  const wanted = token === undefined ? {} : { token };
+  await client.exchange('PreserveDescriptor', { session, fileDescriptor: 0, label, ...wanted }, [file]);
+}
+
+/** The text under a token, read through a descriptor the agent hands out. */
+export async function contentOf(client: AgentClient, session: string, token: string): Promise<string> {
+  const { descriptors } = await client.exchange('FetchDescriptor', { session, token });
+  const [file] = descriptors;
+  if (!file) throw new Error('no descriptor came with the reply');
+  const { size } = native.memory.fileFacts(file);
+  const text = native.memory.read(file, 0n, Number(size)).toString();
+  for (const descriptor of descriptors) descriptor.close();
+  return text;
+}
+
+export interface RunWish {
+  readonly graceSeconds?: number;
+  /** Where to stop following: at the reboot call, once the kexec is announced and waits, or at the end. */
+  readonly wait?: 'kexec' | 'announced' | 'settled';
+}
+
+/** Plans an update into the other kernel and runs it. @returns the update's id */
+export async function runToKexec(host: MadeUpHost, client: AgentClient, wish: RunWish = {}): Promise<string> {
+  const { wait = 'kexec', graceSeconds = 0 } = wish;
+  const { plan } = await client.call('MakePlan', { kernel: `${host.paths.boot}/vmlinuz-7.3.4-b` });
+  if (!plan.runnable) throw new Error(`not runnable: ${JSON.stringify(plan.checks)}`);
+  const asked = host.kexecAsked();
+  const stop = new AbortController();
+  const follow = async (): Promise<void> => {
+    const parameters = { plan: plan.id, graceSeconds };
+    for await (const { progress } of client.stream('RunUpdate', parameters, { signal: stop.signal })) {
+      if (wait === 'announced' && progress.graceEndsAtUs !== null) return;
+    }
+  };
+  const following = follow();
+  following.catch(() => {});
+  await (wait === 'kexec' ? Promise.race([asked, following]) : following);
+  stop.abort();
+  const { status } = await client.call('GetStatus', {});
+  if (status.lastUpdate === null) throw new Error('the update left no trace');
+  return status.lastUpdate;
+}
