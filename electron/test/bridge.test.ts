@@ -57,7 +57,9 @@ describe('the dispatcher', () => {
       yield { data: terminal, exitCode: null };
       yield { data: '', exitCode: 0 };
     };
-    const replies = await Array.fromAsync(dispatcherOf({ WatchTerminal }).stream('WatchTerminal', { terminal: 'a' }, never));
+    const replies = await Array.fromAsync(
+      dispatcherOf({ WatchTerminal }).stream('WatchTerminal', { terminal: 'a' }, never),
+    );
     expect(replies).toEqual([
       { data: 'a', exitCode: null },
       { data: '', exitCode: 0 },

@@ -12,58 +12,7 @@ import {
 } from '@luo-console/agent/interface';
 import { createService, type Handlers, interfaceError, type Server, serve } from '@luo-console/agent/varlink';
 import { native } from '@luo-console/native';
-
-/** Enough of a status to be one. */
-export function sampleStatus(change: Partial<Status> = {}): Status {
-  return {
-    hostName: 'lab',
-    agentVersion: '0.1.0',
-    serviceManager: 'systemd 262',
-    kernelRelease: '7.3.4-a',
-    bootId: 'boot-1',
-    bootedAtUs: 1_000_000,
-    nowUs: 2_000_000,
-    phase: 'normal',
-    liveUpdate: {
-      availability: 'available',
-      explanation: '',
-      number: 0,
-      previousRelease: null,
-      handoverVersions: [],
-    },
-    sessions: [],
-    loadedKernel: null,
-    progress: null,
-    lastUpdate: null,
-    you: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'test', role: 'administrator' },
-    ...change,
-  };
-}
-
-/** Entry number `sequence` of a journal; `salt` makes it another journal. */
-export function sampleEntry(sequence: number, salt = '', change: Partial<Entry> = {}): Entry {
-  const hash = (number: number) => (number === 0 ? '0'.repeat(64) : `hash${salt}-${number}`);
-  return {
-    sequence,
-    atUs: sequence * 1000,
-    kind: 'note',
-    name: 'note',
-    answers: null,
-    bootId: 'boot-1',
-    phase: 'normal',
-    update: null,
-    session: null,
-    peer: null,
-    parameters: {},
-    ok: null,
-    errno: null,
-    message: `entry ${sequence}`,
-    durationUs: null,
-    previousHash: hash(sequence - 1),
-    hash: hash(sequence),
-    ...change,
-  };
-}
+import { sampleStatus } from './samples.ts';
 
 const unused = async (): Promise<never> => {
   throw new Error('not answered by this agent');
@@ -75,7 +24,10 @@ export class FakeAgent {
   status: Status = sampleStatus();
   entries: Entry[] = [];
   sessions: Session[] = [];
+  /** Waited for before `ListCandidates` is answered. */
+  beforeListCandidates: () => Promise<void> = async () => undefined;
   #server: Server;
+  #closed = false;
   #news = Promise.withResolvers<void>();
 
   constructor(path: string) {
@@ -100,8 +52,11 @@ export class FakeAgent {
     this.#announce();
   }
 
-  /** Ends as with the kernel: every connection is closed. */
+  /** Ends as with the kernel: every connection is closed and the socket is gone. Closing twice does nothing. */
   async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    rmSync(this.path);
     await this.#server.close();
   }
 
@@ -129,6 +84,10 @@ export class FakeAgent {
         return { status: this.status };
       },
       ListSessions: async () => ({ sessions: this.sessions }),
+      ListCandidates: async () => {
+        await this.beforeListCandidates();
+        return { processes: [] };
+      },
       GetSession: async ({ name }) => {
         const session = this.sessions.find((known) => known.name === name);
         if (!session) throw interfaceError(AgentInterface, 'SessionNotFound', { name });

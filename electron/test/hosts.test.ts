@@ -6,7 +6,12 @@ import { describe, expect, test } from 'vitest';
 import { type HostFields, HostList, hostFromEnvironment } from '../src/hosts/host-list.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-const lab: HostFields = { name: 'lab', address: 'ssh://root@lab', sshConfig: '/tmp/config', serialSocket: null };
+const lab: HostFields = {
+  name: 'lab',
+  address: 'ssh://root@lab',
+  sshConfig: '/tmp/config',
+  serialSocket: null,
+};
 
 function open(folder: string, onDamaged: (message: string) => void = () => undefined): HostList {
   return new HostList({ folder, checkAddress: parseAddress, onDamaged });
@@ -33,7 +38,9 @@ describe('the list of hosts', () => {
     });
     hosts.remove(id);
     expect(open(folder).all()).toEqual([other]);
-    expect(() => hosts.get(id)).toThrow(expect.objectContaining({ error: 'io.luoconsole.Console.HostNotFound' }));
+    expect(() => hosts.get(id)).toThrow(
+      expect.objectContaining({ error: 'io.luoconsole.Console.HostNotFound' }),
+    );
   });
 
   test('takes a host of a known name as the same host', () => {

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything between the bridge's handlers and an agent, over a real socket with a real Varlink server behind it.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAddress } from '@luo-console/agent/client';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import type { Host } from '../src/bridge/bridge.generated.ts';
+import { systemClock } from '../src/connections/clock.ts';
+import { Connections } from '../src/connections/connections.ts';
+import { createConnector } from '../src/connections/connector.ts';
+import { HostList } from '../src/hosts/host-list.ts';
+import { writeJournalFile } from '../src/journal-file/journal-file.ts';
+import { Replica } from '../src/replica/replica.ts';
+import { Terminals } from '../src/terminals/terminals.ts';
+import { FakeAgent } from './fake-agent.ts';
+import { sampleEntry } from './samples.ts';
+import { temporaryFolder } from './temporary-folder.ts';
+
+function session(name: string) {
+  return {
+    name,
+    direction: 'outgoing' as const,
+    createdAtUs: 1,
+    createdBy: 'root',
+    carried: 0,
+    size: 0,
+    descriptors: [],
+  };
+}
+
+/** A console's main process without a window, and one host in its list. */
+function setUp(folder = temporaryFolder()) {
+  const path = join(folder, 'agent.sock');
+  const hosts = new HostList({ folder, checkAddress: parseAddress, onDamaged: () => undefined });
+  const replica = new Replica(join(folder, 'replica.db'));
+  const terminals = new Terminals();
+  const { id } = hosts.addOrEdit({
+    name: 'lab',
+    address: `unix:${path}`,
+    sshConfig: null,
+    serialSocket: null,
+  });
+  const connections = new Connections({
+    hosts,
+    replica,
+    clock: systemClock,
+    connectorFor: (host) => createConnector(host, terminals, systemClock),
+    log: () => undefined,
+  });
+  const seen: Host[] = [];
+  const over = new AbortController();
+  const watching = (async () => {
+    for await (const { hosts: all } of connections.watch(over.signal)) if (all[0]) seen.push(all[0]);
+  })();
+  const end = async () => {
+    over.abort();
+    await watching;
+    await connections.disconnectAll();
+    replica.close();
+  };
+  let ended: Promise<void> | null = null;
+  const endOnce = () => {
+    ended ??= end();
+    return ended;
+  };
+  onTestFinished(endOnce);
+  const state = (wanted: Host['state']) =>
+    vi.waitFor(() => expect(connections.view(id).state).toBe(wanted), 10_000);
+  return { folder, path, id, hosts, connections, replica, seen, state, end: endOnce };
+}
+
+function startAgent(path: string): FakeAgent {
+  const agent = new FakeAgent(path);
+  onTestFinished(() => agent.close());
+  return agent;
+}
+
+describe('a host with an agent', () => {
+  test('is connected, followed, asked and told', async () => {
+    const { path, id, connections, state, seen } = setUp();
+    const agent = startAgent(path);
+    agent.sessions = [session('vm')];
+    connections.connect(id);
+    await state('connected');
+    expect(connections.view(id).status).toMatchObject({ hostName: 'lab', phase: 'normal' });
+    agent.enter('preserving');
+    await vi.waitFor(() => expect(connections.view(id).status).toMatchObject({ phase: 'preserving' }));
+    expect(seen.map((host) => host.state)).toContain('connecting');
+    expect(await connections.call(id, 'ListSessions', {})).toMatchObject({ sessions: [{ name: 'vm' }] });
+    expect(await connections.read(id, 'GetSession', { name: 'vm' })).toMatchObject({
+      live: true,
+      parameters: { session: { name: 'vm' } },
+    });
+    await expect(connections.call(id, 'GetSession', { name: 'none' })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.SessionNotFound',
+      parameters: { name: 'none' },
+    });
+    await expect(connections.call(id, 'GetSession', { nome: 'vm' })).rejects.toMatchObject({
+      error: 'org.varlink.service.InvalidParameter',
+    });
+  });
+
+  test.each([
+    ['call', 'FetchDescriptor'],
+    ['call', 'PreserveDescriptor'],
+    ['call', 'RunUpdate'],
+    ['call', 'Nonsense'],
+    ['call', 'toString'],
+    ['read', 'CreateSession'],
+    ['read', 'MakePlan'],
+  ] as const)('cannot be made to %s %s', async (manner, method) => {
+    const { id, connections } = setUp();
+    await expect(connections[manner](id, method, {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Console.MethodNotAllowed',
+      parameters: { method },
+    });
+  });
+
+  test('answers one question while another waits', async () => {
+    const { path, id, connections, state } = setUp();
+    const agent = startAgent(path);
+    connections.connect(id);
+    await state('connected');
+    const slow = Promise.withResolvers<void>();
+    agent.beforeListCandidates = () => slow.promise;
+    const first = connections.call(id, 'ListCandidates', {});
+    expect(await connections.call(id, 'ListSessions', {})).toEqual({ sessions: [] });
+    slow.resolve();
+    expect(await first).toEqual({ processes: [] });
+  });
+
+  test('is refused what is not there, with a reason', async () => {
+    const { path, id, connections, state } = setUp();
+    connections.connect(id);
+    await state('failed');
+    expect(connections.view(id).detail).toBe(`${path}: there is no such socket; is luo-agent running?`);
+    await expect(connections.call(id, 'ListSessions', {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Console.NotConnected',
+      parameters: { id, state: 'failed' },
+    });
+  });
+});
+
+describe('a host that goes through a kexec', () => {
+  test('is away, is answered for by the replica, and comes back by itself', async () => {
+    const { path, id, connections, replica, state } = setUp();
+    const before = startAgent(path);
+    before.sessions = [session('vm')];
+    before.entries = [sampleEntry(1), sampleEntry(2)];
+    connections.connect(id);
+    await state('connected');
+    await connections.read(id, 'ListSessions', {});
+    before.append(sampleEntry(3));
+    await vi.waitFor(() => expect(replica.journal(id).end()?.sequence).toBe(3));
+    const journal = () => connections.journalLines(id);
+    before.enter('kexec');
+    await vi.waitFor(() => expect(connections.view(id).status).toMatchObject({ phase: 'kexec' }));
+    await before.close();
+    await state('away');
+    expect(connections.view(id).detail).toMatch(/^Replacing its kernel/);
+    expect(await connections.read(id, 'ListSessions', {})).toMatchObject({
+      live: false,
+      parameters: { sessions: [{ name: 'vm' }] },
+    });
+    const page = await connections.read(id, 'QueryJournal', { limit: 1 });
+    expect(page).toMatchObject({ live: false, parameters: { entries: [{ sequence: 3 }], more: true } });
+    await expect(connections.read(id, 'ListUpdates', {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Console.NothingKnown',
+      parameters: { id, method: 'ListUpdates' },
+    });
+    expect((await Array.fromAsync(journal())).join('').split('\n')).toHaveLength(4);
+
+    const after = startAgent(path);
+    after.status = { ...after.status, bootId: 'boot-2', kernelRelease: '7.3.4-b' };
+    after.entries = [1, 2, 3, 4].map((sequence) => sampleEntry(sequence));
+    await state('connected');
+    expect(connections.view(id).status).toMatchObject({ bootId: 'boot-2' });
+    expect((await Array.fromAsync(journal())).join('').split('\n')).toHaveLength(5);
+  });
+
+  test('ends what was followed, with an error', async () => {
+    const { path, id, connections, state } = setUp();
+    const agent = startAgent(path);
+    agent.entries = [sampleEntry(1)];
+    connections.connect(id);
+    await state('connected');
+    const follow = connections.follow(id, 'FollowJournal', { after: 0 }, new AbortController().signal);
+    expect((await follow.next()).value).toMatchObject({ entries: [{ sequence: 1 }] });
+    const next = follow.next();
+    await connections.disconnect(id);
+    await expect(next).rejects.toThrow();
+    expect(connections.view(id).state).toBe('disconnected');
+  });
+
+  test('is remembered by the next run', async () => {
+    const first = setUp();
+    const agent = startAgent(first.path);
+    agent.enter('prepared');
+    first.connections.connect(first.id);
+    await first.state('connected');
+    await first.end();
+    await agent.close();
+    const second = setUp(first.folder);
+    const view = second.connections.view(second.id);
+    expect(view).toMatchObject({ id: first.id, state: 'disconnected', status: { phase: 'prepared' } });
+    expect(view.statusAtUs).toBeGreaterThan(0);
+  });
+});
+
+describe('changing the list', () => {
+  test('connects anew only if the way to the host has changed', async () => {
+    const { folder, path, id, connections, hosts, state } = setUp();
+    startAgent(path);
+    connections.connect(id);
+    await state('connected');
+    const fields = { name: 'renamed', address: `unix:${path}`, sshConfig: null, serialSocket: null };
+    expect(await connections.edit(id, fields)).toMatchObject({ name: 'renamed', state: 'connected' });
+    const elsewhere = join(folder, 'other.sock');
+    startAgent(elsewhere).status = { ...startAgent(join(folder, 'third.sock')).status, hostName: 'other' };
+    await connections.edit(id, { ...fields, address: `unix:${elsewhere}` });
+    await vi.waitFor(() => expect(connections.view(id).status).toMatchObject({ hostName: 'other' }));
+    await connections.remove(id);
+    expect(hosts.all()).toEqual([]);
+    expect(() => connections.connect(id)).toThrow(expect.objectContaining({ parameters: { id } }));
+    const { host } = { host: connections.added(hosts.add({ ...fields, name: 'new' })) };
+    expect(host).toMatchObject({ name: 'new', state: 'disconnected', status: null });
+  });
+});
+
+describe('a saved journal', () => {
+  test('has one line an entry and replaces the file as a whole', async () => {
+    const { folder, path, id, connections, state } = setUp();
+    const agent = startAgent(path);
+    agent.entries = [sampleEntry(1), sampleEntry(2)];
+    connections.connect(id);
+    await state('connected');
+    const file = join(folder, 'journal.jsonl');
+    expect(await writeJournalFile(file, connections.journalLines(id))).toBe(2);
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line))).toEqual(agent.entries);
+    async function* broken() {
+      yield 'half\n';
+      throw new Error('lost');
+    }
+    await expect(writeJournalFile(file, broken())).rejects.toThrow('lost');
+    expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toEqual(lines);
+    expect(readdirSync(folder).filter((name) => name.startsWith('journal'))).toEqual(['journal.jsonl']);
+    await expect(writeJournalFile(join(folder, 'none/j'), [])).rejects.toMatchObject({
+      error: 'io.luoconsole.Console.FileUnusable',
+      parameters: { errno: 'ENOENT' },
+    });
+  });
+
+  test('of a host that was never there cannot be had', () => {
+    const { id, connections } = setUp();
+    expect(() => connections.journalLines(id)).toThrow(
+      expect.objectContaining({ error: 'io.luoconsole.Console.NothingKnown' }),
+    );
+  });
+});

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+import { parseAddress, type SshAddress } from '@luo-console/agent/client';
+import { expect, test } from 'vitest';
+import { forwardCommand, shellCommand } from '../src/connections/ssh-command.ts';
+import { asksSomething, lastWords } from '../src/connections/ssh-prompt.ts';
+
+test.each([
+  'Enter passphrase for key "/home/a/.ssh/id": ',
+  "root@lab's password: ",
+  'Warning: something\r\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ',
+  '\x1b[1mVerification code:\x1b[0m ',
+])('%j is a question', (printed) => {
+  expect(asksSomething(printed)).toBe(true);
+});
+
+test.each([
+  '',
+  "Warning: Permanently added 'lab' (ED25519) to the list of known hosts.\r\n",
+  "root@lab's password: \r\n",
+  '\x1b[0m',
+  '\x1b]0;title\x07',
+])('%j is none', (printed) => {
+  expect(asksSomething(printed)).toBe(false);
+});
+
+test('the last thing that ssh said is why it ended', () => {
+  expect(lastWords('Warning: x\r\nssh: connect to host lab port 22: Connection refused\r\n')).toBe(
+    'ssh: connect to host lab port 22: Connection refused',
+  );
+  expect(lastWords('\r\n \r\n')).toBe('');
+});
+
+test('the console is more impatient than ssh would be', () => {
+  const address = parseAddress('ssh://root@lab:2222') as SshAddress;
+  const { file, args } = forwardCommand(address, '/c', '/tmp/agent.sock');
+  expect(file).toBe('ssh');
+  // ssh takes the first value of an option.
+  const first = args.find((arg) => arg.startsWith('ServerAliveInterval='));
+  expect(first).toBe('ServerAliveInterval=2');
+  expect(args.at(-1)).toBe('lab');
+  expect(args.join(' ')).toContain('-F /c');
+  expect(shellCommand(address, null).args).toContain('-t');
+});
