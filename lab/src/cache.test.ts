@@ -50,6 +50,7 @@ test('a build that fails leaves nothing, and does not spoil what was there', asy
 
 test('pruning keeps the most recently used of one kind and touches no other', async () => {
   const names = ['image-aaaaaaaaaaaa', 'image-bbbbbbbbbbbb', 'image-cccccccccccc', 'image-sid-dddddddddddd'];
+  await mkdir(join(root, 'image-eeeeeeeeeeee.partial'));
   for (const [age, name] of names.entries()) {
     await mkdir(join(root, name));
     await utimes(join(root, name), 1000 - age, 1000 - age);

@@ -59,7 +59,8 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The cache entry of this name, built if it is not there.
+ * The cache entry of this name, built if it is not there. Whoever calls this holds a lock, so that
+ * nobody else builds it meanwhile.
  *
  * @param entry absolute path of the entry
  * @param build fills the directory that it is given
@@ -76,7 +77,7 @@ export async function cached(
     await utimes(entry, now, now);
     return entry;
   }
-  const partial = `${entry}.partial-${process.pid}`;
+  const partial = `${entry}.partial`;
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
   try {
@@ -92,15 +93,19 @@ export async function cached(
 }
 
 /**
- * Removes old entries of a kind, so that the cache does not grow with every change.
+ * Removes old entries of a kind, and what interrupted builds of it left, so that the cache does not
+ * grow with every change. Whoever calls this holds the lock under which that kind is built.
  *
  * @param root the directory that holds the entries
  * @param kind the name before the hash, such as `image-sid`
  * @param keep how many of the most recently used to leave
  */
 export async function prune(root: string, kind: string, keep: number): Promise<void> {
-  const pattern = new RegExp(`^${kind}-[0-9a-f]{12}$`);
-  const names = (await readdir(root)).filter((name) => pattern.test(name));
+  const pattern = new RegExp(`^${kind}-[0-9a-f]{12}(\\.partial)?$`);
+  const found = (await readdir(root)).filter((name) => pattern.test(name));
+  const partial = found.filter((name) => name.endsWith('.partial'));
+  for (const name of partial) await rm(join(root, name), { recursive: true, force: true });
+  const names = found.filter((name) => !partial.includes(name));
   const entries = await Promise.all(
     names.map(async (name) => ({ path: join(root, name), used: (await stat(join(root, name))).mtimeMs })),
   );
