@@ -3,6 +3,7 @@
  * A real Varlink server on a real Unix socket with the agent's interface and made-up answers, for tests
  * of everything on the console's side of that socket. Only what the tests ask for is answered.
  */
+import { rmSync } from 'node:fs';
 import {
   AgentInterface,
   type Entry,
