@@ -18,8 +18,8 @@ function flatten(command: CommandDescription, path: readonly string[] = []): [st
 function bash(root: CommandDescription): string {
   const commands = flatten(root);
   const children = commands.map(
-    ([path, { commands: inner }]) =>
-      `    ${quoted(path)}) words=${quoted(inner.map(({ name }) => name).join(' '))} ;;`,
+    ([path, { commands: inner, choices }]) =>
+      `    ${quoted(path)}) words=${quoted([...inner.map(({ name }) => name), ...choices].join(' '))} ;;`,
   );
   const flags = commands.map(
     ([path, { options }]) =>
@@ -74,6 +74,10 @@ function zshOption({ flags, description, value, takesFile }: OptionDescription):
   return flags.map((flag) => quoted(`${exclusive}${flag}[${zshText(description)}]${argument}`)).join(' ');
 }
 
+function zshArguments({ choices }: CommandDescription): string {
+  return choices.length > 0 ? quoted(`1:argument:(${choices.join(' ')})`) : "'*:argument:_files'";
+}
+
 function zshFunction(
   program: string,
   path: string,
@@ -85,7 +89,7 @@ function zshFunction(
   const rest =
     command.commands.length > 0
       ? ["'1:command:->command'", "'*::argument:->argument'"]
-      : ["'*:argument:_files'"];
+      : [zshArguments(command)];
   const list = command.commands.map((child) =>
     quoted(`${zshText(child.name)}:${zshText(child.description)}`),
   );
@@ -109,10 +113,8 @@ function zsh(root: CommandDescription): string {
   return `#compdef ${root.name}\n${functions.join('\n')}\n_${root.name} "$@"\n`;
 }
 
-/** Shells there is completion for. */
-export const shells = { bash, zsh } as const;
-
-/** @returns a script for the shell */
-export function completionScript(shell: keyof typeof shells, root: CommandDescription): string {
-  return shells[shell](root);
-}
+/** For each shell a function that writes its script. */
+export const completionScripts: ReadonlyMap<string, (root: CommandDescription) => string> = new Map([
+  ['bash', bash],
+  ['zsh', zsh],
+]);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The commands as data, for completion and the manual. */
+/** The commands as data, for completion. */
 import type { Command } from 'commander';
-import { buildProgram } from './program.ts';
 
 export interface OptionDescription {
   /** For example `-f` and `--follow`. */
@@ -16,13 +15,8 @@ export interface OptionDescription {
 export interface CommandDescription {
   readonly name: string;
   readonly description: string;
-  /** Arguments as in a synopsis, for example `<session> [options]`. */
-  readonly usage: string;
-  readonly arguments: readonly {
-    readonly name: string;
-    readonly description: string;
-    readonly required: boolean;
-  }[];
+  /** What may stand where an argument is expected, if that is a fixed set. */
+  readonly choices: readonly string[];
   readonly options: readonly OptionDescription[];
   readonly commands: readonly CommandDescription[];
 }
@@ -32,12 +26,7 @@ export function describeCommand(command: Command): CommandDescription {
   return {
     name: command.name(),
     description: command.description(),
-    usage: command.usage(),
-    arguments: command.registeredArguments.map((argument) => ({
-      name: argument.name(),
-      description: argument.description,
-      required: argument.required,
-    })),
+    choices: command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []),
     options: command.options
       .filter(({ hidden }) => !hidden)
       .map((option) => {
@@ -53,10 +42,4 @@ export function describeCommand(command: Command): CommandDescription {
       }),
     commands: command.commands.map(describeCommand),
   };
-}
-
-/** The whole of luoctl. */
-export function describeCommands(): CommandDescription {
-  const idle = () => async () => undefined;
-  return describeCommand(buildProgram(idle));
 }

@@ -6,8 +6,14 @@ import { runLuoctl } from './run.ts';
 /** What shells make of a program that ended by SIGINT. */
 const interrupted = 130;
 
+/** Milliseconds in which a command may take its leave after SIGINT. */
+const leaveMs = 500;
+
 const interrupt = new AbortController();
-process.once('SIGINT', () => interrupt.abort(new Error('interrupted')));
+process.once('SIGINT', () => {
+  interrupt.abort(new Error('interrupted'));
+  setTimeout(() => process.exit(interrupted), leaveMs).unref();
+});
 
 // A reader that has seen enough, as in `luoctl journal | head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** luoctl's commands and options, all of them. */
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { agentVersion } from '../version.ts';
 import { addHistory } from './commands/history.ts';
 import { addJournal } from './commands/journal.ts';
@@ -11,7 +11,7 @@ import { addSessions } from './commands/sessions.ts';
 import { addStatus } from './commands/status.ts';
 import { addAbort, addUpdate } from './commands/update.ts';
 import { exitStatusHelp } from './exit-status.ts';
-import { type Act, required } from './invocation.ts';
+import { type Act, required, UsageError } from './invocation.ts';
 
 /** The agent of this machine; the client has the same, but is not loaded for this. */
 const defaultHost = 'unix:/run/luo-agent/io.luoconsole.Agent';
@@ -20,16 +20,14 @@ function addCompletion(program: Command, act: Act): void {
   program
     .command('completion')
     .description('print the completion script for a shell')
-    .argument('<shell>', 'bash or zsh')
+    .addArgument(new Argument('<shell>', 'which one').choices(['bash', 'zsh']))
     .action(
       act(async ({ screen }, [shell]) => {
-        const { completionScript, shells } = await import('./completion.ts');
+        const { completionScripts } = await import('./completion.ts');
         const { describeCommand } = await import('./describe.ts');
-        const name = required(shell);
-        if (!Object.hasOwn(shells, name)) {
-          program.error(`error: no completion for "${name}"; expected ${Object.keys(shells).join(' or ')}`);
-        }
-        screen.output.write(completionScript(name as keyof typeof shells, describeCommand(program)));
+        const script = completionScripts.get(required(shell));
+        if (script === undefined) throw new UsageError(`no completion for ${shell}`);
+        screen.output.write(script(describeCommand(program)));
         return undefined;
       }),
     );

@@ -17,12 +17,22 @@ export function outcomeWords(outcome: Outcome | null): string {
   return outcome === null ? 'under way' : words(outcome);
 }
 
-export function outcomeTone({ outcome }: Pick<Update, 'outcome'>): Tone {
-  return outcome === null ? 'plain' : outcomeTones[outcome];
+export function outcomeTone(update: Pick<Update, 'outcome' | 'carried'>): Tone {
+  if (update.outcome === null) return 'plain';
+  return update.outcome === 'updated' && lossesOf(update).length > 0 ? 'bad' : outcomeTones[update.outcome];
+}
+
+/** The outcome, which for an update with losses is never the good news alone. */
+function headline(update: Update): string {
+  const { outcome, carried } = update;
+  const losses = lossesOf(update).length;
+  if (outcome !== 'updated' || losses === 0) return outcomeWords(outcome);
+  const verb = losses === 1 ? 'is' : 'are';
+  return `updated, but ${losses} of ${count(carried.length, 'descriptor')} ${verb} lost or different`;
 }
 
 /** What was preserved and is not there any more, or is not the same. */
-export function lossesOf({ carried }: Update): Update['carried'] {
+export function lossesOf({ carried }: Pick<Update, 'carried'>): Update['carried'] {
   return carried.filter(({ verdict }) => verdict === 'missing' || verdict === 'differs');
 }
 
@@ -76,9 +86,9 @@ async function showCarried(screen: Screen, update: Update): Promise<void> {
 }
 
 export async function showUpdate(screen: Screen, update: Update): Promise<void> {
-  const { outcome, reason, fromRelease, toRelease, arrivedRelease, numberBefore, numberAfter } = update;
+  const { reason, fromRelease, toRelease, arrivedRelease, numberBefore, numberAfter } = update;
   const arrived = arrivedRelease === null ? '' : `; the host runs ${arrivedRelease}`;
-  screen.toned(outcomeTone(update), `${outcomeWords(outcome)}${reason === '' ? '' : `: ${reason}`}`);
+  screen.toned(outcomeTone(update), `${headline(update)}${reason === '' ? '' : `: ${reason}`}`);
   const took = update.endedAtUs === null ? '' : `, took ${duration(update.endedAtUs - update.startedAtUs)}`;
   screen.facts([
     ['Update', update.id],

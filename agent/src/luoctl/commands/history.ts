@@ -25,7 +25,7 @@ async function showList(screen: Screen, updates: readonly Update[], more: boolea
       String(update.carried.length),
       String(lossesOf(update).length),
     ]),
-    (row) => outcomeTone(updates[row] ?? { outcome: null }),
+    (row) => outcomeTone(updates[row] ?? { outcome: null, carried: [] }),
   );
   if (more) screen.line(`There are more before these ${count(updates.length, 'update')}: see --limit.`);
 }

@@ -142,7 +142,7 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
       if (!plan.runnable) return exitStatus.checkFailed;
     }
     const target = plan === null ? `plan ${id}` : `to ${plan.kernel.release}`;
-    if (!yes && !(await confirm(invocation, agent, target))) return exitStatus.aborted;
+    if (!yes && !(await confirm(invocation, agent, target))) return exitStatus.failed;
     if (!json) screen.line();
     const ended = await runToOutcome(
       agent,

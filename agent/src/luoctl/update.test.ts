@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { type AgentHandlers, sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
+import {
+  AgentInterface,
+  type KernelImage,
+  type Outcome,
+  type Phase,
+  type Plan,
+  type Progress,
+  type Update,
+} from '../interface/agent.generated.ts';
+import { interfaceError } from '../varlink/index.ts';
+import { luoctl } from './luoctl.fixture.ts';
+
+const kernel: KernelImage = {
+  ...{
+    path: '/boot/vmlinuz-b',
+    release: '7.3.4-b',
+    initrd: null,
+    size: 5_400_000,
+    modifiedAtUs: 1,
+    running: false,
+  },
+  ...{ verdict: 'compatible', reason: 'the same versions', handoverVersions: ['kho-v4'] },
+};
+
+const plan: Plan = {
+  ...{ id: 'p-1', createdAtUs: 1, kernel, commandLine: 'liveupdate=on', runnable: true },
+  steps: [
+    {
+      ...{
+        id: 's1',
+        phase: 'kexec',
+        title: 'kexec',
+        detail: '',
+        risk: 'everything',
+        reversible: false,
+        session: null,
+      },
+    },
+  ],
+  checks: [{ name: 'versions', verdict: 'pass', detail: 'the same' }],
+};
+
+const progress = (phase: Phase, at: number, message: string): Progress => ({
+  ...{
+    update: 'u-1',
+    phase,
+    phaseStartedAtUs: sampleUpdate.startedAtUs + at,
+    startedAtUs: sampleUpdate.startedAtUs,
+  },
+  ...{ step: null, message, done: null, total: null, graceEndsAtUs: null },
+});
+
+const settled = (outcome: Outcome | null, more: Partial<Update> = {}): AgentHandlers['GetUpdate'] => {
+  return async ({ id }) => ({ update: { ...sampleUpdate, id, outcome, ...more } });
+};
+
+const planning: Partial<AgentHandlers> = {
+  GetStatus: async () => ({ status: sampleStatus }),
+  ListKernels: async () => ({ kernels: [kernel], loaded: null }),
+  MakePlan: async () => ({ plan }),
+};
+
+/** A line to a host that can be cut, as a kexec cuts it, and laid again to another. */
+class Line {
+  readonly path: string;
+  private server: Server | null = null;
+  private readonly sockets = new Set<Socket>();
+
+  constructor() {
+    const folder = mkdtempSync(join(tmpdir(), 'line-'));
+    this.path = join(folder, 'agent');
+    onTestFinished(async () => {
+      await this.cut();
+      rmSync(folder, { recursive: true });
+    });
+  }
+
+  async lay(target: string): Promise<void> {
+    const server = createServer((near) => {
+      const far = connect(target);
+      for (const socket of [near, far]) {
+        this.sockets.add(socket);
+        socket.on('error', () => undefined);
+        socket.on('close', () => this.sockets.delete(socket));
+      }
+      near.pipe(far).pipe(near);
+    });
+    this.server = server;
+    await new Promise<void>((done) => server.listen(this.path, done));
+  }
+
+  async cut(): Promise<void> {
+    const { server } = this;
+    this.server = null;
+    if (server === null) return;
+    const closed = new Promise<void>((done) => server.close(() => done()));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}
+
+interface Host {
+  readonly address: string;
+  /** Is told what luoctl wrote: the host goes away once that it jumps has been read. */
+  readonly onOutput?: (text: string) => void;
+}
+
+/** A host that goes away in the kexec, after which `next` answers in its place; null: nobody does. */
+async function hostThatJumps(next: Partial<AgentHandlers> | null): Promise<Host> {
+  const line = new Line();
+  const before = serveAgent({
+    ...planning,
+    RunUpdate: async (parameters, call) => {
+      expect(parameters).toEqual({ plan: 'p-1', graceSeconds: 7 });
+      await call.reply({ progress: progress('preserving', 0, 'one session') });
+      await call.reply({ progress: progress('kexec', 1_500_000, 'jumping') });
+      await new Promise((resolve) => call.signal.addEventListener('abort', resolve));
+      throw new Error('the host is gone');
+    },
+  });
+  await line.lay(before.path);
+  const after = next === null ? null : serveAgent(next);
+  const jump = async (): Promise<void> => {
+    await line.cut();
+    if (after !== null) await line.lay(after.path);
+  };
+  return {
+    address: `unix:${line.path}`,
+    onOutput: (text) => {
+      if (text.includes('jumping')) void jump();
+    },
+  };
+}
+
+const update = ({ address, ...options }: Host, ...args: string[]) =>
+  luoctl(['--host', address, 'update', 'p-1', '--yes', '--grace', '7', ...args], options);
+
+describe('an update through a kexec', () => {
+  it('is followed to its outcome in the next kernel', async () => {
+    let asked = 0;
+    const host = await hostThatJumps({
+      GetUpdate: async ({ id }) => {
+        expect(id).toBe('u-1');
+        asked += 1;
+        return { update: { ...sampleUpdate, outcome: asked === 1 ? null : 'updated' } };
+      },
+      FollowUpdate: async (_, call) => {
+        await call.reply({ progress: progress('retrieving', 9_500_000, 'two sessions'), update: null });
+        return { progress: null, update: sampleUpdate };
+      },
+    });
+    const { status, stdout, stderr } = await update(host);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const lines = stdout.split('\n').map((text) => text.replace(/^[0-9:.]{12} {2}/, ''));
+    expect(lines.slice(1, 6)).toEqual([
+      'preserving: one session',
+      'preserving took 1.5 s',
+      'kexec: jumping',
+      'Connection lost in phase kexec. Waiting for the host to come back.',
+      expect.stringMatching(/^The agent answers again after .*\.$/),
+    ]);
+    expect(lines.slice(6, 10)).toEqual([
+      'kexec took 8.0 s',
+      'retrieving: two sessions',
+      '',
+      'updated: a new boot, live update number 2, every session there',
+    ]);
+    expect(stdout).toContain('1 descriptor, 1 with the same contents, 0 not checked, 0 lost or different');
+  });
+
+  it.each([
+    ['cold_boot', 10],
+    ['returned', 11],
+    ['aborted', 12],
+    ['unknown', 13],
+  ] as const)('that ended as %s: status %i, and nowhere "updated"', async (outcome, expected) => {
+    const host = await hostThatJumps({ GetUpdate: settled(outcome, { reason: '' }) });
+    const { status, stdout } = await update(host);
+    expect(status).toBe(expected);
+    expect(stdout).toMatch(new RegExp(`^${outcome.replace('_', ' ')}$`, 'm'));
+    expect(stdout).not.toContain('updated');
+  });
+
+  it.each(['missing', 'differs'] as const)('in which something is %s: status 5', async (verdict) => {
+    const carried = sampleUpdate.carried.map((each) => ({ ...each, verdict, reason: 'because' }));
+    const host = await hostThatJumps({ GetUpdate: settled('updated', { carried }) });
+    const { status, stdout } = await update(host);
+    expect(status).toBe(5);
+    expect(stdout).toMatch(/^updated, but 1 of 1 descriptor is lost or different/m);
+  });
+
+  it('of which the next agent knows nothing: status 13', async () => {
+    const host = await hostThatJumps({
+      GetUpdate: async ({ id }) => {
+        throw interfaceError(AgentInterface, 'UpdateNotFound', { id });
+      },
+    });
+    const { status, stderr } = await update(host);
+    expect(status).toBe(13);
+    expect(stderr).toContain('knows nothing of live update "u-1"');
+  });
+
+  it('from which the host does not come back: status 3', async () => {
+    const { status, stdout, stderr } = await update(await hostThatJumps(null), '--wait', '1');
+    expect(status).toBe(3);
+    expect(stderr).toContain(
+      'luoctl: the host was away for 1 s and has not come back: how the update ended is not known',
+    );
+    expect(stdout).not.toContain('updated');
+  });
+
+  it('in JSON: what happened, one value a line, the outcome last', async () => {
+    const host = await hostThatJumps({ GetUpdate: settled('updated') });
+    const { status, json } = await update(host, '--json');
+    expect(status).toBe(0);
+    expect(json).toEqual([
+      { progress: progress('preserving', 0, 'one session') },
+      { progress: progress('kexec', 1_500_000, 'jumping') },
+      { connection: 'away' },
+      { connection: 'back' },
+      { update: sampleUpdate },
+    ]);
+  });
+});
+
+describe('an update that does not get that far', () => {
+  it('ends with its error if it never began', async () => {
+    const { address } = serveAgent({
+      ...planning,
+      RunUpdate: async ({ plan: id }) => {
+        throw interfaceError(AgentInterface, 'PlanStale', { plan: id, changed: 'a session is gone' });
+      },
+    });
+    const { status, stderr } = await update({ address });
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: 'luoctl: plan "p-1" is out of date: a session is gone; make a new one with "luoctl plan"\n',
+    });
+  });
+
+  it('that failed on the way is reported as the agent recorded it', async () => {
+    const { address } = serveAgent({
+      ...planning,
+      RunUpdate: async (_, call) => {
+        await call.reply({ progress: progress('preserving', 0, 'one session') });
+        throw interfaceError(AgentInterface, 'KernelCallFailed', {
+          ...{ call: 'ioctl', errno: 'ENOMEM', argument: '', message: 'no memory' },
+        });
+      },
+      GetUpdate: settled('aborted', { reason: 'preserving failed: no memory' }),
+    });
+    const { status, stdout } = await update({ address });
+    expect(status).toBe(12);
+    expect(stdout).toContain('aborted: preserving failed: no memory');
+  });
+
+  it('is not known to have begun if the connection is lost at once', async () => {
+    const line = new Line();
+    const agent = serveAgent({
+      ...planning,
+      RunUpdate: async () => {
+        await line.cut();
+        throw new Error('nobody hears this');
+      },
+    });
+    await line.lay(agent.path);
+    const { status, stderr } = await update({ address: `unix:${line.path}` });
+    expect(status).toBe(3);
+    expect(stderr).toContain('connection lost before the agent answered');
+  });
+
+  it('is not begun if a check of its plan fails', async () => {
+    const failing: Plan = {
+      ...plan,
+      runnable: false,
+      checks: [{ name: 'versions', verdict: 'fail', detail: 'luo-v4' }],
+    };
+    const { address } = serveAgent({ ...planning, MakePlan: async () => ({ plan: failing }) });
+    const { status, stdout } = await luoctl(['--host', address, 'update', '7.3.4-b', '--yes']);
+    expect(status).toBe(4);
+    expect(stdout).toContain('The plan cannot be run: a check failed.');
+    expect((await luoctl(['--host', address, 'plan', '/boot/vmlinuz-b'])).status).toBe(4);
+    expect((await luoctl(['--host', address, 'plan', '9.9'])).status).toBe(2);
+  });
+
+  it('is begun only by who types the host’s name', async () => {
+    const { address } = serveAgent({
+      ...planning,
+      RunUpdate: async () => ({ progress: progress('kexec', 0, 'jumping') }),
+      GetUpdate: settled('returned'),
+    });
+    const args = ['--host', address, 'update', '7.3.4-b'];
+    const wrong = await luoctl(args, { typed: 'lab-two\n' });
+    expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining('Nothing was done.') });
+    expect(wrong.stderr).toContain('the running kernel of lab-one (to 7.3.4-b)');
+    expect((await luoctl(args, { typed: 'lab-one\n' })).status).toBe(11);
+  });
+
+  it('called off: the outcome is shown', async () => {
+    const { address } = serveAgent({
+      AbortUpdate: async ({ reason, closeSessions }) => ({
+        update: { ...sampleUpdate, outcome: 'aborted', reason: `${reason} ${closeSessions}` },
+      }),
+    });
+    const { status, stdout } = await luoctl(['--host', address, 'abort', '--reason', 'second thoughts']);
+    expect(status).toBe(0);
+    expect(stdout).toContain('aborted: second thoughts null');
+  });
+});
