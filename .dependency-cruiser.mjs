@@ -53,6 +53,8 @@ export default {
     ]),
     only('build', 'drives the agent and the lab', '^build/', [
       '^agent/src/(client|interface|varlink)/',
+      // The manual of luoctl is made from its commands.
+      '^agent/src/luoctl/(exit-status|program)\\.ts$',
       '^lab/src/index\\.ts$',
     ]),
     only('electron', 'is a client of the agent', '^electron/', [

@@ -13,6 +13,7 @@ import { constants, gzip } from 'node:zlib';
 import { cached, cacheRoot } from '../bootstrap/cache.mjs';
 import { runProgram } from '../bootstrap/programs.mjs';
 import { ADDONS, type Bundle, bundleProgram, licencesOf } from './package-agent/bundle.ts';
+import { manualParts } from './package-agent/manual.ts';
 import { filesUnder, hashOfFiles, PACKAGE_TIME, type PackageFile, writeTree } from './package-agent/tree.ts';
 import { inRepository, NODE_DIRECTORY } from './places.ts';
 
@@ -28,13 +29,17 @@ async function compressed(text: string | Buffer): Promise<Buffer> {
 }
 
 async function manualPages(version: string): Promise<PackageFile[]> {
+  const parts = manualParts(version);
   const pages = await filesUnder(join(FILES, 'man'), () => 0o644);
   return Promise.all(
-    pages.map(async ({ path, contents }) => ({
-      path: `usr/share/man/man${path.slice(-1)}/${path}.gz`,
-      mode: 0o644 as const,
-      contents: await compressed(String(contents).replaceAll('@VERSION@', version)),
-    })),
+    pages.map(async ({ path, contents }) => {
+      const text = String(contents).replace(/@[A-Z_]+@/g, (name) => parts[name] ?? name);
+      return {
+        path: `usr/share/man/man${path.slice(-1)}/${path}.gz`,
+        mode: 0o644 as const,
+        contents: await compressed(text),
+      };
+    }),
   );
 }
 

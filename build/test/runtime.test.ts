@@ -7,7 +7,7 @@ import { cached, cacheRoot, hashOf } from '../bootstrap/cache.mjs';
 import { checkIntegrity, nodeEntry } from '../bootstrap/node-runtime.mjs';
 import { npmCommand, runProgram } from '../bootstrap/programs.mjs';
 import { formatElapsed } from '../bootstrap/terminal.mjs';
-import { lockMatches } from '../src/setup/npm-packages.ts';
+import { lockMatches, onlyMissingFromLock } from '../src/setup/npm-packages.ts';
 
 let scratch: string;
 beforeEach(async () => {
@@ -93,6 +93,14 @@ describe('npm packages', () => {
     ['surplus', { 'node_modules/one': one, 'node_modules/two': one }],
   ])('do not match when one is %s', (_how, packages) => {
     expect(lockMatches(lock, { packages: { ...workspace, ...packages } })).toBe(false);
+  });
+
+  it('may lack those of other machines in the lock file, and nothing may be contradictory', () => {
+    const missing = 'npm error Missing: @biomejs/cli-darwin-arm64@2.6.8 from lock file';
+    const invalid = "npm error Invalid: lock file's one@1.0.0 does not satisfy one@2.0.0";
+    expect(onlyMissingFromLock(`npm error code EUSAGE\n${missing}\n`)).toBe(true);
+    expect(onlyMissingFromLock(`${missing}\n${invalid}`)).toBe(false);
+    expect(onlyMissingFromLock('npm error code ENOTFOUND')).toBe(false);
   });
 
   it('are got by the npm that runs us', async () => {

@@ -43,27 +43,48 @@ export function lockMatches(lock: Lock, installed: Lock): boolean {
   return Object.keys(installed.packages).every((path) => path in lock.packages);
 }
 
+async function installed(): Promise<boolean> {
+  try {
+    const [lock, found] = await Promise.all(
+      ['package-lock.json', 'node_modules/.package-lock.json'].map(
+        async (name) => JSON.parse(await readFile(inRepository(name), 'utf8')) as Lock,
+      ),
+    );
+    return lock !== undefined && found !== undefined && lockMatches(lock, found);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return false;
+    throw error;
+  }
+}
+
+/**
+ * Whether `npm ci` gave up only because the lock file lacks packages. One that was made with a registry
+ * for a single platform does not name the optional packages of the others, and `npm ci` takes that for a
+ * contradiction. `npm install` does not, and keeps to the lock file's versions and hashes as well; that
+ * nothing else was missing is seen afterwards.
+ *
+ * @param output of npm
+ */
+export function onlyMissingFromLock(output: string): boolean {
+  const complaints = output.split('\n').filter((line) => /^npm error (Missing|Invalid): /.test(line));
+  return complaints.length > 0 && complaints.every((line) => line.startsWith('npm error Missing: '));
+}
+
 /** npm packages of all workspaces. */
 export const npmPackages: Step = {
   name: 'npm packages',
-  async isDone() {
-    try {
-      const [lock, installed] = await Promise.all(
-        ['package-lock.json', 'node_modules/.package-lock.json'].map(
-          async (name) => JSON.parse(await readFile(inRepository(name), 'utf8')) as Lock,
-        ),
-      );
-      return lock !== undefined && installed !== undefined && lockMatches(lock, installed);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return false;
-      throw error;
-    }
-  },
+  isDone: installed,
   async run(detail) {
     const { program, args } = npmCommand(process.execPath);
-    await runProgram(program, [...args, 'ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
-      cwd: inRepository(),
-      onLine: detail,
-    });
+    const options = { cwd: inRepository(), onLine: detail, wholeOutput: true };
+    const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
+    try {
+      await runProgram(program, [...args, 'ci', ...quiet], options);
+    } catch (error) {
+      if (!(error instanceof Error) || !onlyMissingFromLock(error.message)) throw error;
+      await runProgram(program, [...args, 'install', '--no-save', ...quiet], options);
+    }
+    if (await installed()) return;
+    throw new Error('node_modules is not what package-lock.json says, though npm reported success');
   },
 };
