@@ -164,7 +164,12 @@ export async function exited(files: HostFiles, signal?: AbortSignal): Promise<vo
 export async function killQemu(files: HostFiles): Promise<void> {
   if (!(await isRunning(files))) return;
   const pid = Number((await readFile(files.pid, 'utf8')).trim());
-  process.kill(pid, 'SIGKILL');
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It ended by itself since it was asked for.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
   await exited(files);
 }
 
