@@ -7,11 +7,10 @@
  */
 import { copyFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { defineConfig, type Plugin } from 'rolldown';
 
 const here = import.meta.dirname;
 
-const addonBeside: Plugin = {
+const addonBeside = {
   name: 'addon-beside',
   writeBundle() {
     mkdirSync(join(here, 'dist'), { recursive: true });
@@ -22,7 +21,7 @@ const addonBeside: Plugin = {
   },
 };
 
-export default defineConfig([
+export default [
   {
     input: join(here, 'src/main.ts'),
     platform: 'node',
@@ -36,4 +35,4 @@ export default defineConfig([
     external: ['electron'],
     output: { file: join(here, 'dist/preload.cjs'), format: 'cjs' },
   },
-]);
+];

@@ -3,6 +3,13 @@
  * Entry of the console's main process: opens the profile, puts the parts together, serves the bridge and
  * opens the window. One instance runs for each profile folder (`--user-data-dir`); a second one brings
  * the first one's window to the front and ends.
+ *
+ * To start it from the source tree: `electron [--no-sandbox] [--user-data-dir=FOLDER] electron/`, with the
+ * bundle (rolldown.config.ts) and the interface built; `--no-sandbox` is needed as root and for nobody else.
+ * LUO_CONSOLE_HOST in the environment (see hosts/host-list.ts) adds a host and connects to it. A test that
+ * drives it with Playwright uses a fresh FOLDER, names no `executablePath` but sets
+ * ELECTRON_OVERRIDE_DIST_PATH in its own environment: given a path, Playwright leaves out the loader that holds
+ * the application back until it is attached, and now and then waits for ever.
  */
 import { join } from 'node:path';
 import { parseAddress } from '@luo-console/agent/client';

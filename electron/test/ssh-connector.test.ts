@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '../src/connections/clock.ts';
 import type { OpenedLink } from '../src/connections/link.ts';
@@ -9,7 +10,7 @@ import { Terminals } from '../src/terminals/terminals.ts';
 import { FakeAgent } from './fake-agent.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
-const pretendSsh = join(import.meta.dirname, 'pretend-ssh.ts');
+const pretendSsh = fileURLToPath(new URL('./pretend-ssh.ts', import.meta.url));
 
 let folder: string;
 let runtime: string;

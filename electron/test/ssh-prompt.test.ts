@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseAddress, type SshAddress } from '@luo-console/agent/client';
 import { expect, test } from 'vitest';
-import { forwardCommand, shellCommand } from '../src/connections/ssh-command.ts';
+import { connectSeconds, forwardCommand, shellCommand } from '../src/connections/ssh-command.ts';
 import { asksSomething, lastWords } from '../src/connections/ssh-prompt.ts';
 
 test.each([
@@ -32,12 +32,18 @@ test('the last thing that ssh said is why it ended', () => {
 
 test('the console is more impatient than ssh would be', () => {
   const address = parseAddress('ssh://root@lab:2222') as SshAddress;
-  const { file, args } = forwardCommand(address, '/c', '/tmp/agent.sock');
+  const { file, args } = forwardCommand({ address, sshConfig: '/c', socket: '/tmp/agent.sock', seconds: 7 });
   expect(file).toBe('ssh');
   // ssh takes the first value of an option.
-  const first = args.find((arg) => arg.startsWith('ServerAliveInterval='));
-  expect(first).toBe('ServerAliveInterval=2');
+  const first = (option: string) => args.find((arg) => arg.startsWith(option));
+  expect(first('ServerAliveInterval=')).toBe('ServerAliveInterval=2');
+  expect(first('ConnectTimeout=')).toBe('ConnectTimeout=7');
   expect(args.at(-1)).toBe('lab');
   expect(args.join(' ')).toContain('-F /c');
   expect(shellCommand(address, null).args).toContain('-t');
+});
+
+test('short and long attempts take turns while a host is away', () => {
+  expect([0, 1, 2, 3, 4].map(connectSeconds)).toEqual([5, 10, 20, 5, 10]);
+  expect(connectSeconds(null)).toBe(30);
 });

@@ -7,7 +7,7 @@
 import { contextBridge, ipcRenderer } from 'electron';
 import { ConsoleInterface } from './bridge.generated.ts';
 import { type CallAnswer, channels } from './channels.ts';
-import type { BridgeFailure } from './window.ts';
+import type { BridgeFailure, LuoBridge } from './window.ts';
 
 interface OpenStream {
   readonly onReply: (reply: unknown) => void;
@@ -65,4 +65,7 @@ ipcRenderer.on(channels.end, (_event, id: number, failure: BridgeFailure | null)
   open?.onEnd(failure);
 });
 
-contextBridge.exposeInMainWorld('luo', { call, stream });
+// What is generated says which methods there are; the two functions are the same for all of them.
+const bridge: LuoBridge = { call: call as LuoBridge['call'], stream: stream as LuoBridge['stream'] };
+
+contextBridge.exposeInMainWorld('luo', bridge);

@@ -13,7 +13,9 @@ import { createSshConnector } from './ssh-connector.ts';
 export function createConnector(host: HostEntry, terminals: Terminals, clock: Clock): Connector {
   const address = parseAddress(host.address);
   if (address.kind === 'unix') return createLocalConnector(address.path, clock);
-  const command = (socket: string) => forwardCommand(address, host.sshConfig, socket);
+  const { sshConfig } = host;
+  const command = (socket: string, seconds: number) =>
+    forwardCommand({ address, sshConfig, socket, seconds });
   return createSshConnector({ command, terminals, clock });
 }
 

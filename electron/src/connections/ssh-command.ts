@@ -12,18 +12,39 @@ export interface Command {
   readonly args: readonly string[];
 }
 
-const patience: readonly string[] = [
-  ...['-o', 'ServerAliveInterval=2', '-o', 'ServerAliveCountMax=2'],
-  // Includes the key exchange, which takes its time on a host that is just starting.
-  ...['-o', 'ConnectTimeout=10'],
-];
+const noticeLoss: readonly string[] = ['-o', 'ServerAliveInterval=2', '-o', 'ServerAliveCountMax=3'];
 
-/** Forwards the host's agent to the socket at `socket`, which ssh makes. `sshConfig` replaces the person's own. */
-export function forwardCommand(address: SshAddress, sshConfig: string | null, socket: string): Command {
+/** Seconds for the first connect, key exchange included, which a busy host takes its time over. */
+const firstConnectSeconds = 30;
+/**
+ * Seconds for attempt after attempt while the host is away. Short ones, because an attempt that began before
+ * the host was back is often never answered; long ones in between, because one that has just started is slow.
+ */
+const awaySeconds: readonly number[] = [5, 10, 20];
+
+/** How long ssh may take to connect, in seconds. @param attempt counts from 0 since the host went away; null if it is not */
+export function connectSeconds(attempt: number | null): number {
+  if (attempt === null) return firstConnectSeconds;
+  return awaySeconds[attempt % awaySeconds.length] ?? firstConnectSeconds;
+}
+
+export interface ForwardRequest {
+  readonly address: SshAddress;
+  /** Replaces the person's own configuration of ssh. */
+  readonly sshConfig: string | null;
+  /** Path of the socket that ssh is to make. */
+  readonly socket: string;
+  /** See `connectSeconds`. */
+  readonly seconds: number;
+}
+
+/** Forwards the host's agent to a socket here. */
+export function forwardCommand({ address, sshConfig, socket, seconds }: ForwardRequest): Command {
+  const patience = [...noticeLoss, '-o', `ConnectTimeout=${seconds}`];
   return { file: 'ssh', args: [...patience, ...sshForwardArguments(address, socket, { sshConfig })] };
 }
 
 /** A login shell on the host. */
 export function shellCommand(address: SshAddress, sshConfig: string | null): Command {
-  return { file: 'ssh', args: [...patience, ...sshShellArguments(address, { sshConfig })] };
+  return { file: 'ssh', args: [...noticeLoss, ...sshShellArguments(address, { sshConfig })] };
 }

@@ -13,12 +13,12 @@ import type { Clock } from './clock.ts';
 import { firstAnswer } from './first-answer.ts';
 import type { Connector, OpenedLink, OpenOptions } from './link.ts';
 import { createSocketFolder, type SocketFolder } from './socket-folder.ts';
-import type { Command } from './ssh-command.ts';
+import { type Command, connectSeconds } from './ssh-command.ts';
 import { asksSomething, lastWords } from './ssh-prompt.ts';
 
 export interface SshOptions {
-  /** What forwards the agent's socket to the one given. */
-  readonly command: (socket: string) => Command;
+  /** What forwards the agent's socket to the one given, and gives up if it is not let in within so many seconds. */
+  readonly command: (socket: string, seconds: number) => Command;
   readonly terminals: Terminals;
   readonly clock: Clock;
 }
@@ -62,9 +62,11 @@ async function letIn(terminal: Terminal, folder: SocketFolder, signal: AbortSign
   await Promise.race([folder.whenThere(signal), ended]);
 }
 
+/** @param seconds that ssh may take to be let in */
 async function openThroughSsh(
   options: SshOptions,
   { signal, patient, onPrompt }: OpenOptions,
+  seconds: number,
 ): Promise<OpenedLink> {
   const { command, terminals, clock } = options;
   const folder = await createSocketFolder();
@@ -72,7 +74,9 @@ async function openThroughSsh(
     await folder.remove();
     throw signal.reason;
   }
-  const terminal = terminals.open(startProgram({ ...command(folder.socket), columns: 100, rows: 24 }));
+  const terminal = terminals.open(
+    startProgram({ ...command(folder.socket, seconds), columns: 100, rows: 24 }),
+  );
   const link = new SocketLink(folder.socket, async () => {
     terminal.end();
     await terminal.whenEnded();
@@ -100,5 +104,14 @@ async function openThroughSsh(
 
 /** Connects by running ssh anew for each attempt. */
 export function createSshConnector(options: SshOptions): Connector {
-  return { open: (request) => openThroughSsh(options, request) };
+  let attempt = 0;
+  return {
+    async open(request) {
+      const seconds = connectSeconds(request.patient ? attempt : null);
+      attempt = request.patient ? attempt + 1 : 0;
+      const opened = await openThroughSsh(options, request, seconds);
+      attempt = 0;
+      return opened;
+    },
+  };
 }
