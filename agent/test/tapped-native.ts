@@ -36,8 +36,8 @@ export class Process {
   readonly native: Native;
   /** Resolves when the process dies of its `Death`. */
   readonly died: Promise<void>;
-  /** Counted calls so far. */
-  calls = 0;
+  /** Counted calls so far, by name. */
+  readonly calls: string[] = [];
   #dead = false;
   readonly #death: Death | null;
   readonly #descriptors = new Set<Descriptor>();
@@ -77,7 +77,7 @@ export class Process {
 
   #call(name: string, call: AnyFunction, parameters: unknown[]): unknown {
     if (this.#dead) throw new Dead(name);
-    const index = counted.has(name) ? this.calls++ : -1;
+    const index = counted.has(name) ? this.calls.push(name) - 1 : -1;
     const fatal = this.#death !== null && index === this.#death.at;
     if (fatal && this.#death?.when === 'before') this.#die(name);
     const result = call(...parameters);

@@ -42,6 +42,7 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   const held = (entry: ManifestEntry): boolean => session.files.has(BigInt(entry.token));
   for (const entry of manifest.entries()) if (!held(entry)) manifest.remove(BigInt(entry.token));
   manifest.updateAll(() => ({ state: 'preserved' }));
+  manifest.updateHead({ state: 'open' });
   await context.store.settled();
 
   async function preserveAgain(
@@ -51,6 +52,35 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
     // A former session's last descriptor may be closing in the service manager.
     await withPatience(['EBUSY'], patience, () => liveUpdate.preserveFd(target, file, token));
   }
+}
+
+/**
+ * Finishes an incoming session and leaves its files with the agent, to be built anew. It is counted as carried
+ * before it is finished: whoever finds it in between must not count it again.
+ */
+export async function finishInto(context: LiveUpdateContext, session: HeldSession): Promise<void> {
+  const { store, native, patience } = context;
+  const head = session.manifest?.head;
+  if (head && head.state !== 'rebuilding') {
+    session.manifest?.updateHead({ carried: head.carried + 1, state: 'rebuilding' });
+  }
+  try {
+    await withPatience(['EBUSY'], patience, () => native.liveUpdate.finish(session.open));
+  } catch (error) {
+    if (head) session.manifest?.updateHead(head);
+    throw error;
+  }
+  store.dropSession(session.name);
+  session.descriptor?.close();
+  session.descriptor = null;
+}
+
+/** Closes the kernel's session of one that is to be built anew. Its files stay with the agent and the store. */
+export async function takeApart(context: LiveUpdateContext, session: HeldSession): Promise<void> {
+  context.store.dropSession(session.name);
+  await context.store.settled();
+  session.descriptor?.close();
+  session.descriptor = null;
 }
 
 /**

@@ -10,6 +10,7 @@
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../refusal.ts';
+import { takeApart } from './build-session.ts';
 import { parseStoredName } from './descriptor-store.ts';
 import { HeldSession } from './held-session.ts';
 import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
@@ -71,11 +72,18 @@ async function takeInOne(sessions: SessionStore, name: string, found: Found, int
     intake.index = found.descriptor;
     return;
   }
-  if (found.descriptor !== null && (await isIncoming(context, found.descriptor))) {
+  const state = found.descriptor === null ? 'none' : await stateOf(context, found.descriptor);
+  if (found.descriptor !== null && (state === 'incoming' || (state === 'empty' && found.files.size === 0))) {
     for (const file of found.files.values()) file.close();
     await sessions.adopt(name, found.descriptor);
     intake.incoming.push(name);
     return;
+  }
+  if (state === 'empty') {
+    // Finished, and the agent died before it had built the session anew: the files are what is left of it.
+    context.store.dropSession(name);
+    found.descriptor?.close();
+    found.descriptor = null;
   }
   const session = new HeldSession(
     name,
@@ -95,8 +103,10 @@ async function takeInOne(sessions: SessionStore, name: string, found: Found, int
     );
     return;
   }
+  dropUnnamed(context, session);
   sessions.enter(session);
   intake.outgoing.push(name);
+  if (session.manifest?.head.state === 'rebuilding') await takeApart(context, session);
   if (session.descriptor === null) {
     await sessions.rebuild(name, agentItself);
   } else if (session.manifest === null) {
@@ -124,6 +134,17 @@ function readManifest(
   } catch (error) {
     intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     return null;
+  }
+}
+
+/** Lets go of files that were stored but not yet entered: nobody was told that they are preserved, and they are not. */
+function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: HeldSession): void {
+  if (manifest === null) return;
+  for (const [token, file] of files) {
+    if (manifest.get(token)) continue;
+    store.dropFile(name, token);
+    file.close();
+    files.delete(token);
   }
 }
 
@@ -155,13 +176,17 @@ async function settleIntended(
   }
 }
 
-async function isIncoming(context: LiveUpdateContext, descriptor: NativeDescriptor): Promise<boolean> {
+/** `empty`: incoming, and without a manifest: finished already, or somebody else's. */
+async function stateOf(
+  context: LiveUpdateContext,
+  descriptor: NativeDescriptor,
+): Promise<'outgoing' | 'incoming' | 'empty'> {
   try {
     (await context.native.liveUpdate.retrieveFd(descriptor, manifestToken)).close();
-    return true;
+    return 'incoming';
   } catch (error) {
-    if (errnoOf(error) === 'EINVAL') return false;
-    if (errnoOf(error) === 'ENOENT') return true;
+    if (errnoOf(error) === 'EINVAL') return 'outgoing';
+    if (errnoOf(error) === 'ENOENT') return 'empty';
     throw error;
   }
 }

@@ -38,8 +38,11 @@ const ManifestHead = v.object({
   createdBy: v.pipe(v.string(), v.maxLength(256)),
   /** Live updates it came through. */
   carried: count,
-  /** `closing` once somebody asked for the end of the session: whoever finds it finishes the job. */
-  state: v.picklist(['open', 'closing']),
+  /**
+   * `closing` once somebody asked for the end of the session, `rebuilding` while it is taken apart to be built
+   * anew: whoever finds it so finishes the job.
+   */
+  state: v.picklist(['open', 'closing', 'rebuilding']),
 });
 /** What is true of the session as a whole. */
 export type ManifestHead = v.InferOutput<typeof ManifestHead>;

@@ -3,6 +3,10 @@
  * Taking an incoming session in: the manifest by its reserved tokens, then every descriptor it names, in the
  * order in which they were preserved. A descriptor that cannot be retrieved is recorded as missing, with the
  * errno; the others are not held up by it.
+ *
+ * Between the kernel handing over a session and the service manager having a copy of it there are a few
+ * microseconds in which the agent's death would finish the session. Nothing in user space can close that gap; a
+ * service manager that retrieves for its services (systemd 261 and later, with its own kexec) does not have it.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';

@@ -7,8 +7,7 @@ import { EventEmitter } from 'node:events';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
-import { buildSession, createPatiently, describeContents } from './build-session.ts';
-import { withPatience } from './device.ts';
+import { buildSession, createPatiently, describeContents, finishInto, takeApart } from './build-session.ts';
 import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
@@ -171,14 +170,12 @@ export class SessionStore {
         async () => {
           // Nothing is taken apart before the device is known to be free to put it together again.
           await this.#context.device.use(() => {});
+          session.manifest?.updateHead({ state: 'rebuilding' });
           session.manifest?.remove(token);
           session.files.delete(token);
           store.dropFile(name, token);
-          store.dropSession(name);
-          await store.settled();
-          session.descriptor?.close();
-          session.descriptor = null;
           file.close();
+          await takeApart(this.#context, session);
           await buildSession(this.#context, session);
           this.#changed();
           return session.toSession();
@@ -228,20 +225,16 @@ export class SessionStore {
    */
   async finish(name: string, actor: Actor): Promise<Session> {
     const session = this.get(name);
-    const { journal, store, native, patience } = this.#context;
+    const { journal } = this.#context;
     return await session.serial.run(async () => {
       session.need('incoming');
-      await journal.act('session.finish', { session: name, peer: actor.peer }, async () => {
-        await withPatience(['EBUSY'], patience, () => native.liveUpdate.finish(session.open));
-        store.dropSession(name);
-        session.descriptor?.close();
-        session.descriptor = null;
-      });
+      await journal.act('session.finish', { session: name, peer: actor.peer }, () =>
+        finishInto(this.#context, session),
+      );
       if (session.manifest === null) {
         this.#forget(session);
         return session.toSession();
       }
-      session.manifest.updateHead({ carried: session.manifest.head.carried + 1 });
       return await this.#carryOn(session, actor);
     });
   }

@@ -8,7 +8,7 @@ import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Update } from '../interface/agent.generated.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
-import { type ArrivedIndex, arrive } from './index-session.ts';
+import { type ArrivedIndex, arrive, dismiss } from './index-session.ts';
 import type { Inventory } from './inventory.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
@@ -62,6 +62,11 @@ export async function retrieveAll(
   if (index === null && unsettled === null && incoming.length === 0 && names.size === 0) return null;
 
   const indexed = index?.record?.update ?? null;
+  if (index !== null && indexed !== null && context.history.isSettled(indexed.id)) {
+    // Settled already; only the last step, finishing the index, was not reached.
+    await dismiss(context, index);
+    return null;
+  }
   const record = indexed ?? unsettled?.record ?? null;
   const bootedAtUs = nowUs() - Number(context.native.kernel.clock('boottime') / 1000n);
   // Never before the phase it follows: the clock may have been set while the host was away.

@@ -79,10 +79,15 @@ export class History {
     return this.#reader.newest({ name: recordEntries.started })?.update ?? null;
   }
 
+  /** Whether somebody has said how an update ended. */
+  isSettled(id: string): boolean {
+    return this.#reader.newest({ name: recordEntries.settled, update: id }) !== null;
+  }
+
   /** The newest update if nobody has said how it ended; `announced` tells whether its kexec was. */
   unsettled(): { record: Update; announced: boolean } | null {
     const id = this.lastId;
-    if (id === null || this.#reader.newest({ name: recordEntries.settled, update: id })) return null;
+    if (id === null || this.isSettled(id)) return null;
     const record = this.#newest(id);
     if (record === null) return null;
     return { record, announced: this.#reader.newest({ name: recordEntries.announced, update: id }) !== null };

@@ -8,7 +8,7 @@ import type { Carried, Phase, Update } from '../interface/agent.generated.ts';
 import { compareDigests } from '../liveupdate/digests.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
-import { dismiss } from './index-session.ts';
+import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
@@ -51,7 +51,10 @@ export async function completeArrival(
   enter('finishing');
   const after: Carried[] = [];
   const problems: string[] = [];
-  for (const held of sessions.list().filter(({ direction }) => direction === 'incoming')) {
+  const named = new Set(record?.carried.map(({ session }) => session));
+  for (const held of sessions.list()) {
+    // One that is outgoing and named was finished by an agent that did not live to settle the update.
+    if (held.direction === 'outgoing' && !named.has(held.name)) continue;
     if (held.manifest === null) {
       problems.push(`session ${held.name} has no readable manifest and stays incoming`);
       continue;
@@ -59,16 +62,13 @@ export async function completeArrival(
     try {
       show(`comparing the digests of ${held.name}`, `finish:${held.name}`);
       after.push(...(await compare(context, held.name, arrived)));
+      if (held.direction === 'outgoing') continue;
       show(`finishing ${held.name}`, `finish:${held.name}`);
       await sessions.finish(held.name, agentItself);
     } catch (error) {
       problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  if (arrived.index)
-    await dismiss(context, arrived.index).catch((error) =>
-      problems.push(`the index session: ${String(error)}`),
-    );
   const observed = await observe(context, arrived);
   if (record) {
     const settled = settleRecord(context, record, arrived, observed, after, problems);
@@ -90,8 +90,18 @@ export async function completeArrival(
   } else {
     noteLosses(context, past, arrived);
   }
+  // Only now: until the end is written, another agent must be able to find it.
+  if (arrived.index) await dismissOrSay(context, arrived.index);
   const { name, parameters } = inventoryOf(sessions);
   context.journal.note(name, { parameters });
+}
+
+async function dismissOrSay(context: UpdateContext, index: ArrivedIndex): Promise<void> {
+  try {
+    await dismiss(context, index);
+  } catch (error) {
+    context.log('warning', 'the index session cannot be finished', { problem: String(error) });
+  }
 }
 
 function isKnown({ history }: UpdateContext, id: string): boolean {

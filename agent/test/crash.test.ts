@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The agent dies at every system call that leaves a trace, before it and right after it, and is started again.
+ * Whatever was acknowledged before is still there, what the kernel holds is what the manifests name, and the
+ * journal is whole.
+ */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AgentClient } from '../src/client/index.ts';
+import { MadeUpHost } from './made-up-host.ts';
+import { contentOf, preserveText, runToKexec } from './scenario.ts';
+import type { Death } from './tapped-native.ts';
+
+let host: MadeUpHost;
+
+beforeEach(() => {
+  host = new MadeUpHost();
+});
+
+afterEach(() => host.dispose());
+
+/**
+ * Every death a flow of these calls can die, but one: between the kernel giving out an incoming session and the
+ * service manager having a copy, death finishes the session, and nothing in user space can prevent that.
+ */
+function deaths(calls: readonly string[]): Death[] {
+  return calls.flatMap((name, at) => {
+    const justRetrieved = calls[at - 1] === 'retrieveSession';
+    const before = justRetrieved ? [] : [{ at, when: 'before' as const }];
+    const after = name === 'retrieveSession' ? [] : [{ at, when: 'after' as const }];
+    return [...before, ...after];
+  });
+}
+
+/** Runs a flow in an agent that dies as told; resolves when the flow is done or the agent dead. */
+async function runUntilDeath(
+  death: Death | null,
+  flow: (client: AgentClient) => Promise<void>,
+): Promise<void> {
+  await host.launch(death);
+  const process = host.process;
+  if (!process || process.dead) return;
+  const client = await host.connect();
+  const flowing = flow(client);
+  await Promise.race([process.died, flowing]);
+  flowing.catch(() => {});
+}
+
+/** What must hold of every host whose agent was started again. */
+async function expectSound(client: AgentClient): Promise<void> {
+  expect(await client.call('VerifyJournal', {})).toMatchObject({ intact: true });
+  const { status } = await client.call('GetStatus', {});
+  expect(status.phase).toBe('normal');
+  for (const { name, descriptors } of (await client.call('ListSessions', {})).sessions) {
+    for (const { token, label } of descriptors) expect(await contentOf(client, name, token)).toBe(label);
+    // The kernel has each file, and no token that the manifest does not name.
+    const stored = [...host.manager.kept.keys()].filter((key) =>
+      key.startsWith(`f-${Buffer.from(name).toString('hex')}-`),
+    );
+    const users = stored.filter((key) => !/-ffffffffffff[0-9a-f]{4}$/.test(key));
+    expect(users).toHaveLength(descriptors.length);
+  }
+}
+
+const labels = (sessions: readonly { descriptors: readonly { label: string }[] }[]): string[] =>
+  sessions.flatMap(({ descriptors }) => descriptors.map(({ label }) => label)).sort();
+
+describe('an agent that is killed', () => {
+  it('while preserving loses nothing that was acknowledged', async () => {
+    const acknowledged: string[] = [];
+    const flow = async (client: AgentClient): Promise<void> => {
+      await client.call('CreateSession', { name: 's' });
+      for (const text of ['first', 'second']) {
+        await preserveText(client, 's', text);
+        acknowledged.push(text);
+      }
+    };
+    await runUntilDeath(null, flow);
+    const calls = host.process?.calls ?? [];
+    expect(calls.length).toBeGreaterThan(10);
+    for (const death of deaths(calls)) {
+      host.dispose();
+      host = new MadeUpHost();
+      acknowledged.length = 0;
+      await runUntilDeath(death, flow);
+      host.kill();
+      const client = await host.start();
+      await expectSound(client);
+      const { sessions } = await client.call('ListSessions', {});
+      expect(labels(sessions), JSON.stringify(death)).toEqual(expect.arrayContaining(acknowledged));
+    }
+  });
+
+  it('while taking a descriptor out keeps the others', async () => {
+    const prepare = async (): Promise<void> => {
+      const client = await host.start();
+      await client.call('CreateSession', { name: 's' });
+      for (const text of ['first', 'second', 'third']) await preserveText(client, 's', text);
+      host.kill();
+    };
+    const flow = async (client: AgentClient): Promise<void> => {
+      await client.call('RemoveDescriptor', { session: 's', token: '0x1' });
+    };
+    await prepare();
+    await runUntilDeath(null, flow);
+    const calls = host.process?.calls ?? [];
+    for (const death of deaths(calls)) {
+      host.dispose();
+      host = new MadeUpHost();
+      await prepare();
+      await runUntilDeath(death, flow);
+      host.kill();
+      const client = await host.start();
+      await expectSound(client);
+      const { sessions } = await client.call('ListSessions', {});
+      expect(labels(sessions), JSON.stringify(death)).toEqual(expect.arrayContaining(['first', 'third']));
+    }
+  });
+
+  it('before the kexec settles the update as aborted and keeps the sessions', async () => {
+    const prepare = async (): Promise<void> => {
+      const client = await host.start();
+      await client.call('CreateSession', { name: 's' });
+      await preserveText(client, 's', 'kept');
+      host.kill();
+    };
+    const flow = async (client: AgentClient): Promise<void> => {
+      await runToKexec(host, client);
+    };
+    await prepare();
+    await runUntilDeath(null, flow);
+    const calls = host.process?.calls ?? [];
+    for (const death of deaths(calls)) {
+      host.dispose();
+      host = new MadeUpHost();
+      await prepare();
+      await runUntilDeath(death, flow);
+      host.kill();
+      const client = await host.start();
+      await host.agent?.settled;
+      await expectSound(client);
+      expect(host.loaded, JSON.stringify(death)).toBeNull();
+      const { updates } = await client.call('ListUpdates', {});
+      expect(updates.every(({ outcome }) => outcome === 'aborted')).toBe(true);
+      expect(labels((await client.call('ListSessions', {})).sessions)).toEqual(['kept']);
+    }
+  });
+
+  it('in the next kernel gets everything back at the next start', async () => {
+    const arrive = async (): Promise<string> => {
+      const client = await host.start();
+      for (const name of ['one', 'two']) {
+        await client.call('CreateSession', { name });
+        await preserveText(client, name, `kept in ${name}`);
+      }
+      const id = await runToKexec(host, client);
+      host.becomeNextKernel();
+      return id;
+    };
+    await arrive();
+    await host.launch();
+    await host.agent?.settled;
+    const calls = host.process?.calls ?? [];
+    expect(calls.length).toBeGreaterThan(20);
+    for (const death of deaths(calls)) {
+      host.dispose();
+      host = new MadeUpHost();
+      const id = await arrive();
+      await host.launch(death);
+      await Promise.race([host.process?.died, host.agent?.settled]);
+      host.kill();
+      const client = await host.start();
+      await host.agent?.settled;
+      await expectSound(client);
+      const { sessions } = await client.call('ListSessions', {});
+      expect(labels(sessions), JSON.stringify(death)).toEqual(['kept in one', 'kept in two']);
+      expect(sessions.every(({ direction }) => direction === 'outgoing')).toBe(true);
+      const { update } = await client.call('GetUpdate', { id });
+      expect(update.outcome, `${JSON.stringify(death)} ${update.reason}`).toBe('updated');
+      expect(
+        sessions.map(({ carried }) => carried),
+        JSON.stringify(death),
+      ).toEqual([1, 1]);
+    }
+  });
+});
