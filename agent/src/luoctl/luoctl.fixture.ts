@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Runs luoctl in this process against a fake agent, and keeps what it wrote. */
 import { PassThrough } from 'node:stream';
-import { exitStatus } from './exit-status.ts';
 import { runLuoctl } from './run.ts';
 
 export interface Result {
@@ -52,5 +51,3 @@ export async function luoctl(args: readonly string[], options: RunOptions = {}):
     },
   };
 }
-
-export { exitStatus };

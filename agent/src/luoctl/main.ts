@@ -3,6 +3,9 @@
 import process from 'node:process';
 import { runLuoctl } from './run.ts';
 
+// What the agent's journal calls its peer; Node would be called MainThread.
+process.title = 'luoctl';
+
 /** What shells make of a program that ended by SIGINT. */
 const interrupted = 130;
 

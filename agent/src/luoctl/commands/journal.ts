@@ -8,7 +8,7 @@ import { wholeNumber } from '../arguments.ts';
 import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, UsageError } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
-import { clock, count, duration, time } from '../units.ts';
+import { clock, duration, time } from '../units.ts';
 
 interface JournalOptions {
   readonly follow?: boolean;
@@ -19,6 +19,8 @@ interface JournalOptions {
   readonly export?: string;
   readonly verify?: boolean;
 }
+
+const numberOf = (entries: number): string => (entries === 1 ? '1 entry' : `${entries} entries`);
 
 /** One entry in one line: when, which, what, on what, by whom, and how it went. */
 function entryLine(entry: Entry): string {
@@ -115,7 +117,7 @@ async function exportTo(invocation: Invocation, agent: AgentClient, path: string
     await file.close();
   }
   if (json) screen.json({ path, entries: written });
-  else screen.line(`${path}: ${written === 1 ? '1 entry' : `${written} entries`}.`);
+  else screen.line(`${path}: ${numberOf(written)}.`);
 }
 
 async function verify({ screen, json }: Invocation, agent: AgentClient): Promise<boolean> {
@@ -123,10 +125,7 @@ async function verify({ screen, json }: Invocation, agent: AgentClient): Promise
   const { entries, intact, firstBad } = reply;
   if (json) screen.json(reply);
   else if (intact)
-    screen.toned(
-      'good',
-      `Intact: the hashes of all ${count(entries, 'entrie').replace('entrie', entries === 1 ? 'entry' : 'entrie')} follow from the one before.`,
-    );
+    screen.toned('good', `Intact: each entry follows from the one before (${numberOf(entries)}).`);
   else
     screen.toned('bad', `NOT intact: entry ${firstBad ?? 'unknown'} does not follow from the one before it.`);
   return intact;

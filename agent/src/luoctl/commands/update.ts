@@ -113,6 +113,7 @@ function statusOf(update: Update): ExitStatus {
 async function report(invocation: Invocation, id: string, update: Update | null): Promise<ExitStatus> {
   const { screen, json } = invocation;
   if (update === null) {
+    if (json) screen.json({ update });
     screen.complain(
       `luoctl: the agent that answers knows nothing of live update "${id}": how it ended cannot be told`,
     );
