@@ -121,6 +121,10 @@ const explanations: Record<string, Explain> = {
     title: 'There is nothing to abort',
     advice: `The host is in phase ${f.text('phase')}.`,
   }),
+  UpdateNotFound: (f) => ({
+    title: `There is no live update ${f.text('id')}`,
+    advice: 'The journal of the host does not know it.',
+  }),
   NoSuchProcess: (f) => ({
     title: `Process ${f.text('pid')} is gone`,
     advice: 'Choose from the current list.',

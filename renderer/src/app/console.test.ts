@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
+import { describe, expect, test } from 'vitest';
+import { failure } from '../../test/fake-bridge.ts';
+import { nowUs, second } from '../../test/fake-data.ts';
+import { openConsole } from '../../test/open-console.ts';
+
+async function go(view: string) {
+  await fireEvent.click(screen.getByRole('link', { name: view }));
+  await screen.findByRole('heading', { level: 1, name: view });
+}
+
+async function type(label: string | RegExp, value: string) {
+  await fireEvent.input(screen.getByLabelText(label), { target: { value } });
+}
+
+describe('the window', () => {
+  test('shows the host in focus on top, with kernel, phase, number and connection', async () => {
+    await openConsole();
+    const focus = screen.getByLabelText('Host in focus');
+    expect(within(focus).getByText('7.3.4-a')).toBeTruthy();
+    expect(within(focus).getByText('Normal')).toBeTruthy();
+    expect(within(focus).getByText('Connected')).toBeTruthy();
+    expect(screen.getByRole('button', { name: 'Host hv-01' })).toBeTruthy();
+  });
+
+  test('says how old its knowledge is when the host is away', async () => {
+    const bridge = await openConsole();
+    bridge.changeHost('h1', { state: 'away', statusAtUs: nowUs() - 12 * second });
+    expect(await screen.findByText(/^1[23] s old$/)).toBeTruthy();
+  });
+
+  test('goes to views by the keyboard', async () => {
+    await openConsole();
+    await fireEvent.keyDown(document.body, { key: '2', altKey: true });
+    expect(await screen.findByRole('heading', { level: 1, name: 'Sessions' })).toBeTruthy();
+    await fireEvent.keyDown(document.body, { key: 'g' });
+    await fireEvent.keyDown(document.body, { key: 'i' });
+    expect(await screen.findByRole('heading', { level: 1, name: 'History' })).toBeTruthy();
+    await fireEvent.keyDown(document.body, { key: '?' });
+    expect(await screen.findByRole('dialog', { name: 'Shortcuts' })).toBeTruthy();
+  });
+
+  test('lists what can be done in the command palette, and why something cannot', async () => {
+    await openConsole((bridge) => {
+      bridge.hosts = bridge.hosts.map((host) =>
+        host.id === 'h1' ? { ...host, state: 'disconnected' as const } : host,
+      );
+    });
+    await fireEvent.keyDown(document.body, { key: 'k', ctrlKey: true });
+    const palette = await screen.findByRole('dialog', { name: 'Command palette' });
+    expect(within(palette).getByText('Connect hv-01')).toBeTruthy();
+    expect(within(palette).getAllByText('hv-01 is not connected.').length).toBeGreaterThan(0);
+  });
+});
+
+describe('Hosts', () => {
+  test('tells how to begin when there is none', async () => {
+    await openConsole((bridge) => {
+      bridge.hosts = [];
+    });
+    expect(await screen.findByText('No hosts yet')).toBeTruthy();
+  });
+
+  test('adds a host and connects it, after a wrong address was named', async () => {
+    const bridge = await openConsole();
+    await fireEvent.click(screen.getByRole('button', { name: 'Add host' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Add host' });
+    await type('Address', 'hv-09.example');
+    expect(await within(dialog).findByText(/begins with neither/)).toBeTruthy();
+    await type('Address', 'ssh://root@hv-09.example');
+    await fireEvent.click(within(dialog).getByRole('button', { name: 'Add and connect' }));
+    await waitFor(() => expect(bridge.askedFor('Connect')).toEqual([{ id: 'h6' }]));
+    expect(bridge.askedFor('AddHost')).toEqual([
+      { name: 'hv-09', address: 'ssh://root@hv-09.example', sshConfig: null, serialSocket: null },
+    ]);
+  });
+
+  test('shows what ssh said, and its prompt', async () => {
+    await openConsole();
+    await fireEvent.click(screen.getByRole('button', { name: /^spare-04/ }));
+    expect(await screen.findByText(/No route to host/)).toBeTruthy();
+    await fireEvent.click(screen.getByRole('button', { name: /^hv-05/ }));
+    expect(await screen.findByText(/Are you sure you want to continue/)).toBeTruthy();
+  });
+});
+
+describe('Sessions', () => {
+  test('creates one, refusing a name of 64 bytes', async () => {
+    const bridge = await openConsole();
+    await go('Sessions');
+    await fireEvent.click(await screen.findByRole('button', { name: 'Create session' }));
+    await type('Name', 'x'.repeat(64));
+    expect(await screen.findByText(/64 bytes long/)).toBeTruthy();
+    await type('Name', 'cache-02');
+    await fireEvent.click(screen.getByRole('button', { name: 'Create' }));
+    expect(await screen.findByRole('article', { name: 'Session cache-02' })).toBeTruthy();
+    expect(bridge.askedFor('CreateSession')).toEqual([{ name: 'cache-02' }]);
+  });
+
+  test('preserves what was chosen of a process; what is preserved cannot be chosen', async () => {
+    const bridge = await openConsole();
+    await go('Sessions');
+    await fireEvent.click(await screen.findByRole('button', { name: 'Preserve…' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Preserve in web-01' });
+    const taken = await within(dialog).findByRole<HTMLInputElement>('checkbox', { name: /pc.ram of/ });
+    expect(taken.disabled).toBe(true);
+    await fireEvent.click(within(dialog).getByRole('checkbox', { name: /memory-backend-memfd of/ }));
+    await fireEvent.click(within(dialog).getByRole('button', { name: 'Preserve' }));
+    await waitFor(() =>
+      expect(bridge.askedFor('PreserveFromProcess')).toEqual([
+        { session: 'web-01', label: null, token: null, pid: 2141, fd: 11 },
+      ]),
+    );
+  });
+
+  test('closes one that holds memory only when its name is typed', async () => {
+    const bridge = await openConsole();
+    await go('Sessions');
+    await fireEvent.click(await screen.findByRole('button', { name: 'Close session…' }));
+    const close = screen.getByRole<HTMLButtonElement>('button', { name: 'Close session' });
+    expect(close.disabled).toBe(true);
+    await type('Type web-01 to confirm', 'web-01');
+    expect(close.disabled).toBe(false);
+    await fireEvent.click(close);
+    await waitFor(() => expect(bridge.askedFor('CloseSession')).toEqual([{ name: 'web-01' }]));
+  });
+
+  test('says what went wrong, and tries again', async () => {
+    const bridge = await openConsole((fake) => {
+      fake.answers.set('ListSessions', () => {
+        throw failure('DeviceBusy', { pid: 1, command: 'systemd' });
+      });
+    });
+    await go('Sessions');
+    expect(await screen.findByText(/systemd \(process 1\) holds it/)).toBeTruthy();
+    bridge.answers.delete('ListSessions');
+    await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
+    expect(await screen.findByRole('article', { name: 'Session web-01' })).toBeTruthy();
+  });
+
+  test('keeps 1,000 descriptors out of the page but for those in sight', async () => {
+    await openConsole((bridge) => {
+      const [first, ...others] = bridge.sessions;
+      if (!first?.descriptors[0]) throw new Error('there is a descriptor');
+      const one = first.descriptors[0];
+      const descriptors = Array.from({ length: 1000 }, (_, at) => ({
+        ...one,
+        token: `0x${at.toString(16)}`,
+      }));
+      bridge.sessions = [{ ...first, descriptors }, ...others];
+    });
+    await go('Sessions');
+    const table = await screen.findByRole('table', { name: 'Descriptors of web-01' });
+    await within(table).findByText('0x0');
+    expect(table.getAttribute('aria-rowcount')).toBe('1001');
+    expect(within(table).getAllByRole('row').length).toBeLessThan(60);
+  });
+});
+
+describe('History', () => {
+  test('tells the outcome and what was lost', async () => {
+    await openConsole();
+    await go('History');
+    await fireEvent.click(await screen.findByRole('button', { name: /Cold boot/ }));
+    expect(await screen.findByText('Lost: 8 descriptors, 11.1 GiB')).toBeTruthy();
+  });
+
+  test('filters the journal and shows an entry whole', async () => {
+    const bridge = await openConsole();
+    await go('History');
+    await fireEvent.click(screen.getByRole('tab', { name: 'Journal' }));
+    await screen.findByText('1403');
+    await fireEvent.click(screen.getByLabelText('Failed only'));
+    await waitFor(() => expect(bridge.askedFor('QueryJournal').at(-1)?.failedOnly).toBe(true));
+    await waitFor(() => expect(screen.queryByText('1403')).toBeNull());
+    const failed = screen.getAllByRole('row')[0];
+    if (!failed) throw new Error('an entry failed');
+    await fireEvent.click(failed);
+    expect(await screen.findByRole('article', { name: /^Entry/ })).toBeTruthy();
+  });
+});

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Progress } from '@luo-console/agent/interface';
+import { describe, expect, test } from 'vitest';
+import { phases, plan, update } from '../../test/fake-data.ts';
+import {
+  axisTicks,
+  blackoutSpan,
+  counterReading,
+  digestSummary,
+  fateOf,
+  phaseState,
+  wholeSpan,
+} from './summary.ts';
+import { heard } from './update-run.svelte.ts';
+
+const second = 1_000_000;
+
+function progress(phase: Progress['phase'], atUs: number): Progress {
+  return {
+    update: 'u',
+    phase,
+    phaseStartedAtUs: atUs,
+    startedAtUs: 0,
+    step: null,
+    message: '',
+    done: null,
+    total: null,
+    graceEndsAtUs: null,
+  };
+}
+
+describe('what is read off a live update', () => {
+  test('digests are counted, and what is lost is told', () => {
+    const { carried } = update();
+    expect(digestSummary(carried)).toEqual({ compared: 8, match: 8, lost: [] });
+    const [first, ...others] = carried;
+    if (!first) throw new Error('something is carried');
+    const summary = digestSummary([{ ...first, verdict: 'missing' }, ...others]);
+    expect(summary.match).toBe(7);
+    expect(summary.lost.map(({ token }) => token)).toEqual([first.token]);
+  });
+
+  test('the blackout ends with the retrieving and has the length the agent tells', () => {
+    const timings = phases(0);
+    const retrieving = timings.find(({ phase }) => phase === 'retrieving');
+    const end = (retrieving?.startedAtUs ?? 0) + (retrieving?.durationUs ?? 0);
+    expect(blackoutSpan({ phases: timings, blackoutUs: 13 * second })).toEqual({
+      startUs: end - 13 * second,
+      endUs: end,
+    });
+    expect(blackoutSpan({ phases: timings, blackoutUs: null })).toBeNull();
+    expect(wholeSpan(timings)).toEqual({ startUs: 0, endUs: 18_960_000 });
+    expect(wholeSpan([])).toBeNull();
+  });
+
+  test('phases end when later ones begin, in this machine’s time; what comes late is not heard', () => {
+    let seen = heard([], progress('preserving', 10), 5);
+    seen = heard(seen, progress('preserving', 10), 5);
+    seen = heard(seen, progress('kexec', 40), 5);
+    seen = heard(seen, progress('prepared', 20), 5);
+    seen = heard(seen, progress('retrieving', 100), 5);
+    expect(seen).toEqual([
+      { phase: 'preserving', startedAtUs: 15, durationUs: 30 },
+      { phase: 'kexec', startedAtUs: 45, durationUs: 60 },
+      { phase: 'retrieving', startedAtUs: 105, durationUs: null },
+    ]);
+    expect(phaseState(seen, 'preserving')).toBe('done');
+    expect(phaseState(seen, 'booting')).toBe('unheard');
+    expect(phaseState(seen, 'retrieving')).toBe('current');
+    expect(phaseState(seen, 'finishing')).toBe('waiting');
+  });
+
+  test('the counter shows the blackout from the announcement on, and stops with it', () => {
+    expect(counterReading([], 99)).toEqual({ label: 'Elapsed', us: 0 });
+    const before = heard([], progress('preserving', 10), 0);
+    expect(counterReading(before, 30)).toEqual({ label: 'Elapsed', us: 20 });
+    const away = heard(before, progress('kexec', 40), 0);
+    expect(counterReading(away, 90)).toEqual({ label: 'Blackout', us: 50 });
+    const over = heard(away, progress('resuming', 120), 0);
+    expect(counterReading(over, 500)).toEqual({ label: 'Blackout', us: 80 });
+  });
+
+  test('an incoming session is lost, an outgoing one is kept', () => {
+    const brief = { name: 'web-01', descriptors: 2, size: 1 };
+    expect(fateOf({ ...brief, direction: 'incoming' }, plan()).kept).toBe(false);
+    expect(fateOf({ ...brief, direction: 'outgoing' }, plan())).toEqual({
+      kept: true,
+      words: 'Comes through the kexec. Keep web-01.',
+    });
+  });
+
+  test('the axis has round divisions', () => {
+    expect(axisTicks(19 * second, 5)).toEqual([0, 5, 10, 15].map((at) => at * second));
+    expect(axisTicks(0, 5)).toEqual([0]);
+  });
+});

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opens the whole window over a fake bridge.
+import { cleanup, render, screen } from '@testing-library/svelte';
+import App from '../src/app/App.svelte';
+import { FakeBridge } from './fake-bridge.ts';
+
+/** Renders the window and waits until it shows its hosts. @param prepare changes the bridge before */
+export async function openConsole(prepare: (bridge: FakeBridge) => void = () => {}): Promise<FakeBridge> {
+  cleanup();
+  const bridge = new FakeBridge();
+  prepare(bridge);
+  window.luo = bridge;
+  render(App);
+  await screen.findByRole('heading', { level: 1, name: 'Hosts' });
+  return bridge;
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the in-memory document lacks: sizes, so that virtual lists show their rows, and the terminal's canvas.
+import { beforeEach, vi } from 'vitest';
+
+Object.defineProperties(HTMLElement.prototype, {
+  offsetHeight: { configurable: true, get: () => 600 },
+  offsetWidth: { configurable: true, get: () => 900 },
+});
+
+// xterm.js measures glyphs, which needs a real browser; the end-to-end tests look at it in one.
+vi.mock('@xterm/xterm', async () => import('./fake-terminal.ts'));
+
+beforeEach(() => {
+  localStorage.clear();
+  location.hash = '';
+});
