@@ -85,6 +85,7 @@ export class FakeAgent {
         return { status: this.status };
       },
       ListSessions: async () => ({ sessions: this.sessions }),
+      ListUpdates: async () => ({ updates: [], more: false }),
       ListCandidates: async () => {
         await this.beforeListCandidates();
         return { processes: [] };

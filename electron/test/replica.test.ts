@@ -38,6 +38,41 @@ describe('answers', () => {
     expect(again.answer('other', 'GetSession', { name: 'a' })?.reply).toEqual({ n: 3 });
   });
 
+  test('are taken out of other answers where they are in them', () => {
+    const replica = openReplica();
+    const ask = (method: string, parameters: Record<string, unknown>) =>
+      replica.answer('h', method, parameters);
+    const list = (names: string[]) => ({ sessions: names.map((name) => ({ name })) });
+    replica.keep(
+      'h',
+      'GetSession',
+      { name: 'a' },
+      { reply: { session: { name: 'a', old: true } }, atUs: 10 },
+    );
+    replica.keep('h', 'ListSessions', {}, { reply: list(['a', 'b']), atUs: 20 });
+    expect(ask('GetSession', { name: 'a' })).toEqual({ reply: { session: { name: 'a' } }, atUs: 20 });
+    expect(ask('GetSession', { name: 'b' })).toEqual({ reply: { session: { name: 'b' } }, atUs: 20 });
+    expect(ask('GetSession', { name: 'c' })).toBeNull();
+    replica.keep(
+      'h',
+      'GetSession',
+      { name: 'a' },
+      { reply: { session: { name: 'a', fresh: true } }, atUs: 30 },
+    );
+    expect(ask('GetSession', { name: 'a' })?.atUs).toBe(30);
+
+    const updates = ['u3', 'u2', 'u1'].map((id) => ({ id }));
+    replica.keep('h', 'ListUpdates', { limit: 100 }, { reply: { updates, more: false }, atUs: 40 });
+    expect(ask('ListUpdates', { limit: 2 })).toEqual({
+      reply: { updates: updates.slice(0, 2), more: true },
+      atUs: 40,
+    });
+    expect(ask('ListUpdates', {})).toEqual({ reply: { updates, more: false }, atUs: 40 });
+    expect(ask('ListUpdates', { before: 'u3' })).toBeNull();
+    expect(ask('GetUpdate', { id: 'u1' })).toEqual({ reply: { update: { id: 'u1' } }, atUs: 40 });
+    expect(ask('GetUpdate', { id: 'u0' })).toBeNull();
+  });
+
   test('do not depend on how a question is written', () => {
     expect(questionKey({ b: 1, a: { d: [1, 2], c: null } })).toBe(
       questionKey({ a: { d: [1, 2] }, b: 1, e: undefined }),

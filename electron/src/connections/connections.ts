@@ -14,6 +14,7 @@ import { Changes } from './changes.ts';
 import type { Clock } from './clock.ts';
 import { HostConnection } from './host-connection.ts';
 import type { AgentLink, Connector } from './link.ts';
+import { createRefresher, type Refresher } from './refresh.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -182,29 +183,56 @@ export class Connections {
   }
 
   #create(host: HostEntry): HostConnection {
-    const { replica, clock, connectorFor, log } = this.#options;
+    const { replica, clock, connectorFor } = this.#options;
+    const keep = (method: string, parameters: Fields, reply: Fields) =>
+      replica.keep(host.id, method, parameters, { reply, atUs: clock.nowUs() });
+    let refresher: Refresher | null = null;
     const connection: HostConnection = new HostConnection({
       connector: connectorFor(host),
       clock,
       lastStatus: replica.lastStatus(host.id),
       onChange: () => this.#changes.announce(),
-      onStatus: (status, atUs) => replica.keep(host.id, 'GetStatus', {}, { reply: { status }, atUs }),
-      onLink: async (source, signal) => {
-        try {
-          const copy = replica.journal(host.id);
-          const onReplaced = (message: string) => {
-            log(`${host.name}: ${message}`);
-            connection.say(message);
-          };
-          await syncJournal({ source, copy, nowUs: clock.nowUs, signal, onReplaced });
-        } catch (error) {
-          if (signal.aborted) return;
-          const message = `The journal could not be copied: ${(error as Error).message}`;
-          log(`${host.name}: ${message}`);
-          connection.say(message);
-        }
+      onStatus: (status) => {
+        keep('GetStatus', {}, { status });
+        refresher?.note(status);
+      },
+      onLink: async (link, signal) => {
+        const log = (message: string) => {
+          if (!signal.aborted) this.#options.log(`${host.name}: ${message}`);
+        };
+        const keepWhileHere: typeof keep = (...answer) => {
+          if (!signal.aborted) keep(...answer);
+        };
+        refresher = createRefresher({ link, keep: keepWhileHere, log });
+        if (connection.view.status) refresher.note(connection.view.status);
+        const leave = () => {
+          refresher = null;
+        };
+        signal.addEventListener('abort', leave, { once: true });
+        await this.#copyJournal(host, connection, link, signal);
       },
     });
     return connection;
+  }
+
+  async #copyJournal(
+    host: HostEntry,
+    connection: HostConnection,
+    source: AgentLink,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { replica, clock, log } = this.#options;
+    const onReplaced = (message: string) => {
+      log(`${host.name}: ${message}`);
+      connection.say(message);
+    };
+    try {
+      const copy = replica.journal(host.id);
+      await syncJournal({ source, copy, nowUs: clock.nowUs, signal, onReplaced });
+    } catch (error) {
+      // A link that was lost is no fault of the journal's, and whoever holds the link says so.
+      if (!signal.aborted && connection.link === source)
+        onReplaced(`The journal could not be copied: ${(error as Error).message}`);
+    }
   }
 }

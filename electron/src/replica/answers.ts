@@ -48,6 +48,20 @@ export class Answers {
     return row ? { reply: JSON.parse(row.reply) as Fields, atUs: row.at_us } : null;
   }
 
+  /** The last replies to all questions of one method, newest first, with the questions. */
+  all(host: string, method: string): (KnownAnswer & { readonly parameters: Fields })[] {
+    const rows = this.#database
+      .prepare<[string, string], { parameters: string; reply: string; at_us: number }>(
+        'SELECT parameters, reply, at_us FROM answers WHERE host = ? AND method = ? ORDER BY at_us DESC',
+      )
+      .all(host, method);
+    return rows.map((row) => ({
+      parameters: JSON.parse(row.parameters) as Fields,
+      reply: JSON.parse(row.reply) as Fields,
+      atUs: row.at_us,
+    }));
+  }
+
   forget(host: string): void {
     this.#database.prepare('DELETE FROM answers WHERE host = ?').run(host);
   }

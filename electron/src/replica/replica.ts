@@ -3,6 +3,7 @@
 import type { Status } from '@luo-console/agent/interface';
 import { Answers, type KnownAnswer } from './answers.ts';
 import { openReplicaDatabase, type ReplicaDatabase } from './database.ts';
+import { newestAnswer } from './derived.ts';
 import { JournalCopy, type JournalFilter } from './journal-copy.ts';
 
 type Fields = Record<string, unknown>;
@@ -24,7 +25,7 @@ export class Replica {
 
   /** What is known of the answer to a question, or null. The journal is answered from its copy. */
   answer(host: string, method: string, parameters: Fields): KnownAnswer | null {
-    if (method !== 'QueryJournal') return this.#answers.last(host, method, parameters);
+    if (method !== 'QueryJournal') return newestAnswer(this.#answers, host, method, parameters);
     const copy = this.journal(host);
     const page = copy.query(parameters as JournalFilter);
     const atUs = copy.currentAtUs();

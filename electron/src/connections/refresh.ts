@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Fills the replica without being asked, so that a host which goes away can be looked at whether or not
+ * somebody had it open before. It reads when the status says that something else is there now, and never
+ * while the host suspends, restores or starts: those seconds belong to the machines.
+ */
+import type { Phase, Status } from '@luo-console/agent/interface';
+import type { AgentLink } from './link.ts';
+
+type Fields = Record<string, unknown>;
+
+/** Phases in which a question costs nobody anything. */
+const quietPhases: ReadonlySet<Phase> = new Set(['normal', 'prepared']);
+
+/** Updates in the replica's page of the history; the most that the agent gives at once. */
+const updatesKept = 100;
+
+export interface RefreshOptions {
+  readonly link: AgentLink;
+  readonly keep: (method: string, parameters: Fields, reply: Fields) => void;
+  /** Told about a question that was not answered. */
+  readonly log: (message: string) => void;
+}
+
+export interface Refresher {
+  /** To be called with every status of the host. Returns at once. */
+  note(status: Status): void;
+}
+
+/** What, when it changes, makes other answers than the status old. */
+function fingerprint({ sessions, loadedKernel, lastUpdate, bootId }: Status): string {
+  return JSON.stringify([sessions, loadedKernel, lastUpdate, bootId]);
+}
+
+/** Begins with nothing read; the first status in a quiet phase reads everything. */
+export function createRefresher({ link, keep, log }: RefreshOptions): Refresher {
+  const questions: readonly [string, Fields][] = [
+    ['ListSessions', {}],
+    ['ListUpdates', { limit: updatesKept }],
+    ['ListKernels', {}],
+  ];
+  let read = '';
+  let wanted = '';
+  let reading = false;
+
+  const readAll = async () => {
+    reading = true;
+    while (read !== wanted) {
+      read = wanted;
+      for (const [method, parameters] of questions) {
+        try {
+          keep(method, parameters, await link.call(method, parameters));
+        } catch (error) {
+          log(`${method} was not answered: ${(error as Error).message}`);
+        }
+      }
+    }
+    reading = false;
+  };
+
+  return {
+    note(status) {
+      if (!quietPhases.has(status.phase)) return;
+      wanted = fingerprint(status);
+      if (!reading) void readAll();
+    },
+  };
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Status } from '@luo-console/agent/interface';
+import { expect, test } from 'vitest';
+import type { AgentLink } from '../src/connections/link.ts';
+import { createRefresher } from '../src/connections/refresh.ts';
+import { settle } from './fake-clock.ts';
+import { sampleStatus } from './samples.ts';
+
+function setUp(answer: (method: string) => Promise<Record<string, unknown>> = async () => ({})) {
+  const asked: string[] = [];
+  const kept: string[] = [];
+  const said: string[] = [];
+  const link = {
+    call: (method: string) => {
+      asked.push(method);
+      return answer(method);
+    },
+  } as unknown as AgentLink;
+  const refresher = createRefresher({
+    link,
+    keep: (method) => kept.push(method),
+    log: (message) => said.push(message),
+  });
+  const note = async (change: Partial<Status>) => {
+    refresher.note(sampleStatus(change));
+    await settle();
+  };
+  return { asked, kept, said, note };
+}
+
+const everything = ['ListSessions', 'ListUpdates', 'ListKernels'];
+const sessions = [{ name: 'vm', direction: 'outgoing' as const, descriptors: 1, size: 1 }];
+
+test('everything is read once, and again when there is something new', async () => {
+  const { kept, note } = setUp();
+  await note({});
+  await note({ nowUs: 5 });
+  expect(kept).toEqual(everything);
+  await note({ sessions });
+  expect(kept).toEqual([...everything, ...everything]);
+});
+
+test('nothing is asked while the host is busy with its machines', async () => {
+  const { asked, note } = setUp();
+  for (const phase of [
+    'preserving',
+    'suspending',
+    'kexec',
+    'booting',
+    'retrieving',
+    'resuming',
+    'finishing',
+  ] as const) {
+    await note({ phase });
+  }
+  expect(asked).toEqual([]);
+  await note({ phase: 'prepared' });
+  expect(asked).toEqual(everything);
+});
+
+test('changes while it reads are read after that, once', async () => {
+  const slow = Promise.withResolvers<Record<string, unknown>>();
+  const { asked, note } = setUp(() => slow.promise);
+  await note({});
+  await note({ sessions });
+  await note({ sessions, lastUpdate: 'u1' });
+  expect(asked).toEqual(['ListSessions']);
+  slow.resolve({});
+  await settle();
+  expect(asked).toEqual([...everything, ...everything]);
+});
+
+test('a question that is not answered is said and does not stop the others', async () => {
+  const { kept, said, note } = setUp(async (method) => {
+    if (method === 'ListUpdates') throw new Error('no');
+    return {};
+  });
+  await note({});
+  expect(kept).toEqual(['ListSessions', 'ListKernels']);
+  expect(said).toEqual(['ListUpdates was not answered: no']);
+});
