@@ -44,8 +44,8 @@ export interface AgentOptions {
   readonly ownUid: number;
   /** Places in the service manager's descriptor store; null if it does not say or there is none. */
   readonly descriptorStoreLimit: number | null;
-  /** Whether a service manager started the agent. */
-  readonly managed: boolean;
+  /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
+  readonly serviceManager: () => Promise<string>;
   readonly patience?: Patience;
 }
 
@@ -113,7 +113,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const updater = new Updater(context, board);
   const accounts = new Accounts(paths);
   const authorisation = new Authorisation(paths, accounts, options.ownUid);
-  const { managed } = options;
+  const { serviceManager } = options;
   const clock = native.kernel.clock.bind(native.kernel);
   const status = new StatusBoard({
     version: agentVersion,
@@ -124,7 +124,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     phases,
     updater,
     clock,
-    managed,
+    serviceManager,
   });
   tellStatus = () => status.changed();
   const service = agentService({

@@ -9,6 +9,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import { startAgent } from './agent.ts';
 import { realHostPaths } from './host-paths.ts';
 import { createLog } from './service/log.ts';
+import { nameServiceManager } from './service/service-manager.ts';
 import { agentVersion } from './version.ts';
 
 const usualSocket = '/run/luo-agent/io.luoconsole.Agent';
@@ -42,6 +43,7 @@ const command = new Command('luo-agent')
 process.title = 'luo-agent';
 const { stateDirectory, socket } = command.opts<{ stateDirectory: string; socket: string }>();
 const log = createLog((line) => writeSync(2, line));
+const notifySocket = process.env['NOTIFY_SOCKET'];
 const places = Number(process.env['FDSTORE']);
 
 try {
@@ -53,7 +55,7 @@ try {
     log,
     ownUid: process.getuid?.() ?? 0,
     descriptorStoreLimit: Number.isInteger(places) && places > 0 ? places : null,
-    managed: process.env['NOTIFY_SOCKET'] !== undefined,
+    serviceManager: () => nameServiceManager(notifySocket),
   });
   const stop = (signal: NodeJS.Signals): void => {
     log('info', 'stopping', { signal });

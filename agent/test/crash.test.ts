@@ -64,7 +64,7 @@ async function expectSound(client: AgentClient): Promise<void> {
 const labels = (sessions: readonly { descriptors: readonly { label: string }[] }[]): string[] =>
   sessions.flatMap(({ descriptors }) => descriptors.map(({ label }) => label)).sort();
 
-describe('an agent that is killed', () => {
+describe('an agent that is killed', { timeout: 120_000 }, () => {
   it('while preserving loses nothing that was acknowledged', async () => {
     const acknowledged: string[] = [];
     const flow = async (client: AgentClient): Promise<void> => {

@@ -138,7 +138,7 @@ export class MadeUpHost {
         void this.log.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
       ownUid: globalThis.process.getuid?.() ?? 0,
       descriptorStoreLimit: this.managed ? 4096 : null,
-      managed: this.managed,
+      serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
     });
     const alive = starting.catch((error: unknown) => {

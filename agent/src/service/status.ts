@@ -3,8 +3,8 @@
  * The state of the host in one piece, and the news that it has changed. Many changes in quick succession are
  * one piece of news.
  */
-import { execFile } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { KernelControl } from '@luo-console/native';
 import type { Peer, Status } from '../interface/agent.generated.ts';
 import type { KernelImages } from '../kernel/images.ts';
@@ -16,6 +16,8 @@ import type { Updater } from '../update/updater.ts';
 
 /** Changes within this many ms are reported together. */
 const coalesceMs = 25;
+/** How long the state waits for the running kernel's versions, in ms. */
+const versionsMs = 250;
 
 export interface StatusSources {
   readonly version: string;
@@ -26,14 +28,15 @@ export interface StatusSources {
   readonly phases: Phases;
   readonly updater: Updater;
   readonly clock: KernelControl['clock'];
-  /** Whether a service manager started the agent. */
-  readonly managed: boolean;
+  /** Who started the agent, for example `systemd 262`, or `none`. */
+  readonly serviceManager: () => Promise<string>;
 }
 
 export class StatusBoard {
   readonly #sources: StatusSources;
   readonly #events = new EventEmitter().setMaxListeners(0);
   #manager: Promise<string> | null = null;
+  #versions: readonly string[] | null = null;
   #timer: NodeJS.Timeout | null = null;
 
   constructor(sources: StatusSources) {
@@ -56,13 +59,28 @@ export class StatusBoard {
     await once(this.#events, 'changed', { signal });
   }
 
+  /** Unpacking a kernel takes a while on a slow host: the state does not wait for it long, and tells it later. */
+  async #runningVersions(): Promise<readonly string[]> {
+    if (this.#versions === null) {
+      const found = this.#sources.images.runningVersions().then((versions) => {
+        this.#versions = versions;
+        return versions;
+      });
+      const late = new AbortController();
+      const inTime = await Promise.race([found, delay(versionsMs, null, { signal: late.signal })]);
+      if (inTime === null) found.then(() => this.changed());
+      late.abort();
+    }
+    return this.#versions ?? [];
+  }
+
   /** The state now, as `you` see it. */
   async read(you: Peer): Promise<Status> {
-    const { kernel, images, loader, sessions, phases, updater, clock, managed, version } = this.#sources;
-    this.#manager ??= serviceManager(managed);
+    const { kernel, loader, sessions, phases, updater, clock, version } = this.#sources;
+    this.#manager ??= this.#sources.serviceManager();
     const [{ availability, explanation }, versions, manager] = await Promise.all([
       kernel.availability(),
-      images.runningVersions(),
+      this.#runningVersions(),
       this.#manager,
     ]);
     const nowUs = Number(clock('realtime') / 1000n);
@@ -89,15 +107,4 @@ export class StatusBoard {
       you,
     };
   }
-}
-
-/** For example `systemd 262`, or `none` where no service manager started the agent. */
-function serviceManager(managed: boolean): Promise<string> {
-  if (!managed) return Promise.resolve('none');
-  return new Promise((resolve) => {
-    execFile('systemctl', ['--version'], { timeout: 5000 }, (error, stdout) => {
-      const version = /^systemd (\d+)/.exec(stdout)?.[1];
-      resolve(error !== null || version === undefined ? 'unknown' : `systemd ${version}`);
-    });
-  });
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Journal, type JournalContext, JournalReader, JournalUnwritable } from './index.ts';
+
+let directory: string;
+let path: string;
+let clock = 0;
+
+const context: JournalContext = {
+  bootId: 'boot',
+  phase: () => 'normal',
+  update: () => null,
+  nowUs: () => ++clock,
+  steadyUs: () => ++clock,
+};
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'luo-journal-'));
+  path = join(directory, 'journal.db');
+});
+
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function open() {
+  const journal = new Journal(path, context);
+  return { journal, reader: new JournalReader(journal) };
+}
+
+describe('the journal', () => {
+  it('has the announcement on disk before the act and the result after it', async () => {
+    const { journal, reader } = open();
+    const other = new Database(path, { readonly: true });
+    const count = (): unknown => other.prepare('SELECT count(*) FROM entries').pluck().get();
+    await journal.act('session.create', { session: 's', parameters: { a: 1 } }, () => {
+      expect(count()).toBe(1);
+    });
+    expect(count()).toBe(2);
+    other.close();
+    const { entries } = reader.query({}, 10, true);
+    expect(entries).toMatchObject([
+      { kind: 'act', name: 'session.create', ok: null, parameters: { a: 1 } },
+      { kind: 'result', answers: 1, ok: true, session: 's' },
+    ]);
+    expect(entries[1]?.durationUs).toBeGreaterThan(0);
+    journal.close();
+  });
+
+  it('records the errno of what failed and passes the failure on', async () => {
+    const { journal, reader } = open();
+    const failure = Object.assign(new Error('no'), { code: 'ENOSPC' });
+    const act = journal.act('x', {}, () => Promise.reject(failure));
+    await expect(act).rejects.toBe(failure);
+    expect(reader.newest({ failedOnly: true })).toMatchObject({ ok: false, errno: 'ENOSPC', message: 'no' });
+    journal.close();
+  });
+
+  it('refuses to change or delete an entry', () => {
+    const { journal } = open();
+    journal.note('n');
+    const { database } = journal;
+    expect(() => database?.exec("UPDATE entries SET message = 'x'")).toThrow('append-only');
+    expect(() => database?.exec('DELETE FROM entries')).toThrow('append-only');
+    journal.close();
+  });
+
+  it.each([
+    ['a changed message', "UPDATE entries SET message = 'nothing happened' WHERE sequence = 3", 3],
+    ['changed parameters', `UPDATE entries SET parameters = '{"a":2}' WHERE sequence = 2`, 2],
+    ['an entry taken out', 'DELETE FROM entries WHERE sequence = 2', 3],
+    ['the first entry taken out', 'DELETE FROM entries WHERE sequence = 1', 2],
+    ['parameters that are no JSON', "UPDATE entries SET parameters = '{' WHERE sequence = 4", 4],
+  ])('notices %s behind its back', async (_what, tampering, firstBad) => {
+    const { journal, reader } = open();
+    for (const message of ['one', 'two', 'three', 'four', 'five'])
+      journal.note('n', { message, parameters: { a: 1 } });
+    expect(await reader.verify()).toEqual({ entries: 5, firstBad: null });
+    journal.database?.exec('DROP TRIGGER entries_never_change; DROP TRIGGER entries_never_go');
+    journal.database?.exec(tampering);
+    expect((await reader.verify()).firstBad).toBe(firstBad);
+    journal.close();
+  });
+
+  it('goes on with the chain when it is opened again', async () => {
+    const first = open();
+    first.journal.note('before');
+    first.journal.close();
+    const second = open();
+    second.journal.note('after');
+    expect(await second.reader.verify()).toEqual({ entries: 2, firstBad: null });
+    second.journal.close();
+  });
+
+  it('leaves a damaged file alone, refuses acts, and says why', async () => {
+    writeFileSync(path, 'this is not a database, but it may be evidence');
+    const { journal, reader } = open();
+    expect(journal.unwritable).toContain('journal.db');
+    let done = false;
+    const act = journal.act('x', {}, () => {
+      done = true;
+    });
+    await expect(act).rejects.toThrow(JournalUnwritable);
+    expect(done).toBe(false);
+    expect(reader.query({}, 10, true).entries).toEqual([]);
+  });
+
+  it('refuses a file that a newer agent wrote', () => {
+    const database = new Database(path);
+    database.pragma('user_version = 99');
+    database.close();
+    expect(open().journal.unwritable).toContain('newer agent');
+  });
+
+  it('accepts no act any more once one entry could not be written', async () => {
+    const { journal } = open();
+    journal.database?.exec('DROP TABLE entries');
+    expect(() => journal.note('n')).toThrow(JournalUnwritable);
+    await expect(journal.act('x', {}, () => {})).rejects.toThrow('no such table');
+    journal.close();
+  });
+});
+
+describe('reading the journal', () => {
+  it('pages, filters and searches without mistaking text for a pattern', () => {
+    const { journal, reader } = open();
+    for (let number = 1; number <= 9; number += 1)
+      journal.note(number % 2 ? 'odd' : 'even', { message: `100% of ${number}` });
+    const page = reader.query({ name: 'odd' }, 2, false);
+    expect(page.entries.map(({ sequence }) => sequence)).toEqual([9, 7]);
+    expect(page.more).toBe(true);
+    expect(
+      reader.query({ name: 'odd', before: 7 }, 5, false).entries.map(({ sequence }) => sequence),
+    ).toEqual([5, 3, 1]);
+    expect(reader.query({ text: '0% of 3' }, 9, true).entries).toHaveLength(1);
+    expect(reader.query({ text: '0_ of' }, 9, true).entries).toHaveLength(0);
+    journal.close();
+  });
+
+  it('follows: what there is, then each new entry, until told to stop', async () => {
+    const { journal, reader } = open();
+    journal.note('first');
+    const stop = new AbortController();
+    const seen: string[] = [];
+    for await (const entries of reader.follow(0, stop.signal)) {
+      seen.push(...entries.map(({ name }) => name));
+      if (seen.length === 1) queueMicrotask(() => journal.note('second'));
+      else stop.abort();
+    }
+    expect(seen).toEqual(['first', 'second']);
+    journal.close();
+  });
+});
