@@ -82,6 +82,20 @@ export class Screen {
     this.transientShown = true;
   }
 
+  /** A paragraph, broken between words to the terminal's width, or to 100 columns where there is none. */
+  paragraph(indent: string, text: string): void {
+    const width = Math.min(this.streams.stdout.columns ?? 100, 100) - 1;
+    let line = indent;
+    for (const word of text.split(' ')) {
+      if (line.length > indent.length && line.length + 1 + word.length > width) {
+        this.line(line);
+        line = indent;
+      }
+      line += line.length === indent.length ? word : ` ${word}`;
+    }
+    this.line(line);
+  }
+
   /** Names and values, one pair a line, values in one column. */
   facts(pairs: readonly (readonly [string, string])[]): void {
     const width = Math.max(...pairs.map(([name]) => name.length));

@@ -93,7 +93,10 @@ export async function showUpdate(screen: Screen, update: Update): Promise<void> 
   screen.facts([
     ['Update', update.id],
     ['Kernel', `from ${fromRelease} to ${toRelease}${arrived}`],
-    ['Live update number', `${numberBefore} before, ${numberAfter ?? 'not known'} after`],
+    [
+      'Live update number',
+      numberAfter === null ? `${numberBefore} before` : `${numberBefore} before, ${numberAfter} after`,
+    ],
     [
       'Started',
       `${time(update.startedAtUs)} by ${update.startedBy.user} (${update.startedBy.command})${took}`,

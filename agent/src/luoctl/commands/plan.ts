@@ -18,16 +18,12 @@ export async function showPlan(screen: Screen, plan: Plan): Promise<void> {
     ['Command line', plan.commandLine],
   ]);
   screen.line();
-  await screen.table(
-    ['', 'phase', 'step', 'risk', 'undone by abort'],
-    plan.steps.map((step, index) => [
-      String(index + 1),
-      step.phase,
-      step.detail === '' ? step.title : `${step.title}: ${step.detail}`,
-      step.risk,
-      step.reversible ? 'yes' : 'no',
-    ]),
-  );
+  plan.steps.forEach((step, index) => {
+    const number = `${index + 1}.`.padStart(3);
+    screen.line(`${number} ${step.title} (${step.phase}${step.reversible ? '' : ', cannot be undone'})`);
+    if (step.detail !== '') screen.paragraph('    ', step.detail);
+    screen.paragraph('    ', `Risk: ${step.risk}`);
+  });
   screen.line();
   await screen.table(
     ['check', 'verdict', 'detail'],

@@ -25,6 +25,7 @@ class ProgressLog {
   private readonly screen: Screen;
   private last: Progress | null = null;
   private awaySinceMs = 0;
+  private missedSome = false;
 
   constructor(screen: Screen) {
     this.screen = screen;
@@ -33,11 +34,15 @@ class ProgressLog {
   show(progress: Progress): void {
     const { last } = this;
     this.last = progress;
-    if (last !== null && last.phase !== progress.phase) {
+    // Phases that passed while the host was away are not in what we saw, and `normal` is no phase that ends
+    // another but the end of the update; the report has them all.
+    const next = last !== null && last.phase !== progress.phase && progress.phase !== 'normal';
+    if (next && !this.missedSome) {
       const tookUs = Math.max(0, progress.phaseStartedAtUs - last.phaseStartedAtUs);
-      this.screen.line(`${clock(progress.phaseStartedAtUs)}  ${last.phase} took ${duration(tookUs)}`);
+      this.screen.line(`${this.now()}  ${last.phase} took ${duration(tookUs)}`);
     }
-    const text = `${clock(progress.phaseStartedAtUs)}  ${describeProgress(progress)}`;
+    this.missedSome = false;
+    const text = `${this.now()}  ${describeProgress(progress)}`;
     const sameStep =
       last?.phase === progress.phase && last.step === progress.step && last.message === progress.message;
     if (sameStep && last.graceEndsAtUs === progress.graceEndsAtUs) this.screen.transient(text);
@@ -46,17 +51,23 @@ class ProgressLog {
 
   away(): void {
     this.awaySinceMs = performance.now();
+    this.missedSome = true;
     const phase = this.last === null ? '' : ` in phase ${this.last.phase}`;
-    this.screen.line(`Connection lost${phase}. Waiting for the host to come back.`);
+    this.screen.line(`${this.now()}  Connection lost${phase}. Waiting for the host to come back.`);
   }
 
   waiting(ms: number): void {
     this.screen.transient(`Away for ${duration(Math.round(ms * 1000))}.`);
   }
 
+  /** The time here, which is when a line was written; the host's clock may be another. */
+  private now(): string {
+    return clock(Date.now() * 1000);
+  }
+
   back(): void {
     const ms = performance.now() - this.awaySinceMs;
-    this.screen.line(`The agent answers again after ${duration(Math.round(ms * 1000))}.`);
+    this.screen.line(`${this.now()}  The agent answers again after ${duration(Math.round(ms * 1000))}.`);
   }
 }
 
