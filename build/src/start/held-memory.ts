@@ -23,9 +23,10 @@ const MIB = 1024 * 1024;
 // 319 is memfd_create on x86-64 (kernel: arch/x86/entry/syscalls/syscall_64.tbl).
 const HOLDER = `
 $| = 1;
+my $name = 'guest-memory';
 open(my $random, '<', '/dev/urandom') or die "urandom: $!";
 for my $mebibytes (@ARGV) {
-  my $fd = syscall(319, 'guest-memory', 0);
+  my $fd = syscall(319, $name, 0);
   die "memfd_create: $!" if $fd < 0;
   open(my $memory, '+<&=', $fd) or die "fdopen: $!";
   for (1 .. $mebibytes) {
@@ -35,7 +36,7 @@ for my $mebibytes (@ARGV) {
   push @kept, $memory;
   print "$fd\\n";
 }
-print "ready\\n";
+system('systemd-notify', '--ready') == 0 or die 'systemd-notify';
 sleep;
 `;
 
@@ -65,11 +66,11 @@ export async function holdMemory(host: LabHost, mebibytes: readonly number[]): P
   );
   await runInHost(host, 'cat > /run/start-memory.pl && rm -f /run/start-memory.out', HOLDER);
   const output = '/run/start-memory.out';
-  const line = `perl /run/start-memory.pl ${mebibytes.join(' ')}`;
+  const properties = ['Type=notify', 'NotifyAccess=all', `StandardOutput=append:${output}`];
   await runInHost(
     host,
-    `touch ${output} && systemd-run --quiet --unit=${unit} -p StandardOutput=append:${output} ${line}` +
-      ` && timeout 180 tail --lines=+1 --follow ${output} | grep --quiet --max-count=1 ready`,
+    `systemd-run --quiet --unit=${unit} ${properties.map((property) => `-p ${property}`).join(' ')}` +
+      ` perl /run/start-memory.pl ${mebibytes.join(' ')}`,
   );
   const pid = Number(await runInHost(host, `systemctl show --property MainPID --value ${unit}`));
   const numbers = (await runInHost(host, `cat ${output}`)).split('\n').filter((word) => /^\d+$/.test(word));
