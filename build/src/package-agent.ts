@@ -21,7 +21,7 @@ const FILES = inRepository('build/agent-package');
 const LIBRARY = 'usr/lib/luo-agent';
 const DOCUMENTATION = 'usr/share/doc/luo-agent';
 // Changing how the package is made, and not from what, must also make a new one.
-const RECIPE = '1';
+const RECIPE = '2';
 
 async function compressed(text: string | Buffer): Promise<Buffer> {
   // Without a time stamp, as `gzip -9n`: Node's gzip writes none.
@@ -113,8 +113,9 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
  * @param version of the agent
  * @param bytes what it takes up once installed
  * @param glibc the oldest C library it runs with
+ * @param inputs hash of what it is made from, which tells two packages of one version apart
  */
-export function controlFile(version: string, bytes: number, glibc: string): string {
+export function controlFile(version: string, bytes: number, glibc: string, inputs: string): string {
   return `Package: luo-agent
 Version: ${version}
 Architecture: amd64
@@ -122,6 +123,7 @@ Maintainer: LUO Console authors <luo-console@localhost>
 Installed-Size: ${Math.ceil(bytes / 1024)}
 Depends: libc6 (>= ${glibc}), libstdc++6 (>= 11), systemd (>= 252)
 Recommends: xz-utils
+Build-Inputs: ${inputs}
 Section: admin
 Priority: optional
 Description: keeps memory in place while the kernel is replaced
@@ -149,12 +151,17 @@ export function newestGlibc(symbols: string): string {
   return `2.${Math.max(...minors)}`;
 }
 
-async function build(
-  into: string,
-  files: readonly PackageFile[],
-  version: string,
-  name: string,
-): Promise<void> {
+interface Prepared {
+  readonly files: readonly PackageFile[];
+  readonly version: string;
+  /** Hash of everything the package is made from. */
+  readonly inputs: string;
+  /** Name of the cache entry, and of the package in it. */
+  readonly entry: string;
+  readonly name: string;
+}
+
+async function build(into: string, { files, version, inputs, name }: Prepared): Promise<void> {
   const tree = join(into, 'tree');
   await writeTree(tree, files);
   const node = join(tree, LIBRARY, 'node');
@@ -167,7 +174,7 @@ async function build(
     {
       path: 'DEBIAN/control',
       mode: 0o644,
-      contents: controlFile(version, Number.parseInt(installed, 10), await neededGlibc(binaries)),
+      contents: controlFile(version, Number.parseInt(installed, 10), await neededGlibc(binaries), inputs),
     },
   ]);
   // The compression is chosen for the lab, which builds and installs this again and again.
@@ -178,22 +185,20 @@ async function build(
   await rm(tree, { recursive: true });
 }
 
-interface Prepared {
-  readonly files: readonly PackageFile[];
-  readonly version: string;
-  /** Name of the cache entry, and of the package in it. */
-  readonly entry: string;
-  readonly name: string;
-}
-
 async function prepare(): Promise<Prepared> {
   const { version } = JSON.parse(await readFile(inRepository('agent/package.json'), 'utf8'));
   const scratch = await mkdtemp(join(tmpdir(), 'luo-agent-'));
   try {
     const files = await packageFiles(version, scratch);
     const control = await filesUnder(join(FILES, 'DEBIAN'), () => 0o755);
-    const entry = `agent-package-${hashOfFiles([...files, ...control], RECIPE)}`;
-    return { files, version, entry, name: `luo-agent_${version}_amd64.deb` };
+    const inputs = hashOfFiles([...files, ...control], RECIPE);
+    return {
+      files,
+      version,
+      inputs,
+      entry: `agent-package-${inputs}`,
+      name: `luo-agent_${version}_amd64.deb`,
+    };
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -205,13 +210,26 @@ export async function agentPackageIsBuilt(): Promise<boolean> {
   return existsSync(join(cacheRoot(), entry, name));
 }
 
+/** The agent's package in the cache. */
+export interface AgentPackage {
+  /** Path of the .deb. */
+  readonly path: string;
+  /** Hash of what it is made from; `dpkg-query -W -f '${Build-Inputs}'` gives that of an installed one. */
+  readonly inputs: string;
+}
+
 /**
  * Builds the agent's package, if the cache does not have it.
  *
- * @returns path of the .deb
  * @throws Error with the output of what failed
  */
+export async function buildAgentPackage(): Promise<AgentPackage> {
+  const prepared = await prepare();
+  const { entry, name, inputs } = prepared;
+  return { path: join(await cached(entry, (into) => build(into, prepared)), name), inputs };
+}
+
+/** As `buildAgentPackage`, for those who want the path alone. */
 export async function packageAgent(): Promise<string> {
-  const { files, version, entry, name } = await prepare();
-  return join(await cached(entry, (into) => build(into, files, version, name)), name);
+  return (await buildAgentPackage()).path;
 }

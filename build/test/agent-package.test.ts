@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { packagesOf } from '../src/package-agent/bundle.ts';
+import { exitStatusManual, roff } from '../src/package-agent/manual.ts';
+import { filesUnder, hashOfFiles, type PackageFile, writeTree } from '../src/package-agent/tree.ts';
+import { controlFile, newestGlibc, packageFiles } from '../src/package-agent.ts';
+
+let scratch: string;
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'luo-package-'));
+});
+afterAll(() => rm(scratch, { recursive: true }));
+
+describe('what is in the package', () => {
+  let files: Map<string, PackageFile>;
+  const text = (path: string): string => {
+    const contents = files.get(path)?.contents;
+    if (typeof contents === 'string') return contents;
+    if (Buffer.isBuffer(contents)) return String(path.endsWith('.gz') ? gunzipSync(contents) : contents);
+    throw new Error(`${path} is not in the package, or is a copy`);
+  };
+
+  beforeAll(async () => {
+    const programs = await mkdtemp(join(scratch, 'programs-'));
+    files = new Map((await packageFiles('9.8.7', programs)).map((file) => [file.path, file]));
+  });
+
+  it('is what an operator needs', () => {
+    expect([...files.keys()].sort()).toEqual([
+      'usr/bin/luo-agent',
+      'usr/bin/luoctl',
+      'usr/lib/luo-agent/better_sqlite3.node',
+      'usr/lib/luo-agent/luo-agent.mjs',
+      'usr/lib/luo-agent/luo_native.node',
+      'usr/lib/luo-agent/luoctl.mjs',
+      'usr/lib/luo-agent/node',
+      'usr/lib/luo-agent/start.mjs',
+      'usr/lib/systemd/system/luo-agent.service',
+      'usr/lib/systemd/system/luo-agent.socket',
+      'usr/lib/sysusers.d/luo-agent.conf',
+      'usr/lib/tmpfiles.d/luo-agent.conf',
+      'usr/share/bash-completion/completions/luoctl',
+      'usr/share/doc/luo-agent/copyright',
+      'usr/share/doc/luo-agent/node-license.gz',
+      'usr/share/doc/luo-agent/third-party-licenses.gz',
+      'usr/share/man/man1/luoctl.1.gz',
+      'usr/share/man/man8/luo-agent.8.gz',
+      'usr/share/zsh/vendor-completions/_luoctl',
+    ]);
+    const executable = [...files.values()].filter(({ mode }) => mode === 0o755).map(({ path }) => path);
+    expect(executable.sort()).toEqual(['usr/bin/luo-agent', 'usr/bin/luoctl', 'usr/lib/luo-agent/node']);
+  });
+
+  it('starts only programs that are in it', () => {
+    const started = [
+      /^ExecStart=(.+)$/m.exec(text('usr/lib/systemd/system/luo-agent.service'))?.[1],
+      /^exec (.+) "\$@"$/m.exec(text('usr/bin/luo-agent'))?.[1],
+      /^exec (.+) "\$@"$/m.exec(text('usr/bin/luoctl'))?.[1],
+    ];
+    for (const line of started) {
+      for (const path of line?.split(' ') ?? ['']) expect(files.has(path.slice(1)), path).toBe(true);
+    }
+  });
+
+  it('names no directory of the machine it was made on', () => {
+    for (const name of ['luo-agent.mjs', 'luoctl.mjs']) {
+      expect(text(`usr/lib/luo-agent/${name}`)).not.toContain(join(import.meta.dirname, '../..'));
+    }
+  });
+
+  it('has manuals with every placeholder filled in', () => {
+    for (const page of ['man1/luoctl.1.gz', 'man8/luo-agent.8.gz']) {
+      const manual = text(`usr/share/man/${page}`);
+      expect(manual).toContain('9.8.7');
+      expect(manual).not.toMatch(/@[A-Z_]+@/);
+    }
+    const luoctl = text('usr/share/man/man1/luoctl.1.gz');
+    for (const part of ['.SS \\fBupdate\\fR', '\\-\\-json', '.B 10\n']) expect(luoctl).toContain(part);
+  });
+});
+
+describe('the same inputs', () => {
+  const file = (contents: string, mode: PackageFile['mode'] = 0o644): PackageFile => ({
+    path: 'a/b',
+    mode,
+    contents,
+  });
+
+  it('have the same hash, and others another', () => {
+    expect(hashOfFiles([file('x')], '1')).toBe(hashOfFiles([file('x')], '1'));
+    const hashes = [[file('x')], [file('y')], [file('x', 0o755)], []].map((files) => hashOfFiles(files, '1'));
+    expect(new Set([...hashes, hashOfFiles([file('x')], '2')]).size).toBe(5);
+  });
+
+  it('give the same package whatever the umask, the clock and the order of writing', async () => {
+    const make = async (name: string, umask: number): Promise<Buffer> => {
+      const tree = join(scratch, name);
+      const before = process.umask(umask);
+      try {
+        const control = `Package: small\nVersion: 1\nArchitecture: all\nMaintainer: x <x@localhost>\nDescription: y\n`;
+        await writeTree(tree, [file('x'), { path: 'DEBIAN/control', mode: 0o644, contents: control }]);
+      } finally {
+        process.umask(before);
+      }
+      const options = ['--root-owner-group', '-Zzstd', '--threads-max=1', '--build', tree, `${tree}.deb`];
+      execFileSync('dpkg-deb', options, { env: { ...process.env, SOURCE_DATE_EPOCH: '1767225600' } });
+      return execFileSync('sha256sum', [`${tree}.deb`]).subarray(0, 64);
+    };
+    expect(String(await make('one', 0o077))).toBe(String(await make('two', 0o022)));
+    const listing = String(execFileSync('dpkg-deb', ['--contents', join(scratch, 'one.deb')]));
+    expect(listing).toMatch(/^drwxr-xr-x root\/root .* \.\/a\/$/m);
+    expect(listing).toMatch(/^-rw-r--r-- root\/root .* \.\/a\/b$/m);
+  });
+
+  it('are read in a fixed order', async () => {
+    const directory = await mkdtemp(join(scratch, 'order-'));
+    for (const name of ['b', 'a']) await writeFile(join(directory, name), name);
+    const names = (await filesUnder(directory, () => 0o644)).map(({ path }) => path);
+    expect(names).toEqual(['a', 'b']);
+  });
+});
+
+describe('the control file', () => {
+  it('says what is needed', () => {
+    const control = controlFile('1.2.3', 2049, '2.34', '0123456789ab');
+    expect(control).toContain('Version: 1.2.3\n');
+    expect(control).toContain('Installed-Size: 3\n');
+    expect(control).toContain('libc6 (>= 2.34)');
+    expect(control).toContain('Build-Inputs: 0123456789ab\n');
+    for (const line of control.trimEnd().split('\n')) expect(line).toMatch(/^( \S|[A-Z][A-Za-z-]*: \S)/);
+  });
+
+  it('names the newest C library that is needed', () => {
+    const symbols =
+      '0 DF *UND* (GLIBC_2.2.5) free\n0 DF *UND* (GLIBC_2.34) pthread_create\n (GLIBC_2.9) x (GLIBCXX_3.4.30)';
+    expect(newestGlibc(symbols)).toBe('2.34');
+  });
+});
+
+describe('parts of it', () => {
+  it('are told apart by npm package', () => {
+    const modules = [
+      '/r/node_modules/a/x.js',
+      '/r/node_modules/@s/b/c/y.js',
+      '/r/agent/src/main.ts',
+      '/r/node_modules/a/z.js',
+    ];
+    expect(packagesOf(modules)).toEqual(['/r/node_modules/@s/b', '/r/node_modules/a']);
+  });
+
+  it('cannot be mistaken for roff', () => {
+    expect(roff("'a\\b\n.c --d")).toBe("\\&'a\\eb\n\\&.c \\-\\-d");
+    expect(exitStatusManual('\nExit status:\n  0   done\n  10  lost (cold boot)')).toBe(
+      '.TP\n.B 0\ndone.\n.TP\n.B 10\nlost (cold boot).',
+    );
+  });
+});
