@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The real console: Electron with a profile of its own, on the display there is or on one of Xvfb's, driven
+ * by Playwright. Elements are found the way a person or a screen reader finds them, by role and name.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { _electron, type ElectronApplication, type Page } from 'playwright-core';
+import type { LabHost } from '../../src/index.ts';
+
+const TOP = fileURLToPath(new URL('../../../', import.meta.url));
+
+export const SIZES = [
+  { width: 1366, height: 768 },
+  { width: 1920, height: 1080 },
+] as const;
+
+export interface Console extends AsyncDisposable {
+  readonly app: ElectronApplication;
+  readonly page: Page;
+  readonly profile: string;
+  /** Saves the window at both sizes, light and dark, under docs/screenshots/NAME-SIZE-THEME.png. */
+  screenshots(name: string): Promise<void>;
+}
+
+/** A virtual display, wide enough for the largest window that is looked at. */
+async function virtualDisplay(): Promise<{ display: string; server: ChildProcess }> {
+  const server = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '2000x1200x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+  });
+  const numbers = server.stdio[3];
+  if (!numbers || !('on' in numbers)) throw new Error('Xvfb: no pipe for the display number');
+  const [line] = (await Promise.race([
+    once(createInterface({ input: numbers as NodeJS.ReadableStream }), 'line'),
+    once(server, 'exit').then(() => Promise.reject(new Error('Xvfb ended before it had a display'))),
+  ])) as [string];
+  return { display: `:${line}`, server };
+}
+
+/** Starts the console with an empty profile and, if a host is given, that host in its list, connecting at once. */
+export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console> {
+  const executablePath = process.env['LUO_ELECTRON'];
+  if (!executablePath)
+    throw new Error('LUO_ELECTRON is not set: run these tests with "npm test -- electron"');
+  const profile = await mkdtemp(join(tmpdir(), 'luo-console-'));
+  const screen = process.env['DISPLAY'] ? null : await virtualDisplay();
+  const environment: Record<string, string> = {};
+  for (const [key, value] of Object.entries(process.env)) if (value !== undefined) environment[key] = value;
+  if (screen) environment['DISPLAY'] = screen.display;
+  if (host) {
+    environment['LUO_CONSOLE_HOST'] = JSON.stringify({
+      name,
+      address: `ssh://root@${host.sshAlias}`,
+      sshConfig: host.sshConfig,
+      serialSocket: host.serialSocket,
+    });
+  }
+  const app = await _electron.launch({
+    executablePath,
+    args: [
+      // As root Chromium's sandbox cannot start; an ordinary user runs with it.
+      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+      join(TOP, 'electron'),
+      `--user-data-dir=${profile}`,
+    ],
+    env: environment,
+    timeout: 120_000,
+  });
+  const page = await app.firstWindow();
+  page.setDefaultTimeout(60_000);
+
+  async function resize({ width, height }: (typeof SIZES)[number]): Promise<void> {
+    await app.evaluate(
+      ({ BrowserWindow }, size) => BrowserWindow.getAllWindows()[0]?.setContentSize(size.width, size.height),
+      {
+        width,
+        height,
+      },
+    );
+    await page.waitForFunction((size) => innerWidth === size.width && innerHeight === size.height, {
+      width,
+      height,
+    });
+  }
+
+  async function screenshots(view: string): Promise<void> {
+    const directory = process.env['LUO_SCREENSHOTS'] ?? join(TOP, 'docs', 'screenshots');
+    await mkdir(directory, { recursive: true });
+    for (const theme of ['light', 'dark'] as const) {
+      await app.evaluate(({ nativeTheme }, source) => {
+        nativeTheme.themeSource = source;
+      }, theme);
+      await page.waitForFunction(
+        (dark) => matchMedia('(prefers-color-scheme: dark)').matches === dark,
+        theme === 'dark',
+      );
+      for (const size of SIZES) {
+        await resize(size);
+        await page.screenshot({
+          path: join(directory, `${view}-${size.width}x${size.height}-${theme}.png`),
+          animations: 'disabled',
+        });
+      }
+    }
+    await app.evaluate(({ nativeTheme }) => {
+      nativeTheme.themeSource = 'light';
+    });
+    await resize(SIZES[0]);
+  }
+
+  return {
+    app,
+    page,
+    profile,
+    screenshots,
+    async [Symbol.asyncDispose]() {
+      await app.close();
+      screen?.server.kill();
+      await rm(profile, { recursive: true, force: true });
+    },
+  };
+}
