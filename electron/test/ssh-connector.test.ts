@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { systemClock } from '../src/connections/clock.ts';
+import { type Clock, systemClock } from '../src/connections/clock.ts';
 import type { OpenedLink } from '../src/connections/link.ts';
 import { createSshConnector } from '../src/connections/ssh-connector.ts';
 import { Terminals } from '../src/terminals/terminals.ts';
@@ -43,10 +43,17 @@ async function open(options: {
   script?: string;
   signal?: AbortSignal;
   patient?: boolean;
+  clock?: Clock;
 }): Promise<OpenedLink> {
-  const { password = '-', script, signal = new AbortController().signal, patient = false } = options;
+  const {
+    password = '-',
+    script,
+    signal = new AbortController().signal,
+    patient = false,
+    clock = systemClock,
+  } = options;
   const connector = createSshConnector({
-    clock: systemClock,
+    clock,
     terminals,
     command: (socket) =>
       script === undefined
@@ -109,6 +116,14 @@ describe('a host behind ssh', () => {
     await vi.waitFor(() => expect(readdirSync(join(runtime, made))).toEqual(['agent.sock']), 10_000);
     startAgent();
     expect((await opening).status.hostName).toBe('lab');
+  });
+
+  test('is said to have no agent if none answers behind ssh', async () => {
+    const impatient: Clock = { ...systemClock, sleep: async () => undefined };
+    await expect(open({ clock: impatient })).rejects.toThrow(
+      /^ssh is connected, but no agent answers on the host/,
+    );
+    expect(readdirSync(runtime)).toEqual([]);
   });
 
   test('is lost when ssh ends', async () => {

@@ -8,6 +8,8 @@ import { join } from 'node:path';
 export interface SocketFolder {
   /** Path of the socket that is to appear. */
   readonly socket: string;
+  /** Whether it has appeared. */
+  isThere(): boolean;
   /** Resolves when it has; never if `signal` aborts first. */
   whenThere(signal: AbortSignal): Promise<void>;
   remove(): Promise<void>;
@@ -22,6 +24,7 @@ export async function createSocketFolder(): Promise<SocketFolder> {
   const socket = join(folder, 'agent.sock');
   return {
     socket,
+    isThere: () => existsSync(socket),
     whenThere(signal) {
       const { promise, resolve } = Promise.withResolvers<void>();
       const watcher = watch(folder, { signal }, () => {

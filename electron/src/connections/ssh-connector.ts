@@ -5,6 +5,7 @@
  * answered as it always is; the window shows that terminal while ssh waits. When the socket appears ssh
  * has been let in; when the agent answers behind it, the host is connected.
  */
+import { VarlinkError } from '@luo-console/agent/varlink';
 import { startProgram } from '../terminals/program-source.ts';
 import type { Terminal } from '../terminals/terminal.ts';
 import type { Terminals } from '../terminals/terminals.ts';
@@ -62,6 +63,16 @@ async function letIn(terminal: Terminal, folder: SocketFolder, signal: AbortSign
   await Promise.race([folder.whenThere(signal), ended]);
 }
 
+/** Why a host could not be connected: in ssh's words if it has any, otherwise by how far it came. */
+function explain(error: unknown, terminal: Terminal, folder: SocketFolder): string {
+  const words = lastWords(terminal.text);
+  // An agent's own refusal says more than anything around it.
+  if (error instanceof VarlinkError) return error.message;
+  if (terminal.ended || !folder.isThere()) return words || (error as Error).message;
+  const detail = words || (error as Error).message;
+  return `ssh is connected, but no agent answers on the host; is luo-agent running there? (${detail})`;
+}
+
 /** @param seconds that ssh may take to be let in */
 async function openThroughSsh(
   options: SshOptions,
@@ -93,9 +104,9 @@ async function openThroughSsh(
     const forMs = patient ? Number.POSITIVE_INFINITY : firstConnectMs;
     return await firstAnswer({ link, clock, signal: AbortSignal.any([signal, link.ended]), forMs });
   } catch (error) {
-    const words = lastWords(terminal.text);
+    const reason = explain(error, terminal, folder);
     await link.close();
-    throw new Error(words || (error as Error).message, { cause: error });
+    throw new Error(reason, { cause: error });
   } finally {
     opening.abort();
     signal.removeEventListener('abort', stop);
