@@ -6,6 +6,7 @@ import { setStylesUnderPolicy } from './app/styles-under-policy.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
+import './styles/layout.css';
 
 const target = document.getElementById('console');
 if (!target) throw new Error('index.html has no element #console');

@@ -66,7 +66,10 @@ describe('Live update', () => {
     expect(await screen.findByText('25 %')).toBeTruthy();
     bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: nowUs() + 60 * second }));
     expect(await screen.findByText(/s left to abort/)).toBeTruthy();
-    expect(screen.getByRole('timer', { name: 'Blackout' })).toBeTruthy();
+    expect(screen.getByRole('timer', { name: 'Elapsed' })).toBeTruthy();
+
+    bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: nowUs() - second }));
+    expect(await screen.findByRole('timer', { name: 'Blackout' })).toBeTruthy();
 
     bridge.end('RunUpdate', failure('NotConnected', { id: 'h1', state: 'away' }));
     bridge.changeHost('h1', { state: 'away' });

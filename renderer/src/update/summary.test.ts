@@ -70,14 +70,15 @@ describe('what is read off a live update', () => {
     expect(phaseState(seen, 'finishing')).toBe('waiting');
   });
 
-  test('the counter shows the blackout from the announcement on, and stops with it', () => {
-    expect(counterReading([], 99)).toEqual({ label: 'Elapsed', us: 0 });
+  test('the counter shows the blackout once the grace is over, and stops with it', () => {
+    expect(counterReading([], null, 99)).toEqual({ label: 'Elapsed', us: 0 });
     const before = heard([], progress('preserving', 10), 0);
-    expect(counterReading(before, 30)).toEqual({ label: 'Elapsed', us: 20 });
+    expect(counterReading(before, null, 30)).toEqual({ label: 'Elapsed', us: 20 });
     const away = heard(before, progress('kexec', 40), 0);
-    expect(counterReading(away, 90)).toEqual({ label: 'Blackout', us: 50 });
+    expect(counterReading(away, 60, 50)).toEqual({ label: 'Elapsed', us: 40 });
+    expect(counterReading(away, 60, 90)).toEqual({ label: 'Blackout', us: 30 });
     const over = heard(away, progress('resuming', 120), 0);
-    expect(counterReading(over, 500)).toEqual({ label: 'Blackout', us: 80 });
+    expect(counterReading(over, 60, 500)).toEqual({ label: 'Blackout', us: 60 });
   });
 
   test('an incoming session is lost, an outgoing one is kept', () => {

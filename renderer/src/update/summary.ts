@@ -49,21 +49,26 @@ export function blackoutSpan({ phases, blackoutUs }: Pick<Update, 'phases' | 'bl
 }
 
 export interface CounterReading {
-  /** `Blackout` from the announcement of the kexec on, `Elapsed` before. */
+  /** `Blackout` once the kexec is set off, `Elapsed` before. */
   label: 'Elapsed' | 'Blackout';
   us: number;
 }
 
-/** What the big counter shows. All times on this machine's clock. */
-export function counterReading(seen: readonly PhaseTiming[], nowUs: number): CounterReading {
-  const kexec = seen.find(({ phase }) => phase === 'kexec');
-  const start = kexec ?? seen[0];
-  if (!start) return { label: 'Elapsed', us: 0 };
-  const over = kexec && seen.find(({ phase }) => phase === 'resuming' || phase === 'finishing');
-  return {
-    label: kexec ? 'Blackout' : 'Elapsed',
-    us: Math.max(0, (over ? over.startedAtUs : nowUs) - start.startedAtUs),
-  };
+/**
+ * What the big counter shows. All times on this machine's clock.
+ * @param jumpAtUs when the kexec is set off, the grace being over; null if that is not known yet
+ */
+export function counterReading(
+  seen: readonly PhaseTiming[],
+  jumpAtUs: number | null,
+  nowUs: number,
+): CounterReading {
+  const first = seen[0];
+  if (jumpAtUs === null || nowUs < jumpAtUs) {
+    return { label: 'Elapsed', us: first ? Math.max(0, nowUs - first.startedAtUs) : 0 };
+  }
+  const over = seen.find(({ phase }) => phase === 'resuming' || phase === 'finishing');
+  return { label: 'Blackout', us: Math.max(0, (over ? over.startedAtUs : nowUs) - jumpAtUs) };
 }
 
 export type PhaseState = 'done' | 'current' | 'waiting' | 'unheard';

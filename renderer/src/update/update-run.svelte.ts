@@ -20,6 +20,8 @@ export class UpdateRun {
   progress = $state.raw<Progress | null>(null);
   /** The phases heard of so far, in this machine's time: the host's clock may jump at the kexec. */
   seen = $state.raw<PhaseTiming[]>([]);
+  /** When the kexec is set off, the grace being over; null until that is known. In this machine's time. */
+  jumpAtUs = $state<number | null>(null);
   update = $state.raw<Update | null>(null);
   failure = $state.raw<Failure | null>(null);
   readonly #host: string;
@@ -55,6 +57,7 @@ export class UpdateRun {
     this.plan = null;
     this.progress = null;
     this.seen = [];
+    this.jumpAtUs = null;
     this.update = null;
     this.failure = null;
     this.#updateId = null;
@@ -67,6 +70,7 @@ export class UpdateRun {
     this.failure = null;
     this.progress = null;
     this.seen = [];
+    this.jumpAtUs = null;
     this.#updateId = null;
     this.#follow('RunUpdate', { plan: this.plan.id, graceSeconds });
   }
@@ -133,11 +137,15 @@ export class UpdateRun {
     if (this.#updateId !== progress.update) {
       this.#updateId = progress.update;
       this.seen = [];
+      this.jumpAtUs = null;
       this.update = null;
     }
     this.stage = 'running';
     this.progress = progress;
     this.seen = heard(this.seen, progress, this.#offsetUs);
+    if (progress.phase === 'kexec' && (progress.graceEndsAtUs !== null || this.jumpAtUs === null)) {
+      this.jumpAtUs = (progress.graceEndsAtUs ?? progress.phaseStartedAtUs) + this.#offsetUs;
+    }
   }
 
   async #ask(id: string): Promise<void> {
