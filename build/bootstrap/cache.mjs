@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -45,8 +45,9 @@ export function hashOf(parts) {
 export async function cached(name, make) {
   const entry = join(cacheRoot(), name);
   if (existsSync(entry)) return entry;
+  await mkdir(cacheRoot(), { recursive: true });
+  await removeAbandoned(name);
   const partial = `${entry}.partial-${process.pid}`;
-  await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
   try {
     await make(partial);
@@ -58,4 +59,18 @@ export async function cached(name, make) {
     await rm(partial, { recursive: true, force: true });
   }
   return entry;
+}
+
+/**
+ * Removes what interrupted attempts at an entry have left.
+ *
+ * @param {string} name THING-HASH
+ */
+async function removeAbandoned(name) {
+  for (const candidate of await readdir(cacheRoot())) {
+    if (!candidate.startsWith(`${name}.partial-`)) continue;
+    const maker = Number(candidate.slice(candidate.lastIndexOf('-') + 1));
+    if (maker !== process.pid && existsSync(`/proc/${maker}`)) continue;
+    await rm(join(cacheRoot(), candidate), { recursive: true, force: true });
+  }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -60,6 +60,13 @@ describe('the cache', () => {
     });
     await expect(broken).rejects.toThrow('interrupted');
     expect(await readdir(cacheRoot())).toEqual([]);
+  });
+
+  it('removes what an attempt that was killed has left', async () => {
+    // No process has this number: it is above the highest there can be.
+    await mkdir(join(cacheRoot(), 'thing-2.partial-99999999'), { recursive: true });
+    await cached('thing-2', async () => {});
+    expect(await readdir(cacheRoot())).toEqual(['thing-2']);
   });
 
   it('has keys that tell where one input ends', () => {
