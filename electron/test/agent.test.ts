@@ -154,10 +154,19 @@ describe('a host that goes through a kexec', () => {
     before.append(sampleEntry(3));
     await vi.waitFor(() => expect(replica.journal(id).end()?.sequence).toBe(3));
     const journal = () => connections.journalLines(id);
+    const stuck = Promise.withResolvers<void>();
+    before.beforeListCandidates = () => stuck.promise;
+    const unanswered = expect(connections.call(id, 'ListCandidates', {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Console.NotConnected',
+      parameters: { id, state: 'away' },
+    });
     before.enter('kexec');
     await vi.waitFor(() => expect(connections.view(id).status).toMatchObject({ phase: 'kexec' }));
-    await before.close();
+    const closing = before.close();
     await state('away');
+    await unanswered;
+    stuck.resolve();
+    await closing;
     expect(connections.view(id).detail).toMatch(/^Replacing its kernel/);
     expect(await connections.read(id, 'ListSessions', {})).toMatchObject({
       live: false,
@@ -188,8 +197,12 @@ describe('a host that goes through a kexec', () => {
     const follow = connections.follow(id, 'FollowJournal', { after: 0 }, new AbortController().signal);
     expect((await follow.next()).value).toMatchObject({ entries: [{ sequence: 1 }] });
     const next = follow.next();
+    const ended = expect(next).rejects.toMatchObject({
+      error: 'io.luoconsole.Console.NotConnected',
+      parameters: { id },
+    });
     await connections.disconnect(id);
-    await expect(next).rejects.toThrow();
+    await ended;
     expect(connections.view(id).state).toBe('disconnected');
   });
 

@@ -3,6 +3,7 @@
  * One connection for each host of the list, what is shown of them, and everything that is asked of
  * their agents: live where there is a connection, from the replica where there is none.
  */
+import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { Host } from '../bridge/bridge.generated.ts';
 import { ConsoleError } from '../bridge/errors.ts';
 import type { HostEntry, HostFields, HostList } from '../hosts/host-list.ts';
@@ -117,13 +118,21 @@ export class Connections {
   /** @throws ConsoleError HostNotFound, NotConnected, MethodNotAllowed; the agent's errors */
   async call(id: string, method: string, parameters: Fields): Promise<Fields> {
     checkMethod(method, 'call');
-    return await this.#linkOf(id).call(method, parameters);
+    try {
+      return await this.#linkOf(id).call(method, parameters);
+    } catch (error) {
+      throw this.#lossOf(id, error);
+    }
   }
 
   /** @throws as `call` does */
   async *follow(id: string, method: string, parameters: Fields, signal: AbortSignal): AsyncGenerator<Fields> {
     checkMethod(method, 'follow');
-    yield* this.#linkOf(id).stream(method, parameters, signal);
+    try {
+      yield* this.#linkOf(id).stream(method, parameters, signal);
+    } catch (error) {
+      throw this.#lossOf(id, error);
+    }
   }
 
   /** @throws ConsoleError HostNotFound, MethodNotAllowed, NothingKnown; the agent's errors while connected */
@@ -166,6 +175,16 @@ export class Connections {
     const { name } = this.#options.hosts.get(id);
     const message = `${name} is not connected, and nothing is known of its answer to ${method}.`;
     throw new ConsoleError('NothingKnown', { id, method }, message);
+  }
+
+  /** NotConnected in place of the end of a connection; every other error as it is. */
+  #lossOf(id: string, error: unknown): unknown {
+    if (!(error instanceof ConnectionLost)) return error;
+    const { name } = this.#options.hosts.get(id);
+    const { state } = this.#of(id).view;
+    const message = `The connection to ${name} ended before it had answered.`;
+    // The answer may fail a moment before the connection is known to be lost.
+    return new ConsoleError('NotConnected', { id, state: state === 'connected' ? 'away' : state }, message);
   }
 
   /** The link to a connected host. @throws ConsoleError HostNotFound, NotConnected */
