@@ -22,7 +22,7 @@ import { Connections } from './connections/connections.ts';
 import { createConnector, createShellCommand } from './connections/connector.ts';
 import { HostList, hostFromEnvironment } from './hosts/host-list.ts';
 import { saveJournal } from './journal-file/save-journal.ts';
-import { Replica } from './replica/replica.ts';
+import { openReplica } from './replica/replica.ts';
 import { openSettings } from './storage/settings.ts';
 import { HostTerminals } from './terminals/host-terminals.ts';
 import { Terminals } from './terminals/terminals.ts';
@@ -39,7 +39,7 @@ function log(message: string): void {
 function openProfile(folder: string) {
   const settings = openSettings(folder, log);
   const hosts = new HostList({ folder, checkAddress: parseAddress, onDamaged: log });
-  const replica = new Replica(join(folder, 'replica.db'));
+  const replica = openReplica(join(folder, 'replica.db'), log);
   return { settings, hosts, replica };
 }
 

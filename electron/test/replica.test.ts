@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry } from '@luo-console/agent/interface';
 import Database from 'better-sqlite3';
@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { questionKey } from '../src/replica/answers.ts';
 import { ChainBroken, type JournalCopy, type JournalFilter } from '../src/replica/journal-copy.ts';
 import { type JournalSource, syncJournal } from '../src/replica/journal-sync.ts';
-import { Replica } from '../src/replica/replica.ts';
+import { openReplica as openReplicaFile, Replica } from '../src/replica/replica.ts';
 import { sampleEntry, sampleStatus } from './samples.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -87,13 +87,22 @@ describe('the file', () => {
     const database = new Database(path);
     database.pragma('user_version = 99');
     database.close();
-    expect(() => new Replica(path)).toThrow(/schema version 99/);
+    expect(() => openReplicaFile(path, () => undefined)).toThrow(/schema version 99/);
   });
 
-  test('that is no database is refused', () => {
-    const path = join(temporaryFolder(), 'replica.db');
-    writeFileSync(path, 'not a database, and long enough to be read as the header of one');
-    expect(() => new Replica(path)).toThrow(/not a database/);
+  test('that is no database is kept aside and begun anew', () => {
+    const folder = temporaryFolder();
+    const path = join(folder, 'replica.db');
+    const text = 'not a database, and long enough to be read as the header of one'.repeat(20);
+    writeFileSync(path, text);
+    const said: string[] = [];
+    const replica = openReplicaFile(path, (message) => said.push(message));
+    onTestFinished(() => replica.close());
+    const aside = readdirSync(folder).find((name) => name.includes('damaged')) ?? '';
+    expect(readFileSync(join(folder, aside), 'utf8')).toBe(text);
+    expect(said).toEqual([expect.stringContaining(aside)]);
+    replica.keep('h', 'ListSessions', {}, { reply: { sessions: [] }, atUs: 1 });
+    expect(replica.answer('h', 'ListSessions', {})?.atUs).toBe(1);
   });
 });
 

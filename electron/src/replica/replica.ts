@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Answers for a host that is away, from what it said while it was there. */
+import { renameSync, rmSync } from 'node:fs';
 import type { Status } from '@luo-console/agent/interface';
+import Database from 'better-sqlite3';
 import { Answers, type KnownAnswer } from './answers.ts';
 import { openReplicaDatabase, type ReplicaDatabase } from './database.ts';
 import { newestAnswer } from './derived.ts';
@@ -49,5 +51,25 @@ export class Replica {
 
   close(): void {
     this.#database.close();
+  }
+}
+
+/**
+ * Opens the replica at `path`. A file that is damaged is moved aside, which `onDamaged` is told, and a new one
+ * is begun: it holds copies only.
+ *
+ * @throws Error if a newer console wrote it; SqliteError if it cannot be opened for another reason
+ */
+export function openReplica(path: string, onDamaged: (message: string) => void): Replica {
+  try {
+    return new Replica(path);
+  } catch (error) {
+    const damaged = error instanceof Database.SqliteError && /^SQLITE_(NOTADB|CORRUPT)/.test(error.code);
+    if (!damaged) throw error;
+    const aside = `${path}.damaged-${new Date().toISOString().replaceAll(':', '')}`;
+    renameSync(path, aside);
+    for (const companion of ['-wal', '-shm']) rmSync(path + companion, { force: true });
+    onDamaged(`${path} is damaged (${error.message}); it was kept as ${aside}`);
+    return new Replica(path);
   }
 }
