@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the whole window over a fake bridge.
-import { cleanup, render, screen } from '@testing-library/svelte';
+import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
 import App from '../src/app/App.svelte';
 import { FakeBridge } from './fake-bridge.ts';
 
@@ -13,4 +13,15 @@ export async function openConsole(prepare: (bridge: FakeBridge) => void = () => 
   render(App);
   await screen.findByRole('heading', { level: 1, name: 'Hosts' });
   return bridge;
+}
+
+/** Goes to a view by the rail. */
+export async function go(view: string): Promise<void> {
+  await fireEvent.click(screen.getByRole('link', { name: view }));
+  await screen.findByRole('heading', { level: 1, name: view });
+}
+
+/** Puts a value into a field. */
+export async function type(label: string | RegExp, value: string): Promise<void> {
+  await fireEvent.input(screen.getByLabelText(label), { target: { value } });
 }

@@ -21,6 +21,11 @@ function reported(state: ConsoleState, doing: string, act: () => Promise<void>):
   };
 }
 
+function outgoing(state: ConsoleState, host: string): string[] {
+  const sessions = state.data(host).sessions.value ?? [];
+  return sessions.filter(({ direction }) => direction === 'outgoing').map(({ name }) => name);
+}
+
 /** The actions for the host in focus, and those that need none. */
 export function actions(state: ConsoleState): Action[] {
   const host = state.hosts.focused;
@@ -74,6 +79,24 @@ export function actions(state: ConsoleState): Action[] {
         off: change,
         run: () => {
           state.dialog = { name: 'create-session' };
+        },
+      },
+      ...outgoing(state, host.id).map((name) => ({
+        name: `Preserve in ${name}`,
+        group: 'Session' as const,
+        off: change,
+        run: () => {
+          state.show('sessions');
+          state.selectedSession = name;
+          state.dialog = { name: 'preserve', session: name };
+        },
+      })),
+      {
+        name: `Edit ${host.name}`,
+        group: 'Host',
+        off: null,
+        run: () => {
+          state.dialog = { name: 'host', host };
         },
       },
       {

@@ -1,18 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
-import { failure } from '../../test/fake-bridge.ts';
 import { nowUs, second } from '../../test/fake-data.ts';
-import { openConsole } from '../../test/open-console.ts';
-
-async function go(view: string) {
-  await fireEvent.click(screen.getByRole('link', { name: view }));
-  await screen.findByRole('heading', { level: 1, name: view });
-}
-
-async function type(label: string | RegExp, value: string) {
-  await fireEvent.input(screen.getByLabelText(label), { target: { value } });
-}
+import { go, openConsole, type } from '../../test/open-console.ts';
 
 describe('the window', () => {
   test('shows the host in focus on top, with kernel, phase, number and connection', async () => {
@@ -82,79 +72,6 @@ describe('Hosts', () => {
     expect(await screen.findByText(/No route to host/)).toBeTruthy();
     await fireEvent.click(screen.getByRole('button', { name: /^hv-05/ }));
     expect(await screen.findByText(/Are you sure you want to continue/)).toBeTruthy();
-  });
-});
-
-describe('Sessions', () => {
-  test('creates one, refusing a name of 64 bytes', async () => {
-    const bridge = await openConsole();
-    await go('Sessions');
-    await fireEvent.click(await screen.findByRole('button', { name: 'Create session' }));
-    await type('Name', 'x'.repeat(64));
-    expect(await screen.findByText(/64 bytes long/)).toBeTruthy();
-    await type('Name', 'cache-02');
-    await fireEvent.click(screen.getByRole('button', { name: 'Create' }));
-    expect(await screen.findByRole('article', { name: 'Session cache-02' })).toBeTruthy();
-    expect(bridge.askedFor('CreateSession')).toEqual([{ name: 'cache-02' }]);
-  });
-
-  test('preserves what was chosen of a process; what is preserved cannot be chosen', async () => {
-    const bridge = await openConsole();
-    await go('Sessions');
-    await fireEvent.click(await screen.findByRole('button', { name: 'Preserve…' }));
-    const dialog = await screen.findByRole('dialog', { name: 'Preserve in web-01' });
-    const taken = await within(dialog).findByRole<HTMLInputElement>('checkbox', { name: /pc.ram of/ });
-    expect(taken.disabled).toBe(true);
-    await fireEvent.click(within(dialog).getByRole('checkbox', { name: /memory-backend-memfd of/ }));
-    await fireEvent.click(within(dialog).getByRole('button', { name: 'Preserve' }));
-    await waitFor(() =>
-      expect(bridge.askedFor('PreserveFromProcess')).toEqual([
-        { session: 'web-01', label: null, token: null, pid: 2141, fd: 11 },
-      ]),
-    );
-  });
-
-  test('closes one that holds memory only when its name is typed', async () => {
-    const bridge = await openConsole();
-    await go('Sessions');
-    await fireEvent.click(await screen.findByRole('button', { name: 'Close session…' }));
-    const close = screen.getByRole<HTMLButtonElement>('button', { name: 'Close session' });
-    expect(close.disabled).toBe(true);
-    await type('Type web-01 to confirm', 'web-01');
-    expect(close.disabled).toBe(false);
-    await fireEvent.click(close);
-    await waitFor(() => expect(bridge.askedFor('CloseSession')).toEqual([{ name: 'web-01' }]));
-  });
-
-  test('says what went wrong, and tries again', async () => {
-    const bridge = await openConsole((fake) => {
-      fake.answers.set('ListSessions', () => {
-        throw failure('DeviceBusy', { pid: 1, command: 'systemd' });
-      });
-    });
-    await go('Sessions');
-    expect(await screen.findByText(/systemd \(process 1\) holds it/)).toBeTruthy();
-    bridge.answers.delete('ListSessions');
-    await fireEvent.click(screen.getByRole('button', { name: 'Retry' }));
-    expect(await screen.findByRole('article', { name: 'Session web-01' })).toBeTruthy();
-  });
-
-  test('keeps 1,000 descriptors out of the page but for those in sight', async () => {
-    await openConsole((bridge) => {
-      const [first, ...others] = bridge.sessions;
-      if (!first?.descriptors[0]) throw new Error('there is a descriptor');
-      const one = first.descriptors[0];
-      const descriptors = Array.from({ length: 1000 }, (_, at) => ({
-        ...one,
-        token: `0x${at.toString(16)}`,
-      }));
-      bridge.sessions = [{ ...first, descriptors }, ...others];
-    });
-    await go('Sessions');
-    const table = await screen.findByRole('table', { name: 'Descriptors of web-01' });
-    await within(table).findByText('0x0');
-    expect(table.getAttribute('aria-rowcount')).toBe('1001');
-    expect(within(table).getAllByRole('row').length).toBeLessThan(60);
   });
 });
 
