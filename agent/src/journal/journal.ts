@@ -11,6 +11,7 @@
  * evidence. The journal then refuses to write and says why; an operator decides what becomes of the file.
  */
 import { EventEmitter } from 'node:events';
+import type { Statement } from 'better-sqlite3';
 import { type JournalDatabase, openJournalDatabase } from './database.ts';
 import {
   chainStart,
@@ -59,6 +60,9 @@ export class JournalUnwritable extends Error {
   }
 }
 
+const insertSql = `INSERT INTO entries VALUES (@sequence, @at_us, @kind, @name, @answers, @boot_id, @phase, @update_id,
+  @session, @peer, @parameters, @ok, @errno, @message, @duration_us, @previous_hash, @hash)`;
+
 interface Draft {
   kind: EntryKind;
   name: string;
@@ -74,6 +78,7 @@ export class Journal {
   readonly events = new EventEmitter().setMaxListeners(0);
   readonly #database: JournalDatabase | null;
   readonly #context: JournalContext;
+  #insert: Statement<[EntryRow]> | null = null;
   #unwritable: string | null = null;
   #unwritableCode = 'EIO';
   #last: { sequence: number; hash: string } = { sequence: 0, hash: chainStart };
@@ -219,7 +224,8 @@ export class Journal {
     };
     const entry: JournalEntry = { ...bare, hash: entryHash(bare) };
     try {
-      insert(this.#database, entry);
+      this.#insert ??= this.#database.prepare(insertSql);
+      this.#insert.run(rowOf(entry));
     } catch (error) {
       this.#refuse(error instanceof Error ? error.message : String(error), error);
       throw new JournalUnwritable(this.#unwritable ?? '', this.#unwritableCode);
@@ -230,8 +236,8 @@ export class Journal {
   }
 }
 
-function insert(database: JournalDatabase, entry: JournalEntry): void {
-  const row: EntryRow = {
+function rowOf(entry: JournalEntry): EntryRow {
+  return {
     sequence: entry.sequence,
     at_us: entry.atUs,
     kind: entry.kind,
@@ -250,12 +256,6 @@ function insert(database: JournalDatabase, entry: JournalEntry): void {
     previous_hash: entry.previousHash,
     hash: entry.hash,
   };
-  database
-    .prepare(
-      `INSERT INTO entries VALUES (@sequence, @at_us, @kind, @name, @answers, @boot_id, @phase, @update_id, @session,
-         @peer, @parameters, @ok, @errno, @message, @duration_us, @previous_hash, @hash)`,
-    )
-    .run(row);
 }
 
 function codeOf(failure: unknown): string | null {

@@ -85,7 +85,8 @@ export class Manifest {
 
   /** Adds an entry, in a new part if no part has room. */
   async add(entry: ManifestEntry, keep: KeepPart): Promise<void> {
-    for (const part of this.#parts) {
+    // The newest part is the one with room, unless entries were removed from others.
+    for (const part of this.#parts.toReversed()) {
       part.entries.set(entry.token, entry);
       if (this.#fits(part)) {
         this.#write(part);

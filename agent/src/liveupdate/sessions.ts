@@ -32,8 +32,8 @@ export class SessionStore {
   readonly #context: LiveUpdateContext;
   readonly #sessions = new Map<string, HeldSession>();
   readonly #naming = new Serial();
-  /** Built when asked for, dropped when anything changes. */
-  #places: ReadonlyMap<string, Place> | null = null;
+  /** Built when asked for, dropped when anything but a preserve changes the sessions. */
+  #places: Map<string, Place> | null = null;
 
   constructor(context: LiveUpdateContext) {
     this.#context = context;
@@ -144,7 +144,8 @@ export class SessionStore {
             throw error;
           }
           await this.#context.store.settled();
-          this.#changed();
+          this.#places?.set(placeKey(native.memory.fileFacts(copy)), { session: name, token: entry.token });
+          this.touched();
           return session.describe(token);
         },
         () => ({ parameters }),
@@ -277,7 +278,7 @@ export class SessionStore {
 
   /** Tells whoever shows sessions that something about one has changed. */
   touched(): void {
-    this.#changed();
+    this.events.emit('changed');
   }
 
   #forget(session: HeldSession): void {
@@ -289,6 +290,6 @@ export class SessionStore {
 
   #changed(): void {
     this.#places = null;
-    this.events.emit('changed');
+    this.touched();
   }
 }

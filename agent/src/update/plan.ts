@@ -5,7 +5,7 @@
  */
 import type { KernelImage, Plan, Session, Step } from '../interface/agent.generated.ts';
 import { preflight } from './preflight.ts';
-import { makeId } from './record.ts';
+import { counted, makeId } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** What a plan was made from. */
@@ -94,7 +94,7 @@ function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] 
         id: stepIds.digest(name),
         phase: 'prepared',
         title: `Take the digests of ${name}`,
-        detail: `SHA-256 of ${descriptors.length} descriptors, ${size} bytes, to compare with after the kexec.`,
+        detail: `SHA-256 of ${counted(descriptors.length, 'descriptor')}, ${size} bytes, to compare with after the kexec.`,
         risk: 'None. Memory that a running program changes afterwards will not match its digest.',
         reversible: true,
         session: name,
@@ -140,7 +140,7 @@ function stepsAfter(kernel: KernelImage, sessions: readonly Session[]): Step[] {
         id: `retrieve:${name}`,
         phase: 'retrieving',
         title: `Retrieve ${name}`,
-        detail: `${descriptors.length} descriptors, in the order in which they were preserved.`,
+        detail: `${counted(descriptors.length, 'descriptor')}, in the order of preserving.`,
         risk: 'A descriptor that the next kernel cannot restore is lost; the others are not held up by it.',
         reversible: false,
         session: name,

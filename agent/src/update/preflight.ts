@@ -7,6 +7,7 @@ import { readFile, stat, statfs } from 'node:fs/promises';
 import type { Check, CheckVerdict, KernelImage } from '../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../kernel/facts.ts';
 import { holdersOf } from '../liveupdate/holder.ts';
+import { counted } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 export interface Candidate {
@@ -104,7 +105,10 @@ const checks: Readonly<Record<string, Check1>> = {
     const count = held.reduce((sum, { descriptors }) => sum + descriptors.length, 0);
     if (count === 0) return ['warn', 'no descriptor is preserved: nothing but the kernel will come through'];
     const bytes = held.reduce((sum, { size }) => sum + size, 0);
-    return ['pass', `${held.length} sessions with ${count} descriptors, ${inMebibytes(bytes)}`];
+    return [
+      'pass',
+      `${counted(held.length, 'session')} with ${counted(count, 'descriptor')}, ${inMebibytes(bytes)}`,
+    ];
   },
 
   'unbuilt sessions': ({ sessions }) => {
