@@ -29,6 +29,8 @@ export class MadeUpHost {
   kexec: 'works' | 'refused' = 'works';
   /** Whether a service manager keeps descriptors. */
   managed = true;
+  /** How many. */
+  places = 4096;
   process: Process | null = null;
   agent: RunningAgent | null = null;
   #boots = 0;
@@ -137,7 +139,7 @@ export class MadeUpHost {
       log: (level, message, fields) =>
         void this.log.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
       ownUid: globalThis.process.getuid?.() ?? 0,
-      descriptorStoreLimit: this.managed ? 4096 : null,
+      descriptorStoreLimit: this.managed ? this.places : null,
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
     });

@@ -9,7 +9,9 @@ import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import { withPatience } from './device.ts';
 import type { HeldSession } from './held-session.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
-import type { ManifestEntry } from './manifest-format.ts';
+import { Manifest } from './manifest.ts';
+import type { ManifestEntry, ManifestHead } from './manifest-format.ts';
+import { keepPartIn } from './preserve.ts';
 import { formatToken } from './tokens.ts';
 
 /**
@@ -103,6 +105,23 @@ export async function createPatiently(
     if (error.code === 'EEXIST') throw new Refusal('SessionExists', { name });
     throw kernelCallFailed(error);
   }
+}
+
+/** Puts an empty manifest into an outgoing session that has none. @throws Refusal KernelCallFailed */
+export async function giveManifest(
+  context: LiveUpdateContext,
+  session: HeldSession,
+  createdBy: string,
+): Promise<void> {
+  const head: ManifestHead = {
+    name: session.name,
+    createdAtUs: context.nowUs(),
+    createdBy: createdBy.slice(0, 256),
+    carried: 0,
+    state: 'open',
+  };
+  const keep = keepPartIn(context, session.name, session.open);
+  session.manifest = await Manifest.create(context.native.memory, head, keep);
 }
 
 /** Tokens of a session in a form for the journal. */

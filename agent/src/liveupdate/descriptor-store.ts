@@ -10,6 +10,7 @@
  * is closed by the manager once it has dealt with everything before it.
  */
 import type { FdLike, Native } from '@luo-console/native';
+import { Refusal } from '../refusal.ts';
 
 export type StoredName =
   | { readonly kind: 'session'; readonly session: string }
@@ -49,6 +50,21 @@ export class DescriptorStore {
   /** Descriptors in the store now. */
   get used(): number {
     return this.#names.size;
+  }
+
+  /**
+   * Checks that so many more descriptors will be kept: a manager that is full drops them without a word.
+   *
+   * @throws Refusal KernelCallFailed with `ENOSPC`
+   */
+  needRoom(more: number): void {
+    if (this.limit === null || this.used + more <= this.limit) return;
+    throw new Refusal('KernelCallFailed', {
+      call: 'sd_notify(FDSTORE=1)',
+      errno: 'ENOSPC',
+      argument: `FileDescriptorStoreMax=${this.limit}`,
+      message: `the service manager keeps ${this.limit} descriptors and has ${this.used}; one it does not keep would not survive the agent`,
+    });
   }
 
   /** Records what came back at the start, without sending it again. */

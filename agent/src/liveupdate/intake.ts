@@ -10,7 +10,7 @@
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../refusal.ts';
-import { takeApart } from './build-session.ts';
+import { giveManifest, takeApart } from './build-session.ts';
 import { parseStoredName } from './descriptor-store.ts';
 import { HeldSession } from './held-session.ts';
 import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
@@ -110,7 +110,7 @@ async function takeInOne(sessions: SessionStore, name: string, found: Found, int
   if (session.descriptor === null) {
     await sessions.rebuild(name, agentItself);
   } else if (session.manifest === null) {
-    await sessions.giveManifest(session, 'unknown');
+    await giveManifest(context, session, 'unknown');
   } else {
     await settleIntended(context, session, session.descriptor);
   }

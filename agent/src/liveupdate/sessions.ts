@@ -7,12 +7,18 @@ import { EventEmitter } from 'node:events';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
-import { buildSession, createPatiently, describeContents, finishInto, takeApart } from './build-session.ts';
+import {
+  buildSession,
+  createPatiently,
+  describeContents,
+  finishInto,
+  giveManifest,
+  takeApart,
+} from './build-session.ts';
 import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
-import { Manifest } from './manifest.ts';
-import { keepPartIn, preserveInto } from './preserve.ts';
+import { preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
 import { Serial } from './serial.ts';
 import {
@@ -61,6 +67,12 @@ export class SessionStore {
     return this.#sessions.has(name);
   }
 
+  /** Resolves once nothing that was asked for before is still being done to any session. */
+  async quiet(): Promise<void> {
+    await this.#naming.run(() => {});
+    await Promise.all(this.list().map(({ serial }) => serial.run(() => {})));
+  }
+
   /** Enters a session that was found or retrieved. */
   enter(session: HeldSession): void {
     this.#sessions.set(session.name, session);
@@ -78,13 +90,15 @@ export class SessionStore {
     checkSessionName(name);
     return await this.#naming.run(async () => {
       if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
+      // Itself and its manifest.
+      this.#context.store.needRoom(2);
       const { journal, device } = this.#context;
       return await journal.act('session.create', { session: name, peer: actor.peer }, async () => {
         const descriptor = await device.use((opened) => createPatiently(this.#context, opened, name));
         const session = new HeldSession(name, 'outgoing', descriptor, null);
         this.#context.store.keepSession(name, descriptor);
         try {
-          await this.giveManifest(session, actor.name);
+          await giveManifest(this.#context, session, actor.name);
           await this.#context.store.settled();
         } catch (error) {
           this.#context.store.dropAll(name);
@@ -95,17 +109,6 @@ export class SessionStore {
         return session.toSession();
       });
     });
-  }
-
-  /** Puts an empty manifest into an outgoing session that has none. */
-  async giveManifest(session: HeldSession, createdBy: string): Promise<void> {
-    const keep = keepPartIn(this.#context, session.name, session.open);
-    const createdAtUs = this.#context.nowUs();
-    session.manifest = await Manifest.create(
-      this.#context.native.memory,
-      { name: session.name, createdAtUs, createdBy: createdBy.slice(0, 256), carried: 0, state: 'open' },
-      keep,
-    );
   }
 
   /**
@@ -129,6 +132,8 @@ export class SessionStore {
         throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
       const already = this.whereIs(native.memory.fileFacts(file));
       if (already) throw new Refusal('AlreadyPreserved', already);
+      // The file, and a part of the manifest if the others are full.
+      this.#context.store.needRoom(2);
       const entry = newEntry(session, token, request, described, this.#context.nowUs());
       const { size, kind, label, source } = entry;
       const parameters = { token: entry.token, size, kind, label, source };

@@ -54,10 +54,11 @@ export async function retrieveAll(
   const { sessions, phases, kernel, nowUs } = context;
   const { bootId } = kernel.facts;
   const newBoot = past.inventory.bootId !== bootId;
-  const index = newBoot || handedIndex !== null ? await arriveOrExplain(context, handedIndex) : null;
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
-  const names = new Set(index?.record?.sessions.map(({ name }) => name) ?? []);
-  if (newBoot) for (const { name } of past.inventory.sessions) names.add(name);
+  const expected = newBoot || handedIndex !== null || unsettled !== null;
+  const index = expected ? await arriveOrExplain(context, handedIndex) : null;
+  const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
+  const names = new Set(known.filter((name) => !sessions.has(name)));
   const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
   if (index === null && unsettled === null && incoming.length === 0 && names.size === 0) return null;
 
@@ -83,7 +84,7 @@ export async function retrieveAll(
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', phases.startedAtUs) };
     board.show(timed, { step: null, message: 'retrieving sessions' });
   }
-  const { absent, missing } = await retrieveNamed(context, names);
+  const { absent, missing } = await retrieveNamed(context, names, newBoot);
   for (const held of sessions.list()) {
     for (const entry of held.manifest?.entries() ?? []) {
       const key = missingKey(held.name, entry.token);
@@ -116,12 +117,12 @@ async function arriveOrExplain(
 async function retrieveNamed(
   { sessions, kernel, log }: UpdateContext,
   names: ReadonlySet<string>,
+  newBoot: boolean,
 ): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
   const absent = new Map<string, string>();
   const missing = new Map<string, string>();
-  const afresh = kernel.number === 0 && kernel.log?.found === false;
+  const afresh = newBoot && kernel.number === 0 && kernel.log?.found === false;
   for (const name of names) {
-    if (sessions.has(name)) continue;
     if (afresh) {
       absent.set(name, 'the host was started afresh: nothing was handed over');
       continue;

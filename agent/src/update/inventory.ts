@@ -83,6 +83,8 @@ function apply(known: Map<string, Map<string, KnownDescriptor>>, entry: JournalE
       if (all.success) known.set(session, new Map(all.output.map((each) => [each.token, each])));
       break;
     case 'session.close':
+    // What is carried on is entered again by the act that does it.
+    case 'session.finish':
       known.delete(session);
       break;
     default:

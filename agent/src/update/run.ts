@@ -41,6 +41,8 @@ export class UpdateRun {
   readonly #context: UpdateContext;
   readonly #board: ProgressBoard;
   readonly #options: RunOptions;
+  readonly #actor: Actor;
+  readonly #peer: RecordedPeer;
   readonly #done: ExecutableStep[] = [];
   readonly #callOff = new AbortController();
   #record: Update;
@@ -55,6 +57,8 @@ export class UpdateRun {
     this.#context = context;
     this.#board = board;
     this.#options = options;
+    this.#peer = { ...options.peer };
+    this.#actor = { peer: this.#peer, name: options.peer.user };
     this.#record = newRecord(context, options.made.plan.kernel.release, options.peer);
     const { plan } = options.made;
     context.history.started(this.#record, {
@@ -196,6 +200,8 @@ export class UpdateRun {
       id: stepIds.index,
       message: 'creating the index session',
       run: async () => {
+        // A preserve that was asked for before the update began may still be walking pages.
+        await this.#context.sessions.quiet();
         this.#record = { ...this.#record, carried: carriedBefore(this.#context) };
         this.#index = await OutgoingIndex.create(this.#context, this.#indexRecord(null));
       },
@@ -287,13 +293,5 @@ export class UpdateRun {
     this.#board.show(this.#record, { step, message, ...more });
     this.#lastProgress = this.#board.progress ?? this.#lastProgress;
     return this.#lastProgress;
-  }
-
-  get #peer(): RecordedPeer {
-    return { ...this.#options.peer };
-  }
-
-  get #actor(): Actor {
-    return { peer: this.#peer, name: this.#options.peer.user };
   }
 }

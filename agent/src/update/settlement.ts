@@ -183,13 +183,13 @@ function settleRecord(
 function noteLosses(context: UpdateContext, past: Past, { absent }: Arrived): void {
   const lost = lostDescriptors(
     past.inventory.sessions.filter(({ name }) => absent.has(name)),
-    'the host was booted without a live update',
+    'the session is gone',
   );
   if (absent.size === 0) return;
   const names = [...absent.keys()];
   context.log('warning', 'sessions are gone', { sessions: names, descriptors: lost.length });
   context.journal.note('sessions.lost', {
-    message: `the host was booted and these sessions are gone: ${names.join(', ')}`,
+    message: `these sessions are gone: ${[...absent].map(([name, why]) => `${name} (${why})`).join(', ')}`,
     parameters: { sessions: names, descriptors: lost },
   });
 }
