@@ -51,9 +51,8 @@ export class SessionStore {
 
   /** All sessions by name, without the agent's own. */
   list(): HeldSession[] {
-    return [...this.#sessions.values()]
-      .filter(({ name }) => name !== indexSessionName)
-      .sort((left, right) => (left.name < right.name ? -1 : 1));
+    const all = [...this.#sessions.values()].filter(({ name }) => name !== indexSessionName);
+    return all.sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   /** @throws Refusal SessionNotFound */
