@@ -5,7 +5,7 @@
  * `node_modules`, because their binaries are found relative to their own files; the project's own addon
  * is looked for beside the bundle and therefore copied there.
  */
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
 const here = import.meta.dirname;
@@ -14,10 +14,10 @@ const addonBeside = {
   name: 'addon-beside',
   writeBundle() {
     mkdirSync(join(here, 'dist'), { recursive: true });
-    copyFileSync(
-      join(here, '../native-bindings/build/Release/luo_native.node'),
-      join(here, 'dist/luo_native.node'),
-    );
+    // By renaming: writing over a file that a running console has mapped would end that console.
+    const beside = join(here, 'dist/luo_native.node');
+    copyFileSync(join(here, '../native-bindings/build/Release/luo_native.node'), `${beside}.new`);
+    renameSync(`${beside}.new`, beside);
   },
 };
 

@@ -44,9 +44,8 @@ async function virtualDisplay(): Promise<{ display: string; server: ChildProcess
 
 /** Starts the console with an empty profile and, if a host is given, that host in its list, connecting at once. */
 export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console> {
-  const executablePath = process.env['LUO_ELECTRON'];
-  if (!executablePath)
-    throw new Error('LUO_ELECTRON is not set: run these tests with "npm test -- electron"');
+  if (!process.env['ELECTRON_OVERRIDE_DIST_PATH'])
+    throw new Error('ELECTRON_OVERRIDE_DIST_PATH is not set: run these tests with "npm test -- electron"');
   const profile = await mkdtemp(join(tmpdir(), 'luo-console-'));
   const screen = process.env['DISPLAY'] ? null : await virtualDisplay();
   const environment: Record<string, string> = {};
@@ -60,8 +59,12 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
       serialSocket: host.serialSocket,
     });
   }
+  // Without a path of its own Playwright asks the electron package, which looks at the variable above; with one it
+  // leaves out its loader and can wait for ever.
   const app = await _electron.launch({
-    executablePath,
+    cwd: join(TOP, 'electron'),
+    // The appearance is the console's to choose.
+    colorScheme: null,
     args: [
       // As root Chromium's sandbox cannot start; an ordinary user runs with it.
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),

@@ -29,7 +29,7 @@ export class HostData {
   constructor(id: string) {
     this.sessions = new Remote(() => narrowed(readAgent(id, 'ListSessions', {}), ({ sessions }) => sessions));
     this.kernels = new Remote(() => readAgent(id, 'ListKernels', {}));
-    this.updates = new Remote(() => readAgent(id, 'ListUpdates', { limit: 200 }));
+    this.updates = new Remote(() => readAgent(id, 'ListUpdates', { limit: 100 }));
     this.journal = new JournalStore(id);
     this.run = new UpdateRun(id);
   }
