@@ -8,8 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Peer, Phase, Progress, Update } from '../interface/agent.generated.ts';
 import type { RecordedPeer } from '../journal/index.ts';
 import { markKernelLog } from '../kernel/log.ts';
-import { takeDigest } from '../liveupdate/digests.ts';
-import type { Actor } from '../liveupdate/live-update-context.ts';
+import { digestSession } from '../liveupdate/digests.ts';
 import { isKernelFailure, Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
@@ -41,7 +40,6 @@ export class UpdateRun {
   readonly #context: UpdateContext;
   readonly #board: ProgressBoard;
   readonly #options: RunOptions;
-  readonly #actor: Actor;
   readonly #peer: RecordedPeer;
   readonly #done: ExecutableStep[] = [];
   readonly #callOff = new AbortController();
@@ -58,7 +56,6 @@ export class UpdateRun {
     this.#board = board;
     this.#options = options;
     this.#peer = { ...options.peer };
-    this.#actor = { peer: this.#peer, name: options.peer.user };
     this.#record = newRecord(context, options.made.plan.kernel.release, options.peer);
     const { plan } = options.made;
     context.history.started(this.#record, {
@@ -216,21 +213,19 @@ export class UpdateRun {
     const sessions = this.#context.sessions.list().map((held) => held.toSession());
     const total = sessions.reduce((sum, { size }) => sum + size, 0);
     let before = 0;
-    return sessions.map(({ name, descriptors }) => ({
-      id: stepIds.digest(name),
-      message: `taking the digests of ${name}`,
-      run: async () => {
-        for (const { token, label, size } of descriptors) {
-          this.#callOff.signal.throwIfAborted();
-          const message = `digest of ${name}: ${label}`;
-          const onProgress = (bytes: number): void => {
-            this.#show(stepIds.digest(name), message, { done: before + bytes, total });
-          };
-          await takeDigest(this.#context.sessions, name, BigInt(token), this.#actor, onProgress);
+    return sessions.map(({ name, size }) => {
+      const id = stepIds.digest(name);
+      return {
+        id,
+        message: `taking the digests of ${name}`,
+        run: async () => {
+          await digestSession(this.#context.sessions, name, this.#callOff.signal, (label, bytes) => {
+            this.#show(id, `digest of ${name}: ${label}`, { done: before + bytes, total });
+          });
           before += size;
-        }
-      },
-    }));
+        },
+      };
+    });
   }
 
   async #kexec(): Promise<void> {
