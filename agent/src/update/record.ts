@@ -56,6 +56,12 @@ export function carriedBefore(context: UpdateContext): Carried[] {
   });
 }
 
+/** The record of an update whose kexec did not happen: its descriptors are where they were. */
+export function stayed(record: Update): Update {
+  const reason = 'the kexec did not happen; it is preserved as before';
+  return { ...record, carried: record.carried.map((each) => ({ ...each, reason })) };
+}
+
 /** Descriptors that are gone, for the same reason each. */
 export function lostDescriptors(sessions: readonly KnownSession[], reason: string): Carried[] {
   return sessions.flatMap(({ name, descriptors }) =>

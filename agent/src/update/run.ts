@@ -14,7 +14,7 @@ import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
 import { type MadePlan, stepIds } from './plan.ts';
 import type { ProgressBoard } from './progress.ts';
-import { carriedBefore, ended, newRecord } from './record.ts';
+import { carriedBefore, ended, newRecord, stayed } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 interface ExecutableStep {
@@ -117,7 +117,7 @@ export class UpdateRun {
     const problems = await this.#undo();
     this.#enter('normal');
     const whole = [reason, ...problems].join('; ');
-    this.#record = ended(this.#record, outcome, whole, this.#context.nowUs());
+    this.#record = ended(stayed(this.#record), outcome, whole, this.#context.nowUs());
     this.#context.log(outcome === 'aborted' ? 'warning' : 'error', `live update ${outcome}`, {
       update: this.id,
       reason: whole,

@@ -13,7 +13,7 @@ import { inventoryOf } from './inventory.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
-import { ended, explainVerdict, lostDescriptors } from './record.ts';
+import { ended, explainVerdict, lostDescriptors, stayed } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
@@ -27,7 +27,7 @@ export async function settleInterrupted(context: UpdateContext, { unsettled }: P
   );
   // The index session went with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
-  history.settled(ended(unsettled.record, outcome, reason, nowUs()));
+  history.settled(ended(stayed(unsettled.record), outcome, reason, nowUs()));
   log('warning', 'an interrupted live update was settled', { update: unsettled.record.id, outcome, reason });
 }
 
@@ -87,9 +87,8 @@ export async function completeArrival(
       reason: record.reason,
     });
     board.settle(record);
-  } else {
-    noteLosses(context, past, arrived);
   }
+  noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
   if (arrived.index) await dismissOrSay(context, arrived.index);
   const { name, parameters } = inventoryOf(sessions);
@@ -179,7 +178,7 @@ function settleRecord(
   };
 }
 
-/** Without an update to blame, what is gone is still said. */
+/** Sessions that are gone are named, empty ones too, and also where there is no update to blame. */
 function noteLosses(context: UpdateContext, past: Past, { absent }: Arrived): void {
   const lost = lostDescriptors(
     past.inventory.sessions.filter(({ name }) => absent.has(name)),
