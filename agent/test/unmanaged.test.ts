@@ -2,7 +2,7 @@
 /** An agent that no service manager keeps descriptors for, or only a few; and one without live update. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MadeUpHost } from './made-up-host.ts';
-import { preserveText } from './scenario.ts';
+import { preserveText, runToKexec } from './scenario.ts';
 
 let host: MadeUpHost;
 
@@ -29,6 +29,27 @@ describe('without a service manager', () => {
     expect((await client.call('ListSessions', {})).sessions).toEqual([]);
     const { entries } = await client.call('QueryJournal', { name: 'sessions.lost' });
     expect(entries).toMatchObject([{ parameters: { sessions: ['s'], descriptors: [{ label: 'text' }] } }]);
+  });
+});
+
+describe('an agent that dies behind the announcement', () => {
+  it.each([
+    { managed: true, verdict: 'unchecked', reason: 'the kexec did not happen' },
+    { managed: false, verdict: 'missing', reason: 'went with the agent' },
+  ])('leaves a record that says what became of each descriptor (managed: $managed)', async (how) => {
+    host.managed = how.managed;
+    let client = await host.start();
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'text');
+    const id = await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    host.kill();
+    client = await host.start();
+    await host.agent?.settled;
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update.outcome).toBe('aborted');
+    expect(update.carried).toMatchObject([
+      { verdict: how.verdict, reason: expect.stringContaining(how.reason) },
+    ]);
   });
 });
 

@@ -7,6 +7,7 @@
 import type { Carried, Phase, Update } from '../interface/agent.generated.ts';
 import { compareDigests } from '../liveupdate/digests.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
+import { formatToken } from '../liveupdate/tokens.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
@@ -27,8 +28,23 @@ export async function settleInterrupted(context: UpdateContext, { unsettled }: P
   );
   // The index session went with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
-  history.settled(ended(stayed(unsettled.record), outcome, reason, nowUs()));
+  history.settled(ended(stayedIfHeld(context, unsettled.record), outcome, reason, nowUs()));
   log('warning', 'an interrupted live update was settled', { update: unsettled.record.id, outcome, reason });
+}
+
+/** Without a service manager the sessions went with the agent that held them. */
+function stayedIfHeld({ sessions }: UpdateContext, record: Update): Update {
+  const held = new Set(
+    sessions
+      .list()
+      .flatMap(({ name, files }) => [...files.keys()].map((token) => missingKey(name, formatToken(token)))),
+  );
+  const carried = stayed(record).carried.map((each) =>
+    held.has(missingKey(each.session, each.token))
+      ? each
+      : { ...each, verdict: 'missing' as const, reason: 'lost: it went with the agent that held it' },
+  );
+  return { ...record, carried };
 }
 
 /** Completes what `retrieveAll` began, and settles the update. The host is in phase *normal* afterwards. */
