@@ -89,6 +89,16 @@ describe('a live update', () => {
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
   });
 
+  it('tells whoever follows a settled update by its id how it ended, at once', async () => {
+    const id = await runToKexec(host, client);
+    await arrive();
+    const news = [];
+    for await (const each of client.stream('FollowUpdate', { update: id })) news.push(each);
+    expect(news).toMatchObject([{ progress: null, update: { id, outcome: 'updated' } }]);
+    const unknown = client.stream('FollowUpdate', { update: 'nothing' })[Symbol.asyncIterator]();
+    await expect(unknown.next()).rejects.toMatchObject({ error: 'io.luoconsole.Agent.UpdateNotFound' });
+  });
+
   it('says cold boot and names everything lost after a power cut behind the announcement', async () => {
     await client.call('CreateSession', { name: 's' });
     await preserveText(client, 's', 'volatile');

@@ -519,8 +519,9 @@ method MakePlan(kernel: string, initrd: ?string, commandLine: ?string) -> (plan:
 # announced kexec waits for an abort. [Requires 'more' flag]
 method RunUpdate(plan: string, graceSeconds: ?int) -> (progress: Progress)
 
-# Follows the live update under way, or the next one, until it is settled. [Requires 'more' flag]
-method FollowUpdate() -> (progress: ?Progress, update: ?Update)
+# Follows the live update under way, or the next one, until it is settled. With the id of one that is settled
+# already, replies with it at once. [Requires 'more' flag]
+method FollowUpdate(update: ?string) -> (progress: ?Progress, update: ?Update)
 
 # Calls off the live update under way, undoing what was done in reverse order. Replies once that is done.
 # Sessions that existed before the update stay, unless \`closeSessions\` asks for their end too.
@@ -787,9 +788,14 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'must',
     },
-    /** Follows the live update under way, or the next one, until it is settled. [Requires 'more' flag] */
+    /**
+     * Follows the live update under way, or the next one, until it is settled. With the id of one that is settled
+     * already, replies with it at once. [Requires 'more' flag]
+     */
     FollowUpdate: {
-      parameters: v.strictObject({}),
+      parameters: v.strictObject({
+        update: v.optional(v.nullable(v.string()), null),
+      }),
       reply: v.object({
         progress: v.optional(v.nullable(Progress), null),
         update: v.optional(v.nullable(Update), null),

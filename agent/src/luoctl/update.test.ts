@@ -54,8 +54,11 @@ const progress = (phase: Phase, at: number, message: string): Progress => ({
   ...{ step: null, message, done: null, total: null, graceEndsAtUs: null },
 });
 
-const settled = (outcome: Outcome | null, more: Partial<Update> = {}): AgentHandlers['GetUpdate'] => {
-  return async ({ id }) => ({ update: { ...sampleUpdate, id, outcome, ...more } });
+const settled = (outcome: Outcome, more: Partial<Update> = {}): AgentHandlers['FollowUpdate'] => {
+  return async ({ update }) => {
+    expect(update).toBe('u-1');
+    return { progress: null, update: { ...sampleUpdate, outcome, ...more } };
+  };
 };
 
 const planning: Partial<AgentHandlers> = {
@@ -102,14 +105,9 @@ const update = ({ address, ...options }: Host, ...args: string[]) =>
 
 describe('an update through a kexec', () => {
   it('is followed to its outcome in the next kernel', async () => {
-    let asked = 0;
     const host = await hostThatJumps({
-      GetUpdate: async ({ id }) => {
+      FollowUpdate: async ({ update: id }, call) => {
         expect(id).toBe('u-1');
-        asked += 1;
-        return { update: { ...sampleUpdate, outcome: asked === 1 ? null : 'updated' } };
-      },
-      FollowUpdate: async (_, call) => {
         await call.reply({ progress: progress('retrieving', 9_500_000, 'two sessions'), update: null });
         return { progress: null, update: sampleUpdate };
       },
@@ -138,7 +136,7 @@ describe('an update through a kexec', () => {
     ['aborted', 12],
     ['unknown', 13],
   ] as const)('that ended as %s: status %i, and nowhere "updated"', async (outcome, expected) => {
-    const host = await hostThatJumps({ GetUpdate: settled(outcome, { reason: '' }) });
+    const host = await hostThatJumps({ FollowUpdate: settled(outcome, { reason: '' }) });
     const { status, stdout } = await update(host);
     expect(status).toBe(expected);
     expect(stdout).toMatch(new RegExp(`^${outcome.replace('_', ' ')}$`, 'm'));
@@ -147,7 +145,7 @@ describe('an update through a kexec', () => {
 
   it.each(['missing', 'differs'] as const)('in which something is %s: status 5', async (verdict) => {
     const carried = sampleUpdate.carried.map((each) => ({ ...each, verdict, reason: 'because' }));
-    const host = await hostThatJumps({ GetUpdate: settled('updated', { carried }) });
+    const host = await hostThatJumps({ FollowUpdate: settled('updated', { carried }) });
     const { status, stdout } = await update(host);
     expect(status).toBe(5);
     expect(stdout).toMatch(/^updated, but 1 of 1 descriptor is lost or different/m);
@@ -155,8 +153,8 @@ describe('an update through a kexec', () => {
 
   it('of which the next agent knows nothing: status 13', async () => {
     const host = await hostThatJumps({
-      GetUpdate: async ({ id }) => {
-        throw interfaceError(AgentInterface, 'UpdateNotFound', { id });
+      FollowUpdate: async ({ update: id }) => {
+        throw interfaceError(AgentInterface, 'UpdateNotFound', { id: String(id) });
       },
     });
     const { status, stderr } = await update(host);
@@ -174,7 +172,7 @@ describe('an update through a kexec', () => {
   });
 
   it('in JSON: what happened, one value a line, the outcome last', async () => {
-    const host = await hostThatJumps({ GetUpdate: settled('updated') });
+    const host = await hostThatJumps({ FollowUpdate: settled('updated') });
     const { status, json } = await update(host, '--json');
     expect(status).toBe(0);
     expect(json).toEqual([
@@ -211,7 +209,7 @@ describe('an update that does not get that far', () => {
           ...{ call: 'ioctl', errno: 'ENOMEM', argument: '', message: 'no memory' },
         });
       },
-      GetUpdate: settled('aborted', { reason: 'preserving failed: no memory' }),
+      FollowUpdate: settled('aborted', { reason: 'preserving failed: no memory' }),
     });
     const { status, stdout } = await update({ address });
     expect(status).toBe(12);
@@ -251,7 +249,7 @@ describe('an update that does not get that far', () => {
     const { address } = serveAgent({
       ...planning,
       RunUpdate: async () => ({ progress: progress('kexec', 0, 'jumping') }),
-      GetUpdate: settled('returned'),
+      FollowUpdate: settled('returned'),
     });
     const args = ['--host', address, 'update', '7.3.4-b'];
     const wrong = await luoctl(args, { typed: 'lab-two\n' });

@@ -29,8 +29,6 @@ export class StillAway extends Error {}
 
 const firstPauseMs = 250;
 const longestPauseMs = 5000;
-/** How often to ask whether an update was settled while no news comes: it may have been just before we listened. */
-const askAgainMs = 2000;
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
@@ -47,42 +45,18 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-async function settledUpdate(agent: AgentClient, id: string): Promise<Update | null> {
-  const { update } = await agent.call('GetUpdate', { id });
-  return update.outcome === null ? null : update;
-}
-
-/** Listens until something says that the update may be settled, or for a while. Shows progress meanwhile. */
-async function listen(agent: AgentClient, id: string, options: WatchOptions): Promise<void> {
-  const enough = new AbortController();
-  const timer = setTimeout(() => enough.abort(), askAgainMs);
-  const signal = AbortSignal.any([enough.signal, options.signal]);
-  try {
-    for await (const { progress, update } of agent.stream('FollowUpdate', {}, { signal })) {
-      if (progress?.update === id) options.onProgress(progress);
-      if (update?.id === id) return;
-    }
-  } catch (error) {
-    if (!enough.signal.aborted || options.signal.aborted) throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** @returns the settled update; null if the agent's journal has none of that name */
 async function follow(agent: AgentClient, id: string, options: WatchOptions): Promise<Update | null> {
-  for (;;) {
-    try {
-      const settled = await settledUpdate(agent, id);
-      if (settled !== null) return settled;
-    } catch (error) {
-      if (isAgentError(error, 'UpdateNotFound')) return null;
-      throw error;
+  try {
+    for await (const news of agent.stream('FollowUpdate', { update: id }, { signal: options.signal })) {
+      if (news.update !== null) return news.update;
+      if (news.progress?.update === id) options.onProgress(news.progress);
     }
-    await listen(agent, id, options);
-    // An agent that answers at once with nothing new must not be asked in a tight loop.
-    await pause(firstPauseMs, options.signal);
+  } catch (error) {
+    if (isAgentError(error, 'UpdateNotFound')) return null;
+    throw error;
   }
+  throw new ConnectionLost('the agent ended its answer before the update was settled');
 }
 
 const isAbsence = (error: unknown): boolean =>
@@ -159,6 +133,10 @@ export async function runToOutcome(
     if (id === null || options.signal.aborted) {
       agent.close();
       throw error;
+    }
+    if (isAbsence(error)) {
+      agent.close();
+      return { id, update: await followToOutcome(await comeBack(options), id, options) };
     }
   }
   if (id === null) {

@@ -57,7 +57,9 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
       return { progress: run.progress };
     },
 
-    FollowUpdate: async (_parameters, call) => {
+    FollowUpdate: async ({ update }, call) => {
+      const known = update === null ? null : history.get(update);
+      if (known !== null && known.outcome !== null) return { progress: null, update: known };
       for await (const news of updater.follow(call.signal)) {
         if (news.update !== null) return news;
         await call.reply(news);

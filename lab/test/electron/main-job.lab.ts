@@ -10,10 +10,29 @@ import { type Console, openConsole } from '../support/console.ts';
 import { freshHost } from '../support/host.ts';
 import { type JournalRow, readJournalFile } from '../support/journal-file.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
-import { createSession, hostIs, outcome, PATIENCE, planUpdate, preserveFromProcess, runPlan, session, show } from '../support/window.ts';
+import {
+  createSession,
+  hostIs,
+  outcome,
+  PATIENCE,
+  planUpdate,
+  preserveFromProcess,
+  runPlan,
+  session,
+  show,
+} from '../support/window.ts';
 
 const SIZES = [96, 64, 48, 32, 16];
-const PHASES = ['preserving', 'prepared', 'suspending', 'kexec', 'booting', 'retrieving', 'resuming', 'finishing'];
+const PHASES = [
+  'preserving',
+  'prepared',
+  'suspending',
+  'kexec',
+  'booting',
+  'retrieving',
+  'resuming',
+  'finishing',
+];
 
 interface RecordedUpdate {
   id: string;
@@ -28,7 +47,8 @@ interface RecordedUpdate {
 /** What the journal's last entry about an update says of it. */
 function settledUpdate(rows: readonly JournalRow[]): RecordedUpdate {
   const settled = rows.filter(({ name }) => name === 'update.settled').at(-1);
-  if (!settled) throw new Error(`no update is settled in the journal: ${rows.map(({ name }) => name).join(', ')}`);
+  if (!settled)
+    throw new Error(`no update is settled in the journal: ${rows.map(({ name }) => name).join(', ')}`);
   return JSON.parse(settled.parameters).record;
 }
 
@@ -55,7 +75,10 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     const { page } = window;
     await hostIs(page, 'Connected');
     await show(page, 'Hosts');
-    await page.getByText(/7\.\d+\.\d+-a/).first().waitFor();
+    await page
+      .getByText(/7\.\d+\.\d+-a/)
+      .first()
+      .waitFor();
     await page.getByText(manager).first().waitFor();
     if (pictures) await window.screenshots('hosts');
   });
@@ -69,7 +92,10 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     await preserveFromProcess(page, 'web-01', memory.pid, fds.slice(0, 3));
     await createSession(page, 'web-02');
     await preserveFromProcess(page, 'web-02', memory.pid, fds.slice(3));
-    await page.getByRole('list', { name: 'Sessions' }).getByRole('button', { name: /web-01/ }).click();
+    await page
+      .getByRole('list', { name: 'Sessions' })
+      .getByRole('button', { name: /web-01/ })
+      .click();
     await session(page, 'web-01').getByText('208 MiB').first().waitFor();
     if (pictures) await window.screenshots('sessions');
   });
@@ -115,9 +141,12 @@ describe.each<{ suite: Suite; manager: RegExp }>([
 
     await page.getByRole('tab', { name: 'Journal' }).click();
     const grid = page.getByRole('grid', { name: 'Journal entries' });
-    await expect.poll(async () => Number(await grid.getByRole('row').first().getByRole('gridcell').first().innerText()), { timeout: PATIENCE }).toBe(
-      rows.at(-1)?.sequence,
-    );
+    await expect
+      .poll(
+        async () => Number(await grid.getByRole('row').first().getByRole('gridcell').first().innerText()),
+        { timeout: PATIENCE },
+      )
+      .toBe(rows.at(-1)?.sequence);
     const first = grid.getByRole('row').first();
     expect(await first.getByRole('gridcell').nth(3).innerText()).toBe(rows.at(-1)?.name);
     // An announcement comes before what it announces.
@@ -151,7 +180,9 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     await page.keyboard.type('uname -r; luoctl status\n');
     await expect.poll(() => screen.innerText(), { timeout: PATIENCE }).toMatch(/-b, up/);
     await page.getByRole('button', { name: 'Serial console', exact: true }).click();
-    await expect.poll(() => page.locator('.xterm-rows').last().innerText(), { timeout: PATIENCE }).toContain('login');
+    await expect
+      .poll(() => page.locator('.xterm-rows').last().innerText(), { timeout: PATIENCE })
+      .toContain('login');
     if (pictures) await window.screenshots('terminal');
   });
 });

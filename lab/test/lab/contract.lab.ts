@@ -28,7 +28,10 @@ interface CaseResult {
 async function copyGuest(host: LabHost): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'luo-contract-'));
   const bundle = join(directory, 'guest.mjs');
-  const build = await rolldown({ input: fileURLToPath(new URL('contract/guest.ts', NATIVE)), platform: 'node' });
+  const build = await rolldown({
+    input: fileURLToPath(new URL('contract/guest.ts', NATIVE)),
+    platform: 'node',
+  });
   await build.write({ file: bundle, format: 'esm' });
   await build.close();
   await host.copyIn([bundle, fileURLToPath(new URL('build/Release/luo_native.node', NATIVE))], '/root');
@@ -39,7 +42,8 @@ async function copyGuest(host: LabHost): Promise<void> {
 async function results(host: LabHost, phase: 'before' | 'after'): Promise<Map<string, CaseResult>> {
   const { stdout, stderr } = await host.sh([NODE, GUEST, phase]);
   const lines = stdout.split('\n').filter((line) => line.startsWith('{"name"'));
-  if (lines.length === 0) throw new Error(`the contract printed no result in phase ${phase}:\n${stdout}${stderr}`);
+  if (lines.length === 0)
+    throw new Error(`the contract printed no result in phase ${phase}:\n${stdout}${stderr}`);
   return new Map(lines.map((line) => JSON.parse(line) as CaseResult).map((each) => [each.name, each]));
 }
 

@@ -21,7 +21,10 @@ export interface JournalRow {
 export async function readJournalFile(host: LabHost): Promise<JournalRow[]> {
   const directory = await mkdtemp(join(tmpdir(), 'luo-journal-'));
   try {
-    await run(host, 'rm -rf /run/journal && mkdir /run/journal && cp /var/lib/luo-agent/journal.db* /run/journal/');
+    await run(
+      host,
+      'rm -rf /run/journal && mkdir /run/journal && cp /var/lib/luo-agent/journal.db* /run/journal/',
+    );
     await host.copyOut(['/run/journal/.'], directory);
     const database = new Database(join(directory, 'journal.db'));
     try {

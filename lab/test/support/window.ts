@@ -34,11 +34,17 @@ export function session(page: Page, name: string): Locator {
 }
 
 /** Preserves descriptors of a running process in a session, chosen from the list of candidates. */
-export async function preserveFromProcess(page: Page, name: string, pid: number, fds: readonly number[]): Promise<void> {
+export async function preserveFromProcess(
+  page: Page,
+  name: string,
+  pid: number,
+  fds: readonly number[],
+): Promise<void> {
   await session(page, name).getByRole('button', { name: 'Preserve…' }).click();
   const dialog = page.getByRole('dialog');
   const process = dialog.getByRole('region', { name: `Process ${pid}` });
-  for (const fd of fds) await process.getByRole('checkbox', { name: new RegExp(`descriptor ${fd}$`) }).check();
+  for (const fd of fds)
+    await process.getByRole('checkbox', { name: new RegExp(`descriptor ${fd}$`) }).check();
   await dialog.getByRole('button', { name: 'Preserve', exact: true }).click();
   await dialog.waitFor({ state: 'detached', timeout: PATIENCE });
   await expect

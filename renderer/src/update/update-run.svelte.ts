@@ -99,15 +99,15 @@ export class UpdateRun {
       void this.#ask(this.#updateId);
     }
     if (this.stage === 'running' && host.state === 'connected' && !this.#cancel && this.#updateId) {
-      this.#follow('FollowUpdate', {});
+      this.#follow('FollowUpdate', { update: this.#updateId });
     }
   }
 
   #follow(method: 'RunUpdate', parameters: { plan: string; graceSeconds: number }): void;
-  #follow(method: 'FollowUpdate', parameters: Record<string, never>): void;
+  #follow(method: 'FollowUpdate', parameters: { update: string }): void;
   #follow(
     method: 'RunUpdate' | 'FollowUpdate',
-    parameters: { plan: string; graceSeconds: number } | Record<string, never>,
+    parameters: { plan: string; graceSeconds: number } | { update: string },
   ) {
     let ended = false;
     const cancel = followAgent(
