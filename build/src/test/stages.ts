@@ -58,7 +58,7 @@ async function electronEnvironment(): Promise<Record<string, string>> {
   const runtime = await findElectron();
   if (runtime === undefined) throw new Error('Electron is not there, though set-up is through');
   console.log(describeElectron(runtime));
-  return { ...(await labEnvironment()), LUO_ELECTRON: runtime.executable };
+  return { ...(await labEnvironment()), ELECTRON_OVERRIDE_DIST_PATH: runtime.directory };
 }
 
 /** What `npm test` consists of, in order. */

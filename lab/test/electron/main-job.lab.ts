@@ -80,6 +80,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
       .first()
       .waitFor();
     await page.getByText(manager).first().waitFor();
+    await window.expectAccessible();
     if (pictures) await window.screenshots('hosts');
   });
 
@@ -97,12 +98,14 @@ describe.each<{ suite: Suite; manager: RegExp }>([
       .getByRole('button', { name: /web-01/ })
       .click();
     await session(page, 'web-01').getByText('208 MiB').first().waitFor();
+    await window.expectAccessible();
     if (pictures) await window.screenshots('sessions');
   });
 
   it('replaces the kernel, and reconnects by itself', async () => {
     const { page } = window;
     await planUpdate(page, '-b');
+    await window.expectAccessible();
     if (pictures) await window.screenshots('update-plan');
     await runPlan(page, 'lab', pictures ? 8 : 0);
     if (pictures) {
@@ -118,6 +121,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     await report.getByText('5 of 5 match').waitFor();
     await hostIs(page, 'Connected');
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
+    await window.expectAccessible();
     if (pictures) await window.screenshots('update-outcome');
   });
 
@@ -137,24 +141,26 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     await report.getByTitle(exact(update.blackoutUs), { exact: true }).first().waitFor();
     const timeline = await report.getByRole('img', { name: /^Timeline:/ }).getAttribute('aria-label');
     for (const phase of PHASES) expect(timeline?.toLowerCase()).toContain(phase);
+    await window.expectAccessible();
     if (pictures) await window.screenshots('history-updates');
 
     await page.getByRole('tab', { name: 'Journal' }).click();
     const grid = page.getByRole('grid', { name: 'Journal entries' });
     await expect
       .poll(
-        async () => Number(await grid.getByRole('row').first().getByRole('gridcell').first().innerText()),
+        async () => Number(await grid.getByRole('row').first().getByRole('gridcell').first().textContent()),
         { timeout: PATIENCE },
       )
       .toBe(rows.at(-1)?.sequence);
     const first = grid.getByRole('row').first();
-    expect(await first.getByRole('gridcell').nth(3).innerText()).toBe(rows.at(-1)?.name);
+    expect(await first.getByRole('gridcell').nth(3).textContent()).toBe(rows.at(-1)?.name);
     // An announcement comes before what it announces.
     const names = rows.map(({ name }) => name);
     expect(names.indexOf('update.kexec')).toBeGreaterThan(names.indexOf('session.create'));
     expect(names.indexOf('update.kexec')).toBeLessThan(names.indexOf('update.settled'));
     await page.getByRole('button', { name: 'Verify chain' }).click();
     await page.getByText('The chain of hashes is intact').waitFor();
+    await window.expectAccessible();
     if (pictures) await window.screenshots('history-journal');
   });
 
@@ -162,8 +168,9 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     const carried = settledUpdate(await readJournalFile(host)).carried;
     const fetched: string[] = [];
     for (const { session: name, token } of carried) {
-      await run(host, `luoctl fetch ${name} ${token} --output /run/fetched`);
-      fetched.push((await run(host, 'sha256sum < /run/fetched')).slice(0, 64));
+      const output = `/run/${name}-${token}`;
+      await run(host, `luoctl fetch ${name} ${token} --output ${output}`);
+      fetched.push((await run(host, `sha256sum < ${output} && rm ${output}`)).slice(0, 64));
     }
     expect(fetched).toEqual(memory.memfds.map(({ digest }) => digest));
     expect(carried.map(({ digestBefore }) => digestBefore)).toEqual(fetched);
@@ -176,13 +183,19 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     if (pictures) await window.screenshots('terminal-empty');
     await page.getByRole('button', { name: 'Shell', exact: true }).click();
     const screen = page.locator('.xterm-rows').first();
-    await expect.poll(() => screen.innerText(), { timeout: PATIENCE }).toContain('#');
+    await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toContain('#');
     await page.keyboard.type('uname -r; luoctl status\n');
-    await expect.poll(() => screen.innerText(), { timeout: PATIENCE }).toMatch(/-b, up/);
+    await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toMatch(/-b, up/);
     await page.getByRole('button', { name: 'Serial console', exact: true }).click();
+    await page
+      .getByLabel(/serial console/i)
+      .last()
+      .focus();
+    await page.keyboard.press('Enter');
     await expect
-      .poll(() => page.locator('.xterm-rows').last().innerText(), { timeout: PATIENCE })
-      .toContain('login');
+      .poll(() => page.locator('.xterm-rows').last().textContent(), { timeout: PATIENCE })
+      .toMatch(/login:|root@/);
+    await window.expectAccessible();
     if (pictures) await window.screenshots('terminal');
   });
 });

@@ -109,8 +109,14 @@ describe('varlinkctl', () => {
     await host.waitForBoot(before);
 
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
-    const settled = await run(host, `${call('FollowUpdate', {}, '--more --json=short')} | tail -n1`);
-    expect(JSON.parse(settled).update).toMatchObject({ outcome: 'updated' });
+    const { status } = JSON.parse(await run(host, call('GetStatus', {}, '--json=short')));
+    const news = jsonSequence(
+      await run(
+        host,
+        call('FollowUpdate', { update: status.lastUpdate }, '--more --json=short --timeout=infinity'),
+      ),
+    ) as { update: { outcome: string } | null }[];
+    expect(news.at(-1)?.update).toMatchObject({ outcome: 'updated' });
     const fetched = await run(
       host,
       `varlinkctl call --exec ${SOCKET} io.luoconsole.Agent.FetchDescriptor '${JSON.stringify({ session: 'pushed', token: '0x2a' })}' -- sh -c 'sha256sum < /proc/self/fd/3'`,

@@ -10,7 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import AxeBuilder from '@axe-core/playwright';
 import { _electron, type ElectronApplication, type Page } from 'playwright-core';
+import { expect } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 
 const TOP = fileURLToPath(new URL('../../../', import.meta.url));
@@ -24,6 +26,8 @@ export interface Console extends AsyncDisposable {
   readonly app: ElectronApplication;
   readonly page: Page;
   readonly profile: string;
+  /** Fails if axe finds a breach of WCAG 2.2 A or AA in what is shown, in light or in dark. */
+  expectAccessible(): Promise<void>;
   /** Saves the window at both sizes, light and dark, under docs/screenshots/NAME-SIZE-THEME.png. */
   screenshots(name: string): Promise<void>;
 }
@@ -95,13 +99,7 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
     const directory = process.env['LUO_SCREENSHOTS'] ?? join(TOP, 'docs', 'screenshots');
     await mkdir(directory, { recursive: true });
     for (const theme of ['light', 'dark'] as const) {
-      await app.evaluate(({ nativeTheme }, source) => {
-        nativeTheme.themeSource = source;
-      }, theme);
-      await page.waitForFunction(
-        (dark) => matchMedia('(prefers-color-scheme: dark)').matches === dark,
-        theme === 'dark',
-      );
+      await setTheme(theme);
       for (const size of SIZES) {
         await resize(size);
         await page.screenshot({
@@ -110,16 +108,42 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
         });
       }
     }
-    await app.evaluate(({ nativeTheme }) => {
-      nativeTheme.themeSource = 'light';
-    });
+    await setTheme('light');
     await resize(SIZES[0]);
+  }
+
+  async function setTheme(theme: 'light' | 'dark'): Promise<void> {
+    await app.evaluate(({ nativeTheme }, source) => {
+      nativeTheme.themeSource = source;
+    }, theme);
+    await page.waitForFunction(
+      (dark) => matchMedia('(prefers-color-scheme: dark)').matches === dark,
+      theme === 'dark',
+    );
+  }
+
+  async function expectAccessible(): Promise<void> {
+    for (const theme of ['dark', 'light'] as const) {
+      await setTheme(theme);
+      // A colour that is on its way from one theme to the other is not what is judged.
+      await page.evaluate(() =>
+        Promise.all(document.getAnimations().map(({ finished }) => finished.catch(() => {}))),
+      );
+      const { violations } = await new AxeBuilder({ page })
+        .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+        .exclude('.xterm')
+        .setLegacyMode()
+        .analyze();
+      const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+      expect(found, `accessibility, ${theme}`).toEqual([]);
+    }
   }
 
   return {
     app,
     page,
     profile,
+    expectAccessible,
     screenshots,
     async [Symbol.asyncDispose]() {
       await app.close();
