@@ -80,7 +80,7 @@ export const STAGES: readonly Stage[] = [
   ]),
   {
     name: 'unit',
-    needs: ['addon'],
+    needs: ['addon', 'pty'],
     run: () => runVitest('unit', 'vitest.config.ts'),
   },
   {
