@@ -96,7 +96,7 @@ describe('the agent', () => {
   });
 
   it('says what a shell needs to know, with an exit status to rely on', async () => {
-    const status = JSON.parse(await run(host, 'luoctl --json status'));
+    const { status } = JSON.parse(await run(host, 'luoctl --json status'));
     expect(status.liveUpdate.availability).toBe('available');
     expect(await run(host, 'luoctl sessions')).toContain('kept');
     expect((await host.sh('luoctl sessions nothing')).code).not.toBe(0);

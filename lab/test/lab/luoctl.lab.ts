@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The main job at a shell: `luoctl`, run from somewhere else over ssh, stays attached through the kexec and says how
+ * it ended. And a kexec that nobody told the agent about: `systemctl kexec` by hand, on a service manager that carries
+ * stored descriptors itself (sid) and on one that does not (trixie).
+ */
+import { fileURLToPath } from 'node:url';
+import { execa } from 'execa';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { LabHost, Suite } from '../../src/index.ts';
+import { freshHost } from '../support/host.ts';
+import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
+
+const LUOCTL = fileURLToPath(new URL('../../../agent/src/luoctl/main.ts', import.meta.url));
+
+/** Runs this repository's luoctl here, against a host reached by ssh. */
+async function luoctl(
+  host: LabHost,
+  ...args: string[]
+): Promise<{ code: number | undefined; stdout: string }> {
+  const words = [LUOCTL, '--host', `ssh://root@${host.sshAlias}`, '--ssh-config', host.sshConfig, ...args];
+  const { exitCode, stdout, stderr } = await execa(process.execPath, words, { reject: false, input: '' });
+  return { code: exitCode, stdout: exitCode === 0 ? stdout : `${stdout}\n${stderr}` };
+}
+
+async function preserved(host: LabHost): Promise<HeldMemory> {
+  const memory = await holdMemory(host, [16, 4]);
+  await run(host, 'luoctl sessions create guest');
+  for (const { fd } of memory.memfds) await run(host, `luoctl preserve guest --pid ${memory.pid} --fd ${fd}`);
+  return memory;
+}
+
+async function expectKept(host: LabHost, memory: HeldMemory): Promise<void> {
+  for (const [index, { digest }] of memory.memfds.entries()) {
+    const output = `/run/fetched-${index}`;
+    await run(host, `luoctl fetch guest 0x${index.toString(16)} --output ${output}`);
+    expect((await run(host, `sha256sum < ${output}`)).slice(0, 64)).toBe(digest);
+  }
+}
+
+describe('luoctl', () => {
+  let host: LabHost | undefined;
+  afterEach(async () => {
+    await host?.down();
+    host = undefined;
+  });
+
+  it('replaces the kernel over ssh, stays attached, and reports the outcome', async () => {
+    host = await freshHost('luoctl');
+    const memory = await preserved(host);
+    const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
+    const plan = await luoctl(host, 'plan', kernel);
+    expect(plan.code).toBe(0);
+
+    const update = await luoctl(host, 'update', kernel, '--yes');
+    expect(update.stdout).toContain('updated');
+    expect(update.code).toBe(0);
+    expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
+    await expectKept(host, memory);
+
+    const history = await luoctl(host, '--json', 'history');
+    expect(history.code).toBe(0);
+    expect(JSON.parse(history.stdout).updates).toMatchObject([{ outcome: 'updated', numberAfter: 1 }]);
+    const verified = await luoctl(host, 'journal', '--verify');
+    expect(verified.code).toBe(0);
+  });
+
+  it.each<{ suite: Suite }>([{ suite: 'sid' }, { suite: 'trixie' }])(
+    'finds its sessions again after "systemctl kexec" by hand on $suite',
+    async ({ suite }) => {
+      host = await freshHost(`by-hand-${suite}`, suite);
+      const memory = await preserved(host);
+      await run(host, 'luoctl kernels load $(ls /boot/vmlinuz-*-b)');
+      const bootId = await host.bootId();
+      // The connection ends with the kernel.
+      await host.sh('systemctl kexec');
+      await host.waitForBoot(bootId);
+      expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
+      expect(JSON.parse(await run(host, 'luoctl --json sessions guest')).session).toMatchObject({
+        direction: 'outgoing',
+        carried: 1,
+      });
+      await expectKept(host, memory);
+    },
+  );
+});
