@@ -175,6 +175,55 @@ describe('the terminals of a host', () => {
     expect(clients).toHaveLength(2);
   });
 
+  test('share the serial console until the last who opened it closes it', async () => {
+    const { path, clients } = await serialLine();
+    const hostTerminals = new HostTerminals({ terminals, shellOf });
+    const lab = { ...host, serialSocket: path };
+    // Both before the socket is connected: there must not be a second client.
+    const [first, second] = await Promise.all([
+      hostTerminals.open(lab, 'serial', 80, 24),
+      hostTerminals.open(lab, 'serial', 80, 24),
+    ]);
+    expect(second).toBe(first);
+    await vi.waitFor(() => expect(terminals.get(first).text).toBe('login: '));
+    expect(clients).toHaveLength(1);
+    const gone = new AbortController();
+    const watching = Array.fromAsync(terminals.get(first).watch(gone.signal));
+    hostTerminals.close(first);
+    clients[0]?.write('root');
+    await vi.waitFor(() => expect(terminals.get(first).text).toBe('login: root'));
+    gone.abort();
+    expect((await watching).map(({ data }) => data).join('')).toBe('login: root');
+    hostTerminals.close(first);
+    expect(() => terminals.get(first)).toThrow(
+      expect.objectContaining({ error: 'io.luoconsole.Console.TerminalNotFound' }),
+    );
+    expect(await hostTerminals.open(lab, 'serial', 80, 24)).not.toBe(first);
+    expect(clients).toHaveLength(2);
+  });
+
+  test('end a shell when it is closed, and what has ended is closed once for all', async () => {
+    const { path, clients } = await serialLine();
+    const hostTerminals = new HostTerminals({ terminals, shellOf: () => ({ file: '/bin/cat', args: [] }) });
+    const shell = await hostTerminals.open(host, 'shell', 80, 24);
+    hostTerminals.close(shell);
+    expect(() => terminals.get(shell)).toThrow();
+    const lab = { ...host, serialSocket: path };
+    const serial = await hostTerminals.open(lab, 'serial', 80, 24);
+    await hostTerminals.open(lab, 'serial', 80, 24);
+    await vi.waitFor(() => expect(clients).toHaveLength(1));
+    clients[0]?.end();
+    await terminals.get(serial).whenEnded();
+    // Those who watched the one that ended open another, together.
+    const [one, other] = await Promise.all([
+      hostTerminals.open(lab, 'serial', 80, 24),
+      hostTerminals.open(lab, 'serial', 80, 24),
+    ]);
+    expect(one).toBe(other);
+    expect(one).not.toBe(serial);
+    await vi.waitFor(() => expect(clients).toHaveLength(2));
+  });
+
   test('have no serial console where there is none', async () => {
     await expect(open(null)).rejects.toMatchObject({ error: 'io.luoconsole.Console.InvalidValue' });
     await expect(open('/nowhere/serial')).rejects.toMatchObject({

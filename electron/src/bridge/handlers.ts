@@ -61,7 +61,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
       return {};
     },
     CloseTerminal: ({ terminal }) => {
-      terminals.close(terminal);
+      hostTerminals.close(terminal);
       return {};
     },
     SaveJournal: ({ host }) => saveJournal(host),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The terminals of a host: a shell on it, any number of times, and its serial console, once. There is
- * only one serial line, so whoever opens it again gets the terminal that is open, with all it has shown.
+ * only one serial line, and what offers it (QEMU, for one) lets in a single client: whoever opens it again gets
+ * the terminal that is open, with all it has shown, and it ends when the last who opened it has closed it.
  */
 import type { TerminalKind } from '../bridge/bridge.generated.ts';
 import { ConsoleError, invalidValue } from '../bridge/errors.ts';
@@ -16,11 +17,18 @@ export interface HostTerminalsOptions {
   readonly shellOf: (host: HostEntry) => { readonly file: string; readonly args: readonly string[] };
 }
 
+/** A serial console that is open, and by how many it was opened and not closed yet. */
+interface SerialLine {
+  readonly opening: Promise<string>;
+  id: string | null;
+  holders: number;
+}
+
 export class HostTerminals {
   readonly #terminals: Terminals;
   readonly #shellOf: HostTerminalsOptions['shellOf'];
-  /** Id of the serial console's terminal by host. */
-  readonly #serial = new Map<string, Promise<string>>();
+  /** The serial console's terminal by host and socket. */
+  readonly #serial = new Map<string, SerialLine>();
 
   constructor({ terminals, shellOf }: HostTerminalsOptions) {
     this.#terminals = terminals;
@@ -39,12 +47,38 @@ export class HostTerminals {
     const path = host.serialSocket;
     if (path === null) throw invalidValue('kind', kind, `shell: ${host.name} has no serial console`);
     const key = `${host.id} ${path}`;
-    const known = await this.#serial.get(key);
-    if (known !== undefined && this.#terminals.isOpen(known)) return known;
-    const opening = this.#openSerial(path);
-    this.#serial.set(key, opening);
-    opening.catch(() => this.#serial.delete(key));
-    return await opening;
+    const known = this.#serial.get(key);
+    const open = known && (known.id === null || this.#terminals.isOpen(known.id));
+    const line = open ? known : this.#begin(key, path);
+    line.holders += 1;
+    return await line.opening;
+  }
+
+  /**
+   * Closes a terminal for one of those who opened it. A shell ends at once, a serial console with its last.
+   *
+   * @throws ConsoleError TerminalNotFound
+   */
+  close(id: string): void {
+    for (const [key, line] of this.#serial) {
+      if (line.id !== id) continue;
+      line.holders -= 1;
+      if (line.holders > 0 && this.#terminals.isOpen(id)) return;
+      this.#serial.delete(key);
+    }
+    this.#terminals.close(id);
+  }
+
+  #begin(key: string, path: string): SerialLine {
+    const line: SerialLine = { opening: this.#openSerial(path), id: null, holders: 0 };
+    this.#serial.set(key, line);
+    line.opening.then(
+      (id) => {
+        line.id = id;
+      },
+      () => this.#serial.delete(key),
+    );
+    return line;
   }
 
   async #openSerial(path: string): Promise<string> {
