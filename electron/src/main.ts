@@ -95,6 +95,7 @@ async function start(): Promise<void> {
   Menu.setApplicationMenu(Menu.buildFromTemplate(menuTemplate));
   lockSession(session.defaultSession);
   servePages(session.defaultSession, interfaceFolder);
+  connections.resume();
   if (wanted) {
     const host = hosts.all().find(({ name }) => name === wanted.name.trim());
     if (host) connections.connect(host.id);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A status and journal entries as an agent could give them. */
-import type { Entry, Status } from '@luo-console/agent/interface';
+import type { Entry, Phase, Progress, Status } from '@luo-console/agent/interface';
 
 /** Enough of a status to be one. */
 export function sampleStatus(change: Partial<Status> = {}): Status {
@@ -26,6 +26,21 @@ export function sampleStatus(change: Partial<Status> = {}): Status {
     lastUpdate: null,
     you: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'test', role: 'administrator' },
     ...change,
+  };
+}
+
+/** The progress of a live update that is in `phase`. */
+export function sampleProgress(phase: Phase): Progress {
+  return {
+    update: 'u-1',
+    phase,
+    phaseStartedAtUs: 1_500_000,
+    startedAtUs: 1_000_000,
+    step: null,
+    message: '',
+    done: null,
+    total: null,
+    graceEndsAtUs: null,
   };
 }
 

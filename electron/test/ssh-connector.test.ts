@@ -106,6 +106,10 @@ describe('a host behind ssh', () => {
   test('is reported with what ssh said when it cannot be reached', async () => {
     const script = 'echo "ssh: connect to host lab port 22: No route to host"; exit 255';
     await expect(open({ script })).rejects.toThrow('ssh: connect to host lab port 22: No route to host');
+    const changed = 'echo "Offending key in known_hosts:7"; echo "Host key verification failed."; exit 255';
+    await expect(open({ script: changed })).rejects.toThrow(
+      'Offending key in known_hosts:7\nHost key verification failed.',
+    );
     await expect(open({ script: 'exit 3' })).rejects.toThrow('ssh ended with exit code 3');
   });
 

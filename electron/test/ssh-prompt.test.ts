@@ -2,7 +2,7 @@
 import { parseAddress, type SshAddress } from '@luo-console/agent/client';
 import { expect, test } from 'vitest';
 import { connectSeconds, forwardCommand, shellCommand } from '../src/connections/ssh-command.ts';
-import { asksSomething, lastWords } from '../src/connections/ssh-prompt.ts';
+import { allWords, asksSomething, lastWords } from '../src/connections/ssh-prompt.ts';
 
 test.each([
   'Enter passphrase for key "/home/a/.ssh/id": ',
@@ -28,6 +28,30 @@ test('the last thing that ssh said is why it ended', () => {
     'ssh: connect to host lab port 22: Connection refused',
   );
   expect(lastWords('\r\n \r\n')).toBe('');
+});
+
+test('a changed host key is told whole, not by its last line alone', () => {
+  const said = allWords(
+    [
+      '@@@@@@@@@@@@@@@@@@@@',
+      '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @',
+      '@@@@@@@@@@@@@@@@@@@@',
+      'IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!',
+      '',
+      'Offending ED25519 key in /home/a/.ssh/known_hosts:7',
+      'Host key verification failed.',
+    ].join('\r\n'),
+  );
+  expect(said.split('\n')).toEqual([
+    '@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @',
+    'IT IS POSSIBLE THAT SOMEONE IS DOING SOMETHING NASTY!',
+    'Offending ED25519 key in /home/a/.ssh/known_hosts:7',
+    'Host key verification failed.',
+  ]);
+  expect(allWords('\r\n')).toBe('');
+  expect(allWords(Array.from({ length: 50 }, (_, at) => `line ${at}`).join('\n')).split('\n')).toHaveLength(
+    20,
+  );
 });
 
 test('the console is more impatient than ssh would be', () => {

@@ -16,6 +16,7 @@ import type { Clock } from './clock.ts';
 import { HostConnection } from './host-connection.ts';
 import type { AgentLink, Connector } from './link.ts';
 import { createRefresher, type Refresher } from './refresh.ts';
+import { wasUpdating } from './update-phase.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -103,6 +104,13 @@ export class Connections {
   connect(id: string): void {
     this.#options.hosts.get(id);
     this.#of(id).connect();
+  }
+
+  /** Connects to every host that was in the middle of a live update when an earlier run of the console ended. */
+  resume(): void {
+    const nowUs = this.#options.clock.nowUs();
+    for (const connection of this.#connections.values())
+      if (wasUpdating(connection.view, nowUs)) connection.connect();
   }
 
   /** @throws ConsoleError HostNotFound */

@@ -2,7 +2,8 @@
 /**
  * The connection to one host, from the person's `connect` until their `disconnect`. One loop opens a
  * link, stays on it until it is lost, and opens the next. Once connected it never gives up by itself:
- * a host that replaces its kernel is away for as long as that takes.
+ * a host that replaces its kernel is away for as long as that takes. The same goes for a host whose last word, to an
+ * earlier run of the console, was that it is about to.
  */
 import type { Status } from '@luo-console/agent/interface';
 import type { ConnectionState } from '../bridge/bridge.generated.ts';
@@ -10,13 +11,13 @@ import { createBackoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import type { AgentLink, Connector, OpenedLink } from './link.ts';
 import { type ConnectionEvent, nextState } from './transitions.ts';
-import { kexecIsDue, lossDetail } from './update-phase.ts';
+import { isExpectedBack, kexecIsDue, lossDetail } from './update-phase.ts';
 import { watchLiveness } from './watchdog.ts';
 
 /** What is shown of a connection. */
 export interface ConnectionView {
   readonly state: ConnectionState;
-  /** One sentence, or empty. */
+  /** One sentence, or all that ssh said; empty if there is nothing to say. */
   readonly detail: string;
   /** When `state` was entered, in microseconds since the Unix epoch. */
   readonly sinceUs: number;
@@ -123,6 +124,8 @@ export class HostConnection {
       if (signal.aborted) return null;
       const message = error instanceof Error ? error.message : String(error);
       if (patient) this.#change({ detail: lossDetail(this.#view.status, message), prompt: null });
+      else if (isExpectedBack(this.#view, this.#options.clock.nowUs()))
+        this.#enter('lost', lossDetail(this.#view.status, message), { prompt: null });
       else this.#enter('refused', message, { prompt: null });
       return null;
     }

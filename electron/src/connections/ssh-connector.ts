@@ -15,7 +15,7 @@ import { firstAnswer } from './first-answer.ts';
 import type { Connector, OpenedLink, OpenOptions } from './link.ts';
 import { createSocketFolder, type SocketFolder } from './socket-folder.ts';
 import { type Command, connectSeconds } from './ssh-command.ts';
-import { asksSomething, lastWords } from './ssh-prompt.ts';
+import { allWords, asksSomething, lastWords } from './ssh-prompt.ts';
 
 export interface SshOptions {
   /** What forwards the agent's socket to the one given, and gives up if it is not let in within so many seconds. */
@@ -65,7 +65,7 @@ async function letIn(terminal: Terminal, folder: SocketFolder, signal: AbortSign
 
 /** Why a host could not be connected: in ssh's words if it has any, otherwise by how far it came. */
 function explain(error: unknown, terminal: Terminal, folder: SocketFolder): string {
-  const words = lastWords(terminal.text);
+  const words = allWords(terminal.text);
   // An agent's own refusal says more than anything around it.
   if (error instanceof VarlinkError) return error.message;
   if (terminal.ended || !folder.isThere()) return words || (error as Error).message;

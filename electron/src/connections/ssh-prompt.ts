@@ -19,3 +19,13 @@ export function lastWords(printed: string): string {
   const lines = printed.replace(escapeSequence, '').split(/[\r\n]+/);
   return lines.findLast((line) => line.trim() !== '')?.trim() ?? '';
 }
+
+/** Lines of ssh's that are shown at most: a changed host key is announced in a dozen. */
+const shownLines = 20;
+
+/** All that ssh said before it ended, without empty lines and lines of nothing but `@`. Empty if it said nothing. */
+export function allWords(printed: string): string {
+  const lines = printed.replace(escapeSequence, '').split(/[\r\n]+/);
+  const said = lines.map((line) => line.trim()).filter((line) => !/^@*$/.test(line));
+  return said.slice(-shownLines).join('\n');
+}

@@ -9,7 +9,8 @@ import type { ConnectionState } from '../bridge/bridge.generated.ts';
  * - `connect`, `disconnect`: a person, or the console at its start
  * - `up`: the agent has answered
  * - `refused`: the first attempt has failed in a way that trying again would not change
- * - `lost`: the connection has ended without being asked to
+ * - `lost`: the connection has ended without being asked to, or the first attempt has failed and the host is known to be
+ *   in the middle of a live update
  */
 export type ConnectionEvent = 'connect' | 'disconnect' | 'up' | 'refused' | 'lost';
 
@@ -17,7 +18,7 @@ export const transitions: Readonly<
   Record<ConnectionState, Readonly<Partial<Record<ConnectionEvent, ConnectionState>>>>
 > = {
   disconnected: { connect: 'connecting' },
-  connecting: { up: 'connected', refused: 'failed', disconnect: 'disconnected' },
+  connecting: { up: 'connected', refused: 'failed', lost: 'away', disconnect: 'disconnected' },
   connected: { lost: 'away', disconnect: 'disconnected' },
   away: { up: 'connected', disconnect: 'disconnected' },
   failed: { connect: 'connecting', disconnect: 'disconnected' },

@@ -17,6 +17,25 @@ export function isReplacingKernel(status: Status | null): boolean {
   return status !== null && gonePhases.has(status.phase);
 }
 
+/** Microseconds after which nobody waits any more for a host that an earlier run of the console left in a live update. */
+const forgottenAfterUs = 60 * 60 * 1_000_000;
+
+/** What was last heard of a host, and when, in microseconds since the Unix epoch. */
+export interface LastHeard {
+  readonly status: Status | null;
+  readonly statusAtUs: number | null;
+}
+
+/** Whether a host that cannot be reached now is likely to be away for a live update: that was its last word, lately. */
+export function isExpectedBack({ status, statusAtUs }: LastHeard, nowUs: number): boolean {
+  return isReplacingKernel(status) && statusAtUs !== null && nowUs - statusAtUs < forgottenAfterUs;
+}
+
+/** Whether a live update was under way when a host was last heard of, lately, in whatever phase. */
+export function wasUpdating({ status, statusAtUs }: LastHeard, nowUs: number): boolean {
+  return (status?.progress ?? null) !== null && statusAtUs !== null && nowUs - statusAtUs < forgottenAfterUs;
+}
+
 /** Whether the kexec may happen at any moment: it is announced and can no longer be called off. */
 export function kexecIsDue(status: Status | null): boolean {
   if (status === null) return false;
