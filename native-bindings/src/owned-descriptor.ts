@@ -18,11 +18,21 @@ interface Holding {
 
 const forgotten = new FinalizationRegistry<Holding>((holding) => {
   if (holding.fd < 0) return;
-  addon.descriptors.close(holding.fd);
-  process.emitWarning(`descriptor ${holding.fd} from ${holding.origin} was dropped open; it is closed now`, {
+  const outcome = closeForgotten(holding.fd);
+  process.emitWarning(`descriptor ${holding.fd} from ${holding.origin} was dropped open; ${outcome}`, {
     type: 'DescriptorLeak',
   });
 });
+
+/** Nobody could catch what is thrown out of a finaliser: a failure becomes part of the warning. */
+function closeForgotten(fd: number): string {
+  try {
+    addon.descriptors.close(fd);
+    return 'it is closed now';
+  } catch (error) {
+    return `closing it failed: ${error instanceof Error ? error.message : error}`;
+  }
+}
 
 export class OwnedDescriptor implements Descriptor {
   readonly #holding: Holding;

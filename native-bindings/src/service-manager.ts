@@ -55,9 +55,14 @@ export const serviceManager: ServiceManager = {
     const { LISTEN_FDNAMES: joined = '' } = process.env;
     const names = joined.split(':');
     for (const variable of VARIABLES) delete process.env[variable];
-    const numbers = Array.from({ length: count }, (_, index) => FIRST_HANDED_IN + index);
-    // All of them, before any is owned: a promise of too many must not make this the owner of other people's.
-    for (const fd of numbers) addon.descriptors.setCloseOnExec(fd, true);
+    // All of them, before any is owned: a promise of too many must not make this the owner of other people's,
+    // and one of absurdly many must not be believed.
+    const numbers: number[] = [];
+    while (numbers.length < count) {
+      const fd = FIRST_HANDED_IN + numbers.length;
+      addon.descriptors.setCloseOnExec(fd, true);
+      numbers.push(fd);
+    }
     return numbers.map((fd, index) => {
       // sd_listen_fds_with_names(3) calls a descriptor without a name "unknown".
       const name = names[index] || 'unknown';

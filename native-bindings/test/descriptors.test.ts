@@ -79,6 +79,21 @@ describe('OwnedDescriptor', () => {
     ]);
     for (const number of numbers) expect(() => fstatSync(number)).toThrow('EBADF');
   });
+
+  it('warns, and does not end the process, when it is collected and its number is closed already', async () => {
+    const warned: Error[] = [];
+    const listener = (warning: Error) => warned.push(warning);
+    process.on('warning', listener);
+    (() => closeSync(memory.memfdCreate('closed-by-another').fd))();
+    while (warned.length < 1) {
+      globalThis.gc?.();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    process.off('warning', listener);
+    expect(warned[0]?.message).toMatch(
+      /^descriptor \d+ from memfdCreate\("closed-by-another"\) was dropped open; closing it failed: EBADF/,
+    );
+  });
 });
 
 describe('duplicate', () => {

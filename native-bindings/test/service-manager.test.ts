@@ -141,4 +141,9 @@ describe('takeListenFds', () => {
     const body = `try { serviceManager.takeListenFds(); } catch (error) { console.log(error.code, error.argument); }`;
     expect(run('export LISTEN_PID=$$ LISTEN_FDS=900;', body)).toMatch(/^EBADF file=\d+$/);
   });
+
+  it('asks no further than the first that is not open, however many were promised', () => {
+    const body = `try { serviceManager.takeListenFds(); } catch (error) { console.log(error.code); }`;
+    expect(run('export LISTEN_PID=$$ LISTEN_FDS=999999999;', body)).toBe('EBADF');
+  });
 });
