@@ -81,7 +81,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const sessions = new SessionStore({ native, paths, device, store, journal, patience, nowUs });
-  const images = new KernelImages(paths, facts.release);
+  const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
   const context: UpdateContext = {

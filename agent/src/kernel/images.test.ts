@@ -1,12 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { makeBzImage, versions73 } from '../../test/made-up-kernel.ts';
 import { realHostPaths } from '../host-paths.ts';
+import { openRegularFile } from '../regular-file.ts';
 import { parseBzImage } from './bzimage.ts';
 import { KernelImages } from './images.ts';
 import { handoverVersions } from './payload.ts';
@@ -30,12 +39,17 @@ function images(running = 'a'): KernelImages {
   return new KernelImages({ ...realHostPaths, boot }, running);
 }
 
+async function versionsIn(path: string): Promise<string[]> {
+  await using file = await openRegularFile(path, 'follow');
+  return await handoverVersions(file);
+}
+
 describe('handover versions', () => {
   it.each(['gzip', 'zstd', 'none'] as const)(
     'are found in a payload compressed with %s',
     async (compression) => {
       const path = write('k', makeBzImage({ release: '7.3.4-a', versions: versions73, compression }));
-      expect(await handoverVersions(path)).toEqual([...versions73].sort());
+      expect(await versionsIn(path)).toEqual([...versions73].sort());
     },
   );
 
@@ -50,27 +64,27 @@ describe('handover versions', () => {
     const start = Buffer.from(image.subarray(0, offset));
     start.writeUInt32LE(packed.length, 0x24c);
     const path = write('k', Buffer.concat([start, packed]));
-    expect(await handoverVersions(path)).toEqual([...versions73].sort());
+    expect(await versionsIn(path)).toEqual([...versions73].sort());
   });
 
   it('are found wherever a piece of the stream ends', async () => {
     for (const padding of [1024 * 1024 - 60, 1024 * 1024 - 50, 1024 * 1024 - 45]) {
       const path = write('k', makeBzImage({ release: 'x', versions: ['luo-v5'], padding }));
-      expect(await handoverVersions(path)).toEqual(['luo-v5']);
+      expect(await versionsIn(path)).toEqual(['luo-v5']);
     }
   });
 
   it('of an image that cannot be unpacked are refused with the reason', async () => {
     const lz4 = write('lz4', makeBzImage({ release: 'x', versions: [], compression: 'lz4' }));
-    await expect(handoverVersions(lz4)).rejects.toThrow('lz4');
+    await expect(versionsIn(lz4)).rejects.toThrow('lz4');
     const whole = makeBzImage({ release: 'x', versions: versions73 });
-    await expect(handoverVersions(write('cut', whole.subarray(0, whole.length - 2000)))).rejects.toThrow(
+    await expect(versionsIn(write('cut', whole.subarray(0, whole.length - 2000)))).rejects.toThrow(
       'file ends at',
     );
     const damaged = Buffer.from(whole);
     damaged.fill(0x55, 5 * 512 + 0x100 + 100, 5 * 512 + 0x100 + 300);
-    await expect(handoverVersions(write('damaged', damaged))).rejects.toThrow();
-    await expect(handoverVersions(write('text', Buffer.from('hello')))).rejects.toThrow('not a bzImage');
+    await expect(versionsIn(write('damaged', damaged))).rejects.toThrow();
+    await expect(versionsIn(write('text', Buffer.from('hello')))).rejects.toThrow('not a bzImage');
   });
 });
 
@@ -134,6 +148,38 @@ describe('installed kernels', () => {
     write('vmlinuz-b', makeBzImage({ release: 'b2', versions: versions73, padding: 10 }));
     expect(await known.unchanged(before)).toBe(false);
     expect((await known.describe(path)).release).toBe('b2');
+  });
+
+  it('are not examined again by the next agent, unless another file lies under the name', async () => {
+    const path = write('vmlinuz-a', makeBzImage({ release: 'a', versions: versions73, padding: 2000 }));
+    utimesSync(path, 1_700_000_000, 1_700_000_000);
+    const cache = join(boot, 'cache.json');
+    const agent = (): KernelImages => new KernelImages({ ...realHostPaths, boot }, 'a', cache);
+    const first = agent();
+    expect(await first.runningVersions()).toContain('luo-v5');
+    await first.saved();
+    // What the next one says can only come from the file.
+    writeFileSync(cache, readFileSync(cache, 'utf8').replace('luo-v5', 'luo-v55'));
+    expect(await agent().runningVersions()).toContain('luo-v55');
+    // The same name, size and dates.
+    rmSync(path);
+    write('vmlinuz-a', makeBzImage({ release: 'a', versions: ['luo-v7'], padding: 2000 }));
+    utimesSync(path, 1_700_000_000, 1_700_000_000);
+    expect(await agent().runningVersions()).toEqual(['luo-v7']);
+    writeFileSync(cache, '{"format":"luo-kernel-images-1","images":[{"path":1}]}');
+    expect(await agent().runningVersions()).toEqual(['luo-v7']);
+  });
+
+  it('are never opened when they are devices, FIFOs or sockets: that could set something off, or wait', async () => {
+    const fifo = join(boot, 'vmlinuz-fifo');
+    execFileSync('mkfifo', [fifo]);
+    for (const path of [fifo, '/dev/null', boot]) {
+      await expect(images().describe(path)).rejects.toMatchObject({
+        refusal: 'FileUnusable',
+        parameters: { path, errno: 'EINVAL', reason: 'it is not a regular file' },
+      });
+    }
+    expect(await images().list()).toEqual([]);
   });
 
   it('are refused by name when they are no files', async () => {

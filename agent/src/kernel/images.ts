@@ -2,38 +2,44 @@
 /**
  * The kernels installed on the host, each with a verdict: would a live update into it be understood? The
  * handover is versioned by strings that both kernels must share, and the running kernel's are read from its own
- * image in `/boot`. Unpacking a kernel takes a while, so what was found is kept for each path, until the file's
- * size or modification time changes.
+ * image in `/boot`. What was found in an image is kept (`examined.ts`) until the file is another.
  */
 import { constants } from 'node:fs';
-import { access, open, readdir, stat } from 'node:fs/promises';
+import { access, type FileHandle, readdir, stat } from 'node:fs/promises';
 import type { HostPaths } from '../host-paths.ts';
 import type { KernelImage, KernelVerdict } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
+import { openRegularFile } from '../regular-file.ts';
 import { headerBytes, parseBzImage } from './bzimage.ts';
+import { type Examined, ExaminedImages } from './examined.ts';
 import { essentialFamilies, handoverVersions } from './payload.ts';
 
-interface Examined {
-  readonly release: string;
-  readonly versions: readonly string[];
-  /** Why the versions could not be read, or null. */
-  readonly problem: string | null;
-}
-
-interface Cached {
-  readonly key: string;
-  readonly examined: Promise<Examined>;
+interface FileFacts {
+  /** Bytes. */
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
 }
 
 export class KernelImages {
   readonly #paths: HostPaths;
   readonly #release: string;
-  readonly #cache = new Map<string, Cached>();
+  readonly #examined: ExaminedImages;
 
-  /** @param release the running kernel's. */
-  constructor(paths: HostPaths, release: string) {
+  /**
+   * @param release the running kernel's.
+   * @param cache file in which to keep what was found out; null keeps it in memory only.
+   */
+  constructor(paths: HostPaths, release: string, cache: string | null = null) {
     this.#paths = paths;
     this.#release = release;
+    this.#examined = new ExaminedImages(cache);
+  }
+
+  /** Whether a path is one of those that `list` shows, or what would be the initrd of one. */
+  isInstalled(path: string): boolean {
+    const prefix = `${this.#paths.boot}/`;
+    const name = path.startsWith(prefix) ? path.slice(prefix.length) : '';
+    return /^(vmlinuz|initrd\.img)-[^/]+$/.test(name);
   }
 
   /** Every `/boot/vmlinuz-*`, newest first. */
@@ -61,9 +67,8 @@ export class KernelImages {
    * @throws Refusal FileUnusable if it is no readable regular file, or the initrd is not.
    */
   async describe(path: string, initrd: string | null = null): Promise<KernelImage> {
-    const facts = await usableFile(path);
-    const examined = await this.#examine(path, `${facts.size}:${facts.mtimeNs}`);
-    if (initrd !== null) await usableFile(initrd);
+    const { facts, examined } = await this.#look(path);
+    if (initrd !== null) await (await openRegularFile(initrd, 'follow')).close();
     const { verdict, reason } = await this.#judge(examined);
     return {
       path,
@@ -83,6 +88,11 @@ export class KernelImages {
     return (await this.#running())?.versions ?? [];
   }
 
+  /** Resolves once what was found out is kept. */
+  async saved(): Promise<void> {
+    await this.#examined.saved();
+  }
+
   /** Whether an image is still the file it was, by size and modification time. */
   async unchanged(image: KernelImage): Promise<boolean> {
     try {
@@ -96,20 +106,22 @@ export class KernelImages {
   async #running(): Promise<Examined | null> {
     const path = `${this.#paths.boot}/vmlinuz-${this.#release}`;
     try {
-      const facts = await usableFile(path);
-      return await this.#examine(path, `${facts.size}:${facts.mtimeNs}`);
+      return (await this.#look(path)).examined;
     } catch {
       return null;
     }
   }
 
-  #examine(path: string, key: string): Promise<Examined> {
-    const cached = this.#cache.get(path);
-    if (cached?.key === key) return cached.examined;
-    const examined = examine(path);
-    this.#cache.set(path, { key, examined });
-    examined.catch(() => this.#cache.delete(path));
-    return examined;
+  async #look(path: string): Promise<{ facts: FileFacts; examined: Examined }> {
+    const file = await openRegularFile(path, 'follow');
+    try {
+      const facts = await file.stat({ bigint: true });
+      // The change time cannot be set: a file that is put in the place of another with its dates has its own.
+      const identity = `${facts.dev}:${facts.ino}:${facts.size}:${facts.mtimeNs}:${facts.ctimeNs}`;
+      return { facts, examined: await this.#examined.get(path, identity, () => examine(file, path)) };
+    } finally {
+      await file.close();
+    }
   }
 
   async #judge(image: Examined): Promise<{ verdict: KernelVerdict; reason: string }> {
@@ -169,36 +181,15 @@ function versionOf(versions: readonly string[], family: string): string | null {
   return versions.find((version) => version.replace(/-v\d+$/, '') === family) ?? null;
 }
 
-async function usableFile(path: string): Promise<{ size: bigint; mtimeNs: bigint }> {
-  const refuse = (errno: string, reason: string): never => {
-    throw new Refusal('FileUnusable', { path, errno, reason });
-  };
-  if (!path.startsWith('/') || path.includes('\0')) return refuse('EINVAL', 'an absolute path is needed');
-  try {
-    const facts = await stat(path, { bigint: true });
-    if (!facts.isFile()) return refuse('EINVAL', 'it is not a regular file');
-    return facts;
-  } catch (error) {
-    if (error instanceof Refusal) throw error;
-    const { code, message } = error as NodeJS.ErrnoException;
-    return refuse(code ?? 'EIO', message);
-  }
-}
-
-async function examine(path: string): Promise<Examined> {
+async function examine(file: FileHandle, path: string): Promise<Examined> {
   const named = path.slice(path.lastIndexOf('/') + 1).replace(/^vmlinuz-/, '');
   let release = named;
   try {
-    const file = await open(path, 'r');
-    try {
-      const { size } = await file.stat();
-      const start = Buffer.alloc(Math.min(size, headerBytes));
-      await file.read(start, 0, start.length, 0);
-      if (start.toString('latin1', 0, 4) !== '\x7fELF') release = parseBzImage(start, size).release ?? named;
-    } finally {
-      await file.close();
-    }
-    return { release, versions: await handoverVersions(path), problem: null };
+    const { size } = await file.stat();
+    const start = Buffer.alloc(Math.min(size, headerBytes));
+    await file.read(start, 0, start.length, 0);
+    if (start.toString('latin1', 0, 4) !== '\x7fELF') release = parseBzImage(start, size).release ?? named;
+    return { release, versions: await handoverVersions(file), problem: null };
   } catch (error) {
     return { release, versions: [], problem: error instanceof Error ? error.message : String(error) };
   }

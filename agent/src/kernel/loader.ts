@@ -4,11 +4,12 @@
  * loaded. The kernel says only *that* something is; what it is stands in the journal, from which an agent that
  * was started again takes it, provided the entry is of this boot.
  */
-import { closeSync, constants, openSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import type { KernelControl } from '@luo-console/native';
 import type { KernelImage, LoadedKernel } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
 import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { openRegularFile } from '../regular-file.ts';
 import { commandLineWords } from './facts.ts';
 
 /** x86 takes at most this many bytes (`COMMAND_LINE_SIZE`), the terminator included. */
@@ -77,18 +78,16 @@ export class KernelLoader {
       'kernel.load',
       { peer, parameters },
       async () => {
-        const kernelFile = openForLoad(path);
-        const initrdFile = initrd === null ? null : openForLoad(initrd);
+        await using kernelFile = await openRegularFile(path, 'follow');
+        await using initrdFile = initrd === null ? null : await openRegularFile(initrd, 'follow');
+        await needUnchanged(kernelFile, image);
         try {
-          await this.#kernel.kexecFileLoad(kernelFile, initrdFile, commandLine);
+          await this.#kernel.kexecFileLoad(kernelFile.fd, initrdFile?.fd ?? null, commandLine);
         } catch (error) {
           if (!isKernelFailure(error)) throw error;
           const reason = rejections[error.code];
           if (reason === undefined) throw kernelCallFailed(error);
           throw new Refusal('KernelRejected', { path, errno: error.code, reason });
-        } finally {
-          closeSync(kernelFile);
-          if (initrdFile !== null) closeSync(initrdFile);
         }
         this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
         this.#onChange();
@@ -124,18 +123,21 @@ export class KernelLoader {
   }
 }
 
-function openForLoad(path: string): number {
-  try {
-    return openSync(path, constants.O_RDONLY);
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Refusal('FileUnusable', { path, errno: code ?? 'EIO', reason: message });
-  }
+/** What is loaded must be the very image that was examined. */
+async function needUnchanged(file: FileHandle, { path, size, modifiedAtUs }: KernelImage): Promise<void> {
+  const facts = await file.stat({ bigint: true });
+  if (Number(facts.size) === size && Number(facts.mtimeNs / 1000n) === modifiedAtUs) return;
+  const reason = 'it was replaced after it had been looked at';
+  throw new Refusal('FileUnusable', { path, errno: 'ESTALE', reason });
 }
 
 function checkCommandLine(commandLine: string): void {
-  if (Buffer.byteLength(commandLine) >= commandLineBytes || /[\0\n\r]/.test(commandLine)) {
-    const expected = `one line of fewer than ${commandLineBytes} bytes`;
+  if (
+    Buffer.byteLength(commandLine) >= commandLineBytes ||
+    !commandLine.isWellFormed() ||
+    /[^\P{Cc}\t]/u.test(commandLine)
+  ) {
+    const expected = `one line of fewer than ${commandLineBytes} bytes, without control characters`;
     throw new Refusal('InvalidValue', {
       parameter: 'commandLine',
       value: commandLine.slice(0, 80),

@@ -6,8 +6,7 @@
  * is kept.
  */
 import { spawn } from 'node:child_process';
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { parseBzImage } from './bzimage.ts';
@@ -19,6 +18,7 @@ export const essentialFamilies = ['kho', 'luo', 'memfd'] as const;
 /** No kernel unpacks to more than this many bytes. */
 const unpackedBytes = 512 * 1024 * 1024;
 const overlap = 64;
+const longestFamily = Math.max(...families.map(({ length }) => length));
 
 type Compression = 'gzip' | 'zstd' | 'xz' | 'none';
 
@@ -40,37 +40,32 @@ function compressionOf(magic: Buffer): Compression {
 /**
  * The handover versions in a kernel image.
  *
- * @param path a bzImage, or an uncompressed vmlinux.
+ * @param file a bzImage, or an uncompressed vmlinux, open for reading. It stays the caller's.
  * @returns sorted, for example `['kho-v4', 'luo-v5', 'memfd-v2']`; empty if the kernel has none.
  * @throws Error that says why the image cannot be read.
  */
-export async function handoverVersions(path: string): Promise<string[]> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    const start = Buffer.alloc(Math.min(size, 64 * 1024));
-    await file.read(start, 0, start.length, 0);
-    const elf = start.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1'));
-    const payload = elf ? { offset: 0, length: size } : parseBzImage(start, size).payload;
-    if (payload === null)
-      throw new Error('its boot protocol is older than 2.08: it does not say where the kernel is');
-    const magic = Buffer.alloc(6);
-    await file.read(magic, 0, magic.length, payload.offset);
-    return await searchStream(path, payload.offset, payload.length, compressionOf(magic));
-  } finally {
-    await file.close();
-  }
+export async function handoverVersions(file: FileHandle): Promise<string[]> {
+  const { size } = await file.stat();
+  const start = Buffer.alloc(Math.min(size, 64 * 1024));
+  await file.read(start, 0, start.length, 0);
+  const elf = start.subarray(0, 4).equals(Buffer.from('\x7fELF', 'latin1'));
+  const payload = elf ? { offset: 0, length: size } : parseBzImage(start, size).payload;
+  if (payload === null)
+    throw new Error('its boot protocol is older than 2.08: it does not say where the kernel is');
+  const magic = Buffer.alloc(6);
+  await file.read(magic, 0, magic.length, payload.offset);
+  return await searchStream(file, payload.offset, payload.length, compressionOf(magic));
 }
 
 async function searchStream(
-  path: string,
+  file: FileHandle,
   offset: number,
   length: number,
   compression: Compression,
 ): Promise<string[]> {
   // The build appends the unpacked size as four bytes to zstd streams (scripts/Makefile.lib, size_append).
   const end = offset + length - (compression === 'zstd' ? 4 : 0) - 1;
-  const packed = createReadStream(path, { start: offset, end, highWaterMark: 1024 * 1024 });
+  const packed = file.createReadStream({ start: offset, end, highWaterMark: 1024 * 1024, autoClose: false });
   if (compression === 'none') return await search(packed);
   if (compression === 'xz') return await searchXz(packed);
   const unpacker =
@@ -126,18 +121,16 @@ async function search(stream: Readable): Promise<string[]> {
   return [...found].sort();
 }
 
-/** Adds the version strings in `window` to `found`: whole, NUL-terminated, not the end of a longer word. */
+/**
+ * Adds the version strings in `window` to `found`: whole, NUL-terminated, not the end of a longer word. The window
+ * is gone through once, for what all of them have in common: tens of megabytes are, on the agent's only thread.
+ */
 function collectVersions(window: Buffer, found: Set<string>): void {
-  for (const family of families) {
-    const needle = `${family}-v`;
-    for (
-      let at = window.indexOf(needle, 0, 'latin1');
-      at >= 0;
-      at = window.indexOf(needle, at + 1, 'latin1')
-    ) {
-      const before = at === 0 ? '' : window.toString('latin1', at - 1, at);
-      const version = /^[a-z-]+-v\d{1,4}(?=\0)/.exec(window.toString('latin1', at, at + 32))?.[0];
-      if (version !== undefined && !/[\w-]/.test(before)) found.add(version);
-    }
+  for (let at = window.indexOf('-v', 0, 'latin1'); at >= 0; at = window.indexOf('-v', at + 2, 'latin1')) {
+    const before = window.toString('latin1', Math.max(0, at - longestFamily - 1), at);
+    const family = families.find((each) => before.endsWith(each));
+    if (family === undefined || /[\w-]/.test(before.at(-family.length - 1) ?? '')) continue;
+    const version = /^-v\d{1,4}(?=\0)/.exec(window.toString('latin1', at, at + 8))?.[0];
+    if (version !== undefined) found.add(`${family}${version}`);
   }
 }

@@ -66,11 +66,11 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
     },
 
-    PreserveFile: async ({ session, path, ...given }, _call, peer) => {
+    PreserveFile: async ({ session, path, ...given }, call, peer) => {
       needNormal(phases);
       sessions.get(session).need('outgoing');
       const wanted = request(given, `copy of ${path}`, path);
-      using file = await copyIntoMemory(native, paths, path);
+      using file = await copyIntoMemory(native, paths, path, call.signal);
       return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
     },
 

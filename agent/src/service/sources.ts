@@ -2,12 +2,13 @@
 /**
  * Where files to preserve come from, besides the message: another process, or a copy of a file on disk.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { HostPaths } from '../host-paths.ts';
 import { availableMemory } from '../kernel/facts.ts';
+import { counted, inMebibytes } from '../plain-words.ts';
 import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { openRegularFile } from '../regular-file.ts';
 
 /** A copy of a process's descriptor. @throws Refusal NoSuchProcess, NoSuchDescriptor, InvalidValue, KernelCallFailed */
 export function takeFromProcess(native: Native, pid: number, fd: number): Descriptor {
@@ -30,58 +31,55 @@ const pieceBytes = 1024 * 1024;
 const spareBytes = 64 * 1024 * 1024;
 
 /**
- * A memfd with the contents of a file. The agent reads it with its own rights, so the file is opened with care:
- * an absolute path, a regular file, and a last component that is no symbolic link, so that nobody can point the
- * agent elsewhere by replacing one. It must fit into the memory that is free now.
+ * A memfd with the contents of a file. The agent reads it with its own rights, so the file is opened with care
+ * (`regular-file.ts`), and not through a symbolic link, so that nobody can point the agent elsewhere by replacing
+ * one. It must fit into the memory that is free now.
  *
- * @throws Refusal FileUnusable
+ * @param signal stops the copying: the caller is gone.
+ * @throws Refusal FileUnusable; the signal's reason.
  */
-export async function copyIntoMemory(native: Native, paths: HostPaths, path: string): Promise<Descriptor> {
+export async function copyIntoMemory(
+  native: Native,
+  paths: HostPaths,
+  path: string,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const refuse = (errno: string, reason: string): never => {
     throw new Refusal('FileUnusable', { path, errno, reason });
   };
-  if (!path.startsWith('/') || path.includes('\0')) return refuse('EINVAL', 'an absolute path is needed');
-  let file: FileHandle;
-  try {
-    file = await open(
-      path,
-      constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK | constants.O_NOCTTY,
+  await using file = await openRegularFile(path, 'refuse');
+  const { size } = await file.stat();
+  if (size === 0) return refuse('EINVAL', 'it is empty: there is nothing to preserve');
+  const free = await availableMemory(paths);
+  if (free !== null && size > free - spareBytes) {
+    const need = `it needs ${inMebibytes(size)} of memory`;
+    return refuse(
+      'ENOMEM',
+      `${need}; ${inMebibytes(free)} are free, of which ${inMebibytes(spareBytes)} must stay free`,
     );
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    return refuse(code ?? 'EIO', code === 'ELOOP' ? 'it is a symbolic link; name the file itself' : message);
   }
-  try {
-    const facts = await file.stat();
-    if (!facts.isFile()) return refuse('EINVAL', 'it is not a regular file');
-    if (facts.size === 0) return refuse('EINVAL', 'it is empty: there is nothing to preserve');
-    const free = await availableMemory(paths);
-    if (free !== null && facts.size > free - spareBytes) {
-      return refuse(
-        'ENOMEM',
-        `it has ${facts.size} bytes, ${free} are free and ${spareBytes} of them stay free`,
-      );
-    }
-    return await fill(native, file, facts.size, path, refuse);
-  } finally {
-    await file.close();
-  }
+  return await fill(native, file, { size, path, signal, refuse });
 }
 
-async function fill(
-  native: Native,
-  file: FileHandle,
-  size: number,
-  path: string,
-  refuse: (errno: string, reason: string) => never,
-): Promise<Descriptor> {
+interface Filling {
+  readonly size: number;
+  readonly path: string;
+  readonly signal: AbortSignal;
+  readonly refuse: (errno: string, reason: string) => never;
+}
+
+async function fill(native: Native, file: FileHandle, filling: Filling): Promise<Descriptor> {
+  const { size, path, signal, refuse } = filling;
   const memory = native.memory.memfdCreate(path.slice(path.lastIndexOf('/') + 1).slice(0, 64) || 'file');
   try {
     native.memory.truncate(memory, BigInt(size));
     const piece = Buffer.alloc(Math.min(pieceBytes, size));
     for (let offset = 0; offset < size; ) {
+      signal.throwIfAborted();
       const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, size - offset), offset);
-      if (bytesRead === 0) refuse('EIO', `it became shorter while it was read: ${offset} of ${size} bytes`);
+      if (bytesRead === 0) {
+        refuse('EIO', `it ended after ${offset} of ${counted(size, 'byte')}: it is being changed`);
+      }
       native.memory.write(memory, BigInt(offset), piece.subarray(0, bytesRead));
       offset += bytesRead;
     }

@@ -4,8 +4,9 @@
  * plan remembers what it was made from; if that has changed, it is stale and does not run.
  */
 import type { KernelImage, Plan, Session, Step } from '../interface/agent.generated.ts';
+import { counted, inMebibytes } from '../plain-words.ts';
 import { preflight } from './preflight.ts';
-import { counted, makeId } from './record.ts';
+import { makeId } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** What a plan was made from. */
@@ -94,7 +95,7 @@ function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] 
         id: stepIds.digest(name),
         phase: 'prepared',
         title: `Take the digests of ${name}`,
-        detail: `SHA-256 of ${counted(descriptors.length, 'descriptor')}, ${size} bytes, to compare with after the kexec.`,
+        detail: `SHA-256 of ${counted(descriptors.length, 'descriptor')}, ${inMebibytes(size)}, to compare with after the kexec.`,
         risk: 'None. Memory that a running program changes afterwards will not match its digest.',
         reversible: true,
         session: name,

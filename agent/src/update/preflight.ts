@@ -7,7 +7,7 @@ import { readFile, stat, statfs } from 'node:fs/promises';
 import type { Check, CheckVerdict, KernelImage } from '../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../kernel/facts.ts';
 import { holdersOf } from '../liveupdate/holder.ts';
-import { counted } from './record.ts';
+import { counted, inMebibytes } from '../plain-words.ts';
 import type { UpdateContext } from './update-context.ts';
 
 export interface Candidate {
@@ -163,8 +163,4 @@ export async function preflight(context: UpdateContext, candidate: Candidate): P
       }
     }),
   );
-}
-
-function inMebibytes(bytes: number): string {
-  return `${Math.ceil(bytes / mebibyte)} MiB`;
 }

@@ -11,11 +11,6 @@ export function makeId(nowUs: number): string {
   return `${time}-${randomBytes(2).toString('hex')}`;
 }
 
-/** A number with its noun, for people: `1 session`, `2 sessions`. */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 /** A record at the start of an update. */
 export function newRecord(context: UpdateContext, toRelease: string, startedBy: Peer): Update {
   const startedAtUs = context.nowUs();

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Opening a file that a caller named. The agent does it with its own rights, so it has to be careful about what
+ * lies under the name: opening a device can set something off (a watchdog, a tape), opening a FIFO waits for
+ * ever, and what was looked at may be something else by the time it is opened. So the name is resolved once,
+ * without opening what is there (`O_PATH`, open(2)); that is looked at; and only a regular file is opened, through
+ * the descriptor that was looked at.
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { Refusal } from './refusal.ts';
+
+/** include/uapi/asm-generic/fcntl.h; Node does not name it. */
+const pathOnly = 0o10000000;
+
+/**
+ * Opens a regular file for reading.
+ *
+ * @param links `follow`: the last component may be a symbolic link; `refuse`: it may not.
+ * @throws Refusal FileUnusable with the errno: EINVAL not absolute or no regular file, ELOOP a symbolic link.
+ */
+export async function openRegularFile(path: string, links: 'follow' | 'refuse'): Promise<FileHandle> {
+  const refuse = (errno: string, reason: string): never => {
+    throw new Refusal('FileUnusable', { path, errno, reason });
+  };
+  if (!path.startsWith('/') || path.includes('\0')) return refuse('EINVAL', 'an absolute path is needed');
+  let place: FileHandle | null = null;
+  try {
+    place = await open(path, pathOnly | (links === 'refuse' ? constants.O_NOFOLLOW : 0));
+    const facts = await place.stat();
+    if (facts.isSymbolicLink()) return refuse('ELOOP', 'it is a symbolic link; name the file itself');
+    if (!facts.isFile()) return refuse('EINVAL', 'it is not a regular file');
+    return await open(`/proc/self/fd/${place.fd}`, constants.O_RDONLY);
+  } catch (error) {
+    if (error instanceof Refusal) throw error;
+    const { code = 'EIO' } = error as NodeJS.ErrnoException;
+    return refuse(code, reasons[code] ?? (error instanceof Error ? error.message : String(error)));
+  } finally {
+    await place?.close();
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'a part of its path is no directory',
+  EACCES: 'the agent may not read it',
+  ELOOP: 'its path goes round in symbolic links',
+  ENAMETOOLONG: 'its path is too long',
+};
