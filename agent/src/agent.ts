@@ -176,8 +176,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       problem: error instanceof Error ? error.message : String(error),
     });
   });
-  // Unpacking the running kernel takes seconds on a slow host: done before somebody asks, after what matters.
-  void settled.then(() => images.runningVersions()).then(() => status.changed());
+  // Examining the running kernel takes seconds on a slow host: done before somebody asks, after what matters.
+  void settled.then(() => images.runningVersions());
   return {
     settled,
     stop: async () => {

@@ -55,7 +55,7 @@ try {
     log,
     ownUid: process.getuid?.() ?? 0,
     descriptorStoreLimit: Number.isInteger(places) && places > 0 ? places : null,
-    serviceManager: () => nameServiceManager(notifySocket),
+    serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
   });
   const stop = (signal: NodeJS.Signals): void => {
     log('info', 'stopping', { signal });

@@ -83,6 +83,11 @@ export class KernelImages {
     };
   }
 
+  /** Where the running kernel's image should be. */
+  get runningPath(): string {
+    return `${this.#paths.boot}/vmlinuz-${this.#release}`;
+  }
+
   /** The running kernel's handover versions, from its image in `/boot`; empty if that is not there. */
   async runningVersions(): Promise<readonly string[]> {
     return (await this.#running())?.versions ?? [];
@@ -104,9 +109,8 @@ export class KernelImages {
   }
 
   async #running(): Promise<Examined | null> {
-    const path = `${this.#paths.boot}/vmlinuz-${this.#release}`;
     try {
-      return (await this.#look(path)).examined;
+      return (await this.#look(this.runningPath)).examined;
     } catch {
       return null;
     }
@@ -132,8 +136,7 @@ export class KernelImages {
     }
     const running = await this.#running();
     if (running === null || running.problem !== null || running.versions.length === 0) {
-      const why =
-        running?.problem ?? `there is no ${this.#paths.boot}/vmlinuz-${this.#release} that names any`;
+      const why = running?.problem ?? `there is no ${this.runningPath} that names any`;
       return {
         verdict: 'unreadable',
         reason: `the running kernel's handover versions are not known: ${why}`,

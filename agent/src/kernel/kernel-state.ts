@@ -42,9 +42,11 @@ export class KernelState {
   /** Whether there is live update here. Found out once if there is, and each time if there is not. */
   async availability(): Promise<AvailabilityReport> {
     if (this.#report?.availability === 'available') return this.#report;
+    const openErrno = tryDevice(this.#liveUpdate, this.#paths);
     this.#report = explainAvailability({
-      openErrno: tryDevice(this.#liveUpdate, this.#paths),
-      config: await this.config(),
+      openErrno,
+      // Only a device that is not there has to be explained; the configuration takes a while to unpack.
+      config: openErrno === null ? null : await this.config(),
       commandLine: this.facts.commandLine,
       log: this.log,
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent's interface with everything behind it: one handler a method, each behind the check of the caller's role. */
-import { AgentInterface, type Status } from '../interface/agent.generated.ts';
+import { AgentInterface } from '../interface/agent.generated.ts';
 import { createService, type Service } from '../varlink/index.ts';
 import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
 import { journalHandlers } from './journal-handlers.ts';
@@ -10,17 +10,10 @@ import { updateHandlers } from './update-handlers.ts';
 function statusHandlers({ status }: HandlerContext): PeerHandlers<'GetStatus'> {
   return {
     GetStatus: async (_parameters, call, peer) => {
-      let current: Status = await status.read(peer);
-      while (call.more && !call.signal.aborted) {
-        await call.reply({ status: current });
-        try {
-          await status.next(call.signal);
-        } catch {
-          break;
-        }
-        current = await status.read(peer);
+      if (call.more) {
+        for await (const current of status.follow(peer, call.signal)) await call.reply({ status: current });
       }
-      return { status: current };
+      return { status: await status.read(peer) };
     },
   };
 }

@@ -12,6 +12,12 @@ function liveUpdate({ liveUpdate: { availability, explanation, number, previousR
   return number === 0 ? 'available, none since the host booted' : `available, number ${number}, ${origin}`;
 }
 
+/** No versions may mean that they are not read yet: then the agent's explanation says so. */
+function handover({ liveUpdate: { availability, explanation, handoverVersions } }: Status): string {
+  if (handoverVersions.length > 0) return handoverVersions.join(', ');
+  return availability === 'available' ? `no versions known: ${explanation}` : 'no versions known';
+}
+
 /** @returns `PATH (RELEASE)`, or `none` */
 export function loadedKernel(loaded: LoadedKernel | null): string {
   return loaded === null ? 'none' : `${loaded.path} (${loaded.release}), since ${time(loaded.loadedAtUs)}`;
@@ -31,7 +37,7 @@ async function show(screen: Screen, status: Status): Promise<void> {
   );
   screen.facts([
     ['Live update', liveUpdate(status)],
-    ['Handover', status.liveUpdate.handoverVersions.join(', ') || 'no versions known'],
+    ['Handover', handover(status)],
     ['Loaded kernel', loadedKernel(status.loadedKernel)],
     ...(progress === null
       ? []
