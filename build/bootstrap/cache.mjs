@@ -6,7 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -40,11 +40,16 @@ export function hashOf(parts) {
  *
  * @param {string} name THING-HASH
  * @param {(directory: string) => Promise<void>} make fills the empty directory it is given
+ * @param {number} [keep] how many entries of this THING may stay, the most recently used; all if not given
  * @returns {Promise<string>} path of the finished entry
  */
-export async function cached(name, make) {
+export async function cached(name, make, keep) {
   const entry = join(cacheRoot(), name);
-  if (existsSync(entry)) return entry;
+  if (existsSync(entry)) {
+    const now = new Date();
+    await utimes(entry, now, now);
+    return entry;
+  }
   await mkdir(cacheRoot(), { recursive: true });
   await removeAbandoned(name);
   const partial = `${entry}.partial-${process.pid}`;
@@ -58,7 +63,29 @@ export async function cached(name, make) {
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
+  if (keep !== undefined) await removeOld(name, keep);
   return entry;
+}
+
+/**
+ * Removes all but the most recently used entries of a thing.
+ *
+ * @param {string} name THING-HASH of one of them
+ * @param {number} keep
+ */
+async function removeOld(name, keep) {
+  const thing = name.slice(0, name.lastIndexOf('-') + 1);
+  const names = (await readdir(cacheRoot())).filter(
+    (other) => other.startsWith(thing) && /^[0-9a-f]{12}$/.test(other.slice(thing.length)),
+  );
+  const entries = await Promise.all(
+    names.map(async (other) => {
+      const path = join(cacheRoot(), other);
+      return { path, used: (await stat(path)).mtimeMs };
+    }),
+  );
+  entries.sort((one, other) => other.used - one.used);
+  for (const { path } of entries.slice(keep)) await rm(path, { recursive: true, force: true });
 }
 
 /**

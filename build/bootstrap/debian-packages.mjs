@@ -9,13 +9,13 @@ import { readFileSync } from 'node:fs';
 import { runProgram } from './programs.mjs';
 import { showStep } from './terminal.mjs';
 
-/** @typedef {'native' | 'test' | 'lab' | 'electron'} Group */
+/** @typedef {'native' | 'lab' | 'unprivileged lab' | 'electron'} Group */
 
 /** @type {Record<Group, string[]>} */
 const PACKAGES = JSON.parse(readFileSync(new URL('debian-packages.json', import.meta.url), 'utf8'));
 
 /** @type {readonly Group[]} */
-const ALL = ['native', 'test', 'lab', 'electron'];
+const ALL = ['native', 'lab', 'electron'];
 
 /** @type {Readonly<Record<string, readonly Group[]>>} */
 const BY_COMMAND = {
@@ -29,7 +29,7 @@ const BY_COMMAND = {
 /** @type {Readonly<Record<string, readonly Group[]>>} */
 const BY_STAGE = {
   unit: ['native'],
-  slow: ['native', 'test'],
+  slow: ['native'],
   lab: ['native', 'lab'],
   electron: ['native', 'lab', 'electron'],
 };
@@ -60,10 +60,14 @@ export function aptLine(names) {
  * @param {string} command as given to `bootstrap.mjs`
  * @param {readonly string[]} args its arguments
  * @param {NodeJS.ProcessEnv} [env] tells whether there is a display
+ * @param {number} [uid] of who will run it
  * @returns {string[]} entries of debian-packages.json
  */
-export function packagesFor(command, args, env = process.env) {
-  return [...new Set(groupsFor(command, args, env).flatMap((group) => PACKAGES[group]))];
+export function packagesFor(command, args, env = process.env, uid = process.getuid?.() ?? 0) {
+  const groups = [...groupsFor(command, args, env)];
+  // Whoever is not root makes root images as the root of a user namespace with many users in it.
+  if (groups.includes('lab') && uid !== 0) groups.push('unprivileged lab');
+  return [...new Set(groups.flatMap((group) => PACKAGES[group]))];
 }
 
 /**

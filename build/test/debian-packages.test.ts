@@ -59,6 +59,13 @@ describe('packagesFor', () => {
     expect(packagesFor('test', [], {})).toContain('xvfb');
   });
 
+  it('asks for what an ordinary user needs to make root images, of an ordinary user', () => {
+    expect(packagesFor('lab', ['up'], {}, 1000)).toContain('uidmap');
+    expect(packagesFor('test', [], {}, 1000)).toContain('uidmap');
+    expect(packagesFor('test', ['unit'], {}, 1000)).not.toContain('uidmap');
+    expect(packagesFor('lab', ['up'], {}, 0)).not.toContain('uidmap');
+  });
+
   it('wants a window only where one can be opened', () => {
     expect(packagesFor('start', [], { DISPLAY: ':0' })).toContain('libgtk-3-0 | libgtk-3-0t64');
     expect(packagesFor('start', ['--terminal'], { DISPLAY: ':0' })).not.toContain('libnss3');

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -67,6 +69,45 @@ describe('the cache', () => {
     await mkdir(join(cacheRoot(), 'thing-2.partial-99999999'), { recursive: true });
     await cached('thing-2', async () => {});
     expect(await readdir(cacheRoot())).toEqual(['thing-2']);
+  });
+
+  it('goes on from an interrupt in the middle of making a thing', async () => {
+    const module = JSON.stringify(new URL('../bootstrap/cache.mjs', import.meta.url).href);
+    const program = `import { writeFileSync } from 'node:fs';
+      import { cached } from ${module};
+      setInterval(() => {}, 60_000);
+      await cached('thing-3', async (into) => {
+        writeFileSync(into + '/half', '');
+        console.log('half');
+        await new Promise(() => {});
+      });`;
+    const maker = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await once(maker.stdout, 'data');
+    const left = await readdir(cacheRoot());
+    expect(left).toEqual([`thing-3.partial-${maker.pid}`]);
+    maker.kill('SIGINT');
+    expect(await once(maker, 'exit')).toEqual([null, 'SIGINT']);
+    const entry = await cached('thing-3', (into) => writeFile(join(into, 'whole'), ''));
+    expect(await readdir(entry)).toEqual(['whole']);
+    expect(await readdir(cacheRoot())).toEqual(['thing-3']);
+  });
+
+  it('keeps the most recently used of a kind, and nothing older', async () => {
+    for (const name of ['thing-00000000000a', 'thing-00000000000b', 'other-00000000000c']) {
+      await cached(name, async () => {});
+    }
+    await utimes(join(cacheRoot(), 'thing-00000000000a'), 1, 1);
+    await utimes(join(cacheRoot(), 'thing-00000000000b'), 2, 2);
+    // Looking at one makes it the latest.
+    await cached('thing-00000000000a', async () => {}, 2);
+    await cached('thing-00000000000d', async () => {}, 2);
+    expect((await readdir(cacheRoot())).sort()).toEqual([
+      'other-00000000000c',
+      'thing-00000000000a',
+      'thing-00000000000d',
+    ]);
   });
 
   it('has keys that tell where one input ends', () => {

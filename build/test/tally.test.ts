@@ -42,6 +42,18 @@ describe('ofVitest', () => {
     expect(ofVitest('unit', report, 0, '/top')).toMatchObject({ passed: 1, failed: 0 });
   });
 
+  it('is a failure when no test was run, though vitest was content', () => {
+    const failures = ['unit: no test was run'];
+    expect(ofVitest('unit', { success: true, testResults: [] }, 0, '/top')).toMatchObject({ failures });
+    const skipped = { success: true, testResults: [file('a.test.ts', 'passed', [['one', 'pending']])] };
+    expect(ofVitest('unit', skipped, 0, '/top')).toMatchObject({
+      passed: 0,
+      failed: 1,
+      skipped: 1,
+      failures,
+    });
+  });
+
   it('is a failure without a report, however vitest ended', () => {
     expect(ofVitest('unit', undefined, 0, '/top')).toMatchObject({ passed: 0, failed: 1 });
   });

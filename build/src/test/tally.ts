@@ -76,6 +76,8 @@ export function ofVitest(
   if ((exitCode !== 0 || !report.success) && tally.failed === 0) {
     return sum([tally, ofCheck(`${stage}: vitest failed outside any test (exit ${exitCode})`, false)]);
   }
+  // A stage that lost its tests must not look like one that passed.
+  if (tally.passed + tally.failed === 0) return sum([tally, ofCheck(`${stage}: no test was run`, false)]);
   return tally;
 }
 
