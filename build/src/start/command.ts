@@ -12,6 +12,9 @@ import { START_HELP, startArguments } from './options.ts';
 import { runInTerminal } from './terminal-mode.ts';
 import { openConsole } from './window.ts';
 
+/** What ssh ends with when the connection breaks (ssh(1)). */
+const SSH_FAILED = 255;
+
 async function hostOf(name: string): Promise<LabHost> {
   let host: LabHost | undefined;
   await runSteps([
@@ -32,7 +35,14 @@ async function hostOf(name: string): Promise<LabHost> {
 async function upgradeAgent(host: LabHost, agent: AgentPackage, detail: Detail): Promise<void> {
   // The placeholder is dpkg-query's.
   const query = `dpkg-query -W -f '$` + `{Build-Inputs}' luo-agent`;
-  const installed = await host.sh(query);
+  const { bootId } = await host.boot();
+  let installed = await host.sh(query);
+  if (installed.code === SSH_FAILED) {
+    // It has power and does not answer: an earlier run has left it in the middle of a kexec.
+    detail('waiting for the next kernel');
+    await host.waitForBoot(bootId);
+    installed = await host.sh(query);
+  }
   if (installed.stdout === agent.inputs) return;
   detail('installing the current agent');
   await host.copyIn([agent.path], '/run');

@@ -33,15 +33,20 @@ class PhaseDisplay {
 /**
  * Runs a plan and shows its phases until the connection ends with the kernel.
  *
+ * @param graceSeconds how long the announced kexec waits
  * @returns the update's id, and whether the host went away: it does not if the kexec came back with an error
  * @throws what the agent answered, if it refused or called the update off
  */
-export async function runPlan(agent: AgentClient, plan: string): Promise<{ id: string; away: boolean }> {
+export async function runPlan(
+  agent: AgentClient,
+  plan: string,
+  graceSeconds: number,
+): Promise<{ id: string; away: boolean }> {
   const display = new PhaseDisplay();
   let last: Progress | undefined;
   let away = false;
   try {
-    for await (const { progress } of agent.stream('RunUpdate', { plan })) {
+    for await (const { progress } of agent.stream('RunUpdate', { plan, graceSeconds })) {
       last = progress;
       display.show(progress);
     }

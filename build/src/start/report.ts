@@ -41,6 +41,15 @@ export function planLines(plan: Plan): string[] {
   return lines;
 }
 
+/** What somebody who reads along can still do once an update runs. */
+export function wayOutLines(host: string, graceSeconds: number): string[] {
+  return [
+    `Once it is announced the kexec waits ${graceSeconds} s. Until then,`,
+    `    npm run lab -- sh --name ${host} -- luoctl abort`,
+    'in another terminal calls it off. Ctrl-C only leaves: the host goes on, and this command follows it again.',
+  ];
+}
+
 /** The phases of an update with their durations, to scale. */
 export function timelineLines(update: Update): string[] {
   const begin = update.startedAtUs;

@@ -2,15 +2,17 @@
 //
 // The main job without a window: preserve memory in the lab host, replace its kernel, and see that the
 // memory is the same. Everything that counts happens in the host and is journalled there, so this may be
-// interrupted at any time; started again, it goes on with what the host is doing.
+// interrupted at any time; started again, it goes on with what the host is doing. The kexec is announced a
+// few seconds before it is done: the last moment at which somebody who reads along can call it off.
 
 import { type AgentClient, connectAgent } from '@luo-console/agent/client';
-import type { KernelImage, Session, Update } from '@luo-console/agent/interface';
+import type { KernelImage, Session, Status, Update } from '@luo-console/agent/interface';
+import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { LabHost } from '@luo-console/lab';
 import { showStep } from '../../bootstrap/terminal.mjs';
 import { followToTheEnd, runPlan } from './follow.ts';
 import { holdMemory } from './held-memory.ts';
-import { compare, digestLines, outcomeLines, planLines, timelineLines } from './report.ts';
+import { compare, digestLines, outcomeLines, planLines, timelineLines, wayOutLines } from './report.ts';
 
 /** Size in MiB of each memfd, by session. The names are ours to reuse. */
 const MEMORY: Readonly<Record<string, readonly number[]>> = {
@@ -18,7 +20,10 @@ const MEMORY: Readonly<Record<string, readonly number[]>> = {
   'start-two': [32, 16],
 };
 
-function connect(host: LabHost): Promise<AgentClient> {
+/** Seconds between the announcement of the kexec and the kexec. */
+const GRACE_SECONDS = 5;
+
+function connectToHost(host: LabHost): Promise<AgentClient> {
   return connectAgent(`ssh://root@${host.sshAlias}`, { sshConfig: host.sshConfig });
 }
 
@@ -103,50 +108,85 @@ function showEnd(update: Update): void {
   console.log(['', 'Timeline', ...timelineLines(update), '', ...outcomeLines(update)].join('\n'));
 }
 
+/** Stays with an update to its end, whether or not the host goes away meanwhile. The agent may be another then. */
+async function follow(
+  connection: Connection,
+  { id, away }: { id: string; away: boolean },
+  bootId: string,
+): Promise<Update> {
+  if (away) await connection.renewAfter(bootId);
+  try {
+    return await followToTheEnd(connection.agent, id);
+  } catch (error) {
+    if (away || !(error instanceof ConnectionLost)) throw error;
+    return await follow(connection, { id, away: true }, bootId);
+  }
+}
+
+/** The connection to the host's agent, which ends with every kernel. */
+class Connection {
+  readonly #host: LabHost;
+  readonly #connect: (host: LabHost) => Promise<AgentClient>;
+  agent: AgentClient;
+
+  constructor(host: LabHost, connect: (host: LabHost) => Promise<AgentClient>, agent: AgentClient) {
+    this.#host = host;
+    this.#connect = connect;
+    this.agent = agent;
+  }
+
+  /** Waits for the boot after this one, and connects again. */
+  async renewAfter(bootId: string): Promise<void> {
+    this.agent.close();
+    await step('the host is away', async () => this.#host.waitForBoot(bootId));
+    this.agent = await this.#connect(this.#host);
+  }
+}
+
+/** Preserves, plans and runs. */
+async function doTheJob(host: LabHost, connection: Connection, status: Status): Promise<number> {
+  const { agent } = connection;
+  const kernel = await otherKernel(agent, status.kernelRelease);
+  const preserved = await preserve(host, agent);
+  const { plan } = await agent.call('MakePlan', { kernel: kernel.path });
+  console.log(['', ...planLines(plan), ''].join('\n'));
+  if (!plan.runnable) {
+    console.error('The plan cannot be run.');
+    return 1;
+  }
+  console.log([...wayOutLines(host.name, GRACE_SECONDS), ''].join('\n'));
+  const run = await runPlan(agent, plan.id, GRACE_SECONDS);
+  const update = await follow(connection, run, status.bootId);
+  showEnd(update);
+  const after = await step('digests after the update', () => digestsNow(connection.agent));
+  const compared = compare(preserved.sessions, preserved.digests, after);
+  console.log(['', ...digestLines(compared), ''].join('\n'));
+  console.log(`The host ${host.name} goes on. "npm run lab -- sh --name ${host.name}" opens a shell in it,`);
+  console.log(`"npm run lab -- down --name ${host.name}" ends it.`);
+  return update.outcome === 'updated' && compared.every(({ before, after }) => before === after) ? 0 : 1;
+}
+
 /**
- * Does the main job in the host and prints it as it happens.
+ * Does the main job in the host and prints it as it happens. An update that is under way already is followed
+ * instead.
  *
+ * @param connect to the host's agent; by ssh, unless a test says otherwise
  * @returns the exit status: 0 if the kernel was replaced and every byte is the same
  */
-export async function runInTerminal(host: LabHost): Promise<number> {
-  let agent = await connect(host);
+export async function runInTerminal(host: LabHost, connect = connectToHost): Promise<number> {
+  const connection = new Connection(host, connect, await connect(host));
   try {
-    const { status } = await agent.call('GetStatus', {});
+    const { status } = await connection.agent.call('GetStatus', {});
     console.log(
       `${status.hostName}: Linux ${status.kernelRelease}, live update ${status.liveUpdate.availability}`,
     );
-    if (status.progress !== null) {
-      const { update: id } = status.progress;
-      console.log('A live update is under way; following it.');
-      showEnd(await followToTheEnd(agent, id));
-      console.log('Start again for another one.');
-      return 0;
-    }
-    const kernel = await otherKernel(agent, status.kernelRelease);
-    const preserved = await preserve(host, agent);
-    const { plan } = await agent.call('MakePlan', { kernel: kernel.path });
-    console.log(['', ...planLines(plan), ''].join('\n'));
-    if (!plan.runnable) {
-      console.error('The plan cannot be run.');
-      return 1;
-    }
-    const { id, away } = await runPlan(agent, plan.id);
-    if (away) {
-      agent.close();
-      await step('the host is away', async () => host.waitForBoot(status.bootId));
-      agent = await connect(host);
-    }
-    const update = await followToTheEnd(agent, id);
+    if (status.progress === null) return await doTheJob(host, connection, status);
+    console.log('A live update is under way; following it.');
+    const update = await follow(connection, { id: status.progress.update, away: false }, status.bootId);
     showEnd(update);
-    const after = await step('digests after the update', () => digestsNow(agent));
-    const compared = compare(preserved.sessions, preserved.digests, after);
-    console.log(['', ...digestLines(compared), ''].join('\n'));
-    console.log(
-      `The host ${host.name} goes on. "npm run lab -- sh --name ${host.name}" opens a shell in it,`,
-    );
-    console.log(`"npm run lab -- down --name ${host.name}" ends it.`);
-    return update.outcome === 'updated' && compared.every(({ before, after }) => before === after) ? 0 : 1;
+    console.log('Start again for another one.');
+    return update.outcome === 'updated' ? 0 : 1;
   } finally {
-    agent.close();
+    connection.agent.close();
   }
 }
