@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the README names has to be there: commands, stages, files, and the words people see.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { inRepository } from '../src/places.ts';
+import { STAGES } from '../src/test/stages.ts';
+
+const read = (path: string): string => readFileSync(inRepository(path), 'utf8');
+const readme = read('README.md');
+const all = (pattern: RegExp): string[] => [...readme.matchAll(pattern)].map(([, found = '']) => found);
+
+describe('the README', () => {
+  it.each([...new Set(all(/\]\(([^)#:]+)\)/g))])('links to %s, which is there', (path) => {
+    expect(existsSync(inRepository(path))).toBe(true);
+  });
+
+  it('names npm scripts that there are', () => {
+    const { scripts } = JSON.parse(read('package.json'));
+    const named = new Set(all(/npm run (?:--silent )?([a-z:]+)/g));
+    expect(named.size).toBeGreaterThan(4);
+    for (const name of named) expect(Object.keys(scripts)).toContain(name);
+  });
+
+  it('names the stages of the tests', () => {
+    const [stages = ''] = all(/chosen stages of ([a-z, ]+?) *\|/g);
+    expect(stages.split(', ')).toEqual(STAGES.map(({ name }) => name));
+  });
+
+  it('names commands of the lab', () => {
+    const help = execFileSync(process.execPath, [inRepository('lab/src/main.ts'), '--help'], {
+      encoding: 'utf8',
+    });
+    const named = new Set([...all(/npm run lab -- ([a-z-]+)/g), 'list', 'log']);
+    for (const name of named) expect(help).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
+    expect([...named].sort()).toEqual([
+      'build',
+      'console',
+      'cp',
+      'down',
+      'list',
+      'log',
+      'power-cut',
+      'sh',
+      'up',
+    ]);
+  });
+
+  it('names symptoms in the words that are shown', () => {
+    const sources = [
+      'renderer/src/format/words.ts',
+      'renderer/src/format/states.ts',
+      'build/bootstrap/debian-packages.mjs',
+      'build/src/setup/step.ts',
+    ];
+    const shown = sources.map(read).join('\n');
+    const rows = all(/^\| (?!symptom|---)([^|]+?) +\| /gm).filter((cell) => /[_`]/.test(cell));
+    const symptoms = rows
+      .flatMap((cell) => [...cell.matchAll(/_([^_]+)_|`(Debian[^`]+|set-up[^`]+)`/g)])
+      .map(([, inItalics, inCode]) => inItalics ?? inCode ?? '');
+    expect(symptoms.length).toBeGreaterThan(10);
+    for (const symptom of symptoms) {
+      const [words = ''] = symptom.split(/operator$|"…"$/);
+      expect(shown, symptom).toContain(words);
+    }
+  });
+});
