@@ -19,7 +19,7 @@ import { type HandedBack, takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
 import { Accounts } from './service/accounts.ts';
 import type { Log } from './service/log.ts';
-import { Authorisation } from './service/roles.ts';
+import { Authorisation, connections } from './service/roles.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
@@ -147,8 +147,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     listening: listening ?? listenAt(native, options.socketPath),
     info: { vendor: 'LUO Console', product: 'luo-agent', version: agentVersion, url: 'https://varlink.org' },
     interfaces: [service],
-    // Every process may call; what it may call is decided for each method.
-    admit: () => true,
+    connectionLimit: connections,
+    share: (peer) => authorisation.share(peer),
+    // Every process may call; what it may call is decided for each method. Who it is, is found out now.
+    admit: (peer) => {
+      authorisation.identify(peer).catch(() => {});
+      return true;
+    },
     log,
   });
   const tellManager = (): void => {

@@ -22,6 +22,8 @@ export interface JournalFilter {
 }
 
 const batch = 500;
+/** Sequences looked at in one go. */
+const stretch = 4096;
 
 /** Escapes what LIKE would take for a wildcard. */
 function likePattern(text: string): string {
@@ -72,6 +74,29 @@ export class JournalReader {
       limit + 1,
     ]);
     return { entries: rows.slice(0, limit).map(entryFromRow), more: rows.length > limit };
+  }
+
+  /**
+   * As `query`, for filters of any kind and a journal of any length: it is looked through in stretches, and the
+   * event loop breathes between them. Ends early, with what was found, once nobody waits for it.
+   */
+  async search(
+    filter: JournalFilter,
+    limit: number,
+    ascending: boolean,
+    signal: AbortSignal,
+  ): Promise<{ entries: JournalEntry[]; more: boolean }> {
+    const first = Math.max(1, (filter.after ?? 0) + 1);
+    const last = Math.min(this.#journal.lastSequence, (filter.before ?? Number.MAX_SAFE_INTEGER) - 1);
+    const found: JournalEntry[] = [];
+    for (let done = 0; first + done <= last && found.length <= limit; done += stretch) {
+      if (done > 0) await setImmediate();
+      if (signal.aborted) break;
+      const after = ascending ? first - 1 + done : Math.max(first - 1, last - done - stretch);
+      const before = ascending ? Math.min(last + 1, first + done + stretch) : last - done + 1;
+      found.push(...this.query({ ...filter, after, before }, limit + 1 - found.length, ascending).entries);
+    }
+    return { entries: found.slice(0, limit), more: found.length > limit };
   }
 
   /** The newest entry that matches, or null. */

@@ -131,7 +131,8 @@ async function needUnchanged(file: FileHandle, { path, size, modifiedAtUs }: Ker
   throw new Refusal('FileUnusable', { path, errno: 'ESTALE', reason });
 }
 
-function checkCommandLine(commandLine: string): void {
+/** @throws Refusal InvalidValue */
+export function checkCommandLine(commandLine: string): void {
   if (
     Buffer.byteLength(commandLine) >= commandLineBytes ||
     !commandLine.isWellFormed() ||

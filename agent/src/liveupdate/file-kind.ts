@@ -6,6 +6,7 @@
  */
 import { readlink, stat, statfs } from 'node:fs/promises';
 import type { Kind } from '../interface/agent.generated.ts';
+import { visible } from '../plain-words.ts';
 
 // include/uapi/linux/magic.h
 const tmpfsMagic = 0x01021994;
@@ -13,7 +14,7 @@ const hugetlbMagic = 0x958458f6;
 
 export interface FileDescription {
   readonly kind: Kind;
-  /** What the link says, for example `/memfd:guest (deleted)`. */
+  /** What the link says, for example `/memfd:guest (deleted)`, made harmless: a memfd can be called anything. */
   readonly name: string;
   readonly size: number;
   readonly inode: number;
@@ -29,7 +30,7 @@ export interface FileDescription {
 export async function describeFile(link: string): Promise<FileDescription> {
   const name = await readlink(link);
   const facts = await stat(link);
-  const base = { name, size: facts.size, inode: facts.ino, device: facts.dev };
+  const base = { name: visible(name), size: facts.size, inode: facts.ino, device: facts.dev };
   if (!facts.isFile()) return { ...base, kind: 'other' };
   const type = (await statfs(link)).type >>> 0;
   if (type === hugetlbMagic) return { ...base, kind: 'hugetlb' };

@@ -5,16 +5,17 @@
  * vanished is passed over.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
+import { visible } from '../plain-words.ts';
 
 export interface Holder {
   readonly pid: number;
   readonly command: string;
 }
 
-/** What a process calls itself (`/proc/PID/comm`), or null if it is gone. */
+/** What a process calls itself (`/proc/PID/comm`), made harmless: it can call itself anything. Null if it is gone. */
 export async function commandOf(proc: string, pid: number): Promise<string | null> {
   try {
-    return (await readFile(`${proc}/${pid}/comm`, 'utf8')).trimEnd();
+    return visible((await readFile(`${proc}/${pid}/comm`, 'utf8')).replace(/\n$/, ''));
   } catch {
     return null;
   }

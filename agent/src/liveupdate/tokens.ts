@@ -2,9 +2,10 @@
 /**
  * Tokens and session names: the two ways things are called in a live update. Tokens are 64-bit and written as
  * `0x` and lower-case hexadecimal digits. The topmost 65,536 belong to the agent: manifests travel under them.
- * Names are what the kernel takes (1 to 63 bytes, `include/uapi/linux/liveupdate.h`), without control characters
- * because they end up in logs and on terminals.
+ * Names are what the kernel takes (1 to 63 bytes, `include/uapi/linux/liveupdate.h`), without control or
+ * invisible characters because they end up in logs and on terminals.
  */
+import { isVisible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
 
 /** The first reserved token: the first part of a session's manifest. Further parts follow it. */
@@ -42,9 +43,8 @@ export function parseToken(text: string, parameter = 'token'): bigint {
  */
 export function checkSessionName(name: string, parameter = 'name'): void {
   const bytes = Buffer.byteLength(name, 'utf8');
-  const expected = `1 to ${nameBytes} bytes of UTF-8 without control characters, not ${indexSessionName}`;
-  const controls = /\p{Cc}/u.test(name) || !name.isWellFormed();
-  if (bytes < 1 || bytes > nameBytes || controls || name === indexSessionName) {
+  const expected = `1 to ${nameBytes} bytes of UTF-8, all of them to be seen, not ${indexSessionName}`;
+  if (bytes < 1 || bytes > nameBytes || !isVisible(name) || name === indexSessionName) {
     throw new Refusal('InvalidValue', { parameter, value: shorten(name), expected });
   }
 }

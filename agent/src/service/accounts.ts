@@ -4,7 +4,7 @@
  * (LDAP and the like) show as numbers; their groups still count, because the kernel itself says which groups a
  * peer is in.
  */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { HostPaths } from '../host-paths.ts';
 
 export class Accounts {
@@ -15,23 +15,28 @@ export class Accounts {
   }
 
   /** A user's name, or the number as text. */
-  async userName(uid: number): Promise<string> {
-    for (const fields of await this.#read('passwd')) {
+  userName(uid: number): string {
+    for (const fields of this.#read('passwd')) {
       if (fields[2] === String(uid) && fields[0]) return fields[0];
     }
     return String(uid);
   }
 
   /** The number of a group, or null if there is none of that name. */
-  async groupId(name: string): Promise<number | null> {
-    for (const fields of await this.#read('group')) {
+  groupId(name: string): number | null {
+    for (const fields of this.#read('group')) {
       if (fields[0] === name && fields[2] && /^\d+$/.test(fields[2])) return Number(fields[2]);
     }
     return null;
   }
 
-  async #read(file: 'passwd' | 'group'): Promise<string[][]> {
-    const text = await readFile(`${this.#paths.etc}/${file}`, 'utf8').catch(() => '');
-    return text.split('\n').map((line) => line.split(':'));
+  /** Small files, and read once for a connection. */
+  #read(file: 'passwd' | 'group'): string[][] {
+    try {
+      const text = readFileSync(`${this.#paths.etc}/${file}`, 'utf8');
+      return text.split('\n').map((line) => line.split(':'));
+    } catch {
+      return [];
+    }
   }
 }

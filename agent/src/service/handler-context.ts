@@ -12,6 +12,7 @@ import type { KernelState } from '../kernel/kernel-state.ts';
 import type { KernelLoader } from '../kernel/loader.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
+import { isVisible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
 import type { History } from '../update/history.ts';
 import type { Phases } from '../update/phases.ts';
@@ -103,9 +104,20 @@ export function within(
   throw new Refusal('InvalidValue', { parameter, value: String(value), expected: `${least} to ${most}` });
 }
 
-/** A short text from a caller: no control characters. @throws Refusal InvalidValue */
+/** A short text from a caller: nothing in it that steers a terminal or is not seen. @throws Refusal InvalidValue */
 export function shortText(parameter: string, value: string, characters: number): string {
-  if (value.length <= characters && !/\p{Cc}/u.test(value) && value.isWellFormed()) return value;
-  const expected = `at most ${characters} characters, none of them a control character`;
+  if (value.length <= characters && isVisible(value)) return value;
+  const expected = `at most ${characters} characters, all of them to be seen`;
   throw new Refusal('InvalidValue', { parameter, value: value.slice(0, 80), expected });
+}
+
+/** Does what takes long once for everybody who asks while it is being done: asking often must cost nothing. */
+export function sharedByAll<T>(work: () => Promise<T>): () => Promise<T> {
+  let under: Promise<T> | null = null;
+  return () => {
+    under ??= work().finally(() => {
+      under = null;
+    });
+    return under;
+  };
 }

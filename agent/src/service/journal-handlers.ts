@@ -3,18 +3,29 @@
 import * as v from 'valibot';
 import { Entry, type Entry as InterfaceEntry } from '../interface/agent.generated.ts';
 import type { JournalEntry } from '../journal/index.ts';
-import { type HandlerContext, type PeerHandlers, within } from './handler-context.ts';
+import { shorten } from '../liveupdate/tokens.ts';
+import { Refusal } from '../refusal.ts';
+import { type HandlerContext, type PeerHandlers, sharedByAll, within } from './handler-context.ts';
 
 type JournalMethods = 'QueryJournal' | 'FollowJournal' | 'ExportJournal' | 'VerifyJournal';
 
 const largestPage = 1000;
 const usualPage = 100;
+/** Characters of a text to look for. */
+const longestFilter = 256;
 /** Text in one reply, in characters: well below what a client takes in one message. */
 const replyCharacters = 256 * 1024;
 
 /** An entry as the interface says it. @throws v.ValiError if somebody wrote into the file what the agent never does. */
 function toInterface(entry: JournalEntry): InterfaceEntry {
   return v.parse(Entry, entry);
+}
+
+/** What is looked for is short; SQLite takes no pattern of any length either. @throws Refusal InvalidValue */
+function needShort(parameter: string, value: string): void {
+  if (value.length <= longestFilter) return;
+  const expected = `at most ${longestFilter} characters`;
+  throw new Refusal('InvalidValue', { parameter, value: shorten(value), expected });
 }
 
 /** Splits entries so that each piece stays within one reply; an entry that is larger goes alone. */
@@ -37,13 +48,14 @@ function* inPieces<T>(entries: readonly T[], sizeOf: (entry: T) => number): Gene
 const jsonLength = (entry: unknown): number => JSON.stringify(entry).length;
 
 export function journalHandlers({ reader }: HandlerContext): PeerHandlers<JournalMethods> {
+  const verified = sharedByAll(() => reader.verify());
   return {
-    QueryJournal: async ({ limit, ascending, ...filter }) => {
-      const page = reader.query(
-        filter,
-        within('limit', limit, 1, largestPage, usualPage),
-        ascending ?? false,
-      );
+    QueryJournal: async ({ limit, ascending, ...filter }, call) => {
+      for (const key of ['name', 'session', 'update', 'text'] as const) {
+        if (filter[key] !== null) needShort(key, filter[key]);
+      }
+      const entries = within('limit', limit, 1, largestPage, usualPage);
+      const page = await reader.search(filter, entries, ascending ?? false, call.signal);
       const [first, second] = [...inPieces(page.entries, jsonLength)];
       return { entries: (first ?? []).map(toInterface), more: page.more || second !== undefined };
     },
@@ -66,7 +78,7 @@ export function journalHandlers({ reader }: HandlerContext): PeerHandlers<Journa
     },
 
     VerifyJournal: async () => {
-      const { entries, firstBad } = await reader.verify();
+      const { entries, firstBad } = await verified();
       return { entries, intact: firstBad === null, firstBad };
     },
   };

@@ -8,8 +8,15 @@ import type { PeerCredentials } from '@luo-console/native';
 import type { HostPaths } from '../host-paths.ts';
 import type { AgentMethods, Peer, Role } from '../interface/agent.generated.ts';
 import { commandOf } from '../liveupdate/holder.ts';
+import { visible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
+import type { Share } from '../varlink/index.ts';
 import type { Accounts } from './accounts.ts';
+
+/** Connections at one time: of all, of one user with a role, of all users without. */
+export const connections = 256;
+const usersConnections = 64;
+const strangersConnections = 16;
 
 const viewerGroup = 'luo';
 const operatorGroup = 'luo-operator';
@@ -53,6 +60,7 @@ export class Authorisation {
   readonly #paths: HostPaths;
   readonly #accounts: Accounts;
   readonly #ownUid: number;
+  readonly #known = new WeakMap<PeerCredentials, Promise<Peer>>();
 
   constructor(paths: HostPaths, accounts: Accounts, ownUid: number) {
     this.#paths = paths;
@@ -60,15 +68,34 @@ export class Authorisation {
     this.#ownUid = ownUid;
   }
 
-  /** The process at the other end, with its role. */
-  async identify(credentials: PeerCredentials): Promise<Peer> {
+  /**
+   * The process at the other end, with its role. It is identified once for a connection, when that begins: the
+   * number of a process that has ended may be another's by the time of a later call.
+   *
+   * @param credentials the connection's own object, by which it is known again.
+   */
+  identify(credentials: PeerCredentials): Promise<Peer> {
+    const known = this.#known.get(credentials);
+    if (known) return known;
     const { uid, gid, pid } = credentials;
-    const [user, command, role] = await Promise.all([
-      this.#accounts.userName(uid),
-      commandOf(this.#paths.proc, pid),
-      this.#roleOf(credentials),
-    ]);
-    return { uid, gid, pid, user, command: command ?? 'gone', role };
+    const identified = commandOf(this.#paths.proc, pid).then((command) => ({
+      uid,
+      gid,
+      pid,
+      user: visible(this.#accounts.userName(uid)),
+      command: command ?? 'gone',
+      role: this.roleOf(credentials),
+    }));
+    this.#known.set(credentials, identified);
+    return identified;
+  }
+
+  /** The connections a process draws on: the administrator's are reserved, and strangers share a few. */
+  share(credentials: PeerCredentials): Share {
+    const role = this.roleOf(credentials);
+    if (role === 'administrator') return { name: 'administrators', limit: connections, reserved: true };
+    if (role === 'none') return { name: 'users without a role', limit: strangersConnections };
+    return { name: `user ${credentials.uid}`, limit: usersConnections };
   }
 
   /** @throws Refusal PermissionDenied if the peer's role does not reach the one the method needs. */
@@ -79,15 +106,12 @@ export class Authorisation {
     }
   }
 
-  async #roleOf({ uid, gid, groups }: PeerCredentials): Promise<Role> {
+  /** What a process may do. */
+  roleOf({ uid, gid, groups }: PeerCredentials): Role {
     if (uid === 0 || uid === this.#ownUid) return 'administrator';
-    const [operators, viewers] = await Promise.all([
-      this.#accounts.groupId(operatorGroup),
-      this.#accounts.groupId(viewerGroup),
-    ]);
     const isIn = (group: number | null): boolean =>
       group !== null && (gid === group || groups.includes(group));
-    if (isIn(operators)) return 'operator';
-    return isIn(viewers) ? 'viewer' : 'none';
+    if (isIn(this.#accounts.groupId(operatorGroup))) return 'operator';
+    return isIn(this.#accounts.groupId(viewerGroup)) ? 'viewer' : 'none';
   }
 }

@@ -3,9 +3,18 @@
 import { takeDigest } from '../liveupdate/digests.ts';
 import { describeFile } from '../liveupdate/file-kind.ts';
 import { commandOf } from '../liveupdate/holder.ts';
+import { Serial } from '../liveupdate/serial.ts';
 import { parseToken } from '../liveupdate/tokens.ts';
 import { listCandidates } from '../machines/candidates.ts';
-import { actorOf, type HandlerContext, needNormal, type PeerHandlers, shortText } from './handler-context.ts';
+import { visible } from '../plain-words.ts';
+import {
+  actorOf,
+  type HandlerContext,
+  needNormal,
+  type PeerHandlers,
+  sharedByAll,
+  shortText,
+} from './handler-context.ts';
 import { copyIntoMemory, takeFromProcess } from './sources.ts';
 
 type SessionMethods =
@@ -29,12 +38,24 @@ const labelCharacters = 128;
 /** What a caller said about the descriptor to preserve. @throws Refusal InvalidValue */
 function request(given: { token: string | null; label: string | null }, source: string, usualLabel: string) {
   const token = given.token === null ? null : parseToken(given.token);
-  const label = shortText('label', given.label ?? usualLabel.slice(0, labelCharacters), labelCharacters);
-  return { token, label, source: source.slice(0, 512) };
+  const usual = visible(usualLabel.slice(0, labelCharacters));
+  const label = shortText('label', given.label ?? usual, labelCharacters);
+  return { token, label, source: visible(source.slice(0, 512)) };
 }
 
 export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMethods> {
   const { sessions, native, paths, phases, accounts } = context;
+  // Each copy is measured against the memory that is free when its turn comes.
+  const copying = new Serial();
+  const candidates = sharedByAll(() =>
+    listCandidates({
+      proc: paths.proc,
+      describe: describeFile,
+      whereIs: (facts) => sessions.whereIs(facts),
+      commandOf: (pid) => commandOf(paths.proc, pid),
+      userOf: async (uid) => visible(accounts.userName(uid)),
+    }),
+  );
   return {
     ListSessions: async () => ({ sessions: sessions.list().map((session) => session.toSession()) }),
 
@@ -49,6 +70,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       needNormal(phases);
       using file = call.takeDescriptor(fileDescriptor);
       const { name } = await describeFile(`/proc/self/fd/${file.fd}`);
+      needNormal(phases);
       const wanted = request(given, `descriptor passed by ${peer.command} (pid ${peer.pid}): ${name}`, name);
       return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
     },
@@ -58,6 +80,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       using file = takeFromProcess(native, pid, fd);
       const command = (await commandOf(paths.proc, pid)) ?? 'gone';
       const { name } = await describeFile(`/proc/self/fd/${file.fd}`);
+      needNormal(phases);
       const wanted = request(
         given,
         `descriptor ${fd} of ${command} (pid ${pid}): ${name}`,
@@ -70,20 +93,13 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       needNormal(phases);
       sessions.get(session).need('outgoing');
       const wanted = request(given, `copy of ${path}`, path);
-      using file = await copyIntoMemory(native, paths, path, call.signal);
+      using file = await copying.run(() => copyIntoMemory(native, paths, path, call.signal));
+      // It may have taken a while: what is preserved under a live update would not be in its plan.
+      needNormal(phases);
       return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
     },
 
-    ListCandidates: async () => {
-      const processes = await listCandidates({
-        proc: paths.proc,
-        describe: describeFile,
-        whereIs: (facts) => sessions.whereIs(facts),
-        commandOf: (pid) => commandOf(paths.proc, pid),
-        userOf: (uid) => accounts.userName(uid),
-      });
-      return { processes };
-    },
+    ListCandidates: async () => ({ processes: await candidates() }),
 
     TakeDigest: async ({ session, token }, call, peer) => {
       needNormal(phases);

@@ -46,8 +46,8 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
       return {};
     },
 
-    MakePlan: async ({ kernel, initrd, commandLine }) => ({
-      plan: await updater.plan(kernel, initrd, commandLine),
+    MakePlan: async ({ kernel, initrd, commandLine }, _call, peer) => ({
+      plan: await updater.plan(kernel, initrd, commandLine, peer),
     }),
 
     RunUpdate: async ({ plan, graceSeconds }, call, peer) => {

@@ -2,7 +2,9 @@
 /** Live updates as the service sees them: plan, run, call off, follow. At most one is under way. */
 import type { EventEmitter } from 'node:events';
 import type { Peer, Plan, Progress, Update } from '../interface/agent.generated.ts';
-import { inheritedCommandLine } from '../kernel/loader.ts';
+import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
+import { Serial } from '../liveupdate/serial.ts';
+import { shorten } from '../liveupdate/tokens.ts';
 import { Refusal } from '../refusal.ts';
 import { type MadePlan, makePlan, whatChanged } from './plan.ts';
 import { preflight } from './preflight.ts';
@@ -10,13 +12,15 @@ import type { ProgressBoard } from './progress.ts';
 import { UpdateRun } from './run.ts';
 import type { UpdateContext } from './update-context.ts';
 
-/** Plans that are remembered; older ones are forgotten. */
-const rememberedPlans = 32;
+/** Plans that are remembered of each user; older ones are forgotten, of that user only. */
+const rememberedPlans = 16;
 
 export class Updater {
   readonly #context: UpdateContext;
   readonly #board: ProgressBoard;
-  readonly #plans = new Map<string, MadePlan>();
+  readonly #plans = new Map<string, MadePlan & { readonly uid: number }>();
+  /** One after the other: the checks look at every process of the host. */
+  readonly #planning = new Serial();
   #run: UpdateRun | null = null;
   #starting = false;
 
@@ -44,16 +48,32 @@ export class Updater {
     return inheritedCommandLine(this.#context.kernel.facts.commandLine);
   }
 
-  /** Makes a plan for a kernel. Changes nothing. @throws Refusal FileUnusable */
-  async plan(kernel: string, initrd: string | null, commandLine: string | null): Promise<Plan> {
-    const image = await this.#context.images.describe(kernel, initrd);
-    const made = await makePlan(this.#context, image, commandLine ?? this.usualCommandLine);
-    this.#plans.set(made.plan.id, made);
-    for (const id of this.#plans.keys()) {
-      if (this.#plans.size <= rememberedPlans) break;
-      this.#plans.delete(id);
+  /**
+   * Makes a plan for a kernel. Changes nothing.
+   *
+   * @throws Refusal FileUnusable; InvalidValue for a command line that no kernel takes, or a file that is none of
+   *   the installed kernels from somebody who may only look: the agent would read it with its own rights.
+   */
+  async plan(kernel: string, initrd: string | null, commandLine: string | null, peer: Peer): Promise<Plan> {
+    if (commandLine !== null) checkCommandLine(commandLine);
+    if (peer.role === 'viewer') {
+      this.#needInstalled('kernel', kernel);
+      if (initrd !== null) this.#needInstalled('initrd', initrd);
     }
+    const image = await this.#context.images.describe(kernel, initrd);
+    const made = await this.#planning.run(() =>
+      makePlan(this.#context, image, commandLine ?? this.usualCommandLine),
+    );
+    this.#plans.set(made.plan.id, { ...made, uid: peer.uid });
+    const theirs = [...this.#plans].filter(([, { uid }]) => uid === peer.uid).map(([id]) => id);
+    for (const id of theirs.slice(0, -rememberedPlans)) this.#plans.delete(id);
     return made.plan;
+  }
+
+  #needInstalled(parameter: string, path: string): void {
+    if (this.#context.images.isInstalled(path)) return;
+    const expected = `one of those in ${this.#context.paths.boot}: other files may be named by operators only`;
+    throw new Refusal('InvalidValue', { parameter, value: shorten(path), expected });
   }
 
   /**

@@ -17,4 +17,4 @@ export {
 export { ConnectionLost, ProtocolError, serviceError, VarlinkError } from './errors.ts';
 export { maxDescriptors } from './framing.ts';
 export type { Log } from './served-call.ts';
-export { type ServeOptions, type Server, serve } from './server.ts';
+export { type ServeOptions, type Server, type Share, serve } from './server.ts';

@@ -11,8 +11,9 @@ import { closeAll, type Frame } from './framing.ts';
 import { MessageSocket } from './message-socket.ts';
 import { type CallContext, type Log, serveCall } from './served-call.ts';
 
-/** Calls that may wait behind the one under way. */
+/** Calls that may wait behind the one under way, and bytes of them: what a client can have the service keep for it. */
 const waitingCalls = 16;
+const waitingBytes = 256 * 1024;
 
 export interface ConnectionOptions {
   readonly services: ReadonlyMap<string, Service>;
@@ -32,6 +33,7 @@ export class ServedConnection {
   private readonly socket: MessageSocket;
   private readonly vanished = new AbortController();
   private readonly waiting: { envelope: CallEnvelope; frame: Frame }[] = [];
+  private waitingSize = 0;
   private running = false;
   private ending = false;
 
@@ -74,8 +76,13 @@ export class ServedConnection {
       throw error;
     }
     this.waiting.push({ envelope, frame });
-    if (this.waiting.length >= waitingCalls) this.socket.pause();
+    this.waitingSize += frame.text.length;
+    if (this.crowded) this.socket.pause();
     if (!this.running) void this.run();
+  }
+
+  private get crowded(): boolean {
+    return this.waiting.length >= waitingCalls || this.waitingSize >= waitingBytes;
   }
 
   private async run(): Promise<void> {
@@ -86,7 +93,8 @@ export class ServedConnection {
     for (;;) {
       const next = this.waiting.shift();
       if (next === undefined) break;
-      if (this.waiting.length < waitingCalls && !this.ending) this.socket.resume();
+      this.waitingSize -= next.frame.text.length;
+      if (!this.crowded && !this.ending) this.socket.resume();
       if (this.admitted) {
         await serveCall(next.envelope, next.frame, context);
       } else {

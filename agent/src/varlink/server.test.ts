@@ -248,4 +248,43 @@ describe('clients that do not keep to the protocol', () => {
     }
     expect(await clients[2]?.next()).toBeNull();
   });
+
+  it('who takes the whole of their share leaves others theirs, and is told of once', async () => {
+    // Every other client belongs to the share that is small.
+    let accepted = 0;
+    const share = () => {
+      accepted += 1;
+      return accepted % 2 ? { name: 'greedy', limit: 1 } : { name: 'root', limit: 9, reserved: true };
+    };
+    const { path, observed } = serveThing({ connectionLimit: 1, share });
+    const clients = Array.from({ length: 6 }, () => new RawClient(path));
+    for (const [index, client] of clients.entries()) {
+      const admitted = index === 0 || index % 2 === 1;
+      if (admitted) client.call('Echo', { text: 'in' });
+      expect(await client.next()).toEqual(admitted ? echo('in') : null);
+    }
+    expect(observed.log.map(({ message }) => message)).toEqual([
+      'turned a client away: 1 of greedy are connected already',
+    ]);
+  });
+
+  it('keeps few bytes for a client that asks for more than it waits for', async () => {
+    const { path } = serveThing({ messageLimit: 1_048_576 });
+    const client = new RawClient(path);
+    client.call('Watch', {}, { more: true });
+    await client.next();
+    // Large calls that wait: taking in stops, so writing to the socket does too.
+    const call = `${JSON.stringify({ method: 'com.example.Thing.Echo', parameters: { text: 'x'.repeat(200_000) } })}\0`;
+    const before = process.memoryUsage().arrayBuffers;
+    let sent = 0;
+    for (let round = 0; round < 200; round += 1) {
+      const rest = Buffer.from(call).subarray(sent % call.length);
+      sent += native.sockets.send(client.socket, rest) ?? 0;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(sent).toBeLessThan(3_000_000);
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20_000_000);
+    client.socket.close();
+    await expectAlive(path);
+  });
 });

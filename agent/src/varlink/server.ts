@@ -21,10 +21,21 @@ export interface ServeOptions {
   readonly translate?: (error: unknown, method: string) => VarlinkError | null;
   /** Longest call in bytes; 1 MiB unless given. */
   readonly messageLimit?: number;
-  /** Clients at one time; 256 unless given. Those beyond are turned away. */
+  /** Clients at one time; 256 unless given. Those beyond are turned away, except those of a reserved share. */
   readonly connectionLimit?: number;
+  /** Which share of the connections a process draws on; one share for everybody unless given. */
+  readonly share?: (peer: PeerCredentials) => Share;
   /** Milliseconds after which a client that does not read its reply is dropped; a minute unless given. */
   readonly stallAfterMs?: number;
+}
+
+/** Connections are counted by share, so that nobody can keep others out by holding them all. */
+export interface Share {
+  readonly name: string;
+  /** Connections at one time. */
+  readonly limit: number;
+  /** Whether they count for the limit of all. */
+  readonly reserved?: boolean;
 }
 
 export interface Server {
@@ -41,7 +52,9 @@ class ListeningServer implements Server {
   private readonly options: ServeOptions;
   private readonly connectionOptions: Omit<ConnectionOptions, 'onFinished'>;
   private readonly poll;
-  private readonly open = new Set<ServedConnection>();
+  private readonly open = new Map<ServedConnection, Share>();
+  /** Shares that are full, and were said to be. */
+  private readonly full = new Set<string>();
   private retry: NodeJS.Timeout | null = null;
   private finished: (() => void) | null = null;
   private closing: Promise<void> | null = null;
@@ -71,7 +84,7 @@ class ListeningServer implements Server {
       if (this.retry !== null) clearTimeout(this.retry);
       this.poll.close();
       this.options.listening.close();
-      for (const connection of [...this.open]) connection.finish();
+      for (const connection of [...this.open.keys()]) connection.finish();
       this.settle();
     });
     return this.closing;
@@ -109,26 +122,45 @@ class ListeningServer implements Server {
   }
 
   private admit(accepted: Descriptor): void {
-    const limit = this.options.connectionLimit ?? 256;
-    if (this.open.size >= limit) {
-      this.options.log('warning', `turned a client away: ${limit} are connected already`);
-      accepted.close();
-      return;
-    }
     try {
+      const share = this.shareOf(native.sockets.peerCredentials(accepted));
+      if (!this.hasRoom(share)) {
+        accepted.close();
+        return;
+      }
       const connection: ServedConnection = new ServedConnection(accepted, {
         ...this.connectionOptions,
         onFinished: () => {
           this.open.delete(connection);
+          this.full.delete(share.name);
           this.settle();
         },
       });
-      this.open.add(connection);
+      this.open.set(connection, share);
     } catch (error) {
       accepted.close();
       const text = error instanceof Error ? error.message : String(error);
       this.options.log('warning', `dropped a client before its first call: ${text}`);
     }
+  }
+
+  private shareOf(peer: PeerCredentials): Share {
+    return this.options.share?.(peer) ?? { name: 'everybody', limit: Number.POSITIVE_INFINITY };
+  }
+
+  /** Says it once when a share is full, not for each who comes then: turning away must not fill the log. */
+  private hasRoom(share: Share): boolean {
+    const shares = [...this.open.values()];
+    const own = shares.filter(({ name }) => name === share.name).length;
+    const all = shares.filter(({ reserved }) => reserved !== true).length;
+    const most = this.options.connectionLimit ?? 256;
+    if (own < share.limit && (share.reserved === true || all < most)) return true;
+    if (!this.full.has(share.name)) {
+      const held = own >= share.limit ? `${own} of ${share.name}` : String(all);
+      this.options.log('warning', `turned a client away: ${held} are connected already`);
+    }
+    this.full.add(share.name);
+    return false;
   }
 }
 
