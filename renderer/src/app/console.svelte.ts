@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of the window: view, dialogs, appearance, short messages, and the stores behind the views. One object, handed to
 // components through Svelte's context.
+import type { Update } from '@luo-console/agent/interface';
 import type { Appearance, Host } from '@luo-console/electron/bridge';
 import { createContext } from 'svelte';
 import { call } from '../bridge/bridge.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
-import { explain } from '../format/words.ts';
+import { counted } from '../format/quantity.ts';
+import { outcomeMarks } from '../format/states.ts';
+import { explain, outcomeWords } from '../format/words.ts';
 import { HostData } from '../hosts/host-data.svelte.ts';
 import { HostsStore } from '../hosts/hosts.svelte.ts';
 import { TerminalsStore } from '../terminal/terminals.svelte.ts';
+import { digestSummary } from '../update/summary.ts';
 import { type ViewId, viewOf } from './views.ts';
 
 export type OpenDialog =
@@ -44,7 +48,7 @@ export class ConsoleState {
   data(id: string): HostData {
     let data = this.#data.get(id);
     if (!data) {
-      data = new HostData(id);
+      data = new HostData(id, (update) => this.#settled(id, update));
       this.#data.set(id, data);
     }
     return data;
@@ -85,6 +89,17 @@ export class ConsoleState {
 
   dismiss(key: number): void {
     this.messages = this.messages.filter((message) => message.key !== key);
+  }
+
+  /** Tells how an update ended to whoever is looking at something else. */
+  #settled(id: string, { outcome, carried }: Update): void {
+    const host = this.hosts.find(id);
+    if (!host || !outcome || (this.view === 'live-update' && this.hosts.focused?.id === id)) return;
+    const lost = digestSummary(carried).lost.length;
+    const tone = outcome === 'updated' && lost === 0 ? 'good' : 'bad';
+    const text =
+      lost > 0 ? `${outcomeWords[outcome]} Lost: ${counted(lost, 'descriptor')}.` : outcomeWords[outcome];
+    this.#add({ tone, title: `Live update of ${host.name}: ${outcomeMarks[outcome].word}`, text });
   }
 
   #add(message: Omit<Message, 'key'>): void {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
-import { nowUs, second } from '../../test/fake-data.ts';
+import { nowUs, second, update } from '../../test/fake-data.ts';
 import { go, openConsole, type } from '../../test/open-console.ts';
 
 describe('the window', () => {
@@ -66,6 +66,26 @@ describe('Hosts', () => {
     ]);
   });
 
+  test('say in every view that ssh asks', async () => {
+    await openConsole();
+    await go('Sessions');
+    await fireEvent.click(screen.getByRole('button', { name: 'ssh asks for hv-05' }));
+    expect(await screen.findByText(/Are you sure you want to continue/)).toBeTruthy();
+    expect(screen.queryByRole('button', { name: 'ssh asks for hv-05' })).toBeNull();
+  });
+
+  test('do not call it expected when a connection was merely lost, nor versions none that are not known yet', async () => {
+    const bridge = await openConsole();
+    bridge.changeHost('h1', {
+      state: 'away',
+      detail: 'The connection was lost; the console keeps trying. (broken pipe)',
+    });
+    expect(await screen.findByText('The connection was lost')).toBeTruthy();
+    const known = bridge.hosts[0]?.status as { liveUpdate: object };
+    bridge.changeStatus('h1', { liveUpdate: { ...known.liveUpdate, handoverVersions: [] } as never });
+    expect(await screen.findByText('versions not known yet')).toBeTruthy();
+  });
+
   test('shows what ssh said, and its prompt', async () => {
     await openConsole();
     await fireEvent.click(screen.getByRole('button', { name: /^spare-04/ }));
@@ -81,6 +101,46 @@ describe('History', () => {
     await go('History');
     await fireEvent.click(await screen.findByRole('button', { name: /Cold boot/ }));
     expect(await screen.findByText('Lost: 8 descriptors, 11.1 GiB')).toBeTruthy();
+  });
+
+  test('shows older updates on demand', async () => {
+    const all = Array.from({ length: 130 }, (_, at) =>
+      update({ id: `u-${200 - at}`, toRelease: `7.3.${200 - at}` }),
+    );
+    const bridge = await openConsole((fake) => {
+      fake.answers.set('ListUpdates', ({ limit, before }) => {
+        const from = before ? all.findIndex(({ id }) => id === before) + 1 : 0;
+        const updates = all.slice(from, from + Number(limit));
+        return { updates, more: from + updates.length < all.length };
+      });
+    });
+    await go('History');
+    const list = await screen.findByRole('list', { name: 'Live updates' });
+    expect(within(list).getAllByRole('button')).toHaveLength(100);
+    await fireEvent.click(screen.getByRole('button', { name: 'Show older live updates' }));
+    await waitFor(() => expect(within(list).getAllByRole('button')).toHaveLength(130));
+    expect(bridge.askedFor('ListUpdates').at(-1)?.before).toBe('u-101');
+    expect(screen.queryByRole('button', { name: 'Show older live updates' })).toBeNull();
+    // A new one moves the newest page on by one; nothing in between is missing.
+    all.unshift(update({ id: 'u-201' }));
+    bridge.changeStatus('h1', { lastUpdate: 'u-201' });
+    await waitFor(() => expect(within(list).getAllByRole('button')).toHaveLength(131));
+  });
+
+  test('saves the journal from the replica while the host is away', async () => {
+    const bridge = await openConsole((fake) => {
+      fake.live = false;
+      fake.hosts = fake.hosts.map((host) => (host.id === 'h1' ? { ...host, state: 'away' as const } : host));
+    });
+    await go('History');
+    await fireEvent.click(screen.getByRole('tab', { name: 'Journal' }));
+    await screen.findByText('1403');
+    await fireEvent.click(screen.getByRole('button', { name: 'Save…' }));
+    expect(await screen.findByText(/hv-01-journal\.jsonl, from the replica$/)).toBeTruthy();
+    expect(bridge.askedFor('SaveJournal')).toEqual([{ host: 'h1' }]);
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Verify chain' }).title).toBe(
+      'hv-01 is not connected.',
+    );
   });
 
   test('filters the journal and shows an entry whole', async () => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, test } from 'vitest';
-import { age, counted, counter, duration, shortDigest, size } from './quantity.ts';
+import { age, counted, counter, duration, roughDuration, shortDigest, size } from './quantity.ts';
 
 describe('quantities', () => {
   test.each([
@@ -24,6 +24,10 @@ describe('quantities', () => {
     [273_600_000_000, '3 d 4 h'],
   ])('%i µs are %s', (us, text) => {
     expect(duration(us)).toBe(text);
+  });
+
+  test('what ticks has no fractions', () => {
+    expect([900_000, 59_900_000, 250_400_000].map(roughDuration)).toEqual(['0 s', '59 s', '4 min 10 s']);
   });
 
   test('ages are coarse', () => {

@@ -40,6 +40,12 @@ export function duration(us: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/** A duration in microseconds without fractions, for text that ticks: `9 s`, `4 min 10 s`, `2 h 05 min`. */
+export function roughDuration(us: number): string {
+  const seconds = Math.floor(us / 1_000_000);
+  return seconds < 60 ? `${seconds} s` : duration(seconds * 1_000_000);
+}
+
 /** The exact duration, for a title: `12 412 033 µs`. */
 export function exactDuration(us: number): string {
   return `${count(Math.round(us))} µs`;

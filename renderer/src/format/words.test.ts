@@ -2,7 +2,22 @@
 import { AgentInterface } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { Failure, toFailure } from '../bridge/failure.ts';
-import { explain } from './words.ts';
+import { explain, plainName, sentence } from './words.ts';
+
+test('what the agent says begins like a sentence, what it names stays as it is', () => {
+  expect(sentence('live update number 1, one more than before')).toBe(
+    'Live update number 1, one more than before',
+  );
+  expect(sentence('web-01 is gone')).toBe('web-01 is gone');
+  expect(sentence('/boot/vmlinuz is gone')).toBe('/boot/vmlinuz is gone');
+  expect(sentence('')).toBe('');
+});
+
+test('a memfd does not look as if it were deleted', () => {
+  expect(plainName('memory-holder: /memfd:memory-1 (deleted)')).toBe('memory-holder: memory-1');
+  expect(plainName('/dev/shm/cache (deleted)')).toBe('/dev/shm/cache');
+  expect(plainName('(deleted)')).toBe('(deleted)');
+});
 
 describe('failures', () => {
   test('an error of the agent keeps its name and parameters', () => {

@@ -58,6 +58,20 @@ export const outcomeWords: Record<Outcome, string> = {
   unknown: 'The agent could not tell how the live update ended. Look at the journal and the serial console.',
 };
 
+/** What the blackout is where no machine is concerned. */
+export const blackoutWords =
+  'No machine was concerned, so the blackout is the time the host itself was away: from the kexec until its sessions were retrieved.';
+
+/** What an agent wrote after a colon or semicolon, made the beginning of a sentence. Names and paths stay as they are. */
+export function sentence(text: string): string {
+  return /^[a-z]+[ ,;:.]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}
+
+/** A descriptor's label or name without what the kernel adds to every memfd, which has no name in a file system to lose. */
+export function plainName(text: string): string {
+  return text.replace(/ \(deleted\)$/, '').replace(/\/memfd:/, '');
+}
+
 type Explain = (failure: Failure) => Words;
 
 const explanations: Record<string, Explain> = {

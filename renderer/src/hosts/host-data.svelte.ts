@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the views know of one host, read when its status says that it changed. Each piece remembers whether
 // it came from the host or from its replica.
-import type { AgentMethods, Session } from '@luo-console/agent/interface';
+import type { AgentMethods, Session, Update } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
 import { JournalStore } from '../history/journal.svelte.ts';
+import { UpdatesStore } from '../history/updates.svelte.ts';
 import { UpdateRun } from '../update/update-run.svelte.ts';
 
 type Kernels = AgentMethods['ListKernels']['reply'];
-type Updates = AgentMethods['ListUpdates']['reply'];
 
 async function narrowed<T, U>(reading: Promise<Reading<T>>, narrow: (value: T) => U): Promise<Reading<U>> {
   const { value, live, asOfUs } = await reading;
@@ -19,19 +19,20 @@ async function narrowed<T, U>(reading: Promise<Reading<T>>, narrow: (value: T) =
 export class HostData {
   readonly sessions: Remote<Session[]>;
   readonly kernels: Remote<Kernels>;
-  readonly updates: Remote<Updates>;
+  readonly updates: UpdatesStore;
   readonly journal: JournalStore;
   readonly run: UpdateRun;
   #seenSessions = '';
   #seenKernels = '';
   #seenUpdates = '';
 
-  constructor(id: string) {
+  /** @param onSettled told how a live update of the host ended that was seen running */
+  constructor(id: string, onSettled: (update: Update) => void) {
     this.sessions = new Remote(() => narrowed(readAgent(id, 'ListSessions', {}), ({ sessions }) => sessions));
     this.kernels = new Remote(() => readAgent(id, 'ListKernels', {}));
-    this.updates = new Remote(() => readAgent(id, 'ListUpdates', { limit: 100 }));
+    this.updates = new UpdatesStore(id);
     this.journal = new JournalStore(id);
-    this.run = new UpdateRun(id);
+    this.run = new UpdateRun(id, onSettled);
   }
 
   /** Reads again whatever the host's status says has changed since it was read last. */

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Progress } from '@luo-console/agent/interface';
+import type { PhaseTiming, Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { phases, plan, update } from '../../test/fake-data.ts';
 import {
   axisTicks,
+  barParts,
   blackoutSpan,
   counterReading,
   digestSummary,
@@ -88,6 +89,34 @@ describe('what is read off a live update', () => {
       kept: true,
       words: 'Comes through the kexec. Keep web-01.',
     });
+  });
+
+  test('the grace is told apart from the time away in the bar of the kexec', () => {
+    const timings: PhaseTiming[] = [
+      { phase: 'prepared', startedAtUs: 0, durationUs: 6 * second },
+      { phase: 'kexec', startedAtUs: 6 * second, durationUs: 10 * second },
+      { phase: 'booting', startedAtUs: 16 * second, durationUs: 20 * second },
+      { phase: 'retrieving', startedAtUs: 36 * second, durationUs: 2 * second },
+    ];
+    const kinds = (at: number, startUs: number | null) =>
+      barParts(
+        timings[at] as PhaseTiming,
+        timings,
+        startUs === null ? null : { startUs, endUs: 38 * second },
+      ).map(({ kind, startUs: from, endUs }) => [kind, from / second, endUs / second]);
+    expect(kinds(0, 14 * second)).toEqual([['before', 0, 6]]);
+    expect(kinds(1, 14 * second)).toEqual([
+      ['grace', 6, 14],
+      ['away', 14, 16],
+    ]);
+    expect(kinds(1, 16.1 * second)).toEqual([['grace', 6, 16]]);
+    expect(kinds(1, 6 * second)).toEqual([['away', 6, 16]]);
+    expect(kinds(1, null)).toEqual([['away', 6, 16]]);
+    expect(kinds(2, 14 * second)).toEqual([['away', 16, 36]]);
+    expect(kinds(3, 14 * second)).toEqual([['after', 36, 38]]);
+    const [, kexec] = timings;
+    if (!kexec) throw new Error('there is a kexec');
+    expect(barParts(kexec, timings.slice(0, 2), null).map(({ kind }) => kind)).toEqual(['grace']);
   });
 
   test('the axis has round divisions', () => {

@@ -48,6 +48,40 @@ export function blackoutSpan({ phases, blackoutUs }: Pick<Update, 'phases' | 'bl
   return { startUs: endUs - blackoutUs, endUs };
 }
 
+/** A stretch of a phase's bar: `grace` is the part of the kexec in which it was announced and the host still there. */
+export interface BarPart extends Span {
+  kind: 'before' | 'grace' | 'away' | 'after';
+}
+
+/** Below this share of the phase a rest is not worth a part of its own. */
+const leastShare = 0.02;
+
+/**
+ * Of what a phase's bar is made. The phase `kexec` begins with its announcement, so the host is still there until the
+ * grace is over and the blackout begins.
+ * @param all the phases of the update: one that never booted did not go away at all
+ */
+export function barParts(timing: PhaseTiming, all: readonly PhaseTiming[], blackout: Span | null): BarPart[] {
+  const { phase, startedAtUs: startUs } = timing;
+  const endUs = endOf(timing);
+  if (phase === 'booting') return [{ kind: 'away', startUs, endUs }];
+  if (phase !== 'kexec') {
+    const before = updatePhases.indexOf(phase) < updatePhases.indexOf('kexec');
+    return [{ kind: before ? 'before' : 'after', startUs, endUs }];
+  }
+  const wentAway = all.some((other) => other.phase === 'booting');
+  if (!wentAway) return [{ kind: 'grace', startUs, endUs }];
+  if (!blackout) return [{ kind: 'away', startUs, endUs }];
+  const least = (endUs - startUs) * leastShare;
+  const jumpUs = Math.min(endUs, Math.max(startUs, blackout.startUs));
+  if (jumpUs - startUs <= least) return [{ kind: 'away', startUs, endUs }];
+  if (endUs - jumpUs <= least) return [{ kind: 'grace', startUs, endUs }];
+  return [
+    { kind: 'grace', startUs, endUs: jumpUs },
+    { kind: 'away', startUs: jumpUs, endUs },
+  ];
+}
+
 export interface CounterReading {
   /** `Blackout` once the kexec is set off, `Elapsed` before. */
   label: 'Elapsed' | 'Blackout';

@@ -8,6 +8,7 @@ import type { Host } from '@luo-console/electron/bridge';
 import { callAgent, clockOffsetUs, followAgent, hostStatus } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { updatePhases } from '../format/states.ts';
+import { SerialLine } from './serial-line.ts';
 
 /** `choose` a kernel, look at the `plan`, `running`, and `settled` when the outcome is known. */
 export type Stage = 'choose' | 'plan' | 'running' | 'settled';
@@ -24,14 +25,19 @@ export class UpdateRun {
   jumpAtUs = $state<number | null>(null);
   update = $state.raw<Update | null>(null);
   failure = $state.raw<Failure | null>(null);
+  readonly serial: SerialLine;
   readonly #host: string;
+  readonly #onSettled: (update: Update) => void;
   #updateId: string | null = null;
   #cancel: (() => void) | null = null;
   #asking = false;
   #offsetUs = 0;
 
-  constructor(host: string) {
+  /** @param onSettled told once how an update ended that was seen running */
+  constructor(host: string, onSettled: (update: Update) => void = () => {}) {
     this.#host = host;
+    this.#onSettled = onSettled;
+    this.serial = new SerialLine(host);
   }
 
   /** Asks for the plan of a live update into a kernel. Never throws: `failure` says what went wrong. */
@@ -53,6 +59,7 @@ export class UpdateRun {
   startOver(): void {
     this.#cancel?.();
     this.#cancel = null;
+    this.serial.close();
     this.stage = 'choose';
     this.plan = null;
     this.progress = null;
@@ -91,7 +98,8 @@ export class UpdateRun {
 
   /** Takes in what the host's status says; to be called whenever it changes. */
   observe(host: Host): void {
-    if (host.state === 'connected') this.#offsetUs = clockOffsetUs(host);
+    // While the host is away its last status still tells how the clocks differ.
+    if (host.state === 'connected' || this.#updateId === null) this.#offsetUs = clockOffsetUs(host);
     const progress = hostStatus(host)?.progress ?? null;
     if (progress && host.state !== 'disconnected') {
       if (this.stage !== 'settled' || this.#updateId !== progress.update) this.#take(progress);
@@ -166,11 +174,14 @@ export class UpdateRun {
   #settle(update: Update): void {
     this.#cancel?.();
     this.#cancel = null;
+    this.serial.close();
+    const news = this.stage === 'running';
     this.#updateId = update.id;
     this.update = update;
     this.progress = null;
     this.plan = null;
     this.stage = 'settled';
+    if (news) this.#onSettled(update);
   }
 }
 

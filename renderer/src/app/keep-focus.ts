@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The keyboard's place is never lost: a control that had the focus may go with its stage of a live update, or be off for a
+// moment while something is under way. The browser then leaves the focus nowhere and the next Tab begins at the top.
+// Here it is put on the heading of the view, or back on the control once it can be used again.
+
+/** Whether nothing has the focus. */
+function isLost(owner: Document): boolean {
+  const { activeElement, body } = owner;
+  return !activeElement || activeElement === body || activeElement.matches(':disabled');
+}
+
+/** Whether an element is there but cannot take the focus just now. */
+function isOff(element: HTMLElement): boolean {
+  return element.matches(':disabled') || element.closest('[hidden]') !== null;
+}
+
+/**
+ * Keeps the focus somewhere in `owner` until the returned function is called. It is left alone when a person clicks where
+ * there is nothing to focus.
+ */
+export function keepFocus(owner: Document): () => void {
+  let last: HTMLElement | null = null;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  function settle() {
+    if (!last || !isLost(owner)) return;
+    if (last.isConnected) {
+      if (!isOff(last)) last.focus({ preventScroll: true });
+      return;
+    }
+    const heading = owner.querySelector<HTMLElement>('main .view:not([hidden]) h1');
+    if (!heading) return;
+    heading.tabIndex = -1;
+    heading.focus({ preventScroll: true });
+  }
+  function handleFocus(event: FocusEvent) {
+    if (event.target instanceof HTMLElement) last = event.target;
+  }
+  function handlePointer() {
+    // The browser moves the focus after this event.
+    setTimeout(() => {
+      if (isLost(owner)) last = null;
+    });
+  }
+  // Menus and dialogs give the focus back themselves when they go; this comes after them.
+  const watcher = new MutationObserver(() => {
+    clearTimeout(timer);
+    timer = setTimeout(settle);
+  });
+  watcher.observe(owner.body, {
+    attributeFilter: ['disabled', 'hidden'],
+    childList: true,
+    subtree: true,
+  });
+  owner.addEventListener('focusin', handleFocus);
+  owner.addEventListener('pointerdown', handlePointer);
+  return () => {
+    clearTimeout(timer);
+    watcher.disconnect();
+    owner.removeEventListener('focusin', handleFocus);
+    owner.removeEventListener('pointerdown', handlePointer);
+  };
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// What to show of an entry that carries no message: the announcement of an act says what it is by its parameters.
+import type { Entry } from '@luo-console/agent/interface';
+import { shortDigest } from '../format/quantity.ts';
+
+const longest = 120;
+
+function shown(value: unknown): string | null {
+  if (typeof value === 'string') return /^[0-9a-f]{64}$/.test(value) ? shortDigest(value) : value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return Array.isArray(value) ? `${value.length}` : null;
+}
+
+/** One line on an entry's parameters, `name value` each; empty if they say nothing. */
+export function parameterWords({ parameters }: Pick<Entry, 'parameters'>): string {
+  const words = Object.entries(parameters).flatMap(([name, value]) => {
+    const text = shown(value);
+    return text === null || text === '' ? [] : [`${name} ${text}`];
+  });
+  const line = words.join(' · ');
+  return line.length > longest ? `${line.slice(0, longest)}…` : line;
+}
