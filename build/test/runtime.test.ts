@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cached, cacheRoot, hashOf } from '../bootstrap/cache.mjs';
 import { checkIntegrity, nodeEntry } from '../bootstrap/node-runtime.mjs';
@@ -108,6 +109,16 @@ describe('the cache', () => {
       'thing-00000000000a',
       'thing-00000000000d',
     ]);
+  });
+
+  it('is removed whole, and it is said what was', async () => {
+    await cached('thing-4', (into) => writeFile(join(into, 'large'), Buffer.alloc(2_000_000, 1)));
+    const bootstrap = fileURLToPath(new URL('../bootstrap.mjs', import.meta.url));
+    const first = await runProgram(process.execPath, [bootstrap, 'clean-cache']);
+    expect(first).toMatch(new RegExp(`^removed ${join(cacheRoot(), 'thing-4')}  2\\.\\d MB\\n$`));
+    expect(await readdir(scratch)).toEqual([]);
+    const second = await runProgram(process.execPath, [bootstrap, 'clean-cache']);
+    expect(second).toBe(`${cacheRoot()}: nothing there\n`);
   });
 
   it('has keys that tell where one input ends', () => {
