@@ -9,18 +9,18 @@ import { readFileSync } from 'node:fs';
 import { runProgram } from './programs.mjs';
 import { showStep } from './terminal.mjs';
 
-/** @typedef {'native' | 'lab' | 'unprivileged lab' | 'electron'} Group */
+/** @typedef {'native' | 'ssh' | 'lab' | 'unprivileged lab' | 'electron'} Group */
 
 /** @type {Record<Group, string[]>} */
 const PACKAGES = JSON.parse(readFileSync(new URL('debian-packages.json', import.meta.url), 'utf8'));
 
 /** @type {readonly Group[]} */
-const ALL = ['native', 'lab', 'electron'];
+const ALL = ['native', 'ssh', 'lab', 'electron'];
 
 /** @type {Readonly<Record<string, readonly Group[]>>} */
 const BY_COMMAND = {
   setup: ALL,
-  lab: ['native', 'lab'],
+  lab: ['native', 'ssh', 'lab'],
   agent: ['native'],
   'package-agent': ['native'],
   'package-console': ['native'],
@@ -28,10 +28,10 @@ const BY_COMMAND = {
 
 /** @type {Readonly<Record<string, readonly Group[]>>} */
 const BY_STAGE = {
-  unit: ['native'],
+  unit: ['native', 'ssh'],
   slow: ['native'],
-  lab: ['native', 'lab'],
-  electron: ['native', 'lab', 'electron'],
+  lab: ['native', 'ssh', 'lab'],
+  electron: ALL,
 };
 
 /** Packages are missing and this person may not install them. */
@@ -80,7 +80,7 @@ function groupsFor(command, args, env) {
   if (args.includes('--help')) return [];
   if (command === 'start') {
     const window = !args.includes('--terminal') && (env['DISPLAY'] || env['WAYLAND_DISPLAY']);
-    return window ? ['native', 'lab', 'electron'] : ['native', 'lab'];
+    return window ? ALL : ['native', 'ssh', 'lab'];
   }
   if (command === 'test') {
     const stages = args.filter((arg) => !arg.startsWith('-'));

@@ -54,6 +54,7 @@ describe('ensureDebianPackages', () => {
 describe('packagesFor', () => {
   it('keeps the lab out of the unit tests', () => {
     expect(packagesFor('test', ['unit'], {})).toContain('build-essential');
+    expect(packagesFor('test', ['unit'], {})).toContain('openssh-client');
     expect(packagesFor('test', ['unit'], {})).not.toContain('qemu-system-x86');
     expect(packagesFor('test', ['unit', 'lab'], {})).toContain('qemu-system-x86');
     expect(packagesFor('test', [], {})).toContain('xvfb');
