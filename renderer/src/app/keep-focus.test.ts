@@ -33,10 +33,17 @@ test('when a control is off for a moment, it has the focus again afterwards', as
   await vi.waitFor(() => expect(document.activeElement).toBe(button));
 });
 
+test('a click that puts a control off and then away does not lose it either', async () => {
+  button.dispatchEvent(new Event('pointerdown', { bubbles: true }));
+  button.disabled = true;
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  button.remove();
+  await vi.waitFor(() => expect(document.activeElement?.textContent).toBe('Live update'));
+});
+
 test('who clicks beside everything means it', async () => {
   button.blur();
   document.body.dispatchEvent(new Event('pointerdown', { bubbles: true }));
-  await new Promise((resolve) => setTimeout(resolve));
   document.querySelector('main')?.append('more');
   await new Promise((resolve) => setTimeout(resolve));
   expect(document.activeElement).toBe(document.body);

@@ -3,6 +3,8 @@
 // moment while something is under way. The browser then leaves the focus nowhere and the next Tab begins at the top.
 // Here it is put on the heading of the view, or back on the control once it can be used again.
 
+const focusable = 'a, button, input, select, textarea, summary, label, [tabindex]';
+
 /** Whether nothing has the focus. */
 function isLost(owner: Document): boolean {
   const { activeElement, body } = owner;
@@ -36,11 +38,8 @@ export function keepFocus(owner: Document): () => void {
   function handleFocus(event: FocusEvent) {
     if (event.target instanceof HTMLElement) last = event.target;
   }
-  function handlePointer() {
-    // The browser moves the focus after this event.
-    setTimeout(() => {
-      if (isLost(owner)) last = null;
-    });
+  function handlePointer({ target }: Event) {
+    if (target instanceof Element && !target.closest(focusable)) last = null;
   }
   // Menus and dialogs give the focus back themselves when they go; this comes after them.
   const watcher = new MutationObserver(() => {

@@ -99,14 +99,14 @@ describe('Live update', () => {
     );
     const phases = await screen.findByRole('list', { name: 'Phases' });
     expect(await within(phases).findByText('announced, the host is still there')).toBeTruthy();
-    expect(screen.queryByText(/No machine was concerned/)).toBeNull();
+    expect(screen.queryByText(/No machine is concerned/)).toBeNull();
     bridge.pushProgress(
       'h1',
       progress('kexec', { phaseStartedAtUs: at - 10 * second, graceEndsAtUs: at - 2 * second }),
     );
     bridge.changeHost('h1', { state: 'away', sinceUs: at });
     expect(await within(phases).findByText(/^8\.0 s of grace, then away for \d/)).toBeTruthy();
-    expect(screen.getByText(/No machine was concerned/)).toBeTruthy();
+    expect(screen.getByText(/No machine is concerned/)).toBeTruthy();
   });
 
   test('does not stay cheerful about a host that does not come back', async () => {
@@ -200,7 +200,7 @@ describe('Live update', () => {
     const abort = await screen.findByRole<HTMLButtonElement>('button', { name: 'Abort live update' });
     expect(abort.disabled).toBe(true);
     expect(screen.getByText('lee may look but not act: that needs the group luo-operator.')).toBeTruthy();
-    expect(screen.getByText('viewer: may look only')).toBeTruthy();
+    expect(screen.getByText('viewer: looks only')).toBeTruthy();
   });
 
   test('is aborted before the kexec', async () => {
