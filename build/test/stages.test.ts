@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../bootstrap/programs.mjs';
 import { inRepository, TOP } from '../src/places.ts';
+import { withPrerequisites } from '../src/setup/needs.ts';
 import { chooseStages, STAGES } from '../src/test/stages.ts';
 
 const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'];
@@ -32,6 +33,11 @@ describe('the stages of npm test', () => {
     expect(chooseStages([])).toBe(STAGES);
     expect(chooseStages(['unit', 'lint']).map(({ name }) => name)).toEqual(['lint', 'unit']);
     expect(() => chooseStages(['units'])).toThrow(/unknown stage "units", expected one of lint, /);
+  });
+
+  it('make ready what the unit tests load: both addons, and nothing that takes long', () => {
+    const unit = STAGES.find(({ name }) => name === 'unit');
+    expect(withPrerequisites(unit?.needs ?? [])).toEqual(['packages', 'addon', 'pty']);
   });
 
   it('leave out no unit test that there is', { timeout: 60_000 }, async () => {
