@@ -65,6 +65,7 @@ imageOptions(hostCommand('up', 'Boot a host, made if there is none of this name,
     say(`${host.name} is up: Linux ${boot.kernel}, agent ${boot.agent}`);
     say(`as root      ssh -F ${shellWord(host.sshConfig)} ${host.sshAlias}`);
     say(`as operator  ssh -F ${shellWord(host.sshConfig)} -l operator ${host.sshAlias}`);
+    say(`in the app   address ssh://operator@${host.sshAlias}, ssh configuration ${host.sshConfig}`);
     say(`console      npm run lab -- console --name ${host.name}`);
   });
 

@@ -4,7 +4,7 @@
 // are. Everything of one host is in one directory, which outlives the cache and is gone with the
 // host. The name becomes a file name, a host name and a part of socket paths, hence its limits.
 
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists, stateRoot } from './cache.ts';
 import { parseSuite, type Suite } from './image.ts';
@@ -109,7 +109,9 @@ export async function readSettings(name: string): Promise<HostSettings | undefin
 export async function writeSettings(settings: HostSettings): Promise<void> {
   const files = hostFiles(settings.name);
   await mkdir(files.directory, { recursive: true, mode: 0o700 });
-  await writeFile(files.settings, `${JSON.stringify(settings, null, 2)}\n`);
+  // Renamed into place: a host with half a host.json could not even be thrown away.
+  await writeFile(`${files.settings}.new`, `${JSON.stringify(settings, null, 2)}\n`);
+  await rename(`${files.settings}.new`, files.settings);
 }
 
 /** Names of all hosts, running or not, in alphabetical order. */

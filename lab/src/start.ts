@@ -5,7 +5,7 @@
 // where the file systems allow it), so that cleaning the cache takes nothing from a host.
 
 import { randomUUID } from 'node:crypto';
-import { copyFile, link, mkdir, rm } from 'node:fs/promises';
+import { copyFile, link, mkdir, readFile, rm } from 'node:fs/promises';
 import { createKeys } from './access.ts';
 import type { Boot } from './boot.ts';
 import { exists } from './cache.ts';
@@ -65,6 +65,7 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
     const existing = await readSettings(name);
     if (existing) requireSame(existing, options);
     if (existing && (await isRunning(files))) {
+      await requireSameKernel(name, files, options.kernel);
       await booted(files, name);
       return;
     }
@@ -97,10 +98,7 @@ async function create(
   const image = await buildImage({ suite, deb, onProgress });
   await rm(files.directory, { recursive: true, force: true });
   await mkdir(files.directory, { recursive: true, mode: 0o700 });
-  await link(image.path, files.image).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EXDEV') throw error;
-    await command('cp', ['--sparse=always', '--reflink=auto', image.path, files.image]);
-  });
+  await shareFile(image.path, files.image);
   const kernel = options.kernel ?? image.kernels.a.image;
   await copyFile(kernel, files.kernel);
   await createKeys(files, name);
@@ -114,6 +112,19 @@ async function create(
   return settings;
 }
 
+/**
+ * Makes a file part of a host: under a second name where that can be, else by copying, which takes longer and
+ * leaves its holes holes.
+ */
+export async function shareFile(from: string, to: string): Promise<void> {
+  try {
+    await link(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
+    await command('cp', ['--sparse=always', '--reflink=auto', from, to]);
+  }
+}
+
 /** A host is not quietly something else than what was asked for. */
 function requireSame(settings: HostSettings, { suite, memory }: StartOptions): void {
   const differ = (what: string, has: string, wanted: string): never => {
@@ -125,6 +136,16 @@ function requireSame(settings: HostSettings, { suite, memory }: StartOptions): v
   if (memory !== undefined && parseMemory(memory) !== settings.memoryMiB) {
     differ('memory', `${settings.memoryMiB}M`, memory);
   }
+}
+
+/** A running host cannot be given another kernel by `up`; one without power gets it when it is switched on. */
+async function requireSameKernel(name: string, files: HostFiles, wanted: string | undefined): Promise<void> {
+  if (wanted === undefined) return;
+  const [has, asked] = await Promise.all([readFile(files.kernel), readFile(wanted)]);
+  if (has.equals(asked)) return;
+  throw new RangeError(
+    `host ${name} runs with another kernel than ${wanted}; \`power-cut --name ${name}\` first, or update it`,
+  );
 }
 
 /** An installed agent that does not answer is a failed start; its own log says why. The host goes on. */
