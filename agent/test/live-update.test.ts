@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The main job, from creating sessions to the settled outcome, through the real server on a made-up host. */
-import { native } from '@luo-console/native';
+import { writeFileSync } from 'node:fs';
+import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
@@ -151,7 +152,10 @@ describe('a live update', () => {
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
     expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
     const { entries } = await client.call('QueryJournal', { name: 'update.kexec' });
-    expect(entries).toMatchObject([{ kind: 'result', ok: false }, { kind: 'act' }]);
+    expect(entries).toMatchObject([
+      { kind: 'result', ok: false, errno: 'EBUSY', durationUs: expect.any(Number) },
+      { kind: 'act' },
+    ]);
   });
 
   it('says which descriptor differs when something wrote to it after its digest', async () => {
@@ -164,7 +168,7 @@ describe('a live update', () => {
     const update = await arrive();
     expect(update.outcome).toBe('updated');
     expect(update.carried.map(({ verdict }) => verdict)).toEqual(['differs', 'match']);
-    expect(update.reason).toContain('1 of 2 descriptors differ');
+    expect(update.reason).toContain('1 of 2 descriptors differs from its digest');
   });
 
   it('takes back what systemd 261 carried through its own kexec, without retrieving by name', async () => {
@@ -180,6 +184,112 @@ describe('a live update', () => {
   });
 });
 
+describe('what did not come through as planned', () => {
+  it('is never an update: a session that is gone, though nothing was in it', async () => {
+    await client.call('CreateSession', { name: 'empty' });
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'kept');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    const device = host.double.openDevice(host.paths.device);
+    using _taken = await host.double.retrieveSession(device, 'empty');
+    device.close();
+    await restart();
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.outcome).toBe('unknown');
+    expect(update?.reason).toContain('empty (the kernel has no session of that name)');
+    expect(update?.carried).toMatchObject([{ label: 'kept', verdict: 'match' }]);
+  });
+
+  it('is said: another kernel than the planned one', async () => {
+    await runToKexec(host, client);
+    host.becomeNextKernel('7.3.4-c');
+    await restart();
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update).toMatchObject({ outcome: 'updated', arrivedRelease: '7.3.4-c' });
+    expect(update?.reason).toContain('the host runs 7.3.4-c, and not 7.3.4-b as planned');
+  });
+
+  it('is said in whole sentences, also of a single descriptor', async () => {
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'volatile');
+    const id = await runToKexec(host, client);
+    host.powerCut();
+    await restart();
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update.reason).toMatch(/; 1 of 1 descriptor is lost$/);
+  });
+
+  it('is no cold boot where the kernel log has lost its beginning', async () => {
+    const id = await runToKexec(host, client);
+    host.powerCut();
+    writeFileSync(host.paths.kernelLog, '6,9000,1,-;the beginning was overwritten\n');
+    await restart();
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update).toMatchObject({ outcome: 'unknown', numberAfter: null });
+  });
+});
+
+describe('a session whose descriptor was handed out', () => {
+  async function fetchSession(): Promise<Descriptor> {
+    const { descriptors } = await client.exchange('FetchSession', { name: 's' });
+    const [session] = descriptors;
+    if (!session) throw new Error('no descriptor came with the reply');
+    return session;
+  }
+
+  it('stays incoming after the update, so that nothing is freed that only its holder knows', async () => {
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'known');
+    {
+      using session = await fetchSession();
+      using own = memfdWith('unknown to the agent');
+      await host.double.preserveFd(session, own, 0x1000n);
+    }
+    const remove = client.call('RemoveDescriptor', { session: 's', token: '0x0' });
+    await expect(remove).rejects.toMatchObject({ error: 'io.luoconsole.Agent.InvalidValue' });
+    const { plan } = await client.call('MakePlan', { kernel: `${host.paths.boot}/vmlinuz-7.3.4-b` });
+    expect(plan.steps.at(-1)?.title).toBe('Compare s and leave it incoming');
+    await runToKexec(host, client);
+    const update = await arrive();
+    expect(update.outcome).toBe('updated');
+    expect(update.reason).toContain('session s was handed out');
+    expect(update.carried).toMatchObject([{ label: 'known', verdict: 'match' }]);
+    // An agent that is started again does not forget it.
+    host.kill();
+    await restart();
+    const { session } = await client.call('GetSession', { name: 's' });
+    expect(session.direction).toBe('incoming');
+    {
+      using incoming = await fetchSession();
+      using own = await host.double.retrieveFd(incoming, 0x1000n);
+      expect(native.memory.read(own, 0n, 20).toString()).toBe('unknown to the agent');
+    }
+    await client.call('FinishSession', { name: 's' });
+    expect(await contentOf(client, 's', '0x0')).toBe('known');
+    await runToKexec(host, client);
+    expect(await arrive()).toMatchObject({ outcome: 'updated', numberAfter: 2 });
+    expect((await client.call('GetSession', { name: 's' })).session.direction).toBe('outgoing');
+  });
+
+  it('is in the journal as an act with its result, as is a descriptor that is handed out', async () => {
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'text', '0x7');
+    (await fetchSession()).close();
+    await contentOf(client, 's', '0x7');
+    for (const [name, parameters] of [
+      ['session.fetch', {}],
+      ['session.fetchDescriptor', { token: '0x7' }],
+    ] as const) {
+      const { entries } = await client.call('QueryJournal', { name });
+      expect(entries).toMatchObject([
+        { kind: 'result', ok: true, durationUs: expect.any(Number) },
+        { kind: 'act', session: 's', parameters, peer: { pid: process.pid } },
+      ]);
+    }
+  });
+});
+
 describe('calling off', () => {
   it('leaves no index, no kernel and the memory untouched; it closes sessions only if asked', async () => {
     await client.call('CreateSession', { name: 's' });
@@ -189,6 +299,11 @@ describe('calling off', () => {
       const { update } = await client.call('AbortUpdate', { reason: 'changed my mind', closeSessions });
       expect(update).toMatchObject({ id, outcome: 'aborted', reason: 'changed my mind' });
       expect(host.loaded).toBeNull();
+      const { entries } = await client.call('QueryJournal', { name: 'update.abort', limit: 2 });
+      expect(entries).toMatchObject([
+        { kind: 'result', ok: true },
+        { kind: 'act', update: id, peer: { pid: process.pid }, parameters: { closeSessions } },
+      ]);
       if (!closeSessions) expect(await contentOf(client, 's', '0x0')).toBe('untouched');
     }
     expect((await client.call('ListSessions', {})).sessions).toEqual([]);

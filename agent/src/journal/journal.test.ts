@@ -114,6 +114,64 @@ describe('the journal', () => {
     expect(open().journal.unwritable).toContain('newer agent');
   });
 
+  it('does not act while the disk is full, and goes on once there is room', async () => {
+    const { journal, reader } = open();
+    const filler = { parameters: { text: 'x'.repeat(20_000) } };
+    journal.note('first', filler);
+    const { database } = journal;
+    const pages = Number(database?.pragma('page_count', { simple: true }));
+    database?.pragma(`max_page_count = ${pages}`);
+    let done = 0;
+    const act = () => journal.act('x', filler, () => ++done);
+    await expect(act()).rejects.toMatchObject({ name: 'JournalUnwritable', code: 'ENOSPC' });
+    expect(done).toBe(0);
+    expect(journal.unwritable).toBeNull();
+    database?.pragma('max_page_count = 1000000');
+    expect(await act()).toBe(1);
+    expect(await reader.verify()).toEqual({ entries: 3, firstBad: null });
+    journal.close();
+  });
+
+  it('says so when the disk was full for a result: the act has happened, and no other is accepted', async () => {
+    const { journal, reader } = open();
+    const { database } = journal;
+    const act = journal.act(
+      'x',
+      {},
+      () => database?.pragma(`max_page_count = ${Number(database.pragma('page_count', { simple: true }))}`),
+      () => ({ parameters: { text: 'x'.repeat(20_000) } }),
+    );
+    await expect(act).rejects.toMatchObject({ code: 'ENOSPC' });
+    database?.pragma('max_page_count = 1000000');
+    await expect(journal.act('y', {}, () => {})).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(reader.query({}, 9, true).entries).toMatchObject([{ kind: 'act', name: 'x' }]);
+    journal.close();
+    // The agent that is started next goes on with the chain.
+    const again = open();
+    again.journal.note('after');
+    expect(await again.reader.verify()).toEqual({ entries: 2, firstBad: null });
+    again.journal.close();
+  });
+
+  it.each([0, 1])('is migrated from schema version %i without losing an entry', async (version) => {
+    const first = open();
+    if (version > 0) first.journal.note('old');
+    first.journal.close();
+    const database = new Database(path);
+    if (version === 0) database.exec('DROP TABLE entries; PRAGMA user_version = 0');
+    expect(database.pragma('user_version', { simple: true })).toBe(version);
+    database.close();
+    const { journal, reader } = open();
+    expect(journal.unwritable).toBeNull();
+    journal.note('new');
+    expect(reader.query({}, 9, true).entries.map(({ name }) => name)).toEqual(
+      version === 0 ? ['new'] : ['old', 'new'],
+    );
+    expect(journal.database?.pragma('user_version', { simple: true })).toBe(1);
+    expect(await reader.verify()).toMatchObject({ firstBad: null });
+    journal.close();
+  });
+
   it('accepts no act any more once one entry could not be written', async () => {
     const { journal } = open();
     journal.database?.exec('DROP TABLE entries');

@@ -5,7 +5,8 @@
  * `act` is the one way to do something that changes the host: it writes the announcement, runs the act, and
  * writes how it ended. A journal that cannot be written stops further acts: if the announcement fails, the
  * act does not happen; if a result fails, the act has happened and the caller is told so, and no act is
- * accepted until the agent is started again. Looking at the host goes on.
+ * accepted until the agent is started again. A disk that is full is no such failure as long as it hits an
+ * announcement: nothing has happened, and the next one is tried. Looking at the host goes on.
  *
  * A database that is damaged, or was written by a newer agent, is not moved aside and not repaired: it is
  * evidence. The journal then refuses to write and says why; an operator decides what becomes of the file.
@@ -227,8 +228,10 @@ export class Journal {
       this.#insert ??= this.#database.prepare(insertSql);
       this.#insert.run(rowOf(entry));
     } catch (error) {
-      this.#refuse(error instanceof Error ? error.message : String(error), error);
-      throw new JournalUnwritable(this.#unwritable ?? '', this.#unwritableCode);
+      const reason = error instanceof Error ? error.message : String(error);
+      const code = codeOf(error) ?? 'EIO';
+      if (code !== 'ENOSPC' || draft.kind === 'result') this.#refuse(reason, error);
+      throw new JournalUnwritable(reason, code);
     }
     this.#last = { sequence: entry.sequence, hash: entry.hash };
     this.events.emit('entry', entry);
@@ -261,6 +264,14 @@ function rowOf(entry: JournalEntry): EntryRow {
 function codeOf(failure: unknown): string | null {
   if (!(failure instanceof Error)) return null;
   const { code, parameters } = failure as { code?: unknown; parameters?: { errno?: unknown } };
-  if (typeof code === 'string') return code;
+  if (typeof code === 'string') return errnoOfSqlite(code) ?? code;
   return typeof parameters?.errno === 'string' ? parameters.errno : null;
+}
+
+/** The errno behind SQLite's own names (https://www.sqlite.org/rescode.html); null for what has none. */
+function errnoOfSqlite(code: string): string | null {
+  if (code === 'SQLITE_FULL') return 'ENOSPC';
+  if (code.startsWith('SQLITE_READONLY')) return 'EROFS';
+  if (code === 'SQLITE_CANTOPEN' || /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(code)) return 'EIO';
+  return null;
 }

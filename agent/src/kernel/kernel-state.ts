@@ -36,7 +36,14 @@ export class KernelState {
   get number(): number | null {
     const { log } = this;
     const known = log?.number ?? numberFromDebugfs(this.#paths);
-    return known ?? (log !== null && !log.found ? 0 : null);
+    return known ?? (this.handoverFound === false ? 0 : null);
+  }
+
+  /** Whether this kernel found a handover. Null if its log does not tell: it may not be read, or has lost its beginning. */
+  get handoverFound(): boolean | null {
+    const { log } = this;
+    if (log?.found) return true;
+    return log?.complete ? false : null;
   }
 
   /** Whether there is live update here. Found out once if there is, and each time if there is not. */

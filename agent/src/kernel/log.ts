@@ -62,6 +62,8 @@ export function markKernelLog(paths: HostPaths, text: string): void {
 
 /** What the log says about the handover. */
 export interface HandoverLog {
+  /** Whether it goes back to the start of this boot; what is missing may have been overwritten otherwise. */
+  readonly complete: boolean;
   /** The kernel found handover data of the one before. */
   readonly found: boolean;
   /** The live update number it logged, or null. */
@@ -91,6 +93,7 @@ export function readHandoverLog(records: readonly string[]): HandoverLog {
   };
   const number = pick(/^luo: Retrieved live update data, liveupdate number: (\d{1,15})$/);
   return {
+    complete: records.some((record) => record.startsWith('Linux version ')),
     found: records.some((record) => record.startsWith('KHO: found kexec handover data')),
     number: number === null ? null : Number(number),
     previousRelease: pick(/^KHO: exec from: (\S{1,64}) \(count \d+\)$/),

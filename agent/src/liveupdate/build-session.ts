@@ -44,7 +44,7 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   const held = (entry: ManifestEntry): boolean => session.files.has(BigInt(entry.token));
   for (const entry of manifest.entries()) if (!held(entry)) manifest.remove(BigInt(entry.token));
   manifest.updateAll(() => ({ state: 'preserved' }));
-  manifest.updateHead({ state: 'open' });
+  manifest.updateHead({ state: 'open', handedOut: false });
   await context.store.settled();
 
   async function preserveAgain(
@@ -119,6 +119,7 @@ export async function giveManifest(
     createdBy: createdBy.slice(0, 256),
     carried: 0,
     state: 'open',
+    handedOut: false,
   };
   const keep = keepPartIn(context, session.name, session.open);
   session.manifest = await Manifest.create(context.native.memory, head, keep);

@@ -10,6 +10,7 @@ import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Direction, Session, SessionBrief } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
 import type { Manifest } from './manifest.ts';
+import type { ManifestEntry } from './manifest-format.ts';
 import { Serial } from './serial.ts';
 import { formatToken } from './tokens.ts';
 
@@ -37,6 +38,16 @@ export class HeldSession {
     this.manifest = manifest;
   }
 
+  /** Whether somebody else may have preserved something in it that its manifest does not name. */
+  get handedOut(): boolean {
+    return this.manifest?.head.handedOut ?? false;
+  }
+
+  /** Whether the kernel's session is missing and can be built: its files are held meanwhile. */
+  get unbuilt(): boolean {
+    return !this.gone && this.descriptor === null && this.manifest !== null;
+  }
+
   /** The session descriptor. @throws Refusal SessionNotFound if the session is closed or not built. */
   get open(): NativeDescriptor {
     if (this.gone || this.descriptor === null) throw new Refusal('SessionNotFound', { name: this.name });
@@ -60,16 +71,17 @@ export class HeldSession {
 
   /** What is known of the descriptor under a token, as the interface says it. @throws Refusal TokenNotFound */
   describe(token: bigint): Descriptor {
-    const found = this.toSession().descriptors.find((descriptor) => descriptor.token === formatToken(token));
-    if (!found) throw new Refusal('TokenNotFound', { session: this.name, token: formatToken(token) });
-    return found;
+    const entry = this.manifest?.get(token);
+    if (entry?.state !== 'preserved')
+      throw new Refusal('TokenNotFound', { session: this.name, token: formatToken(token) });
+    return this.#describe(entry);
   }
 
   /** The session as the interface says it. */
   toSession(): Session {
     const descriptors = (this.manifest?.entries() ?? [])
       .filter(({ state }) => state === 'preserved')
-      .map(({ order: _order, state: _state, ...entry }) => ({ ...entry, direction: this.direction }));
+      .map((entry) => this.#describe(entry));
     const head = this.manifest?.head;
     return {
       name: this.name,
@@ -83,8 +95,12 @@ export class HeldSession {
   }
 
   toBrief(): SessionBrief {
-    const { name, direction, size, descriptors } = this.toSession();
-    return { name, direction, size, descriptors: descriptors.length };
+    const { descriptors, size } = this.manifest?.totals() ?? { descriptors: 0, size: 0 };
+    return { name: this.name, direction: this.direction, size, descriptors };
+  }
+
+  #describe({ order: _order, state: _state, ...entry }: ManifestEntry): Descriptor {
+    return { ...entry, direction: this.direction };
   }
 
   /** Closes every descriptor the agent has of it. What that does in the kernel depends on the direction. */

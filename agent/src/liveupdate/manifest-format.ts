@@ -43,6 +43,11 @@ const ManifestHead = v.object({
    * anew: whoever finds it so finishes the job.
    */
   state: v.picklist(['open', 'closing', 'rebuilding']),
+  /**
+   * Whether the session's descriptor was given to somebody, who may have preserved under tokens that no manifest
+   * names. The agent must then not end the session by itself: the kernel cannot be asked what would go with it.
+   */
+  handedOut: v.optional(v.boolean(), false),
 });
 /** What is true of the session as a whole. */
 export type ManifestHead = v.InferOutput<typeof ManifestHead>;

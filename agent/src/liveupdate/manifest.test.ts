@@ -5,7 +5,14 @@ import { Manifest } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
 import { formatToken, manifestToken } from './tokens.ts';
 
-const head = { name: 's', createdAtUs: 1, createdBy: 'root', carried: 0, state: 'open' as const };
+const head = {
+  name: 's',
+  createdAtUs: 1,
+  createdBy: 'root',
+  carried: 0,
+  state: 'open' as const,
+  handedOut: false,
+};
 
 function entry(number: number): ManifestEntry {
   return {

@@ -74,6 +74,20 @@ export class Manifest {
       .sort((left, right) => left.order - right.order);
   }
 
+  /** How many descriptors are preserved, and their bytes. */
+  totals(): { descriptors: number; size: number } {
+    let descriptors = 0;
+    let size = 0;
+    for (const { entries } of this.#parts) {
+      for (const entry of entries.values()) {
+        if (entry.state !== 'preserved') continue;
+        descriptors += 1;
+        size += entry.size;
+      }
+    }
+    return { descriptors, size };
+  }
+
   get(token: bigint): ManifestEntry | undefined {
     return this.#partOf(token)?.entries.get(formatToken(token));
   }

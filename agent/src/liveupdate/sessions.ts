@@ -17,7 +17,7 @@ import {
 } from './build-session.ts';
 import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
-import type { Actor, LiveUpdateContext } from './live-update-context.ts';
+import { type Actor, agentItself, type LiveUpdateContext } from './live-update-context.ts';
 import { preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
 import { Serial } from './serial.ts';
@@ -126,6 +126,7 @@ export class SessionStore {
     const described = await describeFile(`/proc/self/fd/${file.fd}`);
     return await session.serial.run(async () => {
       session.need('outgoing');
+      if (session.unbuilt) await this.#carryOn(session, actor);
       const token = request.token ?? nextFreeToken(session);
       if (session.manifest?.get(token))
         throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
@@ -167,6 +168,10 @@ export class SessionStore {
     const { journal, store } = this.#context;
     return await session.serial.run(async () => {
       session.need('outgoing');
+      if (session.handedOut) {
+        const expected = 'one that was not handed out: what its holder preserved in it would be given up';
+        throw new Refusal('InvalidValue', { parameter: 'session', value: name, expected });
+      }
       const file = session.file(token);
       const parameters = { token: formatToken(token) };
       return await journal.act(
@@ -181,11 +186,10 @@ export class SessionStore {
           store.dropFile(name, token);
           file.close();
           await takeApart(this.#context, session);
-          await buildSession(this.#context, session);
-          this.#changed();
+          await this.#build(session);
           return session.toSession();
         },
-        () => ({ parameters }),
+        () => ({ parameters, message: 'the session was built anew without it' }),
       );
     });
   }
@@ -233,9 +237,12 @@ export class SessionStore {
     const { journal } = this.#context;
     return await session.serial.run(async () => {
       session.need('incoming');
-      await journal.act('session.finish', { session: name, peer: actor.peer }, () =>
-        finishInto(this.#context, session),
-      );
+      // One that was finished and could not be built anew then is still called incoming.
+      if (!session.unbuilt) {
+        await journal.act('session.finish', { session: name, peer: actor.peer }, () =>
+          finishInto(this.#context, session),
+        );
+      }
       if (session.manifest === null) {
         this.#forget(session);
         return session.toSession();
@@ -256,12 +263,52 @@ export class SessionStore {
       'session.carry',
       fields,
       async () => {
-        await buildSession(this.#context, session);
-        this.#changed();
+        await this.#build(session);
         return session.toSession();
       },
       () => ({ parameters: describeContents(session) }),
     );
+  }
+
+  /** Builds a session, and tries again later if that fails: until it is built its memory is not protected from a kexec. */
+  async #build(session: HeldSession): Promise<void> {
+    try {
+      await buildSession(this.#context, session);
+    } catch (error) {
+      this.#buildLater(session, this.#context.patience.totalMs);
+      throw error;
+    } finally {
+      this.#changed();
+    }
+  }
+
+  #buildLater(session: HeldSession, afterMs: number): void {
+    setTimeout(() => {
+      const again = async (): Promise<void> => {
+        if (session.unbuilt) await this.#carryOn(session, agentItself);
+      };
+      // What went wrong is in the journal, and the next attempt is under way.
+      session.serial.run(again).catch(() => {});
+    }, afterMs).unref();
+  }
+
+  /**
+   * Gives somebody the session's own descriptor. What they preserve through it no manifest names, so that is kept
+   * in mind (`handedOut`).
+   *
+   * @param give is handed the descriptor, which stays the session's.
+   * @throws Refusal SessionNotFound
+   */
+  async handOut<T>(name: string, actor: Actor, give: (descriptor: NativeDescriptor) => T): Promise<T> {
+    const session = this.get(name);
+    return await session.serial.run(async () => {
+      if (session.unbuilt) await this.#carryOn(session, actor);
+      return await this.#context.journal.act('session.fetch', { session: name, peer: actor.peer }, () => {
+        const given = give(session.open);
+        if (session.direction === 'outgoing') session.manifest?.updateHead({ handedOut: true });
+        return given;
+      });
+    });
   }
 
   /** Closes a session: outgoing, everything in it is unpreserved; incoming, what was not retrieved is freed. */

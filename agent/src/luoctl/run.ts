@@ -5,6 +5,7 @@ import { type ExitStatus, exitStatus } from './exit-status.ts';
 import { actions } from './invocation.ts';
 import { buildProgram } from './program.ts';
 import { Screen, type Streams } from './screen.ts';
+import { printableJson } from './units.ts';
 
 /** Makes every command throw instead of ending the process, and write to `streams`. */
 function tame(command: Command, streams: Streams): void {
@@ -20,7 +21,7 @@ function tame(command: Command, streams: Streams): void {
 async function complain(screen: Screen, error: unknown, json: boolean): Promise<ExitStatus> {
   const { explain } = await import('./explain.ts');
   const explained = explain(error);
-  screen.complain(json ? JSON.stringify(explained.json) : `luoctl: ${explained.line}`);
+  screen.complain(json ? printableJson(JSON.stringify(explained.json)) : `luoctl: ${explained.line}`);
   return explained.status;
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
-import { printable } from './units.ts';
+import { printable, printableJson } from './units.ts';
 
 /** A standard stream, or what stands for one in a test. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
@@ -70,7 +70,7 @@ export class Screen {
 
   /** One JSON value on a line of its own. */
   json(value: unknown): void {
-    this.streams.stdout.write(`${JSON.stringify(value)}\n`);
+    this.streams.stdout.write(`${printableJson(JSON.stringify(value))}\n`);
   }
 
   /** On a terminal, a line that the next one replaces; nowhere else. */

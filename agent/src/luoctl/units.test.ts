@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { token, wholeNumber } from './arguments.ts';
-import { clock, count, duration, printable, size, time, words } from './units.ts';
+import { clock, count, duration, printable, printableJson, size, time, words } from './units.ts';
 
 describe('units', () => {
   it.each([
@@ -49,6 +49,17 @@ describe('units', () => {
 
   it('nothing steers the terminal', () => {
     expect(printable('a\u001b[2Jb\r\nc\u009bd\u202ee é')).toBe('a\\x1b[2Jb\\x0d\\x0ac\\x9bd\\u202ee é');
+    expect(printable('a\u200bb\u200ec\u061cd\ufeffe\u{e0041}f\ud800')).toBe(
+      'a\\u200bb\\u200ec\\u061cd\\ufeffe\\u{e0041}f\\ud800',
+    );
+    expect(printable('\u0915\u094d\u200d')).toBe('\u0915\u094d\u200d');
+  });
+
+  it('JSON that steers no terminal says the same', () => {
+    const value = { text: 'a\u009b2J\u202eb\u{e0041}\ud800 é' };
+    const json = printableJson(`${JSON.stringify(value)}\n`);
+    expect(json).toMatch(/^[ -~é]*\n$/);
+    expect(JSON.parse(json)).toEqual(value);
   });
 });
 

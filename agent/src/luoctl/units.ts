@@ -41,13 +41,26 @@ export function clock(us: number): string {
   return `${seconds}.${pad(date.getMilliseconds(), 3)}`;
 }
 
-/** One line of text with every control character shown instead of obeyed. */
+/** What would steer a terminal, turn the direction of writing round, or not be seen at all; two joiners are letters' own. */
+const steering = /[\p{Cc}\p{Zl}\p{Zp}\p{Cs}]|(?![\u200c\u200d])\p{Cf}/gu;
+
+/** One line of text with every character that is no text shown instead of obeyed. */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
+  return text.replace(steering, (character) => {
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 0x100) return `\\x${code.toString(16).padStart(2, '0')}`;
+    return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, '0')}`;
   });
+}
+
+/** JSON that means the same, with those characters in JSON's own escapes: standard output may be a terminal. */
+export function printableJson(json: string): string {
+  const unit = (code: number): string => `\\u${code.toString(16).padStart(4, '0')}`;
+  return json.replace(steering, (found) =>
+    found === '\n'
+      ? found
+      : Array.from({ length: found.length }, (_, at) => unit(found.charCodeAt(at))).join(''),
+  );
 }
 
 /** A phase, kind, verdict or outcome in plain words: `cold_boot` gives `cold boot`. */

@@ -4,7 +4,7 @@ import { takeDigest } from '../liveupdate/digests.ts';
 import { describeFile } from '../liveupdate/file-kind.ts';
 import { commandOf } from '../liveupdate/holder.ts';
 import { Serial } from '../liveupdate/serial.ts';
-import { parseToken } from '../liveupdate/tokens.ts';
+import { formatToken, parseToken } from '../liveupdate/tokens.ts';
 import { listCandidates } from '../machines/candidates.ts';
 import { visible } from '../plain-words.ts';
 import {
@@ -44,7 +44,7 @@ function request(given: { token: string | null; label: string | null }, source: 
 }
 
 export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMethods> {
-  const { sessions, native, paths, phases, accounts } = context;
+  const { sessions, native, paths, phases, accounts, journal } = context;
   // Each copy is measured against the memory that is free when its turn comes.
   const copying = new Serial();
   const candidates = sharedByAll(() =>
@@ -116,21 +116,19 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     },
 
     FetchSession: async ({ name }, call, peer) => {
-      const session = sessions.get(name);
-      const fileDescriptor = call.attach(session.open);
-      context.journal.note('session.fetch', { session: name, peer: { ...peer } });
-      return { fileDescriptor, session: session.toSession() };
+      // What is preserved through it under a live update would not be in its plan.
+      if (sessions.get(name).direction === 'outgoing') needNormal(phases);
+      const fileDescriptor = await sessions.handOut(name, actorOf(peer), (session) => call.attach(session));
+      return { fileDescriptor, session: sessions.get(name).toSession() };
     },
 
     FetchDescriptor: async ({ session: name, token }, call, peer) => {
       const session = sessions.get(name);
       const number = parseToken(token);
-      const fileDescriptor = call.attach(session.file(number));
-      context.journal.note('session.fetchDescriptor', {
-        session: name,
-        peer: { ...peer },
-        parameters: { token },
-      });
+      const fields = { session: name, peer: { ...peer }, parameters: { token: formatToken(number) } };
+      const fileDescriptor = await journal.act('session.fetchDescriptor', fields, () =>
+        call.attach(session.file(number)),
+      );
       return { fileDescriptor, descriptor: session.describe(number) };
     },
 

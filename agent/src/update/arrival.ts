@@ -121,7 +121,7 @@ async function retrieveNamed(
 ): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
   const absent = new Map<string, string>();
   const missing = new Map<string, string>();
-  const afresh = newBoot && kernel.number === 0 && kernel.log?.found === false;
+  const afresh = newBoot && kernel.number === 0 && kernel.handoverFound === false;
   for (const name of names) {
     if (afresh) {
       absent.set(name, 'the host was started afresh: nothing was handed over');

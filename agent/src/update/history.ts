@@ -42,13 +42,18 @@ export class History {
     });
   }
 
-  /** Writes how an update ended, and with it the result of the announced kexec, if there was one. */
-  settled(record: Update): void {
+  /**
+   * Writes how an update ended, and with it the result of the announced kexec, if there was one: how long it took
+   * from the announcement to the end, and the errno it failed with.
+   */
+  settled(record: Update, errno: string | null = null): void {
     const announcement = this.#reader.newest({ name: recordEntries.announced, update: record.id });
     if (announcement?.kind === 'act') {
-      const failure = record.outcome === 'updated' ? null : new Error(`${record.outcome}: ${record.reason}`);
+      const said = new Error(`${record.outcome}: ${record.reason}`);
+      const failure = record.outcome === 'updated' ? null : Object.assign(said, errno && { code: errno });
+      const tookUs = record.endedAtUs === null ? null : record.endedAtUs - announcement.atUs;
       const fields = { update: record.id, message: record.reason, parameters: { outcome: record.outcome } };
-      this.#journal.settle(announcement, fields, failure, null);
+      this.#journal.settle(announcement, fields, failure, tookUs);
     }
     const message = `${record.outcome}: ${record.reason}`;
     this.#journal.note(recordEntries.settled, { update: record.id, message, parameters: { record } });

@@ -103,21 +103,8 @@ export async function arrive(
   context: UpdateContext,
   handed: NativeDescriptor | null,
 ): Promise<ArrivedIndex | null> {
-  const { store } = context.sessions.context;
-  let session = handed;
-  if (session === null) {
-    try {
-      session = await retrieveByName(context.sessions.context, indexSessionName);
-    } catch (error) {
-      if (
-        error instanceof Refusal &&
-        (error.refusal === 'SessionNotFound' || error.refusal === 'NoLiveUpdate')
-      )
-        return null;
-      throw error;
-    }
-    store.keepSession(indexSessionName, session);
-  }
+  const session = handed ?? (await retrieveIndex(context));
+  if (session === null) return null;
   try {
     using file = await context.native.liveUpdate.retrieveFd(session, manifestToken);
     const content = new SlotFile(context.native.memory, file).read();
@@ -130,15 +117,40 @@ export async function arrive(
   }
 }
 
+/** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */
+async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<NativeDescriptor | null> {
+  const attempt = async (): Promise<NativeDescriptor | null> => {
+    try {
+      return await retrieveByName(sessions.context, indexSessionName);
+    } catch (error) {
+      const none = ['SessionNotFound', 'NoLiveUpdate'];
+      if (error instanceof Refusal && none.includes(error.refusal)) return null;
+      throw error;
+    }
+  };
+  return await journal.act(
+    'index.retrieve',
+    {},
+    async () => {
+      const session = await attempt();
+      if (session !== null) sessions.context.store.keepSession(indexSessionName, session);
+      return session;
+    },
+    (session) => ({ message: session === null ? 'none was handed over' : '' }),
+  );
+}
+
 /** Finishes the index session: it has done its work. */
 export async function dismiss(context: UpdateContext, index: ArrivedIndex): Promise<void> {
   const { store } = context.sessions.context;
-  try {
-    await context.native.liveUpdate.finish(index.session);
-  } finally {
-    store.dropSession(indexSessionName);
-    index.session.close();
-  }
+  await context.journal.act('index.finish', { update: index.record?.update.id ?? null }, async () => {
+    try {
+      await context.native.liveUpdate.finish(index.session);
+    } finally {
+      store.dropSession(indexSessionName);
+      index.session.close();
+    }
+  });
 }
 
 function encode(record: IndexRecord): Buffer {

@@ -32,6 +32,7 @@ const arrival: Arrival = {
   explanation: '',
   indexArrived: true,
   indexProblem: null,
+  sessionsAbsent: [],
 };
 
 describe('the outcome', () => {
@@ -39,6 +40,7 @@ describe('the outcome', () => {
     ['the index and the next number', {}, 'updated'],
     ['the index, and a kernel that does not tell its number', { number: null }, 'updated'],
     ['the index, and a number that does not fit', { number: 5 }, 'unknown'],
+    ['the index, but not every session', { sessionsAbsent: ['s (gone)'] }, 'unknown'],
     ['the index unreadable', { indexArrived: false, indexProblem: 'torn' }, 'unknown'],
     ['no index, number 0', { indexArrived: false, number: 0, handoverFound: false }, 'cold_boot'],
     [

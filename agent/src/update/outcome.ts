@@ -22,6 +22,8 @@ export interface Arrival {
   readonly indexArrived: boolean;
   /** What was wrong with the index, if it came through unreadable. */
   readonly indexProblem: string | null;
+  /** Sessions that the index names and that did not come through, each with the reason. */
+  readonly sessionsAbsent: readonly string[];
 }
 
 export interface Decision {
@@ -77,7 +79,11 @@ function sameBoot(announced: boolean): Decision {
   return { outcome: 'aborted', reason: `the agent stopped ${when}; the host is still in the same boot` };
 }
 
-function arrived(record: Update, { number }: Arrival): Decision {
+function arrived(record: Update, { number, sessionsAbsent }: Arrival): Decision {
+  if (sessionsAbsent.length > 0) {
+    const reason = `the index session came through, but these sessions did not: ${sessionsAbsent.join(', ')}`;
+    return { outcome: 'unknown', reason };
+  }
   if (number === null) {
     return {
       outcome: 'updated',

@@ -55,13 +55,19 @@ export async function makePlan(
 ): Promise<MadePlan> {
   const checks = await preflight(context, { image: kernel, commandLine });
   const sessions = context.sessions.list().map((held) => held.toSession());
+  const handedOut = new Set(
+    context.sessions
+      .list()
+      .filter((held) => held.handedOut)
+      .map(({ name }) => name),
+  );
   const createdAtUs = context.nowUs();
   const plan: Plan = {
     id: makeId(createdAtUs),
     createdAtUs,
     kernel,
     commandLine,
-    steps: [...stepsBefore(kernel, sessions), ...stepsAfter(kernel, sessions)],
+    steps: [...stepsBefore(kernel, sessions), ...stepsAfter(kernel, sessions, handedOut)],
     checks,
     runnable: checks.every(({ verdict }) => verdict !== 'fail'),
   };
@@ -124,7 +130,11 @@ function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] 
   ];
 }
 
-function stepsAfter(kernel: KernelImage, sessions: readonly Session[]): Step[] {
+function stepsAfter(
+  kernel: KernelImage,
+  sessions: readonly Session[],
+  handedOut: ReadonlySet<string>,
+): Step[] {
   const boot: Step = {
     id: 'boot',
     phase: 'booting',
@@ -148,16 +158,33 @@ function stepsAfter(kernel: KernelImage, sessions: readonly Session[]): Step[] {
       }),
     ),
     ...sessions.map(
-      ({ name }): Step => ({
-        id: `finish:${name}`,
-        phase: 'finishing',
-        title: `Compare, finish and carry on ${name}`,
-        detail:
-          'Digests are compared, the session is finished, and one of the same name protects the memory again.',
-        risk: 'None to the memory: the agent and the service manager hold it meanwhile.',
-        reversible: false,
-        session: name,
-      }),
+      ({ name }): Step =>
+        handedOut.has(name)
+          ? stepLeftOpen(name)
+          : {
+              id: `finish:${name}`,
+              phase: 'finishing',
+              title: `Compare, finish and carry on ${name}`,
+              detail:
+                'Digests are compared, the session is finished, and one of the same name protects the memory again.',
+              risk: 'None to the memory: the agent and the service manager hold it meanwhile.',
+              reversible: false,
+              session: name,
+            },
     ),
   ];
+}
+
+/** For a session in which somebody else may have preserved something, too: only they know when it can be finished. */
+function stepLeftOpen(name: string): Step {
+  return {
+    id: `finish:${name}`,
+    phase: 'finishing',
+    title: `Compare ${name} and leave it incoming`,
+    detail:
+      'Its descriptor was handed out, so it may hold descriptors that the agent does not know. It stays incoming until somebody finishes it, so that they can be retrieved before.',
+    risk: 'Until it is finished no other live update can be run. What its holder has not retrieved by then is freed.',
+    reversible: false,
+    session: name,
+  };
 }

@@ -9,7 +9,7 @@ import type { Peer, Phase, Progress, Update } from '../interface/agent.generated
 import type { RecordedPeer } from '../journal/index.ts';
 import { markKernelLog } from '../kernel/log.ts';
 import { digestSession } from '../liveupdate/digests.ts';
-import { isKernelFailure, Refusal } from '../refusal.ts';
+import { errnoOf, isKernelFailure, Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
 import { type MadePlan, stepIds } from './plan.ts';
@@ -27,7 +27,13 @@ interface ExecutableStep {
 class CalledOff extends Error {}
 
 /** The kernel came back from the reboot call. */
-class CameBack extends Error {}
+class CameBack extends Error {
+  readonly errno: string | null;
+  constructor(message: string, errno: string | null) {
+    super(message);
+    this.errno = errno;
+  }
+}
 
 export interface RunOptions {
   readonly made: MadePlan;
@@ -101,6 +107,7 @@ export class UpdateRun {
   async #execute(): Promise<Update> {
     let outcome: 'aborted' | 'returned' = 'aborted';
     let reason: string;
+    let errno: string | null = null;
     try {
       await this.#steps([this.#loadStep()]);
       this.#enter('prepared');
@@ -111,7 +118,10 @@ export class UpdateRun {
       await this.#kexec();
       throw new Error('the reboot call returned without an error');
     } catch (error) {
-      if (error instanceof CameBack) outcome = 'returned';
+      if (error instanceof CameBack) {
+        outcome = 'returned';
+        errno = error.errno;
+      }
       reason = error instanceof Error ? error.message : String(error);
     }
     const problems = await this.#undo();
@@ -130,7 +140,7 @@ export class UpdateRun {
       graceEndsAtUs: null,
     };
     try {
-      this.#context.history.settled(this.#record);
+      this.#context.history.settled(this.#record, errno);
     } catch (error) {
       this.#context.log('error', 'the end of the update could not be written', {
         update: this.id,
@@ -249,7 +259,7 @@ export class UpdateRun {
       await native.kernel.rebootKexec();
     } catch (error) {
       const why = isKernelFailure(error) ? `${error.code} (${error.message})` : String(error);
-      throw new CameBack(`the kernel refused the kexec: ${why}; nothing is lost`);
+      throw new CameBack(`the kernel refused the kexec: ${why}; nothing is lost`, errnoOf(error));
     }
   }
 

@@ -8,6 +8,7 @@ import type { Carried, Phase, Update } from '../interface/agent.generated.ts';
 import { compareDigests } from '../liveupdate/digests.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { formatToken } from '../liveupdate/tokens.ts';
+import { counted } from '../plain-words.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
@@ -72,13 +73,21 @@ export async function completeArrival(
     // One that is outgoing and named was finished by an agent that did not live to settle the update.
     if (held.direction === 'outgoing' && !named.has(held.name)) continue;
     if (held.manifest === null) {
-      problems.push(`session ${held.name} has no readable manifest and stays incoming`);
+      problems.push(
+        `session ${held.name} has no readable manifest: nothing was retrieved, it stays incoming`,
+      );
       continue;
     }
     try {
       show(`comparing the digests of ${held.name}`, `finish:${held.name}`);
       after.push(...(await compare(context, held.name, arrived)));
       if (held.direction === 'outgoing') continue;
+      if (held.handedOut) {
+        problems.push(
+          `session ${held.name} was handed out and may hold descriptors that only its holder knows: it stays incoming until somebody finishes it`,
+        );
+        continue;
+      }
       show(`finishing ${held.name}`, `finish:${held.name}`);
       await sessions.finish(held.name, agentItself);
     } catch (error) {
@@ -162,10 +171,22 @@ function settleRecord(
   const came = new Map(after.map((each) => [missingKey(each.session, each.token), each]));
   const expected = record.carried.map((before) => {
     const found = came.get(missingKey(before.session, before.token));
-    if (found) return { ...found, digestBefore: found.digestBefore ?? before.digestBefore };
-    const why = arrived.absent.get(before.session) ?? 'the session came without it';
-    const lost =
-      outcome === 'cold_boot' ? 'lost: the host was started afresh and its memory is gone' : `lost: ${why}`;
+    if (found) return againstRecord(before, found);
+    const held = context.sessions.has(before.session) ? context.sessions.get(before.session) : null;
+    if (held?.files.has(BigInt(before.token))) {
+      // Its contents could not be read; why is among the problems.
+      return {
+        ...before,
+        digestAfter: null,
+        verdict: 'unchecked' as const,
+        reason: 'it came through, and could not be compared',
+      };
+    }
+    const unread = held !== null && held.manifest === null;
+    const why = unread
+      ? 'not retrieved: the manifest of its session cannot be read'
+      : `lost: ${arrived.absent.get(before.session) ?? 'the session came without it'}`;
+    const lost = outcome === 'cold_boot' ? 'lost: the host was started afresh and its memory is gone' : why;
     return { ...before, digestAfter: null, verdict: 'missing' as const, reason: lost };
   });
   const known = new Set(expected.map(({ session, token }) => missingKey(session, token)));
@@ -175,11 +196,18 @@ function settleRecord(
   ];
   const count = (verdict: Carried['verdict']): number =>
     carried.filter((each) => each.verdict === verdict).length;
+  const few = (verdict: Carried['verdict'], one: string, many: string): string => {
+    const number = count(verdict);
+    if (number === 0) return '';
+    return `${number} of ${counted(carried.length, 'descriptor')} ${number === 1 ? one : many}`;
+  };
+  const arrivedRelease = context.kernel.facts.release;
   const notes = [
-    count('missing') > 0 ? `${count('missing')} of ${carried.length} descriptors are lost` : '',
-    count('differs') > 0
-      ? `${count('differs')} of ${carried.length} descriptors differ from their digests`
+    outcome === 'updated' && arrivedRelease !== record.toRelease
+      ? `the host runs ${arrivedRelease}, and not ${record.toRelease} as planned`
       : '',
+    few('missing', 'is lost', 'are lost'),
+    few('differs', 'differs from its digest', 'differ from their digests'),
     ...problems,
   ].filter(Boolean);
   const blackoutUs =
@@ -187,11 +215,20 @@ function settleRecord(
   return {
     ...ended(record, outcome, [reason, ...notes].join('; '), context.nowUs()),
     carried,
-    arrivedRelease: context.kernel.facts.release,
+    arrivedRelease,
     toBootId: context.kernel.facts.bootId,
     numberAfter: context.kernel.number,
     blackoutUs: blackoutUs === null ? null : Math.max(0, blackoutUs),
   };
+}
+
+/** The record says what there was before the kexec, whatever has happened to the manifest since. */
+function againstRecord(before: Carried, found: Carried): Carried {
+  const { digestBefore } = before;
+  if (digestBefore === null || found.digestAfter === null || found.digestAfter === digestBefore) {
+    return { ...found, digestBefore: found.digestBefore ?? digestBefore };
+  }
+  return { ...found, digestBefore, verdict: 'differs', reason: explainVerdict('differs') };
 }
 
 /** Sessions that are gone are named, empty ones too, and also where there is no update to blame. */
@@ -214,11 +251,19 @@ async function observe({ kernel }: UpdateContext, arrived: Arrived | null): Prom
   return {
     bootId: kernel.facts.bootId,
     number: kernel.number,
-    handoverFound: kernel.log?.found ?? null,
+    handoverFound: kernel.handoverFound,
     handoverRefused: kernel.log?.refused ?? [],
     available: availability === 'available',
     explanation,
     indexArrived: arrived?.index?.record !== undefined && arrived.index.record !== null,
     indexProblem: arrived?.index?.problem ?? null,
+    sessionsAbsent: arrived === null ? [] : expectedAbsent(arrived),
   };
+}
+
+/** Sessions that the index names and the kernel did not hand over. */
+function expectedAbsent({ index, absent }: Arrived): string[] {
+  return (index?.record?.sessions ?? [])
+    .filter(({ name }) => absent.has(name))
+    .map(({ name }) => `${name} (${absent.get(name)})`);
 }

@@ -124,14 +124,18 @@ export class Updater {
    * @throws Refusal NothingToAbort, WrongPhase
    */
   async abort(reason: string, closeSessions: boolean, peer: Peer): Promise<Update> {
-    const { phases, sessions } = this.#context;
-    if (this.#run === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
-    const update = await this.#run.abort(reason);
-    if (closeSessions) {
-      for (const { name } of sessions.list())
-        await sessions.close(name, { peer: { ...peer }, name: peer.user });
-    }
-    return update;
+    const { phases, sessions, journal } = this.#context;
+    const run = this.#run;
+    if (run === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
+    const fields = { peer: { ...peer }, update: run.id, parameters: { reason, closeSessions } };
+    return await journal.act('update.abort', fields, async () => {
+      const update = await run.abort(reason);
+      if (closeSessions) {
+        for (const { name } of sessions.list())
+          await sessions.close(name, { peer: { ...peer }, name: peer.user });
+      }
+      return update;
+    });
   }
 
   /** Progress of the update under way, or the next one, until it is settled. */

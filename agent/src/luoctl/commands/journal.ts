@@ -8,7 +8,7 @@ import { wholeNumber } from '../arguments.ts';
 import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, UsageError } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
-import { clock, duration, time } from '../units.ts';
+import { clock, duration, printableJson, time } from '../units.ts';
 
 interface JournalOptions {
   readonly follow?: boolean;
@@ -97,7 +97,8 @@ async function follow(invocation: Invocation, agent: AgentClient, options: Journ
 async function exportTo(invocation: Invocation, agent: AgentClient, path: string): Promise<void> {
   const { screen, json, signal } = invocation;
   if (path === '-') {
-    for await (const { lines } of agent.stream('ExportJournal', {}, { signal })) screen.output.write(lines);
+    for await (const { lines } of agent.stream('ExportJournal', {}, { signal }))
+      screen.output.write(printableJson(lines));
     return;
   }
   const partial = `${path}.partial`;
