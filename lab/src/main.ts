@@ -8,11 +8,12 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { shellWord } from './access.ts';
-import type { LabHost } from './host.ts';
+import { exists } from './cache.ts';
+import { LabHost } from './host.ts';
 import { buildImage, parseSuite, SUITES, type Suite } from './image.ts';
 import { progressLine } from './progress-line.ts';
 import { attachConsole, follow } from './serial-console.ts';
-import { hostNames, readSettings } from './settings.ts';
+import { hostFiles, hostNames, readSettings } from './settings.ts';
 import { DEFAULT_NAME, findHost, startHost } from './start.ts';
 
 interface HostOption {
@@ -110,9 +111,11 @@ hostCommand('power-cut', 'End a host as if its plug were pulled; `up` boots it f
   async ({ name }: HostOption) => (await findHost(name)).powerCut(),
 );
 
-hostCommand('down', 'End a host and delete its disk').action(async ({ name }: HostOption) =>
-  (await findHost(name)).down(),
-);
+hostCommand('down', 'End a host and delete its disk').action(async ({ name }: HostOption) => {
+  // One whose making was interrupted is no host yet, but there is something of it.
+  const begun = await exists(hostFiles(name).directory);
+  await (begun ? new LabHost(name) : await findHost(name)).down();
+});
 
 lab
   .command('list')
