@@ -22,6 +22,8 @@ const LIBRARY = 'usr/lib/luo-agent';
 const DOCUMENTATION = 'usr/share/doc/luo-agent';
 // Changing how the package is made, and not from what, must also make a new one.
 const RECIPE = '2';
+// Every change of the agent's sources makes another; whoever still uses one has just used it.
+const KEPT = 6;
 
 async function compressed(text: string | Buffer): Promise<Buffer> {
   // Without a time stamp, as `gzip -9n`: Node's gzip writes none.
@@ -226,7 +228,7 @@ export interface AgentPackage {
 export async function buildAgentPackage(): Promise<AgentPackage> {
   const prepared = await prepare();
   const { entry, name, inputs } = prepared;
-  return { path: join(await cached(entry, (into) => build(into, prepared)), name), inputs };
+  return { path: join(await cached(entry, (into) => build(into, prepared), KEPT), name), inputs };
 }
 
 /** As `buildAgentPackage`, for those who want the path alone. */

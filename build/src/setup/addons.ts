@@ -25,6 +25,8 @@ interface Addon {
   readonly product: string;
 }
 
+/** How many compilations of each addon stay in the cache: going back to another branch is quick. */
+const KEPT = 4;
 const COMPILED = /\.(?:cc|cpp|c|h|hpp|gyp|gypi)$/;
 
 /** The sources of an addon, path and contents, in a fixed order. */
@@ -77,7 +79,7 @@ function addonStep(name: string, addon: Addon): Step {
       return existsSync(file) && (await readFile(file)).equals(await readFile(product));
     },
     async run(detail) {
-      const entry = await cached(await entryOf(addon), (into) => compile(addon, into, detail));
+      const entry = await cached(await entryOf(addon), (into) => compile(addon, into, detail), KEPT);
       await mkdir(dirname(product), { recursive: true });
       // Put in place by renaming: a process that has the old file loaded keeps the old file.
       await copyFile(join(entry, basename(product)), `${product}.new`);
