@@ -28,18 +28,18 @@ describe('several live updates of one host', () => {
     host = await freshHost('three');
     memory = await holdMemory(host, [24, 8]);
     window = await openConsole(host);
-    await hostIs(window.page, 'Connected');
-    await createSession(window.page, 'guest');
-    await preserveFromProcess(
-      window.page,
-      'guest',
-      memory.pid,
-      memory.memfds.map(({ fd }) => fd),
-    );
   });
   afterAll(async () => {
     await window?.[Symbol.asyncDispose]();
     await host?.down();
+  });
+
+  it('begins with a session of two descriptors', async () => {
+    const { page } = window;
+    await hostIs(page, 'Connected');
+    await createSession(page, 'guest');
+    const fds = memory.memfds.map(({ fd }) => fd);
+    await preserveFromProcess(page, 'guest', memory.pid, fds);
   });
 
   it.each([

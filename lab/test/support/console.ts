@@ -35,7 +35,8 @@ export interface Console extends AsyncDisposable {
 /** A virtual display, wide enough for the largest window that is looked at. */
 async function virtualDisplay(): Promise<{ display: string; server: ChildProcess }> {
   const server = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '2000x1200x24', '-nolisten', 'tcp'], {
-    stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
+    // It grumbles on standard error about each display that is taken.
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
   });
   const numbers = server.stdio[3];
   if (!numbers || !('on' in numbers)) throw new Error('Xvfb: no pipe for the display number');
