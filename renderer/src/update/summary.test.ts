@@ -5,6 +5,7 @@ import { phases, plan, update } from '../../test/fake-data.ts';
 import {
   axisTicks,
   barParts,
+  blackoutLength,
   blackoutSpan,
   counterReading,
   digestSummary,
@@ -101,7 +102,7 @@ describe('what is read off a live update', () => {
     const kinds = (at: number, startUs: number | null) =>
       barParts(
         timings[at] as PhaseTiming,
-        timings,
+        false,
         startUs === null ? null : { startUs, endUs: 38 * second },
       ).map(({ kind, startUs: from, endUs }) => [kind, from / second, endUs / second]);
     expect(kinds(0, 14 * second)).toEqual([['before', 0, 6]]);
@@ -116,7 +117,15 @@ describe('what is read off a live update', () => {
     expect(kinds(3, 14 * second)).toEqual([['after', 36, 38]]);
     const [, kexec] = timings;
     if (!kexec) throw new Error('there is a kexec');
-    expect(barParts(kexec, timings.slice(0, 2), null).map(({ kind }) => kind)).toEqual(['grace']);
+    expect(barParts(kexec, true, null).map(({ kind }) => kind)).toEqual(['grace']);
+  });
+
+  test('a blackout that nobody measured is not called none', () => {
+    expect(blackoutLength({ outcome: 'updated', blackoutUs: 20_700_000 })).toBe('20.7 s');
+    expect(blackoutLength({ outcome: 'aborted', blackoutUs: null })).toBe('none');
+    expect(blackoutLength({ outcome: 'returned', blackoutUs: null })).toBe('none');
+    expect(blackoutLength({ outcome: 'cold_boot', blackoutUs: null })).toBe('not measured');
+    expect(blackoutLength({ outcome: 'unknown', blackoutUs: null })).toBe('not measured');
   });
 
   test('the axis has round divisions', () => {

@@ -2,6 +2,7 @@
 // What is to be read off a live update: how the digests compare, what was lost, where the blackout lies among the
 // phases, and what the counter shows while it runs.
 import type { Carried, Phase, PhaseTiming, Plan, SessionBrief, Update } from '@luo-console/agent/interface';
+import { duration } from '../format/quantity.ts';
 import { updatePhases } from '../format/states.ts';
 
 export interface DigestSummary {
@@ -59,9 +60,9 @@ const leastShare = 0.02;
 /**
  * Of what a phase's bar is made. The phase `kexec` begins with its announcement, so the host is still there until the
  * grace is over and the blackout begins.
- * @param all the phases of the update: one that never booted did not go away at all
+ * @param stayed whether the host is known not to have gone away at all
  */
-export function barParts(timing: PhaseTiming, all: readonly PhaseTiming[], blackout: Span | null): BarPart[] {
+export function barParts(timing: PhaseTiming, stayed: boolean, blackout: Span | null): BarPart[] {
   const { phase, startedAtUs: startUs } = timing;
   const endUs = endOf(timing);
   if (phase === 'booting') return [{ kind: 'away', startUs, endUs }];
@@ -69,8 +70,7 @@ export function barParts(timing: PhaseTiming, all: readonly PhaseTiming[], black
     const before = updatePhases.indexOf(phase) < updatePhases.indexOf('kexec');
     return [{ kind: before ? 'before' : 'after', startUs, endUs }];
   }
-  const wentAway = all.some((other) => other.phase === 'booting');
-  if (!wentAway) return [{ kind: 'grace', startUs, endUs }];
+  if (stayed) return [{ kind: 'grace', startUs, endUs }];
   if (!blackout) return [{ kind: 'away', startUs, endUs }];
   const least = (endUs - startUs) * leastShare;
   const jumpUs = Math.min(endUs, Math.max(startUs, blackout.startUs));
@@ -80,6 +80,12 @@ export function barParts(timing: PhaseTiming, all: readonly PhaseTiming[], black
     { kind: 'grace', startUs, endUs: jumpUs },
     { kind: 'away', startUs: jumpUs, endUs },
   ];
+}
+
+/** The length of a blackout in words. Where the host did go away and nobody measured it, `none` would be wrong. */
+export function blackoutLength({ outcome, blackoutUs }: Pick<Update, 'outcome' | 'blackoutUs'>): string {
+  if (blackoutUs !== null) return duration(blackoutUs);
+  return outcome === 'cold_boot' || outcome === 'unknown' ? 'not measured' : 'none';
 }
 
 export interface CounterReading {
