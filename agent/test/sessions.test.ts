@@ -258,7 +258,7 @@ describe('a plan', () => {
 
   it.each([
     ['kernel', 'incompatible', ['kho-v4', 'luo-v9', 'memfd-v2'], undefined],
-    ['kernel', 'no_live_update', [], undefined],
+    ['kernel', 'no live update: it has no handover version for kho, luo, memfd', [], undefined],
     ['command line', 'liveupdate=on', ['kho-v4', 'luo-v5', 'memfd-v2'], 'root=/dev/vda'],
   ])('that fails the check of the %s (%s) does not run', async (name, detail, versions, commandLine) => {
     const path = host.install('other', versions);

@@ -5,7 +5,7 @@
  */
 import { EventEmitter, once } from 'node:events';
 import type { KernelControl } from '@luo-console/native';
-import type { Peer, Status } from '../interface/agent.generated.ts';
+import type { Availability, Peer, Status } from '../interface/agent.generated.ts';
 import type { KernelImages } from '../kernel/images.ts';
 import type { KernelState } from '../kernel/kernel-state.ts';
 import type { KernelLoader } from '../kernel/loader.ts';
@@ -133,7 +133,7 @@ export class StatusBoard {
         phase: phases.phase,
         liveUpdate: {
           availability,
-          explanation: `${explanation}${this.#aboutVersions(versions)}`,
+          explanation: `${explanation}${this.#aboutVersions(availability, versions)}`,
           number: kernel.number ?? 0,
           previousRelease: kernel.log?.previousRelease ?? null,
           handoverVersions: [...(versions ?? [])],
@@ -149,9 +149,10 @@ export class StatusBoard {
   }
 
   /** An empty list of versions must not be taken for a kernel that has none. */
-  #aboutVersions(versions: readonly string[] | null): string {
+  #aboutVersions(availability: Availability, versions: readonly string[] | null): string {
     const image = this.#sources.images.runningPath;
     if (versions === null) return `; its handover versions are still being read from ${image}`;
-    return versions.length === 0 ? `; no handover versions could be read from ${image}` : '';
+    const lacking = availability === 'available' && versions.length === 0;
+    return lacking ? `; no handover versions could be read from ${image}` : '';
   }
 }

@@ -34,7 +34,7 @@ const checks: Readonly<Record<string, Check1>> = {
     if (!holder) return ['pass', `nobody else has ${paths.device} open`];
     return [
       'warn',
-      `${holder.command} (pid ${holder.pid}) has ${paths.device} open; it is asked for when needed`,
+      `${holder.command} (pid ${holder.pid}) has ${paths.device} open; the agent waits until it is free`,
     ];
   },
 
@@ -42,7 +42,7 @@ const checks: Readonly<Record<string, Check1>> = {
     if (image.verdict === 'compatible') return ['pass', image.reason];
     // Readable, but there is nothing to compare with: the operator may know better.
     const comparable = image.verdict === 'unreadable' && image.handoverVersions.length > 0;
-    return [comparable ? 'warn' : 'fail', `${image.verdict}: ${image.reason}`];
+    return [comparable ? 'warn' : 'fail', `${image.verdict.replaceAll('_', ' ')}: ${image.reason}`];
   },
 
   'command line': (_context, { commandLine }) => {
@@ -99,7 +99,7 @@ const checks: Readonly<Record<string, Check1>> = {
     if (incoming.length > 0) {
       return [
         'fail',
-        `still incoming: ${incoming.join(', ')}; what is not finished does not reach the next kernel`,
+        `still incoming: ${incoming.join(', ')}; what is not finished does not reach the next kernel, so finish it first`,
       ];
     }
     const count = held.reduce((sum, { descriptors }) => sum + descriptors.length, 0);
@@ -112,14 +112,18 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   'unbuilt sessions': ({ sessions }) => {
-    const broken = sessions
-      .list()
-      .filter(({ descriptor, manifest }) => descriptor === null || manifest === null);
-    if (broken.length === 0) return ['pass', 'every session is whole'];
-    return [
-      'fail',
-      `not whole: ${broken.map(({ name }) => name).join(', ')}; close them, or take their descriptors out`,
-    ];
+    const held = sessions.list();
+    const unbuilt = held.filter((session) => session.unbuilt).map(({ name }) => name);
+    const unread = held.filter(({ manifest }) => manifest === null).map(({ name }) => name);
+    const why = [
+      unbuilt.length > 0
+        ? `the kernel does not hold ${unbuilt.join(', ')} at the moment; the agent goes on trying to build what is missing`
+        : '',
+      unread.length > 0
+        ? `${unread.join(', ')} came without a readable manifest; finish or close it first`
+        : '',
+    ].filter(Boolean);
+    return why.length === 0 ? ['pass', 'every session is whole'] : ['fail', why.join('; ')];
   },
 
   'descriptor store': ({ sessions }) => {
@@ -131,8 +135,8 @@ const checks: Readonly<Record<string, Check1>> = {
 
   journal: ({ journal }) =>
     journal.unwritable === null
-      ? ['pass', 'it can be written']
-      : ['fail', `it cannot be written: ${journal.unwritable}`],
+      ? ['pass', 'the journal can be written']
+      : ['fail', `the journal cannot be written: ${journal.unwritable}`],
 
   'disk space': async ({ stateDirectory }) => {
     const facts = await statfs(stateDirectory).catch(() => null);

@@ -14,12 +14,17 @@ function verdictTone({ verdict }: Descriptor): Tone {
   return verdict === 'unchecked' ? 'plain' : 'bad';
 }
 
+/** The agent does not know of a session that somebody else made. */
+function created({ createdAtUs }: Session): string {
+  return createdAtUs === 0 ? 'not known when' : time(createdAtUs);
+}
+
 async function showSession(screen: Screen, session: Session): Promise<void> {
   screen.facts([
     ['Session', session.name],
     ['Direction', session.direction],
     ['Size', `${size(session.size)} in ${count(session.descriptors.length, 'descriptor')}`],
-    ['Created', `${time(session.createdAtUs)} by ${session.createdBy}`],
+    ['Created', `${created(session)} by ${session.createdBy}`],
     ['Carried through', count(session.carried, 'live update')],
   ]);
   if (session.descriptors.length === 0) return;
@@ -57,7 +62,7 @@ async function list({ screen, json }: Invocation, agent: AgentClient): Promise<v
         String(session.descriptors.length),
         size(session.size),
         String(session.carried),
-        time(session.createdAtUs),
+        created(session),
         session.createdBy,
       ]),
     );
