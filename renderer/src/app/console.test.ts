@@ -23,7 +23,8 @@ describe('the window', () => {
   test('goes to views by the keyboard', async () => {
     await openConsole();
     await fireEvent.keyDown(document.body, { key: '2', altKey: true });
-    expect(await screen.findByRole('heading', { level: 1, name: 'Sessions' })).toBeTruthy();
+    const heading = await screen.findByRole('heading', { level: 1, name: 'Sessions' });
+    await waitFor(() => expect(document.activeElement).toBe(heading));
     await fireEvent.keyDown(document.body, { key: 'g' });
     await fireEvent.keyDown(document.body, { key: 'i' });
     expect(await screen.findByRole('heading', { level: 1, name: 'History' })).toBeTruthy();

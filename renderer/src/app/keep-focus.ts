@@ -5,6 +5,14 @@
 
 const focusable = 'a, button, input, select, textarea, summary, label, [tabindex]';
 
+/** Puts the focus on the heading of the view that is shown, so that the next Tab begins there. */
+export function focusHeading(owner: Document): void {
+  const heading = owner.querySelector<HTMLElement>('main .view:not([hidden]) h1');
+  if (!heading) return;
+  heading.tabIndex = -1;
+  heading.focus({ preventScroll: true });
+}
+
 /** Whether nothing has the focus. */
 function isLost(owner: Document): boolean {
   const { activeElement, body } = owner;
@@ -30,10 +38,7 @@ export function keepFocus(owner: Document): () => void {
       if (!isOff(last)) last.focus({ preventScroll: true });
       return;
     }
-    const heading = owner.querySelector<HTMLElement>('main .view:not([hidden]) h1');
-    if (!heading) return;
-    heading.tabIndex = -1;
-    heading.focus({ preventScroll: true });
+    focusHeading(owner);
   }
   function handleFocus(event: FocusEvent) {
     if (event.target instanceof HTMLElement) last = event.target;

@@ -3,7 +3,8 @@
 // shortcuts. Keys without a modifier are left alone where somebody is typing, and in a terminal Ctrl+K belongs
 // to the shell.
 import type { ConsoleState } from './console.svelte.ts';
-import { views } from './views.ts';
+import { focusHeading } from './keep-focus.ts';
+import { type ViewId, views } from './views.ts';
 
 export interface Shortcut {
   keys: string;
@@ -32,6 +33,12 @@ function typing(target: EventTarget | null): boolean {
 export function createShortcuts(state: ConsoleState): (event: KeyboardEvent) => void {
   let afterG = false;
 
+  function show(view: ViewId) {
+    state.show(view);
+    // Once the view is there. A terminal that is open wants the keys itself.
+    if (view !== 'terminal' || state.terminals.open.length === 0) setTimeout(() => focusHeading(document));
+  }
+
   return (event) => {
     const inTerminal = event.target instanceof HTMLElement && event.target.closest('.xterm') !== null;
     const control = event.ctrlKey || event.metaKey;
@@ -46,7 +53,7 @@ export function createShortcuts(state: ConsoleState): (event: KeyboardEvent) => 
     if (byDigit) {
       event.preventDefault();
       event.stopPropagation();
-      state.show(byDigit.id);
+      show(byDigit.id);
       return;
     }
     if (typing(event.target) || control || event.altKey) return;
@@ -54,7 +61,7 @@ export function createShortcuts(state: ConsoleState): (event: KeyboardEvent) => 
     afterG = event.key === 'g' && !afterG;
     if (byLetter) {
       event.preventDefault();
-      state.show(byLetter.id);
+      show(byLetter.id);
     } else if (event.key === '?') {
       event.preventDefault();
       state.dialog = { name: 'shortcuts' };

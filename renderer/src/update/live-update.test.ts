@@ -52,6 +52,21 @@ describe('Live update', () => {
     expect(screen.getByRole<HTMLInputElement>('radio', { name: '7.3.4-b' }).checked).toBe(true);
   });
 
+  test('a grace that cannot be is named before anything can run', async () => {
+    await plan();
+    const start = screen.getByRole<HTMLButtonElement>('button', { name: 'Run live update' });
+    for (const [value, wrong] of [
+      ['', true],
+      ['601', true],
+      ['1.5', true],
+      ['600', false],
+    ] as const) {
+      await fireEvent.input(screen.getByLabelText(/^Grace, seconds/), { target: { value } });
+      expect(start.disabled).toBe(wrong);
+      expect(screen.queryByText('The grace is 0 to 600 whole seconds.') !== null).toBe(wrong);
+    }
+  });
+
   test('a stale plan is said to be stale, and nothing runs', async () => {
     const bridge = await run();
     bridge.end('RunUpdate', failure('PlanStale', { plan: 'p-17', changed: 'A session was created.' }));
