@@ -3,7 +3,7 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { native } from '@luo-console/native';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient, AgentErrorName } from '../src/client/index.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { contentOf, memfdWith, preserve, preserveText, runToKexec } from './scenario.ts';
@@ -162,35 +162,6 @@ describe('one descriptor', () => {
     client = await host.start();
     const { session } = await client.call('GetSession', { name: 's' });
     expect(session.descriptors[0]?.digest).toBe(descriptor?.digest);
-  });
-});
-
-describe('a session that could not be built anew', () => {
-  it('is built by itself later, and is not run into an update before', async () => {
-    await preserveText(client, 's', 'first');
-    await preserveText(client, 's', 'second');
-    const { createSession } = host.double;
-    let refusals = 3;
-    vi.spyOn(host.double, 'createSession').mockImplementation((...given) => {
-      refusals -= 1;
-      if (refusals < 0) return createSession.apply(host.double, given);
-      throw Object.assign(new Error('createSession: ENOMEM'), {
-        code: 'ENOMEM',
-        errno: 12,
-        syscall: 'ioctl',
-      });
-    });
-    const following = client.stream('FollowJournal', { after: 0 });
-    const remove = client.call('RemoveDescriptor', { session: 's', token: '0x0' });
-    await expectRefused(remove, 'KernelCallFailed', { errno: 'ENOMEM' });
-    for await (const { entries } of following) {
-      if (entries.some(({ name, ok }) => name === 'session.carry' && ok === true)) break;
-    }
-    expect(refusals).toBeLessThan(0);
-    expect(await contentOf(client, 's', '0x1')).toBe('second');
-    const { plan } = await client.call('MakePlan', { kernel: `${host.paths.boot}/vmlinuz-7.3.4-b` });
-    expect(plan.checks.find(({ name }) => name === 'unbuilt sessions')?.verdict).toBe('pass');
-    vi.restoreAllMocks();
   });
 });
 

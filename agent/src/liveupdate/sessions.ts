@@ -7,20 +7,14 @@ import { EventEmitter } from 'node:events';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
-import {
-  buildSession,
-  createPatiently,
-  describeContents,
-  finishInto,
-  giveManifest,
-  takeApart,
-} from './build-session.ts';
+import { createPatiently, describeContents, finishInto, giveManifest, takeApart } from './build-session.ts';
 import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
-import { type Actor, agentItself, type LiveUpdateContext } from './live-update-context.ts';
+import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import { preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
 import { Serial } from './serial.ts';
+import { SessionBuilder } from './session-builder.ts';
 import {
   describeRetrieved,
   newEntry,
@@ -36,6 +30,7 @@ export class SessionStore {
   /** Emits `changed` after anything about the sessions has. */
   readonly events = new EventEmitter().setMaxListeners(0);
   readonly #context: LiveUpdateContext;
+  readonly #builder: SessionBuilder;
   readonly #sessions = new Map<string, HeldSession>();
   readonly #naming = new Serial();
   /** Built when asked for, dropped when anything but a preserve changes the sessions. */
@@ -43,6 +38,7 @@ export class SessionStore {
 
   constructor(context: LiveUpdateContext) {
     this.#context = context;
+    this.#builder = new SessionBuilder(context, () => this.#changed());
   }
 
   get context(): LiveUpdateContext {
@@ -126,7 +122,7 @@ export class SessionStore {
     const described = await describeFile(`/proc/self/fd/${file.fd}`);
     return await session.serial.run(async () => {
       session.need('outgoing');
-      if (session.unbuilt) await this.#carryOn(session, actor);
+      if (session.unbuilt) await this.#builder.carryOn(session, actor);
       const token = request.token ?? nextFreeToken(session);
       if (session.manifest?.get(token))
         throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
@@ -186,7 +182,7 @@ export class SessionStore {
           store.dropFile(name, token);
           file.close();
           await takeApart(this.#context, session);
-          await this.#build(session);
+          await this.#builder.build(session);
           return session.toSession();
         },
         () => ({ parameters, message: 'the session was built anew without it' }),
@@ -247,49 +243,14 @@ export class SessionStore {
         this.#forget(session);
         return session.toSession();
       }
-      return await this.#carryOn(session, actor);
+      return await this.#builder.carryOn(session, actor);
     });
   }
 
   /** Builds the kernel's session for one that is held without: after a finish, or after a crash on the way. */
   async rebuild(name: string, actor: Actor): Promise<Session> {
     const session = this.get(name);
-    return await session.serial.run(() => this.#carryOn(session, actor));
-  }
-
-  async #carryOn(session: HeldSession, actor: Actor): Promise<Session> {
-    const fields = { session: session.name, peer: actor.peer };
-    return await this.#context.journal.act(
-      'session.carry',
-      fields,
-      async () => {
-        await this.#build(session);
-        return session.toSession();
-      },
-      () => ({ parameters: describeContents(session) }),
-    );
-  }
-
-  /** Builds a session, and tries again later if that fails: until it is built its memory is not protected from a kexec. */
-  async #build(session: HeldSession): Promise<void> {
-    try {
-      await buildSession(this.#context, session);
-    } catch (error) {
-      this.#buildLater(session, this.#context.patience.totalMs);
-      throw error;
-    } finally {
-      this.#changed();
-    }
-  }
-
-  #buildLater(session: HeldSession, afterMs: number): void {
-    setTimeout(() => {
-      const again = async (): Promise<void> => {
-        if (session.unbuilt) await this.#carryOn(session, agentItself);
-      };
-      // What went wrong is in the journal, and the next attempt is under way.
-      session.serial.run(again).catch(() => {});
-    }, afterMs).unref();
+    return await session.serial.run(() => this.#builder.carryOn(session, actor));
   }
 
   /**
@@ -302,7 +263,7 @@ export class SessionStore {
   async handOut<T>(name: string, actor: Actor, give: (descriptor: NativeDescriptor) => T): Promise<T> {
     const session = this.get(name);
     return await session.serial.run(async () => {
-      if (session.unbuilt) await this.#carryOn(session, actor);
+      if (session.unbuilt) await this.#builder.carryOn(session, actor);
       return await this.#context.journal.act('session.fetch', { session: name, peer: actor.peer }, () => {
         const given = give(session.open);
         if (session.direction === 'outgoing') session.manifest?.updateHead({ handedOut: true });

@@ -142,10 +142,8 @@ export class UpdateRun {
     try {
       this.#context.history.settled(this.#record, errno);
     } catch (error) {
-      this.#context.log('error', 'the end of the update could not be written', {
-        update: this.id,
-        problem: String(error),
-      });
+      const problem = String(error);
+      this.#context.log('error', 'the end of the update could not be written', { update: this.id, problem });
     }
     this.#board.settle(this.#record);
     return this.#record;
