@@ -11,7 +11,7 @@ export type ConnectionState = v.InferOutput<typeof ConnectionState>;
 
 /**
  * `address` is `unix:/PATH` or `ssh://[USER@]HOST[:PORT]`. `sshConfig` is a configuration file for ssh, `serialSocket`
- * a Unix socket with the host's serial console. `prompt` is a terminal in which ssh waits for an answer.
+ * a Unix socket with the host's serial console. `detail` is a sentence, or all that ssh said. `prompt` is a terminal in which ssh waits for an answer.
  * `statusAtUs` says how old `status` (the agent's Status) is; while connected it is kept up to date.
  */
 export const Host = v.object({
@@ -47,7 +47,7 @@ interface io.luoconsole.Console
 type ConnectionState (disconnected, connecting, connected, away, failed)
 
 # \`address\` is \`unix:/PATH\` or \`ssh://[USER@]HOST[:PORT]\`. \`sshConfig\` is a configuration file for ssh, \`serialSocket\`
-# a Unix socket with the host's serial console. \`prompt\` is a terminal in which ssh waits for an answer.
+# a Unix socket with the host's serial console. \`detail\` is a sentence, or all that ssh said. \`prompt\` is a terminal in which ssh waits for an answer.
 # \`statusAtUs\` says how old \`status\` (the agent's Status) is; while connected it is kept up to date.
 type Host (
   id: string,
@@ -89,6 +89,7 @@ method ReadAgent(host: string, method: string, parameters: object) -> (parameter
 # A streaming method of the agent. [Requires 'more' flag]
 method FollowAgent(host: string, method: string, parameters: object) -> (parameters: object)
 
+# A shell is a new one each time. A host has one serial console: whoever opens it again gets the same terminal.
 method OpenTerminal(host: string, kind: TerminalKind, columns: int, rows: int) -> (terminal: string)
 
 # What the terminal shows, from its beginning; ends when it ends. [Requires 'more' flag]
@@ -98,6 +99,7 @@ method WriteTerminal(terminal: string, data: string) -> ()
 
 method ResizeTerminal(terminal: string, columns: int, rows: int) -> ()
 
+# Ends a terminal; a serial console once it was closed as often as it was opened.
 method CloseTerminal(terminal: string) -> ()
 
 # Asks the person where to, and writes the host's journal there as JSON Lines. \`path\` is null if they cancelled.
@@ -210,6 +212,7 @@ error Failed(reason: string)
       }),
       streaming: 'must',
     },
+    /** A shell is a new one each time. A host has one serial console: whoever opens it again gets the same terminal. */
     OpenTerminal: {
       parameters: v.strictObject({
         host: v.string(),
@@ -250,6 +253,7 @@ error Failed(reason: string)
       reply: v.object({}),
       streaming: 'no',
     },
+    /** Ends a terminal; a serial console once it was closed as often as it was opened. */
     CloseTerminal: {
       parameters: v.strictObject({
         terminal: v.string(),
