@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cached, cacheRoot, hashOf, prune, stateRoot } from './cache.ts';
 import { withLock } from './lock.ts';
+import { type OnProgress, withOthersShown } from './progress.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -77,4 +78,52 @@ test('work under a lock is never done twice at once, and a failure lets go of it
   expect(most).toBe(1);
   await expect(withLock(lock, () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
   expect(await withLock(lock, async () => 'held again')).toBe('held again');
+});
+
+test('whoever has to wait for a lock is told, and nobody else', async () => {
+  const lock = join(root, 'lock');
+  const told: string[] = [];
+  const { promise: waits, resolve: waiting } = Promise.withResolvers<void>();
+  await withLock(
+    lock,
+    async () => {
+      const second = withLock(
+        lock,
+        async () => told.push('works'),
+        () => {
+          told.push('waits');
+          waiting();
+        },
+      );
+      second.catch(() => {});
+      await waits;
+      told.push('lets go');
+    },
+    () => told.push('the first waits'),
+  );
+  await withLock(lock, async () => {});
+  expect(told).toEqual(['waits', 'lets go', 'works']);
+});
+
+test('waiting for another build is put on display, and ends when it has', async () => {
+  const lock = join(root, 'lock');
+  const seen: string[] = [];
+  const { promise: waits, resolve: waiting } = Promise.withResolvers<void>();
+  const listen: OnProgress = ({ step, state }) => {
+    seen.push(`${step}: ${state}`);
+    waiting();
+  };
+  let second: Promise<string> | undefined;
+  await withLock(lock, async () => {
+    second = withOthersShown(listen, lock, async () => 'built');
+    await waits;
+  });
+  expect(await second).toBe('built');
+  expect([...new Set(seen)]).toEqual([
+    'wait for another program that builds the same: running',
+    'wait for another program that builds the same: done',
+  ]);
+  seen.length = 0;
+  await withOthersShown(listen, lock, async () => {});
+  expect(seen).toEqual([]);
 });

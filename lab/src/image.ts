@@ -13,9 +13,8 @@ import { basename, join, relative } from 'node:path';
 import { cached, cacheRoot, exists, hashOf, prune } from './cache.ts';
 import { command } from './command.ts';
 import { buildKernels, type Kernels } from './kernel.ts';
-import { withLock } from './lock.ts';
 import { DEBIAN_KEYRING, debianMirror } from './mirror.ts';
-import { type OnProgress, silent, step } from './progress.ts';
+import { type OnProgress, silent, step, withOthersShown } from './progress.ts';
 
 /** Debian suites a host can be made of: systemd 262 and systemd 257. */
 export const SUITES = ['sid', 'trixie'] as const;
@@ -82,7 +81,8 @@ export async function buildImage(options: ImageOptions = {}): Promise<Image> {
     throw new Error(`agent package ${deb}: no such file, expected a .deb`);
   }
   const root = cacheRoot();
-  return withLock(join(root, `image-${suite}.lock`), async () => {
+  const lock = join(root, `image-${suite}.lock`);
+  return withOthersShown(onProgress, lock, async () => {
     const base = await buildBase(root, suite, refresh, onProgress);
     const kernels = await buildKernels({ onProgress, refresh });
     // A refreshed base has the same name and other contents.

@@ -15,9 +15,8 @@ import { basename, join } from 'node:path';
 import { privateApt } from './apt.ts';
 import { cached, cacheRoot, exists, hashOf, prune } from './cache.ts';
 import { command } from './command.ts';
-import { withLock } from './lock.ts';
 import { debianMirror } from './mirror.ts';
-import { type OnProgress, silent, step } from './progress.ts';
+import { type OnProgress, silent, step, withOthersShown } from './progress.ts';
 
 /** The local versions, in the order in which they are built: a host starts with the first. */
 const LOCAL_VERSIONS = ['-a', '-b'] as const;
@@ -64,7 +63,7 @@ export async function buildKernels(
 ): Promise<Kernels> {
   const onProgress = options.onProgress ?? silent;
   const root = cacheRoot();
-  return withLock(join(root, 'kernel.lock'), async () => {
+  return withOthersShown(onProgress, join(root, 'kernel.lock'), async () => {
     const source = await sourcePackage(root, onProgress, options.refresh ?? false);
     const recipe = [RECIPE, source.name, source.version, await readFile(FRAGMENT), ...(await driverFiles())];
     const entry = join(root, `kernel-${hashOf(recipe)}`);

@@ -8,23 +8,41 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { createInterface } from 'node:readline';
+
+// What flock is told to exit with when someone else holds the lock.
+const HELD = 75;
+const HOLD = `sh -c 'echo held; exec cat'`;
+const SCRIPT =
+  `flock --nonblock --conflict-exit-code ${HELD} "$0" ${HOLD}; status=$?; ` +
+  `test $status = ${HELD} || exit $status; echo waiting; exec flock "$0" ${HOLD}`;
 
 /**
  * Does some work while holding an exclusive lock, after waiting for it if need be.
  *
  * @param path lock file, created as needed
  * @param work what must not be done twice at once
+ * @param onWaiting called if somebody else holds it, before the wait
  */
-export async function withLock<Result>(path: string, work: () => Promise<Result>): Promise<Result> {
+export async function withLock<Result>(
+  path: string,
+  work: () => Promise<Result>,
+  onWaiting: () => void = () => {},
+): Promise<Result> {
   await mkdir(dirname(path), { recursive: true });
-  const holder = spawn('flock', [path, 'sh', '-c', 'echo held; exec cat'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const holder = spawn('sh', ['-c', SCRIPT, path], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(holder, 'exit').then(([code]) => {
     throw new Error(`flock ${path}: exit status ${code}, expected it to hold the lock`);
   });
   ended.catch(() => {});
-  await Promise.race([once(holder.stdout, 'data'), ended]);
+  const held = async (): Promise<void> => {
+    for await (const line of createInterface({ input: holder.stdout })) {
+      if (line === 'held') return;
+      onWaiting();
+    }
+    await ended;
+  };
+  await Promise.race([held(), ended]);
   try {
     return await work();
   } finally {

@@ -4,6 +4,8 @@
 // name, reports that it runs at least once a second, and says at the end how long it took. Who
 // listens decides how to draw that: the command line rewrites a line, a test ignores it.
 
+import { withLock } from './lock.ts';
+
 /** One report about one step. */
 export interface Progress {
   /** What is being done, in words for the person waiting. */
@@ -52,5 +54,33 @@ export async function step<Result>(
     throw error;
   } finally {
     clearInterval(ticking);
+  }
+}
+
+/**
+ * Does some work under a lock; waiting for somebody else who holds it is a step too.
+ *
+ * @param onProgress who listens
+ * @param lock path of the lock file
+ * @param work what must not be done twice at once
+ */
+export async function withOthersShown<Result>(
+  onProgress: OnProgress,
+  lock: string,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  const { promise: ours, resolve: letGo } = Promise.withResolvers<void>();
+  let shown: Promise<void> = ours;
+  const held = async (): Promise<Result> => {
+    letGo();
+    await shown;
+    return await work();
+  };
+  try {
+    return await withLock(lock, held, () => {
+      shown = step(onProgress, 'wait for another program that builds the same', () => ours);
+    });
+  } finally {
+    letGo();
   }
 }
