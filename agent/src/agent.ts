@@ -24,7 +24,7 @@ import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
 import { History } from './update/history.ts';
-import { inventoryOf, readInventory } from './update/inventory.ts';
+import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
 import { ProgressBoard } from './update/progress.ts';
 import { completeArrival, settleInterrupted } from './update/settlement.ts';
@@ -174,7 +174,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   const complete = async (): Promise<void> => {
     if (arrived !== null) await completeArrival(context, board, past, arrived);
-    else if (writable) journal.note(inventoryOf(sessions).name, inventoryOf(sessions));
+    else if (writable && !isCurrent(past.inventory, sessions)) {
+      const { name, parameters } = inventoryOf(sessions);
+      journal.note(name, { parameters });
+    }
   };
   const settled = complete().catch((error: unknown) => {
     log('error', 'the live update could not be settled', {

@@ -4,8 +4,8 @@
  * nothing on purpose: sessions and their files are in the service manager's descriptor store.
  */
 import { writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { native } from '@luo-console/native';
-import { Command, InvalidArgumentError } from 'commander';
 import { startAgent } from './agent.ts';
 import { realHostPaths } from './host-paths.ts';
 import { createLog } from './service/log.ts';
@@ -15,33 +15,56 @@ import { agentVersion } from './version.ts';
 const usualSocket = '/run/luo-agent/io.luoconsole.Agent';
 const usualStateDirectory = '/var/lib/luo-agent';
 
-function absolutePath(text: string): string {
-  if (!text.startsWith('/')) throw new InvalidArgumentError('an absolute path is expected.');
-  return text;
+const help = `Usage: luo-agent [options]
+
+Holds live update sessions on a hypervisor host, carries them through a kexec, and keeps a journal.
+
+Options:
+  --state-directory <dir>  where the journal is kept (default: ${usualStateDirectory})
+  --socket <path>          where to listen if the service manager hands in no socket
+                           (default: ${usualSocket})
+  --version                print the version
+  -h, --help               print this`;
+
+interface Options {
+  readonly stateDirectory: string;
+  readonly socket: string;
 }
 
-const command = new Command('luo-agent')
-  .description(
-    'Holds live update sessions on a hypervisor host, carries them through a kexec, and keeps a journal.',
-  )
-  .version(agentVersion, '--version')
-  .option(
-    '--state-directory <dir>',
-    'where the journal is kept',
-    absolutePath,
-    process.env['STATE_DIRECTORY']?.split(':')[0] ?? usualStateDirectory,
-  )
-  .option(
-    '--socket <path>',
-    'where to listen if the service manager hands in no socket',
-    absolutePath,
-    usualSocket,
-  )
-  .parse();
+/** Ends the process for a command line that is not understood, as for `--help` and `--version`. */
+function readOptions(): Options {
+  const end = (status: number, text: string): never => {
+    writeSync(status === 0 ? 1 : 2, `${text}\n`);
+    process.exit(status);
+  };
+  const absolute = (option: string, path: string): string =>
+    path.startsWith('/') ? path : end(1, `luo-agent: --${option} '${path}': an absolute path is expected`);
+  try {
+    const { values } = parseArgs({
+      options: {
+        'state-directory': {
+          type: 'string',
+          default: process.env['STATE_DIRECTORY']?.split(':')[0] ?? usualStateDirectory,
+        },
+        socket: { type: 'string', default: usualSocket },
+        version: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+    if (values.help) return end(0, help);
+    if (values.version) return end(0, agentVersion);
+    return {
+      stateDirectory: absolute('state-directory', values['state-directory']),
+      socket: absolute('socket', values.socket),
+    };
+  } catch (error) {
+    return end(1, `luo-agent: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
 
 // What `ps` and other processes' journals show; Node would be called MainThread.
 process.title = 'luo-agent';
-const { stateDirectory, socket } = command.opts<{ stateDirectory: string; socket: string }>();
+const { stateDirectory, socket } = readOptions();
 const log = createLog((line) => writeSync(2, line));
 const notifySocket = process.env['NOTIFY_SOCKET'];
 const places = Number(process.env['FDSTORE']);

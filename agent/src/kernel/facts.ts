@@ -4,11 +4,7 @@
  * was configured and started.
  */
 import { readFile } from 'node:fs/promises';
-import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
 import type { HostPaths } from '../host-paths.ts';
-
-const unpack = promisify(gunzip);
 
 /** A kernel configuration unpacked is some 300 KB; nothing larger is one. */
 const configBytes = 8 * 1024 * 1024;
@@ -44,7 +40,8 @@ export type KernelConfig = ReadonlyMap<string, string>;
 export async function readKernelConfig(paths: HostPaths, release: string): Promise<KernelConfig | null> {
   try {
     const packed = await readFile(`${paths.proc}/config.gz`);
-    return parseKernelConfig((await unpack(packed, { maxOutputLength: configBytes })).toString('latin1'));
+    const { gunzipSync } = await import('node:zlib');
+    return parseKernelConfig(gunzipSync(packed, { maxOutputLength: configBytes }).toString('latin1'));
   } catch {
     // Not built in (CONFIG_IKCONFIG_PROC); the distribution's copy may be there.
   }

@@ -3,12 +3,10 @@
  * The handover versions in a kernel: strings such as `kho-v4`, which both kernels of a live update must have in
  * common. They stand as plain text in the uncompressed kernel, so an image can be judged without booting it.
  * The payload is unpacked as a stream, by zlib's threads or by `xz`, and searched piece by piece; nothing of it
- * is kept.
+ * is kept. What unpacks is loaded when it is wanted: the agent starts while memory waits.
  */
-import { spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { parseBzImage } from './bzimage.ts';
 
 /** Handlers and protocols whose versions matter; the first three must be there for a live update. */
@@ -68,6 +66,7 @@ async function searchStream(
   const packed = file.createReadStream({ start: offset, end, highWaterMark: 1024 * 1024, autoClose: false });
   if (compression === 'none') return await search(packed);
   if (compression === 'xz') return await searchXz(packed);
+  const { createGunzip, createZstdDecompress } = await import('node:zlib');
   const unpacker =
     compression === 'gzip'
       ? createGunzip({ chunkSize: 1024 * 1024 })
@@ -81,6 +80,7 @@ async function searchStream(
 }
 
 async function searchXz(packed: Readable): Promise<string[]> {
+  const { spawn } = await import('node:child_process');
   // A single stream: what follows it (the appended size) is not its business.
   const xz = spawn('xz', ['--decompress', '--stdout', '--single-stream', '--quiet', '--memlimit=512MiB'], {
     stdio: ['pipe', 'pipe', 'ignore'],

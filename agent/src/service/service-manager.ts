@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which service manager the agent runs under: what it can do with descriptors depends on its version. */
-import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 
 /**
@@ -19,7 +18,8 @@ export async function nameServiceManager(notifySocket: string | undefined, proc:
   return version === undefined ? await askSystemctl() : `systemd ${version}`;
 }
 
-function askSystemctl(): Promise<string> {
+async function askSystemctl(): Promise<string> {
+  const { execFile } = await import('node:child_process');
   return new Promise((resolve) => {
     execFile('systemctl', ['--version'], { timeout: 5000 }, (error, stdout) => {
       const version = /^systemd (\d+)/.exec(stdout)?.[1];

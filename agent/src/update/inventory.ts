@@ -21,7 +21,12 @@ export interface Inventory {
   /** The boot in which the sessions existed; null if the journal knows of none. */
   readonly bootId: string | null;
   readonly sessions: readonly KnownSession[];
+  /** Entries that had to be read to know. */
+  readonly entries: number;
 }
+
+/** An inventory is written anew when this many entries have to be read to know what it would say. */
+const mostEntries = 500;
 
 const inventoryEntry = 'inventory';
 
@@ -48,7 +53,9 @@ export async function readInventory(reader: JournalReader): Promise<Inventory> {
   for (const { name, descriptors } of parsed.success ? parsed.output : []) {
     known.set(name, new Map(descriptors.map((descriptor) => [descriptor.token, descriptor])));
   }
+  let read = 0;
   for await (const entries of reader.walk({ after: start?.sequence ?? 0 })) {
+    read += entries.length;
     for (const entry of entries) apply(known, entry);
   }
   const bootId = reader.newest({})?.bootId ?? null;
@@ -56,7 +63,22 @@ export async function readInventory(reader: JournalReader): Promise<Inventory> {
     name,
     descriptors: [...descriptors.values()],
   }));
-  return { bootId, sessions };
+  return { bootId, sessions, entries: read };
+}
+
+/** Whether the journal says of the sessions what is the case, so that nothing has to be written at the start. */
+export function isCurrent(inventory: Inventory, sessions: SessionStore): boolean {
+  const plain = (known: readonly KnownSession[]): string =>
+    JSON.stringify(
+      known
+        .map(({ name, descriptors }) => [
+          name,
+          descriptors.map(({ token, label, size, digest }) => [token, label, size, digest].join(' ')).sort(),
+        ])
+        .sort(([left], [right]) => (String(left) < String(right) ? -1 : 1)),
+    );
+  const now = sessions.list().map((held) => held.toSession());
+  return inventory.entries <= mostEntries && plain(inventory.sessions) === plain(now);
 }
 
 function apply(known: Map<string, Map<string, KnownDescriptor>>, entry: JournalEntry): void {
