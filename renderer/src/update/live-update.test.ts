@@ -122,6 +122,7 @@ describe('Live update', () => {
     bridge.changeHost('h1', { state: 'away', sinceUs: at });
     expect(await within(phases).findByText(/^8\.0 s of grace, then away for \d/)).toBeTruthy();
     expect(screen.getByText(/No machine is concerned/)).toBeTruthy();
+    expect(screen.getByText('The kexec is under way')).toBeTruthy();
   });
 
   test('does not stay cheerful about a host that does not come back', async () => {
