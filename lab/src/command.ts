@@ -18,6 +18,12 @@ export interface CommandOptions {
 
 const TAIL_LINES = 40;
 
+/** Where programs are looked for: an ordinary user's PATH lacks the places of chroot and mke2fs. */
+function searchPath(): string {
+  const { PATH = '/usr/local/bin:/usr/bin:/bin' } = process.env;
+  return `${PATH}:/usr/sbin:/sbin`;
+}
+
 /** A program that could not be started or did not end with status 0. */
 class CommandError extends Error {
   readonly program: string;
@@ -52,7 +58,7 @@ export async function command(
 ): Promise<string> {
   const child = execa(program, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: { LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive', ...options.env },
+    env: { LC_ALL: 'C.UTF-8', DEBIAN_FRONTEND: 'noninteractive', PATH: searchPath(), ...options.env },
     stdin: 'ignore',
     all: true,
     reject: false,
