@@ -10,6 +10,7 @@ export default defineConfig({
   test: {
     name: 'renderer',
     environment: 'happy-dom',
+    testTimeout: 60_000,
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],
   },

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the in-memory document lacks: sizes, so that virtual lists show their rows, and the terminal's canvas.
+import { configure } from '@testing-library/svelte';
 import { beforeEach, vi } from 'vitest';
+
+// Waiting ends when what is waited for is there; this only ends what hangs, also on a machine with much else to do.
+configure({ asyncUtilTimeout: 10_000 });
 
 Object.defineProperties(HTMLElement.prototype, {
   offsetHeight: { configurable: true, get: () => 600 },

@@ -117,15 +117,17 @@ describe('History', () => {
     });
     await go('History');
     const list = await screen.findByRole('list', { name: 'Live updates' });
-    expect(within(list).getAllByRole('button')).toHaveLength(100);
-    await fireEvent.click(screen.getByRole('button', { name: 'Show older live updates' }));
-    await waitFor(() => expect(within(list).getAllByRole('button')).toHaveLength(130));
+    // Asking for roles would look at every style of every row.
+    const rows = () => list.querySelectorAll('li').length;
+    expect(rows()).toBe(100);
+    await fireEvent.click(screen.getByText('Show older live updates'));
+    await waitFor(() => expect(rows()).toBe(130));
     expect(bridge.askedFor('ListUpdates').at(-1)?.before).toBe('u-101');
-    expect(screen.queryByRole('button', { name: 'Show older live updates' })).toBeNull();
+    expect(screen.queryByText('Show older live updates')).toBeNull();
     // A new one moves the newest page on by one; nothing in between is missing.
     all.unshift(update({ id: 'u-201' }));
     bridge.changeStatus('h1', { lastUpdate: 'u-201' });
-    await waitFor(() => expect(within(list).getAllByRole('button')).toHaveLength(131));
+    await waitFor(() => expect(rows()).toBe(131));
   });
 
   test('saves the journal from the replica while the host is away', async () => {
