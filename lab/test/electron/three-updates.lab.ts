@@ -67,7 +67,7 @@ describe('several live updates of one host', () => {
     await runPlan(page, 'lab', 600);
     await page.getByText(/left to abort/).waitFor({ timeout: PATIENCE });
     await host.powerCut();
-    await page.getByText('The host is away, as expected.').waitFor({ timeout: PATIENCE });
+    await page.getByText('The host went away before the kexec.').waitFor({ timeout: PATIENCE });
     await host.powerOn();
 
     const report = await outcome(page);
