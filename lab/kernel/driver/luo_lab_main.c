@@ -23,6 +23,7 @@
 
 #include "luo_lab.h"
 
+/* Protects what changes in all devices, and the state they share. */
 DEFINE_MUTEX(luo_lab_lock);
 struct luo_lab_device luo_lab_devices[LUO_LAB_DEVICES];
 
