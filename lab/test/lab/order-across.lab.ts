@@ -61,6 +61,9 @@ describe('devices of the lab across a kexec', () => {
       set('memory3', 'retrieve_delay_ms', '700'),
       set('memory3', 'finish_error', '16'),
       set('memory3', 'finish_delay_ms', '600'),
+      act('create', 'stuck'),
+      { do: 'preserve', session: 'stuck', token: 0, device: 'memory5' },
+      set('memory5', 'finish_error', '16'),
       act('create', 'abandoned'),
       { do: 'preserve', session: 'abandoned', token: 0, device: 'memory4' },
       write('memory4', 'to be lost'),
@@ -192,5 +195,17 @@ describe('devices of the lab across a kexec', () => {
     expect(
       await run(host, "dmesg --level=emerg,alert,crit,err,warn | grep -E 'luo|refcount|WARNING' || true"),
     ).toBe('');
+  });
+
+  it('puts a session out of reach that is closed while a file of it cannot be finished', async () => {
+    const { results, log } = await performAndLog(host, [
+      act('take', 'stuck'),
+      act('close', 'stuck'),
+      set('memory5', 'finish_error', '0'),
+      act('take', 'stuck'),
+    ]);
+    expect(results.map(({ code }) => code)).toEqual(['ok', 'ok', 'ok', 'EINVAL']);
+    expect(log).toMatchObject([{ call: 'memory5 finish', result: -16 }]);
+    expect(await run(host, 'dmesg')).toContain('Unable to finish session [stuck] on release');
   });
 });

@@ -140,6 +140,7 @@ describe('devices of the lab before a kexec', () => {
       preserve('iommu0', 2),
       preserve('device0', 3),
       set('iommu0', 'freeze_error', '121'),
+      set('iommu0', 'freeze_delay_ms', '700'),
       { do: 'load', kernel, commandLine: 'panic=-1' },
       { do: 'jump' },
       ...['memory4', 'memory0', 'iommu0', 'device0'].map(stateOf),
@@ -148,17 +149,22 @@ describe('devices of the lab before a kexec', () => {
       preserve('memory5', 4),
       { do: 'unload' },
       set('iommu0', 'freeze_error', '0'),
+      set('iommu0', 'freeze_delay_ms', '0'),
       close,
     ]);
     expect(results.map(({ code }) => code)).toEqual(
-      results.map((_, index) => (index === 8 ? 'EREMOTEIO' : 'ok')),
+      results.map((_, index) => (index === 9 ? 'EREMOTEIO' : 'ok')),
     );
-    expect(results.slice(9, 13).map(({ value }) => value)).toEqual(Array(4).fill('preserved'));
-    expect(results[14]?.value).toBe('still here');
+    expect(results[9]?.ms).toBeGreaterThanOrEqual(700);
+    expect(results.slice(10, 14).map(({ value }) => value)).toEqual(Array(4).fill('preserved'));
+    expect(results[15]?.value).toBe('still here');
     const freezing = log.filter(({ call }) => call.endsWith('freeze')).map(outcome);
     expect(freezing.slice(0, 3)).toEqual(['memory4 freeze', 'memory0 freeze', 'iommu0 freeze: -121']);
     expect(freezing.slice(3)).toEqual(['memory0 unfreeze', 'memory4 unfreeze']);
-    expect(await host.bootId()).toBe(bootId);
+    // What LUO itself says is all there is to tell which file it was.
+    const refusal = 'Freeze failed for token[0x2] handler[luo-lab-iommu-v1] err[-121]';
+    expect(await run(host, 'dmesg')).toContain(refusal);
+    expect((await run(host, 'cat /proc/sys/kernel/random/boot_id')).trim()).toBe(bootId);
   });
 
   it('takes the time that was chosen', async () => {
