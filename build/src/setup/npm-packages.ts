@@ -57,19 +57,6 @@ async function installed(): Promise<boolean> {
   }
 }
 
-/**
- * Whether `npm ci` gave up only because the lock file lacks packages. One that was made with a registry
- * for a single platform does not name the optional packages of the others, and `npm ci` takes that for a
- * contradiction. `npm install` does not, and keeps to the lock file's versions and hashes as well; that
- * nothing else was missing is seen afterwards.
- *
- * @param output of npm
- */
-export function onlyMissingFromLock(output: string): boolean {
-  const complaints = output.split('\n').filter((line) => /^npm error (Missing|Invalid): /.test(line));
-  return complaints.length > 0 && complaints.every((line) => line.startsWith('npm error Missing: '));
-}
-
 /** npm packages of all workspaces. */
 export const npmPackages: Step = {
   name: 'npm packages',
@@ -78,12 +65,7 @@ export const npmPackages: Step = {
     const { program, args } = npmCommand(process.execPath);
     const options = { cwd: inRepository(), onLine: detail, wholeOutput: true };
     const quiet = ['--ignore-scripts', '--no-audit', '--no-fund'];
-    try {
-      await runProgram(program, [...args, 'ci', ...quiet], options);
-    } catch (error) {
-      if (!(error instanceof Error) || !onlyMissingFromLock(error.message)) throw error;
-      await runProgram(program, [...args, 'install', '--no-save', ...quiet], options);
-    }
+    await runProgram(program, [...args, 'ci', ...quiet], options);
     if (await installed()) return;
     throw new Error('node_modules is not what package-lock.json says, though npm reported success');
   },
