@@ -152,6 +152,78 @@ export const ProcessCandidates = v.object({
 });
 export type ProcessCandidates = v.InferOutput<typeof ProcessCandidates>;
 
+/** How a machine was found to be. `gone`: its VMM ended while it was looked at. `unknown`: its monitor could not be asked. */
+export const MachineState = v.picklist(['running', 'paused', 'prelaunch', 'incoming', 'migrated', 'suspended', 'shut_down', 'failed', 'other', 'unknown', 'gone']);
+export type MachineState = v.InferOutput<typeof MachineState>;
+
+export const Accelerator = v.picklist(['kvm', 'tcg', 'other', 'unknown']);
+export type Accelerator = v.InferOutput<typeof Accelerator>;
+
+/** Whether the VMM's own monitor was asked. `busy`: somebody else is connected to it, and it admits one client. */
+export const MonitorState = v.picklist(['answered', 'busy', 'silent', 'malformed', 'unreachable', 'none']);
+export type MonitorState = v.InferOutput<typeof MonitorState>;
+
+export const MachineFile = v.picklist(['memfd', 'tmpfs_unlinked', 'tmpfs_linked', 'hugetlb', 'guest_memfd', 'kvm', 'kvm_vm', 'kvm_vcpu', 'kvm_stats', 'kvm_device', 'vfio_device', 'vfio_group', 'vfio_container', 'iommufd', 'vhost', 'tap', 'eventfd', 'socket', 'disk', 'device']);
+export type MachineFile = v.InferOutput<typeof MachineFile>;
+
+/** What a live update does to a descriptor of a machine. `rebuilt`: the VMM makes it anew. `blocks`: the machine cannot come along as it is. */
+export const Fate = v.picklist(['preservable', 'rebuilt', 'lost', 'blocks']);
+export type Fate = v.InferOutput<typeof Fate>;
+
+/** `kernel`: the running kernel was asked. `rule`: concluded from what kind of file it is. */
+export const FateSource = v.picklist(['kernel', 'rule']);
+export type FateSource = v.InferOutput<typeof FateSource>;
+
+/**
+ * `fd` is null for guest memory that is mapped only. `duplicates` are further numbers of the same file. `dependsOn`
+ * are descriptors of the same machine, `sharedWith` processes of other machines with the same file. `errno` is
+ * what the kernel answered.
+ */
+export const MachineDescriptor = v.object({
+  fd: v.optional(v.nullable(int), null),
+  duplicates: v.array(int),
+  kind: MachineFile,
+  name: v.string(),
+  size: v.optional(v.nullable(int), null),
+  inode: v.optional(v.nullable(int), null),
+  guestMemory: v.boolean(),
+  pciAddress: v.optional(v.nullable(v.string()), null),
+  dependsOn: v.array(int),
+  sharedWith: v.array(int),
+  fate: Fate,
+  reason: v.string(),
+  source: FateSource,
+  errno: v.optional(v.nullable(v.string()), null),
+  session: v.optional(v.nullable(v.string()), null),
+  token: v.optional(v.nullable(v.string()), null),
+});
+export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
+
+/**
+ * `memoryInFiles` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
+ * `otherDescriptors` were left out because they do not matter to a live update.
+ */
+export const Machine = v.object({
+  name: v.string(),
+  pid: int,
+  user: v.string(),
+  command: v.string(),
+  vmm: v.string(),
+  version: v.optional(v.nullable(v.string()), null),
+  vcpus: v.optional(v.nullable(int), null),
+  memory: v.optional(v.nullable(int), null),
+  memoryInFiles: int,
+  state: MachineState,
+  accelerator: Accelerator,
+  monitor: MonitorState,
+  monitorPath: v.optional(v.nullable(v.string()), null),
+  monitorDetail: v.string(),
+  sharesMemoryWith: v.array(int),
+  descriptors: v.array(MachineDescriptor),
+  otherDescriptors: int,
+});
+export type Machine = v.InferOutput<typeof Machine>;
+
 /** `incompatible`: its handover versions differ from the running kernel's. `no_live_update`: it carries none. */
 export const KernelVerdict = v.picklist(['compatible', 'incompatible', 'no_live_update', 'unreadable']);
 export type KernelVerdict = v.InferOutput<typeof KernelVerdict>;
@@ -381,6 +453,66 @@ type Candidate (fd: int, kind: Kind, name: string, size: int, inode: int, sessio
 
 type ProcessCandidates (pid: int, user: string, command: string, descriptors: []Candidate)
 
+# How a machine was found to be. \`gone\`: its VMM ended while it was looked at. \`unknown\`: its monitor could not be asked.
+type MachineState (running, paused, prelaunch, incoming, migrated, suspended, shut_down, failed, other, unknown, gone)
+
+type Accelerator (kvm, tcg, other, unknown)
+
+# Whether the VMM's own monitor was asked. \`busy\`: somebody else is connected to it, and it admits one client.
+type MonitorState (answered, busy, silent, malformed, unreachable, none)
+
+type MachineFile (memfd, tmpfs_unlinked, tmpfs_linked, hugetlb, guest_memfd, kvm, kvm_vm, kvm_vcpu, kvm_stats, kvm_device, vfio_device, vfio_group, vfio_container, iommufd, vhost, tap, eventfd, socket, disk, device)
+
+# What a live update does to a descriptor of a machine. \`rebuilt\`: the VMM makes it anew. \`blocks\`: the machine cannot come along as it is.
+type Fate (preservable, rebuilt, lost, blocks)
+
+# \`kernel\`: the running kernel was asked. \`rule\`: concluded from what kind of file it is.
+type FateSource (kernel, rule)
+
+# \`fd\` is null for guest memory that is mapped only. \`duplicates\` are further numbers of the same file. \`dependsOn\`
+# are descriptors of the same machine, \`sharedWith\` processes of other machines with the same file. \`errno\` is
+# what the kernel answered.
+type MachineDescriptor (
+  fd: ?int,
+  duplicates: []int,
+  kind: MachineFile,
+  name: string,
+  size: ?int,
+  inode: ?int,
+  guestMemory: bool,
+  pciAddress: ?string,
+  dependsOn: []int,
+  sharedWith: []int,
+  fate: Fate,
+  reason: string,
+  source: FateSource,
+  errno: ?string,
+  session: ?string,
+  token: ?string
+)
+
+# \`memoryInFiles\` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
+# \`otherDescriptors\` were left out because they do not matter to a live update.
+type Machine (
+  name: string,
+  pid: int,
+  user: string,
+  command: string,
+  vmm: string,
+  version: ?string,
+  vcpus: ?int,
+  memory: ?int,
+  memoryInFiles: int,
+  state: MachineState,
+  accelerator: Accelerator,
+  monitor: MonitorState,
+  monitorPath: ?string,
+  monitorDetail: string,
+  sharesMemoryWith: []int,
+  descriptors: []MachineDescriptor,
+  otherDescriptors: int
+)
+
 # \`incompatible\`: its handover versions differ from the running kernel's. \`no_live_update\`: it carries none.
 type KernelVerdict (compatible, incompatible, no_live_update, unreadable)
 
@@ -484,6 +616,12 @@ method PreserveFile(session: string, path: string, token: ?string, label: ?strin
 # Processes with descriptors that the kernel could preserve.
 method ListCandidates() -> (processes: []ProcessCandidates)
 
+# Virtual machines on the host, found by looking at its processes.
+method ListMachines() -> (machines: []Machine)
+
+# One of them, by the process of its VMM.
+method GetMachine(pid: int) -> (machine: Machine)
+
 # Takes the SHA-256 of a preserved descriptor's contents and keeps it in the session. [Supports 'more' flag]
 method TakeDigest(session: string, token: string) -> (done: int, total: int, descriptor: ?Descriptor)
 
@@ -574,6 +712,7 @@ error PlanNotRunnable(plan: string, reason: string)
 error NothingToAbort(phase: Phase)
 error UpdateNotFound(id: string)
 error NoSuchProcess(pid: int)
+error NotAMachine(pid: int, command: string)
 error NoSuchDescriptor(pid: int, fd: int)
 error FileUnusable(path: string, errno: string, reason: string)
 error KernelRejected(path: string, errno: string, reason: string)
@@ -658,6 +797,24 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       parameters: v.strictObject({}),
       reply: v.object({
         processes: v.array(ProcessCandidates),
+      }),
+      streaming: 'no',
+    },
+    /** Virtual machines on the host, found by looking at its processes. */
+    ListMachines: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        machines: v.array(Machine),
+      }),
+      streaming: 'no',
+    },
+    /** One of them, by the process of its VMM. */
+    GetMachine: {
+      parameters: v.strictObject({
+        pid: int,
+      }),
+      reply: v.object({
+        machine: Machine,
       }),
       streaming: 'no',
     },
@@ -961,6 +1118,10 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     }),
     NoSuchProcess: v.object({
       pid: int,
+    }),
+    NotAMachine: v.object({
+      pid: int,
+      command: v.string(),
     }),
     NoSuchDescriptor: v.object({
       pid: int,

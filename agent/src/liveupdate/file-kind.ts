@@ -19,6 +19,8 @@ export interface FileDescription {
   readonly size: number;
   readonly inode: number;
   readonly device: number;
+  /** A regular file, as opposed to a directory, a device, a socket. */
+  readonly regular: boolean;
 }
 
 /**
@@ -30,8 +32,9 @@ export interface FileDescription {
 export async function describeFile(link: string): Promise<FileDescription> {
   const name = await readlink(link);
   const facts = await stat(link);
-  const base = { name: visible(name), size: facts.size, inode: facts.ino, device: facts.dev };
-  if (!facts.isFile()) return { ...base, kind: 'other' };
+  const regular = facts.isFile();
+  const base = { name: visible(name), size: facts.size, inode: facts.ino, device: facts.dev, regular };
+  if (!regular) return { ...base, kind: 'other' };
   const type = (await statfs(link)).type >>> 0;
   if (type === hugetlbMagic) return { ...base, kind: 'hugetlb' };
   if (type !== tmpfsMagic) return { ...base, kind: 'other' };

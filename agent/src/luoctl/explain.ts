@@ -39,6 +39,7 @@ const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E
   NothingToAbort: ({ phase }) => `nothing to call off: the host is in phase ${phase}`,
   UpdateNotFound: ({ id }) => `live update "${id}": the journal has none of that name`,
   NoSuchProcess: ({ pid }) => `process ${pid}: there is none`,
+  NotAMachine: ({ pid, command }) => `process ${pid} (${command}) is not a virtual machine`,
   NoSuchDescriptor: ({ pid, fd }) => `process ${pid} has no descriptor ${fd}`,
   FileUnusable: ({ path, errno, reason }) => `${path}: ${reason} (${errno})`,
   KernelRejected: ({ path, errno, reason }) => `${path}: the kernel does not take it: ${reason} (${errno})`,

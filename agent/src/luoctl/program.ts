@@ -5,6 +5,7 @@ import { agentVersion } from '../version.ts';
 import { addHistory } from './commands/history.ts';
 import { addJournal } from './commands/journal.ts';
 import { addKernels } from './commands/kernels.ts';
+import { addMachines } from './commands/machines.ts';
 import { addPlan } from './commands/plan.ts';
 import { addFetch, addPreserve } from './commands/preserve.ts';
 import { addSessions } from './commands/sessions.ts';
@@ -48,6 +49,7 @@ export function buildProgram(act: Act): Command {
   addSessions(program, act);
   addPreserve(program, act);
   addFetch(program, act);
+  addMachines(program, act);
   addKernels(program, act);
   addPlan(program, act);
   addUpdate(program, act);

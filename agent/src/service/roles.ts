@@ -31,6 +31,8 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   PreserveFromProcess: 'operator',
   PreserveFile: 'operator',
   ListCandidates: 'viewer',
+  ListMachines: 'viewer',
+  GetMachine: 'viewer',
   TakeDigest: 'operator',
   FetchSession: 'operator',
   FetchDescriptor: 'operator',

@@ -4,6 +4,7 @@ import { AgentInterface } from '../interface/agent.generated.ts';
 import { createService, type Service } from '../varlink/index.ts';
 import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
 import { journalHandlers } from './journal-handlers.ts';
+import { machineHandlers } from './machine-handlers.ts';
 import { sessionHandlers } from './session-handlers.ts';
 import { updateHandlers } from './update-handlers.ts';
 
@@ -23,6 +24,7 @@ export function agentService(context: HandlerContext): Service {
   return createService(AgentInterface, {
     ...guardAll(context.authorisation, statusHandlers(context)),
     ...guardAll(context.authorisation, sessionHandlers(context)),
+    ...guardAll(context.authorisation, machineHandlers(context)),
     ...guardAll(context.authorisation, updateHandlers(context)),
     ...guardAll(context.authorisation, journalHandlers(context)),
   });

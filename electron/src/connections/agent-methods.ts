@@ -21,6 +21,8 @@ const readers: ReadonlySet<string> = new Set<AgentMethod>([
   'ListSessions',
   'GetSession',
   'ListCandidates',
+  'ListMachines',
+  'GetMachine',
   'ListKernels',
   'ListUpdates',
   'GetUpdate',

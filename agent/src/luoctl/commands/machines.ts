@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `luoctl machines`: the virtual machines on the host, and what a live update does to each of their descriptors. */
+import type { Command } from 'commander';
+import type { AgentClient } from '../../client/index.ts';
+import type { Machine, MachineDescriptor } from '../../interface/agent.generated.ts';
+import type { Act, Invocation } from '../invocation.ts';
+import type { Screen, Tone } from '../screen.ts';
+import { count, size, words } from '../units.ts';
+
+const tones: Readonly<Record<MachineDescriptor['fate'], Tone>> = {
+  preservable: 'good',
+  rebuilt: 'plain',
+  lost: 'warning',
+  blocks: 'bad',
+};
+
+function memoryOf({ memory, memoryInFiles }: Machine): string {
+  const inFiles = `${size(memoryInFiles)} in files`;
+  return memory === null ? inFiles : `${size(memory)}, ${inFiles}`;
+}
+
+const vmmOf = ({ vmm, version }: Machine): string => (version === null ? vmm : `${vmm} ${version}`);
+
+/** How many descriptors have each fate, those that decide first. */
+function tally({ descriptors }: Machine): string {
+  const fates = ['blocks', 'lost', 'rebuilt', 'preservable'] as const;
+  const parts = fates.flatMap((fate) => {
+    const number = descriptors.filter((each) => each.fate === fate).length;
+    return number === 0 ? [] : [`${number} ${fate}`];
+  });
+  return parts.join(', ');
+}
+
+async function showList(screen: Screen, machines: readonly Machine[]): Promise<void> {
+  if (machines.length === 0) {
+    screen.line('No virtual machines.');
+    return;
+  }
+  await screen.table(
+    ['machine', 'pid', 'vmm', 'accelerator', 'vcpus', 'memory', 'state', 'monitor', 'descriptors'],
+    machines.map((machine) => [
+      machine.name,
+      String(machine.pid),
+      vmmOf(machine),
+      machine.accelerator,
+      machine.vcpus === null ? '?' : String(machine.vcpus),
+      memoryOf(machine),
+      words(machine.state),
+      machine.monitor,
+      tally(machine),
+    ]),
+    (row) => (machines[row]?.descriptors.some(({ fate }) => fate === 'blocks') ? 'bad' : 'plain'),
+  );
+}
+
+function relations({ dependsOn, duplicates, sharedWith, pciAddress }: MachineDescriptor): string {
+  return [
+    pciAddress === null ? '' : `device ${pciAddress}`,
+    duplicates.length === 0 ? '' : `also ${duplicates.join(', ')}`,
+    dependsOn.length === 0 ? '' : `needs ${dependsOn.join(', ')}`,
+    sharedWith.length === 0 ? '' : `shared with pid ${sharedWith.join(', ')}`,
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
+}
+
+async function showMachine(screen: Screen, machine: Machine): Promise<void> {
+  const { descriptors, monitorPath, monitorDetail, sharesMemoryWith } = machine;
+  const monitor = [words(machine.monitor), monitorPath ?? '', monitorDetail].filter((part) => part !== '');
+  screen.facts([
+    ['Machine', machine.name],
+    ['Process', `${machine.pid} (${machine.command}) of ${machine.user}`],
+    ['VMM', `${vmmOf(machine)}, ${machine.accelerator}`],
+    ['vCPUs', machine.vcpus === null ? 'unknown' : String(machine.vcpus)],
+    ['Memory', memoryOf(machine)],
+    ['State', words(machine.state)],
+    ['Monitor', monitor.join(', ')],
+    ['Shares memory with', sharesMemoryWith.length === 0 ? 'nobody' : `pid ${sharesMemoryWith.join(', ')}`],
+    [
+      'Descriptors',
+      `${tally(machine) || 'none that matters'}; ${count(machine.otherDescriptors, 'other')} left out`,
+    ],
+  ]);
+  if (descriptors.length === 0) return;
+  screen.line();
+  await screen.table(
+    ['fd', 'kind', 'size', 'inode', 'name', 'relations', 'verdict', 'known from', 'because'],
+    descriptors.map((descriptor) => [
+      descriptor.fd === null ? 'mapped' : String(descriptor.fd),
+      words(descriptor.kind),
+      descriptor.size === null ? '' : size(descriptor.size),
+      descriptor.inode === null ? '' : String(descriptor.inode),
+      descriptor.name,
+      relations(descriptor),
+      descriptor.fate,
+      descriptor.source,
+      descriptor.reason,
+    ]),
+    (row) => tones[descriptors[row]?.fate ?? 'lost'],
+  );
+}
+
+/** The machine that a name means. @throws Error unless it is exactly one */
+function pick(machines: readonly Machine[], name: string): Machine {
+  const [found, ...more] = machines.filter((machine) => machine.name === name);
+  if (found === undefined) throw new Error(`machine "${name}": there is none of that name`);
+  if (more.length === 0) return found;
+  const pids = [found, ...more].map(({ pid }) => pid).join(', ');
+  throw new Error(`machine "${name}": there are several of that name; name one by its pid: ${pids}`);
+}
+
+async function list({ screen, json }: Invocation, agent: AgentClient): Promise<void> {
+  const reply = await agent.call('ListMachines', {});
+  if (json) screen.json(reply);
+  else await showList(screen, reply.machines);
+}
+
+async function show({ screen, json }: Invocation, agent: AgentClient, which: string): Promise<void> {
+  const { machine } = /^\d+$/.test(which)
+    ? await agent.call('GetMachine', { pid: Number(which) })
+    : { machine: pick((await agent.call('ListMachines', {})).machines, which) };
+  if (json) screen.json({ machine });
+  else await showMachine(screen, machine);
+}
+
+export function addMachines(program: Command, act: Act): void {
+  program
+    .command('machines')
+    .description('list the virtual machines on the host, or show one with its descriptors')
+    .argument('[machine]', 'its name, or the pid of its VMM')
+    .action(
+      act(async (invocation, [which]) => {
+        await invocation.withAgent((agent) =>
+          which === undefined ? list(invocation, agent) : show(invocation, agent, which),
+        );
+        return undefined;
+      }),
+    );
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a descriptor of a machine depends on among the others of that machine: it can be restored only once
+ * those are there. Memory depends on nothing; whatever maps it for a device or for a guest depends on it.
+ */
+import type { MachineFile } from '../interface/agent.generated.ts';
+
+interface Node {
+  readonly fd: number | null;
+  readonly kind: MachineFile;
+  readonly guestMemory: boolean;
+}
+
+/** Kinds that each kind needs; `memory` is what holds the guest's. */
+const needs: Partial<Record<MachineFile, readonly (MachineFile | 'memory')[]>> = {
+  kvm_vm: ['memory'],
+  kvm_vcpu: ['kvm_vm'],
+  kvm_stats: ['kvm_vm'],
+  kvm_device: ['kvm_vm'],
+  guest_memfd: ['kvm_vm'],
+  iommufd: ['memory'],
+  vfio_container: ['memory'],
+  vfio_group: ['vfio_container'],
+  vfio_device: ['iommufd', 'vfio_group'],
+  vhost: ['memory'],
+};
+
+/** The descriptors, by number, that one of them depends on. Private guest memory needs its VM, not the reverse. */
+export function dependenciesOf(node: Node, all: readonly Node[]): number[] {
+  const wanted = needs[node.kind] ?? [];
+  return all.flatMap((other) => {
+    if (other === node || other.fd === null) return [];
+    const memory = other.guestMemory && other.kind !== 'guest_memfd';
+    return wanted.includes(other.kind) || (memory && wanted.includes('memory')) ? [other.fd] : [];
+  });
+}

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One virtual machine, put together from what its process has open, what its command line says and what its
+ * monitor answers. Where they differ the monitor is right, then the process, then the command line.
+ */
+import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
+import { dependenciesOf } from './dependencies.ts';
+import { fateOf } from './fates.ts';
+import type { Example, KernelAnswer } from './kernel-answers.ts';
+import { type Asked, askMonitor } from './monitor.ts';
+import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-files.ts';
+import { fileKey, type ProcessIdentity, stillThere } from './process-files.ts';
+import { type QemuCommandLine, readQemuCommandLine } from './qemu-command-line.ts';
+import type { QmpOptions } from './qmp-client.ts';
+import { type UnixSocket, unixSocketsOf } from './unix-sockets.ts';
+
+export interface MachineSources extends FileSources {
+  /** Where a file is preserved already, or null. */
+  whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null;
+  commandOf(pid: number): Promise<string | null>;
+  userOf(uid: number): Promise<string>;
+  /** Seals of a process's memfd; null if they cannot be had. */
+  sealsOf(pid: number, fd: number): number | null;
+  /** What the kernel says of a kind of file; null if it was not asked. */
+  askKernel(kind: MachineFile, example: Example): Promise<KernelAnswer | null>;
+  readonly qmp?: QmpOptions;
+}
+
+export interface Vmm {
+  readonly identity: ProcessIdentity;
+  readonly words: readonly string[];
+  readonly links: readonly { fd: number; name: string }[];
+  readonly user: string;
+  readonly command: string;
+  /** `QEMU`, or the name of the program. */
+  readonly vmm: string;
+}
+
+/** VMMs that write a machine's state out and start another from it. */
+const stateSavers = /^(QEMU|cloud-hypervisor|firecracker|crosvm)$/;
+
+/**
+ * @returns the machine, and for each of its descriptors what tells its file from others
+ * @throws ProcessGone
+ */
+export async function describeMachine(
+  sources: MachineSources,
+  vmm: Vmm,
+): Promise<{ machine: Machine; keys: (string | null)[] }> {
+  const { proc } = sources;
+  const { identity, links } = vmm;
+  const { pid } = identity;
+  const line = readQemuCommandLine(vmm.vmm === 'QEMU' ? vmm.words : []);
+  const sockets = await unixSocketsOf(proc, pid);
+  const [{ files, others }, asked] = await Promise.all([
+    openFiles(sources, pid, links),
+    askMonitor({
+      proc,
+      pid,
+      monitors: line.monitors,
+      socketInodes: socketInodes(links),
+      sockets,
+      qmp: sources.qmp,
+    }),
+  ]);
+  const named = files.map((file) => nameSocket(file, sockets));
+  const descriptors: MachineDescriptor[] = [];
+  for (const file of named) descriptors.push(await describeFile(sources, vmm, line, file));
+  const complete = descriptors.map((each) => ({ ...each, dependsOn: dependenciesOf(each, descriptors) }));
+  // What was read of a process that has ended meanwhile may be half of it, or another's.
+  await stillThere(proc, identity);
+  const machine: Machine = {
+    ...identifyMachine(vmm, line, named, asked),
+    memoryInFiles: named.reduce((sum, { mapped }) => sum + (mapped?.shared ?? 0), 0),
+    sharesMemoryWith: [],
+    descriptors: complete,
+    otherDescriptors: others,
+  };
+  return { machine, keys: named.map(keyOf) };
+}
+
+function identifyMachine(vmm: Vmm, line: QemuCommandLine, files: readonly OpenFile[], asked: Asked) {
+  const { facts } = asked;
+  const vcpus = files.filter(({ kind }) => kind === 'kvm_vcpu').length;
+  const hasKvm = files.some(({ kind }) => kind === 'kvm_vm');
+  return {
+    name: facts?.name ?? line.name ?? vmm.command,
+    pid: vmm.identity.pid,
+    user: vmm.user,
+    command: vmm.command,
+    vmm: vmm.vmm,
+    version: facts?.version ?? null,
+    vcpus: facts?.vcpus ?? (vcpus > 0 ? vcpus : line.vcpus),
+    memory: facts?.memory ?? line.memory,
+    state: facts?.state ?? ('unknown' as const),
+    accelerator: hasKvm ? ('kvm' as const) : acceleratorOf(line.accelerator, facts?.accelerator),
+    monitor: asked.monitor,
+    monitorPath: asked.path,
+    monitorDetail: asked.detail,
+  };
+}
+
+function acceleratorOf(named: string | null, asked: Accelerator | undefined): Accelerator {
+  if (named === 'tcg' || named === 'kvm') return asked ?? named;
+  return named === null ? (asked ?? 'unknown') : 'other';
+}
+
+/** The inode of each socket, by the number of its descriptor. */
+function socketInodes(links: readonly { fd: number; name: string }[]): Map<number, number> {
+  const inodes = new Map<number, number>();
+  for (const { fd, name } of links) {
+    const inode = /^socket:\[(\d+)\]$/.exec(name)?.[1];
+    if (inode !== undefined) inodes.set(fd, Number(inode));
+  }
+  return inodes;
+}
+
+/** Says of a Unix socket where it is and whether it listens. */
+function nameSocket(file: OpenFile, sockets: readonly UnixSocket[]): OpenFile {
+  if (file.kind !== 'socket') return file;
+  const socket = sockets.find(({ inode }) => inode === file.inode);
+  if (!socket) return file;
+  const name = `${socket.listens ? 'listening' : 'connected'} ${socket.path ?? file.name}`;
+  return { ...file, name };
+}
+
+const keyOf = ({ device, inode }: OpenFile): string | null =>
+  device === null || inode === null ? null : fileKey(device, inode);
+
+async function describeFile(
+  sources: MachineSources,
+  { identity: { pid }, vmm }: Vmm,
+  line: QemuCommandLine,
+  file: OpenFile,
+): Promise<MachineDescriptor> {
+  const { kind, fd, device, inode, mapped } = file;
+  const isMemory = holdsMemory(kind);
+  const guestMemory = isMemory && (kind === 'guest_memfd' || mapped !== null);
+  const place =
+    isMemory && device !== null && inode !== null
+      ? sources.whereIs({ dev: BigInt(device), ino: BigInt(inode) })
+      : null;
+  // Unlinked tmpfs files and memfds have one handler.
+  const answer = await sources.askKernel(kind === 'tmpfs_unlinked' ? 'memfd' : kind, { pid, fd });
+  const [pciAddress] = line.pciAddresses.length === 1 ? line.pciAddresses : [];
+  return {
+    fd,
+    duplicates: [...file.duplicates],
+    kind,
+    name: file.name,
+    size: file.size,
+    inode,
+    guestMemory,
+    pciAddress: kind === 'vfio_device' ? (file.pciAddress ?? pciAddress ?? null) : null,
+    dependsOn: [],
+    sharedWith: [],
+    ...fateOf(file, {
+      answer,
+      seals: kind === 'memfd' && fd !== null ? sources.sealsOf(pid, fd) : null,
+      place,
+      guestMemory,
+      savesState: stateSavers.test(vmm),
+      onCommandLine: line.files.has(file.name),
+    }),
+    session: place?.session ?? null,
+    token: place?.token ?? null,
+  };
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What a live update does to each descriptor of a machine, and why. Where the kernel answered, its answer counts;
+ * else the rule for the kind of file does. Rules hold for Linux 7.3, which has one handler, for memfds and
+ * unlinked tmpfs files (`mm/memfd_luo.c`), and for VMMs that can save a machine's state and load it again.
+ */
+import type { Fate, FateSource, MachineFile } from '../interface/agent.generated.ts';
+import type { KernelAnswer } from './kernel-answers.ts';
+import type { OpenFile } from './open-files.ts';
+
+export interface FateFacts {
+  /** What the kernel said of this kind; null if it was not asked. */
+  readonly answer: KernelAnswer | null;
+  /** Seals of a memfd as `F_GET_SEALS` gives them; null if not known. */
+  readonly seals: number | null;
+  /** Where it is preserved already, or null. */
+  readonly place: { readonly session: string; readonly token: string } | null;
+  readonly guestMemory: boolean;
+  /** Whether the VMM is one that saves a machine's state and loads it again. */
+  readonly savesState: boolean;
+  /** Whether the VMM's command line names the file. */
+  readonly onCommandLine: boolean;
+}
+
+export interface FateFound {
+  readonly fate: Fate;
+  readonly reason: string;
+  readonly source: FateSource;
+  readonly errno: string | null;
+}
+
+/** Seals that the handler hands over: all that Linux 7.3 has (`include/uapi/linux/fcntl.h`). */
+const knownSeals = 0x3f;
+
+type Ruling = readonly [Fate, string];
+
+export function fateOf(file: OpenFile, facts: FateFacts): FateFound {
+  const { answer, place } = facts;
+  if (place !== null) {
+    const reason = `preserved already, in session ${place.session} under token ${place.token}`;
+    return { fate: 'preservable', reason, source: 'kernel', errno: null };
+  }
+  const isMemory = file.kind === 'memfd' || file.kind === 'tmpfs_unlinked';
+  // One handler takes both, and looks at the file: its kind alone does not settle it.
+  const [fate, reason] = isMemory ? memoryFate(file, facts) : (acceptedFate(answer) ?? ruleFor(file, facts));
+  if (answer === null) return { fate, reason, source: 'rule', errno: null };
+  const said = answer.accepts
+    ? 'the kernel has a handler for it'
+    : `the kernel has no handler for it (${answer.errno})`;
+  return { fate, reason: `${said}; ${reason}`, source: 'kernel', errno: answer.errno };
+}
+
+function acceptedFate(answer: KernelAnswer | null): Ruling | null {
+  return answer?.accepts ? ['preservable', 'it preserved one of this kind when asked'] : null;
+}
+
+function memoryFate(file: OpenFile, { answer, seals, guestMemory, savesState }: FateFacts): Ruling {
+  if (answer !== null && !answer.accepts) return saved(savesState, 'its contents');
+  if (seals !== null && (seals & ~knownSeals) !== 0)
+    return ['blocks', `it has seals that the kernel does not hand over (0x${seals.toString(16)})`];
+  const { mapped } = file;
+  if (guestMemory && mapped !== null && mapped.shared === 0 && mapped.private > 0) {
+    const without = 'it is mapped privately (share=off), so what the guest wrote is not in it';
+    return savesState
+      ? ['rebuilt', `${without}; the VMM saves its memory with its state`]
+      : ['lost', without];
+  }
+  const how = 'the kernel keeps its pages, size and seals in place';
+  if (file.fd === null)
+    return ['preservable', `${how}; the VMM has it mapped and holds no descriptor of it any more`];
+  return ['preservable', how];
+}
+
+function saved(savesState: boolean, what: string): Ruling {
+  return savesState
+    ? ['rebuilt', `the VMM saves ${what} with its state and makes it anew from there`]
+    : ['lost', `this VMM is not known to save ${what}`];
+}
+
+type Rule = (file: OpenFile, facts: FateFacts) => Ruling;
+
+const again = (text: string): Rule => {
+  return () => ['rebuilt', text];
+};
+
+const rules: Readonly<Record<Exclude<MachineFile, 'memfd' | 'tmpfs_unlinked'>, Rule>> = {
+  tmpfs_linked: (_file, { guestMemory, onCommandLine }) => {
+    if (guestMemory)
+      return ['blocks', 'guest memory in a tmpfs file that has a name; only unlinked ones are preserved'];
+    if (onCommandLine) return ['blocks', 'a file of the machine on tmpfs, which does not outlive the kernel'];
+    return ['lost', 'tmpfs does not outlive the kernel'];
+  },
+  hugetlb: (_file, { guestMemory, savesState }) =>
+    guestMemory ? saved(savesState, 'this memory') : ['lost', 'huge pages are not carried over'],
+  guest_memfd: () => [
+    'blocks',
+    'memory private to the guest; no handler before Linux 7.4 is known, and the VMM cannot read it to save it',
+  ],
+  kvm: again('the VMM opens it again'),
+  kvm_vm: (_file, { savesState }) => saved(savesState, 'the virtual machine'),
+  kvm_vcpu: (_file, { savesState }) => saved(savesState, 'the CPU’s registers'),
+  kvm_stats: again('statistics; they begin anew with the virtual machine'),
+  kvm_device: (_file, { savesState }) => saved(savesState, 'the state of this device in the kernel'),
+  vfio_device: () => [
+    'blocks',
+    'a device of the host in the guest’s hands; not asked, because a kernel that takes it would have to stop it',
+  ],
+  vfio_group: () => ['lost', 'the way to a device of the host; it ends with the kernel'],
+  vfio_container: () => ['lost', 'mappings for devices of the host; they end with the kernel'],
+  iommufd: () => [
+    'lost',
+    'mappings for devices of the host; not asked, because a kernel that takes them depends on the memory first',
+  ],
+  vhost: again('the VMM opens it again and sets up its queues from the saved state'),
+  tap: again('the VMM, or who started it, opens the interface again; packets on their way are lost'),
+  eventfd: again('it carries signals only; the VMM makes a new one'),
+  socket: (file) =>
+    file.name.startsWith('listening')
+      ? ['rebuilt', 'the VMM listens there again']
+      : ['lost', 'the connection ends with the kernel; whoever is at the other end connects again'],
+  disk: (file) =>
+    file.name.endsWith(' (deleted)')
+      ? ['lost', 'its name was removed, so nobody can open it again']
+      : ['rebuilt', 'the VMM opens it again by its path; what was written is on disk once it is synced'],
+  device: again('the VMM opens it again by its path'),
+};
+
+function ruleFor(file: OpenFile, facts: FateFacts): Ruling {
+  const { kind } = file;
+  return kind === 'memfd' || kind === 'tmpfs_unlinked' ? memoryFate(file, facts) : rules[kind](file, facts);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The virtual machines on the host, found by looking: a process is a VMM if it holds a virtual machine of KVM's,
+ * or runs a program of QEMU's. Everything is asked afresh each time, because nothing tells when a VMM opens or
+ * closes a file. One that ends while it is looked at is reported as gone.
+ */
+import { readdir, stat } from 'node:fs/promises';
+import { basename } from 'node:path';
+import type { Machine } from '../interface/agent.generated.ts';
+import { Refusal } from '../refusal.ts';
+import { describeMachine, type MachineSources, type Vmm } from './describe-machine.ts';
+import { descriptorLinks } from './open-files.ts';
+import { commandLineOf, identify, ProcessGone, programOf } from './process-files.ts';
+
+const qemuPrograms = /^(qemu-system-[\w.-]+|qemu-kvm|kvm)$/;
+
+/** A VMM among the processes, or null if this is none. */
+async function vmmOf(sources: MachineSources, pid: number): Promise<Vmm | null> {
+  const { proc } = sources;
+  const [identity, words, program] = await Promise.all([
+    identify(proc, pid),
+    commandLineOf(proc, pid),
+    programOf(proc, pid),
+  ]);
+  if (identity === null) return null;
+  const called = basename(words[0] ?? '');
+  const isQemu = qemuPrograms.test(program ?? '') || qemuPrograms.test(called);
+  const links = await descriptorLinks(proc, pid);
+  if (!isQemu && !links.some(({ name }) => name === 'anon_inode:kvm-vm')) return null;
+  const command = (await sources.commandOf(pid)) ?? called;
+  const owner = await stat(`${proc}/${pid}`).catch(() => null);
+  const user = owner === null ? '' : await sources.userOf(owner.uid);
+  return { identity, words, links, user, command, vmm: isQemu ? 'QEMU' : (program ?? command) };
+}
+
+function gone({ identity, user, command, vmm }: Vmm): Machine {
+  return {
+    name: command,
+    pid: identity.pid,
+    user,
+    command,
+    vmm,
+    version: null,
+    vcpus: null,
+    memory: null,
+    memoryInFiles: 0,
+    state: 'gone',
+    accelerator: 'unknown',
+    monitor: 'none',
+    monitorPath: null,
+    monitorDetail: 'it ended while it was looked at',
+    sharesMemoryWith: [],
+    descriptors: [],
+    otherDescriptors: 0,
+  };
+}
+
+interface Found {
+  readonly machine: Machine;
+  /** For each descriptor of the machine what tells its file from others, or null. */
+  readonly keys: readonly (string | null)[];
+}
+
+async function look(sources: MachineSources, vmm: Vmm): Promise<Found> {
+  try {
+    return await describeMachine(sources, vmm);
+  } catch (error) {
+    if (error instanceof ProcessGone) return { machine: gone(vmm), keys: [] };
+    throw error;
+  }
+}
+
+/** Enters in each machine which others have the same file, and which share their guests' memory with it. */
+function enterSharing(found: readonly Found[]): Machine[] {
+  const users = new Map<string, Set<number>>();
+  for (const { machine, keys } of found) {
+    for (const key of keys) {
+      if (key === null) continue;
+      users.set(key, (users.get(key) ?? new Set()).add(machine.pid));
+    }
+  }
+  return found.map(({ machine, keys }) => {
+    const sharing = new Set<number>();
+    const descriptors = machine.descriptors.map((descriptor, index) => {
+      const sharedWith = [...(users.get(keys[index] ?? '') ?? [])].filter((pid) => pid !== machine.pid);
+      if (descriptor.guestMemory) for (const pid of sharedWith) sharing.add(pid);
+      return { ...descriptor, sharedWith };
+    });
+    return { ...machine, descriptors, sharesMemoryWith: [...sharing].sort((left, right) => left - right) };
+  });
+}
+
+/** All virtual machines, by pid. */
+export async function listMachines(sources: MachineSources): Promise<Machine[]> {
+  const pids = (await readdir(sources.proc).catch(() => []))
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => pid !== process.pid)
+    .sort((left, right) => left - right);
+  const vmms: Vmm[] = [];
+  for (const pid of pids) {
+    const vmm = await vmmOf(sources, pid);
+    if (vmm !== null) vmms.push(vmm);
+  }
+  // Together, because each may have to be waited for.
+  return enterSharing(await Promise.all(vmms.map((vmm) => look(sources, vmm))));
+}
+
+/**
+ * One virtual machine, with what it shares with the others.
+ *
+ * @throws Refusal NoSuchProcess, NotAMachine
+ */
+export async function getMachine(sources: MachineSources, pid: number): Promise<Machine> {
+  if (pid < 1 || pid > 0x7fffffff) throw new Refusal('NoSuchProcess', { pid });
+  const vmm = await vmmOf(sources, pid);
+  if (vmm === null) {
+    const command = await sources.commandOf(pid);
+    if (command === null) throw new Refusal('NoSuchProcess', { pid });
+    throw new Refusal('NotAMachine', { pid, command });
+  }
+  const machines = await listMachines(sources);
+  return machines.find((machine) => machine.pid === pid) ?? gone(vmm);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Asking a machine's own monitor who it is, without disturbing anybody. QEMU admits one client to a monitor and
+ * lets one or two more queue; whoever queues keeps the manager that comes back from getting in. So before
+ * connecting the kernel's table of sockets is looked at: a monitor that has a client, as libvirt's always has,
+ * is `busy` and left alone.
+ */
+import * as v from 'valibot';
+import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
+import type { MonitorSocket } from './qemu-command-line.ts';
+import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from './qmp-client.ts';
+import type { UnixSocket } from './unix-sockets.ts';
+
+export interface Asked {
+  readonly monitor: MonitorState;
+  readonly path: string | null;
+  /** What went wrong, for people; empty if nothing did. */
+  readonly detail: string;
+  readonly facts: MonitorFacts | null;
+}
+
+export interface MonitorFacts {
+  readonly name: string | null;
+  readonly version: string;
+  readonly vcpus: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly state: MachineState;
+  readonly accelerator: Accelerator;
+}
+
+export interface MonitorPlace {
+  readonly proc: string;
+  readonly pid: number;
+  readonly monitors: readonly MonitorSocket[];
+  /** Of the process, by the number of its descriptor. */
+  readonly socketInodes: ReadonlyMap<number, number>;
+  /** Of the process's network namespace. */
+  readonly sockets: readonly UnixSocket[];
+  readonly qmp?: QmpOptions | undefined;
+}
+
+// QEMU's RunState, qapi/run-state.json.
+const states: Readonly<Record<string, MachineState>> = {
+  running: 'running',
+  paused: 'paused',
+  debug: 'paused',
+  'save-vm': 'paused',
+  'restore-vm': 'paused',
+  'finish-migrate': 'paused',
+  colo: 'paused',
+  prelaunch: 'prelaunch',
+  inmigrate: 'incoming',
+  postmigrate: 'migrated',
+  suspended: 'suspended',
+  shutdown: 'shut_down',
+  'io-error': 'failed',
+  'internal-error': 'failed',
+  'guest-panicked': 'failed',
+  watchdog: 'failed',
+};
+
+const size = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const Name = v.object({ name: v.optional(v.pipe(v.string(), v.maxLength(256))) });
+const Status = v.object({ status: v.pipe(v.string(), v.maxLength(64)) });
+const Cpus = v.pipe(v.array(v.object({ 'cpu-index': size })), v.maxLength(65_536));
+const Memory = v.object({ 'base-memory': size, 'plugged-memory': v.optional(size, 0) });
+const Kvm = v.object({ enabled: v.boolean(), present: v.boolean() });
+
+const stateOfFailure: Readonly<Record<QmpFailure, MonitorState>> = {
+  unreachable: 'unreachable',
+  busy: 'busy',
+  silent: 'silent',
+  malformed: 'malformed',
+  refused: 'malformed',
+  ended: 'unreachable',
+};
+
+/** Tries the monitors one after the other until one answers. A failure is an answer, not an error. */
+export async function askMonitor(place: MonitorPlace): Promise<Asked> {
+  let last: Asked = { monitor: 'none', path: null, detail: 'it listens on no monitor socket', facts: null };
+  for (const monitor of place.monitors) {
+    last = await askOne(place, monitor);
+    if (last.facts !== null) return last;
+  }
+  return last;
+}
+
+async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Asked> {
+  const { sockets, socketInodes } = place;
+  const own = new Set(socketInodes.values());
+  // The process must be the one that listens: a path alone could lead to anybody.
+  const listening = sockets.find(({ inode, listens, path }) => {
+    if (!listens || !own.has(inode)) return false;
+    return 'fd' in monitor ? socketInodes.get(monitor.fd) === inode : path === monitor.path;
+  });
+  const path = listening?.path ?? ('path' in monitor ? monitor.path : null);
+  const failed = (state: MonitorState, detail: string): Asked => {
+    return { monitor: state, path, detail, facts: null };
+  };
+  const taken = sockets.some((socket) => !socket.listens && path !== null && socket.path === path);
+  if (taken) return failed('busy', 'another client is connected to it');
+  // A monitor with a client stops listening only inside QEMU; to the kernel it goes on.
+  if (listening === undefined || path === null) return failed('unreachable', 'nobody listens there');
+  if (path.startsWith('@')) return failed('unreachable', 'its socket has no place in the file system');
+  try {
+    return { monitor: 'answered', path, detail: '', facts: await question(place, path) };
+  } catch (error) {
+    if (error instanceof QmpError) return failed(stateOfFailure[error.failure], error.message);
+    throw error;
+  }
+}
+
+/** The socket as its process sees it: it may have another root, and a path may be relative to where it stands. */
+function reach({ proc, pid }: MonitorPlace, path: string): string {
+  const seen = path.startsWith('/') ? `${proc}/${pid}/root${path}` : `${proc}/${pid}/cwd/${path}`;
+  // sun_path holds 108 bytes with its NUL (unix(7)).
+  return Buffer.byteLength(seen) < 108 ? seen : path;
+}
+
+async function question(place: MonitorPlace, path: string): Promise<MonitorFacts> {
+  using client = await QmpClient.open(reach(place, path), place.qmp);
+  const [{ name = null }, { status }, cpus, memory, kvm] = await Promise.all([
+    client.execute('query-name', Name),
+    client.execute('query-status', Status),
+    client.execute('query-cpus-fast', Cpus),
+    client.execute('query-memory-size-summary', Memory),
+    client.execute('query-kvm', Kvm),
+  ]);
+  return {
+    name,
+    version: client.version,
+    vcpus: cpus.length,
+    memory: memory['base-memory'] + memory['plugged-memory'],
+    state: states[status] ?? 'other',
+    // What runs a guest without KVM on Linux is TCG, or Xen, which the command line tells.
+    accelerator: kvm.enabled ? 'kvm' : 'tcg',
+  };
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What QEMU's command line tells of a machine, as `/proc/PID/cmdline` shows it: its name, size, accelerator,
+ * memory files, disks and monitors. Options of QEMU are `key=value` pairs between commas, where a doubled comma
+ * is a comma of the value; `-object` and `-chardev`, `-blockdev` and `-device` may also be JSON. What is not
+ * understood is passed over: the command line is a hint, the process is the fact.
+ */
+
+/** A monitor's socket: a path it was told to listen on, or a descriptor that was handed to it. */
+export type MonitorSocket = { readonly path: string } | { readonly fd: number };
+
+export interface QemuCommandLine {
+  readonly name: string | null;
+  readonly vcpus: number | null;
+  /** Bytes. */
+  readonly memory: number | null;
+  readonly accelerator: string | null;
+  /** Sockets of QMP monitors that QEMU listens on. */
+  readonly monitors: readonly MonitorSocket[];
+  /** Files that options name, such as disks and memory. */
+  readonly files: ReadonlySet<string>;
+  /** Host PCI addresses of its VFIO devices, as they were given. */
+  readonly pciAddresses: readonly string[];
+}
+
+type Options = ReadonlyMap<string, string>;
+
+/** Reads `a,b=c,,d` as a → '', b → 'c,d'; JSON objects likewise, nested ones under their own keys. */
+function readOptions(text: string, firstKey = ''): Options {
+  const options = new Map<string, string>();
+  if (text.startsWith('{')) {
+    try {
+      enter(options, JSON.parse(text) as unknown);
+    } catch {
+      // Not JSON after all.
+    }
+    return options;
+  }
+  for (const [index, pair] of text.replaceAll(',,', '\0').split(',').entries()) {
+    const part = pair.replaceAll('\0', ',');
+    const equals = part.indexOf('=');
+    if (equals >= 0) options.set(part.slice(0, equals), part.slice(equals + 1));
+    else if (index === 0 && firstKey !== '') options.set(firstKey, part);
+    else options.set(part, '');
+  }
+  return options;
+}
+
+function enter(options: Map<string, string>, value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  for (const [key, each] of Object.entries(value)) {
+    if (typeof each === 'object') enter(options, each);
+    else options.set(key, String(each));
+  }
+}
+
+const units: Readonly<Record<string, number>> = { B: 0, K: 1, M: 2, G: 3, T: 4 };
+
+/** `64M` as bytes; a bare number is in `bare`. Null if it is none. */
+function readSize(text: string | undefined, bare: 'M' | 'B'): number | null {
+  const match = /^(\d+(?:\.\d+)?)([BKMGT]?)$/i.exec(text ?? '');
+  if (!match) return null;
+  const unit = (match[2] || bare).toUpperCase();
+  return Math.round(Number(match[1]) * 1024 ** (units[unit] ?? 0));
+}
+
+function readCount(options: Options): number | null {
+  const cpus = Number(options.get('cpus') ?? Number.NaN);
+  if (Number.isInteger(cpus) && cpus > 0) return cpus;
+  const parts = ['sockets', 'dies', 'cores', 'threads'].map((part) => Number(options.get(part) ?? 1));
+  const product = parts.reduce((all, part) => all * part, 1);
+  return Number.isInteger(product) && product > 0 ? product : null;
+}
+
+/** A listening socket among the options of a character device, or null. */
+function listening(options: Options): MonitorSocket | null {
+  const server = options.get('server') ?? 'off';
+  const fd = Number(options.get('fd') ?? Number.NaN);
+  // A descriptor that was handed in listens already, and QEMU is told so by `server=on`.
+  if (!['on', '', 'true', 'yes'].includes(server)) return null;
+  if (Number.isInteger(fd) && fd >= 0) return { fd };
+  const path = options.get('path');
+  return path ? { path } : null;
+}
+
+const fileKeys = ['file', 'filename', 'mem-path', 'path', 'initrd', 'kernel'];
+
+/** Reads the words of a command line, the program first. */
+export function readQemuCommandLine(words: readonly string[]): QemuCommandLine {
+  const characterDevices = new Map<string, Options>();
+  const monitorDevices: string[] = [];
+  const monitors: MonitorSocket[] = [];
+  const files = new Set<string>();
+  const pciAddresses: string[] = [];
+  let name: string | null = null;
+  let vcpus: number | null = null;
+  let memory: number | null = null;
+  let accelerator: string | null = null;
+
+  for (let index = 1; index < words.length; index += 1) {
+    const option = words[index]?.replace(/^--?/, '-') ?? '';
+    const value = words[index + 1];
+    if (!option.startsWith('-') || value === undefined) continue;
+    const options = readOptions(value, firstKeys[option]);
+    for (const key of fileKeys) {
+      const file = options.get(key);
+      if (file?.startsWith('/')) files.add(file);
+    }
+    if (option === '-name') name = options.get('guest') ?? name;
+    else if (option === '-smp') vcpus = readCount(options);
+    else if (option === '-m') memory = readSize(options.get('size'), 'M');
+    else if (option === '-accel') accelerator ??= options.get('accel') ?? null;
+    else if (option === '-machine' || option === '-M')
+      accelerator ??= options.get('accel')?.split(':')[0] ?? null;
+    else if (option === '-chardev') {
+      const id = options.get('id');
+      if (id !== undefined) characterDevices.set(id, options);
+    } else if (option === '-mon' && options.get('mode') === 'control') {
+      monitorDevices.push(options.get('chardev') ?? '');
+    } else if (option === '-qmp' || option === '-qmp-pretty') {
+      const rest = value.startsWith('unix:') ? readOptions(value.slice('unix:'.length), 'path') : null;
+      const socket = rest && listening(rest);
+      if (socket) monitors.push(socket);
+    } else if (option === '-device' && options.get('driver')?.startsWith('vfio-pci')) {
+      const address = options.get('host');
+      if (address) pciAddresses.push(address);
+    }
+  }
+  if (words.includes('-enable-kvm')) accelerator ??= 'kvm';
+  for (const id of monitorDevices) {
+    const options = characterDevices.get(id);
+    const socket = options && listening(options);
+    if (socket) monitors.push(socket);
+  }
+  return { name, vcpus, memory, accelerator, monitors, files, pciAddresses };
+}
+
+/** What the first, nameless value of an option is called. */
+const firstKeys: Readonly<Record<string, string>> = {
+  '-name': 'guest',
+  '-smp': 'cpus',
+  '-m': 'size',
+  '-accel': 'accel',
+  '-machine': 'type',
+  '-M': 'type',
+  '-chardev': 'backend',
+  '-mon': 'chardev',
+  '-device': 'driver',
+  '-object': 'qom-type',
+  '-hda': 'file',
+  '-hdb': 'file',
+  '-cdrom': 'file',
+  '-kernel': 'kernel',
+  '-initrd': 'initrd',
+};

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A client of QEMU's monitor protocol (QMP): lines of JSON over a Unix socket. QEMU greets, the client ends the
+ * negotiation of capabilities, and from then on each command is answered by a `return` or an `error` with the
+ * command's id, with events in between.
+ *
+ * The other end is a process of whoever runs the machine, so nothing it says is believed: a line has a longest
+ * length, each answer is validated, and every wait has an end. A monitor admits one client at a time and lets
+ * the next one wait without a word: a connection without a greeting is given up as `busy`.
+ */
+import { EventEmitter } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import * as v from 'valibot';
+
+/**
+ * Why a monitor was of no use: it could not be reached, has another client, says nothing, says what is no QMP,
+ * refused a command, or ended the connection.
+ */
+export type QmpFailure = 'unreachable' | 'busy' | 'silent' | 'malformed' | 'refused' | 'ended';
+
+export class QmpError extends Error {
+  readonly failure: QmpFailure;
+
+  constructor(failure: QmpFailure, message: string) {
+    super(message);
+    this.name = 'QmpError';
+    this.failure = failure;
+  }
+}
+
+export interface QmpOptions {
+  /** How long to wait for the greeting, in ms. */
+  readonly greetingMs?: number;
+  /** How long to wait for each answer, in ms. */
+  readonly answerMs?: number;
+  /** Longest line taken, in bytes. */
+  readonly lineBytes?: number;
+}
+
+const usual = { greetingMs: 1000, answerMs: 3000, lineBytes: 4 * 1024 * 1024 };
+
+const Version = v.object({
+  qemu: v.object({ major: v.number(), minor: v.number(), micro: v.number() }),
+  package: v.optional(v.string(), ''),
+});
+const Message = v.union([
+  v.object({ QMP: v.object({ version: Version }) }),
+  v.object({ event: v.string(), data: v.optional(v.record(v.string(), v.unknown()), {}) }),
+  v.object({ id: v.optional(v.number()), error: v.object({ class: v.string(), desc: v.string() }) }),
+  v.object({ id: v.number(), return: v.unknown() }),
+]);
+type Message = v.InferOutput<typeof Message>;
+
+export interface QmpEvent {
+  readonly event: string;
+  readonly data: Record<string, unknown>;
+}
+
+interface Waiting {
+  readonly take: (answer: unknown) => void;
+  readonly fail: (error: QmpError) => void;
+}
+
+/** What a command is called among the ones that wait; the greeting answers no command. */
+const greetingId = 0;
+
+export class QmpClient {
+  /** Emits `event` with a `QmpEvent`. */
+  readonly events = new EventEmitter();
+  readonly #socket: Socket;
+  readonly #options: Required<QmpOptions>;
+  readonly #waiting = new Map<number, Waiting>();
+  readonly #pieces: Buffer[] = [];
+  #held = 0;
+  #nextId = 1;
+  #over: QmpError | null = null;
+  #version = '';
+
+  private constructor(path: string, options: QmpOptions) {
+    this.#options = { ...usual, ...options };
+    this.#socket = connect(path);
+    this.#socket.on('data', (piece) => this.#receive(piece));
+    this.#socket.on('error', ({ message }) => this.#end(new QmpError('unreachable', message)));
+    this.#socket.on('close', () => this.#end(new QmpError('ended', 'the monitor closed the connection')));
+  }
+
+  /**
+   * Connects and negotiates.
+   *
+   * @param path of the monitor's socket; at most 107 bytes, as unix(7) has it
+   * @throws QmpError `unreachable`, `busy` (no greeting came), `malformed`, `ended`, `silent`, `refused`
+   */
+  static async open(path: string, options: QmpOptions = {}): Promise<QmpClient> {
+    const client = new QmpClient(path, options);
+    try {
+      const busy = new QmpError('busy', 'it does not greet: another client is connected to it');
+      await client.#answer(greetingId, client.#options.greetingMs, busy);
+      await client.execute('qmp_capabilities', v.unknown());
+      return client;
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  }
+
+  /** QEMU's version as it greeted with, for example `11.1.3`. */
+  get version(): string {
+    return this.#version;
+  }
+
+  /**
+   * Runs a command.
+   *
+   * @param schema what its return value must look like
+   * @throws QmpError `refused` with QEMU's words, `malformed` if the return value is another, `silent`, `ended`
+   */
+  async execute<S extends v.GenericSchema>(
+    command: string,
+    schema: S,
+    parameters?: Readonly<Record<string, unknown>>,
+  ): Promise<v.InferOutput<S>> {
+    if (this.#over) throw this.#over;
+    const id = this.#nextId++;
+    const silent = new QmpError('silent', `${command}: no answer in ${this.#options.answerMs} ms`);
+    const answer = this.#answer(id, this.#options.answerMs, silent);
+    this.#socket.write(`${JSON.stringify({ execute: command, arguments: parameters, id })}\n`);
+    const parsed = v.safeParse(schema, await answer);
+    if (parsed.success) return parsed.output;
+    throw new QmpError('malformed', `${command}: ${parsed.issues[0].message}`);
+  }
+
+  /** Ends the connection; commands that wait fail. */
+  close(): void {
+    this.#end(new QmpError('ended', 'the connection was closed here'));
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #answer(id: number, limitMs: number, onSilence: QmpError): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => settle(() => reject(onSilence)), limitMs);
+      const settle = (result: () => void): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(id);
+        result();
+      };
+      this.#waiting.set(id, {
+        take: (answer) => settle(() => resolve(answer)),
+        fail: (error) => settle(() => reject(error)),
+      });
+    });
+  }
+
+  #receive(piece: Buffer): void {
+    let rest = piece;
+    for (let end = rest.indexOf(10); end >= 0 && !this.#over; end = rest.indexOf(10)) {
+      const line = Buffer.concat([...this.#pieces.splice(0), rest.subarray(0, end)]);
+      this.#held = 0;
+      rest = rest.subarray(end + 1);
+      this.#take(line.toString('utf8'));
+    }
+    if (this.#over || rest.length === 0) return;
+    this.#pieces.push(rest);
+    this.#held += rest.length;
+    const { lineBytes } = this.#options;
+    if (this.#held > lineBytes) this.#end(new QmpError('malformed', `a line over ${lineBytes} bytes`));
+  }
+
+  #take(line: string): void {
+    if (line.trim() === '') return;
+    const message = readMessage(line);
+    if (message === null) {
+      this.#end(new QmpError('malformed', `no message of QMP: ${JSON.stringify(line.slice(0, 80))}`));
+    } else if ('QMP' in message) {
+      const { major, minor, micro } = message.QMP.version.qemu;
+      this.#version = `${major}.${minor}.${micro}`;
+      this.#waiting.get(greetingId)?.take(null);
+    } else if ('event' in message) {
+      this.events.emit('event', message satisfies QmpEvent);
+    } else if ('error' in message) {
+      // QEMU leaves the id out where it could not read the command: then the oldest one is meant.
+      const id = message.id ?? Math.min(...this.#waiting.keys());
+      this.#waiting.get(id)?.fail(new QmpError('refused', message.error.desc));
+    } else {
+      this.#waiting.get(message.id)?.take(message.return);
+    }
+  }
+
+  #end(error: QmpError): void {
+    if (this.#over) return;
+    this.#over = error;
+    this.#pieces.length = 0;
+    this.#socket.destroy();
+    for (const { fail } of [...this.#waiting.values()]) fail(error);
+  }
+}
+
+function readMessage(line: string): Message | null {
+  try {
+    return v.parse(Message, JSON.parse(line));
+  } catch {
+    return null;
+  }
+}
