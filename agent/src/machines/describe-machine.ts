@@ -124,7 +124,8 @@ function nameSocket(file: OpenFile, sockets: readonly UnixSocket[]): OpenFile {
   return { ...file, name };
 }
 
-const keyOf = ({ device, inode }: OpenFile): string | null =>
+/** What tells a machine's file from others; null for one that cannot be told. */
+export const keyOf = ({ device, inode }: OpenFile): string | null =>
   device === null || inode === null ? null : fileKey(device, inode);
 
 async function describeFile(

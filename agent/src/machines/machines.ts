@@ -8,8 +8,8 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Machine } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
-import { describeMachine, type MachineSources, type Vmm } from './describe-machine.ts';
-import { descriptorLinks } from './open-files.ts';
+import { describeMachine, keyOf, type MachineSources, type Vmm } from './describe-machine.ts';
+import { descriptorLinks, openFiles } from './open-files.ts';
 import { commandLineOf, identify, ProcessGone, programOf } from './process-files.ts';
 
 const qemuPrograms = /^(qemu-system-[\w.-]+|qemu-kvm|kvm)$/;
@@ -70,28 +70,29 @@ async function look(sources: MachineSources, vmm: Vmm): Promise<Found> {
   }
 }
 
-/** Enters in each machine which others have the same file, and which share their guests' memory with it. */
-function enterSharing(found: readonly Found[]): Machine[] {
-  const users = new Map<string, Set<number>>();
-  for (const { machine, keys } of found) {
-    for (const key of keys) {
-      if (key === null) continue;
-      users.set(key, (users.get(key) ?? new Set()).add(machine.pid));
-    }
-  }
-  return found.map(({ machine, keys }) => {
-    const sharing = new Set<number>();
-    const descriptors = machine.descriptors.map((descriptor, index) => {
-      const sharedWith = [...(users.get(keys[index] ?? '') ?? [])].filter((pid) => pid !== machine.pid);
-      if (descriptor.guestMemory) for (const pid of sharedWith) sharing.add(pid);
-      return { ...descriptor, sharedWith };
-    });
-    return { ...machine, descriptors, sharesMemoryWith: [...sharing].sort((left, right) => left - right) };
-  });
+/** Which files a machine has, by what tells them from others. */
+interface FileUser {
+  readonly pid: number;
+  readonly keys: readonly (string | null)[];
 }
 
-/** All virtual machines, by pid. */
-export async function listMachines(sources: MachineSources): Promise<Machine[]> {
+/** Enters in a machine which others have the same file, and which share its guest's memory. */
+function enterSharing({ machine, keys }: Found, all: readonly FileUser[]): Machine {
+  const users = new Map<string, Set<number>>();
+  for (const { pid, keys: theirs } of all) {
+    if (pid === machine.pid) continue;
+    for (const key of theirs) if (key !== null) users.set(key, (users.get(key) ?? new Set()).add(pid));
+  }
+  const descriptors = machine.descriptors.map((descriptor, index) => {
+    return { ...descriptor, sharedWith: [...(users.get(keys[index] ?? '') ?? [])] };
+  });
+  const sharing = new Set(
+    descriptors.filter(({ guestMemory }) => guestMemory).flatMap(({ sharedWith }) => sharedWith),
+  );
+  return { ...machine, descriptors, sharesMemoryWith: [...sharing].sort((left, right) => left - right) };
+}
+
+async function allVmms(sources: MachineSources): Promise<Vmm[]> {
   const pids = (await readdir(sources.proc).catch(() => []))
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
@@ -102,23 +103,36 @@ export async function listMachines(sources: MachineSources): Promise<Machine[]> 
     const vmm = await vmmOf(sources, pid);
     if (vmm !== null) vmms.push(vmm);
   }
+  return vmms;
+}
+
+/** All virtual machines, by pid. */
+export async function listMachines(sources: MachineSources): Promise<Machine[]> {
+  const vmms = await allVmms(sources);
   // Together, because each may have to be waited for.
-  return enterSharing(await Promise.all(vmms.map((vmm) => look(sources, vmm))));
+  const found = await Promise.all(vmms.map((vmm) => look(sources, vmm)));
+  const users = found.map(({ machine, keys }) => ({ pid: machine.pid, keys }));
+  return found.map((each) => enterSharing(each, users));
 }
 
 /**
- * One virtual machine, with what it shares with the others.
+ * One virtual machine, with what it shares with the others; their monitors are left alone.
  *
  * @throws Refusal NoSuchProcess, NotAMachine
  */
 export async function getMachine(sources: MachineSources, pid: number): Promise<Machine> {
-  if (pid < 1 || pid > 0x7fffffff) throw new Refusal('NoSuchProcess', { pid });
-  const vmm = await vmmOf(sources, pid);
+  const vmm = pid < 1 || pid > 0x7fffffff ? null : await vmmOf(sources, pid);
   if (vmm === null) {
     const command = await sources.commandOf(pid);
     if (command === null) throw new Refusal('NoSuchProcess', { pid });
     throw new Refusal('NotAMachine', { pid, command });
   }
-  const machines = await listMachines(sources);
-  return machines.find((machine) => machine.pid === pid) ?? gone(vmm);
+  const others = (await allVmms(sources)).filter((other) => other.identity.pid !== pid);
+  const found = await look(sources, vmm);
+  const files = await Promise.all(others.map((other) => openFiles(sources, other.identity.pid, other.links)));
+  const users = others.map((other, index) => ({
+    pid: other.identity.pid,
+    keys: files[index]?.files.map(keyOf) ?? [],
+  }));
+  return enterSharing(found, users);
 }

@@ -5,6 +5,8 @@
  * connecting the kernel's table of sockets is looked at: a monitor that has a client, as libvirt's always has,
  * is `busy` and left alone.
  */
+import { readlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
 import type { MonitorSocket } from './qemu-command-line.ts';
@@ -95,20 +97,31 @@ async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Aske
     return 'fd' in monitor ? socketInodes.get(monitor.fd) === inode : path === monitor.path;
   });
   const path = listening?.path ?? ('path' in monitor ? monitor.path : null);
+  const shown = path === null ? null : await absolute(place, path);
   const failed = (state: MonitorState, detail: string): Asked => {
-    return { monitor: state, path, detail, facts: null };
+    return { monitor: state, path: shown, detail, facts: null };
   };
-  const taken = sockets.some((socket) => !socket.listens && path !== null && socket.path === path);
+  // Accepted connections carry the path of the socket they came by, and so do those that queue, with no inode.
+  const taken = sockets.some(
+    (each) =>
+      !each.listens && each.path === path && path !== null && (each.inode === 0 || own.has(each.inode)),
+  );
   if (taken) return failed('busy', 'another client is connected to it');
   // A monitor with a client stops listening only inside QEMU; to the kernel it goes on.
   if (listening === undefined || path === null) return failed('unreachable', 'nobody listens there');
   if (path.startsWith('@')) return failed('unreachable', 'its socket has no place in the file system');
   try {
-    return { monitor: 'answered', path, detail: '', facts: await question(place, path) };
+    return { monitor: 'answered', path: shown, detail: '', facts: await question(place, path) };
   } catch (error) {
     if (error instanceof QmpError) return failed(stateOfFailure[error.failure], error.message);
     throw error;
   }
+}
+
+/** A path that is relative to where its process stands, made absolute. */
+async function absolute({ proc, pid }: MonitorPlace, path: string): Promise<string> {
+  if (/^[/@]/.test(path)) return path;
+  return join(await readlink(`${proc}/${pid}/cwd`).catch(() => ''), path);
 }
 
 /** The socket as its process sees it: it may have another root, and a path may be relative to where it stands. */

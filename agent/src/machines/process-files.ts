@@ -3,7 +3,7 @@
  * What procfs says of one process: who it is, and which files it has mapped. A process can end between two
  * questions and its number be given to another one; the time at which it was started tells them apart.
  */
-import { readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 /** The process ended while it was looked at. */
@@ -30,10 +30,16 @@ export async function identify(proc: string, pid: number): Promise<ProcessIdenti
   return { pid, startTime };
 }
 
-/** @throws ProcessGone unless the process is still the one it was */
+/**
+ * @throws ProcessGone unless the process is still the one it was. One that is ending gives up its files before
+ *   its number, so one without any is gone as well.
+ */
 export async function stillThere(proc: string, identity: ProcessIdentity): Promise<void> {
-  const now = await identify(proc, identity.pid);
-  if (now?.startTime !== identity.startTime) throw new ProcessGone(identity.pid);
+  const [now, files] = await Promise.all([
+    identify(proc, identity.pid),
+    readdir(`${proc}/${identity.pid}/fd`).catch(() => []),
+  ]);
+  if (now?.startTime !== identity.startTime || files.length === 0) throw new ProcessGone(identity.pid);
 }
 
 /** The words of its command line; empty for a kernel thread or a process that is gone. */

@@ -67,7 +67,9 @@ function readSize(text: string | undefined, bare: 'M' | 'B'): number | null {
 function readCount(options: Options): number | null {
   const cpus = Number(options.get('cpus') ?? Number.NaN);
   if (Number.isInteger(cpus) && cpus > 0) return cpus;
-  const parts = ['sockets', 'dies', 'cores', 'threads'].map((part) => Number(options.get(part) ?? 1));
+  const names = ['sockets', 'dies', 'cores', 'threads'];
+  if (!names.some((part) => options.has(part))) return null;
+  const parts = names.map((part) => Number(options.get(part) ?? 1));
   const product = parts.reduce((all, part) => all * part, 1);
   return Number.isInteger(product) && product > 0 ? product : null;
 }

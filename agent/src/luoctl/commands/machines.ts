@@ -64,6 +64,18 @@ function relations({ dependsOn, duplicates, sharedWith, pciAddress }: MachineDes
     .join('; ');
 }
 
+/** Descriptors that differ in nothing but their number, such as a device's hundred eventfds, in one row. */
+function foldAlike(descriptors: readonly MachineDescriptor[]) {
+  const rows = new Map<string, { descriptor: MachineDescriptor; more: number }>();
+  for (const descriptor of descriptors) {
+    const key = JSON.stringify({ ...descriptor, fd: null });
+    const row = rows.get(key);
+    if (row) row.more += 1;
+    else rows.set(key, { descriptor, more: 0 });
+  }
+  return [...rows.values()];
+}
+
 async function showMachine(screen: Screen, machine: Machine): Promise<void> {
   const { descriptors, monitorPath, monitorDetail, sharesMemoryWith } = machine;
   const monitor = [words(machine.monitor), monitorPath ?? '', monitorDetail].filter((part) => part !== '');
@@ -83,10 +95,11 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
   ]);
   if (descriptors.length === 0) return;
   screen.line();
+  const rows = foldAlike(descriptors);
   await screen.table(
     ['fd', 'kind', 'size', 'inode', 'name', 'relations', 'verdict', 'known from', 'because'],
-    descriptors.map((descriptor) => [
-      descriptor.fd === null ? 'mapped' : String(descriptor.fd),
+    rows.map(({ descriptor, more }) => [
+      `${descriptor.fd ?? 'mapped'}${more === 0 ? '' : ` and ${more} more`}`,
       words(descriptor.kind),
       descriptor.size === null ? '' : size(descriptor.size),
       descriptor.inode === null ? '' : String(descriptor.inode),
@@ -96,7 +109,7 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
       descriptor.source,
       descriptor.reason,
     ]),
-    (row) => tones[descriptors[row]?.fate ?? 'lost'],
+    (row) => tones[rows[row]?.descriptor.fate ?? 'lost'],
   );
 }
 

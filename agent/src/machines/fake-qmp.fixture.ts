@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A monitor that says what a test tells it to, on a real socket. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+/** What the monitor does about a command: it is given the connection and the command's id. */
+export type Answer = (socket: Socket, id: number) => void;
+
+export interface FakeQmp {
+  readonly path: string;
+  /** Connections there have been. */
+  connections(): number;
+  /** Names of the commands that came, in order. */
+  readonly commands: string[];
+}
+
+export const greeting = `${JSON.stringify({
+  QMP: { version: { qemu: { major: 11, minor: 1, micro: 3 }, package: 'test' }, capabilities: [] },
+})}\r\n`;
+
+/** Answers with a value. */
+export const value =
+  (result: unknown): Answer =>
+  (socket, id) =>
+    void socket.write(`${JSON.stringify({ return: result, id })}\r\n`);
+
+export const nothing: Answer = () => {};
+
+/** What a running machine with two processors and 64 MiB says. */
+export const machineAnswers: Readonly<Record<string, Answer>> = {
+  'query-name': value({ name: 'guest one' }),
+  'query-status': value({ status: 'running', running: true }),
+  'query-cpus-fast': value([{ 'cpu-index': 0 }, { 'cpu-index': 1 }]),
+  'query-memory-size-summary': value({ 'base-memory': 64 * 1024 * 1024, 'plugged-memory': 0 }),
+  'query-kvm': value({ enabled: false, present: true }),
+};
+
+/**
+ * Serves until the test is over.
+ *
+ * @param answers by command; without one for it a command is refused
+ * @param greet what is said to whoever connects
+ */
+export async function serveQmp(
+  answers: Readonly<Record<string, Answer>>,
+  greet = greeting,
+): Promise<FakeQmp> {
+  const folder = mkdtempSync(join(tmpdir(), 'qmp-'));
+  const path = join(folder, 'qmp.sock');
+  const commands: string[] = [];
+  const sockets = new Set<Socket>();
+  let connections = 0;
+  const all = { qmp_capabilities: value({}), ...answers };
+  const server = createServer((socket) => {
+    connections += 1;
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.write(greet);
+    let held = '';
+    socket.on('data', (piece) => {
+      held += piece.toString();
+      const lines = held.split('\n');
+      held = lines.pop() ?? '';
+      for (const line of lines) {
+        const { execute, id } = JSON.parse(line) as { execute: string; id: number };
+        commands.push(execute);
+        const answer = (all as Record<string, Answer>)[execute];
+        if (answer) answer(socket, id);
+        else
+          socket.write(`${JSON.stringify({ id, error: { class: 'CommandNotFound', desc: 'no such' } })}\n`);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => void server.listen(path, resolve));
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+  return { path, connections: () => connections, commands };
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+import { once } from 'node:events';
+import * as v from 'valibot';
+import { describe, expect, it } from 'vitest';
+import { type Answer, greeting, nothing, serveQmp, value } from './fake-qmp.fixture.ts';
+import { QmpClient, type QmpOptions } from './qmp-client.ts';
+
+const quick: QmpOptions = { greetingMs: 50, answerMs: 50, lineBytes: 2000 };
+const Status = v.object({ status: v.string() });
+
+/** Connects and asks `query-status` of a monitor that answers it so. */
+async function ask(answer: Answer, options = quick): Promise<{ status: string }> {
+  const { path } = await serveQmp({ 'query-status': answer });
+  using client = await QmpClient.open(path, options);
+  return await client.execute('query-status', Status);
+}
+
+describe('a QMP client', () => {
+  it('knows the version from the greeting and gets answers', async () => {
+    const { path, commands } = await serveQmp({ 'query-status': value({ status: 'running' }) });
+    using client = await QmpClient.open(path);
+    expect(client.version).toBe('11.1.3');
+    expect(await client.execute('query-status', Status)).toEqual({ status: 'running' });
+    expect(commands).toEqual(['qmp_capabilities', 'query-status']);
+  });
+
+  it('matches answers with commands by id, in whatever order and pieces they come', async () => {
+    let first: (() => void) | null = null;
+    const { path } = await serveQmp({
+      one: (socket, id) => {
+        first = () => value({ status: 'eins' })(socket, id);
+      },
+      two: (socket, id) => {
+        const line = Buffer.from(`${JSON.stringify({ return: { status: 'zwölf' }, id })}\r\n`);
+        // In the middle of a letter of two bytes.
+        const middle = line.indexOf(0xc3) + 1;
+        socket.write(line.subarray(0, middle), () => {
+          socket.write(line.subarray(middle));
+          first?.();
+        });
+      },
+    });
+    using client = await QmpClient.open(path);
+    const answers = await Promise.all([client.execute('one', Status), client.execute('two', Status)]);
+    expect(answers.map(({ status }) => status)).toEqual(['eins', 'zwölf']);
+  });
+
+  it('passes events on', async () => {
+    const { path } = await serveQmp({
+      stop: (socket, id) => {
+        socket.write('{"event":"STOP","timestamp":{"seconds":1,"microseconds":2}}\r\n');
+        value({})(socket, id);
+      },
+    });
+    using client = await QmpClient.open(path);
+    const [[event]] = await Promise.all([once(client.events, 'event'), client.execute('stop', v.unknown())]);
+    expect(event).toMatchObject({ event: 'STOP', data: {} });
+  });
+
+  it('takes a refusal for one, with QEMU’s words', async () => {
+    const { path } = await serveQmp({});
+    using client = await QmpClient.open(path);
+    await expect(client.execute('query-nothing', v.unknown())).rejects.toMatchObject({
+      failure: 'refused',
+      message: 'no such',
+    });
+  });
+
+  it('calls a monitor busy that does not greet', async () => {
+    const { path } = await serveQmp({}, '');
+    await expect(QmpClient.open(path, quick)).rejects.toMatchObject({ failure: 'busy' });
+  });
+
+  it('does not wait for ever for an answer, and goes on with the next', async () => {
+    await expect(ask(nothing)).rejects.toMatchObject({
+      failure: 'silent',
+      message: expect.stringContaining('query-status'),
+    });
+  });
+
+  it.each<[string, Answer]>([
+    ['no JSON', (socket) => void socket.write('hello\n')],
+    ['JSON that is no message', (socket) => void socket.write('[1,2]\n')],
+    ['an answer of another shape', value({ status: 7 })],
+    ['no answer but null', value(null)],
+    ['a line without an end', (socket) => void socket.write('x'.repeat(5000))],
+  ])('takes nothing that is %s', async (_what, answer) => {
+    await expect(ask(answer)).rejects.toMatchObject({ failure: 'malformed' });
+  });
+
+  it('ignores answers to what it did not ask', async () => {
+    const answer: Answer = (socket, id) => {
+      value({ status: 'not yours' })(socket, id + 100);
+      value({ status: 'yours' })(socket, id);
+    };
+    expect(await ask(answer)).toEqual({ status: 'yours' });
+  });
+
+  it('says when the connection ended under a command, and refuses the next', async () => {
+    const { path } = await serveQmp({ quit: (socket) => void socket.destroy() });
+    using client = await QmpClient.open(path);
+    await expect(client.execute('quit', v.unknown())).rejects.toMatchObject({ failure: 'ended' });
+    await expect(client.execute('quit', v.unknown())).rejects.toMatchObject({ failure: 'ended' });
+  });
+
+  it('says when there is nothing to connect to, or something else', async () => {
+    await expect(QmpClient.open('/nonexistent/qmp')).rejects.toMatchObject({ failure: 'unreachable' });
+    const { path } = await serveQmp({}, 'SSH-2.0-OpenSSH\r\n');
+    await expect(QmpClient.open(path)).rejects.toMatchObject({ failure: 'malformed' });
+    const other = await serveQmp({}, greeting.replace('11', '"eleven"'));
+    await expect(QmpClient.open(other.path)).rejects.toMatchObject({ failure: 'malformed' });
+  });
+});
