@@ -4,6 +4,7 @@
  * monitor answers. Where they differ the monitor is right, then the process, then the command line.
  */
 import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
+import { visible } from '../plain-words.ts';
 import { dependenciesOf } from './dependencies.ts';
 import { fateOf } from './fates.ts';
 import type { Example, KernelAnswer } from './kernel-answers.ts';
@@ -18,7 +19,7 @@ export interface MachineSources extends FileSources {
   /** Where a file is preserved already, or null. */
   whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null;
   commandOf(pid: number): Promise<string | null>;
-  userOf(uid: number): Promise<string>;
+  userOf(uid: number): string;
   /** Seals of a process's memfd; null if they cannot be had. */
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
@@ -84,7 +85,7 @@ function identifyMachine(vmm: Vmm, line: QemuCommandLine, files: readonly OpenFi
   const vcpus = files.filter(({ kind }) => kind === 'kvm_vcpu').length;
   const hasKvm = files.some(({ kind }) => kind === 'kvm_vm');
   return {
-    name: facts?.name ?? line.name ?? vmm.command,
+    name: visible(facts?.name ?? line.name ?? vmm.command),
     pid: vmm.identity.pid,
     user: vmm.user,
     command: vmm.command,
@@ -95,8 +96,8 @@ function identifyMachine(vmm: Vmm, line: QemuCommandLine, files: readonly OpenFi
     state: facts?.state ?? ('unknown' as const),
     accelerator: hasKvm ? ('kvm' as const) : acceleratorOf(line.accelerator, facts?.accelerator),
     monitor: asked.monitor,
-    monitorPath: asked.path,
-    monitorDetail: asked.detail,
+    monitorPath: asked.path === null ? null : visible(asked.path),
+    monitorDetail: visible(asked.detail),
   };
 }
 
@@ -148,7 +149,7 @@ async function describeFile(
     fd,
     duplicates: [...file.duplicates],
     kind,
-    name: file.name,
+    name: visible(file.name),
     size: file.size,
     inode,
     guestMemory,

@@ -7,6 +7,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Machine } from '../interface/agent.generated.ts';
+import { visible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
 import { describeMachine, keyOf, type MachineSources, type Vmm } from './describe-machine.ts';
 import { descriptorLinks, openFiles } from './open-files.ts';
@@ -27,9 +28,9 @@ async function vmmOf(sources: MachineSources, pid: number): Promise<Vmm | null> 
   const isQemu = qemuPrograms.test(program ?? '') || qemuPrograms.test(called);
   const links = await descriptorLinks(proc, pid);
   if (!isQemu && !links.some(({ name }) => name === 'anon_inode:kvm-vm')) return null;
-  const command = (await sources.commandOf(pid)) ?? called;
+  const command = visible((await sources.commandOf(pid)) ?? called);
   const owner = await stat(`${proc}/${pid}`).catch(() => null);
-  const user = owner === null ? '' : await sources.userOf(owner.uid);
+  const user = owner === null ? '' : sources.userOf(owner.uid);
   return { identity, words, links, user, command, vmm: isQemu ? 'QEMU' : (program ?? command) };
 }
 

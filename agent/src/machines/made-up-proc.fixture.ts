@@ -69,7 +69,7 @@ export class MadeUpProc implements Disposable {
       },
       whereIs: ({ ino }) => (ino === 999n ? { session: 'kept', token: '0x5' } : null),
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
-      userOf: async () => 'root',
+      userOf: () => 'root',
       sealsOf: () => 0,
       askKernel: async (kind) => {
         this.asked.push(kind);

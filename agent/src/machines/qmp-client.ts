@@ -37,7 +37,7 @@ export interface QmpOptions {
   readonly lineBytes?: number;
 }
 
-const usual = { greetingMs: 1000, answerMs: 3000, lineBytes: 4 * 1024 * 1024 };
+const usual = { greetingMs: 2000, answerMs: 5000, lineBytes: 4 * 1024 * 1024 };
 
 const Version = v.object({
   qemu: v.object({ major: v.number(), minor: v.number(), micro: v.number() }),
