@@ -27,10 +27,13 @@ const needs: Partial<Record<MachineFile, readonly (MachineFile | 'memory')[]>> =
 
 /** The descriptors, by number, that one of them depends on. Private guest memory needs its VM, not the reverse. */
 export function dependenciesOf(node: Node, all: readonly Node[]): number[] {
-  const wanted = needs[node.kind] ?? [];
-  return all.flatMap((other) => {
-    if (other === node || other.fd === null) return [];
+  const wanted = needs[node.kind];
+  if (wanted === undefined) return [];
+  const numbers: number[] = [];
+  for (const other of all) {
+    if (other === node || other.fd === null) continue;
     const memory = other.guestMemory && other.kind !== 'guest_memfd';
-    return wanted.includes(other.kind) || (memory && wanted.includes('memory')) ? [other.fd] : [];
-  });
+    if (wanted.includes(other.kind) || (memory && wanted.includes('memory'))) numbers.push(other.fd);
+  }
+  return numbers;
 }
