@@ -26,12 +26,17 @@ describe('machines', () => {
     await host?.down();
   });
 
-  /** Starts a QEMU as a unit of its name; it is ready once this resolves. @returns its pid */
-  async function startQemu(name: string, options: string): Promise<number> {
+  /**
+   * Starts a QEMU as a unit of its name; it is ready once this resolves.
+   *
+   * @param before options for the unit, and a program that starts the one it is given
+   * @returns its pid
+   */
+  async function startQemu(name: string, options: string, before = ''): Promise<number> {
     const files = `-pidfile /run/${name}.pid -qmp unix:/run/${name}.qmp,server=on,wait=off`;
     await run(
       host,
-      `systemd-run --quiet --unit=vm-${name} -p Type=forking -p PIDFile=/run/${name}.pid qemu-system-x86_64 ` +
+      `systemd-run --quiet --unit=vm-${name} -p Type=forking -p PIDFile=/run/${name}.pid ${before} qemu-system-x86_64 ` +
         `-name ${name} -nodefaults -display none -daemonize ${files} ${options}`,
     );
     return Number(await run(host, `cat /run/${name}.pid`));
@@ -167,13 +172,15 @@ describe('machines', () => {
   it('that end while they are listed are gone', async () => {
     const pid = await startQemu('five', '-accel tcg -S -m 32');
     // It cannot greet while it is stopped; it is killed when the agent is seen to wait for that.
+    // A connection that queues is in the namespace of the one who made it, and the agent has one of its own.
+    const agentPid = (await run(host, 'systemctl show -p MainPID --value luo-agent')).trim();
     const script =
-      'const fs = require("fs");' +
-      'const waits = () => fs.readFileSync("/proc/net/unix", "utf8").split("\\n").some((l) => / 0 \\/run\\/five.qmp$/.test(l));' +
-      'fs.writeFileSync("/run/watching", "x"); while (!waits()); process.kill(+process.argv[1], "SIGKILL")';
+      'const fs = require("fs"), [, victim, agent] = process.argv;' +
+      'const waits = () => fs.readFileSync(`/proc/${agent}/net/unix`, "utf8").includes(" 0 /run/five.qmp");' +
+      'fs.writeFileSync("/run/watching", "x"); while (!waits()); process.kill(+victim, "SIGKILL")';
     await run(
       host,
-      `kill -STOP ${pid} && mkfifo /run/watching && systemd-run --quiet --unit=killer ${NODE} -e '${script}' ${pid} && cat /run/watching`,
+      `kill -STOP ${pid} && mkfifo /run/watching && systemd-run --quiet --unit=killer --expand-environment=no ${NODE} -e '${script}' ${pid} ${agentPid} && cat /run/watching`,
     );
     const { machines } = await agent.call('ListMachines', {});
     expect(machines.find((machine) => machine.pid === pid)).toMatchObject({ state: 'gone', descriptors: [] });
@@ -186,6 +193,19 @@ describe('machines', () => {
     await expect(agent.call('GetMachine', { pid })).rejects.toMatchObject({
       error: 'io.luoconsole.Agent.NoSuchProcess',
     });
+  });
+
+  it('with a thousand descriptors are listed in full', async () => {
+    const script =
+      'mkdir /run/many; for ((i = 100; i < 1100; i++)); do eval "exec $i<>/run/many/$i"; done; exec "$@"\n';
+    await host.sh(['tee', '/run/many.sh'], { input: script });
+    const pid = await startQemu('six', '-accel tcg -S -m 32', '-p LimitNOFILE=4096 bash /run/many.sh');
+    const machine = await machineOf(pid);
+    const many = machine.descriptors.filter(({ name }) => name.startsWith('/run/many/'));
+    expect(many.length).toBe(1000);
+    expect(new Set(many.map(({ fate }) => fate))).toEqual(new Set(['lost']));
+    expect(new Set(many.map(({ inode }) => inode)).size).toBe(1000);
+    await run(host, 'systemctl stop vm-six');
   });
 
   it('may be looked at by a viewer, and no other process is one', async () => {
