@@ -176,7 +176,8 @@ describe('machines', () => {
     const agentPid = (await run(host, 'systemctl show -p MainPID --value luo-agent')).trim();
     const script =
       'const fs = require("fs"), [, victim, agent] = process.argv;' +
-      'const waits = () => fs.readFileSync(`/proc/${agent}/net/unix`, "utf8").includes(" 0 /run/five.qmp");' +
+      'const table = "/proc/" + agent + "/net/unix";' +
+      'const waits = () => fs.readFileSync(table, "utf8").includes(" 0 /run/five.qmp");' +
       'fs.writeFileSync("/run/watching", "x"); while (!waits()); process.kill(+victim, "SIGKILL")';
     await run(
       host,
