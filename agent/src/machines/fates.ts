@@ -94,7 +94,7 @@ const rules: Readonly<Record<Exclude<MachineFile, 'memfd' | 'tmpfs_unlinked'>, R
     guestMemory ? saved(savesState, 'this memory') : ['lost', 'huge pages are not carried over'],
   guest_memfd: () => [
     'blocks',
-    'memory private to the guest; no handler before Linux 7.4 is known, and the VMM cannot read it to save it',
+    'memory private to the guest; Linux 7.3 has no handler for it, and the VMM cannot read it to save it',
   ],
   kvm: again('the VMM opens it again'),
   kvm_vm: (_file, { savesState }) => saved(savesState, 'the virtual machine'),

@@ -200,6 +200,8 @@ describe('the monitor', () => {
       undefined,
     ],
   ] as const)('that is %s costs only what it would have said', async (monitor, answers, greet) => {
+    if (monitor === 'busy') proc.qmp = { greetingMs: 50 };
+    if (monitor === 'silent') proc.qmp = { answerMs: 500 };
     addQemu(await serveQmp(answers, greet));
     const machine = await only();
     expect(machine).toMatchObject({ monitor, name: 'from the line', state: 'unknown' });

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Processes that never were, as a tree like procfs's in a temporary directory. */
+/** Processes that never were, as a tree like procfs's in a temporary directory, in memory as there. */
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { MachineFile } from '../interface/agent.generated.ts';
 import type { MachineSources } from './describe-machine.ts';
 import type { LinkedFile } from './open-files.ts';
+import type { QmpOptions } from './qmp-client.ts';
 
 export interface MadeUpProcess {
   readonly pid: number;
@@ -30,12 +29,13 @@ export const mapLine = (name: string, inode: number, bytes: number, how: 's' | '
   `10000000-${(0x10000000 + bytes).toString(16)} rw-${how} 00000000 00:01 ${inode}                     ${name}`;
 
 export class MadeUpProc implements Disposable {
-  readonly directory = mkdtempSync(join(tmpdir(), 'proc-'));
+  readonly directory = mkdtempSync('/dev/shm/luo-proc-');
   /** What is found behind a link with this text; the device is the one `mapLine` names. */
   readonly files = new Map<string, Partial<LinkedFile>>();
   /** What happens before a link is followed. */
   beforeDescribe: () => void = () => {};
-  readonly asked: MachineFile[] = [];
+  /** How long to wait for a monitor. */
+  qmp: QmpOptions = {};
 
   add({ pid, words, startTime = 777, fds = {}, maps = [], sockets = [], fdinfo = {} }: MadeUpProcess): void {
     const at = (name: string): string => join(this.directory, String(pid), name);
@@ -72,11 +72,10 @@ export class MadeUpProc implements Disposable {
       userOf: () => 'root',
       sealsOf: () => 0,
       askKernel: async (kind) => {
-        this.asked.push(kind);
         if (kind === 'memfd') return { accepts: true, errno: null };
         return kind.startsWith('kvm_') ? { accepts: false, errno: 'ENOENT' } : null;
       },
-      qmp: { greetingMs: 50, answerMs: 50 },
+      qmp: this.qmp,
     };
   }
 

@@ -5,11 +5,10 @@ import { describe, expect, it } from 'vitest';
 import { type Answer, greeting, nothing, serveQmp, value } from './fake-qmp.fixture.ts';
 import { QmpClient, type QmpOptions } from './qmp-client.ts';
 
-const quick: QmpOptions = { greetingMs: 50, answerMs: 50, lineBytes: 2000 };
 const Status = v.object({ status: v.string() });
 
 /** Connects and asks `query-status` of a monitor that answers it so. */
-async function ask(answer: Answer, options = quick): Promise<{ status: string }> {
+async function ask(answer: Answer, options: QmpOptions = { lineBytes: 2000 }): Promise<{ status: string }> {
   const { path } = await serveQmp({ 'query-status': answer });
   using client = await QmpClient.open(path, options);
   return await client.execute('query-status', Status);
@@ -68,11 +67,11 @@ describe('a QMP client', () => {
 
   it('calls a monitor busy that does not greet', async () => {
     const { path } = await serveQmp({}, '');
-    await expect(QmpClient.open(path, quick)).rejects.toMatchObject({ failure: 'busy' });
+    await expect(QmpClient.open(path, { greetingMs: 50 })).rejects.toMatchObject({ failure: 'busy' });
   });
 
   it('does not wait for ever for an answer, and goes on with the next', async () => {
-    await expect(ask(nothing)).rejects.toMatchObject({
+    await expect(ask(nothing, { answerMs: 500 })).rejects.toMatchObject({
       failure: 'silent',
       message: expect.stringContaining('query-status'),
     });

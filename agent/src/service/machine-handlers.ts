@@ -2,10 +2,11 @@
 /** Methods about virtual machines. */
 import { describeFile } from '../liveupdate/file-kind.ts';
 import { commandOf } from '../liveupdate/holder.ts';
+import { Serial } from '../liveupdate/serial.ts';
 import type { MachineSources } from '../machines/describe-machine.ts';
 import { KernelAnswers } from '../machines/kernel-answers.ts';
 import { getMachine, listMachines } from '../machines/machines.ts';
-import type { HandlerContext, PeerHandlers } from './handler-context.ts';
+import { type HandlerContext, type PeerHandlers, sharedByAll } from './handler-context.ts';
 import { takeFromProcess } from './sources.ts';
 
 /** The session in which the kernel is asked about kinds of files; it is there for a moment only. */
@@ -41,9 +42,12 @@ function sourcesOf({ native, paths, sessions, phases, accounts }: HandlerContext
 
 export function machineHandlers(context: HandlerContext): PeerHandlers<'ListMachines' | 'GetMachine'> {
   const sources = sourcesOf(context);
+  // One look at a time: a monitor admits one client, and the agent must not be in its own way.
+  const looking = new Serial();
+  const all = sharedByAll(() => looking.run(() => listMachines(sources)));
   return {
-    ListMachines: async () => ({ machines: await listMachines(sources) }),
+    ListMachines: async () => ({ machines: await all() }),
 
-    GetMachine: async ({ pid }) => ({ machine: await getMachine(sources, pid) }),
+    GetMachine: async ({ pid }) => ({ machine: await looking.run(() => getMachine(sources, pid)) }),
   };
 }
