@@ -61,6 +61,15 @@ describe('what the kernel says of a kind of file', () => {
     expect(sessions).toBe(0);
   });
 
+  it('is waited for once, not for each kind, while there is no session to be had', async () => {
+    const kernel = answers();
+    double.openFailure = 'EBUSY';
+    const kinds = ['memfd', 'eventfd', 'kvm_vm', 'tap'] as const;
+    const all = await Promise.all(kinds.map((kind) => kernel.about(kind, example)));
+    expect(all).toEqual([null, null, null, null]);
+    expect(sessions).toBe(1);
+  });
+
   it('is asked again when it could not be: during an update, or of a process that went', async () => {
     const kernel = answers();
     mayAsk = false;

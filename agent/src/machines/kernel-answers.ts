@@ -27,6 +27,9 @@ export interface AskingSources {
 
 const probeBytes = 4096n;
 
+/** How long nothing is asked after a session could not be had: each try may wait for whoever has the device. */
+const pauseMs = 10_000;
+
 /** Kinds of which the agent makes a file itself. */
 const ownFiles: Partial<Record<MachineFile, (native: Native) => Descriptor>> = {
   memfd: ({ memory }) => {
@@ -66,6 +69,7 @@ export class KernelAnswers {
   readonly #sources: AskingSources;
   readonly #known = new Map<MachineFile, Promise<KernelAnswer | null>>();
   #turn: Promise<unknown> = Promise.resolve();
+  #notBefore = 0;
 
   constructor(sources: AskingSources) {
     this.#sources = sources;
@@ -86,6 +90,15 @@ export class KernelAnswers {
     return answer;
   }
 
+  async #openSession(): Promise<Descriptor> {
+    try {
+      return await this.#sources.openSession();
+    } catch (error) {
+      this.#notBefore = performance.now() + pauseMs;
+      throw error;
+    }
+  }
+
   #maker(kind: MachineFile, { pid, fd }: Example): (() => Descriptor) | null {
     const own = ownFiles[kind];
     if (own) return () => own(this.#sources.native);
@@ -93,12 +106,12 @@ export class KernelAnswers {
   }
 
   async #ask(make: () => Descriptor): Promise<KernelAnswer | null> {
-    const { native, mayAsk, openSession } = this.#sources;
-    if (!mayAsk()) return null;
+    const { native, mayAsk } = this.#sources;
+    if (!mayAsk() || performance.now() < this.#notBefore) return null;
     try {
       using file = make();
       // Closing it undoes the preserving.
-      using session = await openSession();
+      using session = await this.#openSession();
       return await native.liveUpdate.preserveFd(session, file, 1n).then(
         () => ({ accepts: true, errno: null }),
         (error: { code?: string }) => answerIn(error.code),
