@@ -143,6 +143,10 @@ const explanations: Record<string, Explain> = {
     title: `Process ${f.text('pid')} is gone`,
     advice: 'Choose from the current list.',
   }),
+  NotAMachine: (f) => ({
+    title: `Process ${f.text('pid')} (${f.text('command')}) is no virtual machine`,
+    advice: 'It holds neither guest memory nor a KVM descriptor. Choose from the current list.',
+  }),
   NoSuchDescriptor: (f) => ({
     title: `Process ${f.text('pid')} has no descriptor ${f.text('fd')} any more`,
     advice: 'Choose from the current list.',
