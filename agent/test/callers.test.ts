@@ -104,6 +104,8 @@ describe('who calls', () => {
     mkdirSync(comm);
     writeFileSync(join(comm, 'comm'), 'vmm\n');
     const client = await connectAs(901, operators, 4711);
+    // Connecting is over before the agent has accepted; an answer shows that it has.
+    await client.call('ListSessions', {});
     writeFileSync(join(comm, 'comm'), 'innocent\n');
     await client.call('CreateSession', { name: 's' });
     const { entries } = await root.call('QueryJournal', { name: 'session.create' });
