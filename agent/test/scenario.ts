@@ -2,6 +2,7 @@
 /** Steps that many tests take. */
 import { type Descriptor, native } from '@luo-console/native';
 import type { AgentClient } from '../src/client/index.ts';
+import type { Update } from '../src/interface/agent.generated.ts';
 import type { MadeUpHost } from './made-up-host.ts';
 
 /** A memfd with some text in it. The caller closes it. */
@@ -72,4 +73,20 @@ export async function runToKexec(host: MadeUpHost, client: AgentClient, wish: Ru
   const { status } = await client.call('GetStatus', {});
   if (status.lastUpdate === null) throw new Error('the update left no trace');
   return status.lastUpdate;
+}
+
+/** Starts the agent of this boot and waits until it has settled what it found. */
+export async function startSettled(host: MadeUpHost): Promise<AgentClient> {
+  const client = await host.start();
+  await host.agent?.settled;
+  return client;
+}
+
+/** Goes over into the next kernel; the newest update is the one that brought the host there. */
+export async function arriveInNextKernel(host: MadeUpHost): Promise<{ client: AgentClient; update: Update }> {
+  host.becomeNextKernel();
+  const client = await startSettled(host);
+  const [update] = (await client.call('ListUpdates', {})).updates;
+  if (!update) throw new Error(`no update was settled: ${host.log.join('\n')}`);
+  return { client, update };
 }

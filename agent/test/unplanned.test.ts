@@ -6,7 +6,14 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
 import { MadeUpHost } from './made-up-host.ts';
-import { contentOf, memfdWith, preserveText, runToKexec } from './scenario.ts';
+import {
+  arriveInNextKernel,
+  contentOf,
+  memfdWith,
+  preserveText,
+  runToKexec,
+  startSettled,
+} from './scenario.ts';
 
 let host: MadeUpHost;
 let client: AgentClient;
@@ -18,18 +25,14 @@ beforeEach(async () => {
 
 afterEach(() => host.dispose());
 
-/** Starts the agent of this boot and waits until it has settled what it found. */
 async function restart(): Promise<void> {
-  client = await host.start();
-  await host.agent?.settled;
+  client = await startSettled(host);
 }
 
 async function arrive(): Promise<Update> {
-  host.becomeNextKernel();
-  await restart();
-  const [update] = (await client.call('ListUpdates', {})).updates;
-  if (!update) throw new Error(`no update was settled: ${host.log.join('\n')}`);
-  return update;
+  const arrived = await arriveInNextKernel(host);
+  client = arrived.client;
+  return arrived.update;
 }
 
 describe('what did not come through as planned', () => {
