@@ -64,6 +64,23 @@ async function expectSound(client: AgentClient): Promise<void> {
 const labels = (sessions: readonly { descriptors: readonly { label: string }[] }[]): string[] =>
   sessions.flatMap(({ descriptors }) => descriptors.map(({ label }) => label)).sort();
 
+/** Takes an agent through `flow` on a fresh host once for each way to die in it; the dead one is gone at each step. */
+async function* eachDeath(
+  prepare: () => Promise<void>,
+  flow: (client: AgentClient) => Promise<void>,
+): AsyncGenerator<Death> {
+  await prepare();
+  await runUntilDeath(null, flow);
+  for (const death of deaths(host.process?.calls ?? [])) {
+    host.dispose();
+    host = new MadeUpHost();
+    await prepare();
+    await runUntilDeath(death, flow);
+    host.kill();
+    yield death;
+  }
+}
+
 describe('an agent that is killed', { timeout: 120_000 }, () => {
   it('while preserving loses nothing that was acknowledged', async () => {
     const acknowledged: string[] = [];
@@ -100,15 +117,7 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
     const flow = async (client: AgentClient): Promise<void> => {
       await client.call('RemoveDescriptor', { session: 's', token: '0x1' });
     };
-    await prepare();
-    await runUntilDeath(null, flow);
-    const calls = host.process?.calls ?? [];
-    for (const death of deaths(calls)) {
-      host.dispose();
-      host = new MadeUpHost();
-      await prepare();
-      await runUntilDeath(death, flow);
-      host.kill();
+    for await (const death of eachDeath(prepare, flow)) {
       const client = await host.start();
       await expectSound(client);
       const { sessions } = await client.call('ListSessions', {});
@@ -126,15 +135,7 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
     const flow = async (client: AgentClient): Promise<void> => {
       await runToKexec(host, client);
     };
-    await prepare();
-    await runUntilDeath(null, flow);
-    const calls = host.process?.calls ?? [];
-    for (const death of deaths(calls)) {
-      host.dispose();
-      host = new MadeUpHost();
-      await prepare();
-      await runUntilDeath(death, flow);
-      host.kill();
+    for await (const death of eachDeath(prepare, flow)) {
       const client = await host.start();
       await host.agent?.settled;
       await expectSound(client);
