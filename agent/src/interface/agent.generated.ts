@@ -65,6 +65,52 @@ export const LoadedKernel = v.object({
 });
 export type LoadedKernel = v.InferOutput<typeof LoadedKernel>;
 
+/**
+ * How a machine comes along. `cpr`: QEMU hands its descriptors and its device state to the agent and takes them
+ * back (cpr-transfer). `named_memory`: its memory is in a file that the agent preserves, the device state is saved
+ * beside it. `whole_state`: memory and device state are saved together. `none`: it cannot come along.
+ */
+export const Way = v.picklist(['cpr', 'named_memory', 'whole_state', 'none']);
+export type Way = v.InferOutput<typeof Way>;
+
+/**
+ * Where a machine stands in a live update. `held`: it did not start again, but its memory and its state are safe
+ * with the agent. `left_behind`: it was not to come along. `lost`: its memory or its state is gone.
+ */
+export const MachineStage = v.picklist(['waiting', 'suspending', 'saved', 'retrieving', 'starting', 'loading', 'resumed', 'held', 'left_behind', 'lost']);
+export type MachineStage = v.InferOutput<typeof MachineStage>;
+
+/** What a machine's blackout is made of, in this order. */
+export const BlackoutPart = v.picklist(['save', 'kexec', 'boot', 'userspace', 'retrieve', 'start', 'load', 'resume']);
+export type BlackoutPart = v.InferOutput<typeof BlackoutPart>;
+
+/** `startedAtUs` counts from the moment the first machine was suspended. */
+export const PartTiming = v.object({
+  part: BlackoutPart,
+  startedAtUs: int,
+  durationUs: int,
+});
+export type PartTiming = v.InferOutput<typeof PartTiming>;
+
+/**
+ * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` runs from the
+ * start of *preserving* to the moment it is suspended, `blackoutUs` from there until it runs again.
+ */
+export const MachineRun = v.object({
+  name: v.string(),
+  pid: int,
+  newPid: v.optional(v.nullable(int), null),
+  way: Way,
+  session: v.optional(v.nullable(v.string()), null),
+  stage: MachineStage,
+  detail: v.string(),
+  brownoutUs: v.optional(v.nullable(int), null),
+  suspendedAtUs: v.optional(v.nullable(int), null),
+  blackoutUs: v.optional(v.nullable(int), null),
+  parts: v.array(PartTiming),
+});
+export type MachineRun = v.InferOutput<typeof MachineRun>;
+
 /** A live update that is under way. `graceEndsAtUs` is set while the kexec is announced and can still be aborted. */
 export const Progress = v.object({
   update: v.string(),
@@ -76,6 +122,7 @@ export const Progress = v.object({
   done: v.optional(v.nullable(int), null),
   total: v.optional(v.nullable(int), null),
   graceEndsAtUs: v.optional(v.nullable(int), null),
+  machines: v.array(MachineRun),
 });
 export type Progress = v.InferOutput<typeof Progress>;
 
@@ -201,7 +248,10 @@ export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
 
 /**
  * `memoryInFiles` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
- * `otherDescriptors` were left out because they do not matter to a live update.
+ * `otherDescriptors` were left out because they do not matter to a live update. `way` is the best that its VMM
+ * allows and `wayReason` why; `expectedBlackoutUs` is what the machine's own parts of the blackout should take,
+ * without the kernel's. `unlinks` are names of files that adopting it takes away. `session` is set once it is
+ * adopted, `definition` if the agent started it from one. `consolePath` is the socket of its serial console.
  */
 export const Machine = v.object({
   name: v.string(),
@@ -221,8 +271,63 @@ export const Machine = v.object({
   sharesMemoryWith: v.array(int),
   descriptors: v.array(MachineDescriptor),
   otherDescriptors: int,
+  way: Way,
+  wayReason: v.string(),
+  expectedBlackoutUs: v.optional(v.nullable(int), null),
+  unlinks: v.array(v.string()),
+  session: v.optional(v.nullable(v.string()), null),
+  definition: v.optional(v.nullable(v.string()), null),
+  consolePath: v.optional(v.nullable(v.string()), null),
 });
 export type Machine = v.InferOutput<typeof Machine>;
+
+/**
+ * A machine described in a file, for the agent to start. `problem` says why the file cannot be used; `pid` is set
+ * while the machine runs.
+ */
+export const MachineDefinition = v.object({
+  name: v.string(),
+  path: v.string(),
+  problem: v.optional(v.nullable(v.string()), null),
+  description: v.string(),
+  vcpus: v.optional(v.nullable(int), null),
+  memory: v.optional(v.nullable(int), null),
+  pid: v.optional(v.nullable(int), null),
+});
+export type MachineDefinition = v.InferOutput<typeof MachineDefinition>;
+
+export const OrderKind = v.picklist(['machine', 'memory', 'device', 'disk', 'other']);
+export type OrderKind = v.InferOutput<typeof OrderKind>;
+
+/** A machine, or a file of one or several machines. `id` is only good within its graph. */
+export const OrderNode = v.object({
+  id: v.string(),
+  kind: OrderKind,
+  label: v.string(),
+  detail: v.string(),
+  pids: v.array(int),
+});
+export type OrderNode = v.InferOutput<typeof OrderNode>;
+
+/** `from` needs `to`, which is therefore preserved and restored before it. */
+export const OrderEdge = v.object({
+  from: v.string(),
+  to: v.string(),
+  reason: v.string(),
+});
+export type OrderEdge = v.InferOutput<typeof OrderEdge>;
+
+/**
+ * What depends on what. `order` are the nodes in the order of preserving and restoring, undone in reverse; empty if
+ * there is a cycle, which `cycle` then names.
+ */
+export const OrderGraph = v.object({
+  nodes: v.array(OrderNode),
+  edges: v.array(OrderEdge),
+  order: v.array(v.string()),
+  cycle: v.array(v.string()),
+});
+export type OrderGraph = v.InferOutput<typeof OrderGraph>;
 
 /** `incompatible`: its handover versions differ from the running kernel's. `no_live_update`: it carries none. */
 export const KernelVerdict = v.picklist(['compatible', 'incompatible', 'no_live_update', 'unreadable']);
@@ -264,6 +369,27 @@ export const Step = v.object({
 });
 export type Step = v.InferOutput<typeof Step>;
 
+/**
+ * What to do if a machine cannot be saved: `stop` calls the update off and lets every machine run on, `leave` goes
+ * on without it, which ends it.
+ */
+export const FailurePolicy = v.picklist(['stop', 'leave']);
+export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
+
+/** What happens to a machine in a live update. */
+export const PlannedMachine = v.object({
+  name: v.string(),
+  pid: int,
+  way: Way,
+  session: v.optional(v.nullable(v.string()), null),
+  memory: v.optional(v.nullable(int), null),
+  leave: v.boolean(),
+  detail: v.string(),
+  risk: v.string(),
+  expectedBlackoutUs: v.optional(v.nullable(int), null),
+});
+export type PlannedMachine = v.InferOutput<typeof PlannedMachine>;
+
 export const Plan = v.object({
   id: v.string(),
   createdAtUs: int,
@@ -272,6 +398,9 @@ export const Plan = v.object({
   steps: v.array(Step),
   checks: v.array(Check),
   runnable: v.boolean(),
+  machines: v.array(PlannedMachine),
+  graph: OrderGraph,
+  ifMachineFails: FailurePolicy,
 });
 export type Plan = v.InferOutput<typeof Plan>;
 
@@ -281,6 +410,17 @@ export const PhaseTiming = v.object({
   durationUs: v.optional(v.nullable(int), null),
 });
 export type PhaseTiming = v.InferOutput<typeof PhaseTiming>;
+
+/** A descriptor that refused, as the kernel log names it: in which session, as far as that can be told. */
+export const Refusing = v.object({
+  session: v.optional(v.nullable(v.string()), null),
+  token: v.string(),
+  label: v.string(),
+  handler: v.string(),
+  phase: Phase,
+  errno: v.string(),
+});
+export type Refusing = v.InferOutput<typeof Refusing>;
 
 /** What a live update did to one descriptor. */
 export const Carried = v.object({
@@ -297,7 +437,8 @@ export type Carried = v.InferOutput<typeof Carried>;
 
 /**
  * `blackoutUs` runs from the first suspended machine to the last resumed one; with no machine, from the
- * announced kexec being set off (after its grace) to the sessions being retrieved.
+ * announced kexec being set off (after its grace) to the sessions being retrieved. `refusedBy` names the descriptor
+ * that made the kernel refuse.
  */
 export const Update = v.object({
   id: v.string(),
@@ -315,6 +456,8 @@ export const Update = v.object({
   blackoutUs: v.optional(v.nullable(int), null),
   phases: v.array(PhaseTiming),
   carried: v.array(Carried),
+  machines: v.array(MachineRun),
+  refusedBy: v.optional(v.nullable(Refusing), null),
   startedBy: Peer,
 });
 export type Update = v.InferOutput<typeof Update>;
@@ -387,6 +530,37 @@ type SessionBrief (name: string, direction: Direction, descriptors: int, size: i
 
 type LoadedKernel (path: string, release: string, initrd: ?string, commandLine: string, loadedAtUs: int)
 
+# How a machine comes along. \`cpr\`: QEMU hands its descriptors and its device state to the agent and takes them
+# back (cpr-transfer). \`named_memory\`: its memory is in a file that the agent preserves, the device state is saved
+# beside it. \`whole_state\`: memory and device state are saved together. \`none\`: it cannot come along.
+type Way (cpr, named_memory, whole_state, none)
+
+# Where a machine stands in a live update. \`held\`: it did not start again, but its memory and its state are safe
+# with the agent. \`left_behind\`: it was not to come along. \`lost\`: its memory or its state is gone.
+type MachineStage (waiting, suspending, saved, retrieving, starting, loading, resumed, held, left_behind, lost)
+
+# What a machine's blackout is made of, in this order.
+type BlackoutPart (save, kexec, boot, userspace, retrieve, start, load, resume)
+
+# \`startedAtUs\` counts from the moment the first machine was suspended.
+type PartTiming (part: BlackoutPart, startedAtUs: int, durationUs: int)
+
+# One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` runs from the
+# start of *preserving* to the moment it is suspended, \`blackoutUs\` from there until it runs again.
+type MachineRun (
+  name: string,
+  pid: int,
+  newPid: ?int,
+  way: Way,
+  session: ?string,
+  stage: MachineStage,
+  detail: string,
+  brownoutUs: ?int,
+  suspendedAtUs: ?int,
+  blackoutUs: ?int,
+  parts: []PartTiming
+)
+
 # A live update that is under way. \`graceEndsAtUs\` is set while the kexec is announced and can still be aborted.
 type Progress (
   update: string,
@@ -397,7 +571,8 @@ type Progress (
   message: string,
   done: ?int,
   total: ?int,
-  graceEndsAtUs: ?int
+  graceEndsAtUs: ?int,
+  machines: []MachineRun
 )
 
 type Status (
@@ -492,7 +667,10 @@ type MachineDescriptor (
 )
 
 # \`memoryInFiles\` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
-# \`otherDescriptors\` were left out because they do not matter to a live update.
+# \`otherDescriptors\` were left out because they do not matter to a live update. \`way\` is the best that its VMM
+# allows and \`wayReason\` why; \`expectedBlackoutUs\` is what the machine's own parts of the blackout should take,
+# without the kernel's. \`unlinks\` are names of files that adopting it takes away. \`session\` is set once it is
+# adopted, \`definition\` if the agent started it from one. \`consolePath\` is the socket of its serial console.
 type Machine (
   name: string,
   pid: int,
@@ -510,8 +688,39 @@ type Machine (
   monitorDetail: string,
   sharesMemoryWith: []int,
   descriptors: []MachineDescriptor,
-  otherDescriptors: int
+  otherDescriptors: int,
+  way: Way,
+  wayReason: string,
+  expectedBlackoutUs: ?int,
+  unlinks: []string,
+  session: ?string,
+  definition: ?string,
+  consolePath: ?string
 )
+
+# A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used; \`pid\` is set
+# while the machine runs.
+type MachineDefinition (
+  name: string,
+  path: string,
+  problem: ?string,
+  description: string,
+  vcpus: ?int,
+  memory: ?int,
+  pid: ?int
+)
+
+type OrderKind (machine, memory, device, disk, other)
+
+# A machine, or a file of one or several machines. \`id\` is only good within its graph.
+type OrderNode (id: string, kind: OrderKind, label: string, detail: string, pids: []int)
+
+# \`from\` needs \`to\`, which is therefore preserved and restored before it.
+type OrderEdge (from: string, to: string, reason: string)
+
+# What depends on what. \`order\` are the nodes in the order of preserving and restoring, undone in reverse; empty if
+# there is a cycle, which \`cycle\` then names.
+type OrderGraph (nodes: []OrderNode, edges: []OrderEdge, order: []string, cycle: []string)
 
 # \`incompatible\`: its handover versions differ from the running kernel's. \`no_live_update\`: it carries none.
 type KernelVerdict (compatible, incompatible, no_live_update, unreadable)
@@ -536,6 +745,23 @@ type Check (name: string, verdict: CheckVerdict, detail: string)
 # One step of a plan. \`risk\` says in plain words what can go wrong and what it would cost.
 type Step (id: string, phase: Phase, title: string, detail: string, risk: string, reversible: bool, session: ?string)
 
+# What to do if a machine cannot be saved: \`stop\` calls the update off and lets every machine run on, \`leave\` goes
+# on without it, which ends it.
+type FailurePolicy (stop, leave)
+
+# What happens to a machine in a live update.
+type PlannedMachine (
+  name: string,
+  pid: int,
+  way: Way,
+  session: ?string,
+  memory: ?int,
+  leave: bool,
+  detail: string,
+  risk: string,
+  expectedBlackoutUs: ?int
+)
+
 type Plan (
   id: string,
   createdAtUs: int,
@@ -543,16 +769,23 @@ type Plan (
   commandLine: string,
   steps: []Step,
   checks: []Check,
-  runnable: bool
+  runnable: bool,
+  machines: []PlannedMachine,
+  graph: OrderGraph,
+  ifMachineFails: FailurePolicy
 )
 
 type PhaseTiming (phase: Phase, startedAtUs: int, durationUs: ?int)
+
+# A descriptor that refused, as the kernel log names it: in which session, as far as that can be told.
+type Refusing (session: ?string, token: string, label: string, handler: string, phase: Phase, errno: string)
 
 # What a live update did to one descriptor.
 type Carried (session: string, token: string, label: string, size: int, digestBefore: ?string, digestAfter: ?string, verdict: Verdict, reason: string)
 
 # \`blackoutUs\` runs from the first suspended machine to the last resumed one; with no machine, from the
-# announced kexec being set off (after its grace) to the sessions being retrieved.
+# announced kexec being set off (after its grace) to the sessions being retrieved. \`refusedBy\` names the descriptor
+# that made the kernel refuse.
 type Update (
   id: string,
   startedAtUs: int,
@@ -569,6 +802,8 @@ type Update (
   blackoutUs: ?int,
   phases: []PhaseTiming,
   carried: []Carried,
+  machines: []MachineRun,
+  refusedBy: ?Refusing,
   startedBy: Peer
 )
 
@@ -616,11 +851,27 @@ method PreserveFile(session: string, path: string, token: ?string, label: ?strin
 # Processes with descriptors that the kernel could preserve.
 method ListCandidates() -> (processes: []ProcessCandidates)
 
-# Virtual machines on the host, found by looking at its processes.
-method ListMachines() -> (machines: []Machine)
+# Virtual machines on the host, found by looking at its processes, and what depends on what among them.
+method ListMachines() -> (machines: []Machine, graph: OrderGraph)
 
 # One of them, by the process of its VMM.
 method GetMachine(pid: int) -> (machine: Machine)
+
+# Takes a running machine on, with no restart: preserves its memory in a session of its own, so that live updates
+# bring it along. \`unlink\` allows to take away the names that \`unlinks\` lists.
+method AdoptMachine(pid: int, unlink: ?bool) -> (machine: Machine)
+
+# Lets go of an adopted machine: it runs on, and its memory is not preserved any more.
+method ReleaseMachine(pid: int) -> (machine: Machine)
+
+# Machines described in files, for the agent to start.
+method ListDefinitions() -> (definitions: []MachineDefinition)
+
+# Starts one of them and adopts it.
+method StartMachine(name: string) -> (machine: Machine)
+
+# A connection to a machine's serial console.
+method FetchConsole(pid: int) -> (fileDescriptor: int)
 
 # Takes the SHA-256 of a preserved descriptor's contents and keeps it in the session. [Supports 'more' flag]
 method TakeDigest(session: string, token: string) -> (done: int, total: int, descriptor: ?Descriptor)
@@ -650,8 +901,15 @@ method LoadKernel(path: string, initrd: ?string, commandLine: ?string) -> (loade
 
 method UnloadKernel() -> ()
 
-# The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing.
-method MakePlan(kernel: string, initrd: ?string, commandLine: ?string) -> (plan: Plan)
+# The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. \`leave\` are machines,
+# by pid, that are to be left behind.
+method MakePlan(
+  kernel: string,
+  initrd: ?string,
+  commandLine: ?string,
+  leave: ?[]int,
+  ifMachineFails: ?FailurePolicy
+) -> (plan: Plan)
 
 # Runs a plan. Streams progress; the connection ends with the kernel. \`graceSeconds\` is how long the
 # announced kexec waits for an abort. [Requires 'more' flag]
@@ -713,6 +971,10 @@ error NothingToAbort(phase: Phase)
 error UpdateNotFound(id: string)
 error NoSuchProcess(pid: int)
 error NotAMachine(pid: int, command: string)
+error MachineUnusable(pid: int, name: string, reason: string)
+error DefinitionNotFound(name: string)
+error DefinitionInvalid(path: string, reason: string)
+error DependencyCycle(cycle: []string)
 error NoSuchDescriptor(pid: int, fd: int)
 error FileUnusable(path: string, errno: string, reason: string)
 error KernelRejected(path: string, errno: string, reason: string)
@@ -800,11 +1062,12 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'no',
     },
-    /** Virtual machines on the host, found by looking at its processes. */
+    /** Virtual machines on the host, found by looking at its processes, and what depends on what among them. */
     ListMachines: {
       parameters: v.strictObject({}),
       reply: v.object({
         machines: v.array(Machine),
+        graph: OrderGraph,
       }),
       streaming: 'no',
     },
@@ -815,6 +1078,58 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       reply: v.object({
         machine: Machine,
+      }),
+      streaming: 'no',
+    },
+    /**
+     * Takes a running machine on, with no restart: preserves its memory in a session of its own, so that live updates
+     * bring it along. `unlink` allows to take away the names that `unlinks` lists.
+     */
+    AdoptMachine: {
+      parameters: v.strictObject({
+        pid: int,
+        unlink: v.optional(v.nullable(v.boolean()), null),
+      }),
+      reply: v.object({
+        machine: Machine,
+      }),
+      streaming: 'no',
+    },
+    /** Lets go of an adopted machine: it runs on, and its memory is not preserved any more. */
+    ReleaseMachine: {
+      parameters: v.strictObject({
+        pid: int,
+      }),
+      reply: v.object({
+        machine: Machine,
+      }),
+      streaming: 'no',
+    },
+    /** Machines described in files, for the agent to start. */
+    ListDefinitions: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        definitions: v.array(MachineDefinition),
+      }),
+      streaming: 'no',
+    },
+    /** Starts one of them and adopts it. */
+    StartMachine: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        machine: Machine,
+      }),
+      streaming: 'no',
+    },
+    /** A connection to a machine's serial console. */
+    FetchConsole: {
+      parameters: v.strictObject({
+        pid: int,
+      }),
+      reply: v.object({
+        fileDescriptor: int,
       }),
       streaming: 'no',
     },
@@ -919,12 +1234,17 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       reply: v.object({}),
       streaming: 'no',
     },
-    /** The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. */
+    /**
+     * The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. `leave` are machines,
+     * by pid, that are to be left behind.
+     */
     MakePlan: {
       parameters: v.strictObject({
         kernel: v.string(),
         initrd: v.optional(v.nullable(v.string()), null),
         commandLine: v.optional(v.nullable(v.string()), null),
+        leave: v.optional(v.nullable(v.array(int)), null),
+        ifMachineFails: v.optional(v.nullable(FailurePolicy), null),
       }),
       reply: v.object({
         plan: Plan,
@@ -1122,6 +1442,21 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     NotAMachine: v.object({
       pid: int,
       command: v.string(),
+    }),
+    MachineUnusable: v.object({
+      pid: int,
+      name: v.string(),
+      reason: v.string(),
+    }),
+    DefinitionNotFound: v.object({
+      name: v.string(),
+    }),
+    DefinitionInvalid: v.object({
+      path: v.string(),
+      reason: v.string(),
+    }),
+    DependencyCycle: v.object({
+      cycle: v.array(v.string()),
     }),
     NoSuchDescriptor: v.object({
       pid: int,
