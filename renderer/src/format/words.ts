@@ -147,6 +147,22 @@ const explanations: Record<string, Explain> = {
     title: `Process ${f.text('pid')} (${f.text('command')}) is no virtual machine`,
     advice: 'It holds neither guest memory nor a KVM descriptor. Choose from the current list.',
   }),
+  MachineUnusable: (f) => ({
+    title: `${f.text('name') || `Process ${f.text('pid')}`} cannot be used for this`,
+    advice: f.text('reason'),
+  }),
+  DefinitionNotFound: (f) => ({
+    title: `No machine ${f.text('name')} is defined on the host`,
+    advice: 'Its file may have been renamed or removed. Refresh the list.',
+  }),
+  DefinitionInvalid: (f) => ({
+    title: `The definition ${f.text('path')} cannot be used`,
+    advice: f.text('reason'),
+  }),
+  DependencyCycle: (f) => ({
+    title: 'Descriptors depend on each other in a circle',
+    advice: `${f.list('cycle').join(' → ')}. None of them can be preserved first. Break the circle, or leave the machine behind.`,
+  }),
   NoSuchDescriptor: (f) => ({
     title: `Process ${f.text('pid')} has no descriptor ${f.text('fd')} any more`,
     advice: 'Choose from the current list.',
