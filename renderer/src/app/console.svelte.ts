@@ -13,6 +13,7 @@ import { HostData } from '../hosts/host-data.svelte.ts';
 import { HostsStore } from '../hosts/hosts.svelte.ts';
 import type { MachineChoice } from '../machines/machines.svelte.ts';
 import { TerminalsStore } from '../terminal/terminals.svelte.ts';
+import { notResumed } from '../update/machine-runs.ts';
 import { digestSummary } from '../update/summary.ts';
 import { type ViewId, viewOf } from './views.ts';
 
@@ -96,13 +97,19 @@ export class ConsoleState {
   }
 
   /** Tells how an update ended to whoever is looking at something else. */
-  #settled(id: string, { outcome, carried }: Update): void {
+  #settled(id: string, { outcome, carried, machines }: Update): void {
     const host = this.hosts.find(id);
     if (!host || !outcome || (this.view === 'live-update' && this.hosts.focused?.id === id)) return;
     const lost = digestSummary(carried).lost.length;
-    const tone = outcome === 'updated' && lost === 0 ? 'good' : 'bad';
-    const text =
-      lost > 0 ? `${outcomeWords[outcome]} Lost: ${counted(lost, 'descriptor')}.` : outcomeWords[outcome];
+    const still = notResumed(machines).length;
+    const tone = outcome === 'updated' && lost === 0 && still === 0 ? 'good' : 'bad';
+    const text = [
+      outcomeWords[outcome],
+      lost > 0 ? `Lost: ${counted(lost, 'descriptor')}.` : '',
+      still > 0 ? `${counted(still, 'machine')} did not start again.` : '',
+    ]
+      .filter(Boolean)
+      .join(' ');
     this.#add({ tone, title: `Live update of ${host.name}: ${outcomeMarks[outcome].word}`, text });
   }
 

@@ -24,7 +24,14 @@ import Pause from '@lucide/svelte/icons/pause';
 import Power from '@lucide/svelte/icons/power';
 import ShieldCheck from '@lucide/svelte/icons/shield-check';
 import Wrench from '@lucide/svelte/icons/wrench';
-import type { Fate, Machine, MachineStage, MachineState, OrderKind } from '@luo-console/agent/interface';
+import type {
+  Fate,
+  Machine,
+  MachineStage,
+  MachineState,
+  OrderKind,
+  PlannedMachine,
+} from '@luo-console/agent/interface';
 import type { Mark } from './states.ts';
 import { mark } from './states.ts';
 
@@ -52,6 +59,14 @@ export const cannotCome: Mark = mark('Cannot come along', 'warn', Ban);
 export function comingMark({ session, way }: Pick<Machine, 'session' | 'way'>): Mark {
   if (session !== null) return adopted;
   return way === 'none' ? cannotCome : notAdopted;
+}
+
+const comesAlong: Mark = mark('Comes along', 'good', PackageCheck);
+
+/** What a plan does to a machine. */
+export function plannedMark({ leave, way }: Pick<PlannedMachine, 'leave' | 'way'>): Mark {
+  if (leave) return stageMarks.left_behind;
+  return way === 'none' ? cannotCome : comesAlong;
 }
 
 export const fateMarks: Record<Fate, Mark> = {

@@ -106,5 +106,5 @@ export function vmmWords({ vmm, version }: Pick<Machine, 'vmm' | 'version'>): st
 
 /** How long a machine's own parts of the blackout should take. */
 export function expectedWords(us: number | null): string {
-  return us === null ? 'not known' : `about ${duration(us)}, and the kernel’s part`;
+  return us === null ? 'not known' : `about ${duration(us)} of its own, and the kernel’s part`;
 }

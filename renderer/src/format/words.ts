@@ -58,9 +58,15 @@ export const outcomeWords: Record<Outcome, string> = {
   unknown: 'The agent could not tell how the live update ended. Look at the journal and the serial console.',
 };
 
-/** What the blackout is where no machine is concerned. */
-export const blackoutWords =
+const hostBlackout =
   'No machine was concerned, so the blackout is the time the host itself was away: from the kexec until its sessions were retrieved.';
+const machinesBlackout =
+  'The blackout is the time in which machines stood still: from the first one suspended until the last one ran again.';
+
+/** What the blackout of a live update is. @param machines how many came along in it */
+export function blackoutWords(machines: number): string {
+  return machines === 0 ? hostBlackout : machinesBlackout;
+}
 
 /** What an agent wrote after a colon or semicolon, made the beginning of a sentence. Names and paths stay as they are. */
 export function sentence(text: string): string {

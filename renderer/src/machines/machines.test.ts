@@ -49,7 +49,7 @@ describe('Machines', () => {
       /mapped.*depends on fd 12.*shared with process 2201.*also 2 other numbers: 17, 18/s,
     );
     expect(kvm?.textContent).toMatch(/kvm-vm.*Rebuilt by the VMM.*ENOENT/s);
-    expect(screen.getByText('It comes along by named memory')).toBeTruthy();
+    expect(screen.getByText('Once it is adopted it comes along, by named memory')).toBeTruthy();
     expect(screen.getByText(/Expected blackout: about 1\.9 s/)).toBeTruthy();
     expect(button('Console').disabled).toBe(true);
   });
