@@ -271,7 +271,7 @@ export function machineRun(more: Partial<MachineRun> = {}): MachineRun {
     way: 'cpr',
     session: 'web-01',
     stage: 'resumed',
-    detail: 'Runs again.',
+    detail: '',
     brownoutUs: 3_570_000,
     suspendedAtUs: nowUs() - 4000 * second + 3_570_000,
     blackoutUs: at,

@@ -47,13 +47,23 @@ export function flowNodes(
         width: 1,
         height: 1,
       },
+      ...(['target', 'source'] as const).map((type) => ({
+        id: 'back',
+        type,
+        position: Position.Bottom,
+        x: nodeSize.width * (type === 'target' ? 0.3 : 0.7),
+        y: nodeSize.height,
+        width: 1,
+        height: 1,
+      })),
     ],
     ariaLabel: spoken(step),
   }));
 }
 
 /** The edges, turned round: `from` needs `to`, which therefore goes before it. */
-export function flowEdges(graph: OrderGraph): Edge[] {
+export function flowEdges(graph: OrderGraph, { places }: Layout): Edge[] {
+  const x = (id: string) => places.get(id)?.x ?? 0;
   const names = new Map(graph.nodes.map(({ id, label }) => [id, label]));
   return graph.edges.map(({ from, to, reason }, at) => {
     const bad = edgeInCycle(graph, from, to);
@@ -61,6 +71,8 @@ export function flowEdges(graph: OrderGraph): Edge[] {
       id: String(at),
       source: to,
       target: from,
+      // What closes a circle leads back: below the nodes, so that it is seen.
+      ...(x(to) >= x(from) ? { sourceHandle: 'back', targetHandle: 'back' } : {}),
       ...(graph.edges.length <= mostLabels ? { label: reason } : {}),
       class: bad ? 'in-cycle' : '',
       markerEnd: {

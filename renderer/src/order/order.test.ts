@@ -54,6 +54,13 @@ describe('the order', () => {
     expect(layoutOrder(cyclicGraph()).places.size).toBe(3);
   });
 
+  test('is led back below the nodes where a circle is closed', () => {
+    const graph = cyclicGraph();
+    const edges = flowEdges(graph, layoutOrder(graph));
+    expect(edges.filter(({ sourceHandle }) => sourceHandle === 'back')).toHaveLength(1);
+    expect(edges.map((edge) => edge.class)).toEqual(['in-cycle', 'in-cycle', '']);
+  });
+
   test('is told of each node and edge of the drawing in words', () => {
     const graph = orderGraph();
     const nodes = flowNodes(graph, layoutOrder(graph), 2041);
@@ -61,7 +68,7 @@ describe('the order', () => {
       '4. Machine web-01, needs pc.ram and shared cache',
     );
     expect(nodes.filter(({ data }) => data.dimmed).map(({ id }) => id)).toEqual(['d1', 'm2']);
-    expect(flowEdges(graph)[0]?.ariaLabel).toBe('pc.ram before web-01: its guest memory');
+    expect(flowEdges(graph, layoutOrder(graph))[0]?.ariaLabel).toBe('pc.ram before web-01: its guest memory');
   });
 });
 

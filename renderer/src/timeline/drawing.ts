@@ -72,7 +72,7 @@ export function placeLegend(
   let x = left;
   let y = 0;
   for (const item of items) {
-    const length = 42 + 6.4 * item.words.length;
+    const length = (item.text ? 56 : 45) + 6 * item.words.length;
     if (x > left && x + length > width) {
       x = left;
       y += 20;

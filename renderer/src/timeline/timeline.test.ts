@@ -116,9 +116,9 @@ describe('the picture', () => {
     await openHistory();
     const table = await screen.findByRole('table', { name: 'Machines of the live update' });
     const [head, web, old] = within(table).getAllByRole('row');
-    expect(head?.textContent).toMatch(/Machine.*Result.*Brownout.*Blackout.*Save.*Kexec.*Resume/s);
+    expect(head?.textContent).toMatch(/Machine and result.*Brownout.*Blackout.*Save.*Kexec.*Resume/s);
     expect(web?.textContent).toMatch(
-      /web-01.*process 2041 → 611.*Runs again.*3\.6 s.*3\.3 s.*110 ms.*420 ms.*1\.8 s/s,
+      /web-01.*Runs again.*process 2041 → 611.*3\.6 s.*3\.3 s.*110 ms.*420 ms.*1\.8 s/s,
     );
     expect(old?.textContent).toMatch(/old-03.*Lost.*Its memory is gone/s);
     expect(screen.getByText('1 of 2 run again')).toBeTruthy();

@@ -94,20 +94,20 @@ describe('the plan', () => {
   test('leaves a machine behind only when its name is typed, and takes that back', async () => {
     const bridge = await openPlan();
     const list = await plan(bridge);
-    await fireEvent.click(within(list).getByRole('button', { name: 'Leave web-01 behind…' }));
+    await fireEvent.click(within(list).getByRole('button', { name: 'Leave behind… web-01' }));
     const button = screen.getByRole<HTMLButtonElement>('button', { name: 'Leave web-01 behind' });
     expect(button.disabled).toBe(true);
     expect(screen.getByText('web-01 ends with the old kernel')).toBeTruthy();
     await type('Type web-01 to confirm', 'web-01');
     await fireEvent.click(button);
-    const back = await within(list).findByRole('button', { name: 'Bring web-01 along' });
+    const back = await within(list).findByRole('button', { name: 'Bring along web-01' });
     expect(within(list).getByText('Left behind')).toBeTruthy();
     expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [2041] });
     await fireEvent.click(screen.getByRole('button', { name: 'Run live update' }));
     expect(await screen.findByText('Ends with the old kernel: web-01, old-03.')).toBeTruthy();
     await fireEvent.click(screen.getByRole('button', { name: 'Cancel' }));
     await fireEvent.click(back);
-    expect(await within(list).findByRole('button', { name: 'Leave web-01 behind…' })).toBeTruthy();
+    expect(await within(list).findByRole('button', { name: 'Leave behind… web-01' })).toBeTruthy();
     expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [] });
   });
 
@@ -117,7 +117,7 @@ describe('the plan', () => {
     bridge.answers.set('MakePlan', () => {
       throw failure('DependencyCycle', { cycle: ['a', 'b', 'a'] });
     });
-    await fireEvent.click(within(list).getByRole('button', { name: 'Leave web-01 behind…' }));
+    await fireEvent.click(within(list).getByRole('button', { name: 'Leave behind… web-01' }));
     await type('Type web-01 to confirm', 'web-01');
     await fireEvent.click(screen.getByRole('button', { name: 'Leave web-01 behind' }));
     const alert = await screen.findByRole('alert');
