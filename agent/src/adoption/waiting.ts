@@ -67,7 +67,7 @@ export async function connected(sockets: Sockets, path: string, signal: AbortSig
 }
 
 /** Resolves once there is something of that name. The directory must be there. */
-function whenNamed(path: string, signal: AbortSignal): Promise<void> {
+export function whenNamed(path: string, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const watcher = watch(dirname(path), (_event, name) => {
       if (name === basename(path)) end(resolve);
@@ -86,7 +86,7 @@ function whenNamed(path: string, signal: AbortSignal): Promise<void> {
 }
 
 /** A pause that a signal ends. @throws the signal's reason */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => end(resolve), ms);
     const end = (settle: () => void): void => {
