@@ -5,6 +5,7 @@
  * travels in the index session, beside a file with the streams themselves, and is validated like any other input.
  */
 import * as v from 'valibot';
+import { VmmCommand } from '../liveupdate/machine-head.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const token = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/));
@@ -12,17 +13,6 @@ const sessionName = v.pipe(v.string(), v.minLength(1), v.maxLength(63));
 
 /** Where a descriptor is preserved. */
 const Place = v.object({ session: sessionName, token });
-
-/** How a VMM was started. */
-export const VmmCommand = v.object({
-  program: v.pipe(v.string(), v.regex(/^\//), v.maxLength(4096)),
-  /** The words after the program's name. */
-  words: v.pipe(v.array(v.pipe(v.string(), v.maxLength(65_536))), v.maxLength(4096)),
-  directory: v.pipe(v.string(), v.maxLength(4096)),
-  uid: count,
-  gid: count,
-});
-export type VmmCommand = v.InferOutput<typeof VmmCommand>;
 
 export const SavedMachine = v.object({
   name: v.pipe(v.string(), v.maxLength(256)),

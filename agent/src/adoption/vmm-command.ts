@@ -25,27 +25,8 @@ export function startingWords(words: readonly string[]): string[] {
   return kept;
 }
 
-/** Descriptors that were handed to QEMU by whoever started it: nobody can hand them over again. */
-const handedDescriptor = /(^|[,:])(fd|fds|vhostfd|vhostfds)=|^\/dev\/fd\/|^-add-fd$/;
-/** Files of memory may be: what is in them is preserved, and handed over again as a descriptor of another number. */
+/** A backend whose memory is in a file that it was told of, in either form that QEMU reads. */
 const memoryFile = /(^|,)(qom-type=)?memory-backend-file,|^\{.*"memory-backend-file"/;
-
-/**
- * Why nobody but the one who started a VMM could start it again with these words; null if anybody can.
- */
-export function whyNotAgain(words: readonly string[]): string | null {
-  for (const [index, word] of words.entries()) {
-    const option = plain(words[index - 1] ?? '');
-    if (option === '-object' && memoryFile.test(word)) continue;
-    if (handedDescriptor.test(plain(word)) && option !== '-name' && option !== '-append')
-      return `it was started with descriptors that only its starter has: ${word.slice(0, 80)}`;
-    if (plain(word) === '-snapshot') return 'it was started with -snapshot: what it wrote to its disks ends with it';
-    if (plain(word) === '-loadvm') return 'it was started from a snapshot (-loadvm)';
-    if (option === '-display' && /^(gtk|sdl|curses|cocoa)/.test(word))
-      return `it has a window on somebody's screen (-display ${word.slice(0, 40)})`;
-  }
-  return null;
-}
 
 /** A Unix socket as QEMU's migration addresses want it. */
 export function unixChannel(channel: 'main' | 'cpr', path: string): object {
