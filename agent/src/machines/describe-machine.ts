@@ -5,7 +5,7 @@
  */
 import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
 import { visible } from '../plain-words.ts';
-import { dependenciesOf } from './dependencies.ts';
+import { dependenciesOf, unmetNeeds } from './dependencies.ts';
 import { fateOf } from './fates.ts';
 import type { Example, KernelAnswer } from './kernel-answers.ts';
 import { type Asked, askMonitor } from './monitor.ts';
@@ -69,9 +69,15 @@ export async function describeMachine(
   ]);
   const named = files.map((file) => nameSocket(file, sockets));
   const descriptors: MachineDescriptor[] = [];
-  for (const file of named) descriptors.push(await describeFile(sources, vmm, line, file));
+  for (const file of named) {
+    descriptors.push(await describeFile(sources, vmm, line, { file, unmet: unmetNeeds(file, named) }));
+  }
+  const dependent = descriptors.map((each, index) => ({ ...each, stated: named[index]?.stated ?? null }));
+  const complete = descriptors.map((each, index) => {
+    const node = dependent[index];
+    return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
+  });
   const programReplaced = await programWasReplaced(proc, pid);
-  const complete = descriptors.map((each) => ({ ...each, dependsOn: dependenciesOf(each, descriptors) }));
   // What was read of a process that has ended meanwhile may be half of it, or another's.
   await stillThere(proc, identity);
   const identified = identifyMachine(vmm, line, named, asked);
@@ -151,13 +157,13 @@ async function describeFile(
   sources: MachineSources,
   { identity: { pid }, vmm }: Vmm,
   line: QemuCommandLine,
-  file: OpenFile,
+  { file, unmet }: { file: OpenFile; unmet: readonly string[] },
 ): Promise<MachineDescriptor> {
   const { kind, fd, device, inode, mapped } = file;
   const isMemory = holdsMemory(kind);
   const guestMemory = isMemory && (kind === 'guest_memfd' || mapped !== null);
   const place =
-    isMemory && device !== null && inode !== null
+    (isMemory || file.stated !== null) && device !== null && inode !== null
       ? sources.whereIs({ dev: BigInt(device), ino: BigInt(inode) })
       : null;
   // Unlinked tmpfs files and memfds have one handler.
@@ -181,6 +187,7 @@ async function describeFile(
       guestMemory,
       savesState: stateSavers.test(vmm),
       onCommandLine: line.files.has(file.name),
+      unmet,
     }),
     session: place?.session ?? null,
     token: place?.token ?? null,
