@@ -6,6 +6,7 @@
  * The same words start it again after a kexec. See QEMU's docs/devel/migration/CPR.rst.
  */
 import type { Definition } from './definition.ts';
+import { machineDirectories } from './machine-unit.ts';
 
 /** Where the sockets and the log of a machine are. */
 export interface MachinePlaces {
@@ -19,16 +20,13 @@ export interface MachinePlaces {
 export const qemuProgram = '/usr/bin/qemu-system-x86_64';
 
 /**
- * The places of a machine. The sockets go with the unit's runtime directory.
+ * The places of a machine, in directories that its unit makes for its user (`machine-unit.ts`).
  *
- * @param name a definition's, good for a path
+ * @param name a definition's
  */
 export function machinePlaces(name: string): MachinePlaces {
-  return {
-    monitor: `/run/luo-agent/machines/${name}/qmp`,
-    console: `/run/luo-agent/machines/${name}/console`,
-    consoleLog: `/var/log/luo-agent/${name}.log`,
-  };
+  const { runtime, logs } = machineDirectories(name);
+  return { monitor: `${runtime}/qmp`, console: `${runtime}/console`, consoleLog: `${logs}/console.log` };
 }
 
 /** A comma of a value is doubled in QEMU's options. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
+  machineDirectories,
   type MachineUnit,
   machineUnitPid,
   startMachineUnit,
@@ -79,6 +80,14 @@ describe('the unit of a machine', () => {
     for (const name of names) expect(name).toMatch(/^luo-machine-[A-Za-z0-9_.]{1,60}\.service$/);
   });
 
+  it('makes a place for the logs of a machine that keeps them there', async () => {
+    const { calls, run } = recorder();
+    await startMachineUnit(unit, run);
+    await startMachineUnit({ ...unit, words: ['-serial', `file:${machineDirectories('one').logs}/a`] }, run);
+    const logs = calls.map(({ words }) => words.filter((word) => word.includes('LogsDirectory=')));
+    expect(logs).toEqual([[], ['--property=LogsDirectory=luo-agent/machines/one']]);
+  });
+
   it('is stopped, also if it is not there', async () => {
     const { calls, run } = recorder();
     await stopMachineUnit('one', run);
@@ -94,7 +103,7 @@ describe('the unit of a machine', () => {
     const sys = mkdtempSync(join(tmpdir(), 'sys-'));
     onTestFinished(() => rmSync(sys, { recursive: true }));
     const group = join(sys, 'fs/cgroup/machine.slice/luo-machine-one.service');
-    const asked = machineUnitPid('one', sys);
+    const asked = machineUnitPid('one', { sys });
     mkdirSync(group, { recursive: true });
     writeFileSync(join(group, 'cgroup.procs'), '4711\n4712\n');
     expect(await asked).toBe(4711);

@@ -59,6 +59,17 @@ function escaped(name: string): string {
 /** The unit of a machine. */
 export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
 
+/** Below `/run` and below `/var/log`. */
+const directoryOf = (name: string): string => `luo-agent/machines/${escaped(name)}`;
+
+/**
+ * Directories that belong to a machine's user while it runs: for its sockets, gone with its unit; and for its
+ * logs, which stay, and are made only for a machine whose words name something in there.
+ */
+export function machineDirectories(name: string): { runtime: string; logs: string } {
+  return { runtime: `/run/${directoryOf(name)}`, logs: `/var/log/${directoryOf(name)}` };
+}
+
 /** Specifiers are resolved in properties that name paths (systemd.unit(5)). */
 const literal = (text: string): string => text.replaceAll('%', '%%');
 
@@ -69,15 +80,16 @@ function openFile({ path, name }: MachineUnit['openFiles'][number]): string {
 
 /** The words of `systemd-run` that start a machine. */
 export function startWords(unit: MachineUnit): string[] {
+  const directory = directoryOf(unit.name);
+  const hasLogs = unit.words.some((word) => word.includes(`/var/log/${directory}/`));
   const properties = [
     // The agent stands and falls with nothing but the way down, and so do its machines; and it may start them
     // before basic.target is there.
     ...['DefaultDependencies=no', 'Conflicts=shutdown.target', 'Before=shutdown.target'],
     'LimitMEMLOCK=infinity',
     'LimitCORE=0',
-    // The machine's sockets: made for its user, and gone with it.
-    `RuntimeDirectory=luo-agent/machines/${escaped(unit.name)}`,
-    'RuntimeDirectoryMode=0750',
+    ...[`RuntimeDirectory=${directory}`, 'RuntimeDirectoryMode=0750'],
+    ...(hasLogs ? [`LogsDirectory=${directory}`, 'LogsDirectoryMode=0750'] : []),
     'UMask=0027',
     ...unit.openFiles.map((file) => `OpenFile=${openFile(file)}`),
   ];
@@ -120,23 +132,26 @@ export async function stopMachineUnit(name: string, run: RunCommand = runProgram
   }
 }
 
-/** How long to wait for the process to appear, and how often to look: nothing tells. */
+/** How long to wait for the process to appear, and how often to look, in ms: nothing tells. */
 const appearMs = 2000;
 const lookMs = 5;
 
 /**
  * The process of a machine that was started, as the kernel's control groups show it: asking the service manager
- * would cost another program. Waits a moment for one that is being started.
+ * would cost another program.
  *
- * @param sys where sysfs is mounted
+ * @param options `sys`: where sysfs is mounted; `waitMs`: how long to wait for one that is being started
  * @returns null if the machine does not run
  */
-export async function machineUnitPid(name: string, sys = '/sys'): Promise<number | null> {
+export async function machineUnitPid(
+  name: string,
+  { sys = '/sys', waitMs = appearMs }: { readonly sys?: string; readonly waitMs?: number } = {},
+): Promise<number | null> {
   const group = `${sys}/fs/cgroup/machine.slice/${unitOf(name)}/cgroup.procs`;
   for (let waited = 0; ; waited += lookMs) {
     const pid = Number((await readFile(group, 'latin1').catch(() => '')).split('\n')[0]);
     if (pid > 0) return pid;
-    if (waited >= appearMs) return null;
+    if (waited >= waitMs) return null;
     await pause(lookMs);
   }
 }
