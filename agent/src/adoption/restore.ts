@@ -44,8 +44,20 @@ export interface RestoreOptions {
   readonly socketDirectory: string;
   /** A path of the machine's, as this process reaches it. */
   reach(path: string): string;
-  /** Told at each point, with when it was reached. */
+  /** Called when all is loaded, before the guest is told to run: from then on there is no second attempt. */
+  beforeRunning(): Promise<void>;
+  /** Told at each point that is reached. */
   reached(point: 'starting' | 'loading' | 'loaded' | 'running'): void;
+}
+
+/** It failed after the guest had been told to run: the saved state must not be loaded again. */
+export class RanPerhaps extends Error {
+  override readonly name = 'RanPerhaps';
+  constructor(cause: unknown) {
+    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** Longest a VMM may take from being started to running, in ms. */
@@ -70,9 +82,15 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     memory.map(({ backend }, index) => [backend, `/proc/self/fd/${options.firstFile + index}`]),
   );
   const words = incomingWords(machine.command.words, viaCpr ? sockets : null, paths);
-  const files = memory.map(({ backend, file }) => ({ path: `/proc/${process.pid}/fd/${file.fd}`, name: backend }));
+  const files = memory.map(({ backend, file }) => ({
+    path: `/proc/${process.pid}/fd/${file.fd}`,
+    name: backend,
+  }));
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)), restoreMs);
+  const timer = setTimeout(
+    () => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)),
+    restoreMs,
+  );
   let mayHaveRun = false;
   try {
     options.reached('starting');
@@ -95,6 +113,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       await monitor.migrated(over.signal);
       options.reached('loaded');
       if (machine.ran) {
+        await options.beforeRunning();
         mayHaveRun = true;
         await monitor.tell('cont');
       }
@@ -103,7 +122,8 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     await Promise.race([attempt(), ended]);
     return pid;
   } catch (error) {
-    if (!mayHaveRun) await starter.stop(machine.name).catch(() => {});
+    if (mayHaveRun) throw new RanPerhaps(error);
+    await starter.stop(machine.name).catch(() => {});
     throw error;
   } finally {
     clearTimeout(timer);
@@ -123,7 +143,12 @@ function piecesOf({ machine, native, state, file }: RestoreOptions): Piece[] {
   });
 }
 
-async function connectTo(native: Native, path: string, pid: number, signal: AbortSignal): Promise<Descriptor> {
+async function connectTo(
+  native: Native,
+  path: string,
+  pid: number,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const connection = await connected(native.sockets, path, signal);
   const peer = native.sockets.peerCredentials(connection);
   if (peer.pid === pid) return connection;

@@ -29,12 +29,20 @@ export const SavedMachine = v.object({
   /** The file with the CPR stream and after it the device state, in the index session; null before it is saved. */
   state: v.nullable(v.object({ token, cprBytes: count, mainBytes: count })),
   /** The pieces of the CPR stream; none on the other ways. */
-  pieces: v.pipe(v.array(v.object({ bytes: count, files: v.pipe(v.array(Place), v.maxLength(253)) })), v.maxLength(65_536)),
+  pieces: v.pipe(
+    v.array(v.object({ bytes: count, files: v.pipe(v.array(Place), v.maxLength(253)) })),
+    v.maxLength(65_536),
+  ),
   /** Named memory: what each backend's file is now preserved as. */
   memory: v.array(v.object({ backend: v.string(), ...Place.entries })),
   brownoutUs: v.nullable(count),
-  /** On the clock that survives (`surviving-clock.ts`), µs. */
+  /** On the clock that survives (`kernel/surviving-clock.ts`), µs. */
   suspendedAtUs: v.nullable(count),
   savedAtUs: v.nullable(count),
+  /**
+   * How far the next kernel's agent has come: `starting` from before its VMM is started, `running` from before the
+   * guest is told to run. A saved state is never loaded again after that.
+   */
+  again: v.optional(v.nullable(v.picklist(['starting', 'running'])), null),
 });
 export type SavedMachine = v.InferOutput<typeof SavedMachine>;

@@ -53,7 +53,9 @@ export function incomingWords(
   const incoming =
     sockets === null
       ? ['defer']
-      : [unixChannel('main', sockets.main), unixChannel('cpr', sockets.cpr)].map((each) => JSON.stringify(each));
+      : [unixChannel('main', sockets.main), unixChannel('cpr', sockets.cpr)].map((each) =>
+          JSON.stringify(each),
+        );
   const replaced = startingWords(words).map((word, index, all) =>
     plain(all[index - 1] ?? '') === '-object' ? withMemoryAt(word, memory) : word,
   );
@@ -67,7 +69,10 @@ function withMemoryAt(object: string, memory: ReadonlyMap<string, string>): stri
   const path = id === undefined ? undefined : memory.get(id);
   if (path === undefined) return object;
   // A comma in a value is doubled.
-  return object.replace(/((?:^|,)mem-path=)(?:,,|[^,])*/, (_all, key: string) => `${key}${path.replaceAll(',', ',,')}`);
+  return object.replace(
+    /((?:^|,)mem-path=)(?:,,|[^,])*/,
+    (_all, key: string) => `${key}${path.replaceAll(',', ',,')}`,
+  );
 }
 
 function withMemoryInJson(object: string, memory: ReadonlyMap<string, string>): string {
@@ -83,4 +88,18 @@ function readJson(text: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** The backends of a machine's memory that are in files, with the paths they were given. */
+export function memoryFilesOf(words: readonly string[]): { backend: string; path: string }[] {
+  return words.flatMap((word, index) => {
+    if (plain(words[index - 1] ?? '') !== '-object' || !memoryFile.test(word)) return [];
+    const parsed = word.startsWith('{')
+      ? v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), readJson(word))
+      : v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), {
+          id: /(?:^|,)id=([^,]+)/.exec(word)?.[1],
+          'mem-path': /(?:^|,)mem-path=((?:,,|[^,])*)/.exec(word)?.[1]?.replaceAll(',,', ','),
+        });
+    return parsed.success ? [{ backend: parsed.output.id, path: parsed.output['mem-path'] }] : [];
+  });
 }
