@@ -10,16 +10,19 @@ import { fateOf } from './fates.ts';
 import type { Example, KernelAnswer } from './kernel-answers.ts';
 import { type Asked, askMonitor } from './monitor.ts';
 import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-files.ts';
-import { fileKey, type ProcessIdentity, stillThere } from './process-files.ts';
+import { fileKey, type ProcessIdentity, programWasReplaced, stillThere } from './process-files.ts';
 import { type QemuCommandLine, readQemuCommandLine } from './qemu-command-line.ts';
 import type { QmpOptions } from './qmp-client.ts';
 import { type UnixSocket, unixSocketsOf } from './unix-sockets.ts';
+import { findWay } from './ways.ts';
 
 export interface MachineSources extends FileSources {
   /** Where a file is preserved already, or null. */
   whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null;
   commandOf(pid: number): Promise<string | null>;
   userOf(uid: number): string;
+  /** The session of a machine that was adopted, and the definition it was started from; null of another. */
+  adoptionOf(identity: ProcessIdentity): { session: string; definition: string | null } | null;
   /** Seals of a process's memfd; null if they cannot be had. */
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
@@ -74,14 +77,29 @@ export async function describeMachine(
     const node = dependent[index];
     return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
   });
+  const programReplaced = await programWasReplaced(proc, pid);
   // What was read of a process that has ended meanwhile may be half of it, or another's.
   await stillThere(proc, identity);
+  const identified = identifyMachine(vmm, line, named, asked);
   const machine: Machine = {
-    ...identifyMachine(vmm, line, named, asked),
+    ...identified,
     memoryInFiles: named.reduce((sum, { mapped }) => sum + (mapped?.shared ?? 0), 0),
     sharesMemoryWith: [],
     descriptors: complete,
     otherDescriptors: others,
+    ...findWay({
+      vmm: vmm.vmm,
+      version: identified.version,
+      words: vmm.words,
+      line,
+      monitorDetail: asked.detail,
+      migration: asked.facts?.migration ?? null,
+      programReplaced,
+      descriptors: complete,
+      memory: identified.memory,
+    }),
+    ...(sources.adoptionOf(identity) ?? { session: null, definition: null }),
+    consolePath: null,
   };
   return { machine, keys: named.map(keyOf) };
 }

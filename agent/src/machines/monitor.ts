@@ -11,8 +11,10 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
 import type { MonitorSocket } from './qemu-command-line.ts';
+import { askMigration } from './monitor-migration.ts';
 import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from './qmp-client.ts';
 import type { UnixSocket } from './unix-sockets.ts';
+import type { MigrationFacts } from './ways.ts';
 
 export interface Asked {
   readonly monitor: MonitorState;
@@ -30,6 +32,7 @@ export interface MonitorFacts {
   readonly memory: number;
   readonly state: MachineState;
   readonly accelerator: Accelerator;
+  readonly migration: MigrationFacts;
 }
 
 export interface MonitorPlace {
@@ -141,6 +144,7 @@ async function question(place: MonitorPlace, path: string): Promise<MonitorFacts
     client.execute('query-memory-size-summary', Memory),
     client.execute('query-kvm', Kvm),
   ]);
+  const migration = await askMigration(client);
   return {
     name,
     version: client.version,
@@ -149,5 +153,6 @@ async function question(place: MonitorPlace, path: string): Promise<MonitorFacts
     state: states[status] ?? 'other',
     // What runs a guest without KVM on Linux is TCG, or Xen, which the command line tells.
     accelerator: kvm.enabled ? 'kvm' : 'tcg',
+    migration,
   };
 }
