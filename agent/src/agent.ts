@@ -13,6 +13,7 @@ import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
+import { KernelLogTail } from './kernel/log.ts';
 import { DescriptorStore, parseStoredName } from './liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from './liveupdate/device.ts';
 import { type HandedBack, takeInStored } from './liveupdate/intake.ts';
@@ -80,7 +81,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
-  const sessions = new SessionStore({ native, paths, device, store, journal, patience, nowUs });
+  const kernelLog = new KernelLogTail(paths);
+  const sessions = new SessionStore({
+    native,
+    paths,
+    device,
+    store,
+    journal,
+    patience,
+    kernelLog,
+    nowUs,
+  });
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());

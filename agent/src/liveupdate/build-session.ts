@@ -8,6 +8,7 @@
 import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import { withPatience } from './device.ts';
 import type { HeldSession } from './held-session.ts';
+import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
 import type { ManifestEntry, ManifestHead } from './manifest-format.ts';
@@ -67,7 +68,11 @@ export async function finishInto(context: LiveUpdateContext, session: HeldSessio
     session.manifest?.updateHead({ carried: head.carried + 1, state: 'rebuilding' });
   }
   try {
-    await withPatience(['EBUSY'], patience, () => native.liveUpdate.finish(session.open));
+    await withPatience(['EBUSY'], patience, () =>
+      withKernelWords(context.kernelLog, `finishing ${session.name}`, () =>
+        native.liveUpdate.finish(session.open),
+      ),
+    );
   } catch (error) {
     if (head) session.manifest?.updateHead(head);
     throw error;

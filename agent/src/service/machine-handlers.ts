@@ -6,6 +6,7 @@ import { Serial } from '../liveupdate/serial.ts';
 import type { MachineSources } from '../machines/describe-machine.ts';
 import { KernelAnswers } from '../machines/kernel-answers.ts';
 import { getMachine, listMachines } from '../machines/machines.ts';
+import { orderOf } from '../machines/order.ts';
 import { type HandlerContext, type PeerHandlers, sharedByAll } from './handler-context.ts';
 import { takeFromProcess } from './sources.ts';
 
@@ -46,7 +47,10 @@ export function machineHandlers(context: HandlerContext): PeerHandlers<'ListMach
   const looking = new Serial();
   const all = sharedByAll(() => looking.run(() => listMachines(sources)));
   return {
-    ListMachines: async () => ({ machines: await all() }),
+    ListMachines: async () => {
+      const machines = await all();
+      return { machines, graph: orderOf(machines) };
+    },
 
     GetMachine: async ({ pid }) => ({ machine: await looking.run(() => getMachine(sources, pid)) }),
   };
