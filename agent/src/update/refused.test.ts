@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Kind } from '../interface/agent.generated.ts';
 import { Manifest } from '../liveupdate/manifest.ts';
 import { formatToken } from '../liveupdate/tokens.ts';
-import { describeRefusing, type HoldingSession, refusedToFreeze } from './refused.ts';
+import { CameBack, type HoldingSession } from './refused.ts';
 
 const open: HoldingSession[] = [];
 afterEach(() => {
@@ -23,6 +23,7 @@ async function session(
     carried: 0,
     state: 'open',
     handedOut: false,
+    machine: null,
   } as const;
   const keep = async (): Promise<void> => {};
   const manifest = await Manifest.create(native.memory, head, keep);
@@ -49,7 +50,13 @@ async function session(
   return { name, manifest };
 }
 
-const remoteIo = { code: 'EREMOTEIO', errno: 121 };
+const failed = (code: string, errno: number): Error =>
+  Object.assign(new Error(`${code}: as switched`), { code, errno, syscall: 'reboot' });
+const remoteIo = failed('EREMOTEIO', 121);
+
+const refusedToFreeze = (lines: readonly string[], held: readonly HoldingSession[], failure: Error) =>
+  new CameBack(failure, lines, held).refusedBy;
+
 const refusal = 'luo: Freeze failed for token[0x2] handler[luo-lab-iommu-v1] err[-121]';
 const found = { token: '0x2', handler: 'luo-lab-iommu-v1', phase: 'kexec', errno: 'EREMOTEIO' };
 
@@ -60,15 +67,13 @@ describe('the file that refused to be frozen', () => {
       await session('guest', { 1: ['memfd', 'ram'], 2: ['other', 'iommu0'] }),
       { name: 'foreign', manifest: null },
     ];
-    const refusing = refusedToFreeze(
-      ['luo_lab: #4 iommu0 freeze: -121 (as switched)', refusal],
-      held,
-      remoteIo,
-    );
-    expect(refusing).toEqual({ ...found, session: 'guest', label: 'iommu0' });
-    if (refusing === null) throw new Error('none was found');
-    expect(describeRefusing(refusing)).toBe(
-      'iommu0 (token 0x2) of session guest refused to be frozen: handler luo-lab-iommu-v1, EREMOTEIO',
+    const lines = ['luo_lab: #4 iommu0 freeze: -121 (as switched)', refusal];
+    const cameBack = new CameBack(remoteIo, lines, held);
+    expect(cameBack.refusedBy).toEqual({ ...found, session: 'guest', label: 'iommu0' });
+    expect(cameBack.errno).toBe('EREMOTEIO');
+    expect(cameBack.message).toBe(
+      'the kernel refused the kexec: EREMOTEIO (EREMOTEIO: as switched): iommu0 (token 0x2) of session guest ' +
+        'refused to be frozen, handler luo-lab-iommu-v1, EREMOTEIO; nothing is lost',
     );
   });
 
@@ -79,7 +84,7 @@ describe('the file that refused to be frozen', () => {
     ];
     expect(refusedToFreeze([refusal], held, remoteIo)).toMatchObject({ session: 'device', label: 'iommu0' });
     const memory = 'luo: Freeze failed for token[0x2] handler[memfd-v2] err[-12]';
-    expect(refusedToFreeze([memory], held, { code: 'ENOMEM', errno: 12 })).toMatchObject({
+    expect(refusedToFreeze([memory], held, failed('ENOMEM', 12))).toMatchObject({
       session: 'memory',
       handler: 'memfd-v2',
       errno: 'ENOMEM',
@@ -93,17 +98,29 @@ describe('the file that refused to be frozen', () => {
     expect(refusedToFreeze([refusal], [], remoteIo)).toEqual({ ...found, session: null, label: '' });
   });
 
-  it('may be the manifest itself', async () => {
-    const line = 'luo: Freeze failed for token[0xffffffffffff0000] handler[memfd-v2] err[-12]';
-    const held = [await session('guest', {})];
-    const failure = { code: 'ENOMEM', errno: 12 };
-    expect(refusedToFreeze([line], held, failure)).toMatchObject({ session: 'guest', label: 'the manifest' });
+  it('may be a manifest, or the record of the update under the same token', async () => {
+    const failure = failed('ENOMEM', 12);
+    const line = (token: string): string =>
+      `luo: Freeze failed for token[${token}] handler[memfd-v2] err[-12]`;
+    const first = '0xffffffffffff0000';
+    const record = { session: 'luo-agent', label: 'the record of the update' };
+    expect(refusedToFreeze([line(first)], [], failure)).toMatchObject(record);
+    const many = Object.fromEntries(
+      Array.from({ length: 300 }, (_, number): [number, [Kind, string]] => [
+        number,
+        ['memfd', 'x'.repeat(120)],
+      ]),
+    );
+    const held = [await session('guest', many)];
+    expect(refusedToFreeze([line(first)], held, failure)).toMatchObject({ session: null, label: '' });
+    const manifest = { session: 'guest', label: 'the manifest' };
+    expect(refusedToFreeze([line('0xffffffffffff0001')], held, failure)).toMatchObject(manifest);
   });
 
   it('is the last one, with its errno by name where the kernel has names or the call failed with the same', () => {
     const named = 'luo: Freeze failed for token[0x3] handler[h] err[-EIO]';
     expect(refusedToFreeze([refusal, named], [], remoteIo)).toMatchObject({ token: '0x3', errno: 'EIO' });
-    const other = { code: 'EBUSY', errno: 16 };
+    const other = failed('EBUSY', 16);
     expect(refusedToFreeze([refusal], [], other)).toMatchObject({ errno: 'errno 121' });
   });
 
@@ -111,5 +128,8 @@ describe('the file that refused to be frozen', () => {
     const lines = ['luo: Freeze failed for token[0xg] handler[h] err[-5]', `luo-agent: ${refusal}`];
     expect(refusedToFreeze(lines, [], remoteIo)).toBeNull();
     expect(refusedToFreeze([], [], remoteIo)).toBeNull();
+    const other = new CameBack(new TypeError('no kernel'), [refusal], []);
+    expect(other).toMatchObject({ errno: null, refusedBy: null });
+    expect(other.message).toBe('the kernel refused the kexec: TypeError: no kernel; nothing is lost');
   });
 });

@@ -6,8 +6,8 @@
  */
 import type { MachineFile, Refusing } from '../interface/agent.generated.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
-import { manifestToken } from '../liveupdate/tokens.ts';
-import type { KernelFailure } from '../refusal.ts';
+import { indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { errnoOf, isKernelFailure, type KernelFailure } from '../refusal.ts';
 
 /** `%#0llx` of the token, the handler's compatible string, `%pe` of the error: a name, or a number where names are left out. */
 const freezeFailed =
@@ -22,6 +22,13 @@ interface Holder {
   readonly kind: string;
 }
 
+/** The index session has no manifest; the record is where other sessions have theirs (`index-session.ts`). */
+const recordOfUpdate: Holder = {
+  session: indexSessionName,
+  label: 'the record of the update',
+  kind: 'memfd',
+};
+
 /**
  * The file that refused to be frozen when the reboot call failed.
  *
@@ -30,7 +37,7 @@ interface Holder {
  * @param failure of the call: it has the name of the errno that the log has as a number
  * @returns null if the log names none: the call failed for another reason, or the log may not be read
  */
-export function refusedToFreeze(
+function refusedToFreeze(
   lines: readonly string[],
   held: readonly HoldingSession[],
   failure: Pick<KernelFailure, 'code' | 'errno'>,
@@ -49,11 +56,32 @@ export function refusedToFreeze(
   };
 }
 
+/** The kernel came back from the reboot call. */
+export class CameBack extends Error {
+  readonly errno: string | null;
+  readonly refusedBy: Refusing | null;
+
+  /**
+   * @param cause what the call failed with
+   * @param lines of the kernel log since before the call
+   * @param held the sessions that were to be handed over
+   */
+  constructor(cause: unknown, lines: readonly string[], held: readonly HoldingSession[]) {
+    const failure = isKernelFailure(cause) ? cause : null;
+    const refusedBy = failure === null ? null : refusedToFreeze(lines, held, failure);
+    const why = failure === null ? String(cause) : `${failure.code} (${failure.message})`;
+    const who = refusedBy === null ? '' : `: ${describeRefusing(refusedBy)}`;
+    super(`the kernel refused the kexec: ${why}${who}; nothing is lost`, { cause });
+    this.errno = errnoOf(cause);
+    this.refusedBy = refusedBy;
+  }
+}
+
 /** In words, for the reason of an outcome. */
-export function describeRefusing({ session, token, label, handler, errno }: Refusing): string {
+function describeRefusing({ session, token, label, handler, errno }: Refusing): string {
   const whose = session === null ? 'of one of the sessions' : `of session ${session}`;
   const what = label === '' ? `token ${token}` : `${label} (token ${token})`;
-  return `${what} ${whose} refused to be frozen: handler ${handler}, ${errno}`;
+  return `${what} ${whose} refused to be frozen, handler ${handler}, ${errno}`;
 }
 
 function errnoName(said: string, { code, errno }: Pick<KernelFailure, 'code' | 'errno'>): string {
@@ -63,7 +91,8 @@ function errnoName(said: string, { code, errno }: Pick<KernelFailure, 'code' | '
 
 /** The one that holds such a token; null if none does, or several whose files one handler takes. */
 function holderOf(token: string, handler: string, held: readonly HoldingSession[]): Holder | null {
-  const holders = held.flatMap((session) => holdersIn(session, token));
+  const index = BigInt(token) === manifestToken ? [recordOfUpdate] : [];
+  const holders = [...held.flatMap((session) => holdersIn(session, token)), ...index];
   const fitting = holders.filter(({ kind }) => isMemory(kind) === isMemoryHandler(handler));
   const [holder, ...others] = fitting.length > 0 ? fitting : holders;
   if (holder === undefined || others.length > 0) return null;
