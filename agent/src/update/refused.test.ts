@@ -105,6 +105,8 @@ describe('the file that refused to be frozen', () => {
     const first = '0xffffffffffff0000';
     const record = { session: 'luo-agent', label: 'the record of the update' };
     expect(refusedToFreeze([line(first)], [], failure)).toMatchObject(record);
+    const state = { session: 'luo-agent', label: 'the state of a machine' };
+    expect(refusedToFreeze([line('0xffffffffffff8001')], [], failure)).toMatchObject(state);
     const many = Object.fromEntries(
       Array.from({ length: 300 }, (_, number): [number, [Kind, string]] => [
         number,

@@ -6,7 +6,7 @@
  */
 import type { MachineFile, Refusing } from '../interface/agent.generated.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
-import { indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
 import { errnoOf, isKernelFailure, type KernelFailure } from '../refusal.ts';
 
 /** `%#0llx` of the token, the handler's compatible string, `%pe` of the error: a name, or a number where names are left out. */
@@ -84,6 +84,9 @@ function describeRefusing({ session, token, label, handler, errno }: Refusing): 
   return `${what} ${whose} refused to be frozen, handler ${handler}, ${errno}`;
 }
 
+/** Nothing else is preserved under such tokens. */
+const stateOfMachine: Holder = { session: indexSessionName, label: 'the state of a machine', kind: 'memfd' };
+
 function errnoName(said: string, { code, errno }: Pick<KernelFailure, 'code' | 'errno'>): string {
   if (!/^\d+$/.test(said)) return said;
   return Number(said) === errno ? code : `errno ${said}`;
@@ -92,6 +95,7 @@ function errnoName(said: string, { code, errno }: Pick<KernelFailure, 'code' | '
 /** The one that holds such a token; null if none does, or several whose files one handler takes. */
 function holderOf(token: string, handler: string, held: readonly HoldingSession[]): Holder | null {
   const index = BigInt(token) === manifestToken ? [recordOfUpdate] : [];
+  if (BigInt(token) >= indexTokens) return stateOfMachine;
   const holders = [...held.flatMap((session) => holdersIn(session, token)), ...index];
   const fitting = holders.filter(({ kind }) => isMemory(kind) === isMemoryHandler(handler));
   const [holder, ...others] = fitting.length > 0 ? fitting : holders;
