@@ -12,10 +12,15 @@ const recordBytes = 8192;
 
 /** The texts of all records, oldest first; null if the log may not be read. */
 export function readKernelLog(paths: HostPaths): string[] | null {
+  const records = readRecords(paths);
+  return records === null ? null : parseRecords(records);
+}
+
+function readRecords(paths: HostPaths): string | null {
   const file = openToRead(paths);
   if (file === null) return null;
   try {
-    return readRecords(file);
+    return readNext(file);
   } finally {
     closeSync(file);
   }
@@ -29,8 +34,8 @@ function openToRead(paths: HostPaths): number | null {
   }
 }
 
-/** The texts of the records that an open log has not given yet; null if it cannot be read. */
-function readRecords(file: number): string[] | null {
+/** The records that an open log has not given yet; null if it cannot be read. */
+function readNext(file: number): string | null {
   const texts: string[] = [];
   const buffer = Buffer.alloc(recordBytes);
   for (;;) {
@@ -45,7 +50,7 @@ function readRecords(file: number): string[] | null {
       return null;
     }
   }
-  return parseRecords(texts.join(''));
+  return texts.join('');
 }
 
 /** Texts of records in `/dev/kmsg`'s format; continuation lines (their dictionary) are left out. */
@@ -81,7 +86,7 @@ export class KernelLogTail {
     if (this.#file === null) {
       this.#file = openToRead(this.#paths);
       // What is there already is before any mark.
-      if (this.#file !== null) readRecords(this.#file);
+      if (this.#file !== null) readNext(this.#file);
     }
     this.#read();
     return this.#dropped + this.#kept.length;
@@ -100,7 +105,7 @@ export class KernelLogTail {
 
   #read(): void {
     if (this.#file === null) return;
-    this.#kept.push(...(readRecords(this.#file) ?? []));
+    this.#kept.push(...parseRecords(readNext(this.#file) ?? ''));
     const surplus = this.#kept.length - mostKept;
     if (surplus <= 0) return;
     this.#kept = this.#kept.slice(surplus);
@@ -179,4 +184,14 @@ export function numberFromDebugfs(paths: HostPaths): number | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * When the kernel started the first process, in µs after its log began (`run_init_process`, `init/main.c`).
+ *
+ * @returns null if the log does not tell
+ */
+export function initStartedUs(paths: HostPaths): number | null {
+  const found = /^\d+,\d+,(\d+),[^;]*;Run \S+ as init process/m.exec(readRecords(paths) ?? '');
+  return found?.[1] === undefined ? null : Number(found[1]);
 }

@@ -12,11 +12,12 @@ import { digestSession } from '../liveupdate/digests.ts';
 import { Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
-import { type MadePlan, stepIds } from './plan.ts';
+import type { MadePlan } from './plan.ts';
 import type { ProgressBoard } from './progress.ts';
 import { carriedBefore, ended, newRecord, stayed } from './record.ts';
 import { CameBack } from './refused.ts';
 import { RunMachines } from './run-machines.ts';
+import { stepIds } from './step-ids.ts';
 import type { UpdateContext } from './update-context.ts';
 
 export interface ExecutableStep {
