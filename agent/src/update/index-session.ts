@@ -13,7 +13,7 @@ import { ClockReading } from '../kernel/surviving-clock.ts';
 import { createPatiently } from '../liveupdate/build-session.ts';
 import { retrieveByName } from '../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../liveupdate/slots.ts';
-import { formatToken, indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { formatToken, indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
 import { readRecord } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
@@ -51,7 +51,7 @@ export class OutgoingIndex {
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
   readonly #liveUpdate: LiveUpdate;
-  #tokens = 0n;
+  #tokens = indexTokens;
 
   private constructor(
     liveUpdate: LiveUpdate,
