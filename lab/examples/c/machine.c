@@ -53,13 +53,15 @@ static int64_t machine_clock(const struct machine *machine)
 	return now(CLOCK_BOOTTIME) + machine->clock_offset;
 }
 
-/* FNV-1a over words in place of bytes: a single word that differs always makes another checksum. */
+/* FNV-1a over words, each turned by five bits: a single word that differs always makes another checksum. */
 static uint32_t checksum(const uint32_t *words, uint32_t number)
 {
 	uint32_t sum = 2166136261u;
 
-	for (uint32_t i = 0; i < number; i++)
-		sum = (sum ^ words[i]) * 16777619u;
+	for (uint32_t i = 0; i < number; i++) {
+		sum ^= words[i];
+		sum = (sum << 5 | sum >> 27) * 16777619u;
+	}
 	return sum;
 }
 

@@ -16,15 +16,19 @@ const stateFileBytes = 4096n;
 const stateBytes = 40;
 const magic = 'COUNTER1';
 
-/** FNV-1a over words in place of bytes: a single word that differs always makes another checksum. */
+/** FNV-1a over words, each turned by five bits: a single word that differs always makes another checksum. */
 function checksum(words: Uint32Array): number {
   let sum = 2166136261;
-  for (const word of words) sum = Math.imul(sum ^ word, 16777619);
+  for (const word of words) {
+    const mixed = sum ^ word;
+    sum = Math.imul((mixed << 5) | (mixed >>> 27), 16777619);
+  }
   return sum >>> 0;
 }
 
-function wordsOf(bytes: Uint8Array, from: number, to: number): Uint32Array {
-  return new Uint32Array(bytes.slice(from, to).buffer);
+/** A copy: where a Buffer begins is not where a word may. */
+function wordsOf(bytes: Uint8Array, length = bytes.length): Uint32Array {
+  return new Uint32Array(new Uint8Array(bytes.subarray(0, length)).buffer);
 }
 
 function page(number: number, count: bigint): Uint8Array {
@@ -89,7 +93,7 @@ export class Machine {
     if (bytes.toString('latin1', 0, magic.length) !== magic) {
       throw new Error('there is no device state: the machine was not suspended, or has run since');
     }
-    if (state.getUint32(36, true) !== checksum(wordsOf(bytes, 0, 36))) {
+    if (state.getUint32(36, true) !== checksum(wordsOf(bytes, 36))) {
       throw new Error('the device state is not what was written');
     }
     // CLOCK_BOOTTIME begins anew with each kernel; CLOCK_REALTIME goes on, but may have been set.
@@ -125,7 +129,7 @@ export class Machine {
     bytes.writeBigInt64LE(this.#clock(), 16);
     bytes.writeBigInt64LE(kernel.clock('realtime'), 24);
     bytes.writeUInt32LE(this.#checksum(), 32);
-    bytes.writeUInt32LE(checksum(wordsOf(bytes, 0, 36)), 36);
+    bytes.writeUInt32LE(checksum(wordsOf(bytes, 36)), 36);
     memory.write(this.stateFile, 0n, bytes);
   }
 
@@ -141,6 +145,6 @@ export class Machine {
   }
 
   #checksum(): number {
-    return checksum(wordsOf(memory.read(this.memoryFile, 0n, memoryBytes), 0, memoryBytes));
+    return checksum(wordsOf(memory.read(this.memoryFile, 0n, memoryBytes)));
   }
 }

@@ -112,7 +112,8 @@ export function checksums(most: number): readonly string[] {
       memory[word] = Math.imul(count, 2654435761) ^ Math.imul(word, 2246822507);
   };
   const sum = (): string => {
-    const all = memory.reduce((hash, word) => Math.imul(hash ^ word, 16777619), 2166136261);
+    const turned = (word: number): number => (word << 5) | (word >>> 27);
+    const all = memory.reduce((hash, word) => Math.imul(turned(hash ^ word), 16777619), 2166136261);
     return (all >>> 0).toString(16).padStart(8, '0');
   };
   for (let page = 0; page < PAGES; page += 1) write(page, 0);
