@@ -184,6 +184,7 @@ export class MadeUpHost {
       liveUpdate: this.double,
       kernel: {
         clock: (which) => realNative.kernel.clock(which),
+        counter: () => realNative.kernel.counter(),
         sync: async () => {},
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
           this.loaded = { commandLine };
