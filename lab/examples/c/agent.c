@@ -119,19 +119,37 @@ bool agent_follow(struct agent *agent)
 	return false;
 }
 
+/* Whether the kexec is announced: the time until which it can still be called off is set. */
+static bool understand_progress(struct json status, bool *announced)
+{
+	struct json progress, ends;
+	int set = json_member(status, "progress", &progress);
+
+	*announced = false;
+	if (set == 1 && !json_is(progress, "null"))
+		set = json_member(progress, "graceEndsAtUs", &ends);
+	else
+		return set <= 1;
+	*announced = set == 1 && !json_is(ends, "null");
+	return set <= 1;
+}
+
 static bool understand_phase(struct json parameters, enum phase *phase)
 {
 	struct json status, value;
 	char text[16];
+	bool announced;
 
 	if (json_member(parameters, "status", &status) != 1 || json_member(status, "phase", &value) != 1 ||
-	    !json_text(value, text, sizeof(text)))
+	    !json_text(value, text, sizeof(text)) || !understand_progress(status, &announced))
 		return false;
 	/* The stream leaves out what is out of date already: `suspending` may be over before it could be told. */
-	if (!strcmp(text, "suspending") || !strcmp(text, "kexec"))
+	if (!strcmp(text, "normal"))
+		*phase = PHASE_NORMAL;
+	else if (announced || !strcmp(text, "suspending") || !strcmp(text, "kexec"))
 		*phase = PHASE_SUSPENDING;
 	else
-		*phase = strcmp(text, "normal") ? PHASE_OTHER : PHASE_NORMAL;
+		*phase = PHASE_OTHER;
 	return true;
 }
 

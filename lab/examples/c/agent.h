@@ -35,7 +35,7 @@ enum direction { OUTGOING, INCOMING };
 enum phase {
 	/* None is under way. */
 	PHASE_NORMAL,
-	/* Machines have to stand still. */
+	/* The kexec is announced, or begins: machines have to stand still. */
 	PHASE_SUSPENDING,
 	/* Any other. */
 	PHASE_OTHER,

@@ -6,7 +6,7 @@
  *     cooperating-vmm SESSION [SOCKET]
  *
  * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
- * It follows the agent's status: when a live update comes to *suspending* the machine stands still and its state is
+ * It follows the agent's status: when a live update announces its kexec the machine stands still and its state is
  * written into a preserved file; if the update is called off, it goes on. Started after the kexec, it finds the
  * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
  * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,

@@ -208,7 +208,7 @@ bool json_index(struct json value, int most, int *index)
 	return true;
 }
 
-bool json_is_true(struct json value)
+bool json_is(struct json value, const char *word)
 {
-	return value.length == 4 && !memcmp(value.start, "true", 4);
+	return value.length == strlen(word) && !memcmp(value.start, word, value.length);
 }

@@ -28,7 +28,7 @@ bool json_text(struct json value, char *text, size_t room);
 /* False if it is no whole number from 0 to `most`. */
 bool json_index(struct json value, int most, int *index);
 
-/* Whether the value is `true`. */
-bool json_is_true(struct json value);
+/* Whether the value is this word: `true`, `false` or `null`. */
+bool json_is(struct json value, const char *word);
 
 #endif

@@ -173,7 +173,7 @@ static bool understand(struct varlink_reply *reply, size_t length)
 	if (errors > 1 || (errors && (!json_text(error, reply->error, sizeof(reply->error)) || !*reply->error)))
 		return false;
 	continues = json_member(whole, "continues", &more);
-	reply->continues = continues && json_is_true(more);
+	reply->continues = continues && json_is(more, "true");
 	return continues <= 1;
 }
 

@@ -6,7 +6,7 @@
  *     cooperating-vmm SESSION [SOCKET]
  *
  * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
- * It follows the agent's status: when a live update comes to *suspending* the machine stands still and its state is
+ * It follows the agent's status: when a live update announces its kexec the machine stands still and its state is
  * written into a preserved file; if the update is called off, it goes on. Started after the kexec, it finds the
  * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
  * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,
@@ -15,7 +15,7 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AgentClient, agentSocket, connectAgent, isAgentError } from '@luo-console/agent/client';
-import type { Direction, Phase } from '@luo-console/agent/interface';
+import type { Direction, Progress, Status } from '@luo-console/agent/interface';
 import { type Descriptor, liveUpdate } from '@luo-console/native';
 import { Machine } from './machine.ts';
 
@@ -27,6 +27,11 @@ const say = (line: string): void => void writeSync(1, `${line}\n`);
 const sayWrong = (error: unknown): void => {
   writeSync(2, `cooperating-vmm: ${error instanceof Error ? error.message : String(error)}\n`);
 };
+
+/** Whether the kexec is announced: the time until which it can still be called off is set. */
+function isAnnounced(progress: Progress | null): boolean {
+  return (progress?.graceEndsAtUs ?? null) !== null;
+}
 
 /** What a method of the agent did, where that there is no such session is an answer as well. */
 async function unlessNotFound<T>(call: Promise<T>): Promise<T | null> {
@@ -93,14 +98,13 @@ class CooperatingVmm {
   async #follow(signal: AbortSignal): Promise<void> {
     using agent = await connectTo(this.#address).catch(() => null);
     if (agent === null) return;
-    for await (const { status } of agent.client.stream('GetStatus', {}, { signal }))
-      this.#enter(status.phase);
+    for await (const { status } of agent.client.stream('GetStatus', {}, { signal })) this.#enter(status);
   }
 
-  #enter(phase: Phase): void {
+  #enter({ phase, progress }: Status): void {
     // The stream leaves out what is out of date already: `suspending` may be over before it could be told.
-    const still = phase === 'suspending' || phase === 'kexec';
-    if (still && this.#machine.running) this.#suspend();
+    const leaving = phase === 'suspending' || phase === 'kexec' || isAnnounced(progress);
+    if (leaving && this.#machine.running) this.#suspend();
     if (phase !== 'normal') return;
     if (!this.#machine.running) {
       this.#machine.run();
