@@ -76,7 +76,6 @@ export class MadeUpProc implements Disposable {
           ...file,
         };
       },
-      adoptionOf: () => null,
       whereIs: ({ ino }) => (ino === 999n ? { session: 'kept', token: '0x5' } : null),
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
       userOf: () => 'root',

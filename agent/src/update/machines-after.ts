@@ -5,7 +5,8 @@ import { initStartedUs } from '../kernel/log.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { counted } from '../plain-words.ts';
 import type { Arrived } from './arrival.ts';
-import { type ResumedMachines, withUserspace } from './resume-machines.ts';
+import { withUserspace } from './blackout-parts.ts';
+import type { ResumedMachines } from './resume-machines.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** What the record says of each machine now: those that came, and those that did not. */

@@ -222,6 +222,9 @@ function settleRecord(
     few('missing', 'is lost', 'are lost'),
     few('differs', 'differs from its digest', 'differ from their digests'),
     ...(outcome === 'updated' ? aboutMachines(record.machines) : []),
+    outcome === 'updated' && !arrived.clock.exact
+      ? 'the clock across the kexec is good to about a second'
+      : '',
     ...problems,
   ].filter(Boolean);
   const blackoutUs = outcome === 'updated' ? hostBlackoutUs(record, arrived) : null;

@@ -30,7 +30,9 @@ async function mayUnlink({ screen, json }: Invocation, machine: Machine): Promis
     `The kernel preserves only files without a name. Adopting ${titled(machine)} takes away ${count(machine.unlinks.length, 'name')}:`,
   );
   for (const path of machine.unlinks) screen.complain(`  ${path}`);
-  screen.complain('The machine runs on with its memory; who opens that file by its name finds nothing there.');
+  screen.complain(
+    'The machine runs on with its memory; who opens that file by its name finds nothing there.',
+  );
   const typed = await screen.ask('Type yes to go on: ');
   if (typed.trim() === 'yes') return true;
   screen.complain('Nothing was done.');

@@ -43,7 +43,18 @@ async function showList(screen: Screen, machines: readonly Machine[], graph: Ord
     return;
   }
   await screen.table(
-    ['machine', 'pid', 'vmm', 'accelerator', 'vcpus', 'memory', 'state', 'comes along', 'adopted', 'descriptors'],
+    [
+      'machine',
+      'pid',
+      'vmm',
+      'accelerator',
+      'vcpus',
+      'memory',
+      'state',
+      'comes along',
+      'adopted',
+      'descriptors',
+    ],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
