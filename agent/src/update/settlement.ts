@@ -12,7 +12,7 @@ import { counted } from '../plain-words.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
-import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, machinesAfter } from './machines-after.ts';
+import { aboutMachines, hostBlackoutUs, keepWhatIsHeld } from './machines-after.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
@@ -68,8 +68,6 @@ export async function completeArrival(
     if (record) board.show(record, { step, message });
   };
   enter('resuming', resumed?.times.retrievedAtUs);
-  if (resumed !== null && record !== null)
-    record = { ...record, machines: machinesAfter(context, record, resumed) };
   for (const { session, newPid } of record?.machines ?? [])
     if (session !== null && newPid !== null && sessions.has(session))
       await context.adoptions.moved(session, newPid);
