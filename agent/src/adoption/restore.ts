@@ -44,8 +44,18 @@ export interface RestoreOptions {
   readonly socketDirectory: string;
   /** A path of the machine's, as this process reaches it. */
   reach(path: string): string;
-  /** Told at each point, with when it was reached. */
+  /** Called when all is loaded, before the guest is told to run: from then on there is no second attempt. */
+  beforeRunning(): Promise<void>;
+  /** Told at each point that is reached. */
   reached(point: 'starting' | 'loading' | 'loaded' | 'running'): void;
+}
+
+/** It failed after the guest had been told to run: the saved state must not be loaded again. */
+export class RanPerhaps extends Error {
+  override readonly name = 'RanPerhaps';
+  constructor(cause: unknown) {
+    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }
 
 /** Longest a VMM may take from being started to running, in ms. */
@@ -95,6 +105,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       await monitor.migrated(over.signal);
       options.reached('loaded');
       if (machine.ran) {
+        await options.beforeRunning();
         mayHaveRun = true;
         await monitor.tell('cont');
       }
@@ -103,7 +114,8 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     await Promise.race([attempt(), ended]);
     return pid;
   } catch (error) {
-    if (!mayHaveRun) await starter.stop(machine.name).catch(() => {});
+    if (mayHaveRun) throw new RanPerhaps(error);
+    await starter.stop(machine.name).catch(() => {});
     throw error;
   } finally {
     clearTimeout(timer);

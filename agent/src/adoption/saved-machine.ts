@@ -33,8 +33,13 @@ export const SavedMachine = v.object({
   /** Named memory: what each backend's file is now preserved as. */
   memory: v.array(v.object({ backend: v.string(), ...Place.entries })),
   brownoutUs: v.nullable(count),
-  /** On the clock that survives (`surviving-clock.ts`), µs. */
+  /** On the clock that survives (`kernel/surviving-clock.ts`), µs. */
   suspendedAtUs: v.nullable(count),
   savedAtUs: v.nullable(count),
+  /**
+   * How far the next kernel's agent has come: `starting` from before its VMM is started, `running` from before the
+   * guest is told to run. A saved state is never loaded again after that.
+   */
+  again: v.optional(v.nullable(v.picklist(['starting', 'running'])), null),
 });
 export type SavedMachine = v.InferOutput<typeof SavedMachine>;

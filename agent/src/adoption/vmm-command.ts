@@ -84,3 +84,17 @@ function readJson(text: string): unknown {
     return null;
   }
 }
+
+/** The backends of a machine's memory that are in files, with the paths they were given. */
+export function memoryFilesOf(words: readonly string[]): { backend: string; path: string }[] {
+  return words.flatMap((word, index) => {
+    if (plain(words[index - 1] ?? '') !== '-object' || !memoryFile.test(word)) return [];
+    const parsed = word.startsWith('{')
+      ? v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), readJson(word))
+      : v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), {
+          id: /(?:^|,)id=([^,]+)/.exec(word)?.[1],
+          'mem-path': /(?:^|,)mem-path=((?:,,|[^,])*)/.exec(word)?.[1]?.replaceAll(',,', ','),
+        });
+    return parsed.success ? [{ backend: parsed.output.id, path: parsed.output['mem-path'] }] : [];
+  });
+}

@@ -76,7 +76,9 @@ export function findWay(facts: WayFacts): WayFound {
   const added = migration.devices.filter((id) => !line.deviceIds.has(id));
   const removed = [...line.deviceIds].filter((id) => !migration.devices.includes(id));
   if (added.length > 0)
-    return none(`devices were added since it was started, and its command line lacks them: ${added.join(', ')}`);
+    return none(
+      `devices were added since it was started, and its command line lacks them: ${added.join(', ')}`,
+    );
   if (removed.length > 0)
     return none(`devices of its command line were taken out since: ${removed.join(', ')}`);
   const memory = descriptors.filter(({ guestMemory }) => guestMemory);
@@ -106,7 +108,8 @@ function fromMemory(
     const unlinks = memory.filter(({ kind }) => kind === 'tmpfs_linked').map(({ name }) => name);
     return {
       way: 'named_memory',
-      wayReason: 'its memory is in a shared, named file, which is preserved; the rest of its state is saved beside it',
+      wayReason:
+        'its memory is in a shared, named file, which is preserved; the rest of its state is saved beside it',
       expectedBlackoutUs: restartUs,
       unlinks,
     };
