@@ -54,7 +54,9 @@ export interface RestoreOptions {
 export class RanPerhaps extends Error {
   override readonly name = 'RanPerhaps';
   constructor(cause: unknown) {
-    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }
 
@@ -80,9 +82,15 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     memory.map(({ backend }, index) => [backend, `/proc/self/fd/${options.firstFile + index}`]),
   );
   const words = incomingWords(machine.command.words, viaCpr ? sockets : null, paths);
-  const files = memory.map(({ backend, file }) => ({ path: `/proc/${process.pid}/fd/${file.fd}`, name: backend }));
+  const files = memory.map(({ backend, file }) => ({
+    path: `/proc/${process.pid}/fd/${file.fd}`,
+    name: backend,
+  }));
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)), restoreMs);
+  const timer = setTimeout(
+    () => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)),
+    restoreMs,
+  );
   let mayHaveRun = false;
   try {
     options.reached('starting');
@@ -135,7 +143,12 @@ function piecesOf({ machine, native, state, file }: RestoreOptions): Piece[] {
   });
 }
 
-async function connectTo(native: Native, path: string, pid: number, signal: AbortSignal): Promise<Descriptor> {
+async function connectTo(
+  native: Native,
+  path: string,
+  pid: number,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const connection = await connected(native.sockets, path, signal);
   const peer = native.sockets.peerCredentials(connection);
   if (peer.pid === pid) return connection;

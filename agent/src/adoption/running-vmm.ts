@@ -15,7 +15,8 @@ export async function commandOfVmm(proc: string, pid: number): Promise<VmmComman
       commandLineOf(proc, pid),
     ]);
     // Real, effective, saved and file-system id (proc_pid_status(5)): what it may do is decided by the second.
-    const effective = (key: string): number => Number(new RegExp(`^${key}:\\t\\d+\\t(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+    const effective = (key: string): number =>
+      Number(new RegExp(`^${key}:\\t\\d+\\t(\\d+)`, 'm').exec(status)?.[1] ?? 0);
     return { program, words: words.slice(1), directory, uid: effective('Uid'), gid: effective('Gid') };
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) {

@@ -13,7 +13,7 @@ import { RanPerhaps, type RestoreOptions, restoreMachine, type VmmStarter } from
 import type { SavedMachine } from '../adoption/saved-machine.ts';
 import type { MachineRun, PartTiming } from '../interface/agent.generated.ts';
 import { SurvivingClock } from '../kernel/surviving-clock.ts';
-import { DescriptorStore, parseStoredName } from '../liveupdate/descriptor-store.ts';
+import { type DescriptorStore, parseStoredName } from '../liveupdate/descriptor-store.ts';
 import type { Device } from '../liveupdate/device.ts';
 import type { HandedBack } from '../liveupdate/intake.ts';
 import { indexSessionName } from '../liveupdate/tokens.ts';
@@ -132,7 +132,8 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
   await retrieve([indexSessionName]).catch(() => {});
   const index = sessions.get(indexSessionName);
   const { record } = index === undefined ? { record: null } : await readIndex(native, index);
-  if (index === undefined || record === null || record.machines.length === 0) return { handed: all, resumed: null };
+  if (index === undefined || record === null || record.machines.length === 0)
+    return { handed: all, resumed: null };
   const files = new Retrieved();
   const places = record.machines.flatMap(placesOf);
   await retrieve([...new Set(places.map(({ session }) => session))]).catch(() => {});
@@ -157,15 +158,26 @@ async function startAll(
   const machines = await Promise.all(
     record.machines.map(async (saved) => {
       const reached = new Map<string, number>();
-      const run = await resumeOne({ context, index, files, saved, reached: (point) => reached.set(point, clock.nowUs()) });
+      const run = await resumeOne({
+        context,
+        index,
+        files,
+        saved,
+        reached: (point) => reached.set(point, clock.nowUs()),
+      });
       if (run.stage === 'held') {
         const state = files.files.get(keyOf(statePlace(saved)));
         if (state) heldStates.set(saved.session, native.descriptors.duplicate(state));
       }
-      const marks = { kernelStartedAtUs, agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n), retrievedAtUs };
+      const marks = {
+        kernelStartedAtUs,
+        agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
+        retrievedAtUs,
+      };
       const parts = partsOf(saved, marks, reached, firstUs);
       const ranAtUs = reached.get('running');
-      const blackoutUs = ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
+      const blackoutUs =
+        ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
       return { saved, run: { ...run, parts, blackoutUs } };
     }),
   );
@@ -241,13 +253,16 @@ async function resumeOne({ context, index, files, saved, reached }: One): Promis
       beforeRunning: () => amend('running'),
     };
     // Once more if the first attempt fails before the guest has run: nothing of the machine is used up by then.
-    return resumed(await restoreMachine(options).catch((error: unknown) => {
-      if (error instanceof RanPerhaps || error instanceof Missing) throw error;
-      return restoreMachine(options);
-    }));
+    return resumed(
+      await restoreMachine(options).catch((error: unknown) => {
+        if (error instanceof RanPerhaps || error instanceof Missing) throw error;
+        return restoreMachine(options);
+      }),
+    );
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    if (error instanceof Missing) return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
+    if (error instanceof Missing)
+      return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
     return { ...run, stage: 'held', detail: `it does not run: ${why}` };
   }
 }
@@ -288,7 +303,11 @@ function partsOf(
 export function withUserspace(parts: readonly PartTiming[], initUs: number | null): PartTiming[] {
   return parts.flatMap((each) => {
     if (each.part !== 'boot' || initUs === null || initUs >= each.durationUs) return [each];
-    const userspace = { part: 'userspace' as const, startedAtUs: each.startedAtUs + initUs, durationUs: each.durationUs - initUs };
+    const userspace = {
+      part: 'userspace' as const,
+      startedAtUs: each.startedAtUs + initUs,
+      durationUs: each.durationUs - initUs,
+    };
     return [{ ...each, durationUs: initUs }, userspace];
   });
 }

@@ -12,10 +12,11 @@ import { digestSession } from '../liveupdate/digests.ts';
 import { errnoOf, isKernelFailure, Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
-import { type MadePlan, stepIds } from './plan.ts';
+import type { MadePlan } from './plan.ts';
 import type { ProgressBoard } from './progress.ts';
 import { carriedBefore, ended, newRecord, stayed } from './record.ts';
 import { RunMachines } from './run-machines.ts';
+import { stepIds } from './step-ids.ts';
 import type { UpdateContext } from './update-context.ts';
 
 export interface ExecutableStep {
@@ -139,7 +140,12 @@ export class UpdateRun {
     problems.push(...(await this.#undo()));
     this.#enter('normal');
     const whole = [reason, ...problems].join('; ');
-    this.#record = ended(stayed({ ...this.#record, machines: this.#machines.runs() }), outcome, whole, this.#context.nowUs());
+    this.#record = ended(
+      stayed({ ...this.#record, machines: this.#machines.runs() }),
+      outcome,
+      whole,
+      this.#context.nowUs(),
+    );
     this.#context.log(outcome === 'aborted' ? 'warning' : 'error', `live update ${outcome}`, {
       update: this.id,
       reason: whole,
