@@ -6,8 +6,9 @@
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import type { Machine, Way } from '@luo-console/agent/interface';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
+import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
@@ -37,6 +38,7 @@ describe('machines started by hand', () => {
     agent?.close();
     await host?.down();
   });
+  afterEach((context) => showLogsOfFailed(context, host));
 
   const guest = (name: string): Guest => {
     const found = guests.get(name);

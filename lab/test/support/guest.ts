@@ -6,7 +6,7 @@
  */
 import { expect } from 'vitest';
 import { buildGuests, type LabHost } from '../../src/index.ts';
-import { checkGuest, type GuestReport, readGuestLog, UNHARMED } from './guest-lines.ts';
+import { checkGuest, type GuestLine, type GuestReport, readGuestLog, UNHARMED } from './guest-lines.ts';
 import { run } from './memory.ts';
 
 /** In the host: the guests' files and logs. On its disk, and no directory that a service sees one of its own of. */
@@ -152,11 +152,13 @@ export async function waitForCounts(
   );
 }
 
+/** What a guest has counted so far. */
+export async function linesOf(host: LabHost, { log }: Pick<Guest, 'log'>): Promise<readonly GuestLine[]> {
+  return readGuestLog(await run(host, `cat ${log}`)).lines;
+}
+
 /** Reads what a guest has printed so far and checks it. */
-export async function reportOf(
-  host: LabHost,
-  { name, log }: Pick<Guest, 'name' | 'log'>,
-): Promise<GuestReport> {
+async function reportOf(host: LabHost, { name, log }: Pick<Guest, 'name' | 'log'>): Promise<GuestReport> {
   try {
     return checkGuest(readGuestLog(await run(host, `cat ${log}`)));
   } catch (error) {
