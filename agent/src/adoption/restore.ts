@@ -63,6 +63,9 @@ export class RanPerhaps extends Error {
 /** Longest a VMM may take from being started to running, in ms. */
 const restoreMs = 300_000;
 
+/** What the unit of a machine's new VMM is called: names of machines may repeat, names of sessions do not. */
+export const unitNameOf = ({ session }: SavedMachine): string => session.replace(/^machine:/, '');
+
 /**
  * @returns the new VMM's process
  * @throws Error that says what went wrong. The VMM is stopped again unless the guest may have run.
@@ -72,6 +75,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   // Everything it needs must be in hand before anything is started.
   const pieces = piecesOf(options);
   const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
+  const unit = unitNameOf(machine);
   const directory = join(options.socketDirectory, randomBytes(8).toString('hex'));
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // QEMU makes its sockets there as the user it runs as; nobody else can guess the name.
@@ -94,9 +98,9 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   let mayHaveRun = false;
   try {
     options.reached('starting');
-    await starter.start(machine.name, { ...machine.command, words }, files);
-    const pid = await starter.pid(machine.name);
-    const ended = starter.ended(machine.name, pid, over.signal);
+    await starter.start(unit, { ...machine.command, words }, files);
+    const pid = await starter.pid(unit);
+    const ended = starter.ended(unit, pid, over.signal);
     const attempt = async (): Promise<void> => {
       if (viaCpr) {
         // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
@@ -123,7 +127,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     return pid;
   } catch (error) {
     if (mayHaveRun) throw new RanPerhaps(error);
-    await starter.stop(machine.name).catch(() => {});
+    await starter.stop(unit).catch(() => {});
     throw error;
   } finally {
     clearTimeout(timer);

@@ -7,6 +7,7 @@ import { Serial } from '../liveupdate/serial.ts';
 import { formatToken, parseToken } from '../liveupdate/tokens.ts';
 import { listCandidates } from '../machines/candidates.ts';
 import { visible } from '../plain-words.ts';
+import { Refusal } from '../refusal.ts';
 import {
   actorOf,
   type HandlerContext,
@@ -44,7 +45,7 @@ function request(given: { token: string | null; label: string | null }, source: 
 }
 
 export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMethods> {
-  const { sessions, native, paths, phases, accounts, journal } = context;
+  const { sessions, native, paths, phases, accounts, journal, adoptions } = context;
   // Each copy is measured against the memory that is free when its turn comes.
   const copying = new Serial();
   const candidates = sharedByAll(() =>
@@ -150,6 +151,12 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
 
     CloseSession: async ({ name }, _call, peer) => {
       needNormal(phases);
+      const adopted = adoptions.list().find(({ session }) => session === name);
+      if (adopted) {
+        const { pid, name: machine } = adopted.machine;
+        const reason = 'it is adopted and runs: release it, which closes its session too';
+        throw new Refusal('MachineUnusable', { pid, name: machine, reason });
+      }
       await sessions.close(name, actorOf(peer));
       return {};
     },

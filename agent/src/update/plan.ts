@@ -82,7 +82,8 @@ export async function makePlan(
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
   const machines = planMachines(found, new Set(leave));
-  const checks = await preflight(context, { image: kernel, commandLine, machines, leave });
+  const graph = orderOf(found);
+  const checks = await preflight(context, { image: kernel, commandLine, machines, graph, leave });
   const sessions = context.sessions.list().map((held) => held.toSession());
   const handedOut = new Set(
     context.sessions
@@ -103,7 +104,7 @@ export async function makePlan(
     checks,
     runnable: checks.every(({ verdict }) => verdict !== 'fail'),
     machines,
-    graph: orderOf(found),
+    graph,
     ifMachineFails,
   };
   return { plan, basis: basisOf(context, found), leave };

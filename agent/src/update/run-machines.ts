@@ -11,8 +11,8 @@ import type { MachineRun, Plan } from '../interface/agent.generated.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import { reachOf } from '../machines/monitor.ts';
 import type { OutgoingIndex } from './index-session.ts';
-import type { ExecutableStep } from './run.ts';
 import { stepIds } from './step-ids.ts';
+import type { ExecutableStep } from './step-list.ts';
 import type { UpdateContext } from './update-context.ts';
 
 export interface RunMachinesOptions {

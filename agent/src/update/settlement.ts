@@ -12,7 +12,7 @@ import { counted } from '../plain-words.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
-import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, machinesAfter } from './machines-after.ts';
+import { aboutMachines, hostBlackoutUs, keepWhatIsHeld } from './machines-after.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
@@ -67,8 +67,6 @@ export async function completeArrival(
     if (record) board.show(record, { step, message });
   };
   enter('resuming', resumed?.times.retrievedAtUs);
-  if (resumed !== null && record !== null)
-    record = { ...record, machines: machinesAfter(context, record, resumed) };
   for (const { session, newPid } of record?.machines ?? [])
     if (session !== null && newPid !== null && sessions.has(session))
       await context.adoptions.moved(session, newPid);
@@ -97,6 +95,10 @@ export async function completeArrival(
       }
       show(`finishing ${held.name}`, `finish:${held.name}`);
       await sessions.finish(held.name, agentItself);
+      for (const [token, why] of held.refused) {
+        const what = `${formatToken(token)} of session ${held.name}`;
+        problems.push(`${what} is held, but will not come through another live update: ${why}`);
+      }
     } catch (error) {
       problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -217,6 +219,9 @@ function settleRecord(
     few('missing', 'is lost', 'are lost'),
     few('differs', 'differs from its digest', 'differ from their digests'),
     ...(outcome === 'updated' ? aboutMachines(record.machines) : []),
+    outcome === 'updated' && !arrived.clock.exact
+      ? 'the clock across the kexec is good to about a second'
+      : '',
     ...problems,
   ].filter(Boolean);
   const blackoutUs = outcome === 'updated' ? hostBlackoutUs(record, arrived) : null;
