@@ -15,17 +15,7 @@ export const HOST_DIRECTORY = '/var/lib/bench';
 
 /** Programs in C, by the sources that they consist of. */
 const PROGRAMS = {
-  floor: [
-    'floor.c',
-    'plan.c',
-    'guest.c',
-    'qmp.c',
-    'streams.c',
-    'save.c',
-    'restore.c',
-    'luo.c',
-    'report.c',
-  ],
+  floor: ['floor.c', 'plan.c', 'guest.c', 'qmp.c', 'streams.c', 'save.c', 'restore.c', 'luo.c', 'report.c'],
   descriptors: ['descriptors.c', 'luo.c'],
 } as const;
 
