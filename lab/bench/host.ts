@@ -82,7 +82,7 @@ export async function installScript(host: LabHost, source: string): Promise<stri
       input: fileURLToPath(new URL(source, import.meta.url)),
       platform: 'node',
     });
-    await build.write({ dir: directory, format: 'esm', entryFileNames: '[name].mjs' });
+    await build.write({ dir: directory, format: 'esm', entryFileNames: '[name].mjs', codeSplitting: false });
     await build.close();
     const [name] = await readdir(directory);
     if (name === undefined) throw new Error(`bundling ${source}: nothing came of it`);

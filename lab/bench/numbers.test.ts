@@ -38,7 +38,7 @@ describe('table', () => {
       ['part', 'ms', ''],
       [
         ['save', shown(1234.5), 'misses 1.15'],
-        ['x', shown(3.14159), ''],
+        ['x', shown(3.256), ''],
         ['y', shown(null), ''],
       ],
     );
@@ -46,7 +46,7 @@ describe('table', () => {
       'part    ms',
       '----  ----  -----------',
       'save  1235  misses 1.15',
-      'x     3.14',
+      'x     3.26',
       'y        –',
     ]);
   });

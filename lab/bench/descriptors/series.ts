@@ -41,7 +41,8 @@ export function seriesArguments(series: readonly Series[]): string[] {
  */
 export function readSeries(output: string, series: readonly Series[]): ReadonlyMap<number, number> {
   const lines = output.trimEnd().split('\n');
-  if (lines.at(-1) !== 'done') throw new Error(`output that ends in "${lines.at(-1)}", expected "done"`);
+  if (lines.at(-1) !== 'done')
+    throw new Error(`expected output that ends in "done":\n${lines.slice(-20).join('\n')}`);
   const taken = lines.slice(0, -1).map((line) => {
     const match = /^(\d+) (\d+(?:\.\d+)?)$/.exec(line);
     if (!match) throw new Error(`output line "${line}", expected COUNT MICROSECONDS`);
