@@ -11,6 +11,11 @@ const recordBytes = 8192;
 
 /** The texts of all records, oldest first; null if the log may not be read. */
 export function readKernelLog(paths: HostPaths): string[] | null {
+  const records = readRecords(paths);
+  return records === null ? null : parseRecords(records);
+}
+
+function readRecords(paths: HostPaths): string | null {
   let file: number;
   try {
     file = openSync(paths.kernelLog, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -35,7 +40,7 @@ export function readKernelLog(paths: HostPaths): string[] | null {
   } finally {
     closeSync(file);
   }
-  return parseRecords(texts.join(''));
+  return texts.join('');
 }
 
 /** Texts of records in `/dev/kmsg`'s format; continuation lines (their dictionary) are left out. */
@@ -117,4 +122,14 @@ export function numberFromDebugfs(paths: HostPaths): number | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * When the kernel started the first process, in µs after its log began (`run_init_process`, `init/main.c`).
+ *
+ * @returns null if the log does not tell
+ */
+export function initStartedUs(paths: HostPaths): number | null {
+  const found = /^\d+,\d+,(\d+),[^;]*;Run \S+ as init process/m.exec(readRecords(paths) ?? '');
+  return found?.[1] === undefined ? null : Number(found[1]);
 }

@@ -112,6 +112,7 @@ export async function giveManifest(
   context: LiveUpdateContext,
   session: HeldSession,
   createdBy: string,
+  machine: ManifestHead['machine'] = null,
 ): Promise<void> {
   const head: ManifestHead = {
     name: session.name,
@@ -120,6 +121,7 @@ export async function giveManifest(
     carried: 0,
     state: 'open',
     handedOut: false,
+    machine,
   };
   const keep = keepPartIn(context, session.name, session.open);
   session.manifest = await Manifest.create(context.native.memory, head, keep);

@@ -9,6 +9,7 @@
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Direction, Session, SessionBrief } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
+import type { MachineHead } from './machine-head.ts';
 import type { Manifest } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
 import { Serial } from './serial.ts';
@@ -41,6 +42,16 @@ export class HeldSession {
   /** Whether somebody else may have preserved something in it that its manifest does not name. */
   get handedOut(): boolean {
     return this.manifest?.head.handedOut ?? false;
+  }
+
+  /** The machine whose session this is; null for one that people made. */
+  get machine(): MachineHead | null {
+    return this.manifest?.head.machine ?? null;
+  }
+
+  /** Writes down something new of the machine whose session this is. */
+  updateMachine(change: Partial<MachineHead>): void {
+    if (this.machine !== null) this.manifest?.updateHead({ machine: { ...this.machine, ...change } });
   }
 
   /** Whether the kernel's session is missing and can be built: its files are held meanwhile. */

@@ -11,6 +11,7 @@ import { createPatiently, describeContents, finishInto, giveManifest, takeApart 
 import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
+import type { MachineHead } from './machine-head.ts';
 import { preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
 import { Serial } from './serial.ts';
@@ -80,8 +81,13 @@ export class SessionStore {
     return this.#places.get(placeKey(facts)) ?? null;
   }
 
-  /** Creates an outgoing session. @throws Refusal InvalidValue, SessionExists, NoLiveUpdate, DeviceBusy */
-  async create(name: string, actor: Actor): Promise<Session> {
+  /**
+   * Creates an outgoing session.
+   *
+   * @param machine whose session it is; null for one that people make
+   * @throws Refusal InvalidValue, SessionExists, NoLiveUpdate, DeviceBusy
+   */
+  async create(name: string, actor: Actor, machine: MachineHead | null = null): Promise<Session> {
     checkSessionName(name);
     return await this.#naming.run(async () => {
       if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
@@ -93,7 +99,7 @@ export class SessionStore {
         const session = new HeldSession(name, 'outgoing', descriptor, null);
         this.#context.store.keepSession(name, descriptor);
         try {
-          await giveManifest(this.#context, session, actor.name);
+          await giveManifest(this.#context, session, actor.name, machine);
           await this.#context.store.settled();
         } catch (error) {
           this.#context.store.dropAll(name);

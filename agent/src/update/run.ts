@@ -12,12 +12,14 @@ import { digestSession } from '../liveupdate/digests.ts';
 import { errnoOf, isKernelFailure, Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
-import { type MadePlan, stepIds } from './plan.ts';
+import type { MadePlan } from './plan.ts';
 import type { ProgressBoard } from './progress.ts';
 import { carriedBefore, ended, newRecord, stayed } from './record.ts';
+import { RunMachines } from './run-machines.ts';
+import { stepIds } from './step-ids.ts';
 import type { UpdateContext } from './update-context.ts';
 
-interface ExecutableStep {
+export interface ExecutableStep {
   readonly id: string;
   readonly message: string;
   run(): Promise<void>;
@@ -50,6 +52,7 @@ export class UpdateRun {
   readonly #done: ExecutableStep[] = [];
   readonly #callOff = new AbortController();
   #record: Update;
+  readonly #machines: RunMachines;
   #index: OutgoingIndex | null = null;
   #jumping = false;
   #lastProgress: Progress;
@@ -74,6 +77,13 @@ export class UpdateRun {
       },
     });
     this.#enter('preserving');
+    this.#machines = new RunMachines(context, {
+      plan,
+      actor: { peer: this.#peer, name: options.peer.user },
+      brownoutFromUs: context.phases.startedAtUs,
+      index: () => this.#index,
+      changed: () => this.#showMachines(),
+    });
     this.#lastProgress = this.#show(null, 'starting');
     this.settled = this.#execute();
   }
@@ -109,11 +119,12 @@ export class UpdateRun {
     let reason: string;
     let errno: string | null = null;
     try {
-      await this.#steps([this.#loadStep()]);
+      await this.#steps([this.#loadStep(), ...this.#machines.protectSteps()]);
       this.#enter('prepared');
-      await this.#steps([this.#indexStep(), ...this.#digestSteps()]);
-      // No machines yet: nothing has to be stopped.
+      await this.#steps([this.#indexStep(), ...this.#digestSteps(), ...this.#machines.prepareSteps()]);
+      await this.#announce();
       this.#enter('suspending');
+      await this.#suspend();
       this.#enter('kexec');
       await this.#kexec();
       throw new Error('the reboot call returned without an error');
@@ -124,10 +135,17 @@ export class UpdateRun {
       }
       reason = error instanceof Error ? error.message : String(error);
     }
-    const problems = await this.#undo();
+    // Before anything else: machines may be standing still.
+    const problems = await this.#machines.resume();
+    problems.push(...(await this.#undo()));
     this.#enter('normal');
     const whole = [reason, ...problems].join('; ');
-    this.#record = ended(stayed(this.#record), outcome, whole, this.#context.nowUs());
+    this.#record = ended(
+      stayed({ ...this.#record, machines: this.#machines.runs() }),
+      outcome,
+      whole,
+      this.#context.nowUs(),
+    );
     this.#context.log(outcome === 'aborted' ? 'warning' : 'error', `live update ${outcome}`, {
       update: this.id,
       reason: whole,
@@ -208,7 +226,11 @@ export class UpdateRun {
         // A preserve that was asked for before the update began may still be walking pages.
         await this.#context.sessions.quiet();
         this.#record = { ...this.#record, carried: carriedBefore(this.#context) };
-        this.#index = await OutgoingIndex.create(this.#context, this.#indexRecord(null));
+        this.#index = await OutgoingIndex.create(
+          this.#context,
+          this.#indexRecord(null),
+          this.#machines.count,
+        );
       },
       undo: () => {
         this.#index?.close();
@@ -218,7 +240,11 @@ export class UpdateRun {
   }
 
   #digestSteps(): ExecutableStep[] {
-    const sessions = this.#context.sessions.list().map((held) => held.toSession());
+    // What is in a machine's memory changes as long as it runs: a digest would say nothing.
+    const sessions = this.#context.sessions
+      .list()
+      .filter(({ machine }) => machine === null)
+      .map((held) => held.toSession());
     const total = sessions.reduce((sum, { size }) => sum + size, 0);
     let before = 0;
     return sessions.map(({ name, size }) => {
@@ -236,8 +262,8 @@ export class UpdateRun {
     });
   }
 
-  async #kexec(): Promise<void> {
-    const { native, history, nowUs, paths } = this.#context;
+  async #announce(): Promise<void> {
+    const { native, history, paths } = this.#context;
     const { plan } = this.#options.made;
     this.#callOff.signal.throwIfAborted();
     this.#record = { ...this.#record, carried: carriedBefore(this.#context) };
@@ -248,6 +274,21 @@ export class UpdateRun {
     });
     markKernelLog(paths, `update ${this.id} announced, kexec into ${plan.kernel.release}`);
     await this.#grace();
+    // Most of what is to be written to disk is, before the machines stop.
+    await native.kernel.sync();
+  }
+
+  async #suspend(): Promise<void> {
+    this.#callOff.signal.throwIfAborted();
+    if (this.#machines.count === 0) return;
+    this.#show(stepIds.suspend, 'stopping the machines and saving their states');
+    await this.#machines.suspend();
+    this.#callOff.signal.throwIfAborted();
+  }
+
+  async #kexec(): Promise<void> {
+    const { native, nowUs } = this.#context;
+    const { plan } = this.#options.made;
     this.#jumping = true;
     this.#show(stepIds.jump, `starting ${plan.kernel.release}`);
     this.#context.log('info', 'kexec', { update: this.id, release: plan.kernel.release });
@@ -277,6 +318,8 @@ export class UpdateRun {
       update: this.#record,
       sessions: sessions.map(({ name, descriptors }) => ({ name, descriptors })),
       jumpedAtUs,
+      machines: [...this.#machines.saved],
+      clock: this.#context.counterRate.read(),
     };
   }
 
@@ -286,6 +329,12 @@ export class UpdateRun {
       ...this.#record,
       phases: withPhase(this.#record.phases, phase, this.#context.phases.startedAtUs),
     };
+  }
+
+  #showMachines(): void {
+    this.#record = { ...this.#record, machines: this.#machines.runs() };
+    const { step, message } = this.#lastProgress;
+    this.#show(step, message);
   }
 
   #show(
