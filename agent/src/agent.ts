@@ -16,6 +16,7 @@ import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
+import { KernelLogTail } from './kernel/log.ts';
 import { CounterRate } from './kernel/surviving-clock.ts';
 import { DescriptorStore, parseStoredName } from './liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from './liveupdate/device.ts';
@@ -97,7 +98,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
   const reader = new JournalReader(journal);
   const history = new History(journal, reader);
-  const sessions = new SessionStore({ native, paths, device, store, journal, patience, nowUs });
+  const sessions = new SessionStore({
+    native,
+    paths,
+    device,
+    store,
+    journal,
+    patience,
+    kernelLog: new KernelLogTail(paths),
+    nowUs,
+  });
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());

@@ -142,7 +142,9 @@ export class Adoptions {
     const identity = await identify(paths.proc, pid);
     if (identity === null) return;
     const held = sessions.get(session);
-    held.updateMachine({ pid, startTime: identity.startTime, bootId, unlinked: [], suspended: false });
+    const command = await commandOfVmm(paths.proc, pid);
+    const { startTime } = identity;
+    held.updateMachine({ pid, startTime, bootId, command, unlinked: [], suspended: false });
     if (held.machine) this.#watchOne(session, held.machine);
     sessions.touched();
   }

@@ -56,7 +56,7 @@ export function incomingWords(
       : [unixChannel('main', sockets.main), unixChannel('cpr', sockets.cpr)].map((each) =>
           JSON.stringify(each),
         );
-  const replaced = startingWords(words).map((word, index, all) =>
+  const replaced = words.map((word, index, all) =>
     plain(all[index - 1] ?? '') === '-object' ? withMemoryAt(word, memory) : word,
   );
   return [...replaced, '-S', ...incoming.flatMap((each) => ['-incoming', each])];

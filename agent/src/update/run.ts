@@ -9,12 +9,13 @@ import type { Peer, Phase, Progress, Update } from '../interface/agent.generated
 import type { RecordedPeer } from '../journal/index.ts';
 import { markKernelLog } from '../kernel/log.ts';
 import { digestSession } from '../liveupdate/digests.ts';
-import { errnoOf, isKernelFailure, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
 import type { MadePlan } from './plan.ts';
 import type { ProgressBoard } from './progress.ts';
 import { carriedBefore, ended, newRecord, stayed } from './record.ts';
+import { CameBack } from './refused.ts';
 import { RunMachines } from './run-machines.ts';
 import { stepIds } from './step-ids.ts';
 import type { UpdateContext } from './update-context.ts';
@@ -27,15 +28,6 @@ export interface ExecutableStep {
 }
 
 class CalledOff extends Error {}
-
-/** The kernel came back from the reboot call. */
-class CameBack extends Error {
-  readonly errno: string | null;
-  constructor(message: string, errno: string | null) {
-    super(message);
-    this.errno = errno;
-  }
-}
 
 export interface RunOptions {
   readonly made: MadePlan;
@@ -65,6 +57,8 @@ export class UpdateRun {
     this.#board = board;
     this.#options = options;
     this.#peer = { ...options.peer };
+    // The log is read from its start at the first mark: not while machines stand still.
+    context.sessions.context.kernelLog.mark();
     this.#record = newRecord(context, options.made.plan.kernel.release, options.peer);
     const { plan } = options.made;
     context.history.started(this.#record, {
@@ -132,6 +126,7 @@ export class UpdateRun {
       if (error instanceof CameBack) {
         outcome = 'returned';
         errno = error.errno;
+        this.#record = { ...this.#record, refusedBy: error.refusedBy };
       }
       reason = error instanceof Error ? error.message : String(error);
     }
@@ -287,18 +282,19 @@ export class UpdateRun {
   }
 
   async #kexec(): Promise<void> {
-    const { native, nowUs } = this.#context;
+    const { native, nowUs, sessions } = this.#context;
+    const { kernelLog } = sessions.context;
     const { plan } = this.#options.made;
     this.#jumping = true;
     this.#show(stepIds.jump, `starting ${plan.kernel.release}`);
     this.#context.log('info', 'kexec', { update: this.id, release: plan.kernel.release });
+    const mark = kernelLog.mark();
     try {
       await native.kernel.sync();
       this.#index?.write(this.#indexRecord(nowUs()));
       await native.kernel.rebootKexec();
     } catch (error) {
-      const why = isKernelFailure(error) ? `${error.code} (${error.message})` : String(error);
-      throw new CameBack(`the kernel refused the kexec: ${why}; nothing is lost`, errnoOf(error));
+      throw new CameBack(error, kernelLog.since(mark), sessions.list());
     }
   }
 

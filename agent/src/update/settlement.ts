@@ -97,6 +97,10 @@ export async function completeArrival(
       }
       show(`finishing ${held.name}`, `finish:${held.name}`);
       await sessions.finish(held.name, agentItself);
+      for (const [token, why] of held.refused) {
+        const what = `${formatToken(token)} of session ${held.name}`;
+        problems.push(`${what} is held, but will not come through another live update: ${why}`);
+      }
     } catch (error) {
       problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
