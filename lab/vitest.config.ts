@@ -8,7 +8,11 @@ export default defineConfig({
   test: {
     name: 'lab',
     root: import.meta.dirname,
+<<<<<<< HEAD
     include: ['{src,test/support}/**/*.test.ts'],
+=======
+    include: ['{src,bench}/**/*.test.ts'],
+>>>>>>> bench
     testTimeout: 60_000,
   },
 });
