@@ -8,11 +8,7 @@ export default defineConfig({
   test: {
     name: 'lab',
     root: import.meta.dirname,
-<<<<<<< HEAD
-    include: ['{src,test/support}/**/*.test.ts'],
-=======
-    include: ['{src,bench}/**/*.test.ts'],
->>>>>>> bench
+    include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,
   },
 });
