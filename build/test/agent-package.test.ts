@@ -48,6 +48,7 @@ describe('what is in the package', () => {
       'usr/share/doc/luo-agent/copyright',
       'usr/share/doc/luo-agent/node-license.gz',
       'usr/share/doc/luo-agent/third-party-licenses.gz',
+      'usr/share/luo-agent/machine.schema.json',
       'usr/share/man/man1/luoctl.1.gz',
       'usr/share/man/man8/luo-agent.8.gz',
       'usr/share/zsh/vendor-completions/_luoctl',

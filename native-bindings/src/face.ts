@@ -173,6 +173,11 @@ export interface KernelControl {
   sync(): Promise<void>;
   /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */
   clock(which: 'realtime' | 'boottime' | 'monotonic'): bigint;
+  /**
+   * The processor's own counter (x86: the time-stamp counter). A kexec does not reset it, which no clock of the
+   * kernel's can say; its rate is for the caller to measure. Null where there is none that can be read.
+   */
+  counter(): bigint | null;
 }
 
 /** The service manager's protocols (sd_notify(3), sd_listen_fds(3)), spoken directly. */

@@ -37,4 +37,8 @@ export const kernel: KernelControl = {
   clock(which) {
     return raw.clock(choiceOf(which, 'which', CLOCKS));
   },
+
+  counter() {
+    return raw.counter();
+  },
 };

@@ -85,6 +85,7 @@ interface RawKernel {
   rebootKexec(): Promise<never>;
   sync(): Promise<void>;
   clock(id: number): bigint;
+  counter(): bigint | null;
   readonly CLOCK_REALTIME: number;
   readonly CLOCK_BOOTTIME: number;
   readonly CLOCK_MONOTONIC: number;

@@ -80,6 +80,7 @@ async function filesAndSockets(): Promise<void> {
   using pidfd = descriptors.pidfdOpen(process.pid);
   descriptors.pidfdGetfd(pidfd, file.fd).close();
   kernel.clock('boottime');
+  kernel.counter();
   one.close();
   other.close();
 }

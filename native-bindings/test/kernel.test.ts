@@ -70,3 +70,15 @@ describe('clock', () => {
     expect(kernel.clock('boottime')).toBeGreaterThanOrEqual(monotonic);
   });
 });
+
+describe('counter', () => {
+  it('goes on with time', () => {
+    const before = kernel.counter();
+    const until = kernel.clock('monotonic') + 2_000_000n;
+    while (kernel.clock('monotonic') < until);
+    const after = kernel.counter();
+    if (process.arch !== 'x64') expect(before).toBeNull();
+    // Slower than one tick in 10 ns no x86-64 counts.
+    else expect((after ?? 0n) - (before ?? 0n)).toBeGreaterThan(200_000n);
+  });
+});

@@ -21,6 +21,8 @@ export interface FileDescription {
   readonly device: number;
   /** A regular file, as opposed to a directory, a device, a socket. */
   readonly regular: boolean;
+  /** The device that it is, as `st_rdev` of stat(2); null unless it is a character device. */
+  readonly characterDevice: number | null;
 }
 
 /**
@@ -33,7 +35,14 @@ export async function describeFile(link: string): Promise<FileDescription> {
   const name = await readlink(link);
   const facts = await stat(link);
   const regular = facts.isFile();
-  const base = { name: visible(name), size: facts.size, inode: facts.ino, device: facts.dev, regular };
+  const base = {
+    name: visible(name),
+    size: facts.size,
+    inode: facts.ino,
+    device: facts.dev,
+    regular,
+    characterDevice: facts.isCharacterDevice() ? facts.rdev : null,
+  };
   if (!regular) return { ...base, kind: 'other' };
   const type = (await statfs(link)).type >>> 0;
   if (type === hugetlbMagic) return { ...base, kind: 'hugetlb' };

@@ -9,6 +9,7 @@
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Direction, Session, SessionBrief } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
+import type { MachineHead } from './machine-head.ts';
 import type { Manifest } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
 import { Serial } from './serial.ts';
@@ -19,6 +20,10 @@ export class HeldSession {
   /** Serialises what changes the session. */
   readonly serial = new Serial();
   readonly files = new Map<bigint, NativeDescriptor>();
+  /** The errno of each descriptor that could not be retrieved. */
+  readonly unretrieved = new Map<bigint, string>();
+  /** Those of the files that the kernel did not take when the session was built anew, with the reason. */
+  readonly refused = new Map<bigint, string>();
   direction: Direction;
   descriptor: NativeDescriptor | null;
   /** Null for a session that somebody else made: the kernel cannot say what is in it. */
@@ -41,6 +46,16 @@ export class HeldSession {
   /** Whether somebody else may have preserved something in it that its manifest does not name. */
   get handedOut(): boolean {
     return this.manifest?.head.handedOut ?? false;
+  }
+
+  /** The machine whose session this is; null for one that people made. */
+  get machine(): MachineHead | null {
+    return this.manifest?.head.machine ?? null;
+  }
+
+  /** Writes down something new of the machine whose session this is. */
+  updateMachine(change: Partial<MachineHead>): void {
+    if (this.machine !== null) this.manifest?.updateHead({ machine: { ...this.machine, ...change } });
   }
 
   /** Whether the kernel's session is missing and can be built: its files are held meanwhile. */

@@ -8,6 +8,7 @@
  * that rewriting one entry is one atomic write; the first part also holds what is true of the session.
  */
 import * as v from 'valibot';
+import { MachineHead } from './machine-head.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const token = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/));
@@ -48,6 +49,8 @@ const ManifestHead = v.object({
    * names. The agent must then not end the session by itself: the kernel cannot be asked what would go with it.
    */
   handedOut: v.optional(v.boolean(), false),
+  /** The machine whose session this is; null for one that people made. */
+  machine: v.optional(v.nullable(MachineHead), null),
 });
 /** What is true of the session as a whole. */
 export type ManifestHead = v.InferOutput<typeof ManifestHead>;

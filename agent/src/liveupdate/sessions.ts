@@ -11,12 +11,14 @@ import { createPatiently, describeContents, finishInto, giveManifest, takeApart 
 import { describeFile } from './file-kind.ts';
 import { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
+import type { MachineHead } from './machine-head.ts';
 import { preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
 import { Serial } from './serial.ts';
 import { SessionBuilder } from './session-builder.ts';
 import {
   describeRetrieved,
+  hasOwnInode,
   newEntry,
   nextFreeToken,
   type Place,
@@ -80,8 +82,13 @@ export class SessionStore {
     return this.#places.get(placeKey(facts)) ?? null;
   }
 
-  /** Creates an outgoing session. @throws Refusal InvalidValue, SessionExists, NoLiveUpdate, DeviceBusy */
-  async create(name: string, actor: Actor): Promise<Session> {
+  /**
+   * Creates an outgoing session.
+   *
+   * @param machine whose session it is; null for one that people make
+   * @throws Refusal InvalidValue, SessionExists, NoLiveUpdate, DeviceBusy
+   */
+  async create(name: string, actor: Actor, machine: MachineHead | null = null): Promise<Session> {
     checkSessionName(name);
     return await this.#naming.run(async () => {
       if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
@@ -93,7 +100,7 @@ export class SessionStore {
         const session = new HeldSession(name, 'outgoing', descriptor, null);
         this.#context.store.keepSession(name, descriptor);
         try {
-          await giveManifest(this.#context, session, actor.name);
+          await giveManifest(this.#context, session, actor.name, machine);
           await this.#context.store.settled();
         } catch (error) {
           this.#context.store.dropAll(name);
@@ -126,7 +133,8 @@ export class SessionStore {
       const token = request.token ?? nextFreeToken(session);
       if (session.manifest?.get(token))
         throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
-      const already = this.whereIs(native.memory.fileFacts(file));
+      const ownInode = hasOwnInode(described.name);
+      const already = ownInode ? this.whereIs(native.memory.fileFacts(file)) : null;
       if (already) throw new Refusal('AlreadyPreserved', already);
       // The file, and a part of the manifest if the others are full.
       this.#context.store.needRoom(2);
@@ -145,7 +153,8 @@ export class SessionStore {
             throw error;
           }
           await this.#context.store.settled();
-          this.#places?.set(placeKey(native.memory.fileFacts(copy)), { session: name, token: entry.token });
+          const place = { session: name, token: entry.token };
+          if (ownInode) this.#places?.set(placeKey(native.memory.fileFacts(copy)), place);
           this.touched();
           return session.describe(token);
         },

@@ -5,21 +5,25 @@
  */
 import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
 import { visible } from '../plain-words.ts';
-import { dependenciesOf } from './dependencies.ts';
+import { dependenciesOf, unmetNeeds } from './dependencies.ts';
 import { fateOf } from './fates.ts';
 import type { Example, KernelAnswer } from './kernel-answers.ts';
 import { type Asked, askMonitor } from './monitor.ts';
 import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-files.ts';
-import { fileKey, type ProcessIdentity, stillThere } from './process-files.ts';
+import { fileKey, type ProcessIdentity, programWasReplaced, stillThere } from './process-files.ts';
 import { type QemuCommandLine, readQemuCommandLine } from './qemu-command-line.ts';
 import type { QmpOptions } from './qmp-client.ts';
+import { serialConsoleOf } from './serial-console.ts';
 import { type UnixSocket, unixSocketsOf } from './unix-sockets.ts';
+import { findWay } from './ways.ts';
 
 export interface MachineSources extends FileSources {
   /** Where a file is preserved already, or null. */
   whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null;
   commandOf(pid: number): Promise<string | null>;
   userOf(uid: number): string;
+  /** The session of a machine that was adopted, and the definition it was started from; null of another. */
+  adoptionOf(identity: ProcessIdentity): { session: string; definition: string | null } | null;
   /** Seals of a process's memfd; null if they cannot be had. */
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
@@ -66,18 +70,44 @@ export async function describeMachine(
   ]);
   const named = files.map((file) => nameSocket(file, sockets));
   const descriptors: MachineDescriptor[] = [];
-  for (const file of named) descriptors.push(await describeFile(sources, vmm, line, file));
-  const complete = descriptors.map((each) => ({ ...each, dependsOn: dependenciesOf(each, descriptors) }));
+  for (const file of named) {
+    descriptors.push(await describeFile(sources, vmm, line, { file, unmet: unmetNeeds(file, named) }));
+  }
+  const dependent = descriptors.map((each, index) => ({ ...each, stated: named[index]?.stated ?? null }));
+  const complete = descriptors.map((each, index) => {
+    const node = dependent[index];
+    return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
+  });
+  const programReplaced = await programWasReplaced(proc, pid);
   // What was read of a process that has ended meanwhile may be half of it, or another's.
   await stillThere(proc, identity);
+  const identified = identifyMachine(vmm, line, named, asked);
   const machine: Machine = {
-    ...identifyMachine(vmm, line, named, asked),
+    ...identified,
     memoryInFiles: named.reduce((sum, { mapped }) => sum + (mapped?.shared ?? 0), 0),
     sharesMemoryWith: [],
     descriptors: complete,
     otherDescriptors: others,
+    ...findWay({
+      vmm: vmm.vmm,
+      version: identified.version,
+      words: vmm.words,
+      line,
+      monitorDetail: asked.detail,
+      migration: asked.facts?.migration ?? null,
+      programReplaced,
+      descriptors: complete,
+      memory: identified.memory,
+    }),
+    ...(sources.adoptionOf(identity) ?? { session: null, definition: null }),
+    consolePath: consoleOf(vmm),
   };
   return { machine, keys: named.map(keyOf) };
+}
+
+function consoleOf({ vmm, words }: Vmm): string | null {
+  const path = vmm === 'QEMU' ? serialConsoleOf(words) : null;
+  return path === null ? null : visible(path);
 }
 
 function identifyMachine(vmm: Vmm, line: QemuCommandLine, files: readonly OpenFile[], asked: Asked) {
@@ -133,13 +163,13 @@ async function describeFile(
   sources: MachineSources,
   { identity: { pid }, vmm }: Vmm,
   line: QemuCommandLine,
-  file: OpenFile,
+  { file, unmet }: { file: OpenFile; unmet: readonly string[] },
 ): Promise<MachineDescriptor> {
   const { kind, fd, device, inode, mapped } = file;
   const isMemory = holdsMemory(kind);
   const guestMemory = isMemory && (kind === 'guest_memfd' || mapped !== null);
   const place =
-    isMemory && device !== null && inode !== null
+    (isMemory || file.stated !== null) && device !== null && inode !== null
       ? sources.whereIs({ dev: BigInt(device), ino: BigInt(inode) })
       : null;
   // Unlinked tmpfs files and memfds have one handler.
@@ -163,6 +193,7 @@ async function describeFile(
       guestMemory,
       savesState: stateSavers.test(vmm),
       onCommandLine: line.files.has(file.name),
+      unmet,
     }),
     session: place?.session ?? null,
     token: place?.token ?? null,

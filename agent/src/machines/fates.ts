@@ -20,6 +20,8 @@ export interface FateFacts {
   readonly savesState: boolean;
   /** Whether the VMM's command line names the file. */
   readonly onCommandLine: boolean;
+  /** What the driver of a device says it needs, and the machine does not have. */
+  readonly unmet: readonly string[];
 }
 
 export interface FateFound {
@@ -122,7 +124,14 @@ const rules: Readonly<Record<Exclude<MachineFile, 'memfd' | 'tmpfs_unlinked'>, R
     file.name.endsWith(' (deleted)')
       ? ['lost', 'its name was removed, so nobody can open it again']
       : ['rebuilt', 'the VMM opens it again by its path; what was written is on disk once it is synced'],
-  device: again('the VMM opens it again by its path'),
+  device: ({ stated }, { unmet }) => {
+    if (stated === null) return ['rebuilt', 'the VMM opens it again by its path'];
+    const handed = 'its driver says in sysfs what it needs, so it hands the device over';
+    if (unmet.length > 0)
+      return ['blocks', `${handed}; it needs ${unmet.join(' and ')}, which the machine does not have open`];
+    const needs = stated.needs.length === 0 ? 'nothing' : stated.needs.join(' and ');
+    return ['preservable', `${handed}; it needs ${needs}`];
+  },
 };
 
 function ruleFor(file: OpenFile, facts: FateFacts): Ruling {

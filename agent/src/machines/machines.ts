@@ -53,6 +53,13 @@ function gone({ identity, user, command, vmm }: Vmm): Machine {
     sharesMemoryWith: [],
     descriptors: [],
     otherDescriptors: 0,
+    way: 'none',
+    wayReason: 'it has ended',
+    expectedBlackoutUs: null,
+    unlinks: [],
+    session: null,
+    definition: null,
+    consolePath: null,
   };
 }
 

@@ -65,11 +65,21 @@ export class MadeUpProc implements Disposable {
         const name = readlinkSync(link);
         const file = this.files.get(name);
         if (!file) throw new Error(`nothing is known of ${name}`);
-        return { kind: 'other', name, size: 0, inode: 1, device: 1, regular: true, ...file };
+        return {
+          kind: 'other',
+          name,
+          size: 0,
+          inode: 1,
+          device: 1,
+          regular: true,
+          characterDevice: null,
+          ...file,
+        };
       },
       whereIs: ({ ino }) => (ino === 999n ? { session: 'kept', token: '0x5' } : null),
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
       userOf: () => 'root',
+      adoptionOf: () => null,
       sealsOf: () => 0,
       askKernel: async (kind) => {
         if (kind === 'memfd') return { accepts: true, errno: null };

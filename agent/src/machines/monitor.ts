@@ -10,9 +10,11 @@ import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
+import { askMigration } from './monitor-migration.ts';
 import type { MonitorSocket } from './qemu-command-line.ts';
 import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from './qmp-client.ts';
 import type { UnixSocket } from './unix-sockets.ts';
+import type { MigrationFacts } from './ways.ts';
 
 export interface Asked {
   readonly monitor: MonitorState;
@@ -30,6 +32,7 @@ export interface MonitorFacts {
   readonly memory: number;
   readonly state: MachineState;
   readonly accelerator: Accelerator;
+  readonly migration: MigrationFacts;
 }
 
 export interface MonitorPlace {
@@ -125,15 +128,19 @@ async function absolute({ proc, pid }: MonitorPlace, path: string): Promise<stri
   return join(await readlink(`${proc}/${pid}/cwd`).catch(() => ''), path);
 }
 
-/** The socket as its process sees it: it may have another root, and a path may be relative to where it stands. */
-function reach({ proc, pid }: MonitorPlace, path: string): string {
+/**
+ * A path as a process sees it: it may have another root, and a path may be relative to where it stands.
+ *
+ * @returns the path itself where the one through procfs would be too long for a socket's
+ */
+export function reachOf(proc: string, pid: number, path: string): string {
   const seen = path.startsWith('/') ? `${proc}/${pid}/root${path}` : `${proc}/${pid}/cwd/${path}`;
   // sun_path holds 108 bytes with its NUL (unix(7)).
   return Buffer.byteLength(seen) < 108 ? seen : path;
 }
 
 async function question(place: MonitorPlace, path: string): Promise<MonitorFacts> {
-  using client = await QmpClient.open(reach(place, path), place.qmp);
+  using client = await QmpClient.open(reachOf(place.proc, place.pid, path), place.qmp);
   const [{ name = null }, { status }, cpus, memory, kvm] = await Promise.all([
     client.execute('query-name', Name),
     client.execute('query-status', Status),
@@ -141,6 +148,7 @@ async function question(place: MonitorPlace, path: string): Promise<MonitorFacts
     client.execute('query-memory-size-summary', Memory),
     client.execute('query-kvm', Kvm),
   ]);
+  const migration = await askMigration(client);
   return {
     name,
     version: client.version,
@@ -149,5 +157,6 @@ async function question(place: MonitorPlace, path: string): Promise<MonitorFacts
     state: states[status] ?? 'other',
     // What runs a guest without KVM on Linux is TCG, or Xen, which the command line tells.
     accelerator: kvm.enabled ? 'kvm' : 'tcg',
+    migration,
   };
 }

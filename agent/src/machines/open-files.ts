@@ -7,6 +7,7 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import type { Kind, MachineFile } from '../interface/agent.generated.ts';
+import { type StatedDevice, statedDevice } from './device-needs.ts';
 import { isPlace, kindOfFile, kindOfName } from './file-kinds.ts';
 import { fileKey, type MappedFile, mappedFiles } from './process-files.ts';
 
@@ -18,6 +19,8 @@ export interface LinkedFile {
   readonly inode: number;
   readonly device: number;
   readonly regular: boolean;
+  /** The device that it is, as `st_rdev` of stat(2); null unless it is a character device. */
+  readonly characterDevice: number | null;
 }
 
 export interface FileSources {
@@ -39,6 +42,8 @@ export interface OpenFile {
   readonly device: number | null;
   readonly mapped: MappedFile | null;
   readonly pciAddress: string | null;
+  /** For a device whose driver says what it needs: which it is, and that. */
+  readonly stated: StatedDevice | null;
 }
 
 export interface OpenFiles {
@@ -113,7 +118,8 @@ async function lookAt(
   name: string,
   mapped: ReadonlyMap<string, MappedFile>,
 ): Promise<OpenFile | null> {
-  const base = { fd, duplicates: [], name, size: null, inode: null, device: null, mapped: null };
+  const nothing = { size: null, inode: null, device: null, mapped: null, pciAddress: null, stated: null };
+  const base = { fd, duplicates: [], name, ...nothing };
   const known = kindOfName(name);
   if (known !== null && known !== 'guest_memfd') {
     const inode = /^socket:\[(\d+)\]$/.exec(name)?.[1];
@@ -127,7 +133,7 @@ async function lookAt(
     const kind =
       known ?? kindOfFile(file.name, file.kind, file.regular, await isWriteOnly(sources.proc, pid, fd));
     if (kind === null) return null;
-    const { size, inode, device } = file;
+    const { size, inode, device, characterDevice } = file;
     return {
       ...base,
       kind,
@@ -136,7 +142,10 @@ async function lookAt(
       inode,
       device,
       mapped: mapped.get(fileKey(device, inode)) ?? null,
-      pciAddress: null,
+      stated:
+        kind === 'device' && characterDevice !== null
+          ? await statedDevice(sources.sys, characterDevice)
+          : null,
     };
   } catch {
     return null;
@@ -151,7 +160,8 @@ async function mappedOnly(sources: FileSources, pid: number, mapping: MappedFile
     const kind = kindOfName(mapping.name) ?? kindOfFile(file.name, file.kind, file.regular, false);
     if (kind === null || !holdsMemory(kind)) return [];
     const { name, size, inode, device } = file;
-    return [{ fd: null, duplicates: [], kind, name, size, inode, device, mapped: mapping, pciAddress: null }];
+    const nothing = { pciAddress: null, stated: null };
+    return [{ fd: null, duplicates: [], kind, name, size, inode, device, mapped: mapping, ...nothing }];
   } catch {
     return [];
   }

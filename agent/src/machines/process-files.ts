@@ -56,6 +56,12 @@ export async function programOf(proc: string, pid: number): Promise<string | nul
   return link === null ? null : basename(link.replace(/ \(deleted\)$/, ''));
 }
 
+/** Whether the file of the program it runs was replaced or removed since it was started. */
+export async function programWasReplaced(proc: string, pid: number): Promise<boolean> {
+  const link = await readlink(`${proc}/${pid}/exe`).catch(() => '');
+  return link.endsWith(' (deleted)');
+}
+
 /** One file that a process has mapped. */
 export interface MappedFile {
   /** As the kernel shows it, for example `/memfd:ram (deleted)`. */

@@ -21,6 +21,8 @@ export interface QemuCommandLine {
   readonly files: ReadonlySet<string>;
   /** Host PCI addresses of its VFIO devices, as they were given. */
   readonly pciAddresses: readonly string[];
+  /** Ids of its devices. */
+  readonly deviceIds: ReadonlySet<string>;
 }
 
 type Options = ReadonlyMap<string, string>;
@@ -94,6 +96,7 @@ export function readQemuCommandLine(words: readonly string[]): QemuCommandLine {
   const monitors: MonitorSocket[] = [];
   const files = new Set<string>();
   const pciAddresses: string[] = [];
+  const deviceIds = new Set<string>();
   let name: string | null = null;
   let vcpus: number | null = null;
   let memory: number | null = null;
@@ -108,6 +111,8 @@ export function readQemuCommandLine(words: readonly string[]): QemuCommandLine {
       const file = options.get(key);
       if (file?.startsWith('/')) files.add(file);
     }
+    const deviceId = option === '-device' ? options.get('id') : undefined;
+    if (deviceId) deviceIds.add(deviceId);
     if (option === '-name') name = options.get('guest') ?? name;
     else if (option === '-smp') vcpus = readCount(options);
     else if (option === '-m') memory = readSize(options.get('size'), 'M');
@@ -134,7 +139,7 @@ export function readQemuCommandLine(words: readonly string[]): QemuCommandLine {
     const socket = options && listening(options);
     if (socket) monitors.push(socket);
   }
-  return { name, vcpus, memory, accelerator, monitors, files, pciAddresses };
+  return { name, vcpus, memory, accelerator, monitors, files, pciAddresses, deviceIds };
 }
 
 /** What the first, nameless value of an option is called. */

@@ -65,7 +65,7 @@ interface Waiting {
 const greetingId = 0;
 
 export class QmpClient {
-  /** Emits `event` with a `QmpEvent`. */
+  /** Emits `event` with a `QmpEvent`, and `end` once the connection is over. */
   readonly events = new EventEmitter();
   readonly #socket: Socket;
   readonly #options: Required<QmpOptions>;
@@ -194,6 +194,7 @@ export class QmpClient {
     this.#pieces.length = 0;
     this.#socket.destroy();
     for (const { fail } of [...this.#waiting.values()]) fail(error);
+    this.events.emit('end');
   }
 }
 

@@ -5,21 +5,28 @@
  * to know what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the
  * kernel drops it, and a half-prepared update undoes itself.
  */
-import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import type { LiveUpdate, Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import * as v from 'valibot';
-import { Update } from '../interface/agent.generated.ts';
+import { SavedMachine } from '../adoption/saved-machine.ts';
+import type { Update } from '../interface/agent.generated.ts';
+import { ClockReading } from '../kernel/surviving-clock.ts';
 import { createPatiently } from '../liveupdate/build-session.ts';
 import { retrieveByName } from '../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../liveupdate/slots.ts';
-import { indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { formatToken, indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
+import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const IndexRecord = v.object({
   format: v.literal('luo-index-1'),
-  update: Update,
+  update: v.pipe(
+    v.unknown(),
+    v.transform(readRecord),
+    v.custom<Update>((record) => record !== null, 'no record of an update'),
+  ),
   /** Sessions with the number of descriptors each should come with. */
   sessions: v.pipe(
     v.array(v.object({ name: v.pipe(v.string(), v.maxLength(63)), descriptors: count })),
@@ -27,29 +34,48 @@ const IndexRecord = v.object({
   ),
   /** When the reboot call was about to be made, µs since the epoch; null before. */
   jumpedAtUs: v.nullable(count),
+  /** Machines that were stopped and saved, to be started again. */
+  machines: v.optional(v.pipe(v.array(SavedMachine), v.maxLength(4096)), []),
+  /** A reading of the clock that goes on through the kexec. */
+  clock: v.optional(v.nullable(ClockReading), null),
 });
 export type IndexRecord = v.InferOutput<typeof IndexRecord>;
 
 const smallestBytes = 256 * 1024;
+/** Room for what is written down of a machine once it is saved, beside its command line. */
+const machineBytes = 64 * 1024;
 
 /** The index of an update that has not left yet. */
 export class OutgoingIndex {
   readonly #session: NativeDescriptor;
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
+  readonly #liveUpdate: LiveUpdate;
+  #tokens = indexTokens;
 
-  private constructor(session: NativeDescriptor, file: NativeDescriptor, slots: SlotFile) {
+  private constructor(
+    liveUpdate: LiveUpdate,
+    session: NativeDescriptor,
+    file: NativeDescriptor,
+    slots: SlotFile,
+  ) {
+    this.#liveUpdate = liveUpdate;
     this.#session = session;
     this.#file = file;
     this.#slots = slots;
   }
 
-  /** Creates the session with a first record in it. @throws Refusal */
-  static async create(context: UpdateContext, record: IndexRecord): Promise<OutgoingIndex> {
+  /**
+   * Creates the session with a first record in it.
+   *
+   * @param machines how many will be entered in it
+   * @throws Refusal
+   */
+  static async create(context: UpdateContext, record: IndexRecord, machines: number): Promise<OutgoingIndex> {
     const { native } = context;
     const content = encode(record);
     // The size is fixed once preserved: room for digests and phases to come, twice, for the two slots.
-    const bytes = Math.max(smallestBytes, 4 * content.length);
+    const bytes = Math.max(smallestBytes, 4 * content.length) + 2 * machines * machineBytes;
     const file = native.memory.memfdCreate('luo-index');
     try {
       native.memory.truncate(file, BigInt(bytes));
@@ -61,7 +87,7 @@ export class OutgoingIndex {
       );
       try {
         await native.liveUpdate.preserveFd(session, file, manifestToken);
-        return new OutgoingIndex(session, file, slots);
+        return new OutgoingIndex(native.liveUpdate, session, file, slots);
       } catch (error) {
         session.close();
         throw error;
@@ -74,6 +100,18 @@ export class OutgoingIndex {
 
   write(record: IndexRecord): void {
     this.#slots.write(encode(record));
+  }
+
+  /**
+   * Preserves a file beside the record, for the next kernel's agent alone. What is preserved so goes with the index.
+   *
+   * @throws SystemError, as preserving does
+   */
+  async preserve(file: NativeDescriptor): Promise<{ session: string; token: string }> {
+    const token = this.#tokens;
+    this.#tokens += 1n;
+    await this.#liveUpdate.preserveFd(this.#session, file, token);
+    return { session: indexSessionName, token: formatToken(token) };
   }
 
   /** Closes the session: the kernel unpreserves the record. */
@@ -104,17 +142,35 @@ export async function arrive(
   handed: NativeDescriptor | null,
 ): Promise<ArrivedIndex | null> {
   const session = handed ?? (await retrieveIndex(context));
-  if (session === null) return null;
+  return session === null ? null : await readIndex(context.native, session);
+}
+
+/** Reads the record out of an incoming index session. */
+export async function readIndex(native: Native, session: NativeDescriptor): Promise<ArrivedIndex> {
   try {
-    using file = await context.native.liveUpdate.retrieveFd(session, manifestToken);
-    const content = new SlotFile(context.native.memory, file).read();
-    if (content === null) throw new Error('neither of its slots is whole');
-    const record = v.parse(IndexRecord, JSON.parse(content.toString('utf8')));
-    return { session, record, problem: null };
+    using file = await native.liveUpdate.retrieveFd(session, manifestToken);
+    return { session, record: recordIn(new SlotFile(native.memory, file)), problem: null };
   } catch (error) {
     const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
     return { session, record: null, problem: reason };
   }
+}
+
+function recordIn(slots: SlotFile): IndexRecord {
+  const content = slots.read();
+  if (content === null) throw new Error('neither of its slots is whole');
+  return v.parse(IndexRecord, JSON.parse(content.toString('utf8')));
+}
+
+/** Changes the record of an incoming index, for an agent that may have to go on from there. */
+export async function amendIndex(
+  native: Native,
+  session: NativeDescriptor,
+  change: (record: IndexRecord) => IndexRecord,
+): Promise<void> {
+  using file = await native.liveUpdate.retrieveFd(session, manifestToken);
+  const slots = new SlotFile(native.memory, file);
+  slots.write(encode(change(recordIn(slots))));
 }
 
 /** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */

@@ -33,7 +33,7 @@ export class ProgressBoard {
   }
 
   /** Shows a step of an update in the phase the host is in. */
-  show(update: { id: string; startedAtUs: number }, step: StepProgress): void {
+  show(update: Pick<Update, 'id' | 'startedAtUs' | 'machines'>, step: StepProgress): void {
     this.#progress = {
       update: update.id,
       phase: this.#phases.phase,
@@ -44,6 +44,7 @@ export class ProgressBoard {
       done: step.done ?? null,
       total: step.total ?? null,
       graceEndsAtUs: step.graceEndsAtUs ?? null,
+      machines: update.machines,
     };
     this.#settled = null;
     this.#news();

@@ -30,6 +30,8 @@ export function newRecord(context: UpdateContext, toRelease: string, startedBy: 
     blackoutUs: null,
     phases: [],
     carried: [],
+    machines: [],
+    refusedBy: null,
     startedBy,
   };
 }

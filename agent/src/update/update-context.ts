@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What everything in this folder works with, wired in `main.ts`. */
-import type { Native } from '@luo-console/native';
+import type { Descriptor, Native } from '@luo-console/native';
+import type { Adoptions } from '../adoption/adoptions.ts';
 import type { HostPaths } from '../host-paths.ts';
+import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader } from '../journal/index.ts';
 import type { KernelImages } from '../kernel/images.ts';
 import type { KernelState } from '../kernel/kernel-state.ts';
 import type { KernelLoader } from '../kernel/loader.ts';
+import type { CounterRate } from '../kernel/surviving-clock.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { History } from './history.ts';
 import type { Phases } from './phases.ts';
@@ -22,6 +25,16 @@ export interface UpdateContext {
   readonly images: KernelImages;
   readonly loader: KernelLoader;
   readonly phases: Phases;
+  readonly adoptions: Adoptions;
+  readonly counterRate: CounterRate;
+  /** A directory in which sockets may be made. */
+  readonly socketDirectory: string;
+  /** All machines as they are now. */
+  lookAtAll(): Promise<Machine[]>;
+  /** One machine as it is now. @throws Refusal NoSuchProcess, NotAMachine */
+  look(pid: number): Promise<Machine>;
+  /** A copy of a process's descriptor. @throws Refusal */
+  take(pid: number, fd: number): Descriptor;
   /** µs since the epoch. */
   nowUs(): number;
   /** One line for the service's log, with fields. */

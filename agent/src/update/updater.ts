@@ -6,7 +6,7 @@ import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
 import { Serial } from '../liveupdate/serial.ts';
 import { shorten } from '../liveupdate/tokens.ts';
 import { Refusal } from '../refusal.ts';
-import { type MadePlan, makePlan, whatChanged } from './plan.ts';
+import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan.ts';
 import { preflight } from './preflight.ts';
 import type { ProgressBoard } from './progress.ts';
 import { UpdateRun } from './run.ts';
@@ -54,7 +54,13 @@ export class Updater {
    * @throws Refusal FileUnusable; InvalidValue for a command line that no kernel takes, or a file that is none of
    *   the installed kernels from somebody who may only look: the agent would read it with its own rights.
    */
-  async plan(kernel: string, initrd: string | null, commandLine: string | null, peer: Peer): Promise<Plan> {
+  async plan(
+    kernel: string,
+    initrd: string | null,
+    commandLine: string | null,
+    wishes: PlanWishes,
+    peer: Peer,
+  ): Promise<Plan> {
     if (commandLine !== null) checkCommandLine(commandLine);
     if (peer.role === 'viewer') {
       this.#needInstalled('kernel', kernel);
@@ -62,7 +68,7 @@ export class Updater {
     }
     const image = await this.#context.images.describe(kernel, initrd);
     const made = await this.#planning.run(() =>
-      makePlan(this.#context, image, commandLine ?? this.usualCommandLine),
+      makePlan(this.#context, image, commandLine ?? this.usualCommandLine, wishes),
     );
     this.#plans.set(made.plan.id, { ...made, uid: peer.uid });
     const theirs = [...this.#plans].filter(([, { uid }]) => uid === peer.uid).map(([id]) => id);
@@ -98,6 +104,9 @@ export class Updater {
       const checks = await preflight(this.#context, {
         image: made.plan.kernel,
         commandLine: made.plan.commandLine,
+        machines: made.plan.machines,
+        graph: made.plan.graph,
+        leave: made.leave,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {
@@ -120,19 +129,21 @@ export class Updater {
   /**
    * Calls off the update under way and resolves once everything it did is undone.
    *
-   * @param closeSessions also closes every session, which ends the protection of what they hold.
+   * @param closeSessions also releases every machine and closes every session, which ends the protection of what
+   *   they hold.
    * @throws Refusal NothingToAbort, WrongPhase
    */
   async abort(reason: string, closeSessions: boolean, peer: Peer): Promise<Update> {
-    const { phases, sessions, journal } = this.#context;
+    const { phases, sessions, journal, adoptions } = this.#context;
     const run = this.#run;
     if (run === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
     const fields = { peer: { ...peer }, update: run.id, parameters: { reason, closeSessions } };
     return await journal.act('update.abort', fields, async () => {
       const update = await run.abort(reason);
       if (closeSessions) {
-        for (const { name } of sessions.list())
-          await sessions.close(name, { peer: { ...peer }, name: peer.user });
+        const actor = { peer: { ...peer }, name: peer.user };
+        for (const { machine } of adoptions.list()) await adoptions.release(machine.pid, actor);
+        for (const { name } of sessions.list()) await sessions.close(name, actor);
       }
       return update;
     });

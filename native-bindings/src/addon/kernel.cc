@@ -14,6 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
 #include "arguments.h"
 #include "blocking_call.h"
 #include "groups.h"
@@ -111,6 +115,15 @@ Napi::Value Clock(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec);
 }
 
+// counter() → ticks as bigint, null where no counter of the processor can be read
+Napi::Value Counter(const Napi::CallbackInfo& info) {
+#if defined(__x86_64__)
+  return Napi::BigInt::New(info.Env(), uint64_t{__rdtsc()});
+#else
+  return info.Env().Null();
+#endif
+}
+
 }  // namespace
 
 Napi::Object InitKernel(Napi::Env env) {
@@ -121,6 +134,7 @@ Napi::Object InitKernel(Napi::Env env) {
   group.Set("rebootKexec", Napi::Function::New(env, RebootKexec, "rebootKexec"));
   group.Set("sync", Napi::Function::New(env, Sync, "sync"));
   group.Set("clock", Napi::Function::New(env, Clock, "clock"));
+  group.Set("counter", Napi::Function::New(env, Counter, "counter"));
   group.Set("CLOCK_REALTIME", Napi::Number::New(env, CLOCK_REALTIME));
   group.Set("CLOCK_BOOTTIME", Napi::Number::New(env, CLOCK_BOOTTIME));
   group.Set("CLOCK_MONOTONIC", Napi::Number::New(env, CLOCK_MONOTONIC));

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Starting a VMM again for a saved machine, giving it back its descriptors and its state, and letting the guest
+ * run. Up to `loaded` the guest has not run, so a VMM that fails before may be thrown away and the attempt made
+ * again; once it has been told to run, its memory has changed and the saved state fits no more.
+ */
+import { randomBytes } from 'node:crypto';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Descriptor, Native } from '@luo-console/native';
+import type { SavedMachine } from './saved-machine.ts';
+import { type Piece, playPieces, playStream, StreamError } from './streams.ts';
+import { incomingWords, unixChannel } from './vmm-command.ts';
+import { VmmMonitor } from './vmm-monitor.ts';
+import { connected } from './waiting.ts';
+
+/** A file to hand to a VMM that is started, as a path that leads to it. */
+export interface HandedFile {
+  readonly path: string;
+  readonly name: string;
+}
+
+/** Starts a VMM as something that outlives this process. */
+export interface VmmStarter {
+  /** Resolves once it is under way. */
+  start(name: string, command: SavedMachine['command'], files: readonly HandedFile[]): Promise<void>;
+  /** Its process, once there is one. Rejects if it could not be started. */
+  pid(name: string): Promise<number>;
+  /** Rejects when it ends, with what it said last. */
+  ended(name: string, pid: number, signal: AbortSignal): Promise<never>;
+  stop(name: string): Promise<void>;
+}
+
+export interface RestoreOptions {
+  readonly native: Native;
+  readonly machine: SavedMachine;
+  /** The file with the streams. */
+  readonly state: Descriptor;
+  /** The preserved file of a place. @throws if it was not retrieved */
+  file(place: { session: string; token: string }): Descriptor;
+  /** The first descriptor a started VMM finds its files at. */
+  readonly firstFile: number;
+  readonly starter: VmmStarter;
+  readonly socketDirectory: string;
+  /** A path of the machine's, as this process reaches it. */
+  reach(path: string): string;
+  /** Called when all is loaded, before the guest is told to run: from then on there is no second attempt. */
+  beforeRunning(): Promise<void>;
+  /** Told at each point that is reached. */
+  reached(point: 'starting' | 'loading' | 'loaded' | 'running'): void;
+}
+
+/** It failed after the guest had been told to run: the saved state must not be loaded again. */
+export class RanPerhaps extends Error {
+  override readonly name = 'RanPerhaps';
+  constructor(cause: unknown) {
+    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
+  }
+}
+
+/** Longest a VMM may take from being started to running, in ms. */
+const restoreMs = 300_000;
+
+/** What the unit of a machine's new VMM is called: names of machines may repeat, names of sessions do not. */
+export const unitNameOf = ({ session }: SavedMachine): string => session.replace(/^machine:/, '');
+
+/**
+ * @returns the new VMM's process
+ * @throws Error that says what went wrong. The VMM is stopped again unless the guest may have run.
+ */
+export async function restoreMachine(options: RestoreOptions): Promise<number> {
+  const { machine, native, starter } = options;
+  // Everything it needs must be in hand before anything is started.
+  const pieces = piecesOf(options);
+  const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
+  const unit = unitNameOf(machine);
+  const directory = join(options.socketDirectory, randomBytes(8).toString('hex'));
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  // QEMU makes its sockets there as the user it runs as; nobody else can guess the name.
+  if (machine.command.uid !== 0) chmodSync(directory, 0o1733);
+  const sockets = { main: join(directory, 'main'), cpr: join(directory, 'cpr') };
+  const viaCpr = machine.way === 'cpr';
+  const paths = new Map(
+    memory.map(({ backend }, index) => [backend, `/proc/self/fd/${options.firstFile + index}`]),
+  );
+  const words = incomingWords(machine.command.words, viaCpr ? sockets : null, paths);
+  const files = memory.map(({ backend, file }) => ({
+    path: `/proc/${process.pid}/fd/${file.fd}`,
+    name: backend,
+  }));
+  const over = new AbortController();
+  const timer = setTimeout(
+    () => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)),
+    restoreMs,
+  );
+  let mayHaveRun = false;
+  try {
+    options.reached('starting');
+    await starter.start(unit, { ...machine.command, words }, files);
+    const pid = await starter.pid(unit);
+    const ended = starter.ended(unit, pid, over.signal);
+    const attempt = async (): Promise<void> => {
+      if (viaCpr) {
+        // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
+        using cpr = await connectTo(native, sockets.cpr, pid, over.signal);
+        await playPieces(native.sockets, cpr, pieces, over.signal);
+      }
+      using monitor = await VmmMonitor.reach(options.reach(machine.monitor), over.signal);
+      await monitor.setCapabilities({ events: true, 'x-ignore-shared': machine.way === 'named_memory' });
+      if (!viaCpr) await monitor.tell('migrate-incoming', { channels: [unixChannel('main', sockets.main)] });
+      using main = await connectTo(native, sockets.main, pid, over.signal);
+      options.reached('loading');
+      const { cprBytes = 0, mainBytes = 0 } = machine.state ?? {};
+      await playStream(native, main, options.state, cprBytes, mainBytes, over.signal);
+      await monitor.migrated(over.signal);
+      options.reached('loaded');
+      if (machine.ran) {
+        await options.beforeRunning();
+        mayHaveRun = true;
+        await monitor.tell('cont');
+      }
+      options.reached('running');
+    };
+    await Promise.race([attempt(), ended]);
+    return pid;
+  } catch (error) {
+    if (mayHaveRun) throw new RanPerhaps(error);
+    await starter.stop(unit).catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    over.abort(new Error('it is over'));
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The pieces as they were recorded, out of the state file and with the descriptors of this kernel. */
+function piecesOf({ machine, native, state, file }: RestoreOptions): Piece[] {
+  let at = 0;
+  return machine.pieces.map(({ bytes, files }) => {
+    const data = native.memory.read(state, BigInt(at), bytes);
+    if (data.length !== bytes) throw new StreamError(`the saved state ends after ${at + data.length} bytes`);
+    at += bytes;
+    return { data, descriptors: files.map((place) => file(place)) };
+  });
+}
+
+async function connectTo(
+  native: Native,
+  path: string,
+  pid: number,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  const connection = await connected(native.sockets, path, signal);
+  const peer = native.sockets.peerCredentials(connection);
+  if (peer.pid === pid) return connection;
+  connection.close();
+  throw new StreamError(`process ${peer.pid} listens in place of process ${pid}`);
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Stopping one machine and getting hold of its state. In two halves, because the first costs the guest nothing:
+ *
+ * - `prepare`: the monitor is taken, sockets listen, the file for the state is there and its pages are too. With
+ *   cpr-transfer QEMU hands over its descriptors (`collect`), while the guest runs.
+ * - `save`: the guest stops, and its state is recorded. From here to `resume` here or in the next kernel the guest
+ *   stands still.
+ *
+ * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`resume`), and the kexec ends it.
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Descriptor, Native } from '@luo-console/native';
+import { closePieces, type Piece, recordPieces, recordStream, StreamError } from './streams.ts';
+import { unixChannel } from './vmm-command.ts';
+import { VmmMonitor } from './vmm-monitor.ts';
+import { accepted } from './waiting.ts';
+
+export interface SaveOptions {
+  readonly native: Native;
+  readonly pid: number;
+  readonly way: 'cpr' | 'named_memory' | 'whole_state';
+  /** The monitor's socket, as this process reaches it. */
+  readonly monitor: string;
+  /** A directory in which sockets may be made. */
+  readonly socketDirectory: string;
+  /** Bytes the state will about have: pages for them are there before the guest stops. */
+  readonly expectedBytes: number;
+  /** A clock in µs. */
+  nowUs(): number;
+}
+
+/** What there is of a machine once it is saved. `file`: the CPR stream, then the device state. */
+export interface SavedState {
+  readonly file: Descriptor;
+  readonly cprBytes: number;
+  readonly mainBytes: number;
+}
+
+/** Longest the parts may take, in ms: beyond it QEMU is taken to hang, and the machine runs on. */
+const collectMs = 10_000;
+const saveMs = 600_000;
+
+/** Copies per write when pages are made. */
+const pageStep = 1024 * 1024;
+
+export class MachineSaver {
+  readonly #options: SaveOptions;
+  readonly #monitor: VmmMonitor;
+  readonly #directory: string;
+  readonly #main: Descriptor;
+  readonly #cpr: Descriptor | null;
+  readonly #file: Descriptor;
+  /** Whether the guest ran when it was asked to stop. */
+  readonly ran: boolean;
+  #collecting: Descriptor | null = null;
+  #pieces: Piece[] = [];
+  #asked = false;
+  #suspendedAtUs: number | null = null;
+
+  private constructor(parts: {
+    options: SaveOptions;
+    monitor: VmmMonitor;
+    directory: string;
+    main: Descriptor;
+    cpr: Descriptor | null;
+    file: Descriptor;
+    ran: boolean;
+  }) {
+    this.#options = parts.options;
+    this.#monitor = parts.monitor;
+    this.#directory = parts.directory;
+    this.#main = parts.main;
+    this.#cpr = parts.cpr;
+    this.#file = parts.file;
+    this.ran = parts.ran;
+  }
+
+  /** Gets everything ready. The guest runs. @throws QmpError; SystemError */
+  static async prepare(options: SaveOptions): Promise<MachineSaver> {
+    const { native, way } = options;
+    const directory = join(options.socketDirectory, randomBytes(8).toString('hex'));
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    const open: Descriptor[] = [];
+    const kept = (descriptor: Descriptor): Descriptor => {
+      open.push(descriptor);
+      return descriptor;
+    };
+    let monitor: VmmMonitor | null = null;
+    try {
+      monitor = await VmmMonitor.open(options.monitor);
+      // Whoever runs QEMU must be able to connect; who it was is checked then.
+      const listen = (name: string) =>
+        kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
+      const main = listen('main');
+      const cpr = way === 'cpr' ? listen('cpr') : null;
+      await monitor.setCapabilities({ events: true, 'x-ignore-shared': way === 'named_memory' });
+      await monitor.tell('migrate-set-parameters', {
+        mode: way === 'cpr' ? 'cpr-transfer' : 'normal',
+        // The guest stands still meanwhile: nothing is to be gained by being slow.
+        ...(way === 'cpr' ? {} : { 'max-bandwidth': 0 }),
+      });
+      const file = kept(native.memory.memfdCreate('luo-machine-state'));
+      makePages(native, file, options.expectedBytes);
+      const ran = await monitor.isRunning();
+      return new MachineSaver({ options, monitor, directory, main, cpr, file, ran });
+    } catch (error) {
+      for (const each of open) each.close();
+      monitor?.close();
+      rmSync(directory, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /**
+   * Has QEMU hand over its descriptors; the guest runs. Nothing to do on the other ways.
+   *
+   * @returns the pieces with their descriptors, which stay this object's
+   */
+  async collect(): Promise<readonly Piece[]> {
+    if (this.#cpr === null) return [];
+    const { native } = this.#options;
+    const signal = AbortSignal.timeout(collectMs);
+    const migrating = this.#migrate();
+    const connection = await Promise.race([
+      accepted(native.sockets, this.#cpr, signal),
+      rejectedWith(migrating),
+    ]);
+    this.#collecting = connection;
+    this.#checkPeer(connection);
+    this.#pieces = await recordPieces(native.sockets, connection, signal);
+    await migrating;
+    return this.#pieces;
+  }
+
+  /** When the guest was stopped, µs of `nowUs`; null before. */
+  get suspendedAtUs(): number | null {
+    return this.#suspendedAtUs;
+  }
+
+  /** Stops the guest and records its state. @throws QmpError; StreamError; the guest then stands still until `resume` */
+  async save(): Promise<SavedState> {
+    const { native, nowUs, way } = this.#options;
+    const signal = AbortSignal.timeout(saveMs);
+    this.#suspendedAtUs = nowUs();
+    let migrating: Promise<void> | null = null;
+    if (way === 'cpr') {
+      // QEMU waits for this: it stops the guest and connects the other channel.
+      this.#collecting?.close();
+    } else {
+      await this.#monitor.tell('stop');
+      migrating = this.#migrate();
+    }
+    const cprBytes = this.#pieces.reduce((sum, { data }) => sum + data.length, 0);
+    let at = 0;
+    for (const { data } of this.#pieces) {
+      native.memory.write(this.#file, BigInt(at), data);
+      at += data.length;
+    }
+    const failed = this.#monitor.migrated(signal);
+    using connection = await Promise.race([
+      accepted(native.sockets, this.#main, signal),
+      rejectedWith(failed),
+      ...(migrating === null ? [] : [rejectedWith(migrating)]),
+    ]);
+    this.#checkPeer(connection);
+    const mainBytes = await recordStream(native, connection, this.#file, cprBytes, signal);
+    await failed;
+    if (mainBytes === 0) throw new StreamError('QEMU sent no state');
+    // Pages that were made and not needed would be preserved for nothing.
+    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes));
+    return { file: this.#file, cprBytes, mainBytes };
+  }
+
+  /** Lets the guest run on, if it ran before. @throws QmpError */
+  async resume(): Promise<void> {
+    if (this.#suspendedAtUs === null) {
+      // QEMU still waits for its descriptors to be taken; the guest has never stopped.
+      if (this.#asked) await this.#monitor.tell('migrate_cancel');
+      return;
+    }
+    if (this.ran) await this.#monitor.tell('cont');
+  }
+
+  /** Lets go of everything; does nothing to the guest. */
+  close(): void {
+    closePieces(this.#pieces);
+    this.#collecting?.close();
+    this.#cpr?.close();
+    this.#main.close();
+    this.#file.close();
+    this.#monitor.close();
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  async #migrate(): Promise<void> {
+    this.#asked = true;
+    const channels = [unixChannel('main', join(this.#directory, 'main'))];
+    if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
+    await this.#monitor.tell('migrate', { channels });
+  }
+
+  /** Only the VMM itself may hand over its state. */
+  #checkPeer(connection: Descriptor): void {
+    const { pid } = this.#options.native.sockets.peerCredentials(connection);
+    if (pid !== this.#options.pid)
+      throw new StreamError(`process ${pid} connected in place of process ${this.#options.pid}`);
+  }
+}
+
+/** Makes the pages of a file, so that recording has only to fill them. */
+function makePages({ memory }: Native, file: Descriptor, bytes: number): void {
+  const zeros = Buffer.alloc(pageStep);
+  for (let at = 0; at < bytes; at += pageStep)
+    memory.write(file, BigInt(at), zeros.subarray(0, Math.min(pageStep, bytes - at)));
+}
+
+/** Rejects when `promise` does, and never resolves. */
+function rejectedWith(promise: Promise<unknown>): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    promise.catch(reject);
+  });
+}

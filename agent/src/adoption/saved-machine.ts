@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What is written down of a machine so that another kernel's agent can start it again: who its VMM was and how it
+ * was started, where each descriptor it handed over is preserved, and how long the recorded streams are. It
+ * travels in the index session, beside a file with the streams themselves, and is validated like any other input.
+ */
+import * as v from 'valibot';
+import { VmmCommand } from '../liveupdate/machine-head.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const token = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/));
+const sessionName = v.pipe(v.string(), v.minLength(1), v.maxLength(63));
+
+/** Where a descriptor is preserved. */
+const Place = v.object({ session: sessionName, token });
+
+export const SavedMachine = v.object({
+  name: v.pipe(v.string(), v.maxLength(256)),
+  /** The machine's own session. */
+  session: sessionName,
+  definition: v.nullable(v.pipe(v.string(), v.maxLength(64))),
+  way: v.picklist(['cpr', 'named_memory', 'whole_state']),
+  pid: count,
+  command: VmmCommand,
+  /** Absolute path of its monitor's socket. */
+  monitor: v.pipe(v.string(), v.maxLength(4096)),
+  /** Whether it ran before: one that was paused stays so. */
+  ran: v.boolean(),
+  /** The file with the CPR stream and after it the device state, in the index session; null before it is saved. */
+  state: v.nullable(v.object({ token, cprBytes: count, mainBytes: count })),
+  /** The pieces of the CPR stream; none on the other ways. */
+  pieces: v.pipe(
+    v.array(v.object({ bytes: count, files: v.pipe(v.array(Place), v.maxLength(253)) })),
+    v.maxLength(65_536),
+  ),
+  /** Named memory: what each backend's file is now preserved as. */
+  memory: v.array(v.object({ backend: v.string(), ...Place.entries })),
+  brownoutUs: v.nullable(count),
+  /** On the clock that survives (`kernel/surviving-clock.ts`), µs. */
+  suspendedAtUs: v.nullable(count),
+  savedAtUs: v.nullable(count),
+  /**
+   * How far the next kernel's agent has come: `starting` from before its VMM is started, `running` from before the
+   * guest is told to run. A saved state is never loaded again after that.
+   */
+  again: v.optional(v.nullable(v.picklist(['starting', 'running'])), null),
+});
+export type SavedMachine = v.InferOutput<typeof SavedMachine>;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Recording what a VMM sends and playing it back to another. QEMU's CPR stream comes in pieces, some with a
+ * descriptor beside them, and the reader on the other side takes a descriptor with the first byte of its piece:
+ * so it is recorded and played at the same boundaries. Device state is a plain stream and goes to and from a file
+ * in memory.
+ */
+import type { Descriptor, FdLike, Native } from '@luo-console/native';
+import { whenReady } from './waiting.ts';
+
+/** One piece of a CPR stream with the descriptors that came beside it. */
+export interface Piece {
+  readonly data: Buffer;
+  readonly descriptors: readonly Descriptor[];
+}
+
+/** Most bytes of a CPR stream: names and numbers of descriptors, so anything like this is something else. */
+const mostCprBytes = 4 * 1024 * 1024;
+const pieceBytes = 1024 * 1024;
+
+/** `QCPR`, the first bytes of a CPR stream (QEMU, `migration/cpr.c`). */
+const cprMagic = Buffer.from('QCPR', 'latin1');
+
+/** The stream is not what it should be. */
+export class StreamError extends Error {
+  override readonly name = 'StreamError';
+}
+
+type Sockets = Native['sockets'];
+
+async function receive(
+  sockets: Sockets,
+  socket: FdLike,
+  signal: AbortSignal,
+  most?: number,
+): Promise<{ data: Buffer; descriptors: readonly Descriptor[] }> {
+  for (;;) {
+    signal.throwIfAborted();
+    const received = sockets.receive(socket, most);
+    if (received === null) {
+      await whenReady(sockets, socket, sockets.POLL_READABLE, signal);
+      continue;
+    }
+    if (!received.truncated) return received;
+    for (const each of received.descriptors) each.close();
+    throw new StreamError('descriptors were lost on the way: none can be opened any more');
+  }
+}
+
+/**
+ * Records a CPR stream to its end. QEMU 11 shuts its writing side down after the last piece (`cpr_state_save`) and
+ * goes on only when this side is closed, which is left to the caller.
+ *
+ * @throws StreamError if it is no CPR stream or has no end mark; the signal's reason. No descriptor is left open.
+ */
+export async function recordPieces(sockets: Sockets, socket: FdLike, signal: AbortSignal): Promise<Piece[]> {
+  const pieces: Piece[] = [];
+  let bytes = 0;
+  try {
+    for (;;) {
+      const piece = await receive(sockets, socket, signal);
+      if (piece.data.length === 0) break;
+      pieces.push(piece);
+      bytes += piece.data.length;
+      if (bytes > mostCprBytes) throw new StreamError(`a CPR stream of over ${mostCprBytes} bytes`);
+    }
+    const start = Buffer.concat(pieces.slice(0, 2).map(({ data }) => data)).subarray(0, cprMagic.length);
+    if (!start.equals(cprMagic)) {
+      throw new StreamError(
+        `a CPR stream begins with QCPR, this one with ${JSON.stringify(start.toString('latin1'))}`,
+      );
+    }
+    return pieces;
+  } catch (error) {
+    closePieces(pieces);
+    throw error;
+  }
+}
+
+/** Closes the descriptors of recorded pieces. */
+export function closePieces(pieces: readonly Piece[]): void {
+  for (const { descriptors } of pieces) for (const each of descriptors) each.close();
+}
+
+/** Plays pieces at the boundaries they were recorded at. @throws SystemError `EPIPE`; the signal's reason */
+export async function playPieces(
+  sockets: Sockets,
+  socket: FdLike,
+  pieces: readonly Piece[],
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { data, descriptors } of pieces) {
+    const sent = await send(sockets, socket, data, signal, descriptors);
+    await sendAll(sockets, socket, data.subarray(sent), signal);
+  }
+}
+
+/**
+ * Records a stream to its end into a file.
+ *
+ * @param offset where in the file it begins, in bytes
+ * @returns its length in bytes
+ */
+export async function recordStream(
+  { sockets, memory }: Native,
+  socket: FdLike,
+  file: FdLike,
+  offset: number,
+  signal: AbortSignal,
+): Promise<number> {
+  let at = offset;
+  for (;;) {
+    const { data, descriptors } = await receive(sockets, socket, signal, pieceBytes);
+    for (const each of descriptors) each.close();
+    if (data.length === 0) return at - offset;
+    memory.write(file, BigInt(at), data);
+    at += data.length;
+  }
+}
+
+/** Plays `length` bytes of a file and shuts the writing side down. @throws SystemError `EPIPE`; StreamError */
+export async function playStream(
+  { sockets, memory }: Native,
+  socket: FdLike,
+  file: FdLike,
+  offset: number,
+  length: number,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let at = 0; at < length; ) {
+    const data = memory.read(file, BigInt(offset + at), Math.min(pieceBytes, length - at));
+    if (data.length === 0) throw new StreamError(`the saved state ends after ${at} of ${length} bytes`);
+    await sendAll(sockets, socket, data, signal);
+    at += data.length;
+  }
+  sockets.shutdownWrite(socket);
+}
+
+async function sendAll(
+  sockets: Sockets,
+  socket: FdLike,
+  data: Uint8Array,
+  signal: AbortSignal,
+): Promise<void> {
+  for (let rest = data; rest.length > 0; ) rest = rest.subarray(await send(sockets, socket, rest, signal));
+}
+
+async function send(
+  sockets: Sockets,
+  socket: FdLike,
+  data: Uint8Array,
+  signal: AbortSignal,
+  descriptors: readonly Descriptor[] = [],
+): Promise<number> {
+  for (;;) {
+    signal.throwIfAborted();
+    const sent = sockets.send(socket, data, descriptors);
+    if (sent !== null) return sent;
+    await whenReady(sockets, socket, sockets.POLL_WRITABLE, signal);
+  }
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The machines of one live update, on this side of the kexec: made ready while they run, stopped and saved all at
+ * once, and let go on if the kexec does not happen. What has to be known in the next kernel comes out as
+ * `SavedMachine`s; the files with the states are handed to whoever preserves them.
+ */
+import type { Descriptor, Native } from '@luo-console/native';
+import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
+import type { Adopted } from './adoptions.ts';
+import { MachineSaver } from './save.ts';
+import type { SavedMachine } from './saved-machine.ts';
+import type { Piece } from './streams.ts';
+
+/** Where a descriptor is preserved. */
+export interface Place {
+  readonly session: string;
+  readonly token: string;
+}
+
+export interface SuspensionContext {
+  readonly native: Native;
+  /** A directory in which sockets may be made. */
+  readonly socketDirectory: string;
+  nowUs(): number;
+  /** A path of a process's, as the agent reaches it. */
+  reach(pid: number, path: string): string;
+  /** Where a file is preserved already, or null. */
+  whereIs(facts: { dev: bigint; ino: bigint }): Place | null;
+  /** Preserves a file until the next kernel has used it. */
+  preserve(file: Descriptor): Promise<Place>;
+  /** Writes down that a machine stands still, or runs again. */
+  mark(session: string, suspended: boolean): void;
+  /** Files of a machine's named memory by backend. @throws Error if one is not preserved */
+  namedMemory(adopted: Adopted): Promise<SavedMachine['memory']>;
+  /** Bytes of a machine's memory; null if not known. */
+  memoryOf(adopted: Adopted): Promise<number | null>;
+  /** Told when anything about the machines has changed. */
+  changed(): void;
+}
+
+interface Member {
+  readonly adopted: Adopted;
+  run: MachineRun;
+  saver: MachineSaver | null;
+  memory: SavedMachine['memory'];
+  pieces: SavedMachine['pieces'];
+  saved: SavedMachine | null;
+}
+
+/** Bytes of state to have pages ready for: what bare machines need, and some. */
+const usualStateBytes = 2 * 1024 * 1024;
+
+const saidBy = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** A machine could not be saved. */
+export class NotSaved extends Error {
+  override readonly name = 'NotSaved';
+}
+
+export class Suspension {
+  readonly #context: SuspensionContext;
+  readonly #members: readonly Member[];
+  readonly #policy: FailurePolicy;
+  readonly #brownoutFromUs: number;
+
+  /**
+   * @param brownoutFromUs when *preserving* began
+   * @param left machines that are to be left behind
+   */
+  constructor(
+    context: SuspensionContext,
+    machines: readonly Adopted[],
+    policy: FailurePolicy,
+    brownoutFromUs: number,
+    left: readonly { name: string; pid: number }[],
+  ) {
+    this.#context = context;
+    this.#policy = policy;
+    this.#brownoutFromUs = brownoutFromUs;
+    this.#members = machines.map((adopted) => ({
+      adopted,
+      run: newRun(adopted),
+      saver: null,
+      memory: [],
+      pieces: [],
+      saved: null,
+    }));
+    this.#left = left.map(({ name, pid }) => ({
+      ...emptyRun(name, pid),
+      stage: 'left_behind',
+      detail: 'it was to be left behind',
+    }));
+  }
+
+  readonly #left: readonly MachineRun[];
+
+  /** How each machine stands. */
+  runs(): MachineRun[] {
+    return [...this.#members.map(({ run }) => run), ...this.#left];
+  }
+
+  /** Whether there is any machine to stop. */
+  get empty(): boolean {
+    return this.#members.length === 0;
+  }
+
+  /** Gets everything ready that can be while the guests run. @throws NotSaved under the policy `stop` */
+  async prepare(): Promise<void> {
+    const { native, nowUs, socketDirectory, reach } = this.#context;
+    await this.#each(async (member) => {
+      const { machine } = member.adopted;
+      const memory = machine.way === 'whole_state' ? await this.#context.memoryOf(member.adopted) : 0;
+      if (machine.way === 'named_memory') member.memory = await this.#context.namedMemory(member.adopted);
+      member.saver = await MachineSaver.prepare({
+        native,
+        pid: machine.pid,
+        way: machine.way,
+        monitor: reach(machine.pid, machine.monitor),
+        socketDirectory,
+        expectedBytes: usualStateBytes + (memory ?? 0),
+        nowUs,
+      });
+      this.#show(member, { detail: 'everything is ready to stop it' });
+    });
+  }
+
+  /**
+   * Stops the guests and records their states, all at once.
+   *
+   * @returns what the next kernel's agent must know of them
+   * @throws NotSaved under the policy `stop`
+   */
+  async save(): Promise<SavedMachine[]> {
+    const { nowUs, preserve, mark } = this.#context;
+    await this.#each(async (member) => {
+      this.#show(member, { stage: 'suspending', detail: 'its descriptors are handed over' });
+      const pieces = (await member.saver?.collect()) ?? [];
+      member.pieces = await this.#placed(pieces);
+    });
+    for (const { adopted, saver } of this.#members) if (saver) mark(adopted.session, true);
+    await this.#each(async (member) => {
+      const saving = member.saver?.save();
+      const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();
+      const brownoutUs = Math.max(0, suspendedAtUs - this.#brownoutFromUs);
+      this.#show(member, {
+        suspendedAtUs,
+        brownoutUs,
+        detail: 'it is stopped, and its state is being recorded',
+      });
+      const state = await saving;
+      if (!state) return;
+      const { token } = await preserve(state.file);
+      const { cprBytes, mainBytes } = state;
+      const savedAtUs = nowUs();
+      member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
+      this.#show(member, { stage: 'saved', detail: `${cprBytes + mainBytes} bytes of state are preserved` });
+    });
+    return this.#members.flatMap(({ saved }) => saved ?? []);
+  }
+
+  /** Lets every guest run on. @returns what went wrong, in words */
+  async resume(): Promise<string[]> {
+    const problems: string[] = [];
+    const { mark, nowUs } = this.#context;
+    await Promise.all(
+      this.#members.map(async (member) => {
+        if (member.saver === null) return;
+        try {
+          await member.saver.resume();
+          const { suspendedAtUs } = member.run;
+          mark(member.adopted.session, false);
+          this.#show(member, {
+            stage: 'resumed',
+            detail: 'it runs on in this kernel',
+            newPid: member.run.pid,
+            blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
+          });
+        } catch (error) {
+          const problem = `${member.run.name} could not be let run on: ${saidBy(error)}`;
+          problems.push(problem);
+          this.#show(member, { stage: 'held', detail: problem });
+        }
+      }),
+    );
+    return problems;
+  }
+
+  /** Lets go of monitors, sockets and files. */
+  close(): void {
+    for (const { saver } of this.#members) saver?.close();
+  }
+
+  /** Does something for every machine that is still to come along; a failure is dealt with as the policy says. */
+  async #each(work: (member: Member) => Promise<void>): Promise<void> {
+    const coming = this.#members.filter(({ run }) => run.stage !== 'left_behind');
+    const done = await Promise.allSettled(coming.map(work));
+    for (const [index, result] of done.entries()) {
+      const member = coming[index];
+      if (result.status === 'fulfilled' || !member) continue;
+      const problem = `${member.run.name} cannot be saved: ${saidBy(result.reason)}`;
+      if (this.#policy === 'stop') throw new NotSaved(problem);
+      await member.saver?.resume().catch(() => {});
+      member.saved = null;
+      this.#show(member, { stage: 'left_behind', detail: problem });
+    }
+  }
+
+  /** Says of every piece where its descriptors are preserved, preserving those that are not. */
+  async #placed(pieces: readonly Piece[]): Promise<SavedMachine['pieces']> {
+    const { native, whereIs, preserve } = this.#context;
+    const placed: SavedMachine['pieces'] = [];
+    for (const { data, descriptors } of pieces) {
+      const files: Place[] = [];
+      for (const file of descriptors)
+        files.push(whereIs(native.memory.fileFacts(file)) ?? (await preserve(file)));
+      placed.push({ bytes: data.length, files });
+    }
+    return placed;
+  }
+
+  #show(member: Member, change: Partial<MachineRun>): void {
+    member.run = { ...member.run, ...change };
+    this.#context.changed();
+  }
+}
+
+function emptyRun(name: string, pid: number): MachineRun {
+  return {
+    name,
+    pid,
+    newPid: null,
+    way: 'none',
+    session: null,
+    stage: 'waiting',
+    detail: '',
+    brownoutUs: null,
+    suspendedAtUs: null,
+    blackoutUs: null,
+    parts: [],
+  };
+}
+
+function newRun({ session, machine }: Adopted): MachineRun {
+  return { ...emptyRun(machine.name, machine.pid), way: machine.way, session, detail: 'it runs' };
+}
+
+function savedMachine(
+  { adopted, run, saver, memory, pieces }: Member,
+  state: SavedMachine['state'],
+  savedAtUs: number,
+): SavedMachine {
+  const { session, machine } = adopted;
+  const { name, definition, way, pid, command, monitor } = machine;
+  const { brownoutUs, suspendedAtUs } = run;
+  const ran = saver?.ran ?? true;
+  return {
+    ...{ name, session, definition, way, pid, command, monitor, ran },
+    ...{ state, pieces, memory, brownoutUs, suspendedAtUs, savedAtUs, again: null },
+  };
+}

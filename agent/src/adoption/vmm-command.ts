@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * QEMU's command line, as it was given and as it must be to take a saved machine in. Only what would be in the
+ * way is taken out; everything that makes the machine stays, because its state fits no other one.
+ */
+
+import * as v from 'valibot';
+
+/** Options of QEMU that stand alone and would be in the way: the service manager starts it, and it must wait. */
+const alone = new Set(['-S', '-daemonize']);
+/** Options with a value: a machine that was moved here once was started with one of these. */
+const withValue = new Set(['-incoming']);
+
+const plain = (word: string): string => word.replace(/^--/, '-');
+
+/** The words without those that say how QEMU starts rather than what it runs. */
+export function startingWords(words: readonly string[]): string[] {
+  const kept: string[] = [];
+  for (let index = 0; index < words.length; index += 1) {
+    const word = words[index] ?? '';
+    if (alone.has(plain(word))) continue;
+    if (withValue.has(plain(word))) index += 1;
+    else kept.push(word);
+  }
+  return kept;
+}
+
+/** A backend whose memory is in a file that it was told of, in either form that QEMU reads. */
+const memoryFile = /(^|,)(qom-type=)?memory-backend-file,|^\{.*"memory-backend-file"/;
+
+/** A Unix socket as QEMU's migration addresses want it. */
+export function unixChannel(channel: 'main' | 'cpr', path: string): object {
+  return { 'channel-type': channel, addr: { transport: 'socket', type: 'unix', path } };
+}
+
+/** Where QEMU is to listen for a machine that hands its descriptors over. */
+export interface IncomingSockets {
+  readonly main: string;
+  readonly cpr: string;
+}
+
+/**
+ * The words that make QEMU wait for a saved machine, and stay stopped once it has it.
+ *
+ * @param sockets null for a QEMU that is told through its monitor where to listen
+ * @param memory paths for backends of named memory, in place of the ones on the command line
+ */
+export function incomingWords(
+  words: readonly string[],
+  sockets: IncomingSockets | null,
+  memory: ReadonlyMap<string, string>,
+): string[] {
+  const incoming =
+    sockets === null
+      ? ['defer']
+      : [unixChannel('main', sockets.main), unixChannel('cpr', sockets.cpr)].map((each) =>
+          JSON.stringify(each),
+        );
+  const replaced = words.map((word, index, all) =>
+    plain(all[index - 1] ?? '') === '-object' ? withMemoryAt(word, memory) : word,
+  );
+  return [...replaced, '-S', ...incoming.flatMap((each) => ['-incoming', each])];
+}
+
+function withMemoryAt(object: string, memory: ReadonlyMap<string, string>): string {
+  if (object.startsWith('{')) return withMemoryInJson(object, memory);
+  if (!memoryFile.test(object)) return object;
+  const id = /(?:^|,)id=([^,]+)/.exec(object)?.[1];
+  const path = id === undefined ? undefined : memory.get(id);
+  if (path === undefined) return object;
+  // A comma in a value is doubled.
+  return object.replace(
+    /((?:^|,)mem-path=)(?:,,|[^,])*/,
+    (_all, key: string) => `${key}${path.replaceAll(',', ',,')}`,
+  );
+}
+
+function withMemoryInJson(object: string, memory: ReadonlyMap<string, string>): string {
+  const parsed = v.safeParse(v.looseObject({ 'qom-type': v.string(), id: v.string() }), readJson(object));
+  if (!parsed.success || parsed.output['qom-type'] !== 'memory-backend-file') return object;
+  const path = memory.get(parsed.output.id);
+  return path === undefined ? object : JSON.stringify({ ...parsed.output, 'mem-path': path });
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** The backends of a machine's memory that are in files, with the paths they were given. */
+export function memoryFilesOf(words: readonly string[]): { backend: string; path: string }[] {
+  return words.flatMap((word, index) => {
+    if (plain(words[index - 1] ?? '') !== '-object' || !memoryFile.test(word)) return [];
+    const parsed = word.startsWith('{')
+      ? v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), readJson(word))
+      : v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), {
+          id: /(?:^|,)id=([^,]+)/.exec(word)?.[1],
+          'mem-path': /(?:^|,)mem-path=((?:,,|[^,])*)/.exec(word)?.[1]?.replaceAll(',,', ','),
+        });
+    return parsed.success ? [{ backend: parsed.output.id, path: parsed.output['mem-path'] }] : [];
+  });
+}

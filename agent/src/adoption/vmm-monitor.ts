@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the agent asks of a QEMU to save a machine and to take it in again, over QMP. The connection is made
+ * before anything is stopped and kept until the machine runs again: letting it run on must not depend on getting
+ * in once more.
+ */
+import * as v from 'valibot';
+import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from '../machines/qmp-client.ts';
+import { pause, whenNamed } from './waiting.ts';
+
+/** How long to wait before a socket that nobody listens on yet is tried again, in ms. */
+const tryAgainMs = 5;
+
+const Status = v.object({ status: v.pipe(v.string(), v.maxLength(64)), running: v.boolean() });
+const Migration = v.object({
+  status: v.optional(v.pipe(v.string(), v.maxLength(64))),
+  'error-desc': v.optional(v.pipe(v.string(), v.maxLength(4096))),
+});
+
+export class VmmMonitor {
+  readonly #client: QmpClient;
+
+  private constructor(client: QmpClient) {
+    this.#client = client;
+  }
+
+  /** @throws QmpError */
+  static async open(path: string, options: QmpOptions = {}): Promise<VmmMonitor> {
+    return new VmmMonitor(await QmpClient.open(path, options));
+  }
+
+  /** The monitor of a QEMU that is starting. @throws QmpError; the signal's reason */
+  static async reach(path: string, signal: AbortSignal): Promise<VmmMonitor> {
+    for (;;) {
+      await whenNamed(path, signal);
+      try {
+        return await VmmMonitor.open(path);
+      } catch (error) {
+        // Bound and not listened on yet, or left behind by the one before.
+        if (!(error instanceof QmpError) || error.failure !== 'unreachable') throw error;
+        await pause(tryAgainMs, signal);
+      }
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Resolves once QEMU has answered; its answer is of no interest. @throws QmpError */
+  async tell(command: string, parameters?: Readonly<Record<string, unknown>>): Promise<void> {
+    await this.#client.execute(command, v.unknown(), parameters);
+  }
+
+  async isRunning(): Promise<boolean> {
+    return (await this.#client.execute('query-status', Status)).running;
+  }
+
+  async setCapabilities(capabilities: Readonly<Record<string, boolean>>): Promise<void> {
+    const list = Object.entries(capabilities).map(([capability, state]) => ({ capability, state }));
+    await this.tell('migrate-set-capabilities', { capabilities: list });
+  }
+
+  /**
+   * Resolves once the state has been sent, or has been taken in, whole.
+   *
+   * @throws QmpError `refused` with QEMU's words if it failed; the signal's reason
+   */
+  async migrated(signal: AbortSignal): Promise<void> {
+    await this.#until(signal, async () => {
+      const { status, 'error-desc': why } = await this.#client.execute('query-migrate', Migration);
+      if (status === 'failed' || status === 'cancelled')
+        throw new QmpError('refused', `QEMU could not pass its state on: ${why ?? status}`);
+      return status === 'completed';
+    });
+  }
+
+  /** Calls `done` now and after each event, until it says so. */
+  async #until(signal: AbortSignal, done: () => Promise<boolean>): Promise<void> {
+    let wake = (): void => {};
+    const woken = (): void => wake();
+    const listener = ({ event }: QmpEvent): void => {
+      if (['MIGRATION', 'STOP', 'RESUME', 'SHUTDOWN'].includes(event)) woken();
+    };
+    this.#client.events.on('event', listener);
+    this.#client.events.on('end', woken);
+    signal.addEventListener('abort', woken);
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const next = new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        if (await done()) return;
+        await next;
+      }
+    } finally {
+      this.#client.events.off('event', listener);
+      this.#client.events.off('end', woken);
+      signal.removeEventListener('abort', woken);
+    }
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}

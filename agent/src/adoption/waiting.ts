@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Waiting for descriptors, sockets and processes, each as one promise that a signal can end. */
+import { existsSync, watch } from 'node:fs';
+import { basename, dirname } from 'node:path';
+import type { Descriptor, FdLike, Native } from '@luo-console/native';
+import { errnoOf } from '../refusal.ts';
+
+type Sockets = Native['sockets'];
+
+/** How long to wait before a socket that is bound but does not listen yet is tried again, in ms. */
+const refusedMs = 2;
+
+/** Resolves once one of `events` (a mask of `POLL_…`) is there. @throws the signal's reason */
+export function whenReady(
+  sockets: Sockets,
+  file: FdLike,
+  events: number,
+  signal: AbortSignal,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(signal.reason);
+      return;
+    }
+    const poll = sockets.poll(file);
+    const end = (settle: () => void): void => {
+      signal.removeEventListener('abort', aborted);
+      poll.close();
+      settle();
+    };
+    const aborted = (): void => end(() => reject(signal.reason));
+    signal.addEventListener('abort', aborted);
+    poll.start(events, (error) => end(() => (error ? reject(error) : resolve())));
+  });
+}
+
+/** The next connection that a listening socket gets. @throws the signal's reason */
+export async function accepted(
+  sockets: Sockets,
+  listening: FdLike,
+  signal: AbortSignal,
+): Promise<Descriptor> {
+  for (;;) {
+    const connection = sockets.accept(listening);
+    if (connection !== null) return connection;
+    await whenReady(sockets, listening, sockets.POLL_READABLE, signal);
+  }
+}
+
+/**
+ * A connection to a Unix socket that somebody is about to listen on.
+ *
+ * @throws the signal's reason; SystemError of connect(2) other than ENOENT and ECONNREFUSED
+ */
+export async function connected(sockets: Sockets, path: string, signal: AbortSignal): Promise<Descriptor> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return sockets.connectUnix(path);
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code === 'ENOENT') await whenNamed(path, signal);
+      else if (code === 'ECONNREFUSED' || code === 'EAGAIN') await pause(refusedMs, signal);
+      else throw error;
+    }
+  }
+}
+
+/** Resolves once there is something of that name. The directory must be there. */
+export function whenNamed(path: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const watcher = watch(dirname(path), (_event, name) => {
+      if (name === basename(path)) end(resolve);
+    });
+    const end = (settle: () => void): void => {
+      watcher.close();
+      signal.removeEventListener('abort', aborted);
+      settle();
+    };
+    const aborted = (): void => end(() => reject(signal.reason));
+    signal.addEventListener('abort', aborted);
+    if (signal.aborted) aborted();
+    // It may have come before anybody watched.
+    else if (existsSync(path)) end(resolve);
+  });
+}
+
+/** A pause that a signal ends. @throws the signal's reason */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => end(resolve), ms);
+    const end = (settle: () => void): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', aborted);
+      settle();
+    };
+    const aborted = (): void => end(() => reject(signal.reason));
+    signal.addEventListener('abort', aborted);
+  });
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the manifest of a machine's session says of the machine: enough to start it again on a host whose disk is
+ * empty. Written when it is adopted, and whenever its VMM is another process.
+ */
+import * as v from 'valibot';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** How a VMM was started. */
+export const VmmCommand = v.object({
+  program: v.pipe(v.string(), v.regex(/^\//), v.maxLength(4096)),
+  /** The words after the program's name. */
+  words: v.pipe(v.array(v.pipe(v.string(), v.maxLength(65_536))), v.maxLength(4096)),
+  directory: v.pipe(v.string(), v.maxLength(4096)),
+  uid: count,
+  gid: count,
+});
+export type VmmCommand = v.InferOutput<typeof VmmCommand>;
+
+export const MachineHead = v.object({
+  name: v.pipe(v.string(), v.maxLength(256)),
+  /** The definition it was started from, or null. */
+  definition: v.nullable(v.pipe(v.string(), v.maxLength(64))),
+  /** What that definition said, so that it need not be on disk. */
+  definitionText: v.nullable(v.pipe(v.string(), v.maxLength(65_536))),
+  way: v.picklist(['cpr', 'named_memory', 'whole_state']),
+  pid: count,
+  /** Clock ticks since boot, field 22 of `/proc/PID/stat`: tells it from a later process of that number. */
+  startTime: v.pipe(v.string(), v.maxLength(32)),
+  bootId: v.pipe(v.string(), v.maxLength(64)),
+  /** Absolute path of its monitor's socket. */
+  monitor: v.pipe(v.string(), v.maxLength(4096)),
+  command: VmmCommand,
+  /** Names that were taken away so that the kernel preserves the files, to be put back as links. */
+  unlinked: v.array(v.object({ path: v.pipe(v.string(), v.maxLength(4096)), fd: count })),
+  /** Set while the guest stands still for a live update: whoever finds it so lets it run on. */
+  suspended: v.boolean(),
+});
+export type MachineHead = v.InferOutput<typeof MachineHead>;

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A machine's VMM as a service of its own, so that it outlives the agent and has none of the agent's confinement:
+ * process 1 makes the process, not the agent, whose mount namespace, system call filter and capabilities a child
+ * would inherit.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { type BusValue, Variant } from './bus-message.ts';
+import { ManagerBus, ManagerRefusal } from './manager-bus.ts';
+
+/** What to start. */
+export interface MachineUnit {
+  /** The machine's name, which makes the unit's: two machines of one name cannot be started. */
+  readonly name: string;
+  readonly program: string;
+  /** argv[1..]. */
+  readonly words: readonly string[];
+  /** Null: root. */
+  readonly user: { readonly uid: number; readonly gid: number } | null;
+  /** Where the process stands. */
+  readonly directory: string;
+  /** Become descriptors 3, 4, … in this order; `path` may be one under `/proc/PID/fd`. */
+  readonly openFiles: readonly { readonly path: string; readonly name: string }[];
+  /** Further directories below `/run` to be made for its user, by their paths below there; they stay. */
+  readonly runtimeDirectories?: readonly string[];
+}
+
+/** What may stand in a unit's name as it is, short enough to be read (systemd.unit(5): at most 255 characters). */
+const plainName = /^[a-z0-9-]{1,40}$/;
+
+/**
+ * A machine's name in a form that a unit and a directory can have: itself if it is plain, otherwise what of it is
+ * and a hash, so that two names never become one.
+ */
+function escaped(name: string): string {
+  if (plainName.test(name)) return name;
+  const readable = name.replace(/[^A-Za-z0-9]+/g, '_').slice(0, 24);
+  return `${readable}.${createHash('sha256').update(name).digest('hex').slice(0, 12)}`;
+}
+
+/** The unit of a machine. */
+export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
+
+/** Below `/run` and below `/var/log`. */
+const directoryOf = (name: string): string => `luo-agent/machines/${escaped(name)}`;
+
+/**
+ * Directories that belong to a machine's user while it runs: for its sockets, gone with its unit; and for its
+ * logs, which stay, and are made only for a machine whose words name something in there.
+ */
+export function machineDirectories(name: string): { runtime: string; logs: string } {
+  return { runtime: `/run/${directoryOf(name)}`, logs: `/var/log/${directoryOf(name)}` };
+}
+
+const text = (value: string): Variant => new Variant('s', value);
+const texts = (...values: string[]): Variant => new Variant('as', values);
+const number = (value: number): Variant => new Variant('u', value);
+
+/** `infinity`, as the service manager counts limits. */
+const noLimit = 2n ** 64n - 1n;
+
+/** The properties of a machine's unit (org.freedesktop.systemd1(5)), by their names. */
+export function unitProperties(unit: MachineUnit): Readonly<Record<string, Variant>> {
+  const { name, program, words, user, openFiles, runtimeDirectories = [] } = unit;
+  const directory = directoryOf(name);
+  const hasLogs = words.some((word) => word.includes(`/var/log/${directory}/`));
+  const files = openFiles.map((file) => [file.path, file.name, 0n]);
+  return {
+    Description: text(`Virtual machine ${name}`),
+    Type: text('exec'),
+    // No variable in its words is expanded: they are a guest's.
+    ExecStartEx: new Variant('a(sasas)', [[program, [program, ...words], ['no-env-expand']]]),
+    Slice: text('machine.slice'),
+    CollectMode: text('inactive-or-failed'),
+    // The agent stands and falls with nothing but the way down, and so do its machines; and it may start them
+    // before basic.target is there.
+    DefaultDependencies: new Variant('b', false),
+    Conflicts: texts('shutdown.target'),
+    Before: texts('shutdown.target'),
+    WorkingDirectory: text(unit.directory),
+    ...(user === null ? {} : { User: text(`${user.uid}`), Group: text(`${user.gid}`) }),
+    // QEMU ends at once when it is told to; one that does not is of no use any more.
+    TimeoutStopUSec: new Variant('t', 10_000_000n),
+    LimitMEMLOCK: new Variant('t', noLimit),
+    LimitCORE: new Variant('t', 0n),
+    UMask: number(0o027),
+    RuntimeDirectory: texts(directory, ...runtimeDirectories),
+    // What others may use too must not go with the unit.
+    ...(runtimeDirectories.length === 0 ? {} : { RuntimeDirectoryPreserve: text('yes') }),
+    RuntimeDirectoryMode: number(0o750),
+    ...(hasLogs ? { LogsDirectory: texts(directory), LogsDirectoryMode: number(0o750) } : {}),
+    OpenFile: new Variant('a(sst)', files),
+  };
+}
+
+/** How long the service manager may take, in ms. */
+const limitMs = 90_000;
+
+/** @throws Error in the service manager's words, or that it did not answer in time */
+async function ask(
+  socket: string | undefined,
+  member: string,
+  signature: string,
+  body: readonly BusValue[],
+): Promise<string> {
+  using bus = ManagerBus.open(socket);
+  const timer = setTimeout(
+    () => bus.close(new Error(`${member}: the service manager did not answer in ${limitMs} ms`)),
+    limitMs,
+  );
+  try {
+    return await bus.run(member, signature, body);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Starts a machine's VMM and waits until its program runs.
+ *
+ * @param socket the service manager's, where it is not the usual one
+ * @returns the unit's name
+ * @throws Error in the service manager's words: there is such a unit already, the program is not there
+ */
+export async function startMachineUnit(unit: MachineUnit, socket?: string): Promise<{ unit: string }> {
+  const name = unitOf(unit.name);
+  const result = await ask(socket, 'StartTransientUnit', 'ssa(sv)a(sa(sv))', [
+    name,
+    'fail',
+    Object.entries(unitProperties(unit)),
+    [],
+  ]);
+  if (result !== 'done')
+    throw new Error(`${name} did not start (${result}): see "journalctl --unit ${name}"`);
+  return { unit: name };
+}
+
+/**
+ * Stops a machine's VMM and waits until it has ended. One that does not run is stopped already.
+ *
+ * @throws Error in the service manager's words
+ */
+export async function stopMachineUnit(name: string, socket?: string): Promise<void> {
+  try {
+    await ask(socket, 'StopUnit', 'ss', [unitOf(name), 'replace']);
+  } catch (error) {
+    const gone = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.NoSuchUnit';
+    if (!gone) throw error;
+  }
+}
+
+/** How long to wait for the process to appear, and how often to look, in ms: nothing tells. */
+const appearMs = 2000;
+const lookMs = 5;
+
+/**
+ * The process of a machine that was started, as the kernel's control groups show it: asking the service manager
+ * would cost another program.
+ *
+ * @param options `sys`: where sysfs is mounted; `waitMs`: how long to wait for one that is being started
+ * @returns null if the machine does not run
+ */
+export async function machineUnitPid(
+  name: string,
+  { sys = '/sys', waitMs = appearMs }: { readonly sys?: string; readonly waitMs?: number } = {},
+): Promise<number | null> {
+  const group = `${sys}/fs/cgroup/machine.slice/${unitOf(name)}/cgroup.procs`;
+  for (let waited = 0; ; waited += lookMs) {
+    const pid = firstNumber(group);
+    if (pid > 0) return pid;
+    if (waited >= waitMs) return null;
+    await pause(lookMs);
+  }
+}
+
+/** The number in the first line of a file; 0 if there is none. Read at once: a guest may be waiting. */
+function firstNumber(path: string): number {
+  try {
+    return Number.parseInt(readFileSync(path, 'latin1'), 10) || 0;
+  } catch {
+    return 0;
+  }
+}

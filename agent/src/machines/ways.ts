@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Which way a machine can come along, decided from what its VMM says of itself and from its descriptors. Three
+ * ways, the best first, and none if the machine could be stopped but not started again: a machine that stays
+ * behind on purpose is better than one that is lost by surprise.
+ */
+import type { MachineDescriptor, Way } from '../interface/agent.generated.ts';
+import type { QemuCommandLine } from './qemu-command-line.ts';
+
+/** One of QEMU's memory backends. */
+export interface MemoryBackend {
+  readonly id: string;
+  readonly share: boolean;
+  /** Bytes. */
+  readonly size: number;
+  /** The file it was told to use; null for one that makes its own. */
+  readonly path: string | null;
+}
+
+/** What QEMU says of how its state can be passed on. */
+export interface MigrationFacts {
+  /** Whether its further memory (firmware, tables) is shared too; null if this QEMU knows no such thing. */
+  readonly auxRamShare: boolean | null;
+  readonly backends: readonly MemoryBackend[];
+  /** Why its state cannot be passed on, in its own words. */
+  readonly blocked: readonly string[];
+  /** Ids of its devices, with those added since it was started. */
+  readonly devices: readonly string[];
+}
+
+export interface WayFacts {
+  readonly vmm: string;
+  readonly version: string | null;
+  readonly words: readonly string[];
+  readonly line: QemuCommandLine;
+  /** Why its monitor could not be asked; empty if it was. */
+  readonly monitorDetail: string;
+  readonly migration: MigrationFacts | null;
+  /** Whether its program was replaced on disk since it was started. */
+  readonly programReplaced: boolean;
+  readonly descriptors: readonly MachineDescriptor[];
+  /** Bytes; null if not known. */
+  readonly memory: number | null;
+}
+
+export interface WayFound {
+  readonly way: Way;
+  readonly wayReason: string;
+  readonly expectedBlackoutUs: number | null;
+  readonly unlinks: string[];
+}
+
+/** The first QEMU with cpr-transfer. */
+const cprSince = 10;
+/** What a machine's own parts of the blackout take at the least, in µs, and what its memory adds: rules of thumb. */
+const restartUs = 250_000;
+const copiedBytesPerUs = 400;
+
+/** Decides the way. */
+export function findWay(facts: WayFacts): WayFound {
+  const none = (wayReason: string): WayFound => ({
+    way: 'none',
+    wayReason,
+    expectedBlackoutUs: null,
+    unlinks: [],
+  });
+  const { vmm, line, migration, descriptors } = facts;
+  if (vmm !== 'QEMU') return none(`${vmm} is not a VMM that the agent can save and start again by itself`);
+  if (migration === null) return none(`its monitor cannot be asked: ${facts.monitorDetail || 'it has none'}`);
+  if (facts.programReplaced)
+    return none('its program was replaced since it was started, and another version may not take its state');
+  const again = whyNotAgain(facts.words);
+  if (again !== null) return none(again);
+  const [blocked] = migration.blocked;
+  if (blocked !== undefined) return none(`QEMU says that its state cannot be passed on: ${blocked}`);
+  const added = migration.devices.filter((id) => !line.deviceIds.has(id));
+  const removed = [...line.deviceIds].filter((id) => !migration.devices.includes(id));
+  if (added.length > 0)
+    return none(
+      `devices were added since it was started, and its command line lacks them: ${added.join(', ')}`,
+    );
+  if (removed.length > 0)
+    return none(`devices of its command line were taken out since: ${removed.join(', ')}`);
+  const memory = descriptors.filter(({ guestMemory }) => guestMemory);
+  const stuck = memory.find(({ fate, kind }) => fate === 'blocks' && kind !== 'tmpfs_linked');
+  if (stuck) return none(`${stuck.name}: ${stuck.reason}`);
+  return fromMemory(facts, migration, memory);
+}
+
+function fromMemory(
+  facts: WayFacts,
+  { auxRamShare, backends }: MigrationFacts,
+  memory: readonly MachineDescriptor[],
+): WayFound {
+  const shared = backends.length > 0 && backends.every(({ share }) => share);
+  const named = backends.filter(({ path }) => path !== null);
+  const kept = memory.every(({ fate, kind }) => fate === 'preservable' || kind === 'tmpfs_linked');
+  const major = Number(facts.version?.split('.')[0] ?? 0);
+  if (shared && kept && auxRamShare === true && named.length === 0 && major >= cprSince) {
+    return {
+      way: 'cpr',
+      wayReason: `its memory is shared and aux-ram-share is on: QEMU ${facts.version} hands over its descriptors and takes them back (cpr-transfer)`,
+      expectedBlackoutUs: restartUs,
+      unlinks: [],
+    };
+  }
+  if (shared && kept && named.length === backends.length) {
+    const unlinks = memory.filter(({ kind }) => kind === 'tmpfs_linked').map(({ name }) => name);
+    return {
+      way: 'named_memory',
+      wayReason:
+        'its memory is in a shared, named file, which is preserved; the rest of its state is saved beside it',
+      expectedBlackoutUs: restartUs,
+      unlinks,
+    };
+  }
+  const why = !shared
+    ? 'its memory is not shared with a file'
+    : !kept
+      ? 'the kernel does not preserve the files of its memory'
+      : 'its memory is in files without a name and aux-ram-share is off';
+  return {
+    way: 'whole_state',
+    wayReason: `${why}, so that it is saved whole: the slow way, and for a while it takes twice its memory`,
+    expectedBlackoutUs:
+      facts.memory === null ? null : restartUs + 2 * Math.round(facts.memory / copiedBytesPerUs),
+    unlinks: [],
+  };
+}
+
+const plain = (word: string): string => word.replace(/^--/, '-');
+
+/** Descriptors that were handed to QEMU by whoever started it: nobody can hand them over again. */
+const handedDescriptor = /(^|[,:])(fd|fds|vhostfd|vhostfds)=|^\/dev\/fd\/|^-add-fd$/;
+
+/** Why nobody but the one who started a QEMU could start it again with these words; null if anybody can. */
+export function whyNotAgain(words: readonly string[]): string | null {
+  for (const [index, word] of words.entries()) {
+    const option = plain(words[index - 1] ?? '');
+    // Memory files are handed over again, as other descriptors; the rest is text for the guest or for people.
+    if (option === '-object' && word.includes('memory-backend-file')) continue;
+    if (handedDescriptor.test(plain(word)) && option !== '-name' && option !== '-append')
+      return `it was started with descriptors that only its starter has: ${word.slice(0, 80)}`;
+    if (plain(word) === '-snapshot')
+      return 'it was started with -snapshot: what it wrote to its disks ends with it';
+    if (plain(word) === '-loadvm') return 'it was started from a snapshot (-loadvm)';
+    if (option === '-display' && /^(gtk|sdl|curses|cocoa)/.test(word))
+      return `it has a window on somebody's screen (-display ${word.slice(0, 40)})`;
+  }
+  return null;
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The very first thing an agent does: if a live update brought the host here, let its machines run again. Before
+ * the journal is opened, before a call is answered and before anything is compared, because every moment of it is
+ * blackout. It needs nothing from disk: the index session says what there is, and the sessions hold it.
+ *
+ * A machine is started only if everything of it is in hand; there is no starting one empty. What was retrieved on
+ * the way is handed on, as if the service manager had kept it, to the part that takes sessions in.
+ */
+import { mkdirSync } from 'node:fs';
+import type { Descriptor, Native } from '@luo-console/native';
+import {
+  RanPerhaps,
+  type RestoreOptions,
+  restoreMachine,
+  unitNameOf,
+  type VmmStarter,
+} from '../adoption/restore.ts';
+import type { SavedMachine } from '../adoption/saved-machine.ts';
+import type { MachineRun } from '../interface/agent.generated.ts';
+import { SurvivingClock } from '../kernel/surviving-clock.ts';
+import { type DescriptorStore, parseStoredName } from '../liveupdate/descriptor-store.ts';
+import type { Device } from '../liveupdate/device.ts';
+import type { HandedBack } from '../liveupdate/intake.ts';
+import { indexSessionName } from '../liveupdate/tokens.ts';
+import { Refusal } from '../refusal.ts';
+import { partsOf } from './blackout-parts.ts';
+import { amendIndex, type IndexRecord, readIndex } from './index-session.ts';
+import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
+
+export interface ResumeContext {
+  readonly native: Native;
+  readonly device: Device;
+  readonly store: DescriptorStore;
+  readonly starter: VmmStarter;
+  readonly socketDirectory: string;
+  log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
+  /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
+  readonly startedAt: bigint;
+}
+
+/** How the machines of the update that brought the host here fared. */
+export interface ResumedMachines {
+  readonly machines: readonly { readonly saved: SavedMachine; readonly run: MachineRun }[];
+  /** On the clock that goes on through the kexec, µs. */
+  readonly times: {
+    readonly kernelStartedAtUs: number;
+    readonly agentStartedAtUs: number;
+    readonly retrievedAtUs: number;
+    readonly resumedAtUs: number;
+  };
+  /** Files with the states of machines that do not run, by session: to be kept. */
+  readonly heldStates: ReadonlyMap<string, Descriptor>;
+}
+
+interface Found {
+  /** Everything the service manager handed in, and the sessions that were retrieved here. */
+  readonly handed: HandedBack[];
+  readonly resumed: ResumedMachines | null;
+}
+
+const storedName = (session: string): string => `s-${Buffer.from(session, 'utf8').toString('hex')}`;
+
+/**
+ * Lets the machines run again, if a live update brought any here.
+ *
+ * @param handed what the service manager handed in
+ */
+export async function resumeMachines(context: ResumeContext, handed: readonly HandedBack[]): Promise<Found> {
+  const { native } = context;
+  const all = [...handed];
+  const sessions = new Map<string, Descriptor>();
+  for (const { name, descriptor } of handed) {
+    const stored = parseStoredName(name);
+    if (stored.kind === 'session') sessions.set(stored.session, descriptor);
+  }
+  const retrieve = async (names: readonly string[]): Promise<void> => {
+    const wanted = names.filter((name) => !sessions.has(name));
+    if (wanted.length === 0) return;
+    await context.device.use(async (device) => {
+      for (const name of wanted) {
+        const session = await native.liveUpdate.retrieveSession(device, name).catch(() => null);
+        if (session === null) continue;
+        sessions.set(name, session);
+        all.push({ name: storedName(name), descriptor: session });
+        context.store.keepSession(name, session);
+      }
+    });
+  };
+  await patiently(context, () => retrieve([indexSessionName]));
+  const index = sessions.get(indexSessionName);
+  const { record } = index === undefined ? { record: null } : await readIndex(native, index);
+  if (index === undefined || record === null || record.machines.length === 0)
+    return { handed: all, resumed: null };
+  const files = new RetrievedFiles();
+  const places = record.machines.flatMap(placesOf);
+  await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
+  for (const place of places) await files.take(native, sessions, place);
+  const resumed = await startAll(context, record, index, files);
+  return { handed: all, resumed };
+}
+
+/**
+ * Does what needs the device as often as somebody else has it: machines that stand still are worth waiting for.
+ * A host without live update, or one that was just switched on, has nothing to retrieve, and that is all there is
+ * to know.
+ */
+async function patiently({ log }: ResumeContext, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.refusal !== 'DeviceBusy') return;
+      log('warning', 'waiting for the live update device', { problem: error.message });
+    }
+  }
+}
+
+async function startAll(
+  context: ResumeContext,
+  record: IndexRecord,
+  index: Descriptor,
+  files: RetrievedFiles,
+): Promise<ResumedMachines> {
+  const { native, startedAt } = context;
+  const clock = new SurvivingClock(native.kernel, record.clock);
+  const retrievedAtUs = clock.nowUs();
+  const kernelStartedAtUs = clock.startedAtUs();
+  mkdirSync(context.socketDirectory, { recursive: true, mode: 0o711 });
+  const firstUs = Math.min(...record.machines.map(({ suspendedAtUs }) => suspendedAtUs ?? retrievedAtUs));
+  const heldStates = new Map<string, Descriptor>();
+  const machines = await Promise.all(
+    record.machines.map(async (saved) => {
+      const reached = new Map<string, number>();
+      const run = await resumeOne({
+        context,
+        index,
+        files,
+        saved,
+        reached: (point) => reached.set(point, clock.nowUs()),
+      });
+      if (run.stage === 'held') {
+        const state = files.files.get(keyOf(statePlace(saved)));
+        if (state) heldStates.set(saved.session, native.descriptors.duplicate(state));
+      }
+      const marks = {
+        kernelStartedAtUs,
+        agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
+        retrievedAtUs,
+      };
+      const parts = partsOf(saved, marks, reached, firstUs);
+      const ranAtUs = reached.get('running');
+      const blackoutUs =
+        ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
+      return { saved, run: { ...run, parts, blackoutUs } };
+    }),
+  );
+  for (const file of files.files.values()) file.close();
+  const resumedAtUs = clock.nowUs();
+  return {
+    machines,
+    heldStates,
+    times: {
+      kernelStartedAtUs,
+      agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
+      retrievedAtUs,
+      resumedAtUs,
+    },
+  };
+}
+
+interface One {
+  readonly context: ResumeContext;
+  readonly index: Descriptor;
+  readonly files: RetrievedFiles;
+  readonly saved: SavedMachine;
+  reached(point: string): void;
+}
+
+async function resumeOne({ context, index, files, saved, reached }: One): Promise<MachineRun> {
+  const { native, starter, socketDirectory } = context;
+  const run: MachineRun = {
+    name: saved.name,
+    pid: saved.pid,
+    newPid: null,
+    way: saved.way,
+    session: saved.session,
+    stage: 'retrieving',
+    detail: '',
+    brownoutUs: saved.brownoutUs,
+    suspendedAtUs: saved.suspendedAtUs,
+    blackoutUs: null,
+    parts: [],
+  };
+  const amend = (again: 'starting' | 'running'): Promise<void> =>
+    amendIndex(native, index, (record) => ({
+      ...record,
+      machines: record.machines.map((each) => (each.session === saved.session ? { ...each, again } : each)),
+    }));
+  const resumed = (newPid: number): MachineRun => ({
+    ...run,
+    newPid,
+    stage: 'resumed',
+    detail: saved.ran ? 'it runs' : 'it is paused, as it was before',
+  });
+  try {
+    for (const place of placesOf(saved)) files.get(place);
+    if (saved.again === 'running') {
+      // An agent before this one had come so far that the guest may have run.
+      const pid = await starter.pid(unitNameOf(saved));
+      return resumed(pid);
+    }
+    if (saved.again === 'starting') await starter.stop(unitNameOf(saved));
+    else await amend('starting');
+    const options: RestoreOptions = {
+      native,
+      machine: saved,
+      state: files.get(statePlace(saved)),
+      file: (place) => files.get(place),
+      firstFile: 3,
+      starter,
+      socketDirectory,
+      reach: (path) => path,
+      reached,
+      beforeRunning: () => amend('running'),
+    };
+    // Once more if the first attempt fails before the guest has run: nothing of the machine is used up by then.
+    return resumed(
+      await restoreMachine(options).catch((error: unknown) => {
+        if (error instanceof RanPerhaps || error instanceof Missing) throw error;
+        return restoreMachine(options);
+      }),
+    );
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    if (error instanceof Missing)
+      return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
+    return { ...run, stage: 'held', detail: `it does not run: ${why}` };
+  }
+}

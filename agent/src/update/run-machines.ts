@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The machines in a run: the steps that make them ready, and their suspension. A thin layer between the run, which
+ * knows steps and phases, and `adoption/`, which knows VMMs.
+ */
+import type { Descriptor } from '@luo-console/native';
+import { placesOfMemory } from '../adoption/named-memory.ts';
+import type { SavedMachine } from '../adoption/saved-machine.ts';
+import { NotSaved, type Place, Suspension } from '../adoption/suspension.ts';
+import type { MachineRun, Plan } from '../interface/agent.generated.ts';
+import type { Actor } from '../liveupdate/live-update-context.ts';
+import { reachOf } from '../machines/monitor.ts';
+import type { OutgoingIndex } from './index-session.ts';
+import { stepIds } from './step-ids.ts';
+import type { ExecutableStep } from './step-list.ts';
+import type { UpdateContext } from './update-context.ts';
+
+export interface RunMachinesOptions {
+  readonly plan: Plan;
+  readonly actor: Actor;
+  /** When *preserving* began, µs since the epoch. */
+  readonly brownoutFromUs: number;
+  /** The index session, in which what the next kernel needs is preserved. */
+  index(): OutgoingIndex | null;
+  /** Told when anything about the machines has changed. */
+  changed(): void;
+}
+
+export class RunMachines {
+  readonly #context: UpdateContext;
+  readonly #options: RunMachinesOptions;
+  readonly #suspension: Suspension;
+  readonly #sessions: readonly { readonly name: string; readonly session: string }[];
+  #saved: readonly SavedMachine[] = [];
+
+  constructor(context: UpdateContext, options: RunMachinesOptions) {
+    this.#context = context;
+    this.#options = options;
+    const { plan } = options;
+    const { adoptions, native, nowUs, sessions, socketDirectory } = context;
+    const planned = new Set(plan.machines.filter(({ leave }) => !leave).map(({ session }) => session));
+    const adopted = adoptions.list().filter(({ session }) => planned.has(session));
+    this.#sessions = adopted.map(({ session, machine }) => ({ name: machine.name, session }));
+    this.#suspension = new Suspension(
+      {
+        native,
+        socketDirectory,
+        nowUs,
+        reach: (pid, path) => reachOf(context.paths.proc, pid, path),
+        whereIs: (facts) => sessions.whereIs(facts),
+        preserve: (file) => this.#preserve(file),
+        mark: (session, suspended) => adoptions.markSuspended(session, suspended),
+        namedMemory: async ({ machine }) => {
+          const sources = { native, take: context.take, whereIs: sessions.whereIs.bind(sessions) };
+          return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
+        },
+        memoryOf: async (each) => (await context.look(each.machine.pid)).memory,
+        changed: options.changed,
+      },
+      adopted,
+      plan.ifMachineFails,
+      options.brownoutFromUs,
+      plan.machines.filter(({ leave }) => leave),
+    );
+  }
+
+  /** How many will come along. */
+  get count(): number {
+    return this.#sessions.length;
+  }
+
+  /** How each machine stands. */
+  runs(): MachineRun[] {
+    return this.#suspension.runs();
+  }
+
+  /** The machines that are stopped and saved. */
+  get saved(): readonly SavedMachine[] {
+    return this.#saved;
+  }
+
+  /** Steps that preserve what has come to a machine since it was adopted. */
+  protectSteps(): ExecutableStep[] {
+    return this.#sessions.map(({ name, session }) => ({
+      id: stepIds.machine(session),
+      message: `preserving the memory of ${name}`,
+      run: () => this.#context.adoptions.protect(session, this.#options.actor),
+    }));
+  }
+
+  /** The step that makes everything ready to stop them. */
+  prepareSteps(): ExecutableStep[] {
+    if (this.count === 0) return [];
+    return [
+      {
+        id: stepIds.ready,
+        message: 'making everything ready to stop the machines',
+        run: () => this.#suspension.prepare(),
+        undo: () => this.#suspension.close(),
+      },
+    ];
+  }
+
+  /** Stops and saves them all. @throws NotSaved */
+  async suspend(): Promise<void> {
+    this.#saved = await this.#suspension.save();
+  }
+
+  /** Lets them all run on. @returns what went wrong, in words */
+  async resume(): Promise<string[]> {
+    return await this.#suspension.resume();
+  }
+
+  async #preserve(file: Descriptor): Promise<Place> {
+    const index = this.#options.index();
+    if (index === null) throw new NotSaved('there is no index session to preserve its state in');
+    return await index.preserve(file);
+  }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A VMM that comes through a live update by its own doing. The agent only lends it a session: what is preserved in
+ * it, and under which tokens, is the VMM's own business, and so is getting it back.
+ *
+ *     cooperating-vmm SESSION [SOCKET]
+ *
+ * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
+ * It follows the agent's status: when a live update announces its kexec the machine stands still and its state is
+ * written into a preserved file; if the update is called off, it goes on. Started after the kexec, it finds the
+ * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
+ * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,
+ * or is one of this kernel, it says so and ends.
+ */
+import { writeSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type AgentClient, agentSocket, connectAgent, isAgentError } from '@luo-console/agent/client';
+import type { Direction, Progress, Status } from '@luo-console/agent/interface';
+import { type Descriptor, liveUpdate } from '@luo-console/native';
+import { Machine } from './machine.ts';
+
+const memoryToken = 0x1000n;
+const stateToken = 0x1001n;
+const countMs = 250;
+
+const say = (line: string): void => void writeSync(1, `${line}\n`);
+const sayWrong = (error: unknown): void => {
+  writeSync(2, `cooperating-vmm: ${error instanceof Error ? error.message : String(error)}\n`);
+};
+
+/** Whether the kexec is announced: the time until which it can still be called off is set. */
+function isAnnounced(progress: Progress | null): boolean {
+  return (progress?.graceEndsAtUs ?? null) !== null;
+}
+
+/** What a method of the agent did, where that there is no such session is an answer as well. */
+async function unlessNotFound<T>(call: Promise<T>): Promise<T | null> {
+  try {
+    return await call;
+  } catch (error) {
+    if (isAgentError(error, 'SessionNotFound')) return null;
+    throw error;
+  }
+}
+
+class CooperatingVmm {
+  readonly #name: string;
+  readonly #address: string;
+  readonly #machine: Machine;
+  /** What is left to do until the next live update can come. */
+  readonly #left: (() => Promise<void>)[];
+  #protecting = false;
+
+  private constructor(name: string, address: string, machine: Machine, incoming: boolean) {
+    this.#name = name;
+    this.#address = address;
+    this.#machine = machine;
+    this.#left = [
+      () => this.#preserve(memoryToken, machine.memoryFile),
+      () => this.#preserve(stateToken, machine.stateFile),
+    ];
+    if (incoming) this.#left.unshift(() => this.#finish());
+  }
+
+  /** Takes the machine out of its session, or makes both. @throws Error why there is neither */
+  static async start(name: string, address: string): Promise<CooperatingVmm> {
+    using agent = await connectTo(address);
+    const direction = (await findSession(agent.client, name)) ?? (await askKernel(agent.client, name));
+    if (direction === 'outgoing') {
+      throw new Error(
+        `session ${name} exists and no live update has carried it here: the machine in it runs, or ended without ` +
+          'one; closing the session gives that machine up',
+      );
+    }
+    const incoming = direction === 'incoming';
+    const machine = incoming ? await take(agent.client, name) : await make(agent.client, name);
+    return new CooperatingVmm(name, address, machine, incoming);
+  }
+
+  /** Runs the machine, and does with it what the agent's status asks for, until `signal` fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#machine.run();
+    const counting = setInterval(() => {
+      if (!this.#machine.running) return;
+      this.#machine.count();
+      say(`count ${this.#machine}`);
+    }, countMs);
+    while (!signal.aborted) {
+      await this.#follow(signal).catch((error: unknown) => signal.aborted || sayWrong(error));
+      // An agent that is gone comes back, and the machine does as it did meanwhile.
+      await delay(countMs, undefined, { signal }).catch(() => {});
+    }
+    clearInterval(counting);
+    // Whoever replaces the kernel without the agent stops services first: the state has to be there all the same.
+    if (this.#machine.running) this.#suspend();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    using agent = await connectTo(this.#address).catch(() => null);
+    if (agent === null) return;
+    for await (const { status } of agent.client.stream('GetStatus', {}, { signal })) this.#enter(status);
+  }
+
+  #enter({ phase, progress }: Status): void {
+    // The stream leaves out what is out of date already: `suspending` may be over before it could be told.
+    const leaving = phase === 'suspending' || phase === 'kexec' || isAnnounced(progress);
+    if (leaving && this.#machine.running) this.#suspend();
+    if (phase !== 'normal') return;
+    if (!this.#machine.running) {
+      this.#machine.run();
+      say(`resumed ${this.#machine}`);
+    }
+    if (!this.#protecting) void this.#protect();
+  }
+
+  #suspend(): void {
+    this.#machine.suspend();
+    say(`suspended ${this.#machine}`);
+  }
+
+  /** What fails here is tried again with the next news; the machine runs in any case. */
+  async #protect(): Promise<void> {
+    if (this.#left.length === 0) return;
+    this.#protecting = true;
+    try {
+      for (let step = this.#left[0]; step; step = this.#left[0]) {
+        await step();
+        this.#left.shift();
+      }
+      say(`protected ${this.#machine}`);
+    } catch (error) {
+      sayWrong(error);
+    } finally {
+      this.#protecting = false;
+    }
+  }
+
+  async #finish(): Promise<void> {
+    using agent = await connectTo(this.#address);
+    await agent.client.call('FinishSession', { name: this.#name });
+  }
+
+  /** The agent holds the session; kept open here, it could not be closed by those who may close it. */
+  async #preserve(token: bigint, file: Descriptor): Promise<void> {
+    using agent = await connectTo(this.#address);
+    using session = await fetchSession(agent.client, this.#name);
+    await liveUpdate.preserveFd(session, file, token);
+  }
+}
+
+async function connectTo(address: string): Promise<Disposable & { readonly client: AgentClient }> {
+  const client = await connectAgent(address);
+  return { client, [Symbol.dispose]: () => client.close() };
+}
+
+async function findSession(agent: AgentClient, name: string): Promise<Direction | null> {
+  const found = await unlessNotFound(agent.call('GetSession', { name }));
+  return found?.session.direction ?? null;
+}
+
+/** That the agent has no such session does not mean that the kernel has none: only asking for it tells. */
+async function askKernel(agent: AgentClient, name: string): Promise<Direction | null> {
+  for await (const { status } of agent.stream('GetStatus', {})) if (status.phase === 'normal') break;
+  const found = await unlessNotFound(agent.call('RetrieveSession', { name }));
+  return found?.session.direction ?? null;
+}
+
+/** The session's own descriptor, for the caller to close. */
+async function fetchSession(agent: AgentClient, name: string): Promise<Descriptor> {
+  const { reply, descriptors } = await agent.exchange('FetchSession', { name });
+  const session = descriptors[reply.fileDescriptor];
+  if (session && descriptors.length === 1) return session;
+  for (const descriptor of descriptors) descriptor.close();
+  throw new Error(`FetchSession: one descriptor is expected beside the reply, ${descriptors.length} came`);
+}
+
+/** Takes the machine out of the incoming session. The agent keeps the session, so this can be done again. */
+async function take(agent: AgentClient, name: string): Promise<Machine> {
+  using session = await fetchSession(agent, name);
+  const memory = await retrieve(session, name, memoryToken, 'memory');
+  const state = await retrieve(session, name, stateToken, 'device state');
+  try {
+    const machine = Machine.restore(memory, state);
+    say(`retrieved ${machine}`);
+    return machine;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`session ${name}: ${reason}; no other machine is started in its place`, { cause });
+  }
+}
+
+async function retrieve(session: Descriptor, name: string, token: bigint, what: string): Promise<Descriptor> {
+  try {
+    return await liveUpdate.retrieveFd(session, token);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const asked = `token 0x${token.toString(16)}, the machine's ${what}`;
+    throw new Error(`session ${name}: ${asked}: ${reason}; no other machine is started in its place`, {
+      cause,
+    });
+  }
+}
+
+async function make(agent: AgentClient, name: string): Promise<Machine> {
+  await agent.call('CreateSession', { name });
+  const machine = Machine.create();
+  say(`created ${machine}`);
+  return machine;
+}
+
+const [name, socket = agentSocket, ...rest] = process.argv.slice(2);
+if (name === undefined || rest.length > 0) {
+  writeSync(2, 'usage: cooperating-vmm SESSION [SOCKET]\n');
+  process.exit(2);
+}
+const end = new AbortController();
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());
+try {
+  const vmm = await CooperatingVmm.start(name, `unix:${socket}`);
+  await vmm.run(end.signal);
+} catch (error) {
+  sayWrong(error);
+  process.exitCode = 1;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * VMMs that preserve and retrieve for themselves, in sessions that the agent lends them: the two examples of
+ * lab/examples side by side on one host, through an update that is called off and one into the other kernel.
+ */
+import type { AgentClient } from '@luo-console/agent/client';
+import { ConnectionLost } from '@luo-console/agent/varlink';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { LabHost } from '../../src/index.ts';
+import {
+  checksums,
+  installVmms,
+  PROGRAMS,
+  startWithHost,
+  tryVmm,
+  untilSaid,
+  whatWasSaid,
+} from '../support/cooperating.ts';
+import { connect, freshHost } from '../support/host.ts';
+import { run } from '../support/memory.ts';
+
+const VMMS = [
+  { language: 'C', name: 'machine-c', program: PROGRAMS.C },
+  { language: 'TypeScript', name: 'machine-typescript', program: PROGRAMS.TypeScript },
+];
+const EACH = VMMS.map(({ name }) => name);
+
+describe('cooperating VMMs', () => {
+  let host: LabHost;
+  let agent: AgentClient;
+
+  beforeAll(async () => {
+    host = await freshHost('cooperating');
+    await installVmms(host);
+    agent = await connect(host);
+  });
+  afterAll(async () => {
+    await agent?.close();
+    await host?.down();
+  });
+
+  const each = async (does: (name: string) => Promise<void>): Promise<void> =>
+    void (await Promise.all(EACH.map(does)));
+
+  async function planForB(): Promise<string> {
+    const { kernels } = await agent.call('ListKernels', {});
+    const kernel = kernels.find(({ release }) => release.endsWith('-b'));
+    if (!kernel) throw new Error('no kernel -b is installed');
+    const { plan } = await agent.call('MakePlan', { kernel: kernel.path });
+    expect(plan.checks.filter(({ verdict }) => verdict === 'fail')).toEqual([]);
+    return plan.id;
+  }
+
+  const directions = async (): Promise<Record<string, string>> => {
+    const { sessions } = await agent.call('ListSessions', {});
+    return Object.fromEntries(sessions.map(({ name, direction }) => [name, direction]));
+  };
+
+  describe.each(VMMS)('in $language', ({ program }) => {
+    it.each([
+      { who: 'nobody in particular', group: undefined, needs: 'viewer' },
+      { who: 'somebody who may only look', group: 'luo' as const, needs: 'operator' },
+    ])('is refused a session as $who', async ({ group, needs }) => {
+      const { code, stdout, stderr } = await tryVmm(host, 'refused', program, group);
+      expect(stderr).toMatch(new RegExp(`PermissionDenied .*"needs":"${needs}"`));
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(await directions()).toEqual({});
+    });
+  });
+
+  it('start a machine each, and preserve it in a session of their own', async () => {
+    for (const { name, program } of VMMS) await startWithHost(host, name, program);
+    await each((name) => untilSaid(host, name, 'protected'));
+    expect(await directions()).toEqual({ 'machine-c': 'outgoing', 'machine-typescript': 'outgoing' });
+  });
+
+  it.each(VMMS)('in $language start no second machine while the first runs', async ({ name, program }) => {
+    const { code, stdout, stderr } = await tryVmm(host, name, program, 'luo-operator');
+    expect(stderr).toContain(`session ${name} exists and no live update has carried it here`);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  });
+
+  it('stand still when an update is about to leave, and go on when it is called off', async () => {
+    const other = await connect(host);
+    let calledOff: Promise<unknown> | null = null;
+    for await (const { progress } of agent.stream('RunUpdate', {
+      plan: await planForB(),
+      graceSeconds: 600,
+    })) {
+      if (progress.graceEndsAtUs === null || calledOff !== null) continue;
+      calledOff = each((name) => untilSaid(host, name, 'suspended')).then(() =>
+        other.call('AbortUpdate', {}),
+      );
+    }
+    expect(await calledOff).toMatchObject({ update: { outcome: 'aborted' } });
+    await other.close();
+    await each((name) => untilSaid(host, name, 'resumed'));
+  });
+
+  it('come through an update into the other kernel', async () => {
+    // A session that somebody was lent and preserved nothing in: it arrives as those of the VMMs do, and is hollow.
+    await agent.call('CreateSession', { name: 'hollow' });
+    await run(
+      host,
+      `varlinkctl call --exec unix:/run/luo-agent/io.luoconsole.Agent io.luoconsole.Agent.FetchSession '{"name":"hollow"}' -- true`,
+    );
+    const bootId = await host.bootId();
+    const update = async (): Promise<void> => {
+      // Nothing holds the kexec up until a VMM stands still; the grace has to be enough.
+      for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 10 }));
+    };
+    await expect(update()).rejects.toBeInstanceOf(ConnectionLost);
+    await host.waitForBoot(bootId);
+    agent = await connect(host);
+    expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
+    const { lastUpdate } = (await agent.call('GetStatus', {})).status;
+    for await (const { update: settled } of agent.stream('FollowUpdate', { update: lastUpdate })) {
+      if (settled !== null) expect(settled).toMatchObject({ outcome: 'updated', numberAfter: 1 });
+    }
+    await each((name) => untilSaid(host, name, 'protected', 2));
+  });
+
+  it.each(VMMS)('in $language go on at the next count, with all of their memory', async ({ name }) => {
+    // So that there is something after the last thing that was said.
+    const arrived = (await whatWasSaid(host, name)).at(-1)?.count ?? 0;
+    await untilSaid(host, name, `count ${arrived + 4}`);
+    const said = await whatWasSaid(host, name);
+    const happened = said.filter(({ what }) => what !== 'count').map(({ what }) => what);
+    const before = ['created', 'protected', 'suspended', 'resumed', 'suspended'];
+    expect(happened).toEqual([...before, 'retrieved', 'protected']);
+    const counts = said.filter(({ what }) => what === 'count').map(({ count }) => count);
+    expect(counts).toEqual(counts.map((_, index) => index + 1));
+    const clocks = said.map(({ clock }) => clock);
+    expect(clocks).toEqual([...clocks].sort((left, right) => left - right));
+    const expected = checksums(said.at(-1)?.count ?? 0);
+    expect(said.map(({ checksum }) => checksum)).toEqual(said.map(({ count }) => expected[count]));
+  });
+
+  it('have their sessions finished, and are preserved again for the next update', async () => {
+    expect(await directions()).toEqual({
+      'machine-c': 'outgoing',
+      'machine-typescript': 'outgoing',
+      hollow: 'incoming',
+    });
+    for (const { name } of VMMS) {
+      const { entries } = await agent.call('QueryJournal', { session: name, name: 'session.finish' });
+      expect(entries.map(({ kind, ok }) => [kind, ok])).toEqual([
+        ['result', true],
+        ['act', null],
+      ]);
+    }
+  });
+
+  it.each(VMMS)(
+    'in $language start no new machine if the old one cannot be retrieved',
+    async ({ program }) => {
+      const { code, stdout, stderr } = await tryVmm(host, 'hollow', program, 'luo-operator');
+      expect(stderr).toMatch(
+        /session hollow: token 0x1000, the machine's memory: .*no other machine is started/,
+      );
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(await directions()).toMatchObject({ hollow: 'incoming' });
+    },
+  );
+
+  it('leave nothing incoming once the hollow one is finished', async () => {
+    await agent.call('FinishSession', { name: 'hollow' });
+    await agent.call('CloseSession', { name: 'hollow' });
+    expect(await directions()).toEqual({ 'machine-c': 'outgoing', 'machine-typescript': 'outgoing' });
+  });
+});
