@@ -8,7 +8,7 @@ export default defineConfig({
   test: {
     name: 'lab',
     root: import.meta.dirname,
-    include: ['{src,test/support}/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'test/**/*.test.ts'],
     testTimeout: 60_000,
   },
 });

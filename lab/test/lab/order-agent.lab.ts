@@ -177,11 +177,12 @@ describe('the order of a machine’s devices', () => {
     const { update } = arrived;
     expect(update.outcome).toBe('updated');
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
-    expect(update.machines.map(({ name, stage }) => [name, stage])).toEqual([
-      ['scrambled', 'resumed'],
-      ['other', 'resumed'],
-      ['third', 'resumed'],
+    expect(update.machines.map(({ name, stage }) => `${name} ${stage}`).sort()).toEqual([
+      'other resumed',
+      'scrambled resumed',
+      'third resumed',
     ]);
+    expect(update.refusedBy).toMatchObject({ session: scrambled, phase: 'retrieving', errno: 'EREMOTEIO' });
 
     const missing = update.carried.filter(({ verdict }) => verdict === 'missing');
     expect(missing.map(({ session, label, reason }) => [session, label.split('/').at(-1), reason])).toEqual([

@@ -17,6 +17,7 @@ function progress(phase: Phase, more: Partial<Progress> = {}): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
+    machines: [],
     ...more,
   };
 }
