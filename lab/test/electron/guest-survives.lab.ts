@@ -111,7 +111,8 @@ describe('a Linux guest', () => {
     await window.screenshots('machines-plan');
     await runPlan(page, 'lab', 0);
     const underWay = page.getByRole('table', { name: 'Machines in it' });
-    for (const { name } of [FOUND, DEFINED]) await underWay.getByRole('row', { name }).waitFor({ timeout: PATIENCE });
+    for (const { name } of [FOUND, DEFINED])
+      await underWay.getByRole('row', { name }).waitFor({ timeout: PATIENCE });
     await page.getByText('The host is away, as expected.').waitFor({ timeout: PATIENCE });
     await window.screenshots('machines-away');
 
@@ -120,7 +121,8 @@ describe('a Linux guest', () => {
     await hostIs(page, 'Connected');
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
     const fared = report.getByRole('table', { name: 'Machines of the live update' });
-    for (const { name } of [FOUND, DEFINED]) await fared.getByRole('row', { name }).getByText('Runs again').waitFor();
+    for (const { name } of [FOUND, DEFINED])
+      await fared.getByRole('row', { name }).getByText('Runs again').waitFor();
     const timeline = await report.getByRole('img', { name: /^Timeline:/ }).getAttribute('aria-label');
     for (const { name } of [FOUND, DEFINED]) expect(timeline).toContain(name);
     await window.expectAccessible();
