@@ -23,6 +23,7 @@ import { Authorisation, connections } from './service/roles.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
+import { Attendance } from './update/attendance.ts';
 import { History } from './update/history.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
@@ -81,6 +82,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const sessions = new SessionStore({ native, paths, device, store, journal, patience, nowUs });
+  const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
@@ -92,6 +94,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reader,
     history,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
@@ -133,6 +136,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     accounts,
     authorisation,
     sessions,
+    attendance,
     kernel,
     images,
     loader,

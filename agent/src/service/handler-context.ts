@@ -14,6 +14,7 @@ import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import { isVisible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
+import type { Attendance } from '../update/attendance.ts';
 import type { History } from '../update/history.ts';
 import type { Phases } from '../update/phases.ts';
 import type { Updater } from '../update/updater.ts';
@@ -29,6 +30,7 @@ export interface HandlerContext {
   readonly accounts: Accounts;
   readonly authorisation: Authorisation;
   readonly sessions: SessionStore;
+  readonly attendance: Attendance;
   readonly kernel: KernelState;
   readonly images: KernelImages;
   readonly loader: KernelLoader;

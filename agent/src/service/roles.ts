@@ -35,6 +35,8 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   GetMachine: 'viewer',
   TakeDigest: 'operator',
   FetchSession: 'operator',
+  AttendSession: 'operator',
+  ReportStill: 'operator',
   FetchDescriptor: 'operator',
   RemoveDescriptor: 'operator',
   RetrieveSession: 'operator',
