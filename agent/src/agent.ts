@@ -7,20 +7,28 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { Adoptions } from './adoption/adoptions.ts';
+import type { VmmStarter } from './adoption/restore.ts';
+import { vmmUnits } from './adoption/vmm-units.ts';
 import type { HostPaths } from './host-paths.ts';
 import { Journal, JournalReader } from './journal/index.ts';
 import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
+import { KernelLogTail } from './kernel/log.ts';
+import { CounterRate } from './kernel/surviving-clock.ts';
 import { DescriptorStore, parseStoredName } from './liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from './liveupdate/device.ts';
 import { type HandedBack, takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
+import { MachineLook } from './machines/machine-look.ts';
 import { Accounts } from './service/accounts.ts';
 import type { Log } from './service/log.ts';
+import { machineSources } from './service/machine-sources.ts';
 import { Authorisation, connections } from './service/roles.ts';
 import { agentService } from './service/service.ts';
+import { takeFromProcess } from './service/sources.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
 import { Attendance } from './update/attendance.ts';
@@ -28,6 +36,7 @@ import { History } from './update/history.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
 import { ProgressBoard } from './update/progress.ts';
+import { resumeMachines } from './update/resume-machines.ts';
 import { completeArrival, settleInterrupted } from './update/settlement.ts';
 import type { UpdateContext } from './update/update-context.ts';
 import { Updater } from './update/updater.ts';
@@ -48,6 +57,8 @@ export interface AgentOptions {
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
   readonly patience?: Patience;
+  /** Starts VMMs; the service manager if none is given. */
+  readonly starter?: VmmStarter;
 }
 
 export interface RunningAgent {
@@ -60,9 +71,20 @@ export interface RunningAgent {
 /** Starts the agent; it answers calls once this resolves. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { native, paths, log } = options;
+  const startedAt = native.kernel.clock('boottime');
   const nowUs = (): number => Number(native.kernel.clock('realtime') / 1000n);
   const steadyUs = (): number => Number(native.kernel.clock('monotonic') / 1000n);
   const facts = await readKernelFacts(paths);
+  const kernel = new KernelState(facts, native.liveUpdate, paths);
+  const patience = options.patience ?? usualPatience;
+  const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
+  const store = new DescriptorStore(native, options.descriptorStoreLimit);
+  const socketDirectory = join(paths.runtime, 'handing-over');
+  const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
+  // Machines may be standing still since before the kexec: nothing comes before them, not even the journal.
+  const starter = options.starter ?? vmmUnits(native, paths.sys);
+  const early = { native, device, store, starter, socketDirectory, startedAt };
+  const { handed, resumed } = await resumeMachines(early, kept);
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
   mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
@@ -77,15 +99,33 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
   const reader = new JournalReader(journal);
   const history = new History(journal, reader);
-  const kernel = new KernelState(facts, native.liveUpdate, paths);
-  const patience = options.patience ?? usualPatience;
-  const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const store = new DescriptorStore(native, options.descriptorStoreLimit);
-  const sessions = new SessionStore({ native, paths, device, store, journal, patience, nowUs });
+  const sessions = new SessionStore({
+    native,
+    paths,
+    device,
+    store,
+    journal,
+    patience,
+    kernelLog: new KernelLogTail(paths),
+    nowUs,
+  });
   const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
+  const accounts = new Accounts(paths);
+  const look = new MachineLook(
+    machineSources({
+      ...{ native, paths, sessions, phases, accounts },
+      adoptionOf: (identity) => adoptions.of(identity),
+    }),
+  );
+  const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
+  const adoptions: Adoptions = new Adoptions({
+    ...{ native, paths, sessions, journal, log, take },
+    bootId: facts.bootId,
+    look: (pid) => look.one(pid),
+  });
   const context: UpdateContext = {
     native,
     paths,
@@ -99,22 +139,28 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     images,
     loader,
     phases,
+    adoptions,
+    counterRate: new CounterRate(native.kernel),
+    socketDirectory,
+    lookAtAll: () => look.all(),
+    look: (pid) => look.one(pid),
+    take,
     nowUs,
     log,
   };
 
   // Before anything is written in this boot: the newest entry tells which boot was the last.
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
-  const { listening, handed } = sortHanded(native.serviceManager.takeListenFds());
   const intake = await takeInStored(sessions, handed);
+  // Machines may stand still since the agent that stopped them died.
+  for (const problem of await adoptions.letRunOn()) log('error', 'a machine stands still', { problem });
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
   if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, intake.index) : null;
+  const arrived = writable ? await retrieveAll(context, board, past, intake.index, resumed) : null;
 
   const updater = new Updater(context, board);
-  const accounts = new Accounts(paths);
   const authorisation = new Authorisation(paths, accounts, options.ownUid);
   const { serviceManager } = options;
   const clock = native.kernel.clock.bind(native.kernel);
@@ -146,6 +192,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     journal,
     reader,
     status,
+    look,
+    adoptions,
   });
   const server = serve({
     listening: listening ?? listenAt(native, options.socketPath),
@@ -178,7 +226,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   const complete = async (): Promise<void> => {
     if (arrived !== null) await completeArrival(context, board, past, arrived);
-    else if (writable && !isCurrent(past.inventory, sessions)) {
+    await adoptions.takeOver();
+    if (arrived !== null) return;
+    if (writable && !isCurrent(past.inventory, sessions)) {
       const { name, parameters } = inventoryOf(sessions);
       journal.note(name, { parameters });
     }

@@ -15,6 +15,8 @@ export interface HostPaths {
   readonly boot: string;
   /** Where `group` and `passwd` are. */
   readonly etc: string;
+  /** The agent's own directory for sockets. */
+  readonly runtime: string;
 }
 
 /** The paths of the machine the agent runs on. */
@@ -25,4 +27,5 @@ export const realHostPaths: HostPaths = {
   sys: '/sys',
   boot: '/boot',
   etc: '/etc',
+  runtime: '/run/luo-agent',
 };

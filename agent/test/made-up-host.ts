@@ -50,6 +50,7 @@ export class MadeUpHost {
       sys: at('sys'),
       boot: at('boot'),
       etc: at('etc'),
+      runtime: at('run'),
     };
     this.double = new LiveUpdateDouble({ path: this.paths.device });
     writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');

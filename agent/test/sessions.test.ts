@@ -201,7 +201,7 @@ describe('a plan', () => {
       'preserving',
       'prepared',
       'prepared',
-      'kexec',
+      'prepared',
       'kexec',
       'booting',
       'retrieving',
@@ -243,12 +243,12 @@ describe('a plan', () => {
 
   it('that runs keeps everybody else from changing anything', async () => {
     await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
-    const wrong = { phase: 'kexec', needed: 'normal' };
+    const wrong = { phase: 'prepared', needed: 'normal' };
     await expectRefused(client.call('CreateSession', { name: 't' }), 'WrongPhase', wrong);
     await expectRefused(client.call('CloseSession', { name: 's' }), 'WrongPhase', wrong);
     await expectRefused(client.call('UnloadKernel', {}), 'WrongPhase', wrong);
     const { status } = await client.call('GetStatus', {});
-    expect(status.progress).toMatchObject({ phase: 'kexec', graceEndsAtUs: expect.any(Number) });
+    expect(status.progress).toMatchObject({ phase: 'prepared', graceEndsAtUs: expect.any(Number) });
     await client.call('AbortUpdate', {});
   });
 });

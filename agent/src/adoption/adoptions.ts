@@ -15,12 +15,14 @@ import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
+import { reachOf } from '../machines/monitor.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { identify, type ProcessIdentity } from '../machines/process-files.ts';
 import { Refusal } from '../refusal.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
-import { commandOfVmm } from './running-vmm.ts';
 import { ProcessWatch } from './process-watch.ts';
+import { commandOfVmm } from './running-vmm.ts';
+import { VmmMonitor } from './vmm-monitor.ts';
 
 export interface AdoptionContext {
   readonly native: Native;
@@ -140,9 +142,29 @@ export class Adoptions {
     const identity = await identify(paths.proc, pid);
     if (identity === null) return;
     const held = sessions.get(session);
-    held.updateMachine({ pid, startTime: identity.startTime, bootId, unlinked: [], suspended: false });
+    const command = await commandOfVmm(paths.proc, pid);
+    const { startTime } = identity;
+    held.updateMachine({ pid, startTime, bootId, command, unlinked: [], suspended: false });
     if (held.machine) this.#watchOne(session, held.machine);
     sessions.touched();
+  }
+
+  /**
+   * Lets machines run on that an agent stopped which then died. @returns what went wrong, in words
+   */
+  async letRunOn(): Promise<string[]> {
+    const { paths } = this.#context;
+    const stopped = this.list().filter(({ machine }) => machine.suspended);
+    const done = await Promise.allSettled(
+      stopped.map(async ({ session, machine }) => {
+        using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
+        if (!(await monitor.isRunning())) await monitor.tell('cont');
+        this.markSuspended(session, false);
+      }),
+    );
+    return done.flatMap((each, index) =>
+      each.status === 'fulfilled' ? [] : [`${stopped[index]?.machine.name}: ${String(each.reason)}`],
+    );
   }
 
   /** Marks machines as standing still, or as running again. */
@@ -160,12 +182,15 @@ export class Adoptions {
     if (way === 'none' || monitorPath === null) return refuse(machine.wayReason);
     if (unlinks.length > 0 && !unlink) {
       const names = unlinks.join(', ');
-      return refuse(`the kernel preserves its memory only without a name, and nobody has allowed to take it away: ${names}`);
+      return refuse(
+        `the kernel preserves its memory only without a name, and nobody has allowed to take it away: ${names}`,
+      );
     }
     const identity = await identify(paths.proc, pid);
     if (identity === null) throw new Refusal('NoSuchProcess', { pid });
     const command = await commandOfVmm(paths.proc, pid);
-    if (JSON.stringify(command).length > 20_000) return refuse('its command line is longer than 20000 characters');
+    if (JSON.stringify(command).length > 20_000)
+      return refuse('its command line is longer than 20000 characters');
     return {
       name,
       definition: definition?.name ?? null,
@@ -239,7 +264,10 @@ export class Adoptions {
   async #protectOthers(): Promise<void> {
     for (const { session, machine } of this.list()) {
       await this.#protect(session, machine.pid, agentItself).catch((error: unknown) => {
-        this.#context.log('warning', 'a machine is not whole in its session', { session, problem: String(error) });
+        this.#context.log('warning', 'a machine is not whole in its session', {
+          session,
+          problem: String(error),
+        });
       });
     }
   }
@@ -257,7 +285,10 @@ export class Adoptions {
     log('info', 'a machine has ended', { session, pid: machine.pid });
     for (const name of machine.unlinked) dropLink(machine.pid, name);
     await sessions.close(session, agentItself).catch((error: unknown) => {
-      log('warning', 'the session of a machine that has ended cannot be closed', { session, problem: String(error) });
+      log('warning', 'the session of a machine that has ended cannot be closed', {
+        session,
+        problem: String(error),
+      });
     });
     await this.#protectOthers();
   }

@@ -2,8 +2,8 @@
 /** Which of a VMM's descriptors is the file of which of its memory backends, and where that is preserved. */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
-import type { Place } from './suspension.ts';
 import type { SavedMachine } from './saved-machine.ts';
+import type { Place } from './suspension.ts';
 import { memoryFilesOf } from './vmm-command.ts';
 
 export interface NamedMemorySources {
@@ -20,10 +20,12 @@ export function placesOfMemory(
 ): SavedMachine['memory'] {
   return memoryFilesOf(words).map(({ backend, path }) => {
     const fd = descriptorOf(machine, path);
-    if (fd === null) throw new Error(`${path}, the file of its memory backend ${backend}, is not open in its VMM`);
+    if (fd === null)
+      throw new Error(`${path}, the file of its memory backend ${backend}, is not open in its VMM`);
     using file = take(machine.pid, fd);
     const place = whereIs(native.memory.fileFacts(file));
-    if (place === null) throw new Error(`${path}, the file of its memory backend ${backend}, is not preserved`);
+    if (place === null)
+      throw new Error(`${path}, the file of its memory backend ${backend}, is not preserved`);
     return { backend, ...place };
   });
 }

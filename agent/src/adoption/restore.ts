@@ -54,12 +54,17 @@ export interface RestoreOptions {
 export class RanPerhaps extends Error {
   override readonly name = 'RanPerhaps';
   constructor(cause: unknown) {
-    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    });
   }
 }
 
 /** Longest a VMM may take from being started to running, in ms. */
 const restoreMs = 300_000;
+
+/** What the unit of a machine's new VMM is called: names of machines may repeat, names of sessions do not. */
+export const unitNameOf = ({ session }: SavedMachine): string => session.replace(/^machine:/, '');
 
 /**
  * @returns the new VMM's process
@@ -70,6 +75,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   // Everything it needs must be in hand before anything is started.
   const pieces = piecesOf(options);
   const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
+  const unit = unitNameOf(machine);
   const directory = join(options.socketDirectory, randomBytes(8).toString('hex'));
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   // QEMU makes its sockets there as the user it runs as; nobody else can guess the name.
@@ -80,15 +86,21 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     memory.map(({ backend }, index) => [backend, `/proc/self/fd/${options.firstFile + index}`]),
   );
   const words = incomingWords(machine.command.words, viaCpr ? sockets : null, paths);
-  const files = memory.map(({ backend, file }) => ({ path: `/proc/${process.pid}/fd/${file.fd}`, name: backend }));
+  const files = memory.map(({ backend, file }) => ({
+    path: `/proc/${process.pid}/fd/${file.fd}`,
+    name: backend,
+  }));
   const over = new AbortController();
-  const timer = setTimeout(() => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)), restoreMs);
+  const timer = setTimeout(
+    () => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)),
+    restoreMs,
+  );
   let mayHaveRun = false;
   try {
     options.reached('starting');
-    await starter.start(machine.name, { ...machine.command, words }, files);
-    const pid = await starter.pid(machine.name);
-    const ended = starter.ended(machine.name, pid, over.signal);
+    await starter.start(unit, { ...machine.command, words }, files);
+    const pid = await starter.pid(unit);
+    const ended = starter.ended(unit, pid, over.signal);
     const attempt = async (): Promise<void> => {
       if (viaCpr) {
         // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
@@ -115,7 +127,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     return pid;
   } catch (error) {
     if (mayHaveRun) throw new RanPerhaps(error);
-    await starter.stop(machine.name).catch(() => {});
+    await starter.stop(unit).catch(() => {});
     throw error;
   } finally {
     clearTimeout(timer);
@@ -135,7 +147,12 @@ function piecesOf({ machine, native, state, file }: RestoreOptions): Piece[] {
   });
 }
 
-async function connectTo(native: Native, path: string, pid: number, signal: AbortSignal): Promise<Descriptor> {
+async function connectTo(
+  native: Native,
+  path: string,
+  pid: number,
+  signal: AbortSignal,
+): Promise<Descriptor> {
   const connection = await connected(native.sockets, path, signal);
   const peer = native.sockets.peerCredentials(connection);
   if (peer.pid === pid) return connection;

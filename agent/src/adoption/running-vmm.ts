@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How a running VMM was started, from procfs: its program, its words, where it stands and as whom. */
+/** How a running VMM was started, from procfs: its program, its words (without those that say how it starts), where it stands and as whom. */
 import { readFile, readlink } from 'node:fs/promises';
 import type { VmmCommand } from '../liveupdate/machine-head.ts';
 import { commandLineOf } from '../machines/process-files.ts';
 import { Refusal } from '../refusal.ts';
+import { startingWords } from './vmm-command.ts';
 
 /** @throws Refusal NoSuchProcess if it ended meanwhile */
 export async function commandOfVmm(proc: string, pid: number): Promise<VmmCommand> {
@@ -15,8 +16,15 @@ export async function commandOfVmm(proc: string, pid: number): Promise<VmmComman
       commandLineOf(proc, pid),
     ]);
     // Real, effective, saved and file-system id (proc_pid_status(5)): what it may do is decided by the second.
-    const effective = (key: string): number => Number(new RegExp(`^${key}:\\t\\d+\\t(\\d+)`, 'm').exec(status)?.[1] ?? 0);
-    return { program, words: words.slice(1), directory, uid: effective('Uid'), gid: effective('Gid') };
+    const effective = (key: string): number =>
+      Number(new RegExp(`^${key}:\\t\\d+\\t(\\d+)`, 'm').exec(status)?.[1] ?? 0);
+    return {
+      program,
+      words: startingWords(words.slice(1)),
+      directory,
+      uid: effective('Uid'),
+      gid: effective('Gid'),
+    };
   } catch (error) {
     if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) {
       throw new Refusal('NoSuchProcess', { pid });

@@ -92,7 +92,8 @@ export class MachineSaver {
     try {
       monitor = await VmmMonitor.open(options.monitor);
       // Whoever runs QEMU must be able to connect; who it was is checked then.
-      const listen = (name: string) => kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
+      const listen = (name: string) =>
+        kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
       const main = listen('main');
       const cpr = way === 'cpr' ? listen('cpr') : null;
       await monitor.setCapabilities({ events: true, 'x-ignore-shared': way === 'named_memory' });
@@ -123,7 +124,10 @@ export class MachineSaver {
     const { native } = this.#options;
     const signal = AbortSignal.timeout(collectMs);
     const migrating = this.#migrate();
-    const connection = await Promise.race([accepted(native.sockets, this.#cpr, signal), rejectedWith(migrating)]);
+    const connection = await Promise.race([
+      accepted(native.sockets, this.#cpr, signal),
+      rejectedWith(migrating),
+    ]);
     this.#collecting = connection;
     this.#checkPeer(connection);
     this.#pieces = await recordPieces(native.sockets, connection, signal);
@@ -209,7 +213,8 @@ export class MachineSaver {
 /** Makes the pages of a file, so that recording has only to fill them. */
 function makePages({ memory }: Native, file: Descriptor, bytes: number): void {
   const zeros = Buffer.alloc(pageStep);
-  for (let at = 0; at < bytes; at += pageStep) memory.write(file, BigInt(at), zeros.subarray(0, Math.min(pageStep, bytes - at)));
+  for (let at = 0; at < bytes; at += pageStep)
+    memory.write(file, BigInt(at), zeros.subarray(0, Math.min(pageStep, bytes - at)));
 }
 
 /** Rejects when `promise` does, and never resolves. */

@@ -29,7 +29,10 @@ export const SavedMachine = v.object({
   /** The file with the CPR stream and after it the device state, in the index session; null before it is saved. */
   state: v.nullable(v.object({ token, cprBytes: count, mainBytes: count })),
   /** The pieces of the CPR stream; none on the other ways. */
-  pieces: v.pipe(v.array(v.object({ bytes: count, files: v.pipe(v.array(Place), v.maxLength(253)) })), v.maxLength(65_536)),
+  pieces: v.pipe(
+    v.array(v.object({ bytes: count, files: v.pipe(v.array(Place), v.maxLength(253)) })),
+    v.maxLength(65_536),
+  ),
   /** Named memory: what each backend's file is now preserved as. */
   memory: v.array(v.object({ backend: v.string(), ...Place.entries })),
   brownoutUs: v.nullable(count),

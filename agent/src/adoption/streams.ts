@@ -53,11 +53,7 @@ async function receive(
  *
  * @throws StreamError if it is no CPR stream or has no end mark; the signal's reason. No descriptor is left open.
  */
-export async function recordPieces(
-  sockets: Sockets,
-  socket: FdLike,
-  signal: AbortSignal,
-): Promise<Piece[]> {
+export async function recordPieces(sockets: Sockets, socket: FdLike, signal: AbortSignal): Promise<Piece[]> {
   const pieces: Piece[] = [];
   let bytes = 0;
   try {
@@ -70,7 +66,9 @@ export async function recordPieces(
     }
     const start = Buffer.concat(pieces.slice(0, 2).map(({ data }) => data)).subarray(0, cprMagic.length);
     if (!start.equals(cprMagic)) {
-      throw new StreamError(`a CPR stream begins with QCPR, this one with ${JSON.stringify(start.toString('latin1'))}`);
+      throw new StreamError(
+        `a CPR stream begins with QCPR, this one with ${JSON.stringify(start.toString('latin1'))}`,
+      );
     }
     return pieces;
   } catch (error) {

@@ -142,7 +142,11 @@ export class Suspension {
       const saving = member.saver?.save();
       const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();
       const brownoutUs = Math.max(0, suspendedAtUs - this.#brownoutFromUs);
-      this.#show(member, { suspendedAtUs, brownoutUs, detail: 'it is stopped, and its state is being recorded' });
+      this.#show(member, {
+        suspendedAtUs,
+        brownoutUs,
+        detail: 'it is stopped, and its state is being recorded',
+      });
       const state = await saving;
       if (!state) return;
       const { token } = await preserve(state.file);
@@ -251,6 +255,6 @@ function savedMachine(
   const ran = saver?.ran ?? true;
   return {
     ...{ name, session, definition, way, pid, command, monitor, ran },
-    ...{ state, pieces, memory, brownoutUs, suspendedAtUs, savedAtUs },
+    ...{ state, pieces, memory, brownoutUs, suspendedAtUs, savedAtUs, again: null },
   };
 }

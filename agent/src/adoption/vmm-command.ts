@@ -53,8 +53,10 @@ export function incomingWords(
   const incoming =
     sockets === null
       ? ['defer']
-      : [unixChannel('main', sockets.main), unixChannel('cpr', sockets.cpr)].map((each) => JSON.stringify(each));
-  const replaced = startingWords(words).map((word, index, all) =>
+      : [unixChannel('main', sockets.main), unixChannel('cpr', sockets.cpr)].map((each) =>
+          JSON.stringify(each),
+        );
+  const replaced = words.map((word, index, all) =>
     plain(all[index - 1] ?? '') === '-object' ? withMemoryAt(word, memory) : word,
   );
   return [...replaced, '-S', ...incoming.flatMap((each) => ['-incoming', each])];
@@ -67,7 +69,10 @@ function withMemoryAt(object: string, memory: ReadonlyMap<string, string>): stri
   const path = id === undefined ? undefined : memory.get(id);
   if (path === undefined) return object;
   // A comma in a value is doubled.
-  return object.replace(/((?:^|,)mem-path=)(?:,,|[^,])*/, (_all, key: string) => `${key}${path.replaceAll(',', ',,')}`);
+  return object.replace(
+    /((?:^|,)mem-path=)(?:,,|[^,])*/,
+    (_all, key: string) => `${key}${path.replaceAll(',', ',,')}`,
+  );
 }
 
 function withMemoryInJson(object: string, memory: ReadonlyMap<string, string>): string {

@@ -14,8 +14,9 @@ export function vmmUnits({ descriptors, sockets }: Native, sys: string): VmmStar
       await startMachineUnit({ name, program, words, user, directory, openFiles });
     },
     pid: async (name) => {
-      const pid = await machineUnitPid(name, sys);
-      if (pid === null) throw new Error(`${unitOf(name)} has no process: see "journalctl -u ${unitOf(name)}"`);
+      const pid = await machineUnitPid(name, { sys });
+      if (pid === null)
+        throw new Error(`${unitOf(name)} has no process: see "journalctl -u ${unitOf(name)}"`);
       return pid;
     },
     ended: async (name, pid, signal) => {

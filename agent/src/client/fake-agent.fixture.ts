@@ -130,6 +130,8 @@ export const sampleUpdate: Update = {
     { phase: 'kexec', startedAtUs: atUs + 1_500_000, durationUs: 8_000_000 },
     { phase: 'retrieving', startedAtUs: atUs + 9_500_000, durationUs: 250_000 },
   ],
+  machines: [],
+  refusedBy: null,
   carried: [
     {
       session: 'guests',

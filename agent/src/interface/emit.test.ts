@@ -20,7 +20,14 @@ describe('the generated modules', () => {
   });
 
   it('take nullable fields that are missing as null and refuse what is not a whole number', () => {
-    const progress = { update: 'u', phase: 'kexec', phaseStartedAtUs: 1, startedAtUs: 1, message: '' };
+    const progress = {
+      update: 'u',
+      phase: 'kexec',
+      phaseStartedAtUs: 1,
+      startedAtUs: 1,
+      message: '',
+      machines: [],
+    };
     expect(v.parse(Progress, progress)).toMatchObject({ step: null, done: null, graceEndsAtUs: null });
     expect(v.safeParse(Progress, { ...progress, startedAtUs: 1.5 }).success).toBe(false);
     expect(v.safeParse(Progress, { ...progress, startedAtUs: 2 ** 60 }).success).toBe(false);

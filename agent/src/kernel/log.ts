@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The kernel log, as far as it tells of the handover. Read once: what matters here was written while booting.
- * `/dev/kmsg` gives one record a read (`priority,sequence,µs,flags;text`, Documentation/ABI/testing/dev-kmsg),
- * `EAGAIN` after the last and `EPIPE` where records were overwritten while reading.
+ * The kernel log: what it tells of the handover, written while booting and read once, and what it tells of a file
+ * that refused to be preserved or handed over, read when that happens. `/dev/kmsg` gives one record a read
+ * (`priority,sequence,µs,flags;text`, Documentation/ABI/testing/dev-kmsg), `EAGAIN` after the last and `EPIPE`
+ * where records were overwritten while reading.
  */
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import type { HostPaths } from '../host-paths.ts';
@@ -11,31 +12,45 @@ const recordBytes = 8192;
 
 /** The texts of all records, oldest first; null if the log may not be read. */
 export function readKernelLog(paths: HostPaths): string[] | null {
-  let file: number;
+  const records = readRecords(paths);
+  return records === null ? null : parseRecords(records);
+}
+
+function readRecords(paths: HostPaths): string | null {
+  const file = openToRead(paths);
+  if (file === null) return null;
   try {
-    file = openSync(paths.kernelLog, constants.O_RDONLY | constants.O_NONBLOCK);
-  } catch {
-    return null;
-  }
-  const texts: string[] = [];
-  const buffer = Buffer.alloc(recordBytes);
-  try {
-    for (;;) {
-      try {
-        const length = readSync(file, buffer, 0, recordBytes, null);
-        if (length === 0) break;
-        texts.push(buffer.toString('utf8', 0, length));
-      } catch (error) {
-        const { code } = error as NodeJS.ErrnoException;
-        if (code === 'EPIPE') continue;
-        if (code === 'EAGAIN') break;
-        return null;
-      }
-    }
+    return readNext(file);
   } finally {
     closeSync(file);
   }
-  return parseRecords(texts.join(''));
+}
+
+function openToRead(paths: HostPaths): number | null {
+  try {
+    return openSync(paths.kernelLog, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return null;
+  }
+}
+
+/** The records that an open log has not given yet; null if it cannot be read. */
+function readNext(file: number): string | null {
+  const texts: string[] = [];
+  const buffer = Buffer.alloc(recordBytes);
+  for (;;) {
+    try {
+      const length = readSync(file, buffer, 0, recordBytes, null);
+      if (length === 0) break;
+      texts.push(buffer.toString('utf8', 0, length));
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') continue;
+      if (code === 'EAGAIN') break;
+      return null;
+    }
+  }
+  return texts.join('');
 }
 
 /** Texts of records in `/dev/kmsg`'s format; continuation lines (their dictionary) are left out. */
@@ -44,6 +59,58 @@ function parseRecords(text: string): string[] {
     .split('\n')
     .map((line) => /^\d+,\d+,\d+,[^;]*;(.*)$/.exec(line)?.[1])
     .filter((record) => record !== undefined);
+}
+
+/** A place in what a `KernelLogTail` has read. */
+export type LogMark = number;
+
+const mostKept = 1024;
+
+/**
+ * What the kernel logs while something is done: only there does it say which file refused. The log is opened at
+ * the first mark and kept open, so that only what is new has to be read.
+ */
+export class KernelLogTail {
+  readonly #paths: HostPaths;
+  #file: number | null = null;
+  #kept: string[] = [];
+  /** How many records came before the first that is kept. */
+  #dropped = 0;
+
+  constructor(paths: HostPaths) {
+    this.#paths = paths;
+  }
+
+  /** The end of the log as it is now. */
+  mark(): LogMark {
+    if (this.#file === null) {
+      this.#file = openToRead(this.#paths);
+      // What is there already is before any mark.
+      if (this.#file !== null) readNext(this.#file);
+    }
+    this.#read();
+    return this.#dropped + this.#kept.length;
+  }
+
+  /** The texts of what was logged since, oldest first; empty if the log may not be read. */
+  since(mark: LogMark): readonly string[] {
+    this.#read();
+    return this.#kept.slice(Math.max(0, mark - this.#dropped));
+  }
+
+  close(): void {
+    if (this.#file !== null) closeSync(this.#file);
+    this.#file = null;
+  }
+
+  #read(): void {
+    if (this.#file === null) return;
+    this.#kept.push(...parseRecords(readNext(this.#file) ?? ''));
+    const surplus = this.#kept.length - mostKept;
+    if (surplus <= 0) return;
+    this.#kept = this.#kept.slice(surplus);
+    this.#dropped += surplus;
+  }
 }
 
 /** Writes one line into the kernel log, so that the serial console shows it. Does nothing where that is not allowed. */
@@ -117,4 +184,14 @@ export function numberFromDebugfs(paths: HostPaths): number | null {
   } catch {
     return null;
   }
+}
+
+/**
+ * When the kernel started the first process, in µs after its log began (`run_init_process`, `init/main.c`).
+ *
+ * @returns null if the log does not tell
+ */
+export function initStartedUs(paths: HostPaths): number | null {
+  const found = /^\d+,\d+,(\d+),[^;]*;Run \S+ as init process/m.exec(readRecords(paths) ?? '');
+  return found?.[1] === undefined ? null : Number(found[1]);
 }

@@ -45,7 +45,8 @@ export class CounterRate {
   read(): ClockReading | null {
     const counter = this.#clocks.counter();
     const passed = this.#clocks.clock('boottime') - this.#boottime;
-    if (counter === null || this.#counter === null || passed < leastNs || counter <= this.#counter) return null;
+    if (counter === null || this.#counter === null || passed < leastNs || counter <= this.#counter)
+      return null;
     const perSecond = (Number(counter - this.#counter) / Number(passed)) * 1e9;
     return { counter: counter.toString(), perSecond, atUs: realtimeUs(this.#clocks) };
   }

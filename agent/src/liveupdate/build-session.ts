@@ -8,6 +8,7 @@
 import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import { withPatience } from './device.ts';
 import type { HeldSession } from './held-session.ts';
+import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
 import type { ManifestEntry, ManifestHead } from './manifest-format.ts';
@@ -15,7 +16,8 @@ import { keepPartIn } from './preserve.ts';
 import { formatToken } from './tokens.ts';
 
 /**
- * Creates the kernel's session for one that has none, and preserves the manifest and every file in order.
+ * Creates the kernel's session for one that has none, and preserves the manifest and every file in order. Devices
+ * that the kernel refuses now are held all the same (`HeldSession.refused`).
  *
  * @throws Refusal DeviceBusy, NoLiveUpdate, SessionExists, KernelCallFailed. The session is left without a
  *   descriptor, its files held; calling again tries again.
@@ -32,7 +34,16 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
       const token = BigInt(entry.token);
       const file = session.files.get(token);
       if (file === undefined) continue;
-      await preserveAgain(context, descriptor, file, token);
+      try {
+        await withKernelWords(context.kernelLog, entry.label, () =>
+          preserveAgain(context, descriptor, file, token),
+        );
+        session.refused.delete(token);
+      } catch (error) {
+        // A device may need another that did not come through. Memory is not left unprotected for that.
+        if (entry.kind !== 'other' || !isKernelFailure(error)) throw error;
+        session.refused.set(token, error.message);
+      }
     }
   } catch (error) {
     descriptor.close();
@@ -43,7 +54,7 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   session.direction = 'outgoing';
   const held = (entry: ManifestEntry): boolean => session.files.has(BigInt(entry.token));
   for (const entry of manifest.entries()) if (!held(entry)) manifest.remove(BigInt(entry.token));
-  manifest.updateAll(() => ({ state: 'preserved' }));
+  manifest.updateAll(({ token }) => (session.refused.has(BigInt(token)) ? {} : { state: 'preserved' }));
   manifest.updateHead({ state: 'open', handedOut: false });
   await context.store.settled();
 
@@ -67,7 +78,11 @@ export async function finishInto(context: LiveUpdateContext, session: HeldSessio
     session.manifest?.updateHead({ carried: head.carried + 1, state: 'rebuilding' });
   }
   try {
-    await withPatience(['EBUSY'], patience, () => native.liveUpdate.finish(session.open));
+    await withPatience(['EBUSY'], patience, () =>
+      withKernelWords(context.kernelLog, `finishing ${session.name}`, () =>
+        native.liveUpdate.finish(session.open),
+      ),
+    );
   } catch (error) {
     if (head) session.manifest?.updateHead(head);
     throw error;

@@ -5,7 +5,7 @@
  * travels with the memory; after a live update the contents are digested again and compared.
  */
 import type { Descriptor, Verdict } from '../interface/agent.generated.ts';
-import { isKernelFailure, kernelCallFailed } from '../refusal.ts';
+import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import type { Actor } from './live-update-context.ts';
 import type { SessionStore } from './sessions.ts';
 import { formatToken } from './tokens.ts';
@@ -30,7 +30,11 @@ async function digestOf(
   }
 }
 
-/** Takes the digest of one descriptor and keeps it in the session. @throws Refusal SessionNotFound, TokenNotFound */
+/**
+ * Takes the digest of one descriptor and keeps it in the session.
+ *
+ * @throws Refusal SessionNotFound, TokenNotFound, InvalidValue for one that is no file in memory
+ */
 export async function takeDigest(
   sessions: SessionStore,
   name: string,
@@ -41,6 +45,10 @@ export async function takeDigest(
   const { journal, nowUs } = sessions.context;
   const session = sessions.get(name);
   session.file(token);
+  if (session.manifest?.get(token)?.kind === 'other') {
+    const expected = 'one of a file in memory: what else is preserved has no contents to read';
+    throw new Refusal('InvalidValue', { parameter: 'token', value: formatToken(token), expected });
+  }
   const parameters = { token: formatToken(token) };
   const fields = { session: name, peer: actor.peer, parameters };
   return await journal.act(
@@ -58,7 +66,7 @@ export async function takeDigest(
 }
 
 /**
- * Takes the digests of everything in a session, as part of an act that somebody else has announced. They are
+ * Takes the digests of all files in memory in a session, as part of an act that somebody else has announced. They are
  * entered in the manifest together: writing it for each of a thousand small files takes longer than they do.
  *
  * @param onProgress told which descriptor is read, and the bytes of the session read so far.
@@ -73,9 +81,9 @@ export async function digestSession(
   const session = sessions.get(name);
   const taken = new Map<string, { digest: string; digestAtUs: number }>();
   let before = 0;
-  for (const { token, label, size } of session.manifest?.entries() ?? []) {
+  for (const { token, label, size, kind } of session.manifest?.entries() ?? []) {
     signal.throwIfAborted();
-    if (!session.files.has(BigInt(token))) continue;
+    if (!session.files.has(BigInt(token)) || kind === 'other') continue;
     onProgress(label, before);
     const digestAtUs = sessions.context.nowUs();
     const digest = await digestOf(sessions, name, BigInt(token), (bytes) =>

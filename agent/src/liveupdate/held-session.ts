@@ -20,6 +20,8 @@ export class HeldSession {
   /** Serialises what changes the session. */
   readonly serial = new Serial();
   readonly files = new Map<bigint, NativeDescriptor>();
+  /** Those of the files that the kernel did not take when the session was built anew, with the reason. */
+  readonly refused = new Map<bigint, string>();
   direction: Direction;
   descriptor: NativeDescriptor | null;
   /** Null for a session that somebody else made: the kernel cannot say what is in it. */

@@ -6,6 +6,14 @@ import type { Journal, RecordedPeer } from '../journal/index.ts';
 import type { DescriptorStore } from './descriptor-store.ts';
 import type { Device, Patience } from './device.ts';
 
+/** What the kernel logs while something is done; a handler says why it refuses only there. */
+export interface KernelLog {
+  /** The end of the log as it is now. */
+  mark(): number;
+  /** The texts of what was logged since, oldest first. */
+  since(mark: number): readonly string[];
+}
+
 export interface LiveUpdateContext {
   readonly native: Native;
   readonly paths: HostPaths;
@@ -13,6 +21,7 @@ export interface LiveUpdateContext {
   readonly store: DescriptorStore;
   readonly journal: Journal;
   readonly patience: Patience;
+  readonly kernelLog: KernelLog;
   /** µs since the epoch. */
   nowUs(): number;
 }

@@ -12,6 +12,7 @@ const head = {
   carried: 0,
   state: 'open' as const,
   handedOut: false,
+  machine: null,
 };
 
 function entry(number: number): ManifestEntry {

@@ -10,6 +10,7 @@ import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.
 import { withPatience } from './device.ts';
 import { whyNotPreservable } from './file-kind.ts';
 import type { HeldSession } from './held-session.ts';
+import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import type { KeepPart } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
@@ -49,7 +50,10 @@ export async function preserveInto(
     await withPatience(
       ['EBUSY'],
       { ...context.patience, totalMs: Math.min(context.patience.totalMs, 500) },
-      () => context.native.liveUpdate.preserveFd(open, file, token),
+      () =>
+        withKernelWords(context.kernelLog, entry.label, () =>
+          context.native.liveUpdate.preserveFd(open, file, token),
+        ),
     );
   } catch (error) {
     manifest.remove(token);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Entries of sessions: how one is made, which token is free, where a file is, what the journal says of them. */
+import { readlinkSync } from 'node:fs';
 import type { Memory } from '@luo-console/native';
 import { describeContents } from './build-session.ts';
 import type { FileDescription } from './file-kind.ts';
@@ -59,11 +60,19 @@ export function placeKey({ dev, ino }: { dev: bigint; ino: bigint }): string {
   return `${dev}:${ino}`;
 }
 
-/** Every preserved file by `placeKey`. */
+/**
+ * Whether a file's inode tells it from others, from what its link in procfs says: files that the kernel makes
+ * without a file system share one (`anon_inode_getfile`, fs/anon_inodes.c).
+ */
+export const hasOwnInode = (name: string): boolean => !name.startsWith('anon_inode:');
+
+/** Every preserved file that has an inode of its own, by `placeKey`. */
 export function placesOf(sessions: Iterable<HeldSession>, memory: Memory): Map<string, Place> {
   const places = new Map<string, Place>();
-  for (const { name, files } of sessions) {
+  for (const { name, files, manifest } of sessions) {
     for (const [token, file] of files) {
+      const other = manifest?.get(token)?.kind === 'other';
+      if (other && !hasOwnInode(readlinkSync(`/proc/self/fd/${file.fd}`))) continue;
       places.set(placeKey(memory.fileFacts(file)), { session: name, token: formatToken(token) });
     }
   }

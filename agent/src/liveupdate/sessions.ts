@@ -18,6 +18,7 @@ import { Serial } from './serial.ts';
 import { SessionBuilder } from './session-builder.ts';
 import {
   describeRetrieved,
+  hasOwnInode,
   newEntry,
   nextFreeToken,
   type Place,
@@ -132,7 +133,8 @@ export class SessionStore {
       const token = request.token ?? nextFreeToken(session);
       if (session.manifest?.get(token))
         throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
-      const already = this.whereIs(native.memory.fileFacts(file));
+      const ownInode = hasOwnInode(described.name);
+      const already = ownInode ? this.whereIs(native.memory.fileFacts(file)) : null;
       if (already) throw new Refusal('AlreadyPreserved', already);
       // The file, and a part of the manifest if the others are full.
       this.#context.store.needRoom(2);
@@ -151,7 +153,8 @@ export class SessionStore {
             throw error;
           }
           await this.#context.store.settled();
-          this.#places?.set(placeKey(native.memory.fileFacts(copy)), { session: name, token: entry.token });
+          const place = { session: name, token: entry.token };
+          if (ownInode) this.#places?.set(placeKey(native.memory.fileFacts(copy)), place);
           this.touched();
           return session.describe(token);
         },

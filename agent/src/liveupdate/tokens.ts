@@ -11,6 +11,9 @@ import { Refusal } from '../refusal.ts';
 /** The first reserved token: the first part of a session's manifest. Further parts follow it. */
 export const manifestToken = 0xffff_ffff_ffff_0000n;
 
+/** The first token of what the index session carries beside its record, where no manifest has parts. */
+export const indexTokens = 0xffff_ffff_ffff_8000n;
+
 /** The session that carries the record of the update itself. No user may have one of that name. */
 export const indexSessionName = 'luo-agent';
 

@@ -40,6 +40,11 @@ const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E
   UpdateNotFound: ({ id }) => `live update "${id}": the journal has none of that name`,
   NoSuchProcess: ({ pid }) => `process ${pid}: there is none`,
   NotAMachine: ({ pid, command }) => `process ${pid} (${command}) is not a virtual machine`,
+  MachineUnusable: ({ pid, name, reason }) => `machine "${name}"${pid > 0 ? ` (pid ${pid})` : ''}: ${reason}`,
+  DefinitionNotFound: ({ name }) =>
+    `machine "${name}": there is no definition of that name; "luoctl definitions" lists them`,
+  DefinitionInvalid: ({ path, reason }) => `${path}: ${reason}`,
+  DependencyCycle: ({ cycle }) => `these depend on each other in a circle: ${cycle.join(' → ')}`,
   NoSuchDescriptor: ({ pid, fd }) => `process ${pid} has no descriptor ${fd}`,
   FileUnusable: ({ path, errno, reason }) => `${path}: ${reason} (${errno})`,
   KernelRejected: ({ path, errno, reason }) => `${path}: the kernel does not take it: ${reason} (${errno})`,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Where luoctl writes and asks. Everything that reads well in a log is the same on a terminal; only colour and
- * the one line that is written over need one.
+ * the few lines that are written over need one.
  */
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
@@ -9,7 +9,7 @@ import { printable, printableJson } from './units.ts';
 
 /** A standard stream, or what stands for one in a test. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
-export type Input = Readable & { readonly isTTY?: boolean };
+export type Input = Readable & { readonly isTTY?: boolean; setRawMode?(raw: boolean): unknown };
 
 export interface Streams {
   readonly stdin: Input;
@@ -34,7 +34,8 @@ const bare = Object.fromEntries(
 
 export class Screen {
   private readonly streams: Streams;
-  private transientShown = false;
+  /** Lines at the end of the terminal that the next output replaces. */
+  private transientLines = 0;
 
   constructor(streams: Streams) {
     this.streams = streams;
@@ -43,6 +44,16 @@ export class Screen {
   /** Whether somebody can be asked. */
   get interactive(): boolean {
     return this.streams.stdin.isTTY === true && this.streams.stderr.isTTY === true;
+  }
+
+  /** Whether standard output is a terminal. */
+  get terminal(): boolean {
+    return this.streams.stdout.isTTY === true;
+  }
+
+  /** What is typed, or comes in by a pipe. */
+  get input(): Input {
+    return this.streams.stdin;
   }
 
   /** The stream for contents rather than text. */
@@ -73,13 +84,13 @@ export class Screen {
     this.streams.stdout.write(`${printableJson(JSON.stringify(value))}\n`);
   }
 
-  /** On a terminal, a line that the next one replaces; nowhere else. */
-  transient(text: string): void {
-    if (this.streams.stdout.isTTY !== true) return;
-    this.streams.stdout.write(
-      `\r\u001b[K${printable(text).slice(0, (this.streams.stdout.columns ?? 80) - 1)}`,
-    );
-    this.transientShown = true;
+  /** On a terminal, lines that the next output replaces; nowhere else. */
+  transient(...lines: readonly string[]): void {
+    if (!this.terminal) return;
+    this.clearTransient();
+    const columns = (this.streams.stdout.columns ?? 80) - 1;
+    this.streams.stdout.write(lines.map((line) => printable(line).slice(0, columns)).join('\n'));
+    this.transientLines = lines.length;
   }
 
   /** A paragraph, broken between words to the terminal's width, or to 100 columns where there is none. */
@@ -141,8 +152,9 @@ export class Screen {
   }
 
   private clearTransient(): void {
-    if (!this.transientShown) return;
-    this.streams.stdout.write('\r\u001b[K');
-    this.transientShown = false;
+    if (this.transientLines === 0) return;
+    const above = '\u001b[A\r\u001b[K'.repeat(this.transientLines - 1);
+    this.streams.stdout.write(`\r\u001b[K${above}`);
+    this.transientLines = 0;
   }
 }

@@ -36,6 +36,9 @@ export const machineAnswers: Readonly<Record<string, Answer>> = {
   'query-cpus-fast': value([{ 'cpu-index': 0 }, { 'cpu-index': 1 }]),
   'query-memory-size-summary': value({ 'base-memory': 64 * 1024 * 1024, 'plugged-memory': 0 }),
   'query-kvm': value({ enabled: false, present: true }),
+  'query-memdev': value([]),
+  'query-migrate': value({}),
+  'qom-list': value([{ name: 'type', type: 'string' }]),
 };
 
 /**

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import {
-  machineDirectories,
   type MachineUnit,
+  machineDirectories,
   machineUnitPid,
   startMachineUnit,
   stopMachineUnit,

@@ -95,7 +95,7 @@ export function startWords(unit: MachineUnit): string[] {
   ];
   const { user } = unit;
   return [
-    ...['--quiet', '--collect', '--no-ask-password', `--unit=${unitOf(unit.name)}`],
+    ...['--collect', '--no-ask-password', `--unit=${unitOf(unit.name)}`],
     ...['--service-type=exec', '--slice=machine.slice', '--expand-environment=no'],
     `--description=${literal(`Virtual machine ${unit.name}`)}`,
     `--working-directory=${literal(unit.directory)}`,

@@ -79,6 +79,7 @@ export class MadeUpProc implements Disposable {
       whereIs: ({ ino }) => (ino === 999n ? { session: 'kept', token: '0x5' } : null),
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
       userOf: () => 'root',
+      adoptionOf: () => null,
       sealsOf: () => 0,
       askKernel: async (kind) => {
         if (kind === 'memfd') return { accepts: true, errno: null };

@@ -3,36 +3,23 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { whenReady } from '../adoption/waiting.ts';
 import { VmmMonitor } from '../adoption/vmm-monitor.ts';
-import type { Machine, MachineDefinition } from '../interface/agent.generated.ts';
-import type { Actor } from '../liveupdate/live-update-context.ts';
+import { whenReady } from '../adoption/waiting.ts';
+import type { MachineDefinition } from '../interface/agent.generated.ts';
 import { Serial } from '../liveupdate/serial.ts';
 import type { Definition } from '../machines/definition.ts';
-import { type MachinePlaces, machinePlaces, qemuProgram, qemuWords } from '../machines/definition-command-line.ts';
+import {
+  type MachinePlaces,
+  machinePlaces,
+  qemuProgram,
+  qemuWords,
+} from '../machines/definition-command-line.ts';
 import { type DefinitionFile, listDefinitions, loadDefinition } from '../machines/definition-files.ts';
 import { machineUnitPid, type RunCommand, startMachineUnit, unitOf } from '../machines/machine-unit.ts';
 import { commandLineOf } from '../machines/process-files.ts';
 import { connectConsole } from '../machines/serial-console.ts';
 import { Refusal } from '../refusal.ts';
 import { actorOf, type HandlerContext, needNormal, type PeerHandlers, recorded } from './handler-context.ts';
-
-/** Takes a machine on, as the method AdoptMachine does. */
-export interface Adopter {
-  adopt(
-    pid: number,
-    options: { readonly unlink: boolean; readonly definition: string | null },
-    actor: Actor,
-  ): Promise<void>;
-}
-
-export interface DefinitionContext {
-  readonly adoptions: Adopter;
-  /** The machine of a process. @throws Refusal NoSuchProcess, NotAMachine */
-  readonly describe: (pid: number) => Promise<Machine>;
-  /** Runs the service manager's programs; a test's own where there is none. */
-  readonly run?: RunCommand;
-}
 
 /** How long a machine may take until its monitor answers, in ms. */
 const startMs = 60_000;
@@ -41,9 +28,9 @@ type DefinitionMethods = 'ListDefinitions' | 'StartMachine' | 'FetchConsole';
 
 export function definitionHandlers(
   context: HandlerContext,
-  { adoptions, describe, run }: DefinitionContext,
+  run?: RunCommand,
 ): PeerHandlers<DefinitionMethods> {
-  const { native, paths, phases, journal } = context;
+  const { native, paths, phases, journal, adoptions, look } = context;
   const ownUid = process.getuid?.() ?? 0;
   const directory = join(paths.etc, 'luo-agent/machines');
   // One at a time, so that nobody starts what somebody else is starting.
@@ -96,12 +83,16 @@ export function definitionHandlers(
         await checkFiles(definition, join(directory, `${name}.json`));
         const fields = { peer: recorded(peer), parameters: { name, user: definition.user } };
         const pid = await journal.act('machine.start', fields, () => start(name, definition));
-        await adoptions.adopt(pid, { unlink: false, definition: name }, actorOf(peer));
-        return { machine: await describe(pid) };
+        await adoptions.adopt(
+          pid,
+          { unlink: false, definition: { name, text: JSON.stringify(definition) } },
+          actorOf(peer),
+        );
+        return { machine: await look.one(pid) };
       }),
 
     FetchConsole: async ({ pid }, call, peer) => {
-      const { name } = await describe(pid);
+      const { name } = await look.one(pid);
       const fields = { peer: recorded(peer), parameters: { pid, name } };
       const fileDescriptor = await journal.act('machine.console', fields, async () => {
         using connection = await connectConsole(native, paths.proc, { pid, name });
@@ -132,7 +123,11 @@ async function answers(native: Native, pid: number, name: string, { monitor }: M
     using _monitor = await VmmMonitor.reach(monitor, limit);
   } catch (error) {
     if (over.signal.aborted) throw over.signal.reason;
-    throw unusable(pid, name, `its monitor does not answer: ${error instanceof Error ? error.message : error}`);
+    throw unusable(
+      pid,
+      name,
+      `its monitor does not answer: ${error instanceof Error ? error.message : error}`,
+    );
   } finally {
     over.abort();
     await end;
@@ -159,7 +154,14 @@ async function checkFiles(definition: Definition, path: string): Promise<void> {
     ...Object.entries({ firmware, kernel, initrd }),
   ];
   for (const [member, file] of files) {
-    if (file === undefined || (await access(file).then(() => true, () => false))) continue;
+    if (
+      file === undefined ||
+      (await access(file).then(
+        () => true,
+        () => false,
+      ))
+    )
+      continue;
     const reason = `member "${member}" is "${file}"; expected a file that is there`;
     throw new Refusal('DefinitionInvalid', { path, reason });
   }

@@ -4,6 +4,7 @@
  * does the host's phase allow it.
  */
 import type { Native } from '@luo-console/native';
+import type { Adoptions } from '../adoption/adoptions.ts';
 import type { HostPaths } from '../host-paths.ts';
 import type { AgentInterface, AgentMethods, Peer } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
@@ -12,6 +13,7 @@ import type { KernelState } from '../kernel/kernel-state.ts';
 import type { KernelLoader } from '../kernel/loader.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { MachineLook } from '../machines/machine-look.ts';
 import { isVisible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
 import type { Attendance } from '../update/attendance.ts';
@@ -40,6 +42,8 @@ export interface HandlerContext {
   readonly journal: Journal;
   readonly reader: JournalReader;
   readonly status: StatusBoard;
+  readonly look: MachineLook;
+  readonly adoptions: Adoptions;
 }
 
 type Agent = typeof AgentInterface;

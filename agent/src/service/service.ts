@@ -3,6 +3,7 @@
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { createService, type Service } from '../varlink/index.ts';
 import { attendanceHandlers } from './attendance-handlers.ts';
+import { definitionHandlers } from './definition-handlers.ts';
 import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
 import { journalHandlers } from './journal-handlers.ts';
 import { machineHandlers } from './machine-handlers.ts';
@@ -27,6 +28,7 @@ export function agentService(context: HandlerContext): Service {
     ...guardAll(context.authorisation, sessionHandlers(context)),
     ...guardAll(context.authorisation, attendanceHandlers(context)),
     ...guardAll(context.authorisation, machineHandlers(context)),
+    ...guardAll(context.authorisation, definitionHandlers(context)),
     ...guardAll(context.authorisation, updateHandlers(context)),
     ...guardAll(context.authorisation, journalHandlers(context)),
   });

@@ -46,9 +46,10 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
       return {};
     },
 
-    MakePlan: async ({ kernel, initrd, commandLine }, _call, peer) => ({
-      plan: await updater.plan(kernel, initrd, commandLine, peer),
-    }),
+    MakePlan: async ({ kernel, initrd, commandLine, leave, ifMachineFails }, _call, peer) => {
+      const wishes = { leave: leave ?? [], ifMachineFails: ifMachineFails ?? ('stop' as const) };
+      return { plan: await updater.plan(kernel, initrd, commandLine, wishes, peer) };
+    },
 
     RunUpdate: async ({ plan, graceSeconds }, call, peer) => {
       const grace = within('graceSeconds', graceSeconds, 0, longestGrace, 0);

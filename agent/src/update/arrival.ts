@@ -6,12 +6,14 @@
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Update } from '../interface/agent.generated.ts';
+import { SurvivingClock } from '../kernel/surviving-clock.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
 import { type ArrivedIndex, arrive, dismiss } from './index-session.ts';
 import type { Inventory } from './inventory.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
+import type { ResumedMachines } from './resume-machines.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** What was known before anything was written in this boot. */
@@ -32,6 +34,10 @@ export interface Arrived {
   /** Descriptors that could not be retrieved: errno by session and token. */
   readonly missing: ReadonlyMap<string, string>;
   readonly retrievedAtUs: number;
+  /** How the machines fared that the update brought here; null if there were none. */
+  readonly resumed: ResumedMachines | null;
+  /** The clock that goes on from the kernel before, on which all times of the update are. */
+  readonly clock: SurvivingClock;
 }
 
 /** How a descriptor is called in `missing`. */
@@ -44,14 +50,16 @@ export function missingKey(session: string, token: string): string {
  * *normal* if there was nothing to do.
  *
  * @param handedIndex the index session, if the service manager handed it back.
+ * @param resumed machines that were let run again before.
  */
 export async function retrieveAll(
   context: UpdateContext,
   board: ProgressBoard,
   past: Past,
   handedIndex: NativeDescriptor | null,
+  resumed: ResumedMachines | null,
 ): Promise<Arrived | null> {
-  const { sessions, phases, kernel, nowUs } = context;
+  const { sessions, phases, kernel } = context;
   const { bootId } = kernel.facts;
   const newBoot = past.inventory.bootId !== bootId;
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
@@ -69,7 +77,8 @@ export async function retrieveAll(
     return null;
   }
   const record = indexed ?? unsettled?.record ?? null;
-  const bootedAtUs = nowUs() - Number(context.native.kernel.clock('boottime') / 1000n);
+  const clock = new SurvivingClock(context.native.kernel, index?.record?.clock ?? null);
+  const bootedAtUs = clock.startedAtUs();
   // Never before the phase it follows: the clock may have been set while the host was away.
   const bootingAtUs = Math.max(
     bootedAtUs,
@@ -77,7 +86,7 @@ export async function retrieveAll(
     record?.phases.at(-1)?.startedAtUs ?? 0,
   );
   phases.enter('booting', bootingAtUs);
-  phases.enter('retrieving');
+  phases.enter('retrieving', Math.max(bootingAtUs, resumed?.times.agentStartedAtUs ?? clock.nowUs()));
   let timed = record;
   if (timed) {
     timed = { ...timed, phases: withPhase(timed.phases, 'booting', bootingAtUs) };
@@ -98,7 +107,9 @@ export async function retrieveAll(
     jumpedAtUs: index?.record?.jumpedAtUs ?? null,
     absent,
     missing,
-    retrievedAtUs: nowUs(),
+    retrievedAtUs: clock.nowUs(),
+    resumed,
+    clock,
   };
 }
 

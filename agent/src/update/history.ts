@@ -4,10 +4,10 @@
  * when it starts, when its kexec is announced, and when it is settled. The newest counts. There is no second
  * table to disagree with the journal.
  */
-import * as v from 'valibot';
-import { Update } from '../interface/agent.generated.ts';
+import type { Update } from '../interface/agent.generated.ts';
 import type { EntryFields, Journal, JournalEntry, JournalReader } from '../journal/index.ts';
 import { Refusal } from '../refusal.ts';
+import { readRecord } from './record.ts';
 
 export const recordEntries = {
   started: 'update.started',
@@ -107,8 +107,8 @@ export class History {
   #newest(id: string): Update | null {
     for (const name of [recordEntries.settled, recordEntries.announced, recordEntries.started]) {
       for (const entry of this.#reader.query({ name, update: id }, 2, false).entries) {
-        const parsed = v.safeParse(Update, entry.parameters['record']);
-        if (parsed.success) return parsed.output;
+        const record = readRecord(entry.parameters['record']);
+        if (record !== null) return record;
       }
     }
     return null;

@@ -8,20 +8,25 @@
 import type { LiveUpdate, Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import * as v from 'valibot';
 import { SavedMachine } from '../adoption/saved-machine.ts';
-import { Update } from '../interface/agent.generated.ts';
+import type { Update } from '../interface/agent.generated.ts';
 import { ClockReading } from '../kernel/surviving-clock.ts';
 import { createPatiently } from '../liveupdate/build-session.ts';
 import { retrieveByName } from '../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../liveupdate/slots.ts';
-import { formatToken, indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { formatToken, indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
+import { readRecord } from './record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const IndexRecord = v.object({
   format: v.literal('luo-index-1'),
-  update: Update,
+  update: v.pipe(
+    v.unknown(),
+    v.transform(readRecord),
+    v.custom<Update>((record) => record !== null, 'no record of an update'),
+  ),
   /** Sessions with the number of descriptors each should come with. */
   sessions: v.pipe(
     v.array(v.object({ name: v.pipe(v.string(), v.maxLength(63)), descriptors: count })),
@@ -46,7 +51,7 @@ export class OutgoingIndex {
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
   readonly #liveUpdate: LiveUpdate;
-  #tokens = 0n;
+  #tokens = indexTokens;
 
   private constructor(
     liveUpdate: LiveUpdate,
@@ -144,14 +149,14 @@ export async function arrive(
 export async function readIndex(native: Native, session: NativeDescriptor): Promise<ArrivedIndex> {
   try {
     using file = await native.liveUpdate.retrieveFd(session, manifestToken);
-    return { session, record: readRecord(new SlotFile(native.memory, file)), problem: null };
+    return { session, record: recordIn(new SlotFile(native.memory, file)), problem: null };
   } catch (error) {
     const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
     return { session, record: null, problem: reason };
   }
 }
 
-function readRecord(slots: SlotFile): IndexRecord {
+function recordIn(slots: SlotFile): IndexRecord {
   const content = slots.read();
   if (content === null) throw new Error('neither of its slots is whole');
   return v.parse(IndexRecord, JSON.parse(content.toString('utf8')));
@@ -165,7 +170,7 @@ export async function amendIndex(
 ): Promise<void> {
   using file = await native.liveUpdate.retrieveFd(session, manifestToken);
   const slots = new SlotFile(native.memory, file);
-  slots.write(encode(change(readRecord(slots))));
+  slots.write(encode(change(recordIn(slots))));
 }
 
 /** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */

@@ -20,6 +20,8 @@ const record: Update = {
   blackoutUs: null,
   phases: [],
   carried: [],
+  machines: [],
+  refusedBy: null,
   startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'sh', role: 'administrator' },
 };
 

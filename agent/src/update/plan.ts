@@ -3,10 +3,27 @@
  * The plan: the ordered steps of a live update, in words, with what each can cost, before anything happens. A
  * plan remembers what it was made from; if that has changed, it is stale and does not run.
  */
-import type { KernelImage, Plan, Session, Step } from '../interface/agent.generated.ts';
+import type {
+  FailurePolicy,
+  KernelImage,
+  Machine,
+  Plan,
+  PlannedMachine,
+  Session,
+  Step,
+} from '../interface/agent.generated.ts';
+import { orderOf } from '../machines/order.ts';
 import { counted, inMebibytes } from '../plain-words.ts';
+import {
+  planMachines,
+  stepsToGetReady,
+  stepsToProtect,
+  stepsToResume,
+  stepsToSuspend,
+} from './plan-machines.ts';
 import { preflight } from './preflight.ts';
 import { makeId } from './record.ts';
+import { stepIds } from './step-ids.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** What a plan was made from. */
@@ -14,35 +31,44 @@ interface Basis {
   readonly bootId: string;
   /** Each session with its tokens. */
   readonly sessions: string;
+  /** Each machine with its session. */
+  readonly machines: string;
 }
 
 export interface MadePlan {
   readonly plan: Plan;
   readonly basis: Basis;
+  /** Machines, by pid, that were chosen to be left behind. */
+  readonly leave: readonly number[];
 }
 
-export const stepIds = {
-  load: 'load-kernel',
-  index: 'create-index',
-  digest: (session: string): string => `digest:${session}`,
-  announce: 'announce-kexec',
-  jump: 'kexec',
-} as const;
+/** What somebody wants of a plan beside the kernel. */
+export interface PlanWishes {
+  /** Machines, by pid, to be left behind. */
+  readonly leave: readonly number[];
+  readonly ifMachineFails: FailurePolicy;
+}
 
-function basisOf(context: UpdateContext): Basis {
+function basisOf(context: UpdateContext, machines: readonly Machine[]): Basis {
   const sessions = context.sessions.list().map((held) => {
     const { name, direction, descriptors } = held.toSession();
     return [name, direction, descriptors.map(({ token }) => token)];
   });
-  return { bootId: context.kernel.facts.bootId, sessions: JSON.stringify(sessions) };
+  const running = machines.filter(({ state }) => state !== 'gone').map(({ pid, session }) => [pid, session]);
+  return {
+    bootId: context.kernel.facts.bootId,
+    sessions: JSON.stringify(sessions),
+    machines: JSON.stringify(running),
+  };
 }
 
 /** What has changed since the plan was made, in words; null if nothing has. */
 export async function whatChanged(context: UpdateContext, { plan, basis }: MadePlan): Promise<string | null> {
-  const now = basisOf(context);
+  const now = basisOf(context, await context.lookAtAll());
   if (now.bootId !== basis.bootId) return 'the host was booted since';
   if (now.sessions !== basis.sessions)
     return 'sessions or their descriptors are not the ones it was made for';
+  if (now.machines !== basis.machines) return 'machines were started, ended or adopted since';
   if (!(await context.images.unchanged(plan.kernel))) return `${plan.kernel.path} was replaced or removed`;
   return null;
 }
@@ -52,8 +78,11 @@ export async function makePlan(
   context: UpdateContext,
   kernel: KernelImage,
   commandLine: string,
+  { leave, ifMachineFails }: PlanWishes,
 ): Promise<MadePlan> {
-  const checks = await preflight(context, { image: kernel, commandLine });
+  const found = await context.lookAtAll();
+  const machines = planMachines(found, new Set(leave));
+  const checks = await preflight(context, { image: kernel, commandLine, machines, leave });
   const sessions = context.sessions.list().map((held) => held.toSession());
   const handedOut = new Set(
     context.sessions
@@ -67,14 +96,28 @@ export async function makePlan(
     createdAtUs,
     kernel,
     commandLine,
-    steps: [...stepsBefore(kernel, sessions), ...stepsAfter(kernel, sessions, handedOut)],
+    steps: [
+      ...stepsBefore(kernel, sessions, machines, ifMachineFails),
+      ...stepsAfter(kernel, sessions, handedOut, machines),
+    ],
     checks,
     runnable: checks.every(({ verdict }) => verdict !== 'fail'),
+    machines,
+    graph: orderOf(found),
+    ifMachineFails,
   };
-  return { plan, basis: basisOf(context) };
+  return { plan, basis: basisOf(context, found), leave };
 }
 
-function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] {
+function stepsBefore(
+  kernel: KernelImage,
+  all: readonly Session[],
+  machines: readonly PlannedMachine[],
+  ifMachineFails: FailurePolicy,
+): Step[] {
+  // What is in a machine's memory changes as long as it runs, so it has no digest.
+  const theirs = new Set(machines.map(({ session }) => session));
+  const sessions = all.filter(({ name }) => !theirs.has(name));
   const withInitrd = kernel.initrd === null ? 'without an initrd' : `with ${kernel.initrd}`;
   return [
     {
@@ -86,6 +129,7 @@ function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] 
       reversible: true,
       session: null,
     },
+    ...stepsToProtect(machines),
     {
       id: stepIds.index,
       phase: 'prepared',
@@ -107,9 +151,10 @@ function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] 
         session: name,
       }),
     ),
+    ...stepsToGetReady(machines),
     {
       id: stepIds.announce,
-      phase: 'kexec',
+      phase: 'prepared',
       title: 'Announce the kexec',
       detail:
         'The announcement is written to the journal, on disk, and to the kernel log. Until its grace has run out it can be called off.',
@@ -117,6 +162,7 @@ function stepsBefore(kernel: KernelImage, sessions: readonly Session[]): Step[] 
       reversible: true,
       session: null,
     },
+    ...stepsToSuspend(machines, ifMachineFails),
     {
       id: stepIds.jump,
       phase: 'kexec',
@@ -134,6 +180,7 @@ function stepsAfter(
   kernel: KernelImage,
   sessions: readonly Session[],
   handedOut: ReadonlySet<string>,
+  machines: readonly PlannedMachine[],
 ): Step[] {
   const boot: Step = {
     id: 'boot',
@@ -157,6 +204,7 @@ function stepsAfter(
         session: name,
       }),
     ),
+    ...stepsToResume(machines),
     ...sessions.map(
       ({ name }): Step =>
         handedOut.has(name)

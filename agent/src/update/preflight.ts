@@ -4,7 +4,7 @@
  * *fail* keeps the plan from running, a *warn* is for the operator to weigh.
  */
 import { readFile, stat, statfs } from 'node:fs/promises';
-import type { Check, CheckVerdict, KernelImage } from '../interface/agent.generated.ts';
+import type { Check, CheckVerdict, KernelImage, PlannedMachine } from '../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../kernel/facts.ts';
 import { holdersOf } from '../liveupdate/holder.ts';
 import { counted, inMebibytes } from '../plain-words.ts';
@@ -13,6 +13,9 @@ import type { UpdateContext } from './update-context.ts';
 export interface Candidate {
   readonly image: KernelImage;
   readonly commandLine: string;
+  readonly machines: readonly PlannedMachine[];
+  /** Machines, by pid, that were chosen to be left behind. */
+  readonly leave: readonly number[];
 }
 
 type Answer = readonly [CheckVerdict, string];
@@ -76,7 +79,27 @@ const checks: Readonly<Record<string, Check1>> = {
     return ['pass', 'kernels may be loaded'];
   },
 
-  memory: async ({ paths }, { image }) => {
+  machines: (_context, { machines, leave }) => {
+    const name = ({ name: called, pid }: PlannedMachine): string => `${called} (pid ${pid})`;
+    const stray = machines.filter(({ leave: left, pid }) => left && !leave.includes(pid));
+    if (stray.length > 0) {
+      return [
+        'fail',
+        `${stray.map(name).join(', ')}: not adopted, so the update would end ${stray.length === 1 ? 'it' : 'them'}; adopt ${stray.length === 1 ? 'it' : 'them'}, or say that ${stray.length === 1 ? 'it is' : 'they are'} to be left behind`,
+      ];
+    }
+    const unable = machines.filter(({ leave: left, way }) => !left && way === 'none');
+    if (unable.length > 0) return ['fail', unable.map((each) => `${name(each)}: ${each.detail}`).join('; ')];
+    const left = machines.filter((each) => each.leave);
+    if (left.length > 0) return ['warn', `left behind, and ended: ${left.map(name).join(', ')}`];
+    if (machines.length === 0) return ['pass', 'no virtual machine runs on this host'];
+    return [
+      'pass',
+      `${counted(machines.length, 'machine')} ${machines.length === 1 ? 'comes' : 'come'} along`,
+    ];
+  },
+
+  memory: async ({ paths }, { image, machines }) => {
     const free = await availableMemory(paths);
     const initrd =
       image.initrd === null
@@ -85,11 +108,14 @@ const checks: Readonly<Record<string, Check1>> = {
             ({ size }) => size,
             () => 0,
           );
-    const needed = 2 * (image.size + initrd) + spareMemoryBytes;
+    const states = machines
+      .filter(({ way }) => way === 'whole_state')
+      .reduce((sum, { memory }) => sum + (memory ?? 0), 0);
+    const needed = 2 * (image.size + initrd) + spareMemoryBytes + states;
     if (free === null) return ['warn', 'free memory cannot be read'];
     return [
       free >= needed ? 'pass' : 'fail',
-      `${inMebibytes(free)} are free, loading the kernel wants ${inMebibytes(needed)}`,
+      `${inMebibytes(free)} are free, loading the kernel${states === 0 ? '' : ' and saving machines whole'} wants ${inMebibytes(needed)}`,
     ];
   },
 

@@ -9,16 +9,23 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
-import { RanPerhaps, type RestoreOptions, restoreMachine, type VmmStarter } from '../adoption/restore.ts';
+import {
+  RanPerhaps,
+  type RestoreOptions,
+  restoreMachine,
+  unitNameOf,
+  type VmmStarter,
+} from '../adoption/restore.ts';
 import type { SavedMachine } from '../adoption/saved-machine.ts';
-import type { MachineRun, PartTiming } from '../interface/agent.generated.ts';
+import type { MachineRun } from '../interface/agent.generated.ts';
 import { SurvivingClock } from '../kernel/surviving-clock.ts';
-import { DescriptorStore, parseStoredName } from '../liveupdate/descriptor-store.ts';
+import { type DescriptorStore, parseStoredName } from '../liveupdate/descriptor-store.ts';
 import type { Device } from '../liveupdate/device.ts';
 import type { HandedBack } from '../liveupdate/intake.ts';
 import { indexSessionName } from '../liveupdate/tokens.ts';
-import { errnoOf } from '../refusal.ts';
+import { partsOf } from './blackout-parts.ts';
 import { amendIndex, type IndexRecord, readIndex } from './index-session.ts';
+import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
 
 export interface ResumeContext {
   readonly native: Native;
@@ -40,10 +47,6 @@ export interface ResumedMachines {
     readonly retrievedAtUs: number;
     readonly resumedAtUs: number;
   };
-  /** How much that clock is ahead of this kernel's real-time clock, µs. */
-  readonly aheadUs: number;
-  /** Whether that clock was the processor's counter. */
-  readonly exact: boolean;
   /** Files with the states of machines that do not run, by session: to be kept. */
   readonly heldStates: ReadonlyMap<string, Descriptor>;
 }
@@ -55,52 +58,6 @@ interface Found {
 }
 
 const storedName = (session: string): string => `s-${Buffer.from(session, 'utf8').toString('hex')}`;
-
-/** Files by session and token, each retrieved once. */
-class Retrieved {
-  readonly files = new Map<string, Descriptor>();
-  readonly #problems = new Map<string, string>();
-
-  async take(native: Native, sessions: ReadonlyMap<string, Descriptor>, place: Place): Promise<void> {
-    const key = keyOf(place);
-    const session = sessions.get(place.session);
-    if (this.files.has(key) || this.#problems.has(key)) return;
-    try {
-      if (!session) throw new Error('the session did not come through');
-      this.files.set(key, await native.liveUpdate.retrieveFd(session, BigInt(place.token)));
-    } catch (error) {
-      this.#problems.set(key, errnoOf(error) ?? (error instanceof Error ? error.message : String(error)));
-    }
-  }
-
-  get(place: Place): Descriptor {
-    const file = this.files.get(keyOf(place));
-    if (file) return file;
-    const why = this.#problems.get(keyOf(place)) ?? 'it was not retrieved';
-    throw new Missing(`descriptor ${place.token} of session ${place.session} could not be retrieved: ${why}`);
-  }
-}
-
-/** Part of a machine did not come through. */
-class Missing extends Error {}
-
-interface Place {
-  readonly session: string;
-  readonly token: string;
-}
-
-const keyOf = ({ session, token }: Place): string => `${session} ${token}`;
-
-const statePlace = ({ state }: SavedMachine): Place => ({
-  session: indexSessionName,
-  token: state?.token ?? 'none',
-});
-
-const placesOf = (machine: SavedMachine): Place[] => [
-  statePlace(machine),
-  ...machine.pieces.flatMap(({ files }) => files),
-  ...machine.memory,
-];
 
 /**
  * Lets the machines run again, if a live update brought any here.
@@ -132,8 +89,9 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
   await retrieve([indexSessionName]).catch(() => {});
   const index = sessions.get(indexSessionName);
   const { record } = index === undefined ? { record: null } : await readIndex(native, index);
-  if (index === undefined || record === null || record.machines.length === 0) return { handed: all, resumed: null };
-  const files = new Retrieved();
+  if (index === undefined || record === null || record.machines.length === 0)
+    return { handed: all, resumed: null };
+  const files = new RetrievedFiles();
   const places = record.machines.flatMap(placesOf);
   await retrieve([...new Set(places.map(({ session }) => session))]).catch(() => {});
   for (const place of places) await files.take(native, sessions, place);
@@ -145,7 +103,7 @@ async function startAll(
   context: ResumeContext,
   record: IndexRecord,
   index: Descriptor,
-  files: Retrieved,
+  files: RetrievedFiles,
 ): Promise<ResumedMachines> {
   const { native, startedAt } = context;
   const clock = new SurvivingClock(native.kernel, record.clock);
@@ -157,15 +115,26 @@ async function startAll(
   const machines = await Promise.all(
     record.machines.map(async (saved) => {
       const reached = new Map<string, number>();
-      const run = await resumeOne({ context, index, files, saved, reached: (point) => reached.set(point, clock.nowUs()) });
+      const run = await resumeOne({
+        context,
+        index,
+        files,
+        saved,
+        reached: (point) => reached.set(point, clock.nowUs()),
+      });
       if (run.stage === 'held') {
         const state = files.files.get(keyOf(statePlace(saved)));
         if (state) heldStates.set(saved.session, native.descriptors.duplicate(state));
       }
-      const marks = { kernelStartedAtUs, agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n), retrievedAtUs };
+      const marks = {
+        kernelStartedAtUs,
+        agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
+        retrievedAtUs,
+      };
       const parts = partsOf(saved, marks, reached, firstUs);
       const ranAtUs = reached.get('running');
-      const blackoutUs = ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
+      const blackoutUs =
+        ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
       return { saved, run: { ...run, parts, blackoutUs } };
     }),
   );
@@ -174,8 +143,6 @@ async function startAll(
   return {
     machines,
     heldStates,
-    exact: clock.exact,
-    aheadUs: resumedAtUs - Number(native.kernel.clock('realtime') / 1000n),
     times: {
       kernelStartedAtUs,
       agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
@@ -188,7 +155,7 @@ async function startAll(
 interface One {
   readonly context: ResumeContext;
   readonly index: Descriptor;
-  readonly files: Retrieved;
+  readonly files: RetrievedFiles;
   readonly saved: SavedMachine;
   reached(point: string): void;
 }
@@ -223,10 +190,10 @@ async function resumeOne({ context, index, files, saved, reached }: One): Promis
     for (const place of placesOf(saved)) files.get(place);
     if (saved.again === 'running') {
       // An agent before this one had come so far that the guest may have run.
-      const pid = await starter.pid(saved.name);
+      const pid = await starter.pid(unitNameOf(saved));
       return resumed(pid);
     }
-    if (saved.again === 'starting') await starter.stop(saved.name);
+    if (saved.again === 'starting') await starter.stop(unitNameOf(saved));
     else await amend('starting');
     const options: RestoreOptions = {
       native,
@@ -241,54 +208,16 @@ async function resumeOne({ context, index, files, saved, reached }: One): Promis
       beforeRunning: () => amend('running'),
     };
     // Once more if the first attempt fails before the guest has run: nothing of the machine is used up by then.
-    return resumed(await restoreMachine(options).catch((error: unknown) => {
-      if (error instanceof RanPerhaps || error instanceof Missing) throw error;
-      return restoreMachine(options);
-    }));
+    return resumed(
+      await restoreMachine(options).catch((error: unknown) => {
+        if (error instanceof RanPerhaps || error instanceof Missing) throw error;
+        return restoreMachine(options);
+      }),
+    );
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    if (error instanceof Missing) return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
+    if (error instanceof Missing)
+      return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
     return { ...run, stage: 'held', detail: `it does not run: ${why}` };
   }
-}
-
-/** The parts of a machine's blackout, from the first machine's stop on. */
-function partsOf(
-  saved: SavedMachine,
-  marks: { kernelStartedAtUs: number; agentStartedAtUs: number; retrievedAtUs: number },
-  reached: ReadonlyMap<string, number>,
-  firstUs: number,
-): PartTiming[] {
-  const points: [PartTiming['part'], number | null | undefined][] = [
-    ['save', saved.savedAtUs],
-    ['kexec', marks.kernelStartedAtUs],
-    // Divided when the kernel's log has been read, which is done once everything runs.
-    ['boot', marks.agentStartedAtUs],
-    ['retrieve', marks.retrievedAtUs],
-    ['start', reached.get('loading')],
-    ['load', reached.get('loaded')],
-    ['resume', reached.get('running')],
-  ];
-  const parts: PartTiming[] = [];
-  let from = saved.suspendedAtUs ?? firstUs;
-  for (const [part, until] of points) {
-    if (until === null || until === undefined) break;
-    parts.push({ part, startedAtUs: from - firstUs, durationUs: Math.max(0, until - from) });
-    from = Math.max(from, until);
-  }
-  return parts;
-}
-
-/**
- * Divides what lies between the kernel's start and the agent's: the kernel's part ends when it starts the first
- * process.
- *
- * @param initUs when that was, µs after the kernel's start; null if its log does not tell
- */
-export function withUserspace(parts: readonly PartTiming[], initUs: number | null): PartTiming[] {
-  return parts.flatMap((each) => {
-    if (each.part !== 'boot' || initUs === null || initUs >= each.durationUs) return [each];
-    const userspace = { part: 'userspace' as const, startedAtUs: each.startedAtUs + initUs, durationUs: each.durationUs - initUs };
-    return [{ ...each, durationUs: initUs }, userspace];
-  });
 }

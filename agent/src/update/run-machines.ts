@@ -7,12 +7,12 @@ import type { Descriptor } from '@luo-console/native';
 import { placesOfMemory } from '../adoption/named-memory.ts';
 import type { SavedMachine } from '../adoption/saved-machine.ts';
 import { NotSaved, type Place, Suspension } from '../adoption/suspension.ts';
-import { reachOf } from '../machines/monitor.ts';
 import type { MachineRun, Plan } from '../interface/agent.generated.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
+import { reachOf } from '../machines/monitor.ts';
 import type { OutgoingIndex } from './index-session.ts';
-import { stepIds } from './plan.ts';
-import type { ExecutableStep } from './run.ts';
+import { stepIds } from './step-ids.ts';
+import type { ExecutableStep } from './step-list.ts';
 import type { UpdateContext } from './update-context.ts';
 
 export interface RunMachinesOptions {

@@ -9,32 +9,19 @@ import type { Peer, Phase, Progress, Update } from '../interface/agent.generated
 import type { RecordedPeer } from '../journal/index.ts';
 import { markKernelLog } from '../kernel/log.ts';
 import { digestSession } from '../liveupdate/digests.ts';
-import { errnoOf, isKernelFailure, Refusal } from '../refusal.ts';
+import { Refusal } from '../refusal.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
-import { type MadePlan, stepIds } from './plan.ts';
+import type { MadePlan } from './plan.ts';
 import type { ProgressBoard } from './progress.ts';
 import { carriedBefore, ended, newRecord, stayed } from './record.ts';
+import { CameBack } from './refused.ts';
 import { RunMachines } from './run-machines.ts';
+import { stepIds } from './step-ids.ts';
+import { type ExecutableStep, StepList } from './step-list.ts';
 import type { UpdateContext } from './update-context.ts';
 
-export interface ExecutableStep {
-  readonly id: string;
-  readonly message: string;
-  run(): Promise<void>;
-  undo?(): Promise<void> | void;
-}
-
 class CalledOff extends Error {}
-
-/** The kernel came back from the reboot call. */
-class CameBack extends Error {
-  readonly errno: string | null;
-  constructor(message: string, errno: string | null) {
-    super(message);
-    this.errno = errno;
-  }
-}
 
 export interface RunOptions {
   readonly made: MadePlan;
@@ -48,7 +35,7 @@ export class UpdateRun {
   readonly #board: ProgressBoard;
   readonly #options: RunOptions;
   readonly #peer: RecordedPeer;
-  readonly #done: ExecutableStep[] = [];
+  readonly #steps: StepList;
   readonly #callOff = new AbortController();
   #record: Update;
   readonly #machines: RunMachines;
@@ -64,6 +51,8 @@ export class UpdateRun {
     this.#board = board;
     this.#options = options;
     this.#peer = { ...options.peer };
+    // The log is read from its start at the first mark: not while machines stand still.
+    context.sessions.context.kernelLog.mark();
     this.#record = newRecord(context, options.made.plan.kernel.release, options.peer);
     const { plan } = options.made;
     context.history.started(this.#record, {
@@ -74,6 +63,10 @@ export class UpdateRun {
         commandLine: plan.commandLine,
         graceSeconds: options.graceSeconds,
       },
+    });
+    this.#steps = new StepList({
+      ...{ journal: context.journal, peer: this.#peer, update: this.id, signal: this.#callOff.signal },
+      show: (step, message) => void this.#show(step, message),
     });
     this.#enter('preserving');
     this.#machines = new RunMachines(context, {
@@ -114,13 +107,12 @@ export class UpdateRun {
   }
 
   async #execute(): Promise<Update> {
-    let outcome: 'aborted' | 'returned' = 'aborted';
     let reason: string;
-    let errno: string | null = null;
+    let cameBack: CameBack | null = null;
     try {
-      await this.#steps([this.#loadStep(), ...this.#machines.protectSteps()]);
+      await this.#steps.run([this.#loadStep(), ...this.#machines.protectSteps()]);
       this.#enter('prepared');
-      await this.#steps([this.#indexStep(), ...this.#digestSteps(), ...this.#machines.prepareSteps()]);
+      await this.#steps.run([this.#indexStep(), ...this.#digestSteps(), ...this.#machines.prepareSteps()]);
       await this.#announce();
       this.#enter('suspending');
       await this.#suspend();
@@ -128,18 +120,22 @@ export class UpdateRun {
       await this.#kexec();
       throw new Error('the reboot call returned without an error');
     } catch (error) {
-      if (error instanceof CameBack) {
-        outcome = 'returned';
-        errno = error.errno;
-      }
+      if (error instanceof CameBack) cameBack = error;
       reason = error instanceof Error ? error.message : String(error);
     }
     // Before anything else: machines may be standing still.
     const problems = await this.#machines.resume();
-    problems.push(...(await this.#undo()));
+    problems.push(...(await this.#steps.undo()));
     this.#enter('normal');
+    const outcome = cameBack === null ? 'aborted' : 'returned';
+    this.#record = { ...this.#record, refusedBy: cameBack?.refusedBy ?? null };
     const whole = [reason, ...problems].join('; ');
-    this.#record = ended(stayed({ ...this.#record, machines: this.#machines.runs() }), outcome, whole, this.#context.nowUs());
+    this.#record = ended(
+      stayed({ ...this.#record, machines: this.#machines.runs() }),
+      outcome,
+      whole,
+      this.#context.nowUs(),
+    );
     this.#context.log(outcome === 'aborted' ? 'warning' : 'error', `live update ${outcome}`, {
       update: this.id,
       reason: whole,
@@ -152,51 +148,13 @@ export class UpdateRun {
       graceEndsAtUs: null,
     };
     try {
-      this.#context.history.settled(this.#record, errno);
+      this.#context.history.settled(this.#record, cameBack?.errno ?? null);
     } catch (error) {
       const problem = String(error);
       this.#context.log('error', 'the end of the update could not be written', { update: this.id, problem });
     }
     this.#board.settle(this.#record);
     return this.#record;
-  }
-
-  async #steps(steps: readonly ExecutableStep[]): Promise<void> {
-    for (const step of steps) {
-      this.#callOff.signal.throwIfAborted();
-      this.#show(step.id, step.message);
-      const parameters = { step: step.id };
-      await this.#context.journal.act(
-        'update.step',
-        { update: this.id, peer: this.#peer, parameters },
-        async () => {
-          // Noted before it runs: a step that fails half-way is undone too.
-          this.#done.push(step);
-          await step.run();
-        },
-      );
-    }
-    this.#callOff.signal.throwIfAborted();
-  }
-
-  async #undo(): Promise<string[]> {
-    const problems: string[] = [];
-    for (const step of this.#done.reverse()) {
-      const { undo } = step;
-      if (!undo) continue;
-      this.#show(step.id, `undoing: ${step.message}`);
-      try {
-        const parameters = { step: step.id };
-        await this.#context.journal.act(
-          'update.undo',
-          { update: this.id, peer: this.#peer, parameters },
-          undo,
-        );
-      } catch (error) {
-        problems.push(`undoing ${step.id}: ${error instanceof Error ? error.message : String(error)}`);
-      }
-    }
-    return problems;
   }
 
   #loadStep(): ExecutableStep {
@@ -281,18 +239,19 @@ export class UpdateRun {
   }
 
   async #kexec(): Promise<void> {
-    const { native, nowUs } = this.#context;
+    const { native, nowUs, sessions } = this.#context;
+    const { kernelLog } = sessions.context;
     const { plan } = this.#options.made;
     this.#jumping = true;
     this.#show(stepIds.jump, `starting ${plan.kernel.release}`);
     this.#context.log('info', 'kexec', { update: this.id, release: plan.kernel.release });
+    const mark = kernelLog.mark();
     try {
       await native.kernel.sync();
       this.#index?.write(this.#indexRecord(nowUs()));
       await native.kernel.rebootKexec();
     } catch (error) {
-      const why = isKernelFailure(error) ? `${error.code} (${error.message})` : String(error);
-      throw new CameBack(`the kernel refused the kexec: ${why}; nothing is lost`, errnoOf(error));
+      throw new CameBack(error, kernelLog.since(mark), sessions.list());
     }
   }
 

@@ -12,6 +12,7 @@ import { counted } from '../plain-words.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
+import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, machinesAfter } from './machines-after.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
@@ -57,15 +58,21 @@ export async function completeArrival(
 ): Promise<void> {
   const { phases, sessions, history, log } = context;
   let { record } = arrived;
-  const enter = (phase: Phase): void => {
-    phases.enter(phase);
+  const { clock, resumed } = arrived;
+  const enter = (phase: Phase, atUs = clock.nowUs()): void => {
+    phases.enter(phase, atUs);
     if (record) record = { ...record, phases: withPhase(record.phases, phase, phases.startedAtUs) };
   };
   const show = (message: string, step: string | null): void => {
     if (record) board.show(record, { step, message });
   };
-  enter('resuming');
-  enter('finishing');
+  enter('resuming', resumed?.times.retrievedAtUs);
+  if (resumed !== null && record !== null)
+    record = { ...record, machines: machinesAfter(context, record, resumed) };
+  for (const { session, newPid } of record?.machines ?? [])
+    if (session !== null && newPid !== null && sessions.has(session))
+      await context.adoptions.moved(session, newPid);
+  enter('finishing', resumed?.times.resumedAtUs);
   const after: Carried[] = [];
   const problems: string[] = [];
   const named = new Set(record?.carried.map(({ session }) => session));
@@ -90,14 +97,19 @@ export async function completeArrival(
       }
       show(`finishing ${held.name}`, `finish:${held.name}`);
       await sessions.finish(held.name, agentItself);
+      for (const [token, why] of held.refused) {
+        const what = `${formatToken(token)} of session ${held.name}`;
+        problems.push(`${what} is held, but will not come through another live update: ${why}`);
+      }
     } catch (error) {
       problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+  problems.push(...(await keepWhatIsHeld(context, record, resumed)));
   const observed = await observe(context, arrived);
   if (record) {
     const settled = settleRecord(context, record, arrived, observed, after, problems);
-    record = { ...settled, phases: withPhase(settled.phases, 'normal', context.nowUs()) };
+    record = { ...settled, phases: withPhase(settled.phases, 'normal', clock.nowUs()) };
   }
   phases.enter('normal');
   if (record) {
@@ -208,10 +220,13 @@ function settleRecord(
       : '',
     few('missing', 'is lost', 'are lost'),
     few('differs', 'differs from its digest', 'differ from their digests'),
+    ...(outcome === 'updated' ? aboutMachines(record.machines) : []),
+    outcome === 'updated' && !arrived.clock.exact
+      ? 'the clock across the kexec is good to about a second'
+      : '',
     ...problems,
   ].filter(Boolean);
-  const blackoutUs =
-    outcome === 'updated' && arrived.jumpedAtUs !== null ? arrived.retrievedAtUs - arrived.jumpedAtUs : null;
+  const blackoutUs = outcome === 'updated' ? hostBlackoutUs(record, arrived) : null;
   return {
     ...ended(record, outcome, [reason, ...notes].join('; '), context.nowUs()),
     carried,

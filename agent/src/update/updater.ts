@@ -6,7 +6,7 @@ import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
 import { Serial } from '../liveupdate/serial.ts';
 import { shorten } from '../liveupdate/tokens.ts';
 import { Refusal } from '../refusal.ts';
-import { type MadePlan, makePlan, whatChanged } from './plan.ts';
+import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan.ts';
 import { preflight } from './preflight.ts';
 import type { ProgressBoard } from './progress.ts';
 import { UpdateRun } from './run.ts';
@@ -54,7 +54,13 @@ export class Updater {
    * @throws Refusal FileUnusable; InvalidValue for a command line that no kernel takes, or a file that is none of
    *   the installed kernels from somebody who may only look: the agent would read it with its own rights.
    */
-  async plan(kernel: string, initrd: string | null, commandLine: string | null, peer: Peer): Promise<Plan> {
+  async plan(
+    kernel: string,
+    initrd: string | null,
+    commandLine: string | null,
+    wishes: PlanWishes,
+    peer: Peer,
+  ): Promise<Plan> {
     if (commandLine !== null) checkCommandLine(commandLine);
     if (peer.role === 'viewer') {
       this.#needInstalled('kernel', kernel);
@@ -62,7 +68,7 @@ export class Updater {
     }
     const image = await this.#context.images.describe(kernel, initrd);
     const made = await this.#planning.run(() =>
-      makePlan(this.#context, image, commandLine ?? this.usualCommandLine),
+      makePlan(this.#context, image, commandLine ?? this.usualCommandLine, wishes),
     );
     this.#plans.set(made.plan.id, { ...made, uid: peer.uid });
     const theirs = [...this.#plans].filter(([, { uid }]) => uid === peer.uid).map(([id]) => id);
@@ -98,6 +104,8 @@ export class Updater {
       const checks = await preflight(this.#context, {
         image: made.plan.kernel,
         commandLine: made.plan.commandLine,
+        machines: made.plan.machines,
+        leave: made.leave,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {

@@ -24,7 +24,7 @@ describe('aborting a live update', () => {
     await host?.down();
   });
 
-  for (const phase of ['preserving', 'kexec'] as const) {
+  for (const phase of ['preserving', 'prepared'] as const) {
     it(`in phase ${phase} leaves no session, no loaded kernel and the memory untouched`, async () => {
       const bootId = await host.bootId();
       await agent.call('CreateSession', { name: 'guest' });

@@ -65,7 +65,7 @@ export async function performAndJump(host: LabHost, steps: readonly Step[]): Pro
 }
 
 /** All callbacks since the kernel booted, oldest first. */
-async function callbacks(host: LabHost): Promise<readonly Callback[]> {
+export async function callbacks(host: LabHost): Promise<readonly Callback[]> {
   const pattern = /luo_lab: #(\d+) (\S+ \S+): (-?\d+)(?: \((.*)\))?$/gm;
   return [...(await run(host, 'dmesg')).matchAll(pattern)].map(([, number, call = '', result, why = '']) => ({
     number: Number(number),

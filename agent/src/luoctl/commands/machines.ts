@@ -2,8 +2,9 @@
 /** `luoctl machines`: the virtual machines on the host, and what a live update does to each of their descriptors. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
-import type { Machine, MachineDescriptor } from '../../interface/agent.generated.ts';
+import type { Machine, MachineDescriptor, OrderGraph } from '../../interface/agent.generated.ts';
 import type { Act, Invocation } from '../invocation.ts';
+import { findMachine, orderWords, perhaps, wayWords } from '../machine-words.ts';
 import type { Screen, Tone } from '../screen.ts';
 import { count, size, words } from '../units.ts';
 
@@ -21,6 +22,11 @@ function memoryOf({ memory, memoryInFiles }: Machine): string {
 
 const vmmOf = ({ vmm, version }: Machine): string => (version === null ? vmm : `${vmm} ${version}`);
 
+function adoption({ session, definition }: Machine): string {
+  const origin = definition === null ? '' : `, started from definition "${definition}"`;
+  return session === null ? `no${origin}` : `yes, in session "${session}"${origin}`;
+}
+
 /** How many descriptors have each fate, those that decide first. */
 function tally({ descriptors }: Machine): string {
   const fates = ['blocks', 'lost', 'rebuilt', 'preservable'] as const;
@@ -31,13 +37,24 @@ function tally({ descriptors }: Machine): string {
   return parts.join(', ');
 }
 
-async function showList(screen: Screen, machines: readonly Machine[]): Promise<void> {
+async function showList(screen: Screen, machines: readonly Machine[], graph: OrderGraph): Promise<void> {
   if (machines.length === 0) {
     screen.line('No virtual machines.');
     return;
   }
   await screen.table(
-    ['machine', 'pid', 'vmm', 'accelerator', 'vcpus', 'memory', 'state', 'monitor', 'descriptors'],
+    [
+      'machine',
+      'pid',
+      'vmm',
+      'accelerator',
+      'vcpus',
+      'memory',
+      'state',
+      'comes along',
+      'adopted',
+      'descriptors',
+    ],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
@@ -46,11 +63,16 @@ async function showList(screen: Screen, machines: readonly Machine[]): Promise<v
       machine.vcpus === null ? '?' : String(machine.vcpus),
       memoryOf(machine),
       words(machine.state),
-      machine.monitor,
+      wayWords[machine.way],
+      machine.session === null ? 'no' : 'yes',
       tally(machine),
     ]),
     (row) => (machines[row]?.descriptors.some(({ fate }) => fate === 'blocks') ? 'bad' : 'plain'),
   );
+  if (graph.edges.length === 0) return;
+  screen.line();
+  if (graph.cycle.length > 0) screen.toned('bad', `Order: ${orderWords(graph)}`);
+  else screen.paragraph('', `Order: ${orderWords(graph)}`);
 }
 
 function relations({ dependsOn, duplicates, sharedWith, pciAddress }: MachineDescriptor): string {
@@ -77,7 +99,7 @@ function foldAlike(descriptors: readonly MachineDescriptor[]) {
 }
 
 async function showMachine(screen: Screen, machine: Machine): Promise<void> {
-  const { descriptors, monitorPath, monitorDetail, sharesMemoryWith } = machine;
+  const { descriptors, monitorPath, monitorDetail, sharesMemoryWith, way, wayReason, unlinks } = machine;
   const monitor = [words(machine.monitor), monitorPath ?? '', monitorDetail].filter((part) => part !== '');
   screen.facts([
     ['Machine', machine.name],
@@ -87,6 +109,11 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
     ['Memory', memoryOf(machine)],
     ['State', words(machine.state)],
     ['Monitor', monitor.join(', ')],
+    ['Console', machine.consolePath ?? 'none on a socket'],
+    ['Comes along', `${wayWords[way]}${wayReason === '' ? '' : `: ${wayReason}`}`],
+    ['Own blackout', way === 'none' ? 'none' : `${perhaps(machine.expectedBlackoutUs)}, expected`],
+    ['Adopted', adoption(machine)],
+    ...unlinks.map((path) => ['Adopting unlinks', path] as const),
     ['Shares memory with', sharesMemoryWith.length === 0 ? 'nobody' : `pid ${sharesMemoryWith.join(', ')}`],
     [
       'Descriptors',
@@ -113,25 +140,14 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
   );
 }
 
-/** The machine that a name means. @throws Error unless it is exactly one */
-function pick(machines: readonly Machine[], name: string): Machine {
-  const [found, ...more] = machines.filter((machine) => machine.name === name);
-  if (found === undefined) throw new Error(`machine "${name}": there is none of that name`);
-  if (more.length === 0) return found;
-  const pids = [found, ...more].map(({ pid }) => pid).join(', ');
-  throw new Error(`machine "${name}": there are several of that name; name one by its pid: ${pids}`);
-}
-
 async function list({ screen, json }: Invocation, agent: AgentClient): Promise<void> {
   const reply = await agent.call('ListMachines', {});
   if (json) screen.json(reply);
-  else await showList(screen, reply.machines);
+  else await showList(screen, reply.machines, reply.graph);
 }
 
 async function show({ screen, json }: Invocation, agent: AgentClient, which: string): Promise<void> {
-  const { machine } = /^\d+$/.test(which)
-    ? await agent.call('GetMachine', { pid: Number(which) })
-    : { machine: pick((await agent.call('ListMachines', {})).machines, which) };
+  const machine = await findMachine(agent, which);
   if (json) screen.json({ machine });
   else await showMachine(screen, machine);
 }

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/** `luoctl adopt`, `release`, `start` and `definitions`: taking machines on, letting them go, starting described ones. */
+import type { Command } from 'commander';
+import type { Machine, MachineDefinition } from '../../interface/agent.generated.ts';
+import { exitStatus } from '../exit-status.ts';
+import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
+import { findMachine, perhaps, wayWords } from '../machine-words.ts';
+import type { Screen } from '../screen.ts';
+import { count, size } from '../units.ts';
+
+const titled = ({ name, pid }: Machine): string => `${name} (pid ${pid})`;
+
+function tell({ screen, json }: Invocation, machine: Machine, done: string): void {
+  if (json) {
+    screen.json({ machine });
+    return;
+  }
+  const blackout = `its own part of the blackout should take ${perhaps(machine.expectedBlackoutUs)}`;
+  screen.line(`${done} ${titled(machine)}: comes along by ${wayWords[machine.way]}, ${blackout}.`);
+  if (machine.session !== null) screen.line(`Its memory is in session "${machine.session}".`);
+}
+
+/** Asks whether names may be taken away. @throws UsageError where nobody can be asked */
+async function mayUnlink({ screen, json }: Invocation, machine: Machine): Promise<boolean> {
+  if (json || !screen.interactive) {
+    const names = machine.unlinks.join(', ');
+    throw new UsageError(`adopt: ${titled(machine)} would lose these names: ${names}; expected --unlink`);
+  }
+  screen.complain(
+    `The kernel preserves only files without a name. Adopting ${titled(machine)} takes away ${count(machine.unlinks.length, 'name')}:`,
+  );
+  for (const path of machine.unlinks) screen.complain(`  ${path}`);
+  screen.complain(
+    'The machine runs on with its memory; who opens that file by its name finds nothing there.',
+  );
+  const typed = await screen.ask('Type yes to go on: ');
+  if (typed.trim() === 'yes') return true;
+  screen.complain('Nothing was done.');
+  return false;
+}
+
+function addAdopt(program: Command, act: Act): void {
+  program
+    .command('adopt')
+    .description('take a running machine on, with no restart, so that live updates bring it along')
+    .argument('<machine>', 'its name, or the pid of its VMM')
+    .option('--unlink', 'take away the names of its memory files without asking')
+    .action(
+      act<{ unlink?: boolean }>((invocation, [which], { unlink = false }) =>
+        invocation.withAgent(async (agent) => {
+          const before = await findMachine(agent, required(which));
+          const asks = before.unlinks.length > 0 && !unlink;
+          if (asks && !(await mayUnlink(invocation, before))) return exitStatus.failed;
+          const parameters = { pid: before.pid, unlink: unlink || asks ? true : null };
+          const { machine } = await agent.call('AdoptMachine', parameters);
+          tell(invocation, machine, 'Adopted');
+          return undefined;
+        }),
+      ),
+    );
+}
+
+function addRelease(program: Command, act: Act): void {
+  program
+    .command('release')
+    .description('let an adopted machine go: it runs on, and live updates do not bring it along')
+    .argument('<machine>', 'its name, or the pid of its VMM')
+    .action(
+      act((invocation, [which]) =>
+        invocation.withAgent(async (agent) => {
+          const { pid } = await findMachine(agent, required(which));
+          const { machine } = await agent.call('ReleaseMachine', { pid });
+          if (invocation.json) invocation.screen.json({ machine });
+          else invocation.screen.line(`Released ${titled(machine)}. It runs on, and a live update ends it.`);
+          return undefined;
+        }),
+      ),
+    );
+}
+
+function addStart(program: Command, act: Act): void {
+  program
+    .command('start')
+    .description('start a machine that is described on the host, and adopt it')
+    .argument('<name>', 'of its definition')
+    .action(
+      act((invocation, [name]) =>
+        invocation.withAgent(async (agent) => {
+          const { machine } = await agent.call('StartMachine', { name: required(name) });
+          tell(invocation, machine, 'Started');
+          return undefined;
+        }),
+      ),
+    );
+}
+
+async function showDefinitions(screen: Screen, definitions: readonly MachineDefinition[]): Promise<void> {
+  if (definitions.length === 0) {
+    screen.line('No machines are described in /etc/luo-agent/machines.');
+    return;
+  }
+  await screen.table(
+    ['machine', 'vcpus', 'memory', 'state', 'description'],
+    definitions.map(({ name, vcpus, memory, pid, problem, description }) => [
+      name,
+      vcpus === null ? '' : String(vcpus),
+      memory === null ? '' : size(memory),
+      pid !== null ? `runs as pid ${pid}` : problem === null ? 'does not run' : 'cannot be used',
+      problem ?? description,
+    ]),
+    (row) => (definitions[row]?.problem === null ? 'plain' : 'bad'),
+  );
+}
+
+function addDefinitions(program: Command, act: Act): void {
+  program
+    .command('definitions')
+    .description('list the machines that are described on the host, for the agent to start')
+    .action(
+      act((invocation) =>
+        invocation.withAgent(async (agent) => {
+          const reply = await agent.call('ListDefinitions', {});
+          if (invocation.json) invocation.screen.json(reply);
+          else await showDefinitions(invocation.screen, reply.definitions);
+          return undefined;
+        }),
+      ),
+    );
+}
+
+export function addMachineActs(program: Command, act: Act): void {
+  addAdopt(program, act);
+  addRelease(program, act);
+  addStart(program, act);
+  addDefinitions(program, act);
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Machines in words: how they come along, how far they are, and which of them a person means. */
+import type { AgentClient } from '../client/index.ts';
+import type { BlackoutPart, Machine, MachineStage, OrderGraph, Way } from '../interface/agent.generated.ts';
+import type { Tone } from './screen.ts';
+import { duration } from './units.ts';
+
+/** How a machine comes along, in a few words. */
+export const wayWords: Readonly<Record<Way, string>> = {
+  cpr: 'cpr-transfer',
+  named_memory: 'named memory',
+  whole_state: 'whole state',
+  none: 'cannot',
+};
+
+export const stageWords: Readonly<Record<MachineStage, string>> = {
+  waiting: 'waiting',
+  suspending: 'suspending',
+  saved: 'saved',
+  retrieving: 'retrieving',
+  starting: 'starting',
+  loading: 'loading',
+  resumed: 'runs again',
+  held: 'held: does not run',
+  left_behind: 'left behind',
+  lost: 'lost',
+};
+
+export const stageTones: Readonly<Record<MachineStage, Tone>> = {
+  ...{ waiting: 'plain', suspending: 'plain', saved: 'plain', retrieving: 'plain', starting: 'plain' },
+  ...{ loading: 'plain', resumed: 'good', held: 'bad', left_behind: 'warning', lost: 'bad' },
+};
+
+/** The parts of a blackout, in their order. */
+export const blackoutParts: readonly BlackoutPart[] = [
+  ...(['save', 'kexec', 'boot', 'userspace', 'retrieve', 'start', 'load', 'resume'] as const),
+];
+
+/** @param us microseconds; null: not known */
+export const perhaps = (us: number | null): string => (us === null ? 'not known' : duration(us));
+
+/** The nodes of an order by their labels, for example `disk → one`; a circle where there is one. */
+export function orderWords({ nodes, order, cycle }: OrderGraph): string {
+  const labels = new Map(nodes.map(({ id, label }) => [id, label]));
+  const named = (ids: readonly string[]): string => ids.map((id) => labels.get(id) ?? id).join(' → ');
+  return cycle.length > 0 ? `none: a circle, ${named(cycle)}` : named(order);
+}
+
+/** The machine that a name means. @throws Error unless it is exactly one */
+function pick(machines: readonly Machine[], name: string): Machine {
+  const [found, ...more] = machines.filter((machine) => machine.name === name);
+  if (found === undefined) throw new Error(`machine "${name}": there is none of that name`);
+  if (more.length === 0) return found;
+  const pids = [found, ...more].map(({ pid }) => pid).join(', ');
+  throw new Error(`machine "${name}": there are several of that name; name one by its pid: ${pids}`);
+}
+
+/**
+ * The machine that a person means.
+ *
+ * @param which its name, or the pid of its VMM
+ * @throws Error if no machine, or more than one, has that name
+ */
+export async function findMachine(agent: AgentClient, which: string): Promise<Machine> {
+  if (/^\d+$/.test(which)) return (await agent.call('GetMachine', { pid: Number(which) })).machine;
+  return pick((await agent.call('ListMachines', {})).machines, which);
+}

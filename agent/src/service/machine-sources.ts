@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What looking at machines needs of the rest of the agent. */
+import type { Native } from '@luo-console/native';
+import type { HostPaths } from '../host-paths.ts';
+import { describeFile } from '../liveupdate/file-kind.ts';
+import { commandOf } from '../liveupdate/holder.ts';
+import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { MachineSources } from '../machines/describe-machine.ts';
+import { KernelAnswers } from '../machines/kernel-answers.ts';
+import type { Phases } from '../update/phases.ts';
+import type { Accounts } from './accounts.ts';
+import { takeFromProcess } from './sources.ts';
+
+/** The session in which the kernel is asked about kinds of files; it is there for a moment only. */
+const questionSession = 'luo-agent-question';
+
+export interface MachineSourcesContext {
+  readonly native: Native;
+  readonly paths: HostPaths;
+  readonly sessions: SessionStore;
+  readonly phases: Phases;
+  readonly accounts: Accounts;
+  readonly adoptionOf: MachineSources['adoptionOf'];
+}
+
+export function machineSources(context: MachineSourcesContext): MachineSources {
+  const { native, paths, sessions, phases, accounts, adoptionOf } = context;
+  const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
+  const answers = new KernelAnswers({
+    native,
+    take,
+    mayAsk: () => phases.phase === 'normal',
+    openSession: () =>
+      sessions.context.device.use((device) => native.liveUpdate.createSession(device, questionSession)),
+  });
+  return {
+    proc: paths.proc,
+    sys: paths.sys,
+    adoptionOf,
+    describe: describeFile,
+    whereIs: (facts) => sessions.whereIs(facts),
+    commandOf: (pid) => commandOf(paths.proc, pid),
+    userOf: (uid) => accounts.userName(uid),
+    askKernel: (kind, example) => answers.about(kind, example),
+    sealsOf: (pid, fd) => {
+      try {
+        using file = take(pid, fd);
+        return native.memory.getSeals(file);
+      } catch {
+        return null;
+      }
+    },
+  };
+}

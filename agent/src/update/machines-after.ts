@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The machines of a live update once it has arrived: how each fared, and what is kept of those that do not run. */
+import type { MachineRun, Update } from '../interface/agent.generated.ts';
+import { initStartedUs } from '../kernel/log.ts';
+import { agentItself } from '../liveupdate/live-update-context.ts';
+import { counted } from '../plain-words.ts';
+import type { Arrived } from './arrival.ts';
+import { withUserspace } from './blackout-parts.ts';
+import type { ResumedMachines } from './resume-machines.ts';
+import type { UpdateContext } from './update-context.ts';
+
+/** What the record says of each machine now: those that came, and those that did not. */
+export function machinesAfter(
+  { paths }: UpdateContext,
+  { machines }: Update,
+  resumed: ResumedMachines,
+): MachineRun[] {
+  const initUs = initStartedUs(paths);
+  const came = resumed.machines.map(({ run }) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
+  const sessions = new Set(came.map(({ session }) => session));
+  const others = machines.filter(({ session }) => !sessions.has(session));
+  return [...came, ...others.map((run) => (run.stage === 'left_behind' ? run : neverSaved(run)))];
+}
+
+function neverSaved(run: MachineRun): MachineRun {
+  return { ...run, stage: 'lost', detail: 'the index session says nothing of its state' };
+}
+
+/**
+ * Keeps the states of machines that do not run in their sessions, where their memory is, and lets go of what is
+ * left of machines that were left behind.
+ *
+ * @returns what went wrong, in words
+ */
+export async function keepWhatIsHeld(
+  { sessions, log }: UpdateContext,
+  record: Update | null,
+  resumed: ResumedMachines | null,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const attempt = async (session: string, work: () => Promise<unknown>): Promise<void> => {
+    try {
+      await work();
+    } catch (error) {
+      problems.push(`session ${session}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  for (const [session, state] of resumed?.heldStates ?? []) {
+    const request = {
+      token: null,
+      label: 'state of a machine that does not run',
+      source: 'recorded from its VMM',
+    };
+    await attempt(session, async () => {
+      using file = state;
+      await sessions.preserve(session, file, request, agentItself);
+    });
+  }
+  for (const { session, stage, name } of record?.machines ?? []) {
+    if (stage !== 'left_behind' || session === null || !sessions.has(session)) continue;
+    log('warning', 'what is left of a machine that was left behind is let go of', { name });
+    await attempt(session, () => sessions.close(session, agentItself));
+  }
+  return problems;
+}
+
+/** What there is to say of machines beside that all is well. */
+export function aboutMachines(machines: readonly MachineRun[]): string[] {
+  const bad = machines.filter(({ stage }) => stage === 'held' || stage === 'lost');
+  if (bad.length === 0) return [];
+  const each = bad.map(({ name, stage, detail }) => `${name} is ${stage}: ${detail}`);
+  const verb = bad.length === 1 ? 'does' : 'do';
+  return [`${bad.length} of ${counted(machines.length, 'machine')} ${verb} not run: ${each.join('; ')}`];
+}
+
+/**
+ * From the first machine that was stopped to the last one that runs again; without machines from the kexec being
+ * set off to the last session retrieved. Null if that is not known.
+ */
+export function hostBlackoutUs({ machines }: Update, { jumpedAtUs, retrievedAtUs }: Arrived): number | null {
+  const stopped = machines.flatMap(({ suspendedAtUs }) => suspendedAtUs ?? []);
+  if (stopped.length === 0) return jumpedAtUs === null ? null : retrievedAtUs - jumpedAtUs;
+  const running = machines.flatMap(({ suspendedAtUs, blackoutUs }) =>
+    suspendedAtUs === null || blackoutUs === null ? [] : [suspendedAtUs + blackoutUs],
+  );
+  return running.length === 0 ? null : Math.max(...running) - Math.min(...stopped);
+}
