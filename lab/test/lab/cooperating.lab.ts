@@ -107,7 +107,7 @@ describe('cooperating VMMs', () => {
     const bootId = await host.bootId();
     const update = async (): Promise<void> => {
       // Nothing holds the kexec up until a VMM stands still; the grace has to be enough.
-      for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 10 }));
+      for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 20 }));
     };
     await expect(update()).rejects.toBeInstanceOf(ConnectionLost);
     await host.waitForBoot(bootId);
