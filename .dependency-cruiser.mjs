@@ -2,11 +2,11 @@
 //
 // Imports point one way. Between workspaces: native-bindings, agent, lab, build from the bottom up on one
 // side, and native-bindings, agent, electron, renderer on the other. Inside the agent: service, update,
-// then liveupdate, machines and kernel side by side, then native-bindings; everything may write to the
+// then adoption, then liveupdate, machines and kernel side by side, then native-bindings; everything may write to the
 // journal, and the journal knows nobody. A type counts as an import: what a layer knows of, it depends on.
 
 /** The agent's folders that an operator's machine has no use for. */
-const DAEMON = 'journal|kernel|liveupdate|machines|service|update';
+const DAEMON = 'adoption|journal|kernel|liveupdate|machines|service|update';
 
 /** A rule that lets a folder import nothing of the repository but what is named. */
 function only(name, comment, from, allowed) {
@@ -85,19 +85,25 @@ export default {
       'siblings',
       'side by side',
       '^agent/src/kernel/',
-      '^agent/src/(liveupdate|machines|update|service)/',
+      '^agent/src/(adoption|liveupdate|machines|update|service)/',
     ),
     never(
       'siblings',
       'side by side',
       '^agent/src/liveupdate/',
-      '^agent/src/(kernel|machines|update|service)/',
+      '^agent/src/(adoption|kernel|machines|update|service)/',
     ),
     never(
       'siblings',
       'side by side',
       '^agent/src/machines/',
-      '^agent/src/(kernel|liveupdate|update|service)/',
+      '^agent/src/(adoption|kernel|liveupdate|update|service)/',
+    ),
+    never(
+      'adoption',
+      'brings machines and sessions together, and knows no update',
+      '^agent/src/adoption/',
+      '^agent/src/(kernel|update|service|varlink)/',
     ),
     never('update', 'does not know who asks', '^agent/src/update/', '^agent/src/(service|varlink)/'),
   ],

@@ -83,7 +83,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
   // Machines may be standing still since before the kexec: nothing comes before them, not even the journal.
   const starter = options.starter ?? vmmUnits(native, paths.sys);
-  const early = { native, device, store, starter, socketDirectory, startedAt };
+  const early = { native, device, store, starter, socketDirectory, startedAt, log };
   const { handed, resumed } = await resumeMachines(early, kept);
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
@@ -125,6 +125,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    mayLetRunOn: () => phases.phase === 'normal',
   });
   const context: UpdateContext = {
     native,
@@ -153,7 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const intake = await takeInStored(sessions, handed);
   // Machines may stand still since the agent that stopped them died.
-  for (const problem of await adoptions.letRunOn()) log('error', 'a machine stands still', { problem });
+  await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;

@@ -12,7 +12,7 @@ export const exitStatus = {
   connection: 3,
   /** It was done, and what it checked is not as it should be. */
   checkFailed: 4,
-  /** The update happened and something that was preserved is missing or differs. */
+  /** The update happened and something that was preserved is missing or differs, or a machine does not run. */
   losses: 5,
   coldBoot: 10,
   returned: 11,
@@ -39,7 +39,7 @@ Exit status:
   2   the command line is wrong; nothing was asked of the agent
   3   no agent there, or the connection was lost and did not come back
   4   done, but a check failed (plan, journal --verify, sessions digest)
-  5   update: updated, but something that was preserved is missing or differs
+  5   update: updated, but something preserved is missing or differs, or a machine does not run
   10  update: the host booted afresh and what was preserved is lost (cold boot)
   11  update: the kernel refused and the host went on as before (returned)
   12  update: called off before the kexec (aborted)

@@ -140,7 +140,7 @@ describe('journal and history', () => {
       GetUpdate: async () => ({ update: { ...sampleUpdate, carried: [...sampleUpdate.carried, lost] } }),
     });
     const list = (await luoctl(['--host', address, 'history'])).stdout;
-    expect(list).toMatch(/^u-1 .* 7\.3\.4-a {2}7\.3\.4-b {2}updated .* 12\.3 s {4}1 {10}0$/m);
+    expect(list).toMatch(/^u-1 .* 7\.3\.4-a {2}7\.3\.4-b {2}updated .* 12\.3 s {4}0 {9}1 {10}0$/m);
     expect(list).toMatch(/^u-0 .*cold boot/m);
     expect(list).toContain('There are more');
     const one = (await luoctl(['--host', address, 'history', 'u-1'])).stdout;

@@ -14,6 +14,8 @@ export interface Result {
 export interface RunOptions {
   /** What is typed, on a terminal; without it nobody is there. */
   readonly typed?: string;
+  /** Whether standard output is a terminal. */
+  readonly terminal?: boolean;
   readonly signal?: AbortSignal;
   /** Is told each piece of standard output. */
   readonly onOutput?: (text: string) => void;
@@ -35,7 +37,7 @@ class Sink extends PassThrough {
 
 export async function luoctl(args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const stdin = new Sink(options.typed !== undefined);
-  const stdout = new Sink(false, options.onOutput);
+  const stdout = new Sink(options.terminal ?? false, options.onOutput);
   const stderr = new Sink(options.typed !== undefined);
   const input = Object.assign(new PassThrough(), { isTTY: stdin.isTTY });
   if (options.typed !== undefined) input.write(options.typed);

@@ -1,71 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import { serveAgent } from '../client/fake-agent.fixture.ts';
-import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { luoctl } from './luoctl.fixture.ts';
+import { sampleMachine as machine, sampleGraph } from './machine.fixture.ts';
 
-const memory: MachineDescriptor = {
-  fd: 8,
-  duplicates: [],
-  kind: 'memfd',
-  name: '/memfd:ram (deleted)',
-  size: 67_108_864,
-  inode: 70,
-  guestMemory: true,
-  pciAddress: null,
-  dependsOn: [],
-  sharedWith: [101],
-  fate: 'preservable',
-  reason: 'the kernel has a handler for it',
-  source: 'kernel',
-  errno: null,
-  session: null,
-  token: null,
-};
-const eventfd: MachineDescriptor = {
-  ...memory,
-  fd: 11,
-  kind: 'eventfd',
-  name: 'anon_inode:[eventfd]',
-  size: null,
-  inode: null,
-  guestMemory: false,
-  sharedWith: [],
-  fate: 'rebuilt',
-  reason: 'a new one',
-};
-const vfio: MachineDescriptor = {
-  ...eventfd,
-  fd: 20,
-  kind: 'vfio_device',
-  name: '/dev/vfio/devices/vfio0',
-  pciAddress: '0000:01:00.0',
-  dependsOn: [21],
-  fate: 'blocks',
-};
-const machine: Machine = {
-  name: 'one',
-  pid: 100,
-  user: 'root',
-  command: 'qemu-system-x86',
-  vmm: 'QEMU',
-  version: '11.1.3',
-  vcpus: 2,
-  memory: 134_217_728,
-  memoryInFiles: 67_108_864,
-  state: 'running',
-  accelerator: 'tcg',
-  monitor: 'answered',
-  monitorPath: '/run/q',
-  monitorDetail: '',
-  sharesMemoryWith: [101],
-  descriptors: [memory, eventfd, { ...eventfd, fd: 12 }, { ...eventfd, fd: 13 }, vfio],
-  otherDescriptors: 4,
-};
 const handlers = {
-  ListMachines: async () => ({ machines: [machine, { ...machine, pid: 101, name: 'two\u001b[2J' }] }),
+  ListMachines: async () => ({
+    machines: [machine, { ...machine, pid: 101, name: 'two\u001b[2J', session: 'machine-two' }],
+    graph: sampleGraph,
+  }),
   GetMachine: async ({ pid }: { pid: number }) => {
     if (pid === 100) return { machine };
     throw interfaceError(AgentInterface, 'NotAMachine', { pid, command: 'sh' });
@@ -77,7 +22,11 @@ describe('luoctl machines', () => {
     const { address } = serveAgent(handlers);
     const { status, stdout } = await luoctl(['machines', '--host', address]);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^one +100 +QEMU 11\.1\.3 +tcg +2 +128 MiB, 64 MiB in files +running +answered/m);
+    expect(stdout).toMatch(
+      /^one +100 +QEMU 11\.1\.3 +tcg +2 +128 MiB, 64 MiB in files +running +cpr-transfer +no +1 blocks/m,
+    );
+    expect(stdout).toMatch(/^two.* +cpr-transfer +yes +1 blocks/m);
+    expect(stdout).toMatch(/^Order: ram → one$/m);
     expect(stdout).toContain('1 blocks, 3 rebuilt, 1 preservable');
     expect(stdout).toContain('two\\x1b[2J');
   });
@@ -88,9 +37,29 @@ describe('luoctl machines', () => {
     const byName = await luoctl(['machines', 'one', '--host', address]);
     expect(byPid.stdout).toBe(byName.stdout);
     expect(byPid.stdout).toMatch(/^Shares memory with +pid 101$/m);
+    expect(byPid.stdout).toMatch(
+      /^Comes along +cpr-transfer: its memory is shared and aux-ram-share is on$/m,
+    );
+    expect(byPid.stdout).toMatch(/^Own blackout +45 ms, expected$/m);
+    expect(byPid.stdout).toMatch(/^Adopted +no$/m);
     expect(byPid.stdout).toMatch(/^8 +memfd +64 MiB +70 .*shared with pid 101 +preservable +kernel/m);
     expect(byPid.stdout).toMatch(/^11 and 2 more +eventfd/m);
     expect(byPid.stdout).toMatch(/device 0000:01:00\.0; needs 21 +blocks/);
+  });
+
+  it('says what adopting takes away, and what an adopted one is', async () => {
+    const adopted = { ...machine, unlinks: ['/dev/shm/ram'], session: 'machine-one', definition: 'one' };
+    const { address } = serveAgent({ GetMachine: async () => ({ machine: adopted }) });
+    const { stdout } = await luoctl(['machines', '100', '--host', address]);
+    expect(stdout).toMatch(/^Adopting unlinks +\/dev\/shm\/ram$/m);
+    expect(stdout).toMatch(/^Adopted +yes, in session "machine-one", started from definition "one"$/m);
+  });
+
+  it('names a circle', async () => {
+    const graph = { ...sampleGraph, order: [], cycle: ['m', '100', 'm'] };
+    const { address } = serveAgent({ ListMachines: async () => ({ machines: [machine], graph }) });
+    const { stdout } = await luoctl(['machines', '--host', address]);
+    expect(stdout).toContain('Order: none: a circle, ram → one → ram');
   });
 
   it('gives programs everything', async () => {
@@ -106,7 +75,9 @@ describe('luoctl machines', () => {
     expect(shell).toMatchObject({ status: 1, stderr: 'luoctl: process 7 (sh) is not a virtual machine\n' });
     const nobody = await luoctl(['machines', 'three', '--host', address]);
     expect(nobody.stderr).toContain('machine "three": there is none of that name');
-    const none = serveAgent({ ListMachines: async () => ({ machines: [] }) });
+    const none = serveAgent({
+      ListMachines: async () => ({ machines: [], graph: { nodes: [], edges: [], order: [], cycle: [] } }),
+    });
     expect((await luoctl(['machines', '--host', none.address])).stdout).toBe('No virtual machines.\n');
   });
 });

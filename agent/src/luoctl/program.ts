@@ -2,9 +2,11 @@
 /** luoctl's commands and options, all of them. */
 import { Argument, Command } from 'commander';
 import { agentVersion } from '../version.ts';
+import { addConsole } from './commands/console.ts';
 import { addHistory } from './commands/history.ts';
 import { addJournal } from './commands/journal.ts';
 import { addKernels } from './commands/kernels.ts';
+import { addMachineActs } from './commands/machine-acts.ts';
 import { addMachines } from './commands/machines.ts';
 import { addPlan } from './commands/plan.ts';
 import { addFetch, addPreserve } from './commands/preserve.ts';
@@ -38,7 +40,7 @@ function addCompletion(program: Command, act: Act): void {
 export function buildProgram(act: Act): Command {
   const program = new Command('luoctl')
     .description(
-      'Preserve memory, replace the kernel under it, and read what happened: the luo-agent’s command line.',
+      'Replace the kernel under virtual machines and preserved memory, and read what happened: the luo-agent’s command line.',
     )
     .version(agentVersion, '-V, --version', 'print the version')
     .option('-H, --host <address>', 'the agent: unix:/PATH or ssh://[USER@]HOST[:PORT]', defaultHost)
@@ -50,6 +52,8 @@ export function buildProgram(act: Act): Command {
   addPreserve(program, act);
   addFetch(program, act);
   addMachines(program, act);
+  addMachineActs(program, act);
+  addConsole(program, act);
   addKernels(program, act);
   addPlan(program, act);
   addUpdate(program, act);

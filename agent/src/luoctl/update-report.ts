@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One live update in text: how it ended, its phases, a timeline, and what became of what was preserved. */
-import type { Outcome, Update } from '../interface/agent.generated.ts';
+/** One live update in text: how it ended, its phases, a timeline, and what became of machines and of what was preserved. */
+import type { MachineRun, Outcome, Update } from '../interface/agent.generated.ts';
+import { blackoutParts, perhaps, stageTones, stageWords, wayWords } from './machine-words.ts';
 import type { Screen, Tone } from './screen.ts';
 import { count, duration, size, time, words } from './units.ts';
 
@@ -17,18 +18,33 @@ export function outcomeWords(outcome: Outcome | null): string {
   return outcome === null ? 'under way' : words(outcome);
 }
 
-export function outcomeTone(update: Pick<Update, 'outcome' | 'carried'>): Tone {
+export function outcomeTone(update: Pick<Update, 'outcome' | 'carried' | 'machines'>): Tone {
   if (update.outcome === null) return 'plain';
-  return update.outcome === 'updated' && lossesOf(update).length > 0 ? 'bad' : outcomeTones[update.outcome];
+  return update.outcome === 'updated' && hasLosses(update) ? 'bad' : outcomeTones[update.outcome];
 }
 
 /** The outcome, which for an update with losses is never the good news alone. */
 function headline(update: Update): string {
-  const { outcome, carried } = update;
-  const losses = lossesOf(update).length;
-  if (outcome !== 'updated' || losses === 0) return outcomeWords(outcome);
-  const verb = losses === 1 ? 'is' : 'are';
-  return `updated, but ${losses} of ${count(carried.length, 'descriptor')} ${verb} lost or different`;
+  const { outcome, carried, machines } = update;
+  if (outcome !== 'updated' || !hasLosses(update)) return outcomeWords(outcome);
+  const part = (number: number, all: number, noun: string, what: string): string[] =>
+    number === 0 ? [] : [`${number} of ${count(all, noun)} ${what}`];
+  const [losses, down] = [lossesOf(update).length, stopped(update).length];
+  const parts = [
+    ...part(down, machines.length, 'machine', down === 1 ? 'does not run' : 'do not run'),
+    ...part(losses, carried.length, 'descriptor', `${losses === 1 ? 'is' : 'are'} lost or different`),
+  ];
+  return `updated, but ${parts.join(' and ')}`;
+}
+
+/** Machines that should run and do not; those that were left behind were meant to be. */
+function stopped({ machines }: Pick<Update, 'machines'>): Update['machines'] {
+  return machines.filter(({ stage }) => stage !== 'resumed' && stage !== 'left_behind');
+}
+
+/** Whether an update that ended as *updated* did not bring everything along. */
+export function hasLosses(update: Pick<Update, 'carried' | 'machines'>): boolean {
+  return lossesOf(update).length > 0 || stopped(update).length > 0;
 }
 
 /** What was preserved and is not there any more, or is not the same. */
@@ -61,6 +77,50 @@ async function showPhases(screen: Screen, { phases, startedAtUs, endedAtUs }: Up
       bar(phase.startedAtUs, phase.durationUs ?? 0, startedAtUs, totalUs),
     ]),
   );
+}
+
+/** What a machine's blackout was made of, part by part; several pieces of one part are one. */
+function partsOf({ parts }: MachineRun): string[] {
+  return blackoutParts.map((name) => {
+    const pieces = parts.filter(({ part }) => part === name);
+    return pieces.length === 0 ? '' : duration(pieces.reduce((sum, { durationUs }) => sum + durationUs, 0));
+  });
+}
+
+async function showMachines(screen: Screen, { machines }: Update): Promise<void> {
+  if (machines.length === 0) return;
+  const tone = (row: number): Tone => stageTones[machines[row]?.stage ?? 'lost'];
+  screen.line();
+  await screen.table(
+    ['machine', 'pid', 'by', 'ended as', 'brownout', 'blackout', 'because'],
+    machines.map((machine) => [
+      machine.name,
+      machine.newPid === null ? String(machine.pid) : `${machine.pid}, then ${machine.newPid}`,
+      wayWords[machine.way],
+      stageWords[machine.stage],
+      perhaps(machine.brownoutUs),
+      perhaps(machine.blackoutUs),
+      machine.detail,
+    ]),
+    tone,
+  );
+  const measured = machines.filter(({ parts }) => parts.length > 0);
+  if (measured.length === 0) return;
+  screen.line();
+  await screen.table(
+    ['blackout of', ...blackoutParts],
+    measured.map((machine) => [machine.name, ...partsOf(machine)]),
+  );
+}
+
+/** What made the kernel refuse, in a line. */
+function refusal({ refusedBy }: Update): [string, string][] {
+  if (refusedBy === null) return [];
+  const { session, token, label, handler, phase, errno } = refusedBy;
+  const place = `token ${token}${session === null ? '' : ` of session "${session}"`}`;
+  return [
+    ['Refused by', `${label === '' ? place : `${label} (${place})`}: ${errno} from ${handler}, in ${phase}`],
+  ];
 }
 
 async function showCarried(screen: Screen, update: Update): Promise<void> {
@@ -102,7 +162,9 @@ export async function showUpdate(screen: Screen, update: Update): Promise<void> 
       `${time(update.startedAtUs)} by ${update.startedBy.user} (${update.startedBy.command})${took}`,
     ],
     ['Blackout', update.blackoutUs === null ? 'not measured' : duration(update.blackoutUs)],
+    ...refusal(update),
   ]);
   await showPhases(screen, update);
+  await showMachines(screen, update);
   await showCarried(screen, update);
 }

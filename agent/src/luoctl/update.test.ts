@@ -42,6 +42,9 @@ const plan: Plan = {
     },
   ],
   checks: [{ name: 'versions', verdict: 'pass', detail: 'the same' }],
+  machines: [],
+  graph: { nodes: [], edges: [], order: [], cycle: [] },
+  ifMachineFails: 'stop',
 };
 
 const progress = (phase: Phase, at: number, message: string): Progress => ({
@@ -51,7 +54,7 @@ const progress = (phase: Phase, at: number, message: string): Progress => ({
     phaseStartedAtUs: sampleUpdate.startedAtUs + at,
     startedAtUs: sampleUpdate.startedAtUs,
   },
-  ...{ step: null, message, done: null, total: null, graceEndsAtUs: null },
+  ...{ step: null, message, done: null, total: null, graceEndsAtUs: null, machines: [] },
 });
 
 const settled = (outcome: Outcome, more: Partial<Update> = {}): AgentHandlers['FollowUpdate'] => {

@@ -13,6 +13,7 @@ import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-
 import { fileKey, type ProcessIdentity, programWasReplaced, stillThere } from './process-files.ts';
 import { type QemuCommandLine, readQemuCommandLine } from './qemu-command-line.ts';
 import type { QmpOptions } from './qmp-client.ts';
+import { serialConsoleOf } from './serial-console.ts';
 import { type UnixSocket, unixSocketsOf } from './unix-sockets.ts';
 import { findWay } from './ways.ts';
 
@@ -99,9 +100,14 @@ export async function describeMachine(
       memory: identified.memory,
     }),
     ...(sources.adoptionOf(identity) ?? { session: null, definition: null }),
-    consolePath: null,
+    consolePath: consoleOf(vmm),
   };
   return { machine, keys: named.map(keyOf) };
+}
+
+function consoleOf({ vmm, words }: Vmm): string | null {
+  const path = vmm === 'QEMU' ? serialConsoleOf(words) : null;
+  return path === null ? null : visible(path);
 }
 
 function identifyMachine(vmm: Vmm, line: QemuCommandLine, files: readonly OpenFile[], asked: Asked) {

@@ -2,13 +2,13 @@
 /**
  * A machine's VMM as a service of its own, so that it outlives the agent and has none of the agent's confinement:
  * process 1 makes the process, not the agent, whose mount namespace, system call filter and capabilities a child
- * would inherit. The service manager is asked by its own program over its private socket, which is there before
- * D-Bus is and after it is gone.
+ * would inherit.
  */
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
+import { type BusValue, Variant } from './bus-message.ts';
+import { ManagerBus, ManagerRefusal } from './manager-bus.ts';
 
 /** What to start. */
 export interface MachineUnit {
@@ -23,25 +23,9 @@ export interface MachineUnit {
   readonly directory: string;
   /** Become descriptors 3, 4, … in this order; `path` may be one under `/proc/PID/fd`. */
   readonly openFiles: readonly { readonly path: string; readonly name: string }[];
+  /** Further directories below `/run` to be made for its user, by their paths below there; they stay. */
+  readonly runtimeDirectories?: readonly string[];
 }
-
-/**
- * Runs a program to its end.
- *
- * @returns what it wrote to standard output
- * @throws Error with what it wrote to standard error
- */
-export type RunCommand = (program: string, words: readonly string[]) => Promise<string>;
-
-const limitMs = 90_000;
-
-const runProgram: RunCommand = (program, words) =>
-  new Promise((resolve, reject) => {
-    execFile(program, [...words], { timeout: limitMs }, (error, stdout, stderr) => {
-      if (error === null) resolve(stdout);
-      else reject(new Error(stderr.trim() || error.message));
-    });
-  });
 
 /** What may stand in a unit's name as it is, short enough to be read (systemd.unit(5): at most 255 characters). */
 const plainName = /^[a-z0-9-]{1,40}$/;
@@ -70,53 +54,87 @@ export function machineDirectories(name: string): { runtime: string; logs: strin
   return { runtime: `/run/${directoryOf(name)}`, logs: `/var/log/${directoryOf(name)}` };
 }
 
-/** Specifiers are resolved in properties that name paths (systemd.unit(5)). */
-const literal = (text: string): string => text.replaceAll('%', '%%');
+const text = (value: string): Variant => new Variant('s', value);
+const texts = (...values: string[]): Variant => new Variant('as', values);
+const number = (value: number): Variant => new Variant('u', value);
 
-/** One word of a property that is a list, with quotes and a colon's meaning taken away (`OpenFile=`). */
-function openFile({ path, name }: MachineUnit['openFiles'][number]): string {
-  return `${path.replace(/[\\:"']/g, (found) => `\\x${found.charCodeAt(0).toString(16)}`)}:${name}`;
-}
+/** `infinity`, as the service manager counts limits. */
+const noLimit = 2n ** 64n - 1n;
 
-/** The words of `systemd-run` that start a machine. */
-export function startWords(unit: MachineUnit): string[] {
-  const directory = directoryOf(unit.name);
-  const hasLogs = unit.words.some((word) => word.includes(`/var/log/${directory}/`));
-  const properties = [
+/** The properties of a machine's unit (org.freedesktop.systemd1(5)), by their names. */
+export function unitProperties(unit: MachineUnit): Readonly<Record<string, Variant>> {
+  const { name, program, words, user, openFiles, runtimeDirectories = [] } = unit;
+  const directory = directoryOf(name);
+  const hasLogs = words.some((word) => word.includes(`/var/log/${directory}/`));
+  const files = openFiles.map((file) => [file.path, file.name, 0n]);
+  return {
+    Description: text(`Virtual machine ${name}`),
+    Type: text('exec'),
+    // No variable in its words is expanded: they are a guest's.
+    ExecStartEx: new Variant('a(sasas)', [[program, [program, ...words], ['no-env-expand']]]),
+    Slice: text('machine.slice'),
+    CollectMode: text('inactive-or-failed'),
     // The agent stands and falls with nothing but the way down, and so do its machines; and it may start them
     // before basic.target is there.
-    ...['DefaultDependencies=no', 'Conflicts=shutdown.target', 'Before=shutdown.target'],
-    'LimitMEMLOCK=infinity',
-    'LimitCORE=0',
-    ...[`RuntimeDirectory=${directory}`, 'RuntimeDirectoryMode=0750'],
-    ...(hasLogs ? [`LogsDirectory=${directory}`, 'LogsDirectoryMode=0750'] : []),
-    'UMask=0027',
-    ...unit.openFiles.map((file) => `OpenFile=${openFile(file)}`),
-  ];
-  const { user } = unit;
-  return [
-    ...['--collect', '--no-ask-password', `--unit=${unitOf(unit.name)}`],
-    ...['--service-type=exec', '--slice=machine.slice', '--expand-environment=no'],
-    `--description=${literal(`Virtual machine ${unit.name}`)}`,
-    `--working-directory=${literal(unit.directory)}`,
-    ...(user === null ? [] : [`--uid=${user.uid}`, `--gid=${user.gid}`]),
-    ...properties.map((property) => `--property=${property}`),
-    ...['--', unit.program, ...unit.words],
-  ];
+    DefaultDependencies: new Variant('b', false),
+    Conflicts: texts('shutdown.target'),
+    Before: texts('shutdown.target'),
+    WorkingDirectory: text(unit.directory),
+    ...(user === null ? {} : { User: text(`${user.uid}`), Group: text(`${user.gid}`) }),
+    // QEMU ends at once when it is told to; one that does not is of no use any more.
+    TimeoutStopUSec: new Variant('t', 10_000_000n),
+    LimitMEMLOCK: new Variant('t', noLimit),
+    LimitCORE: new Variant('t', 0n),
+    UMask: number(0o027),
+    RuntimeDirectory: texts(directory, ...runtimeDirectories),
+    // What others may use too must not go with the unit.
+    ...(runtimeDirectories.length === 0 ? {} : { RuntimeDirectoryPreserve: text('yes') }),
+    RuntimeDirectoryMode: number(0o750),
+    ...(hasLogs ? { LogsDirectory: texts(directory), LogsDirectoryMode: number(0o750) } : {}),
+    OpenFile: new Variant('a(sst)', files),
+  };
+}
+
+/** How long the service manager may take, in ms. */
+const limitMs = 90_000;
+
+/** @throws Error in the service manager's words, or that it did not answer in time */
+async function ask(
+  socket: string | undefined,
+  member: string,
+  signature: string,
+  body: readonly BusValue[],
+): Promise<string> {
+  using bus = ManagerBus.open(socket);
+  const timer = setTimeout(
+    () => bus.close(new Error(`${member}: the service manager did not answer in ${limitMs} ms`)),
+    limitMs,
+  );
+  try {
+    return await bus.run(member, signature, body);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
  * Starts a machine's VMM and waits until its program runs.
  *
+ * @param socket the service manager's, where it is not the usual one
  * @returns the unit's name
  * @throws Error in the service manager's words: there is such a unit already, the program is not there
  */
-export async function startMachineUnit(
-  unit: MachineUnit,
-  run: RunCommand = runProgram,
-): Promise<{ unit: string }> {
-  await run('systemd-run', startWords(unit));
-  return { unit: unitOf(unit.name) };
+export async function startMachineUnit(unit: MachineUnit, socket?: string): Promise<{ unit: string }> {
+  const name = unitOf(unit.name);
+  const result = await ask(socket, 'StartTransientUnit', 'ssa(sv)a(sa(sv))', [
+    name,
+    'fail',
+    Object.entries(unitProperties(unit)),
+    [],
+  ]);
+  if (result !== 'done')
+    throw new Error(`${name} did not start (${result}): see "journalctl --unit ${name}"`);
+  return { unit: name };
 }
 
 /**
@@ -124,11 +142,12 @@ export async function startMachineUnit(
  *
  * @throws Error in the service manager's words
  */
-export async function stopMachineUnit(name: string, run: RunCommand = runProgram): Promise<void> {
+export async function stopMachineUnit(name: string, socket?: string): Promise<void> {
   try {
-    await run('systemctl', ['stop', unitOf(name)]);
+    await ask(socket, 'StopUnit', 'ss', [unitOf(name), 'replace']);
   } catch (error) {
-    if (!/not loaded/.test(String(error))) throw error;
+    const gone = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.NoSuchUnit';
+    if (!gone) throw error;
   }
 }
 
@@ -149,9 +168,18 @@ export async function machineUnitPid(
 ): Promise<number | null> {
   const group = `${sys}/fs/cgroup/machine.slice/${unitOf(name)}/cgroup.procs`;
   for (let waited = 0; ; waited += lookMs) {
-    const pid = Number((await readFile(group, 'latin1').catch(() => '')).split('\n')[0]);
+    const pid = firstNumber(group);
     if (pid > 0) return pid;
     if (waited >= waitMs) return null;
     await pause(lookMs);
+  }
+}
+
+/** The number in the first line of a file; 0 if there is none. Read at once: a guest may be waiting. */
+function firstNumber(path: string): number {
+  try {
+    return Number.parseInt(readFileSync(path, 'latin1'), 10) || 0;
+  } catch {
+    return 0;
   }
 }

@@ -6,6 +6,7 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import { errnoOf, Refusal } from '../refusal.ts';
+import { descriptorLinks } from './open-files.ts';
 import { commandLineOf } from './process-files.ts';
 import { unixSocketsOf } from './unix-sockets.ts';
 

@@ -15,7 +15,7 @@ import {
   qemuWords,
 } from '../machines/definition-command-line.ts';
 import { type DefinitionFile, listDefinitions, loadDefinition } from '../machines/definition-files.ts';
-import { machineUnitPid, type RunCommand, startMachineUnit, unitOf } from '../machines/machine-unit.ts';
+import { machineUnitPid, startMachineUnit, unitOf } from '../machines/machine-unit.ts';
 import { commandLineOf } from '../machines/process-files.ts';
 import { connectConsole } from '../machines/serial-console.ts';
 import { Refusal } from '../refusal.ts';
@@ -26,9 +26,10 @@ const startMs = 60_000;
 
 type DefinitionMethods = 'ListDefinitions' | 'StartMachine' | 'FetchConsole';
 
+/** @param manager the service manager's socket, where it is not the usual one */
 export function definitionHandlers(
   context: HandlerContext,
-  run?: RunCommand,
+  manager?: string,
 ): PeerHandlers<DefinitionMethods> {
   const { native, paths, phases, journal, adoptions, look } = context;
   const ownUid = process.getuid?.() ?? 0;
@@ -59,7 +60,10 @@ export function definitionHandlers(
     const places = machinePlaces(name);
     const words = qemuWords(name, definition, places);
     try {
-      await startMachineUnit({ name, program: qemuProgram, words, user, directory: '/', openFiles: [] }, run);
+      await startMachineUnit(
+        { name, program: qemuProgram, words, user, directory: '/', openFiles: [] },
+        manager,
+      );
     } catch (error) {
       throw unusable(0, name, error instanceof Error ? error.message : String(error));
     }

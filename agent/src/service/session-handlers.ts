@@ -7,6 +7,7 @@ import { Serial } from '../liveupdate/serial.ts';
 import { formatToken, parseToken } from '../liveupdate/tokens.ts';
 import { listCandidates } from '../machines/candidates.ts';
 import { visible } from '../plain-words.ts';
+import { Refusal } from '../refusal.ts';
 import {
   actorOf,
   type HandlerContext,
@@ -44,7 +45,7 @@ function request(given: { token: string | null; label: string | null }, source: 
 }
 
 export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMethods> {
-  const { sessions, native, paths, phases, accounts, journal } = context;
+  const { sessions, native, paths, phases, accounts, journal, adoptions } = context;
   // Each copy is measured against the memory that is free when its turn comes.
   const copying = new Serial();
   const candidates = sharedByAll(() =>
@@ -56,6 +57,14 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       userOf: async (uid) => visible(accounts.userName(uid)),
     }),
   );
+  /** The session of a machine that runs is its own: nobody else may take from it or end it. */
+  const needNotAdopted = (session: string): void => {
+    const adopted = adoptions.list().find((each) => each.session === session);
+    if (!adopted) return;
+    const { pid, name } = adopted.machine;
+    const reason = `${session} is its own session as long as it is adopted; release the machine first`;
+    throw new Refusal('MachineUnusable', { pid, name, reason });
+  };
   return {
     ListSessions: async () => ({ sessions: sessions.list().map((session) => session.toSession()) }),
 
@@ -118,6 +127,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     FetchSession: async ({ name }, call, peer) => {
       // What is preserved through it under a live update would not be in its plan.
       if (sessions.get(name).direction === 'outgoing') needNormal(phases);
+      needNotAdopted(name);
       const fileDescriptor = await sessions.handOut(name, actorOf(peer), (session) => call.attach(session));
       return { fileDescriptor, session: sessions.get(name).toSession() };
     },
@@ -134,6 +144,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
 
     RemoveDescriptor: async ({ session, token }, _call, peer) => {
       needNormal(phases);
+      needNotAdopted(session);
       return { rebuilt: true, session: await sessions.remove(session, parseToken(token), actorOf(peer)) };
     },
 
@@ -150,6 +161,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
 
     CloseSession: async ({ name }, _call, peer) => {
       needNormal(phases);
+      needNotAdopted(name);
       await sessions.close(name, actorOf(peer));
       return {};
     },

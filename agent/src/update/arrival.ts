@@ -11,6 +11,7 @@ import { agentItself } from '../liveupdate/live-update-context.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
 import { type ArrivedIndex, arrive, dismiss } from './index-session.ts';
 import type { Inventory } from './inventory.ts';
+import { machinesAfter } from './machines-after.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
 import type { ResumedMachines } from './resume-machines.ts';
@@ -91,13 +92,16 @@ export async function retrieveAll(
   if (timed) {
     timed = { ...timed, phases: withPhase(timed.phases, 'booting', bootingAtUs) };
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', phases.startedAtUs) };
+    if (resumed !== null) timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
     board.show(timed, { step: null, message: 'retrieving sessions' });
   }
   const { absent, missing } = await retrieveNamed(context, names, newBoot);
   for (const held of sessions.list()) {
     for (const entry of held.manifest?.entries() ?? []) {
-      const key = missingKey(held.name, entry.token);
-      if (!held.files.has(BigInt(entry.token)) && !missing.has(key)) missing.set(key, 'ENOENT');
+      const token = BigInt(entry.token);
+      // One that the service manager retrieved, or that was retrieved for its machine, was not taken in here.
+      if (held.files.has(token)) continue;
+      missing.set(missingKey(held.name, entry.token), held.unretrieved.get(token) ?? 'ENOENT');
     }
   }
   return {

@@ -7,7 +7,7 @@
 import type { Update } from '../interface/agent.generated.ts';
 import type { EntryFields, Journal, JournalEntry, JournalReader } from '../journal/index.ts';
 import { Refusal } from '../refusal.ts';
-import { readRecord } from './record.ts';
+import { readRecord } from './stored-record.ts';
 
 export const recordEntries = {
   started: 'update.started',

@@ -15,7 +15,7 @@ import { retrieveByName } from '../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../liveupdate/slots.ts';
 import { formatToken, indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
 import { errnoOf, Refusal } from '../refusal.ts';
-import { readRecord } from './record.ts';
+import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));

@@ -4,7 +4,6 @@ import type { MachineRun, Update } from '../interface/agent.generated.ts';
 import { initStartedUs } from '../kernel/log.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { counted } from '../plain-words.ts';
-import type { Arrived } from './arrival.ts';
 import { withUserspace } from './blackout-parts.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 import type { UpdateContext } from './update-context.ts';
@@ -77,7 +76,10 @@ export function aboutMachines(machines: readonly MachineRun[]): string[] {
  * From the first machine that was stopped to the last one that runs again; without machines from the kexec being
  * set off to the last session retrieved. Null if that is not known.
  */
-export function hostBlackoutUs({ machines }: Update, { jumpedAtUs, retrievedAtUs }: Arrived): number | null {
+export function hostBlackoutUs(
+  { machines }: Update,
+  { jumpedAtUs, retrievedAtUs }: { jumpedAtUs: number | null; retrievedAtUs: number },
+): number | null {
   const stopped = machines.flatMap(({ suspendedAtUs }) => suspendedAtUs ?? []);
   if (stopped.length === 0) return jumpedAtUs === null ? null : retrievedAtUs - jumpedAtUs;
   const running = machines.flatMap(({ suspendedAtUs, blackoutUs }) =>

@@ -4,7 +4,13 @@
  * *fail* keeps the plan from running, a *warn* is for the operator to weigh.
  */
 import { readFile, stat, statfs } from 'node:fs/promises';
-import type { Check, CheckVerdict, KernelImage, PlannedMachine } from '../interface/agent.generated.ts';
+import type {
+  Check,
+  CheckVerdict,
+  KernelImage,
+  OrderGraph,
+  PlannedMachine,
+} from '../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../kernel/facts.ts';
 import { holdersOf } from '../liveupdate/holder.ts';
 import { counted, inMebibytes } from '../plain-words.ts';
@@ -14,6 +20,7 @@ export interface Candidate {
   readonly image: KernelImage;
   readonly commandLine: string;
   readonly machines: readonly PlannedMachine[];
+  readonly graph: OrderGraph;
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
 }
@@ -97,6 +104,12 @@ const checks: Readonly<Record<string, Check1>> = {
       'pass',
       `${counted(machines.length, 'machine')} ${machines.length === 1 ? 'comes' : 'come'} along`,
     ];
+  },
+
+  order: (_context, { graph }) => {
+    if (graph.cycle.length === 0) return ['pass', 'no machine and no file needs itself'];
+    const label = (id: string): string => graph.nodes.find((node) => node.id === id)?.label ?? id;
+    return ['fail', `these need each other in a circle: ${graph.cycle.map(label).join(' → ')}`];
   },
 
   memory: async ({ paths }, { image, machines }) => {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** An update's record: made when it starts, carried in the journal and in the index session, settled at the end. */
 import { randomBytes } from 'node:crypto';
-import * as v from 'valibot';
-import { type Carried, type Outcome, type Peer, Update, type Verdict } from '../interface/agent.generated.ts';
+import type { Carried, Outcome, Peer, Update, Verdict } from '../interface/agent.generated.ts';
 import type { KnownSession } from './inventory.ts';
 import type { UpdateContext } from './update-context.ts';
 
@@ -10,18 +9,6 @@ import type { UpdateContext } from './update-context.ts';
 export function makeId(nowUs: number): string {
   const time = new Date(nowUs / 1000).toISOString().replace(/[-:]/g, '').slice(0, 15);
   return `${time}-${randomBytes(2).toString('hex')}`;
-}
-
-/**
- * Reads a record that an agent wrote, perhaps an older one, which knew nothing of machines.
- *
- * @returns null if it is none
- */
-export function readRecord(stored: unknown): Update | null {
-  const older = v.safeParse(v.looseObject({}), stored);
-  if (!older.success) return null;
-  const parsed = v.safeParse(Update, { machines: [], refusedBy: null, ...older.output });
-  return parsed.success ? parsed.output : null;
 }
 
 /** A record at the start of an update. */

@@ -12,11 +12,12 @@ import { counted } from '../plain-words.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
-import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, machinesAfter } from './machines-after.ts';
+import { aboutMachines, hostBlackoutUs, keepWhatIsHeld } from './machines-after.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
 import { ended, explainVerdict, lostDescriptors, stayed } from './record.ts';
+import { refusedToReturn } from './refused.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
@@ -67,8 +68,6 @@ export async function completeArrival(
     if (record) board.show(record, { step, message });
   };
   enter('resuming', resumed?.times.retrievedAtUs);
-  if (resumed !== null && record !== null)
-    record = { ...record, machines: machinesAfter(context, record, resumed) };
   for (const { session, newPid } of record?.machines ?? [])
     if (session !== null && newPid !== null && sessions.has(session))
       await context.adoptions.moved(session, newPid);
@@ -230,6 +229,7 @@ function settleRecord(
   return {
     ...ended(record, outcome, [reason, ...notes].join('; '), context.nowUs()),
     carried,
+    refusedBy: refusedToReturn(carried, (...place) => arrived.missing.get(missingKey(...place))),
     arrivedRelease,
     toBootId: context.kernel.facts.bootId,
     numberAfter: context.kernel.number,

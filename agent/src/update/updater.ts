@@ -105,6 +105,7 @@ export class Updater {
         image: made.plan.kernel,
         commandLine: made.plan.commandLine,
         machines: made.plan.machines,
+        graph: made.plan.graph,
         leave: made.leave,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
@@ -128,19 +129,21 @@ export class Updater {
   /**
    * Calls off the update under way and resolves once everything it did is undone.
    *
-   * @param closeSessions also closes every session, which ends the protection of what they hold.
+   * @param closeSessions also releases every machine and closes every session, which ends the protection of what
+   *   they hold.
    * @throws Refusal NothingToAbort, WrongPhase
    */
   async abort(reason: string, closeSessions: boolean, peer: Peer): Promise<Update> {
-    const { phases, sessions, journal } = this.#context;
+    const { phases, sessions, journal, adoptions } = this.#context;
     const run = this.#run;
     if (run === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
     const fields = { peer: { ...peer }, update: run.id, parameters: { reason, closeSessions } };
     return await journal.act('update.abort', fields, async () => {
       const update = await run.abort(reason);
       if (closeSessions) {
-        for (const { name } of sessions.list())
-          await sessions.close(name, { peer: { ...peer }, name: peer.user });
+        const actor = { peer: { ...peer }, name: peer.user };
+        for (const { machine } of adoptions.list()) await adoptions.release(machine.pid, actor);
+        for (const { name } of sessions.list()) await sessions.close(name, actor);
       }
       return update;
     });

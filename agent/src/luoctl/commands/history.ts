@@ -14,7 +14,7 @@ async function showList(screen: Screen, updates: readonly Update[], more: boolea
     return;
   }
   await screen.table(
-    ['update', 'started', 'from', 'to', 'outcome', 'blackout', 'preserved', 'lost'],
+    ['update', 'started', 'from', 'to', 'outcome', 'blackout', 'machines', 'preserved', 'lost'],
     updates.map((update) => [
       update.id,
       time(update.startedAtUs),
@@ -22,10 +22,11 @@ async function showList(screen: Screen, updates: readonly Update[], more: boolea
       update.toRelease,
       outcomeWords(update.outcome),
       update.blackoutUs === null ? '' : duration(update.blackoutUs),
+      String(update.machines.length),
       String(update.carried.length),
       String(lossesOf(update).length),
     ]),
-    (row) => outcomeTone(updates[row] ?? { outcome: null, carried: [] }),
+    (row) => outcomeTone(updates[row] ?? { outcome: null, carried: [], machines: [] }),
   );
   if (more) screen.line(`There are more before these ${count(updates.length, 'update')}: see --limit.`);
 }

@@ -1,14 +1,99 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `luoctl plan`: what an update would do, before anything is done. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
-import type { CheckVerdict, Plan } from '../../interface/agent.generated.ts';
+import type { CheckVerdict, FailurePolicy, Plan, PlannedMachine } from '../../interface/agent.generated.ts';
 import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
+import { findMachine, orderWords, perhaps, wayWords } from '../machine-words.ts';
 import type { Screen, Tone } from '../screen.ts';
+import { size } from '../units.ts';
 import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
 
 const tones: Readonly<Record<CheckVerdict, Tone>> = { pass: 'good', warn: 'warning', fail: 'bad' };
+
+const policies: Readonly<Record<FailurePolicy, string>> = {
+  stop: 'the update is called off and every machine runs on',
+  leave: 'the update goes on without it, which ends it',
+};
+
+/** Options of everything that makes a plan. */
+export interface PlanOptions extends KernelOptions {
+  readonly leave?: readonly string[];
+  readonly ifMachineFails?: FailurePolicy;
+}
+
+/** Gives a command the options of `PlanOptions`. */
+export function withPlanOptions(command: Command): Command {
+  return withKernelOptions(command)
+    .option(
+      '--leave <machine>',
+      'a machine, by name or pid, that is not to come along and ends; may be given again',
+      (machine, before: readonly string[] = []) => [...before, machine],
+    )
+    .addOption(
+      new Option('--if-machine-fails <policy>', 'what to do if a machine cannot be saved').choices([
+        'stop',
+        'leave',
+      ]),
+    );
+}
+
+/** Whether any of them was given: a plan that was made before has its own. */
+export const hasPlanOptions = ({ initrd, commandLine, leave, ifMachineFails }: PlanOptions): boolean =>
+  [initrd, commandLine, leave, ifMachineFails].some((option) => option !== undefined);
+
+/** Makes a plan for a kernel. */
+export async function makePlan(
+  invocation: Invocation,
+  agent: AgentClient,
+  kernel: string,
+  options: PlanOptions,
+): Promise<Plan> {
+  const leave: number[] = [];
+  for (const which of options.leave ?? []) leave.push((await findMachine(agent, which)).pid);
+  const { plan } = await agent.call('MakePlan', {
+    kernel,
+    ...kernelParameters(invocation, options),
+    leave: leave.length === 0 ? null : leave,
+    ifMachineFails: options.ifMachineFails ?? null,
+  });
+  return plan;
+}
+
+/** What becomes of a machine, in a word or two. */
+const fateOf = ({ leave, way, session }: PlannedMachine): string => {
+  if (leave) return 'left behind';
+  if (way === 'none') return 'cannot come along';
+  return session === null ? 'ends: not adopted' : 'comes along';
+};
+
+async function showMachines(screen: Screen, { machines, graph, ifMachineFails }: Plan): Promise<void> {
+  if (machines.length === 0) return;
+  await screen.table(
+    ['machine', 'pid', 'memory', 'what happens', 'by', 'own blackout', 'session'],
+    machines.map((machine) => [
+      machine.name,
+      String(machine.pid),
+      machine.memory === null ? '' : size(machine.memory),
+      fateOf(machine),
+      wayWords[machine.way],
+      machine.leave || machine.way === 'none' ? '' : perhaps(machine.expectedBlackoutUs),
+      machine.session ?? '',
+    ]),
+    (row) => (machines[row]?.session === null || machines[row]?.leave ? 'warning' : 'plain'),
+  );
+  for (const { name, detail, risk } of machines) {
+    screen.paragraph(
+      '    ',
+      `${name}: ${[detail, risk === '' ? '' : `Risk: ${risk}`].filter(Boolean).join(' ')}`,
+    );
+  }
+  if (graph.cycle.length > 0) screen.toned('bad', `Order: ${orderWords(graph)}`);
+  else if (graph.order.length > 0) screen.paragraph('', `Order: ${orderWords(graph)}`);
+  screen.line(`If a machine cannot be saved: ${policies[ifMachineFails]}.`);
+  screen.line();
+}
 
 /** The whole of a plan: steps with their risks, checks, and whether it can be run. */
 export async function showPlan(screen: Screen, plan: Plan): Promise<void> {
@@ -25,6 +110,7 @@ export async function showPlan(screen: Screen, plan: Plan): Promise<void> {
     screen.paragraph('    ', `Risk: ${step.risk}`);
   });
   screen.line();
+  await showMachines(screen, plan);
   await screen.table(
     ['check', 'verdict', 'detail'],
     plan.checks.map((check) => [check.name, check.verdict, check.detail]),
@@ -50,22 +136,22 @@ export async function findKernel(
 }
 
 export function addPlan(program: Command, act: Act): void {
-  withKernelOptions(
+  withPlanOptions(
     program
       .command('plan')
       .description('show what a live update into a kernel would do; changes nothing')
       .argument('<kernel>', 'path of its image on the host, or the release of an installed one'),
   ).action(
-    act<KernelOptions>((invocation, [argument], options) =>
+    act<PlanOptions>((invocation, [argument], options) =>
       invocation.withAgent(async (agent) => {
         const text = required(argument);
         const kernel = await findKernel(invocation, agent, text);
         if (kernel === null)
           throw new UsageError(`${text}: expected a path, or the release of an installed kernel`);
-        const reply = await agent.call('MakePlan', { kernel, ...kernelParameters(invocation, options) });
-        if (invocation.json) invocation.screen.json(reply);
-        else await showPlan(invocation.screen, reply.plan);
-        return reply.plan.runnable ? undefined : exitStatus.checkFailed;
+        const plan = await makePlan(invocation, agent, kernel, options);
+        if (invocation.json) invocation.screen.json({ plan });
+        else await showPlan(invocation.screen, plan);
+        return plan.runnable ? undefined : exitStatus.checkFailed;
       }),
     ),
   );

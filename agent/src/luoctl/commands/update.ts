@@ -2,73 +2,19 @@
 /** `luoctl update` and `luoctl abort`: the live update itself, and calling it off. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
-import type { Plan, Progress, Update } from '../../interface/agent.generated.ts';
+import type { Plan, Update } from '../../interface/agent.generated.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type ExitStatus, exitStatus, statusOfOutcome } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
-import type { Screen } from '../screen.ts';
-import { clock, duration } from '../units.ts';
-import { lossesOf, showUpdate } from '../update-report.ts';
+import { ProgressLog } from '../progress-log.ts';
+import { hasLosses, showUpdate } from '../update-report.ts';
 import type { WatchOptions } from '../watch-update.ts';
-import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
-import { findKernel, showPlan } from './plan.ts';
-import { describeProgress } from './status.ts';
+import { findKernel, hasPlanOptions, makePlan, type PlanOptions, showPlan, withPlanOptions } from './plan.ts';
 
-interface UpdateOptions extends KernelOptions {
+interface UpdateOptions extends PlanOptions {
   readonly grace?: number;
   readonly yes?: boolean;
   readonly wait: number;
-}
-
-/** Prints phases and steps as they begin, and how long each phase took once the next begins. */
-class ProgressLog {
-  private readonly screen: Screen;
-  private last: Progress | null = null;
-  private awaySinceMs = 0;
-  private missedSome = false;
-
-  constructor(screen: Screen) {
-    this.screen = screen;
-  }
-
-  show(progress: Progress): void {
-    const { last } = this;
-    this.last = progress;
-    // Phases that passed while the host was away are not in what we saw, and `normal` is no phase that ends
-    // another but the end of the update; the report has them all.
-    const next = last !== null && last.phase !== progress.phase && progress.phase !== 'normal';
-    if (next && !this.missedSome) {
-      const tookUs = Math.max(0, progress.phaseStartedAtUs - last.phaseStartedAtUs);
-      this.screen.line(`${this.now()}  ${last.phase} took ${duration(tookUs)}`);
-    }
-    this.missedSome = false;
-    const text = `${this.now()}  ${describeProgress(progress)}`;
-    const sameStep =
-      last?.phase === progress.phase && last.step === progress.step && last.message === progress.message;
-    if (sameStep && last.graceEndsAtUs === progress.graceEndsAtUs) this.screen.transient(text);
-    else this.screen.line(text);
-  }
-
-  away(): void {
-    this.awaySinceMs = performance.now();
-    this.missedSome = true;
-    const phase = this.last === null ? '' : ` in phase ${this.last.phase}`;
-    this.screen.line(`${this.now()}  Connection lost${phase}. Waiting for the host to come back.`);
-  }
-
-  waiting(ms: number): void {
-    this.screen.transient(`Away for ${duration(Math.round(ms * 1000))}.`);
-  }
-
-  /** The time here, which is when a line was written; the host's clock may be another. */
-  private now(): string {
-    return clock(Date.now() * 1000);
-  }
-
-  back(): void {
-    const ms = performance.now() - this.awaySinceMs;
-    this.screen.line(`${this.now()}  The agent answers again after ${duration(Math.round(ms * 1000))}.`);
-  }
 }
 
 function watchOptions(invocation: Invocation, giveUpAfterMs: number): WatchOptions {
@@ -106,18 +52,19 @@ async function planFor(
 ): Promise<{ id: string; plan: Plan | null }> {
   const kernel = await findKernel(invocation, agent, text);
   if (kernel === null) {
-    if (options.initrd !== undefined || options.commandLine !== undefined) {
-      throw new UsageError('--initrd and --command-line belong to a kernel; a plan has its own');
+    if (hasPlanOptions(options)) {
+      const given = '--initrd, --command-line, --leave and --if-machine-fails';
+      throw new UsageError(`${given} belong to a kernel; a plan has its own`);
     }
     return { id: text, plan: null };
   }
-  const { plan } = await agent.call('MakePlan', { kernel, ...kernelParameters(invocation, options) });
+  const plan = await makePlan(invocation, agent, kernel, options);
   return { id: plan.id, plan };
 }
 
 function statusOf(update: Update): ExitStatus {
   const { outcome } = update;
-  if (outcome === 'updated' && lossesOf(update).length > 0) return exitStatus.losses;
+  if (outcome === 'updated' && hasLosses(update)) return exitStatus.losses;
   return outcome === null ? exitStatus.unknown : statusOfOutcome[outcome];
 }
 
@@ -178,7 +125,7 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
 }
 
 export function addUpdate(program: Command, act: Act): void {
-  withKernelOptions(
+  withPlanOptions(
     program
       .command('update')
       .description('replace the running kernel by a live update, and stay with it to its outcome')

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { type AgentHandlers, serveAgent } from '../client/fake-agent.fixture.ts';
+import { AgentInterface, type Machine } from '../interface/agent.generated.ts';
+import { interfaceError } from '../varlink/index.ts';
+import { luoctl, type RunOptions } from './luoctl.fixture.ts';
+import { sampleGraph, sampleMachine } from './machine.fixture.ts';
+
+const adopted = { ...sampleMachine, session: 'machine-one' };
+const linked: Machine = { ...sampleMachine, way: 'named_memory', unlinks: ['/dev/shm/ram'] };
+
+/** An agent with one machine. @returns luoctl on it, and what AdoptMachine was asked */
+function agentWith(machine: Machine, more: Partial<AgentHandlers> = {}) {
+  const asked: unknown[] = [];
+  const { address } = serveAgent({
+    ListMachines: async () => ({ machines: [machine], graph: sampleGraph }),
+    GetMachine: async () => ({ machine }),
+    AdoptMachine: async (parameters) => {
+      asked.push(parameters);
+      return { machine: adopted };
+    },
+    ...more,
+  });
+  return {
+    asked,
+    run: (args: string[], options?: RunOptions) => luoctl([...args, '--host', address], options),
+  };
+}
+
+describe('luoctl adopt', () => {
+  it('takes a machine on, by name or by pid', async () => {
+    const { asked, run } = agentWith(sampleMachine);
+    const { status, stdout } = await run(['adopt', 'one']);
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout:
+        'Adopted one (pid 100): comes along by cpr-transfer, its own part of the blackout should take 45 ms.\n' +
+        'Its memory is in session "machine-one".\n',
+    });
+    expect((await run(['--json', 'adopt', '100'])).json).toEqual([{ machine: adopted }]);
+    expect(asked).toEqual(Array(2).fill({ pid: 100, unlink: null }));
+  });
+
+  it('takes no name away unless it is told to', async () => {
+    const { asked, run } = agentWith(linked);
+    const refused = await run(['adopt', 'one']);
+    expect(refused.status).toBe(2);
+    expect(refused.stderr).toContain('one (pid 100) would lose these names: /dev/shm/ram; expected --unlink');
+    expect(asked).toEqual([]);
+    expect((await run(['adopt', 'one', '--unlink'])).status).toBe(0);
+    expect(asked).toEqual([{ pid: 100, unlink: true }]);
+  });
+
+  it('asks a person', async () => {
+    const { asked, run } = agentWith(linked);
+    const no = await run(['adopt', 'one'], { typed: 'y\n' });
+    expect(no.status).toBe(1);
+    expect(no.stderr).toContain('  /dev/shm/ram\n');
+    expect(no.stderr).toContain('Nothing was done.');
+    expect(asked).toEqual([]);
+    expect((await run(['adopt', 'one'], { typed: 'yes\n' })).status).toBe(0);
+    expect(asked).toEqual([{ pid: 100, unlink: true }]);
+  });
+
+  it('says why it cannot be', async () => {
+    const { run } = agentWith(sampleMachine, {
+      AdoptMachine: async ({ pid }) => {
+        const reason = 'somebody else is connected to its monitor';
+        throw interfaceError(AgentInterface, 'MachineUnusable', { pid, name: 'one', reason });
+      },
+    });
+    expect((await run(['adopt', 'one'])).stderr).toBe(
+      'luoctl: machine "one" (pid 100): somebody else is connected to its monitor\n',
+    );
+  });
+});
+
+describe('luoctl release', () => {
+  it('lets a machine go', async () => {
+    const { run } = agentWith(adopted, {
+      ReleaseMachine: async ({ pid }) => {
+        expect(pid).toBe(100);
+        return { machine: sampleMachine };
+      },
+    });
+    const { stdout } = await run(['release', 'one']);
+    expect(stdout).toBe('Released one (pid 100). It runs on, and a live update ends it.\n');
+  });
+});
+
+describe('machines that are described', () => {
+  const usable = { name: 'web', path: '/etc/luo-agent/machines/web.json', description: 'The web server' };
+  const definitions = [
+    { ...usable, problem: null, vcpus: 2, memory: 2 ** 30, pid: 100 },
+    { ...usable, name: 'mail', problem: 'member "memory" is missing', vcpus: null, memory: null, pid: null },
+    { ...usable, name: 'idle', problem: null, vcpus: 1, memory: 2 ** 26, pid: null },
+  ];
+
+  it('are listed', async () => {
+    const { address } = serveAgent({ ListDefinitions: async () => ({ definitions }) });
+    const { stdout } = await luoctl(['definitions', '--host', address]);
+    expect(stdout).toMatch(/^web +2 +1 GiB +runs as pid 100 +The web server$/m);
+    expect(stdout).toMatch(/^mail +cannot be used +member "memory" is missing$/m);
+    expect(stdout).toMatch(/^idle +1 +64 MiB +does not run +The web server$/m);
+    const none = serveAgent({ ListDefinitions: async () => ({ definitions: [] }) });
+    expect((await luoctl(['definitions', '--host', none.address])).stdout).toContain(
+      'No machines are described',
+    );
+  });
+
+  it('are started', async () => {
+    const { address } = serveAgent({
+      StartMachine: async ({ name }) => {
+        if (name === 'one') return { machine: adopted };
+        if (name === 'bad') {
+          const path = '/etc/luo-agent/machines/bad.json';
+          throw interfaceError(AgentInterface, 'DefinitionInvalid', { path, reason: 'it is no JSON' });
+        }
+        throw interfaceError(AgentInterface, 'DefinitionNotFound', { name });
+      },
+    });
+    const start = (name: string) => luoctl(['start', name, '--host', address]);
+    expect((await start('one')).stdout).toMatch(/^Started one \(pid 100\): comes along by cpr-transfer/);
+    expect((await start('bad')).stderr).toBe('luoctl: /etc/luo-agent/machines/bad.json: it is no JSON\n');
+    expect((await start('two')).stderr).toContain('machine "two": there is no definition of that name');
+  });
+});

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import { type AgentHandlers, sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
+import type {
+  KernelImage,
+  MachineRun,
+  MachineStage,
+  Plan,
+  Progress,
+  Refusing,
+} from '../interface/agent.generated.ts';
+import { luoctl } from './luoctl.fixture.ts';
+import { sampleGraph, sampleMachine } from './machine.fixture.ts';
+
+const kernel: KernelImage = {
+  ...{ path: '/boot/b', release: '7.3.4-b', initrd: null, size: 1, modifiedAtUs: 1, running: false },
+  ...{ verdict: 'compatible', reason: '', handoverVersions: [] },
+};
+
+const plan: Plan = {
+  ...{ id: 'p-1', createdAtUs: 1, kernel, commandLine: '', steps: [], checks: [], runnable: true },
+  machines: [
+    {
+      ...{ name: 'one', pid: 100, way: 'cpr', session: 'machine-one', memory: 2 ** 26, leave: false },
+      ...{ detail: 'QEMU hands it on.', risk: 'It stands still.', expectedBlackoutUs: 45_000 },
+    },
+    {
+      ...{ name: 'two', pid: 101, way: 'none', session: null, memory: null, leave: true },
+      ...{ detail: 'It ends.', risk: '', expectedBlackoutUs: null },
+    },
+  ],
+  graph: sampleGraph,
+  ifMachineFails: 'leave',
+};
+
+const run = (stage: MachineStage, more: Partial<MachineRun> = {}): MachineRun => ({
+  ...{ name: 'one', pid: 100, newPid: null, way: 'cpr', session: 'machine-one', stage, detail: '' },
+  ...{ brownoutUs: null, suspendedAtUs: null, blackoutUs: null, parts: [], ...more },
+});
+
+const ended = run('resumed', {
+  ...{ newPid: 42, brownoutUs: 2_000_000, suspendedAtUs: 1, blackoutUs: 900_000 },
+  parts: [
+    { part: 'save', startedAtUs: 0, durationUs: 3000 },
+    { part: 'kexec', startedAtUs: 3000, durationUs: 120_000 },
+    { part: 'load', startedAtUs: 700_000, durationUs: 50_000 },
+    { part: 'load', startedAtUs: 760_000, durationUs: 20_000 },
+  ],
+});
+
+const progress = (machines: MachineRun[]): Progress => ({
+  ...{ update: 'u-1', phase: 'suspending', phaseStartedAtUs: 1, startedAtUs: 1, step: null },
+  ...{ message: 'machines stop', done: null, total: null, graceEndsAtUs: null, machines },
+});
+
+/** An agent whose update ends with these machines. */
+function updating(machines: MachineRun[], more: Partial<AgentHandlers> = {}): string {
+  return serveAgent({
+    GetStatus: async () => ({ status: sampleStatus }),
+    ListKernels: async () => ({ kernels: [kernel], loaded: null }),
+    MakePlan: async () => ({ plan }),
+    ListMachines: async () => ({ machines: [sampleMachine], graph: sampleGraph }),
+    GetMachine: async ({ pid }) => ({ machine: { ...sampleMachine, pid } }),
+    RunUpdate: async (_, call) => {
+      await call.reply({ progress: progress([run('waiting')]) });
+      await call.reply({ progress: progress([run('suspending')]) });
+      await call.reply({ progress: progress([run('suspending')]) });
+      return { progress: progress([run('saved', { detail: '3 MiB of state' })]) };
+    },
+    FollowUpdate: async () => ({ progress: null, update: { ...sampleUpdate, machines } }),
+    ...more,
+  }).address;
+}
+
+describe('machines in a live update', () => {
+  it('are in the plan, with what happens to each', async () => {
+    const { stdout } = await luoctl(['--host', updating([]), 'plan', '7.3.4-b']);
+    expect(stdout).toMatch(/^one +100 +64 MiB +comes along +cpr-transfer +45 ms +machine-one$/m);
+    expect(stdout).toMatch(/^two +101 +left behind +cannot$/m);
+    expect(stdout).toContain('    one: QEMU hands it on. Risk: It stands still.\n');
+    expect(stdout).toContain('Order: ram → one\n');
+    expect(stdout).toContain('If a machine cannot be saved: the update goes on without it, which ends it.\n');
+  });
+
+  it('are left behind, and their failing is dealt with, as asked', async () => {
+    const asked: unknown[] = [];
+    const address = updating([], {
+      MakePlan: async (parameters) => {
+        asked.push(parameters);
+        return { plan };
+      },
+    });
+    const leave = ['--leave', 'one', '--leave', '7', '--if-machine-fails', 'leave'];
+    await luoctl(['--host', address, 'plan', '7.3.4-b', ...leave]);
+    expect(asked).toMatchObject([{ kernel: '/boot/b', leave: [100, 7], ifMachineFails: 'leave' }]);
+    const wrong = await luoctl(['--host', address, 'plan', '7.3.4-b', '--if-machine-fails', 'weep']);
+    expect(wrong.status).toBe(2);
+    const made = await luoctl(['--host', address, 'update', 'p-1', '--yes', ...leave]);
+    expect(made).toMatchObject({ status: 2, stderr: expect.stringContaining('a plan has its own') });
+  });
+
+  it('have a line for each stage they come to, and a report of their blackout', async () => {
+    const { status, stdout } = await luoctl(['--host', updating([ended]), 'update', 'p-1', '--yes']);
+    expect(status).toBe(0);
+    const lines = stdout.split('\n').map((text) => text.replace(/^[0-9:.]{12} {2}/, ''));
+    expect(lines.slice(1, 4)).toEqual([
+      'suspending: machines stop',
+      'one: suspending',
+      'one: saved (3 MiB of state)',
+    ]);
+    expect(stdout).toMatch(/^one +100, then 42 +cpr-transfer +runs again +2\.0 s +900 ms$/m);
+    expect(stdout).toMatch(/^BLACKOUT OF +SAVE +KEXEC +BOOT +USERSPACE +RETRIEVE +START +LOAD +RESUME$/m);
+    expect(stdout).toMatch(/^one +3\.0 ms +120 ms +70 ms$/m);
+  });
+
+  it.each(['held', 'lost'] as const)('that are %s are no success', async (stage) => {
+    const address = updating([ended, run(stage, { name: 'two', detail: 'QEMU refused its state' })]);
+    const { status, stdout } = await luoctl(['--host', address, 'update', 'p-1', '--yes']);
+    expect(status).toBe(5);
+    expect(stdout).toMatch(/^updated, but 1 of 2 machines does not run/m);
+    expect(stdout).toMatch(/^two +100 +cpr-transfer +(held: does not run|lost) .*QEMU refused its state$/m);
+  });
+
+  it('that were to be left behind are no loss', async () => {
+    const { status, stdout } = await luoctl([
+      ...['--host', updating([ended, run('left_behind', { name: 'two' })])],
+      ...['update', 'p-1', '--yes'],
+    ]);
+    expect({ status, headline: stdout.includes('updated, but') }).toEqual({ status: 0, headline: false });
+  });
+
+  it('name what made the kernel refuse', async () => {
+    const refusedBy: Refusing = {
+      ...{ session: 'machine-one', token: '0x3', label: 'luo-lab0', handler: 'luo_lab' },
+      ...{ phase: 'kexec', errno: 'EIO' },
+    };
+    const { address } = serveAgent({
+      GetUpdate: async () => ({ update: { ...sampleUpdate, outcome: 'returned', refusedBy } }),
+    });
+    const { stdout } = await luoctl(['--host', address, 'history', 'u-1']);
+    expect(stdout).toMatch(
+      /^Refused by +luo-lab0 \(token 0x3 of session "machine-one"\): EIO from luo_lab, in kexec$/m,
+    );
+  });
+
+  it('have a row each that is written over, on a terminal', async () => {
+    const { stdout } = await luoctl(['--host', updating([ended]), 'update', 'p-1', '--yes'], {
+      terminal: true,
+    });
+    const shown = stdout.replaceAll('\r\u001b[K', '<').replaceAll('\u001b[A', '^');
+    expect(shown).toContain('  one: waiting<');
+    expect(shown).toContain('suspending: machines stop\n  one: suspending<^<');
+  });
+});

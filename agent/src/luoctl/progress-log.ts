@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A live update as it goes on, in lines that read well in a log. Under the newest of them a terminal shows one row
+ * a machine, written over as they change; a log gets a line for each stage that a machine comes to.
+ */
+import type { MachineRun, Progress } from '../interface/agent.generated.ts';
+import { describeProgress } from './commands/status.ts';
+import { stageWords } from './machine-words.ts';
+import type { Screen } from './screen.ts';
+import { clock, duration } from './units.ts';
+
+/** Where a machine stands, in one line. */
+function lineOf({ name, stage, detail, blackoutUs }: MachineRun): string {
+  const took = blackoutUs === null ? '' : `, blackout ${duration(blackoutUs)}`;
+  return `${name}: ${stageWords[stage]}${took}${detail === '' ? '' : ` (${detail})`}`;
+}
+
+/** One row a machine, below each other. */
+function rowsOf(machines: readonly MachineRun[]): string[] {
+  const width = Math.max(0, ...machines.map(({ name }) => name.length));
+  return machines.map((machine) => `  ${''.padEnd(width - machine.name.length)}${lineOf(machine)}`);
+}
+
+/** Prints phases and steps as they begin, and how long each phase took once the next begins. */
+export class ProgressLog {
+  private readonly screen: Screen;
+  private last: Progress | null = null;
+  private awaySinceMs = 0;
+  private missedSome = false;
+
+  constructor(screen: Screen) {
+    this.screen = screen;
+  }
+
+  show(progress: Progress): void {
+    const { last } = this;
+    this.last = progress;
+    // Phases that passed while the host was away are not in what we saw, and `normal` is no phase that ends
+    // another but the end of the update; the report has them all.
+    const next = last !== null && last.phase !== progress.phase && progress.phase !== 'normal';
+    if (next && !this.missedSome) {
+      const tookUs = Math.max(0, progress.phaseStartedAtUs - last.phaseStartedAtUs);
+      this.screen.line(`${this.now()}  ${last.phase} took ${duration(tookUs)}`);
+    }
+    this.missedSome = false;
+    const text = `${this.now()}  ${describeProgress(progress)}`;
+    const sameStep =
+      last?.phase === progress.phase && last.step === progress.step && last.message === progress.message;
+    const same = sameStep && last.graceEndsAtUs === progress.graceEndsAtUs;
+    if (!same) this.screen.line(text);
+    if (this.screen.terminal) this.screen.transient(...(same ? [text] : []), ...rowsOf(progress.machines));
+    else this.showStages(progress.machines, last?.machines ?? []);
+  }
+
+  private showStages(machines: readonly MachineRun[], before: readonly MachineRun[]): void {
+    for (const machine of machines) {
+      const { name, pid, stage } = machine;
+      const known = before.find((other) => other.name === name && other.pid === pid)?.stage ?? 'waiting';
+      if (known !== stage) this.screen.line(`${this.now()}  ${lineOf(machine)}`);
+    }
+  }
+
+  away(): void {
+    this.awaySinceMs = performance.now();
+    this.missedSome = true;
+    const phase = this.last === null ? '' : ` in phase ${this.last.phase}`;
+    this.screen.line(`${this.now()}  Connection lost${phase}. Waiting for the host to come back.`);
+  }
+
+  waiting(ms: number): void {
+    this.screen.transient(`Away for ${duration(Math.round(ms * 1000))}.`);
+  }
+
+  /** The time here, which is when a line was written; the host's clock may be another. */
+  private now(): string {
+    return clock(Date.now() * 1000);
+  }
+
+  back(): void {
+    const ms = performance.now() - this.awaySinceMs;
+    this.screen.line(`${this.now()}  The agent answers again after ${duration(Math.round(ms * 1000))}.`);
+  }
+}

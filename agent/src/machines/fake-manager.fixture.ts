@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A service manager that answers what a test tells it to, on a real socket, and keeps what it was asked. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import { type BusMessage, messageKind, readMessage, writeMessage } from './bus-message.ts';
+
+const empty: BusMessage = {
+  ...{
+    kind: 0,
+    serial: 0,
+    replyTo: 0,
+    path: '',
+    interface: '',
+    member: '',
+    error: '',
+    signature: '',
+    body: [],
+  },
+};
+
+/** What becomes of a call: its job ends with a result, or it is refused by an error of that name. */
+export type Fate = { readonly result: string } | { readonly error: string; readonly words: string };
+
+export interface FakeManager {
+  readonly path: string;
+  readonly calls: BusMessage[];
+}
+
+class Client {
+  #serial = 0;
+  readonly socket: Socket;
+
+  constructor(socket: Socket) {
+    this.socket = socket;
+  }
+
+  send(message: Partial<BusMessage>): void {
+    this.#serial += 1;
+    this.socket.write(writeMessage({ ...empty, ...message, serial: this.#serial }));
+  }
+
+  answer({ serial, member }: BusMessage, fate: Fate): void {
+    if ('error' in fate) {
+      const { error, words } = fate;
+      this.send({ kind: messageKind.error, replyTo: serial, error, signature: 's', body: [words] });
+      return;
+    }
+    const job = `/org/freedesktop/systemd1/job/${serial}`;
+    const manager = { path: '/org/freedesktop/systemd1', interface: 'org.freedesktop.systemd1.Manager' };
+    const removed = { kind: messageKind.signal, ...manager, member: 'JobRemoved', signature: 'uoss' };
+    // Another's job, and news in types that are of no interest, must not be taken for the answer.
+    this.send({ ...removed, body: [1, '/org/freedesktop/systemd1/job/1', 'other.service', 'failed'] });
+    this.send({ kind: messageKind.reply, replyTo: serial, signature: 'o', body: [job] });
+    this.send({ ...removed, body: [serial, job, member, fate.result] });
+  }
+}
+
+/** @param fate of every call */
+export async function fakeManager(fate: Fate): Promise<FakeManager> {
+  const folder = mkdtempSync(join(tmpdir(), 'manager-'));
+  const path = join(folder, 'private');
+  const calls: BusMessage[] = [];
+  const server = createServer((socket) => {
+    const client = new Client(socket);
+    let held = Buffer.alloc(0);
+    let greeted = false;
+    socket.on('error', () => undefined);
+    socket.on('data', (piece) => {
+      held = Buffer.concat([held, piece]);
+      if (!greeted) {
+        // As the real one, which leaves lying what comes with the greeting's end.
+        if (held.toString('latin1') !== '\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n') return;
+        greeted = true;
+        held = Buffer.alloc(0);
+        socket.write(`DATA\r\nOK ${'0'.repeat(32)}\r\n`);
+        return;
+      }
+      for (let next = readMessage(held); next !== null; next = readMessage(held)) {
+        held = held.subarray(next.length);
+        calls.push(next.message);
+        client.answer(next.message, fate);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(path, resolve));
+  onTestFinished(async () => {
+    await new Promise((resolve) => server.close(resolve));
+    rmSync(folder, { recursive: true });
+  });
+  return { path, calls };
+}

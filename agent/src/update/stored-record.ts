@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Records of updates as they lie in the journal and in index sessions. */
+import * as v from 'valibot';
+import { Update } from '../interface/agent.generated.ts';
+
+/**
+ * Reads a record that an agent wrote, perhaps an older one, which knew nothing of machines.
+ *
+ * @returns null if it is none
+ */
+export function readRecord(stored: unknown): Update | null {
+  const older = v.safeParse(v.looseObject({}), stored);
+  if (!older.success) return null;
+  const parsed = v.safeParse(Update, { machines: [], refusedBy: null, ...older.output });
+  return parsed.success ? parsed.output : null;
+}
