@@ -31,6 +31,7 @@ import { agentService } from './service/service.ts';
 import { takeFromProcess } from './service/sources.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
+import { Attendance } from './update/attendance.ts';
 import { History } from './update/history.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
@@ -108,6 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     kernelLog: new KernelLogTail(paths),
     nowUs,
   });
+  const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
@@ -133,6 +135,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reader,
     history,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
@@ -180,6 +183,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     accounts,
     authorisation,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
