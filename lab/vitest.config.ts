@@ -5,5 +5,10 @@
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  test: { name: 'lab', root: import.meta.dirname, include: ['src/**/*.test.ts'], testTimeout: 60_000 },
+  test: {
+    name: 'lab',
+    root: import.meta.dirname,
+    include: ['src/**/*.test.ts', 'bench/**/*.test.ts', 'test/**/*.test.ts'],
+    testTimeout: 60_000,
+  },
 });

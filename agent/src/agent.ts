@@ -82,7 +82,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
   // Machines may be standing still since before the kexec: nothing comes before them, not even the journal.
   const starter = options.starter ?? vmmUnits(native, paths.sys);
-  const early = { native, device, store, starter, socketDirectory, startedAt };
+  const early = { native, device, store, starter, socketDirectory, startedAt, log };
   const { handed, resumed } = await resumeMachines(early, kept);
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);

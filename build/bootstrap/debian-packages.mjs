@@ -21,6 +21,7 @@ const ALL = ['native', 'ssh', 'lab', 'electron'];
 const BY_COMMAND = {
   setup: ALL,
   lab: ['native', 'ssh', 'lab'],
+  bench: ['native', 'ssh', 'lab'],
   agent: ['native'],
   'package-agent': ['native'],
   'package-console': ['native'],

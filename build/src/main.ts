@@ -4,6 +4,7 @@
 // are done. npm packages may be missing when this starts, so nothing here is imported from a package
 // until set-up is through: every command loads its code when it is run.
 
+import { measures } from './bench-arguments.ts';
 import { makesHosts } from './lab-arguments.ts';
 import { type Need, setUp } from './setup/needs.ts';
 import { startArguments } from './start/options.ts';
@@ -35,6 +36,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   lab: {
     needs: (args) => (makesHosts(args) ? ['agent package'] : ['addon']),
     run: async (args) => (await import('./lab-command.ts')).lab(args),
+  },
+  bench: {
+    needs: (args) => (measures(args) ? ['image'] : ['packages']),
+    run: async (args) => (await import('./bench-command.ts')).bench(args),
   },
   agent: {
     needs: () => ['addon'],

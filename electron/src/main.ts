@@ -19,10 +19,12 @@ import { createHandlers } from './bridge/handlers.ts';
 import { serveBridge } from './bridge/ipc.ts';
 import { systemClock } from './connections/clock.ts';
 import { Connections } from './connections/connections.ts';
-import { createConnector, createShellCommand } from './connections/connector.ts';
+import { createConnector, createMachineConsoleCommand, createShellCommand } from './connections/connector.ts';
 import { HostList, hostFromEnvironment } from './hosts/host-list.ts';
-import { saveJournal } from './journal-file/save-journal.ts';
 import { openReplica } from './replica/replica.ts';
+import { type AskWhere, askWhere } from './saving/ask-where.ts';
+import { saveImage } from './saving/image.ts';
+import { saveJournal } from './saving/save-journal.ts';
 import { openSettings } from './storage/settings.ts';
 import { HostTerminals } from './terminals/host-terminals.ts';
 import { Terminals } from './terminals/terminals.ts';
@@ -55,12 +57,18 @@ async function start(): Promise<void> {
   const connections = new Connections({ hosts, replica, clock: systemClock, connectorFor, log });
   let window: BrowserWindow | null = null;
 
+  const askFor: AskWhere = (question) => askWhere(window, question);
+
   nativeTheme.themeSource = settings.appearance;
   const handlers = createHandlers({
     hosts,
     connections,
     terminals,
-    hostTerminals: new HostTerminals({ terminals, shellOf: createShellCommand }),
+    hostTerminals: new HostTerminals({
+      terminals,
+      shellOf: createShellCommand,
+      machineConsoleOf: createMachineConsoleCommand,
+    }),
     appearance: {
       get: () => settings.appearance,
       set: (appearance) => {
@@ -68,7 +76,8 @@ async function start(): Promise<void> {
         nativeTheme.themeSource = appearance;
       },
     },
-    saveJournal: (host) => saveJournal(host, { hosts, connections, window: () => window }),
+    saveJournal: (host) => saveJournal(host, { hosts, connections, ask: askFor }),
+    saveImage: (image) => saveImage(image, askFor),
   });
   serveBridge({ dispatcher: createDispatcher(handlers), isOurs: isPageUrl, log });
 

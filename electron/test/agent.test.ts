@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import { writeJournalFile } from '../src/journal-file/journal-file.ts';
+import { writeJournalFile } from '../src/saving/journal-file.ts';
 import { setUp, startAgent } from './main-process.ts';
 import { sampleEntry } from './samples.ts';
 

@@ -274,6 +274,7 @@ describe('while the kexec is due', () => {
       done: null,
       total: null,
       graceEndsAtUs: 10,
+      machines: [],
     };
     const link = await connected();
     await clock.pass(5000);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { parseAddress, type SshAddress } from '@luo-console/agent/client';
 import { expect, test } from 'vitest';
+import { createMachineConsoleCommand } from '../src/connections/connector.ts';
 import { connectSeconds, forwardCommand, shellCommand } from '../src/connections/ssh-command.ts';
 import { allWords, asksSomething, lastWords } from '../src/connections/ssh-prompt.ts';
 
@@ -70,4 +71,16 @@ test('the console is more impatient than ssh would be', () => {
 test('short and long attempts take turns while a host is away', () => {
   expect([0, 1, 2, 3, 4].map(connectSeconds)).toEqual([5, 10, 20, 5, 10]);
   expect(connectSeconds(null)).toBe(30);
+});
+
+test('a machine’s serial console is asked of the host’s luoctl, there or here', () => {
+  const host = { id: 'h', name: 'lab', sshConfig: null, serialSocket: null };
+  const remote = createMachineConsoleCommand({ ...host, address: 'ssh://kim@hv-01:2222' }, 4711);
+  expect(remote.file).toBe('ssh');
+  expect(remote.args).toContain('-t');
+  expect(remote.args.slice(-5)).toEqual(['--', 'hv-01', 'luoctl', 'console', '4711']);
+  expect(createMachineConsoleCommand({ ...host, address: 'unix:/run/agent' }, 4711)).toEqual({
+    file: 'luoctl',
+    args: ['--host', 'unix:/run/agent', 'console', '4711'],
+  });
 });

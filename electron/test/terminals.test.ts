@@ -132,8 +132,15 @@ test.each([
 describe('the terminals of a host', () => {
   const host: HostEntry = { id: 'h', name: 'lab', address: 'unix:/a', sshConfig: null, serialSocket: null };
   const shellOf = () => ({ file: '/bin/sh', args: ['-c', 'echo shell'] });
+  const machineConsoleOf = (_host: HostEntry, pid: number) => ({
+    file: '/bin/sh',
+    args: ['-c', `echo "console of ${pid}"; exec cat`],
+  });
+  const size = { machine: null, columns: 80, rows: 24 };
+  const shellWish = { ...size, kind: 'shell' as const };
+  const serialWish = { ...size, kind: 'serial' as const };
   const open = (serialSocket: string | null) =>
-    new HostTerminals({ terminals, shellOf }).open({ ...host, serialSocket }, 'serial', 80, 24);
+    new HostTerminals({ terminals, shellOf, machineConsoleOf }).open({ ...host, serialSocket }, serialWish);
 
   async function serialLine(): Promise<{ path: string; clients: Socket[] }> {
     const path = join(temporaryFolder(), 'serial');
@@ -150,39 +157,39 @@ describe('the terminals of a host', () => {
   }
 
   test('have shells, each its own', async () => {
-    const hostTerminals = new HostTerminals({ terminals, shellOf });
-    const first = await hostTerminals.open(host, 'shell', 80, 24);
-    expect(await hostTerminals.open(host, 'shell', 80, 24)).not.toBe(first);
+    const hostTerminals = new HostTerminals({ terminals, shellOf, machineConsoleOf });
+    const first = await hostTerminals.open(host, shellWish);
+    expect(await hostTerminals.open(host, shellWish)).not.toBe(first);
     expect((await watched(terminals.get(first))).text).toBe('shell\r\n');
   });
 
   test('have one serial console, both ways, with what it has shown', async () => {
     const { path, clients } = await serialLine();
-    const hostTerminals = new HostTerminals({ terminals, shellOf });
-    const id = await hostTerminals.open({ ...host, serialSocket: path }, 'serial', 80, 24);
+    const hostTerminals = new HostTerminals({ terminals, shellOf, machineConsoleOf });
+    const id = await hostTerminals.open({ ...host, serialSocket: path }, serialWish);
     const terminal = terminals.get(id);
     await vi.waitFor(() => expect(terminal.text).toBe('login: '));
     clients[0]?.on('data', (data) => clients[0]?.write(`<${data}>`));
     terminal.write('root');
     await vi.waitFor(() => expect(terminal.text).toBe('login: <root>'));
-    expect(await hostTerminals.open({ ...host, serialSocket: path }, 'serial', 80, 24)).toBe(id);
+    expect(await hostTerminals.open({ ...host, serialSocket: path }, serialWish)).toBe(id);
     // A character of three bytes, in two pieces.
     const euro = Buffer.from('€');
     clients[0]?.write(euro.subarray(0, 1));
     clients[0]?.end(euro.subarray(1));
     expect(await watched(terminal)).toEqual({ text: 'login: <root>€', exitCode: null });
-    expect(await hostTerminals.open({ ...host, serialSocket: path }, 'serial', 80, 24)).not.toBe(id);
+    expect(await hostTerminals.open({ ...host, serialSocket: path }, serialWish)).not.toBe(id);
     expect(clients).toHaveLength(2);
   });
 
   test('share the serial console until the last who opened it closes it', async () => {
     const { path, clients } = await serialLine();
-    const hostTerminals = new HostTerminals({ terminals, shellOf });
+    const hostTerminals = new HostTerminals({ terminals, shellOf, machineConsoleOf });
     const lab = { ...host, serialSocket: path };
     // Both before the socket is connected: there must not be a second client.
     const [first, second] = await Promise.all([
-      hostTerminals.open(lab, 'serial', 80, 24),
-      hostTerminals.open(lab, 'serial', 80, 24),
+      hostTerminals.open(lab, serialWish),
+      hostTerminals.open(lab, serialWish),
     ]);
     expect(second).toBe(first);
     await vi.waitFor(() => expect(terminals.get(first).text).toBe('login: '));
@@ -198,30 +205,58 @@ describe('the terminals of a host', () => {
     expect(() => terminals.get(first)).toThrow(
       expect.objectContaining({ error: 'io.luoconsole.Console.TerminalNotFound' }),
     );
-    expect(await hostTerminals.open(lab, 'serial', 80, 24)).not.toBe(first);
+    expect(await hostTerminals.open(lab, serialWish)).not.toBe(first);
     expect(clients).toHaveLength(2);
   });
 
   test('end a shell when it is closed, and what has ended is closed once for all', async () => {
     const { path, clients } = await serialLine();
-    const hostTerminals = new HostTerminals({ terminals, shellOf: () => ({ file: '/bin/cat', args: [] }) });
-    const shell = await hostTerminals.open(host, 'shell', 80, 24);
+    const hostTerminals = new HostTerminals({
+      terminals,
+      shellOf: () => ({ file: '/bin/cat', args: [] }),
+      machineConsoleOf,
+    });
+    const shell = await hostTerminals.open(host, shellWish);
     hostTerminals.close(shell);
     expect(() => terminals.get(shell)).toThrow();
     const lab = { ...host, serialSocket: path };
-    const serial = await hostTerminals.open(lab, 'serial', 80, 24);
-    await hostTerminals.open(lab, 'serial', 80, 24);
+    const serial = await hostTerminals.open(lab, serialWish);
+    await hostTerminals.open(lab, serialWish);
     await vi.waitFor(() => expect(clients).toHaveLength(1));
     clients[0]?.end();
     await terminals.get(serial).whenEnded();
     // Those who watched the one that ended open another, together.
     const [one, other] = await Promise.all([
-      hostTerminals.open(lab, 'serial', 80, 24),
-      hostTerminals.open(lab, 'serial', 80, 24),
+      hostTerminals.open(lab, serialWish),
+      hostTerminals.open(lab, serialWish),
     ]);
     expect(one).toBe(other);
     expect(one).not.toBe(serial);
     await vi.waitFor(() => expect(clients).toHaveLength(2));
+  });
+
+  test('share the serial console of a machine, each machine its own', async () => {
+    const hostTerminals = new HostTerminals({ terminals, shellOf, machineConsoleOf });
+    const wish = (machine: number | null) => ({ ...size, kind: 'machine' as const, machine });
+    const [first, again, other] = await Promise.all([
+      hostTerminals.open(host, wish(4711)),
+      hostTerminals.open(host, wish(4711)),
+      hostTerminals.open(host, wish(4712)),
+    ]);
+    expect(again).toBe(first);
+    expect(other).not.toBe(first);
+    const terminal = terminals.get(first);
+    await vi.waitFor(() => expect(terminal.text).toBe('console of 4711\r\n'));
+    hostTerminals.close(first);
+    expect(terminals.isOpen(first)).toBe(true);
+    hostTerminals.close(first);
+    expect(() => terminals.get(first)).toThrow();
+    for (const nobody of [null, 0, -1]) {
+      await expect(hostTerminals.open(host, wish(nobody))).rejects.toMatchObject({
+        error: 'io.luoconsole.Console.InvalidValue',
+        parameters: { parameter: 'machine' },
+      });
+    }
   });
 
   test('have no serial console where there is none', async () => {

@@ -5,6 +5,7 @@
 
 export { type Boot, BootError } from './boot.ts';
 export { cacheRoot, stateRoot } from './cache.ts';
+export { buildGuests, type Guests } from './guests.ts';
 export { LabHost, type ShOptions, type ShResult } from './host.ts';
 export { buildImage, type Image, type ImageOptions, parseSuite, SUITES, type Suite } from './image.ts';
 export { buildKernels, type Kernel, type Kernels } from './kernel.ts';

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A bridge for tests of the window alone, in the preload's place: answers from realistic data, keeps what it was asked,
 // and lets a test push replies into streams. It is never part of what is built.
-import type { Progress, Session, Status, Update } from '@luo-console/agent/interface';
+import type {
+  Machine,
+  MachineDefinition,
+  OrderGraph,
+  Progress,
+  Session,
+  Status,
+  Update,
+} from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import type { LuoBridge } from '../src/bridge/bridge.ts';
 import * as data from './fake-data.ts';
@@ -29,6 +37,9 @@ export class FakeBridge implements LuoBridge {
   hosts: Host[] = data.hosts();
   sessions: Session[] = data.sessions();
   updates: Update[] = data.updates();
+  machines: Machine[] = data.machines();
+  definitions: MachineDefinition[] = data.definitions();
+  graph: OrderGraph = data.orderGraph();
   newest = 1403;
   live = true;
   readonly asked: Asked[] = [];
@@ -103,6 +114,11 @@ export class FakeBridge implements LuoBridge {
   #forget(open: OpenStream): void {
     const at = this.streams.indexOf(open);
     if (at >= 0) this.streams.splice(at, 1);
+  }
+
+  #changeMachine(pid: number, change: (name: string) => Partial<Machine>) {
+    this.machines = this.machines.map((one) => (one.pid === pid ? { ...one, ...change(one.name) } : one));
+    return { machine: this.machines.find((one) => one.pid === pid) };
   }
 
   #answer(method: string, parameters: Record<string, unknown>): unknown {
@@ -182,6 +198,22 @@ export class FakeBridge implements LuoBridge {
     PreserveFromProcess: () => ({ descriptor: data.descriptor(9, 4096, 'new') }),
     PreserveFile: () => ({ descriptor: data.descriptor(9, 4096, 'new') }),
     ListCandidates: () => ({ processes: data.candidates() }),
+    ListMachines: () => ({ machines: this.machines, graph: this.graph }),
+    ListDefinitions: () => ({ definitions: this.definitions }),
+    AdoptMachine: ({ pid }) => this.#changeMachine(Number(pid), (name) => ({ session: name, unlinks: [] })),
+    ReleaseMachine: ({ pid }) => this.#changeMachine(Number(pid), () => ({ session: null })),
+    StartMachine: ({ name }) => {
+      const machine = data.machine({
+        name: String(name),
+        pid: 3001,
+        session: String(name),
+        definition: String(name),
+      });
+      this.machines = [...this.machines, machine];
+      this.definitions = this.definitions.map((one) => (one.name === name ? { ...one, pid: 3001 } : one));
+      return { machine };
+    },
+    SaveImage: ({ name, format }) => ({ path: `/home/kim/${name}.${format}` }),
     ListKernels: () => ({ kernels: data.kernels(), loaded: null }),
     MakePlan: () => ({ plan: data.plan() }),
     AbortUpdate: () => ({

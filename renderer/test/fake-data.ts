@@ -2,4 +2,6 @@
 // Everything an agent would tell, for tests of the window alone.
 export * from './fake-hosts.ts';
 export * from './fake-journal.ts';
+export * from './fake-machines.ts';
+export * from './fake-progress.ts';
 export * from './fake-updates.ts';

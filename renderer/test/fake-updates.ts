@@ -70,6 +70,9 @@ export function plan(): Plan {
     kernel: target,
     commandLine: 'root=/dev/vda rw console=ttyS0 liveupdate=on panic=-1',
     runnable: true,
+    machines: [],
+    graph: { nodes: [], edges: [], order: [], cycle: [] },
+    ifMachineFails: 'stop',
     checks: [
       { name: 'Live update available', verdict: 'pass', detail: '/dev/liveupdate answers; number 2.' },
       { name: 'Kernel compatible', verdict: 'pass', detail: 'kho-v4, luo-v5, memfd-v2 in both kernels.' },
@@ -220,6 +223,8 @@ export function update(more: Partial<Update> = {}): Update {
     blackoutUs: 13_410_000,
     phases: timings,
     carried: carried(),
+    machines: [],
+    refusedBy: null,
     startedBy: you,
     ...more,
   };

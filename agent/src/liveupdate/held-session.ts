@@ -20,6 +20,8 @@ export class HeldSession {
   /** Serialises what changes the session. */
   readonly serial = new Serial();
   readonly files = new Map<bigint, NativeDescriptor>();
+  /** The errno of each descriptor that could not be retrieved. */
+  readonly unretrieved = new Map<bigint, string>();
   /** Those of the files that the kernel did not take when the session was built anew, with the reason. */
   readonly refused = new Map<bigint, string>();
   direction: Direction;

@@ -81,7 +81,9 @@ export async function takeIn(
         manifest.remove(token);
       } else {
         manifest.update(token, { verdict: 'missing' });
-        missing.push({ token: entry.token, errno: errnoOf(error) ?? 'EIO' });
+        const errno = errnoOf(error) ?? 'EIO';
+        session.unretrieved.set(token, errno);
+        missing.push({ token: entry.token, errno });
       }
     }
   }

@@ -98,8 +98,10 @@ export async function retrieveAll(
   const { absent, missing } = await retrieveNamed(context, names, newBoot);
   for (const held of sessions.list()) {
     for (const entry of held.manifest?.entries() ?? []) {
-      const key = missingKey(held.name, entry.token);
-      if (!held.files.has(BigInt(entry.token)) && !missing.has(key)) missing.set(key, 'ENOENT');
+      const token = BigInt(entry.token);
+      // One that the service manager retrieved, or that was retrieved for its machine, was not taken in here.
+      if (held.files.has(token)) continue;
+      missing.set(missingKey(held.name, entry.token), held.unretrieved.get(token) ?? 'ENOENT');
     }
   }
   return {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { Kind } from '../interface/agent.generated.ts';
 import { Manifest } from '../liveupdate/manifest.ts';
 import { formatToken } from '../liveupdate/tokens.ts';
-import { CameBack, type HoldingSession } from './refused.ts';
+import { CameBack, type HoldingSession, refusedToReturn } from './refused.ts';
 
 const open: HoldingSession[] = [];
 afterEach(() => {
@@ -133,5 +133,34 @@ describe('the file that refused to be frozen', () => {
     const other = new CameBack(new TypeError('no kernel'), [refusal], []);
     expect(other).toMatchObject({ errno: null, refusedBy: null });
     expect(other.message).toBe('the kernel refused the kexec: TypeError: no kernel; nothing is lost');
+  });
+});
+
+describe('the file that was not given back', () => {
+  it('is the first that its handler refused, and none that was not there', () => {
+    const carried = ['0x0', '0x1', '0x2', '0x3'].map((token) => ({
+      session: 'guest',
+      token,
+      label: `file ${token}`,
+      size: 0,
+      digestBefore: null,
+      digestAfter: null,
+      verdict: 'missing' as const,
+      reason: '',
+    }));
+    const errnos = new Map([
+      ['guest 0x1', 'ENOENT'],
+      ['guest 0x2', 'EREMOTEIO'],
+      ['guest 0x3', 'EIO'],
+    ]);
+    expect(refusedToReturn(carried, (...place) => errnos.get(place.join(' ')))).toEqual({
+      session: 'guest',
+      token: '0x2',
+      label: 'file 0x2',
+      handler: '',
+      phase: 'retrieving',
+      errno: 'EREMOTEIO',
+    });
+    expect(refusedToReturn(carried, () => undefined)).toBeNull();
   });
 });

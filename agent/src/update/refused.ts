@@ -4,7 +4,7 @@
  * says of which token and handler it was (`luo_file_freeze`, kernel/liveupdate/luo_file.c of Linux 7.3), and not
  * of which session. That follows from who holds such a token, if only one does.
  */
-import type { MachineFile, Refusing } from '../interface/agent.generated.ts';
+import type { Carried, MachineFile, Refusing } from '../interface/agent.generated.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
 import { errnoOf, isKernelFailure, type KernelFailure } from '../refusal.ts';
@@ -82,6 +82,24 @@ function describeRefusing({ session, token, label, handler, errno }: Refusing): 
   const whose = session === null ? 'of one of the sessions' : `of session ${session}`;
   const what = label === '' ? `token ${token}` : `${label} (token ${token})`;
   return `${what} ${whose} refused to be frozen, handler ${handler}, ${errno}`;
+}
+
+/**
+ * The first descriptor whose handler refused to give it back in this kernel. Of which handler it was nobody says.
+ *
+ * @param carried what the live update did to each descriptor
+ * @param errnoOfMissing what retrieving one failed with; `ENOENT` is no refusal, there was none
+ */
+export function refusedToReturn(
+  carried: readonly Carried[],
+  errnoOfMissing: (session: string, token: string) => string | undefined,
+): Refusing | null {
+  for (const { session, token, label } of carried) {
+    const errno = errnoOfMissing(session, token);
+    if (errno === undefined || errno === 'ENOENT') continue;
+    return { session, token, label, handler: '', phase: 'retrieving', errno };
+  }
+  return null;
 }
 
 /** Nothing else is preserved under such tokens. */

@@ -23,6 +23,7 @@ import { type DescriptorStore, parseStoredName } from '../liveupdate/descriptor-
 import type { Device } from '../liveupdate/device.ts';
 import type { HandedBack } from '../liveupdate/intake.ts';
 import { indexSessionName } from '../liveupdate/tokens.ts';
+import { Refusal } from '../refusal.ts';
 import { partsOf } from './blackout-parts.ts';
 import { amendIndex, type IndexRecord, readIndex } from './index-session.ts';
 import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
@@ -33,6 +34,7 @@ export interface ResumeContext {
   readonly store: DescriptorStore;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
+  log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
 }
@@ -85,18 +87,34 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
       }
     });
   };
-  // A host without live update, or one that was just switched on, has none, and that is all there is to know.
-  await retrieve([indexSessionName]).catch(() => {});
+  await patiently(context, () => retrieve([indexSessionName]));
   const index = sessions.get(indexSessionName);
   const { record } = index === undefined ? { record: null } : await readIndex(native, index);
   if (index === undefined || record === null || record.machines.length === 0)
     return { handed: all, resumed: null };
   const files = new RetrievedFiles();
   const places = record.machines.flatMap(placesOf);
-  await retrieve([...new Set(places.map(({ session }) => session))]).catch(() => {});
+  await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
   for (const place of places) await files.take(native, sessions, place);
   const resumed = await startAll(context, record, index, files);
   return { handed: all, resumed };
+}
+
+/**
+ * Does what needs the device as often as somebody else has it: machines that stand still are worth waiting for.
+ * A host without live update, or one that was just switched on, has nothing to retrieve, and that is all there is
+ * to know.
+ */
+async function patiently({ log }: ResumeContext, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      await work();
+      return;
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.refusal !== 'DeviceBusy') return;
+      log('warning', 'waiting for the live update device', { problem: error.message });
+    }
+  }
 }
 
 async function startAll(

@@ -17,6 +17,7 @@ import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
 import { ended, explainVerdict, lostDescriptors, stayed } from './record.ts';
+import { refusedToReturn } from './refused.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
@@ -228,6 +229,7 @@ function settleRecord(
   return {
     ...ended(record, outcome, [reason, ...notes].join('; '), context.nowUs()),
     carried,
+    refusedBy: refusedToReturn(carried, (...place) => arrived.missing.get(missingKey(...place))),
     arrivedRelease,
     toBootId: context.kernel.facts.bootId,
     numberAfter: context.kernel.number,

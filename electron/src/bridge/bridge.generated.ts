@@ -29,8 +29,12 @@ export const Host = v.object({
 });
 export type Host = v.InferOutput<typeof Host>;
 
-export const TerminalKind = v.picklist(['shell', 'serial']);
+/** `machine` is a guest's serial console, of which `serial` is the host's. */
+export const TerminalKind = v.picklist(['shell', 'serial', 'machine']);
 export type TerminalKind = v.InferOutput<typeof TerminalKind>;
+
+export const ImageFormat = v.picklist(['png', 'svg']);
+export type ImageFormat = v.InferOutput<typeof ImageFormat>;
 
 export const Appearance = v.picklist(['system', 'light', 'dark']);
 export type Appearance = v.InferOutput<typeof Appearance>;
@@ -63,7 +67,10 @@ type Host (
   statusAtUs: ?int
 )
 
-type TerminalKind (shell, serial)
+# \`machine\` is a guest's serial console, of which \`serial\` is the host's.
+type TerminalKind (shell, serial, machine)
+
+type ImageFormat (png, svg)
 
 type Appearance (system, light, dark)
 
@@ -89,8 +96,9 @@ method ReadAgent(host: string, method: string, parameters: object) -> (parameter
 # A streaming method of the agent. [Requires 'more' flag]
 method FollowAgent(host: string, method: string, parameters: object) -> (parameters: object)
 
-# A shell is a new one each time. A host has one serial console: whoever opens it again gets the same terminal.
-method OpenTerminal(host: string, kind: TerminalKind, columns: int, rows: int) -> (terminal: string)
+# A shell is a new one each time. A host and a machine have one serial console each: whoever opens it again gets the
+# same terminal. \`machine\` is the process of the machine's VMM.
+method OpenTerminal(host: string, kind: TerminalKind, machine: ?int, columns: int, rows: int) -> (terminal: string)
 
 # What the terminal shows, from its beginning; ends when it ends. [Requires 'more' flag]
 method WatchTerminal(terminal: string) -> (data: string, exitCode: ?int)
@@ -104,6 +112,10 @@ method CloseTerminal(terminal: string) -> ()
 
 # Asks the person where to, and writes the host's journal there as JSON Lines. \`path\` is null if they cancelled.
 method SaveJournal(host: string) -> (path: ?string, entries: int)
+
+# Asks the person where to, and writes a picture there. \`name\` is a suggestion for the file's name, without its ending;
+# \`content\` is base64 for a PNG and the text itself for an SVG. \`path\` is null if they cancelled.
+method SaveImage(name: string, format: ImageFormat, content: string) -> (path: ?string)
 
 method GetAppearance() -> (appearance: Appearance)
 
@@ -212,11 +224,15 @@ error Failed(reason: string)
       }),
       streaming: 'must',
     },
-    /** A shell is a new one each time. A host has one serial console: whoever opens it again gets the same terminal. */
+    /**
+     * A shell is a new one each time. A host and a machine have one serial console each: whoever opens it again gets the
+     * same terminal. `machine` is the process of the machine's VMM.
+     */
     OpenTerminal: {
       parameters: v.strictObject({
         host: v.string(),
         kind: TerminalKind,
+        machine: v.optional(v.nullable(int), null),
         columns: int,
         rows: int,
       }),
@@ -269,6 +285,21 @@ error Failed(reason: string)
       reply: v.object({
         path: v.optional(v.nullable(v.string()), null),
         entries: int,
+      }),
+      streaming: 'no',
+    },
+    /**
+     * Asks the person where to, and writes a picture there. `name` is a suggestion for the file's name, without its ending;
+     * `content` is base64 for a PNG and the text itself for an SVG. `path` is null if they cancelled.
+     */
+    SaveImage: {
+      parameters: v.strictObject({
+        name: v.string(),
+        format: ImageFormat,
+        content: v.string(),
+      }),
+      reply: v.object({
+        path: v.optional(v.nullable(v.string()), null),
       }),
       streaming: 'no',
     },

@@ -2,6 +2,7 @@
 /** The table of handlers: what each method of the console's interface does. */
 import type { Connections } from '../connections/connections.ts';
 import type { HostList } from '../hosts/host-list.ts';
+import type { GivenImage } from '../saving/image.ts';
 import type { HostTerminals } from '../terminals/host-terminals.ts';
 import { checkSize, type Terminals } from '../terminals/terminals.ts';
 import type { Appearance } from './bridge.generated.ts';
@@ -15,11 +16,13 @@ export interface HandlerOptions {
   readonly appearance: { get(): Appearance; set(appearance: Appearance): void };
   /** Asks where to and writes the journal of a host; `path` is null if the person cancelled. */
   readonly saveJournal: (host: string) => Promise<{ path: string | null; entries: number }>;
+  /** Asks where to and writes a picture. */
+  readonly saveImage: (image: GivenImage) => Promise<{ path: string | null }>;
 }
 
 /** The handlers over the parts of the console that do the work. */
 export function createHandlers(options: HandlerOptions): Handlers {
-  const { hosts, connections, terminals, hostTerminals, appearance, saveJournal } = options;
+  const { hosts, connections, terminals, hostTerminals, appearance, saveJournal, saveImage } = options;
   return {
     WatchHosts: (_parameters, signal) => connections.watch(signal),
     AddHost: (fields) => ({ host: connections.added(hosts.add(fields)) }),
@@ -46,9 +49,9 @@ export function createHandlers(options: HandlerOptions): Handlers {
       for await (const reply of connections.follow(host, method, parameters, signal))
         yield { parameters: reply };
     },
-    OpenTerminal: async ({ host, kind, columns, rows }) => {
-      checkSize(columns, rows);
-      return { terminal: await hostTerminals.open(hosts.get(host), kind, columns, rows) };
+    OpenTerminal: async ({ host, ...wish }) => {
+      checkSize(wish.columns, wish.rows);
+      return { terminal: await hostTerminals.open(hosts.get(host), wish) };
     },
     WatchTerminal: ({ terminal }, signal) => terminals.get(terminal).watch(signal),
     WriteTerminal: ({ terminal, data }) => {
@@ -65,6 +68,7 @@ export function createHandlers(options: HandlerOptions): Handlers {
       return {};
     },
     SaveJournal: ({ host }) => saveJournal(host),
+    SaveImage: (image) => saveImage(image),
     GetAppearance: () => ({ appearance: appearance.get() }),
     SetAppearance: (parameters) => {
       appearance.set(parameters.appearance);

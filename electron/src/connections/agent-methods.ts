@@ -13,6 +13,7 @@ const withDescriptors: ReadonlySet<string> = new Set<AgentMethod>([
   'PreserveDescriptor',
   'FetchSession',
   'FetchDescriptor',
+  'FetchConsole',
 ]);
 
 /** Methods that change nothing and whose last answer still says something when it is old. */
@@ -23,6 +24,7 @@ const readers: ReadonlySet<string> = new Set<AgentMethod>([
   'ListCandidates',
   'ListMachines',
   'GetMachine',
+  'ListDefinitions',
   'ListKernels',
   'ListUpdates',
   'GetUpdate',

@@ -48,3 +48,9 @@ export function forwardCommand({ address, sshConfig, socket, seconds }: ForwardR
 export function shellCommand(address: SshAddress, sshConfig: string | null): Command {
   return { file: 'ssh', args: [...noticeLoss, ...sshShellArguments(address, { sshConfig })] };
 }
+
+/** The serial console of the machine whose VMM is process `pid`, as luoctl on the host shows it. */
+export function machineConsoleCommand(address: SshAddress, sshConfig: string | null, pid: number): Command {
+  const { file, args } = shellCommand(address, sshConfig);
+  return { file, args: [...args, 'luoctl', 'console', String(pid)] };
+}

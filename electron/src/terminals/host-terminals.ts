@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The terminals of a host: a shell on it, any number of times, and its serial console, once. There is
- * only one serial line, and what offers it (QEMU, for one) lets in a single client: whoever opens it again gets
- * the terminal that is open, with all it has shown, and it ends when the last who opened it has closed it.
+ * The terminals of a host: a shell on it, any number of times, its serial console, once, and that of each of its
+ * machines, once. There is only one serial line, and what offers it (QEMU, for one) lets in a single client: whoever
+ * opens it again gets the terminal that is open, with all it has shown, and it ends when the last who opened it has
+ * closed it.
  */
 import type { TerminalKind } from '../bridge/bridge.generated.ts';
 import { ConsoleError, invalidValue } from '../bridge/errors.ts';
@@ -11,10 +12,26 @@ import { startProgram } from './program-source.ts';
 import { openSerial } from './socket-source.ts';
 import type { Terminals } from './terminals.ts';
 
+interface HostCommand {
+  readonly file: string;
+  readonly args: readonly string[];
+}
+
 export interface HostTerminalsOptions {
   readonly terminals: Terminals;
   /** The program that is a shell on a host. */
-  readonly shellOf: (host: HostEntry) => { readonly file: string; readonly args: readonly string[] };
+  readonly shellOf: (host: HostEntry) => HostCommand;
+  /** The program that shows the serial console of the machine whose VMM is process `pid`. */
+  readonly machineConsoleOf: (host: HostEntry, pid: number) => HostCommand;
+}
+
+/** Which terminal is wanted, and its size in character cells. */
+export interface TerminalWish {
+  readonly kind: TerminalKind;
+  /** The process of a machine's VMM, for its console. */
+  readonly machine: number | null;
+  readonly columns: number;
+  readonly rows: number;
 }
 
 /** A serial console that is open, and by how many it was opened and not closed yet. */
@@ -26,30 +43,44 @@ interface SerialLine {
 
 export class HostTerminals {
   readonly #terminals: Terminals;
-  readonly #shellOf: HostTerminalsOptions['shellOf'];
-  /** The serial console's terminal by host and socket. */
+  readonly #options: HostTerminalsOptions;
+  /** Serial consoles by host and socket, or by host and process. */
   readonly #serial = new Map<string, SerialLine>();
 
-  constructor({ terminals, shellOf }: HostTerminalsOptions) {
-    this.#terminals = terminals;
-    this.#shellOf = shellOf;
+  constructor(options: HostTerminalsOptions) {
+    this.#terminals = options.terminals;
+    this.#options = options;
   }
 
   /**
-   * Opens a terminal, in character cells.
+   * Opens a terminal.
    *
    * @returns its id
-   * @throws ConsoleError InvalidValue if the host has no serial console; FileUnusable if its socket cannot be connected to
+   * @throws ConsoleError InvalidValue if the host has no serial console, or no process is named for a machine's;
+   *   FileUnusable if the host's socket cannot be connected to
    */
-  async open(host: HostEntry, kind: TerminalKind, columns: number, rows: number): Promise<string> {
-    if (kind === 'shell')
-      return this.#terminals.open(startProgram({ ...this.#shellOf(host), columns, rows })).id;
+  async open(host: HostEntry, { kind, machine, columns, rows }: TerminalWish): Promise<string> {
+    if (kind === 'shell') return this.#run(this.#options.shellOf(host), columns, rows);
+    if (kind === 'machine') {
+      if (machine === null || machine < 1) throw invalidValue('machine', machine, 'the process of its VMM');
+      return this.#share(`${host.id} machine ${machine}`, async () =>
+        this.#run(this.#options.machineConsoleOf(host, machine), columns, rows),
+      );
+    }
     const path = host.serialSocket;
     if (path === null) throw invalidValue('kind', kind, `shell: ${host.name} has no serial console`);
-    const key = `${host.id} ${path}`;
+    return this.#share(`${host.id} socket ${path}`, () => this.#openSerial(path));
+  }
+
+  #run(command: HostCommand, columns: number, rows: number): string {
+    return this.#terminals.open(startProgram({ ...command, columns, rows })).id;
+  }
+
+  /** The terminal that is open under `key`, or else one that `begin` opens. */
+  async #share(key: string, begin: () => Promise<string>): Promise<string> {
     const known = this.#serial.get(key);
     const open = known && (known.id === null || this.#terminals.isOpen(known.id));
-    const line = open ? known : this.#begin(key, path);
+    const line = open ? known : this.#begin(key, begin);
     line.holders += 1;
     return await line.opening;
   }
@@ -69,8 +100,8 @@ export class HostTerminals {
     this.#terminals.close(id);
   }
 
-  #begin(key: string, path: string): SerialLine {
-    const line: SerialLine = { opening: this.#openSerial(path), id: null, holders: 0 };
+  #begin(key: string, begin: () => Promise<string>): SerialLine {
+    const line: SerialLine = { opening: begin(), id: null, holders: 0 };
     this.#serial.set(key, line);
     line.opening.then(
       (id) => {

@@ -3,7 +3,7 @@
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 
-export type View = 'Hosts' | 'Sessions' | 'Live update' | 'History' | 'Terminal';
+export type View = 'Hosts' | 'Sessions' | 'Machines' | 'Live update' | 'History' | 'Terminal';
 
 /** Longest that anything under emulation may take, in ms: only ends what hangs. */
 export const PATIENCE = 300_000;
@@ -50,6 +50,32 @@ export async function preserveFromProcess(
   await expect
     .poll(() => session(page, name).getByRole('table').getByRole('row').count(), { timeout: PATIENCE })
     .toBe(fds.length + 1);
+}
+
+/** The details of a machine, once it is chosen. */
+export function machine(page: Page, name: string): Locator {
+  return page.getByRole('article', { name: `Machine ${name}`, exact: true });
+}
+
+/** Adopts a running machine, chosen from the list of those that were found. */
+export async function adopt(page: Page, name: string): Promise<void> {
+  await page.getByRole('list', { name: 'Machines' }).getByRole('button', { name }).click();
+  await machine(page, name).getByRole('button', { name: 'Adopt…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByRole('button', { name: `Adopt ${name}` }).click();
+  await dialog.waitFor({ state: 'detached', timeout: PATIENCE });
+  await machine(page, name).getByText('Adopted', { exact: true }).waitFor();
+}
+
+/** Starts a machine that is described in a file on the host. */
+export async function startDefined(page: Page, name: string): Promise<void> {
+  const defined = page.getByRole('list', { name: 'Defined, not running' });
+  await defined.getByRole('button', { name }).click();
+  await page
+    .getByRole('article', { name: `Definition ${name}` })
+    .getByRole('button', { name: 'Start' })
+    .click();
+  await machine(page, name).getByText('Adopted', { exact: true }).waitFor({ timeout: PATIENCE });
 }
 
 /** Chooses a kernel by the end of its release and has a plan made. */

@@ -2,18 +2,11 @@
 // Everything that can be done, as the command palette lists it. An action that is off says why.
 
 import { toFailure } from '../bridge/failure.ts';
+import { machineActions } from '../machines/machine-actions.ts';
+import type { Action } from './action.ts';
 import type { ConsoleState } from './console.svelte.ts';
 import { whyNotAct, whyNotChange } from './focus.ts';
 import { views } from './views.ts';
-
-export interface Action {
-  name: string;
-  group: 'Go to' | 'Host' | 'Session' | 'Live update' | 'History' | 'Terminal' | 'Console';
-  keys?: string;
-  /** Why it cannot be done now; null if it can. */
-  off: string | null;
-  run: () => void;
-}
 
 function reported(state: ConsoleState, doing: string, act: () => Promise<void>): () => void {
   return () => {
@@ -91,6 +84,7 @@ export function actions(state: ConsoleState): Action[] {
           state.dialog = { name: 'preserve', session: name };
         },
       })),
+      ...machineActions(state, host),
       {
         name: `Edit ${host.name}`,
         group: 'Host',

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of the window: view, dialogs, appearance, short messages, and the stores behind the views. One object, handed to
 // components through Svelte's context.
-import type { Update } from '@luo-console/agent/interface';
+import type { Machine, Update } from '@luo-console/agent/interface';
 import type { Appearance, Host } from '@luo-console/electron/bridge';
 import { createContext } from 'svelte';
 import { call } from '../bridge/bridge.ts';
@@ -11,7 +11,9 @@ import { outcomeMarks } from '../format/states.ts';
 import { explain, outcomeWords } from '../format/words.ts';
 import { HostData } from '../hosts/host-data.svelte.ts';
 import { HostsStore } from '../hosts/hosts.svelte.ts';
+import type { MachineChoice } from '../machines/machines.svelte.ts';
 import { TerminalsStore } from '../terminal/terminals.svelte.ts';
+import { notResumed } from '../update/machine-runs.ts';
 import { digestSummary } from '../update/summary.ts';
 import { type ViewId, viewOf } from './views.ts';
 
@@ -21,7 +23,9 @@ export type OpenDialog =
   | { name: 'host'; host: Host | null }
   | { name: 'remove-host'; host: Host }
   | { name: 'create-session' }
-  | { name: 'preserve'; session: string };
+  | { name: 'preserve'; session: string }
+  | { name: 'adopt'; machine: Machine }
+  | { name: 'release'; machine: Machine };
 
 export interface Message {
   key: number;
@@ -37,8 +41,9 @@ export class ConsoleState {
   dialog = $state.raw<OpenDialog | null>(null);
   appearance = $state<Appearance>('system');
   messages = $state.raw<Message[]>([]);
-  /** Which session, update and journal entries the views show; kept when switching views. */
+  /** Which session, machine, update and journal entries the views show; kept when switching views. */
   selectedSession = $state<string | null>(null);
+  selectedMachine = $state.raw<MachineChoice | null>(null);
   selectedUpdate = $state<string | null>(null);
   historyTab = $state('updates');
   readonly #data = new Map<string, HostData>();
@@ -92,13 +97,19 @@ export class ConsoleState {
   }
 
   /** Tells how an update ended to whoever is looking at something else. */
-  #settled(id: string, { outcome, carried }: Update): void {
+  #settled(id: string, { outcome, carried, machines }: Update): void {
     const host = this.hosts.find(id);
     if (!host || !outcome || (this.view === 'live-update' && this.hosts.focused?.id === id)) return;
     const lost = digestSummary(carried).lost.length;
-    const tone = outcome === 'updated' && lost === 0 ? 'good' : 'bad';
-    const text =
-      lost > 0 ? `${outcomeWords[outcome]} Lost: ${counted(lost, 'descriptor')}.` : outcomeWords[outcome];
+    const still = notResumed(machines).length;
+    const tone = outcome === 'updated' && lost === 0 && still === 0 ? 'good' : 'bad';
+    const text = [
+      outcomeWords[outcome],
+      lost > 0 ? `Lost: ${counted(lost, 'descriptor')}.` : '',
+      still > 0 ? `${counted(still, 'machine')} did not start again.` : '',
+    ]
+      .filter(Boolean)
+      .join(' ');
     this.#add({ tone, title: `Live update of ${host.name}: ${outcomeMarks[outcome].word}`, text });
   }
 

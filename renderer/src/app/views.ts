@@ -3,10 +3,11 @@
 import ArrowBigUpDash from '@lucide/svelte/icons/arrow-big-up-dash';
 import BookOpenText from '@lucide/svelte/icons/book-open-text';
 import Boxes from '@lucide/svelte/icons/boxes';
+import MonitorPlay from '@lucide/svelte/icons/monitor-play';
 import Server from '@lucide/svelte/icons/server';
 import SquareTerminal from '@lucide/svelte/icons/square-terminal';
 
-export type ViewId = 'hosts' | 'sessions' | 'live-update' | 'history' | 'terminal';
+export type ViewId = 'hosts' | 'sessions' | 'machines' | 'live-update' | 'history' | 'terminal';
 
 export interface View {
   id: ViewId;
@@ -19,6 +20,7 @@ export interface View {
 export const views: readonly View[] = [
   { id: 'hosts', name: 'Hosts', key: 'h', icon: Server },
   { id: 'sessions', name: 'Sessions', key: 's', icon: Boxes },
+  { id: 'machines', name: 'Machines', key: 'm', icon: MonitorPlay },
   { id: 'live-update', name: 'Live update', key: 'l', icon: ArrowBigUpDash },
   { id: 'history', name: 'History', key: 'i', icon: BookOpenText },
   { id: 'terminal', name: 'Terminal', key: 't', icon: SquareTerminal },

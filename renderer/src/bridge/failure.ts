@@ -19,6 +19,12 @@ export class Failure extends Error {
     const value = this.parameters[parameter];
     return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
   }
+
+  /** A parameter that is a list of texts, or none. */
+  list(parameter: string): string[] {
+    const value = this.parameters[parameter];
+    return Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

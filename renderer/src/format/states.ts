@@ -44,7 +44,8 @@ export interface Mark {
   turning?: boolean;
 }
 
-function mark(word: string, tone: Tone, icon: typeof Flag): Mark {
+/** A state that does not turn. */
+export function mark(word: string, tone: Tone, icon: typeof Flag): Mark {
   return { word, tone, icon };
 }
 

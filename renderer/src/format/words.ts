@@ -58,9 +58,15 @@ export const outcomeWords: Record<Outcome, string> = {
   unknown: 'The agent could not tell how the live update ended. Look at the journal and the serial console.',
 };
 
-/** What the blackout is where no machine is concerned. */
-export const blackoutWords =
+const hostBlackout =
   'No machine was concerned, so the blackout is the time the host itself was away: from the kexec until its sessions were retrieved.';
+const machinesBlackout =
+  'The blackout is the time in which machines stood still: from the first one suspended until the last one ran again.';
+
+/** What the blackout of a live update is. @param machines how many came along in it */
+export function blackoutWords(machines: number): string {
+  return machines === 0 ? hostBlackout : machinesBlackout;
+}
 
 /** What an agent wrote after a colon or semicolon, made the beginning of a sentence. Names and paths stay as they are. */
 export function sentence(text: string): string {
@@ -146,6 +152,22 @@ const explanations: Record<string, Explain> = {
   NotAMachine: (f) => ({
     title: `Process ${f.text('pid')} (${f.text('command')}) is no virtual machine`,
     advice: 'It holds neither guest memory nor a KVM descriptor. Choose from the current list.',
+  }),
+  MachineUnusable: (f) => ({
+    title: `${f.text('name') || `Process ${f.text('pid')}`} cannot be used for this`,
+    advice: f.text('reason'),
+  }),
+  DefinitionNotFound: (f) => ({
+    title: `No machine ${f.text('name')} is defined on the host`,
+    advice: 'Its file may have been renamed or removed. Refresh the list.',
+  }),
+  DefinitionInvalid: (f) => ({
+    title: `The definition ${f.text('path')} cannot be used`,
+    advice: f.text('reason'),
+  }),
+  DependencyCycle: (f) => ({
+    title: 'Descriptors depend on each other in a circle',
+    advice: `${f.list('cycle').join(' → ')}. None of them can be preserved first. Break the circle, or leave the machine behind.`,
   }),
   NoSuchDescriptor: (f) => ({
     title: `Process ${f.text('pid')} has no descriptor ${f.text('fd')} any more`,

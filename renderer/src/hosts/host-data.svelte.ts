@@ -7,6 +7,7 @@ import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
 import { JournalStore } from '../history/journal.svelte.ts';
 import { UpdatesStore } from '../history/updates.svelte.ts';
+import { MachinesStore } from '../machines/machines.svelte.ts';
 import { UpdateRun } from '../update/update-run.svelte.ts';
 
 type Kernels = AgentMethods['ListKernels']['reply'];
@@ -19,10 +20,12 @@ async function narrowed<T, U>(reading: Promise<Reading<T>>, narrow: (value: T) =
 export class HostData {
   readonly sessions: Remote<Session[]>;
   readonly kernels: Remote<Kernels>;
+  readonly machines: MachinesStore;
   readonly updates: UpdatesStore;
   readonly journal: JournalStore;
   readonly run: UpdateRun;
   #seenSessions = '';
+  #seenMachines = '';
   #seenKernels = '';
   #seenUpdates = '';
 
@@ -30,6 +33,7 @@ export class HostData {
   constructor(id: string, onSettled: (update: Update) => void) {
     this.sessions = new Remote(() => narrowed(readAgent(id, 'ListSessions', {}), ({ sessions }) => sessions));
     this.kernels = new Remote(() => readAgent(id, 'ListKernels', {}));
+    this.machines = new MachinesStore(id);
     this.updates = new UpdatesStore(id);
     this.journal = new JournalStore(id);
     this.run = new UpdateRun(id, onSettled);
@@ -43,6 +47,12 @@ export class HostData {
     if (sessions !== this.#seenSessions) {
       this.#seenSessions = sessions;
       void this.sessions.load();
+    }
+    // While a live update is under way the machines' monitors belong to the agent.
+    const machines = `${sessions} ${status?.phase === 'normal'}`;
+    if (machines !== this.#seenMachines) {
+      this.#seenMachines = machines;
+      if (host.state !== 'connected' || status?.phase === 'normal') this.machines.refresh();
     }
     const kernels = `${common} ${JSON.stringify(status?.loadedKernel ?? null)}`;
     if (kernels !== this.#seenKernels) {

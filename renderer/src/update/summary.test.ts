@@ -28,6 +28,7 @@ function progress(phase: Progress['phase'], atUs: number): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
+    machines: [],
   };
 }
 
@@ -46,11 +47,11 @@ describe('what is read off a live update', () => {
     const timings = phases(0);
     const retrieving = timings.find(({ phase }) => phase === 'retrieving');
     const end = (retrieving?.startedAtUs ?? 0) + (retrieving?.durationUs ?? 0);
-    expect(blackoutSpan({ phases: timings, blackoutUs: 13 * second })).toEqual({
+    expect(blackoutSpan({ phases: timings, blackoutUs: 13 * second, machines: [] })).toEqual({
       startUs: end - 13 * second,
       endUs: end,
     });
-    expect(blackoutSpan({ phases: timings, blackoutUs: null })).toBeNull();
+    expect(blackoutSpan({ phases: timings, blackoutUs: null, machines: [] })).toBeNull();
     expect(wholeSpan(timings)).toEqual({ startUs: 0, endUs: 18_960_000 });
     expect(wholeSpan([])).toBeNull();
   });

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is to be read off a live update: how the digests compare, what was lost, where the blackout lies among the
 // phases, and what the counter shows while it runs.
-import type { Carried, Phase, PhaseTiming, Plan, SessionBrief, Update } from '@luo-console/agent/interface';
+import type {
+  Carried,
+  MachineRun,
+  Phase,
+  PhaseTiming,
+  Plan,
+  SessionBrief,
+  Update,
+} from '@luo-console/agent/interface';
 import { duration } from '../format/quantity.ts';
 import { updatePhases } from '../format/states.ts';
+import { firstSuspended, machinesBlackout } from './machine-runs.ts';
+import type { Span } from './span.ts';
 
 export interface DigestSummary {
   /** Descriptors with a digest from before the kexec. */
@@ -21,11 +31,6 @@ export function digestSummary(carried: readonly Carried[]): DigestSummary {
   };
 }
 
-export interface Span {
-  startUs: number;
-  endUs: number;
-}
-
 function endOf({ startedAtUs, durationUs }: PhaseTiming): number {
   return startedAtUs + (durationUs ?? 0);
 }
@@ -38,11 +43,17 @@ export function wholeSpan(phases: readonly PhaseTiming[]): Span | null {
 }
 
 /**
- * Where the blackout lies. The agent tells its length; with no machine on the host it ends when the sessions are
- * retrieved.
+ * Where the blackout lies. The agent tells its length; it begins with the first suspended machine, and with no machine
+ * it ends when the sessions are retrieved.
  */
-export function blackoutSpan({ phases, blackoutUs }: Pick<Update, 'phases' | 'blackoutUs'>): Span | null {
+export function blackoutSpan({
+  phases,
+  blackoutUs,
+  machines,
+}: Pick<Update, 'phases' | 'blackoutUs' | 'machines'>): Span | null {
   if (blackoutUs === null) return null;
+  const startUs = firstSuspended(machines);
+  if (startUs !== null) return { startUs, endUs: startUs + blackoutUs };
   const last = phases.find(({ phase }) => phase === 'retrieving');
   if (!last) return null;
   const endUs = endOf(last);
@@ -89,7 +100,7 @@ export function blackoutLength({ outcome, blackoutUs }: Pick<Update, 'outcome' |
 }
 
 export interface CounterReading {
-  /** `Blackout` once the kexec is set off, `Elapsed` before. */
+  /** `Blackout` once a machine is suspended or the kexec is set off, `Elapsed` before. */
   label: 'Elapsed' | 'Blackout';
   us: number;
 }
@@ -97,12 +108,18 @@ export interface CounterReading {
 /**
  * What the big counter shows. All times on this machine's clock.
  * @param jumpAtUs when the kexec is set off, the grace being over; null if that is not known yet
+ * @param machines those of the live update
  */
 export function counterReading(
   seen: readonly PhaseTiming[],
   jumpAtUs: number | null,
   nowUs: number,
+  machines: readonly MachineRun[] = [],
 ): CounterReading {
+  const ofMachines = machinesBlackout(machines);
+  if (ofMachines) {
+    return { label: 'Blackout', us: Math.max(0, (ofMachines.endUs ?? nowUs) - ofMachines.startUs) };
+  }
   const first = seen[0];
   if (jumpAtUs === null || nowUs < jumpAtUs) {
     return { label: 'Elapsed', us: first ? Math.max(0, nowUs - first.startedAtUs) : 0 };

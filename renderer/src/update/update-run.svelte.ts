@@ -3,11 +3,20 @@
 // in the middle, so nothing hangs on one stream: whatever reports progress (the run's own stream, the host's status, the
 // stream followed after the host came back) is taken, and once the host is there and reports none, the update itself
 // is asked how it ended.
-import type { Phase, PhaseTiming, Plan, Progress, Update } from '@luo-console/agent/interface';
+import type {
+  FailurePolicy,
+  MachineRun,
+  Phase,
+  PhaseTiming,
+  Plan,
+  Progress,
+  Update,
+} from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { callAgent, clockOffsetUs, followAgent, hostStatus } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { updatePhases } from '../format/states.ts';
+import { heardMachines } from './machine-runs.ts';
 import { SerialLine } from './serial-line.ts';
 
 /** `choose` a kernel, look at the `plan`, `running`, and `settled` when the outcome is known. */
@@ -21,6 +30,10 @@ export class UpdateRun {
   progress = $state.raw<Progress | null>(null);
   /** The phases heard of so far, in this machine's time: the host's clock may jump at the kexec. */
   seen = $state.raw<PhaseTiming[]>([]);
+  /** The machines as heard of so far, with the times of their suspension on this machine's clock. */
+  machines = $state.raw<MachineRun[]>([]);
+  /** What to do if a machine cannot be saved, for the next plan. */
+  ifMachineFails = $state<FailurePolicy>('stop');
   /** When the kexec is set off, the grace being over; null until that is known. In this machine's time. */
   jumpAtUs = $state<number | null>(null);
   update = $state.raw<Update | null>(null);
@@ -45,14 +58,29 @@ export class UpdateRun {
     this.planning = true;
     this.failure = null;
     try {
-      const { plan } = await callAgent(this.#host, 'MakePlan', { kernel, initrd: null, commandLine });
-      this.plan = plan;
+      await this.#plan(kernel, commandLine, []);
       this.stage = 'plan';
     } catch (thrown) {
       this.failure = toFailure(thrown);
     } finally {
       this.planning = false;
     }
+  }
+
+  /**
+   * Makes the plan there is again, with other machines left behind.
+   * @param leave the processes of all machines to leave behind
+   * @throws Failure; the plan there was stays
+   */
+  async replan(leave: readonly number[]): Promise<void> {
+    if (this.plan) await this.#plan(this.plan.kernel.path, this.plan.commandLine, leave);
+    this.failure = null;
+  }
+
+  async #plan(kernel: string, commandLine: string | null, leave: readonly number[]): Promise<void> {
+    const { ifMachineFails } = this;
+    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails };
+    this.plan = (await callAgent(this.#host, 'MakePlan', wishes)).plan;
   }
 
   /** Back to choosing a kernel; forgets plan, outcome and failure. */
@@ -64,6 +92,7 @@ export class UpdateRun {
     this.plan = null;
     this.progress = null;
     this.seen = [];
+    this.machines = [];
     this.jumpAtUs = null;
     this.update = null;
     this.failure = null;
@@ -77,6 +106,7 @@ export class UpdateRun {
     this.failure = null;
     this.progress = null;
     this.seen = [];
+    this.machines = [];
     this.jumpAtUs = null;
     this.#updateId = null;
     this.#follow('RunUpdate', { plan: this.plan.id, graceSeconds });
@@ -145,12 +175,14 @@ export class UpdateRun {
     if (this.#updateId !== progress.update) {
       this.#updateId = progress.update;
       this.seen = [];
+      this.machines = [];
       this.jumpAtUs = null;
       this.update = null;
     }
     this.stage = 'running';
     this.progress = progress;
     this.seen = heard(this.seen, progress, this.#offsetUs);
+    this.machines = heardMachines(this.machines, progress.machines, this.#offsetUs);
     if (progress.phase === 'kexec' && (progress.graceEndsAtUs !== null || this.jumpAtUs === null)) {
       this.jumpAtUs = (progress.graceEndsAtUs ?? progress.phaseStartedAtUs) + this.#offsetUs;
     }

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+import { fstatSync } from 'node:fs';
+import { type Descriptor, native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { closePieces, playPieces, playStream, recordPieces, recordStream, StreamError } from './streams.ts';
+
+const { sockets, memory } = native;
+
+let ours: Descriptor;
+let theirs: Descriptor;
+const signal = (): AbortSignal => AbortSignal.timeout(5000);
+
+beforeEach(() => {
+  [ours, theirs] = sockets.socketPair();
+});
+afterEach(() => {
+  ours.close();
+  theirs.close();
+});
+
+/** A memfd with some text in it. */
+function memfd(text: string): Descriptor {
+  const file = memory.memfdCreate('piece');
+  memory.write(file, 0n, Buffer.from(text));
+  return file;
+}
+
+describe('a CPR stream', () => {
+  it('is recorded in pieces with their descriptors, and played at the same boundaries', async () => {
+    using one = memfd('one');
+    using two = memfd('two');
+    sockets.send(theirs, Buffer.from('QCPR\0\0\0\u0001first'), [one]);
+    sockets.send(theirs, Buffer.from('second'), [two]);
+    sockets.send(theirs, Buffer.from('end'));
+    sockets.shutdownWrite(theirs);
+    const pieces = await recordPieces(sockets, ours, signal());
+    expect(pieces.map(({ data, descriptors }) => [data.length, descriptors.length])).toEqual([
+      [13, 1],
+      [6, 1],
+      [3, 0],
+    ]);
+
+    const [from, to] = sockets.socketPair();
+    await playPieces(sockets, from, pieces, signal());
+    from.close();
+    const again = await recordPieces(sockets, to, signal());
+    expect(again.map(({ data }) => data.toString())).toEqual(pieces.map(({ data }) => data.toString()));
+    const inodes = again.flatMap(({ descriptors }) => descriptors.map(({ fd }) => fstatSync(fd).ino));
+    expect(inodes).toEqual([fstatSync(one.fd).ino, fstatSync(two.fd).ino]);
+    closePieces(pieces);
+    closePieces(again);
+    to.close();
+  });
+
+  it('that begins otherwise is refused, and its descriptors are closed', async () => {
+    using file = memfd('x');
+    sockets.send(theirs, Buffer.from('QEVM....'), [file]);
+    sockets.shutdownWrite(theirs);
+    await expect(recordPieces(sockets, ours, signal())).rejects.toThrow(
+      'a CPR stream begins with QCPR, this one with "QEVM"',
+    );
+  });
+
+  it('without an end is given up when the signal fires', async () => {
+    sockets.send(theirs, Buffer.from('QCPR\0\0\0\u0001'));
+    const over = new AbortController();
+    const recording = recordPieces(sockets, ours, over.signal);
+    over.abort(new Error('too long'));
+    await expect(recording).rejects.toThrow('too long');
+  });
+});
+
+describe('a device state', () => {
+  it('of several MiB goes into a file behind what is there, and comes out of it again', async () => {
+    const state = Buffer.alloc(3 * 1024 * 1024 + 17, 'state ');
+    using file = memfd('before');
+    const sending = (async () => {
+      using source = memfd('');
+      memory.write(source, 0n, state);
+      await playStream(native, theirs, source, 0, state.length, signal());
+    })();
+    expect(await recordStream(native, ours, file, 6, signal())).toBe(state.length);
+    await sending;
+    expect(memory.read(file, 0n, 6).toString()).toBe('before');
+    expect(memory.read(file, 6n, state.length).equals(state)).toBe(true);
+  });
+
+  it('that is shorter than was written down is an error, not an end', async () => {
+    using file = memfd('short');
+    await expect(playStream(native, theirs, file, 0, 100, signal())).rejects.toThrow(
+      new StreamError('the saved state ends after 5 of 100 bytes'),
+    );
+  });
+
+  it('stops when the reader is gone', async () => {
+    using file = memfd('x'.repeat(1024));
+    ours.close();
+    await expect(playStream(native, theirs, file, 0, 1024, signal())).rejects.toMatchObject({
+      code: 'EPIPE',
+    });
+  });
+});

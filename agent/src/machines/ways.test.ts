@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from 'vitest';
+import type { MachineDescriptor } from '../interface/agent.generated.ts';
+import { readQemuCommandLine } from './qemu-command-line.ts';
+import { findWay, type MigrationFacts, type WayFacts } from './ways.ts';
+
+const MiB = 1024 ** 2;
+
+const memory: MachineDescriptor = {
+  fd: 12,
+  duplicates: [],
+  kind: 'memfd',
+  name: '/memfd:ram (deleted)',
+  size: 64 * MiB,
+  inode: 5,
+  guestMemory: true,
+  pciAddress: null,
+  dependsOn: [],
+  sharedWith: [],
+  fate: 'preservable',
+  reason: '',
+  source: 'kernel',
+  errno: null,
+  session: null,
+  token: null,
+};
+
+const shared: MigrationFacts = {
+  auxRamShare: true,
+  backends: [{ id: 'ram', share: true, size: 64 * MiB, path: null }],
+  blocked: [],
+  devices: [],
+};
+
+function way(change: Partial<WayFacts> = {}, migration: Partial<MigrationFacts> = {}) {
+  const words = change.words ?? ['qemu-system-x86_64', '-name', 'one'];
+  return findWay({
+    vmm: 'QEMU',
+    version: '11.1.3',
+    words,
+    line: readQemuCommandLine(words),
+    monitorDetail: '',
+    migration: { ...shared, ...migration },
+    programReplaced: false,
+    descriptors: [memory],
+    memory: 64 * MiB,
+    ...change,
+  });
+}
+
+const named = {
+  backends: [{ id: 'ram', share: true, size: 64 * MiB, path: '/dev/shm/ram' }],
+  auxRamShare: false,
+};
+
+describe('the way of a machine', () => {
+  it('is cpr where memory is shared and aux-ram-share is on', () => {
+    expect(way()).toMatchObject({ way: 'cpr', unlinks: [] });
+  });
+
+  it('is named memory where each backend has a file, and says which names are in the way', () => {
+    const linked = { ...memory, kind: 'tmpfs_linked', fate: 'blocks', name: '/dev/shm/ram' } as const;
+    expect(way({ descriptors: [linked] }, named)).toMatchObject({
+      way: 'named_memory',
+      unlinks: ['/dev/shm/ram'],
+    });
+    expect(
+      way({ descriptors: [{ ...linked, kind: 'tmpfs_unlinked', fate: 'preservable' }] }, named),
+    ).toMatchObject({
+      way: 'named_memory',
+      unlinks: [],
+    });
+  });
+
+  it.each<[string, Partial<WayFacts>, Partial<MigrationFacts>, RegExp]>([
+    ['private memory', { descriptors: [] }, { backends: [] }, /not shared/],
+    ['an older QEMU', { version: '9.2.0' }, {}, /without a name/],
+    ['no aux-ram-share', {}, { auxRamShare: false }, /aux-ram-share is off/],
+    [
+      'memory on huge pages',
+      { descriptors: [{ ...memory, kind: 'hugetlb', fate: 'rebuilt' }] },
+      {},
+      /does not preserve/,
+    ],
+  ])('is the whole state with %s, and says why', (_what, change, migration, reason) => {
+    const found = way(change, migration);
+    expect(found.way).toBe('whole_state');
+    expect(found.wayReason).toMatch(reason);
+    expect(found.expectedBlackoutUs).toBeGreaterThan(way().expectedBlackoutUs ?? 0);
+  });
+
+  it.each<[string, Partial<WayFacts>, Partial<MigrationFacts>, RegExp]>([
+    ['another VMM', { vmm: 'firecracker' }, {}, /firecracker is not a VMM/],
+    [
+      'a monitor that cannot be asked',
+      { migration: null, monitorDetail: 'another client' },
+      {},
+      /another client/,
+    ],
+    ['a program that was replaced', { programReplaced: true }, {}, /replaced/],
+    [
+      'a device that QEMU cannot move',
+      {},
+      { blocked: ['VFIO migration is not supported'] },
+      /VFIO migration/,
+    ],
+    ['a device that was plugged in', {}, { devices: ['net7'] }, /added .*net7/],
+    ['a device that was taken out', { words: ['q', '-device', 'virtio-net,id=net0'] }, {}, /taken out.*net0/],
+    [
+      'a descriptor of its starter',
+      { words: ['q', '-netdev', 'tap,id=n,fd=30'] },
+      {},
+      /only its starter has.*fd=30/,
+    ],
+    ['writes that go with it', { words: ['q', '-snapshot'] }, {}, /-snapshot/],
+    ['a window', { words: ['q', '-display', 'gtk'] }, {}, /window/],
+    [
+      'memory private to the guest',
+      { descriptors: [{ ...memory, kind: 'guest_memfd', fate: 'blocks' }] },
+      {},
+      /memfd:ram/,
+    ],
+  ])('is none with %s', (_what, change, migration, reason) => {
+    const found = way(change, migration);
+    expect(found).toMatchObject({ way: 'none', expectedBlackoutUs: null });
+    expect(found.wayReason).toMatch(reason);
+  });
+
+  it('does not take words of the guest or of people for descriptors', () => {
+    expect(way({ words: ['q', '-append', 'fd=3', '-name', 'fd=4'] }).way).toBe('cpr');
+    const object = 'memory-backend-file,id=ram,mem-path=/proc/self/fd/9,share=on';
+    expect(way({ words: ['q', '-object', object] }, named).way).toBe('named_memory');
+  });
+});

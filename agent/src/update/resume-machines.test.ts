@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What an agent does about saved machines that cannot simply be started: whatever is wrong, none is started without
+ * its memory, and none twice.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Native, native as realNative } from '@luo-console/native';
+import { LiveUpdateDouble } from '@luo-console/native/double';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { VmmStarter } from '../adoption/restore.ts';
+import type { SavedMachine } from '../adoption/saved-machine.ts';
+import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
+import { Device } from '../liveupdate/device.ts';
+import { SlotFile } from '../liveupdate/slots.ts';
+import { indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
+import { readIndex } from './index-session.ts';
+import { type ResumeContext, resumeMachines } from './resume-machines.ts';
+
+const device = '/dev/made-up';
+let double: LiveUpdateDouble;
+let native: Native;
+let directory: string;
+
+beforeEach(() => {
+  double = new LiveUpdateDouble({ path: device });
+  native = { ...realNative, liveUpdate: double };
+  directory = mkdtempSync(join(tmpdir(), 'luo-resume-'));
+});
+afterEach(() => {
+  double[Symbol.dispose]();
+  rmSync(directory, { recursive: true });
+});
+
+const saved: SavedMachine = {
+  name: 'one',
+  session: 'machine:one',
+  definition: null,
+  way: 'named_memory',
+  pid: 100,
+  command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
+  monitor: '/run/one.qmp',
+  ran: true,
+  state: { token: '0x0', cprBytes: 0, mainBytes: 5 },
+  pieces: [],
+  memory: [{ backend: 'ram', session: 'machine:one', token: '0x7' }],
+  brownoutUs: 1,
+  suspendedAtUs: 2,
+  savedAtUs: 3,
+  again: null,
+};
+
+const record = (machines: readonly SavedMachine[]): object => ({
+  format: 'luo-index-1',
+  update: {
+    ...{
+      id: 'u',
+      startedAtUs: 1,
+      endedAtUs: null,
+      outcome: null,
+      reason: '',
+      fromRelease: 'a',
+      toRelease: 'b',
+    },
+    ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
+    ...{ blackoutUs: null, phases: [], carried: [] },
+    startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' },
+  },
+  sessions: [],
+  jumpedAtUs: 4,
+  machines,
+  clock: null,
+});
+
+/** Preserves a machine's parts, as an agent before the kexec does, and has the next kernel begin. */
+async function arrive(
+  machines: readonly SavedMachine[],
+  parts: { state: boolean; memory: boolean },
+): Promise<void> {
+  using opened = double.openDevice(device);
+  const index = double.createSession(opened, indexSessionName);
+  const session = double.createSession(opened, 'machine:one');
+  const { memory } = native;
+  const file = memory.memfdCreate('record');
+  memory.truncate(file, 65_536n);
+  new SlotFile(memory, file).write(Buffer.from(JSON.stringify(record(machines))));
+  await double.preserveFd(index, file, manifestToken);
+  const state = memory.memfdCreate('state');
+  memory.write(state, 0n, Buffer.from('state'));
+  if (parts.state) await double.preserveFd(index, state, 0n);
+  const ram = memory.memfdCreate('ram');
+  if (parts.memory) await double.preserveFd(session, ram, 7n);
+  double.kexec();
+  for (const each of [index, session, file, state, ram]) each.close();
+}
+
+/** A service manager that notes what it is asked, and whose VMMs end at once. */
+function failingStarter(asked: string[], pid: number | null = null): VmmStarter {
+  return {
+    start: async (name) => void asked.push(`start ${name}`),
+    pid: async (name) => {
+      asked.push(`pid ${name}`);
+      if (pid === null) throw new Error('its VMM ended at once');
+      return pid;
+    },
+    ended: () => Promise.reject(new Error('its VMM ended at once')),
+    stop: async (name) => void asked.push(`stop ${name}`),
+  };
+}
+
+function context(starter: VmmStarter): ResumeContext {
+  const explain = async () => ({ availability: 'available' as const, explanation: '' });
+  return {
+    native,
+    device: new Device(double, { device } as ConstructorParameters<typeof Device>[1], explain),
+    store: new DescriptorStore(native, null),
+    starter,
+    socketDirectory: join(directory, 'sockets'),
+    startedAt: 0n,
+    log: () => {},
+  };
+}
+
+async function resume(starter: VmmStarter) {
+  const found = await resumeMachines(context(starter), []);
+  const runs = found.resumed?.machines.map(({ run }) => run) ?? [];
+  return { ...found, runs };
+}
+
+const release = ({ handed, resumed }: Awaited<ReturnType<typeof resume>>): void => {
+  for (const { descriptor } of handed) descriptor.close();
+  for (const state of resumed?.heldStates.values() ?? []) state.close();
+};
+
+describe('a saved machine', () => {
+  it('is not started if its memory did not come through, and the descriptor is named', async () => {
+    await arrive([saved], { state: true, memory: false });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked, 1));
+    expect(asked).toEqual([]);
+    expect(found.runs).toMatchObject([{ stage: 'lost', newPid: null, blackoutUs: null }]);
+    expect(found.runs[0]?.detail).toBe(
+      'descriptor 0x7 of session machine:one could not be retrieved: ENOENT; it was not started without it',
+    );
+    release(found);
+  });
+
+  it('is not started if its state did not come through', async () => {
+    await arrive([saved], { state: false, memory: true });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked, 1));
+    expect(asked).toEqual([]);
+    expect(found.runs).toMatchObject([{ stage: 'lost' }]);
+    expect(found.runs[0]?.detail).toContain('descriptor 0x0 of session luo-agent');
+    release(found);
+  });
+
+  it('whose VMM ends is tried once more, then held with its state', async () => {
+    await arrive([saved], { state: true, memory: true });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked));
+    expect(asked).toEqual(['start one', 'pid one', 'stop one', 'start one', 'pid one', 'stop one']);
+    expect(found.runs).toMatchObject([{ stage: 'held', detail: 'it does not run: its VMM ended at once' }]);
+    const state = found.resumed?.heldStates.get('machine:one');
+    expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
+    release(found);
+  });
+
+  it('that an agent had begun to start is stopped first', async () => {
+    await arrive([{ ...saved, again: 'starting' }], { state: true, memory: true });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked));
+    expect(asked.slice(0, 2)).toEqual(['stop one', 'start one']);
+    release(found);
+  });
+
+  it('that may have run is never loaded again', async () => {
+    await arrive([{ ...saved, again: 'running' }], { state: true, memory: true });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked, 4711));
+    expect(asked).toEqual(['pid one']);
+    expect(found.runs).toMatchObject([{ stage: 'resumed', newPid: 4711 }]);
+    release(found);
+  });
+
+  it('is entered as begun, so that an agent after this one knows', async () => {
+    await arrive([saved], { state: true, memory: true });
+    const found = await resume(failingStarter([]));
+    expect((await indexOf(found))?.again).toBe('starting');
+    release(found);
+  });
+});
+
+async function indexOf(found: Awaited<ReturnType<typeof resume>>): Promise<SavedMachine | undefined> {
+  const index = found.handed.find(
+    ({ name }) => name === `s-${Buffer.from(indexSessionName).toString('hex')}`,
+  );
+  return index && (await readIndex(native, index.descriptor)).record?.machines[0];
+}
+
+describe('a host', () => {
+  it('without saved machines hands on what it found', async () => {
+    await arrive([], { state: false, memory: false });
+    const found = await resume(failingStarter([]));
+    expect(found.resumed).toBeNull();
+    expect(found.handed.length).toBe(1);
+    release(found);
+  });
+
+  it('without live update has nothing to let run', async () => {
+    double.openFailure = 'ENOENT';
+    expect(await resumeMachines(context(failingStarter([])), [])).toEqual({ handed: [], resumed: null });
+  });
+});

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The virtual machines that are updated, the same for the agent and for the floor: one command line, in which
+ * `@guest@` stands for the machine's number and `@memory@` for its memory in MiB.
+ */
+import type { LabHost } from '../../src/index.ts';
+import { HOST_DIRECTORY, runIn } from '../host.ts';
+
+/** Where the machines' sockets are; compiled into the floor as well. */
+const RUN_DIRECTORY = '/run/bench';
+
+/** Command line of one machine: memory that can be handed on, a monitor, and nothing that costs time. */
+const COMMAND_LINE: readonly string[] = [
+  '/usr/bin/qemu-system-x86_64',
+  ...['-name', 'bench-@guest@'],
+  ...['-accel', 'tcg'],
+  ...['-machine', 'q35,memory-backend=mem,aux-ram-share=on'],
+  ...['-object', 'memory-backend-memfd,id=mem,size=@memory@M,share=on'],
+  ...['-m', '@memory@'],
+  ...['-nodefaults', '-no-user-config', '-display', 'none'],
+  ...['-qmp', `unix:${RUN_DIRECTORY}/@guest@.qmp,server=on,wait=off`],
+];
+
+/** One machine's command line. */
+export function commandLineOf(guest: number, memoryMiB: number): string[] {
+  return COMMAND_LINE.map((word) =>
+    word.replaceAll('@guest@', `${guest}`).replaceAll('@memory@', `${memoryMiB}`),
+  );
+}
+
+/** The path of one machine's monitor. */
+export function monitorOf(guest: number): string {
+  return `${RUN_DIRECTORY}/${guest}.qmp`;
+}
+
+/**
+ * Puts the template where the floor reads it, and sees to it that the sockets' directory is there after every boot.
+ *
+ * @returns the template's path in the host
+ */
+export async function installTemplate(host: LabHost): Promise<string> {
+  const path = `${HOST_DIRECTORY}/qemu`;
+  await runIn(host, `cat > ${path}`, `${COMMAND_LINE.join('\n')}\n`);
+  await runIn(host, 'cat > /etc/tmpfiles.d/bench.conf', `d ${RUN_DIRECTORY} 0755 root root\n`);
+  await runIn(host, `mkdir -p ${RUN_DIRECTORY}`);
+  return path;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Inside the host: the same files through the agent, as a client of its socket does it that does not wait for one
+ * answer before it sends the next call. Same arguments and lines of output as `native/descriptors.c`; it only
+ * preserves, since retrieving is what the agent does by itself when it starts in the next kernel.
+ */
+import { connectAgent, defaultAddress } from '../../../agent/src/client/index.ts';
+import { type Descriptor, native } from '../../../native-bindings/src/index.ts';
+
+const { memory, kernel } = native;
+const PAGE = 4096n;
+/** Calls under way at once; the agent reads no more of a connection's calls ahead than some. */
+const TOGETHER = 16;
+
+function onePage(): Descriptor {
+  const file = memory.memfdCreate('bench');
+  memory.truncate(file, PAGE);
+  memory.write(file, 0n, Buffer.from('x'));
+  return file;
+}
+
+const agent = await connectAgent(defaultAddress);
+for (const each of process.argv.slice(3)) {
+  const [count = 0, times = 0] = each.split('x').map(Number);
+  for (let time = 0; time < times; time += 1) {
+    const session = `agent-${count}-${time}`;
+    await agent.call('CreateSession', { name: session });
+    const files = Array.from({ length: count }, onePage);
+    const began = kernel.clock('monotonic');
+    for (let first = 0; first < count; first += TOGETHER) {
+      const some = files.slice(first, first + TOGETHER);
+      const calls = some.map((file) =>
+        agent.exchange('PreserveDescriptor', { session, fileDescriptor: 0, token: null, label: null }, [
+          file,
+        ]),
+      );
+      await Promise.all(calls);
+    }
+    console.log(`${count} ${Number(kernel.clock('monotonic') - began) / 1000}`);
+    for (const file of files) file.close();
+  }
+}
+agent.close();
+console.log('done');

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Preserving many small memfds in one kernel and retrieving them in the next, in C, through the addon and through the
+ * agent, on one host, one after the other. One kexec for all of them: the programs hold their sessions until then.
+ */
+import type { LabHost } from '../../src/index.ts';
+import { type OnProgress, step } from '../../src/progress.ts';
+import { benchHost, connect, installProgram, installScript, kernelsOf, runIn } from '../host.ts';
+import { median } from '../numbers.ts';
+import type { Figure, Row } from './report.ts';
+import { AGENT_SERIES, readSeries, SERIES, seriesArguments } from './series.ts';
+
+type Medians = ReadonlyMap<number, number>;
+
+const NODE = '/usr/lib/luo-agent/node';
+/** What a unit's output ends with once its program has ended, however it did. */
+const ENDED = 'ended';
+
+/** Runs a program as a unit, which may stay, and reads what it says until it is done. */
+async function runUnit(host: LabHost, unit: string, words: readonly string[]): Promise<string> {
+  const output = `/run/${unit}.out`;
+  const properties = ['StandardOutput', 'StandardError'].map((stream) => `-p ${stream}=append:${output}`);
+  const atItsEnd = `-p ExecStopPost='/bin/echo ${ENDED}'`;
+  await runIn(host, `: > ${output}`);
+  await runIn(host, `systemd-run -q --unit=${unit} ${properties.join(' ')} ${atItsEnd} ${words.join(' ')}`);
+  await runIn(host, `tail -n +1 -f ${output} | grep -q -m1 -x -e done -e ${ENDED}`);
+  return (await runIn(host, `cat ${output}`)).replace(`\n${ENDED}\n`, '\n');
+}
+
+/** What the agent took to retrieve each of its sessions, as its journal says. */
+async function agentRetrieved(host: LabHost): Promise<Medians> {
+  const agent = await connect(host);
+  try {
+    const { entries } = await agent.call('QueryJournal', { name: 'session.retrieve', limit: 200 });
+    const taken = (prefix: string): number[] =>
+      entries.flatMap(({ kind, session, durationUs }) =>
+        kind === 'result' && session?.startsWith(prefix) && durationUs !== null ? [durationUs / 1000] : [],
+      );
+    return new Map(AGENT_SERIES.map(({ count }) => [count, median(taken(`agent-${count}-`))]));
+  } finally {
+    agent.close();
+  }
+}
+
+function rowsOf(operation: Row['operation'], c: Medians, addon: Medians, agent: Medians, why: string): Row[] {
+  return SERIES.map(({ count }) => {
+    const [inC, throughAddon] = [c.get(count), addon.get(count)];
+    if (inC === undefined || throughAddon === undefined)
+      throw new Error(`no figure for ${count} descriptors`);
+    const figure: Figure = agent.get(count) ?? { reason: why };
+    return { operation, count, c: inC, addon: throughAddon, agent: figure };
+  });
+}
+
+/** Why the agent takes no more descriptors than it does, in the words of its own host. */
+async function agentLimit(host: LabHost): Promise<string> {
+  const places = (await runIn(host, 'systemctl show -P FileDescriptorStoreMax luo-agent')).trim();
+  return `every descriptor has a place in the service manager's store, and it has ${places}`;
+}
+
+/**
+ * Measures on a host of its own.
+ *
+ * @returns the kernel's release, and rows for every count
+ */
+export async function measureDescriptors(onProgress: OnProgress): Promise<{ kernel: string; rows: Row[] }> {
+  await using host = await benchHost('descriptors', '4G', onProgress);
+  const inC = await installProgram(host, 'descriptors');
+  const addon = await installScript(host, 'descriptors/addon-program.ts');
+  const client = await installScript(host, 'descriptors/agent-program.ts');
+  const all = seriesArguments(SERIES);
+  const few = seriesArguments(AGENT_SERIES);
+  const kernel = (await runIn(host, 'uname -r')).trim();
+  const why = await agentLimit(host);
+  const measure = (
+    name: string,
+    unit: string,
+    words: readonly string[],
+    series: typeof SERIES,
+  ): Promise<Medians> =>
+    step(onProgress, name, async () => readSeries(await runUnit(host, unit, words), series));
+
+  const preserved = [
+    await measure('preserve in C', 'preserve-c', [inC, 'preserve', ...all], SERIES),
+    await measure('preserve through the addon', 'preserve-addon', [NODE, addon, 'preserve', ...all], SERIES),
+    await measure(
+      'preserve through the agent',
+      'preserve-agent',
+      [NODE, client, 'preserve', ...few],
+      AGENT_SERIES,
+    ),
+  ] as const;
+  const [, next] = await kernelsOf(host);
+  const bootId = await host.bootId();
+  await step(onProgress, 'jump into the other kernel', async () => {
+    await runIn(host, `kexec --kexec-file-syscall --load ${next} --reuse-cmdline && sync`);
+    await runIn(host, 'systemd-run --quiet kexec --exec');
+    await host.waitForBoot(bootId);
+  });
+  const retrieved = [
+    await measure('retrieve in C', 'retrieve-c', [inC, 'retrieve', ...all], SERIES),
+    await measure('retrieve through the addon', 'retrieve-addon', [NODE, addon, 'retrieve', ...all], SERIES),
+    await agentRetrieved(host),
+  ] as const;
+  return {
+    kernel,
+    rows: [...rowsOf('preserve', ...preserved, why), ...rowsOf('retrieve', ...retrieved, why)],
+  };
+}

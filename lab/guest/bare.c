@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A guest without an operating system: it counts from the moment its firmware hands over, needs a few MiB, and
+ * many of it run at once where not even one Linux would be quick. It prints on COM1 what counter.c prints, in
+ * the same form, with memory of its own size treated as pattern.h says.
+ *
+ *     qemu-system-x86_64 -machine q35 -kernel bare -append 'tag=TAG seed=HEX memory=MIB share=write|read' …
+ *
+ * Its clock and its alarm are the machine's HPET: 64 bits that stand still while the machine is stopped, so a
+ * machine that goes on elsewhere goes on at the same time. The processor sleeps between two ticks.
+ *
+ * With `share=` it looks for a PCI device of QEMU's kind "ivshmem", memory that several machines see. One machine
+ * writes its count there, with the counts before it in a ring; another reads, checks the ring, and has one more
+ * field in its lines, `shared=COUNT`, before the verdict, which covers the ring too.
+ */
+#include "pattern.h"
+
+#define DEFAULT_MIB 4
+#define MOST_MIB 2048
+#define SLICE (64u << 10)
+#define COM1 0x3f8
+#define HPET 0xfed00000u
+#define RING 1024
+#define RING_CHECKED 16
+
+/* What a Multiboot loader hands over, as far as it matters here; `upper` is in KiB from the first MiB on. */
+struct loaded {
+	uint32_t flags, lower, upper, device;
+	const char *command_line;
+};
+
+extern char image_end[];
+void timer_interrupt(void);
+void unexpected(void);
+void run(const struct loaded *loaded);
+
+static inline void out8(uint16_t port, uint8_t value)
+{
+	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint8_t in8(uint16_t port)
+{
+	uint8_t value;
+
+	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline void out32(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint32_t in32(uint16_t port)
+{
+	uint32_t value;
+
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+/* --- the serial line ------------------------------------------------------------------------- */
+
+static void serial_start(void)
+{
+	static const uint8_t settings[][2] = {
+		{ 1, 0 }, { 3, 0x80 }, { 0, 1 }, { 1, 0 }, { 3, 3 }, { 2, 7 }, { 4, 3 },
+	};
+
+	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		out8(COM1 + settings[i][0], settings[i][1]);
+}
+
+static void put(const char *text)
+{
+	for (; *text; text++) {
+		while (!(in8(COM1 + 5) & 0x20))
+			;
+		out8(COM1, *text);
+	}
+}
+
+/* Divides by ten, since 32-bit code has no 64-bit division without a library. */
+static uint32_t take_digit(uint64_t *value)
+{
+	uint32_t high = *value >> 32, low = *value, rest = high % 10;
+
+	high /= 10;
+	__asm__("divl %2" : "+a"(low), "+d"(rest) : "r"(10u));
+	*value = (uint64_t)high << 32 | low;
+	return rest;
+}
+
+static void put_decimal(uint64_t value)
+{
+	char digits[21], *first = digits + 20;
+
+	*first = 0;
+	do
+		*--first = '0' + take_digit(&value);
+	while (value);
+	put(first);
+}
+
+static void put_hex(uint32_t value)
+{
+	char digits[9];
+
+	for (int i = 7; i >= 0; i--, value >>= 4)
+		digits[i] = "0123456789abcdef"[value & 15];
+	digits[8] = 0;
+	put(digits);
+}
+
+static void fail(const char *why)
+{
+	put("bare: ");
+	put(why);
+	put("\r\n");
+	unexpected();
+}
+
+/* --- what it was told ------------------------------------------------------------------------- */
+
+/* The text after `key` up to a space, or 0; keys stand at the beginning of a word. */
+static const char *argument(const char *line, const char *key)
+{
+	for (int word = 1; line && *line; word = *line++ == ' ') {
+		const char *here = line, *wanted = key;
+
+		while (word && *wanted && *here == *wanted)
+			here++, wanted++;
+		if (word && !*wanted)
+			return here;
+	}
+	return 0;
+}
+
+static uint32_t number(const char *text, uint32_t base, uint32_t otherwise)
+{
+	uint32_t value = 0;
+
+	if (!text)
+		return otherwise;
+	for (; *text && *text != ' '; text++) {
+		uint32_t digit = *text >= 'a' ? *text - 'a' + 10u : *text - '0' + 0u;
+
+		if (digit >= base)
+			fail("a number on the command line is none");
+		value = value * base + digit;
+	}
+	return value;
+}
+
+static void put_word(const char *text)
+{
+	char letter[2] = "";
+
+	for (; text && *text && *text != ' '; text++) {
+		letter[0] = *text;
+		put(letter);
+	}
+}
+
+/* --- the clock ------------------------------------------------------------------------------- */
+
+static uint32_t ns_per_cycle;
+
+static volatile uint32_t *hpet(uint32_t offset)
+{
+	return (volatile uint32_t *)(HPET + offset);
+}
+
+static uint64_t now(void)
+{
+	uint32_t high, low;
+
+	do {
+		high = *hpet(0xf4);
+		low = *hpet(0xf0);
+	} while (high != *hpet(0xf4));
+	return ((uint64_t)high << 32 | low) * ns_per_cycle;
+}
+
+/* One interrupt each period, in place of the old timer's (interrupt 0), and no other. */
+static void clock_start(void)
+{
+	static struct { uint16_t low, segment, kind, high; } gates[33];
+	static struct { uint16_t limit; uint32_t base; } __attribute__((packed)) gates_at;
+	static const uint8_t controllers[][2] = {
+		{ 0x20, 0x11 }, { 0xa0, 0x11 }, { 0x21, 0x20 }, { 0xa1, 0x28 }, { 0x21, 4 },
+		{ 0xa1, 2 },	{ 0x21, 1 },	{ 0xa1, 1 },	{ 0x21, 0xfe }, { 0xa1, 0xff },
+	};
+	uint32_t fs = *hpet(4);
+
+	if (!fs || fs % 1000000)
+		fail("the HPET is missing, or counts in no whole nanoseconds");
+	ns_per_cycle = fs / 1000000;
+	for (int i = 0; i < 33; i++) {
+		uint32_t entry = (uint32_t)(i == 32 ? timer_interrupt : unexpected);
+
+		gates[i].low = entry;
+		gates[i].high = entry >> 16;
+		gates[i].segment = 8;
+		gates[i].kind = 0x8e00;
+	}
+	gates_at.limit = sizeof(gates) - 1;
+	gates_at.base = (uint32_t)gates;
+	__asm__ volatile("lidt %0" : : "m"(gates_at));
+	for (unsigned i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++)
+		out8(controllers[i][0], controllers[i][1]);
+	*hpet(0x10) = 0;
+	*hpet(0xf0) = 0;
+	*hpet(0xf4) = 0;
+	/* Timer 0: interrupts, periodic, and the next value written is first its due time, then its period. */
+	*hpet(0x100) = 1 << 2 | 1 << 3 | 1 << 6;
+	*hpet(0x108) = PERIOD_NS / ns_per_cycle;
+	*hpet(0x108) = PERIOD_NS / ns_per_cycle;
+	*hpet(0x10) = 3;
+}
+
+/* --- memory shared with another machine --------------------------------------------------------- */
+
+/* The memory of the ivshmem device (PCI 1af4:1110, its third base address), where the firmware has put it. */
+static volatile uint32_t *find_shared(void)
+{
+	for (uint32_t slot = 0; slot < 32; slot++) {
+		uint32_t at = 0x80000000u | slot << 11;
+
+		out32(0xcf8, at);
+		if (in32(0xcfc) != 0x11101af4)
+			continue;
+		out32(0xcf8, at | 0x1c);
+		if (in32(0xcfc))
+			fail("the shared memory lies above 4 GiB");
+		out32(0xcf8, at | 0x18);
+		return (volatile uint32_t *)(in32(0xcfc) & ~15u);
+	}
+	fail("there is no ivshmem device");
+	return 0;
+}
+
+static void share(volatile uint32_t *shared, uint32_t count)
+{
+	shared[1 + count % RING] = count;
+	shared[0] = count;
+}
+
+/* Says whether the last counts are all in the ring. */
+static int shared_right(volatile uint32_t *shared, uint32_t count)
+{
+	for (uint32_t back = 0; back < RING_CHECKED && back <= count; back++)
+		if (shared[1 + (count - back) % RING] != count - back)
+			return 0;
+	return 1;
+}
+
+/* --- counting -------------------------------------------------------------------------------- */
+
+void run(const struct loaded *loaded)
+{
+	/* The loader says in its flags which of the fields it has filled in. */
+	const char *line = loaded->flags & 4 ? loaded->command_line : 0;
+	const char *role = argument(line, "share=");
+	uint32_t mib, begin = ((uint32_t)image_end + 0xfffff) & ~0xfffffu;
+	struct pattern pattern = { .memory = (uint32_t *)begin, .slice = SLICE / 4 };
+	volatile uint32_t *shared = 0;
+
+	serial_start();
+	mib = number(argument(line, "memory="), 10, DEFAULT_MIB);
+	if (!mib || mib > MOST_MIB || !(loaded->flags & 1) || (begin >> 10) + (mib << 10) > loaded->upper + 1024)
+		fail("memory= does not fit into the machine");
+	pattern.words = mib << 18;
+	pattern.seed = number(argument(line, "seed="), 16, 1);
+	if (role)
+		shared = find_shared();
+	pattern_fill(&pattern);
+	put("guest tag=");
+	put_word(argument(line, "tag="));
+	put(" memory=");
+	put_decimal(mib << 20);
+	put(" slice=");
+	put_decimal(SLICE);
+	put(" seed=");
+	put_hex(pattern.seed);
+	put("\r\n");
+	clock_start();
+	for (uint32_t count = 0;; count++) {
+		int right = pattern_tick(&pattern, count);
+
+		put("count=");
+		put_decimal(count);
+		put(" boot=");
+		put_decimal(now());
+		put(" sum=");
+		put_hex(pattern.sum);
+		if (role && *role == 'r') {
+			uint32_t seen = shared[0];
+
+			right &= shared_right(shared, seen);
+			put(" shared=");
+			put_decimal(seen);
+		} else if (role) {
+			share(shared, count);
+		}
+		put(right ? " ok\r\n" : " BAD\r\n");
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	}
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Counting guests in a host, each in a QEMU that somebody started by hand: the command line says nothing of
+ * agents or live updates, and its kind decides which way the machine can come along. What a guest prints goes to a
+ * file on the host's disk, where the QEMU before a kexec and the one after it write one log.
+ */
+import { expect } from 'vitest';
+import { buildGuests, type LabHost } from '../../src/index.ts';
+import { checkGuest, type GuestLine, type GuestReport, readGuestLog, UNHARMED } from './guest-lines.ts';
+import { run } from './memory.ts';
+
+/** In the host: the guests' files and logs. On its disk, and no directory that a service sees one of its own of. */
+export const GUESTS = '/srv/guests';
+
+/**
+ * What QEMU knows of the guest's memory. `shared`: an anonymous memfd, with everything that cpr-transfer asks for.
+ * `named`: a file in /dev/shm. `inherited`: a memfd that it was started with. `private`: its own, as by default.
+ */
+export type Memory = 'shared' | 'named' | 'inherited' | 'private';
+
+export interface GuestOptions {
+  /** Of the machine, its unit and its files; at most 40 of a-z, 0-9 and -. */
+  readonly name: string;
+  readonly kind: 'linux' | 'bare';
+  readonly memory: Memory;
+  /** Of the whole machine, in MiB. */
+  readonly mib?: number;
+  /** What the guest does with the memory that it has in common with others: a file in /dev/shm. */
+  readonly common?: { readonly name: string; readonly role: 'read' | 'write' };
+}
+
+export interface Guest {
+  readonly name: string;
+  readonly pid: number;
+  /** What it prints, in the host. */
+  readonly log: string;
+}
+
+/** Descriptor under which an inherited memfd is there. */
+const MEMORY_FD = 9;
+const LINUX_MIB = 80;
+const BARE_MIB = 16;
+
+/** For waiting in the host, in seconds: only ends what hangs. */
+const PATIENCE_S = 300;
+
+/** Puts the guests' files into a host. */
+export async function installGuests(host: LabHost): Promise<void> {
+  const { initramfs, bare, withMemfd } = await buildGuests();
+  await run(host, `mkdir -p ${GUESTS}`);
+  await host.copyIn([initramfs, bare, withMemfd], GUESTS);
+  // One of the host's own kernels runs in the guest too.
+  await run(host, `ln -f /boot/vmlinuz-*-a ${GUESTS}/vmlinuz`);
+}
+
+/** The kernel command line of a guest; `seed` makes its memory differ from every other guest's. */
+export function guestCommandLine(kind: 'linux' | 'bare', name: string): string {
+  const seed = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 0x1_0000_0000, 7);
+  const told = `tag=${name} seed=${seed.toString(16)}`;
+  // Nothing but the guest's own lines on its console; no memory set aside for a kexec of its own.
+  return kind === 'bare'
+    ? told
+    : `console=ttyS0 loglevel=0 kho=off tsc=reliable no_timer_check panic=-1 ${told}`;
+}
+
+function memoryWords(name: string, memory: Memory, mib: number): string[] {
+  const file = (path: string): string => `memory-backend-file,id=mem,mem-path=${path},size=${mib}M,share=on`;
+  switch (memory) {
+    case 'shared':
+      return [
+        ...['-machine', 'q35,memory-backend=mem,aux-ram-share=on'],
+        ...['-object', `memory-backend-memfd,id=mem,size=${mib}M,share=on`],
+      ];
+    case 'named':
+      return ['-machine', 'q35,memory-backend=mem', '-object', file(`/dev/shm/${name}`)];
+    case 'inherited':
+      return ['-machine', 'q35,memory-backend=mem', '-object', file(`/proc/self/fd/${MEMORY_FD}`)];
+    case 'private':
+      return ['-machine', 'q35'];
+  }
+}
+
+function qemuWords({
+  name,
+  kind,
+  memory,
+  mib = kind === 'linux' ? LINUX_MIB : BARE_MIB,
+  common,
+}: GuestOptions): string[] {
+  const line = guestCommandLine(kind, name);
+  return [
+    ...(memory === 'inherited' ? [`${GUESTS}/with-memfd`, `${MEMORY_FD}`, `${mib}`] : []),
+    ...[
+      'qemu-system-x86_64',
+      '-name',
+      name,
+      '-accel',
+      'tcg',
+      '-cpu',
+      'max',
+      '-nodefaults',
+      '-display',
+      'none',
+    ],
+    ...['-daemonize', '-pidfile', `/run/${name}.pid`, '-qmp', `unix:/run/${name}.qmp,server=on,wait=off`],
+    '-chardev',
+    `socket,id=console,path=/run/${name}.console,server=on,wait=off,logfile=${logOf(name)},logappend=on`,
+    ...['-serial', 'chardev:console', '-m', `${mib}`, ...memoryWords(name, memory, mib)],
+    ...(common
+      ? [
+          '-object',
+          `memory-backend-file,id=common,mem-path=/dev/shm/${common.name},size=1M,share=on`,
+          // Without master=on QEMU takes it for somebody else's and refuses to pass the machine's state on.
+          ...['-device', 'ivshmem-plain,memdev=common,master=on'],
+        ]
+      : []),
+    ...(kind === 'linux'
+      ? ['-kernel', `${GUESTS}/vmlinuz`, '-initrd', `${GUESTS}/guest-initramfs`, '-append', line]
+      : ['-kernel', `${GUESTS}/guest-bare`, '-append', common ? `${line} share=${common.role}` : line]),
+  ];
+}
+
+const logOf = (name: string): string => `${GUESTS}/${name}.log`;
+
+/** Starts a guest, as a unit `vm-NAME` that outlives the shell. It need not have counted yet when this resolves. */
+export async function startGuest(host: LabHost, options: GuestOptions): Promise<Guest> {
+  const { name } = options;
+  const words = qemuWords(options).map((word) => `'${word}'`);
+  const unit = `--unit=vm-${name} --collect -p Type=forking -p PIDFile=/run/${name}.pid`;
+  await run(host, `systemd-run --quiet ${unit} ${words.join(' ')}`);
+  return { name, pid: Number(await run(host, `cat /run/${name}.pid`)), log: logOf(name) };
+}
+
+/**
+ * Waits until guests have counted further than they have now.
+ *
+ * @param more by how many counts
+ */
+export async function waitForCounts(
+  host: LabHost,
+  guests: readonly Pick<Guest, 'log'>[],
+  more: number,
+): Promise<void> {
+  const waits = guests.map(({ log }) => {
+    // A log that is not there yet, or has no count, counts from nothing.
+    const last = `$(grep -ao '^count=[0-9]*' ${log} 2>/dev/null | tail -n 1 | cut -d= -f2)`;
+    return `n=${last}; n=$((\${n:--1} + ${more})); tail -n +1 -F ${log} 2>/dev/null | grep -a -q -m1 "^count=$n "`;
+  });
+  await run(
+    host,
+    waits.map((wait) => `timeout ${PATIENCE_S} sh -c '${wait.replaceAll("'", `'"'"'`)}'`).join(' && '),
+  );
+}
+
+/** What a guest has counted so far. */
+export async function linesOf(host: LabHost, { log }: Pick<Guest, 'log'>): Promise<readonly GuestLine[]> {
+  return readGuestLog(await run(host, `cat ${log}`)).lines;
+}
+
+/** Reads what a guest has printed so far and checks it. */
+async function reportOf(host: LabHost, { name, log }: Pick<Guest, 'name' | 'log'>): Promise<GuestReport> {
+  try {
+    return checkGuest(readGuestLog(await run(host, `cat ${log}`)));
+  } catch (error) {
+    throw new Error(`guest ${name} in ${host.name}: ${(error as Error).message}`);
+  }
+}
+
+/** Fails unless each guest counts on (`more` further counts) and has lost nothing since it was started. */
+export async function expectUnharmed(
+  host: LabHost,
+  guests: readonly Pick<Guest, 'name' | 'log'>[],
+  more = 4,
+): Promise<GuestReport[]> {
+  await waitForCounts(host, guests, more);
+  const reports: GuestReport[] = [];
+  for (const guest of guests) {
+    const report = await reportOf(host, guest);
+    expect(report, `guest ${guest.name}`).toMatchObject(UNHARMED);
+    reports.push(report);
+  }
+  return reports;
+}

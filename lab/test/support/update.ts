@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A live update from beginning to end, by a client of the agent that comes back once the host is there again. */
+import type { AgentClient } from '@luo-console/agent/client';
+import type {
+  BlackoutPart,
+  FailurePolicy,
+  MachineRun,
+  Plan,
+  Progress,
+  Update,
+} from '@luo-console/agent/interface';
+import { expect } from 'vitest';
+import type { LabHost } from '../../src/index.ts';
+import { connect } from './host.ts';
+
+/** The plan of an update into the kernel whose release ends so. */
+export async function planFor(
+  agent: AgentClient,
+  releaseEnd: string,
+  options: { readonly leave?: number[]; readonly ifMachineFails?: FailurePolicy } = {},
+): Promise<Plan> {
+  const { kernels } = await agent.call('ListKernels', {});
+  const kernel = kernels.find(({ release }) => release.endsWith(releaseEnd));
+  if (!kernel) throw new Error(`no kernel ${releaseEnd} among ${kernels.map(({ release }) => release)}`);
+  return (await agent.call('MakePlan', { ...options, kernel: kernel.path })).plan;
+}
+
+/** An update as it was settled, waited for if it is not. */
+export async function settled(agent: AgentClient, id: string): Promise<Update> {
+  for await (const { update } of agent.stream('FollowUpdate', { update: id })) if (update) return update;
+  throw new Error(`update ${id}: the agent ended its report before it was settled`);
+}
+
+/**
+ * Runs a plan through the kexec.
+ *
+ * @returns how it was settled in the next kernel, and a client there; the one that was given is closed
+ * @throws Error with what the agent says of it if the host stays in this kernel
+ */
+export async function carryOut(
+  host: LabHost,
+  agent: AgentClient,
+  plan: Plan,
+): Promise<{ update: Update; agent: AgentClient }> {
+  expect(plan.runnable, JSON.stringify(plan.checks.filter(({ verdict }) => verdict === 'fail'))).toBe(true);
+  const before = await host.bootId();
+  let last: Progress | null = null;
+  let ended = false;
+  try {
+    for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 0 }))
+      last = progress;
+    ended = true;
+  } catch (error) {
+    // The connection ends with the kernel; anything else that ends it here is an error.
+    if (last?.phase !== 'kexec') throw error;
+  }
+  if (ended && last) {
+    const update = await settled(agent, last.update);
+    throw new Error(`the update was not carried out: ${JSON.stringify(update, null, 1)}`);
+  }
+  await host.waitForBoot(before);
+  agent.close();
+  const next = await connect(host);
+  if (!last) throw new Error('the agent said nothing of its update');
+  return { update: await settled(next, last.update), agent: next };
+}
+
+/**
+ * Calls an update off while its kexec is announced and can still be called off.
+ *
+ * @returns how it was settled
+ */
+export async function callOff(
+  host: LabHost,
+  agent: AgentClient,
+  plan: Plan,
+  { closeSessions = false }: { readonly closeSessions?: boolean } = {},
+): Promise<Update> {
+  const other = await connect(host);
+  try {
+    let aborted: Promise<{ update: Update }> | null = null;
+    for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 600 })) {
+      if (progress.graceEndsAtUs === null) continue;
+      aborted ??= other.call('AbortUpdate', { reason: 'a test calls it off', closeSessions });
+    }
+    if (aborted === null) throw new Error('the kexec was never announced');
+    return (await aborted).update;
+  } finally {
+    other.close();
+  }
+}
+
+const PARTS: readonly BlackoutPart[] = [
+  'save',
+  'kexec',
+  'boot',
+  'userspace',
+  'retrieve',
+  'start',
+  'load',
+  'resume',
+];
+
+/** How far the parts of a blackout may be from its whole, in µs: each is rounded to whole ones. */
+const ROUNDING_US = 16;
+
+/** Fails unless a machine ran again, and its blackout is made of all its parts, one after the other. */
+export function expectWholeBlackout(machine: MachineRun): void {
+  const { name, parts, blackoutUs } = machine;
+  expect(machine, name).toMatchObject({ stage: 'resumed' });
+  expect(
+    parts.map(({ part }) => part),
+    name,
+  ).toEqual(PARTS);
+  for (const [index, { part, startedAtUs }] of parts.entries()) {
+    const before = parts[index - 1];
+    if (!before) continue;
+    const gap = startedAtUs - (before.startedAtUs + before.durationUs);
+    expect(Math.abs(gap), `${name}: ${before.part} is followed by ${part}`).toBeLessThanOrEqual(ROUNDING_US);
+  }
+  const sum = parts.reduce((total, { durationUs }) => total + durationUs, 0);
+  expect(Math.abs(sum - (blackoutUs ?? 0)), `${name}: ${sum} of ${blackoutUs} µs`).toBeLessThanOrEqual(
+    ROUNDING_US,
+  );
+}
+
+/** A machine's blackout in a line, for whoever reads the output of the tests. */
+export function blackoutLine({ name, way, blackoutUs, parts }: MachineRun): string {
+  const ms = (us: number): string => `${Math.round(us / 1000)} ms`;
+  const each = parts.map(({ part, durationUs }) => `${part} ${ms(durationUs)}`);
+  return `${name} (${way}): ${blackoutUs === null ? 'not resumed' : ms(blackoutUs)} = ${each.join(' + ')}`;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be done with the machines of a host, as the command palette lists it: for those that were read, which they are once
+// the view was opened.
+import type { Machine } from '@luo-console/agent/interface';
+import type { Host } from '@luo-console/electron/bridge';
+import type { Action } from '../app/action.ts';
+import type { ConsoleState } from '../app/console.svelte.ts';
+import { whyNotAct, whyNotChange } from '../app/focus.ts';
+import { startMachine } from './start-machine.ts';
+import { whyNotAdopt } from './why-not.ts';
+
+function show(state: ConsoleState, { pid, name }: Machine): void {
+  state.show('machines');
+  state.selectedMachine = { kind: 'machine', pid, name };
+}
+
+function actionsOf(state: ConsoleState, host: Host, machine: Machine): Action[] {
+  const { name, pid, session, consolePath } = machine;
+  const adopt: Action = {
+    name: `Adopt ${name}`,
+    group: 'Machine',
+    off: whyNotAdopt(host, machine),
+    run: () => {
+      show(state, machine);
+      state.dialog = { name: 'adopt', machine };
+    },
+  };
+  const release: Action = {
+    name: `Release ${name}`,
+    group: 'Machine',
+    off: whyNotChange(host),
+    run: () => {
+      show(state, machine);
+      state.dialog = { name: 'release', machine };
+    },
+  };
+  const open: Action = {
+    name: `Open the console of ${name}`,
+    group: 'Machine',
+    off: whyNotAct(host),
+    run: () => {
+      state.terminals.add(host, 'machine', { pid, name });
+      state.show('terminal');
+    },
+  };
+  return [session === null ? adopt : release, ...(consolePath === null ? [] : [open])];
+}
+
+/** The actions for the machines of a host and for those of its definitions that do not run. */
+export function machineActions(state: ConsoleState, host: Host): Action[] {
+  const { machines } = state.data(host.id);
+  return [
+    ...machines.all.flatMap((machine) => actionsOf(state, host, machine)),
+    ...machines.idle.map(({ name, problem }) => ({
+      name: `Start ${name}`,
+      group: 'Machine' as const,
+      off: whyNotChange(host) ?? (problem === null ? null : 'Its definition cannot be used.'),
+      run: () => {
+        state.show('machines');
+        void startMachine(state, host.id, name);
+      },
+    })),
+  ];
+}

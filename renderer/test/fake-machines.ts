@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// Machines, definitions and what depends on what, as an agent would tell of them, for tests of the window alone.
+import type {
+  Machine,
+  MachineDefinition,
+  MachineDescriptor,
+  MachineRun,
+  OrderGraph,
+  PlannedMachine,
+} from '@luo-console/agent/interface';
+import { nowUs, second } from './fake-hosts.ts';
+
+const MiB = 1024 * 1024;
+
+export function machineDescriptor(more: Partial<MachineDescriptor>): MachineDescriptor {
+  return {
+    fd: 11,
+    duplicates: [],
+    kind: 'memfd',
+    name: 'pc.ram',
+    size: 2048 * MiB,
+    inode: 4101,
+    guestMemory: true,
+    pciAddress: null,
+    dependsOn: [],
+    sharedWith: [],
+    fate: 'preservable',
+    reason: 'The kernel has a handler for memfds.',
+    source: 'kernel',
+    errno: null,
+    session: null,
+    token: null,
+    ...more,
+  };
+}
+
+const kvmVm = machineDescriptor({
+  fd: 9,
+  kind: 'kvm_vm',
+  name: 'anon_inode:kvm-vm',
+  size: null,
+  inode: null,
+  guestMemory: false,
+  fate: 'rebuilt',
+  reason: 'The kernel has no handler for it; QEMU makes it anew.',
+  errno: 'ENOENT',
+});
+const tap = machineDescriptor({
+  fd: 21,
+  kind: 'tap',
+  name: '/dev/net/tun',
+  size: null,
+  inode: 712,
+  guestMemory: false,
+  fate: 'lost',
+  reason: 'Packets on their way are lost; the link comes back with the machine.',
+  source: 'rule',
+});
+
+export function machine(more: Partial<Machine> = {}): Machine {
+  return {
+    name: 'web-01',
+    pid: 2041,
+    user: 'libvirt-qemu',
+    command: 'qemu-system-x86',
+    vmm: 'QEMU',
+    version: '11.1.0',
+    vcpus: 4,
+    memory: 2048 * MiB,
+    memoryInFiles: 2048 * MiB,
+    state: 'running',
+    accelerator: 'kvm',
+    monitor: 'answered',
+    monitorPath: '/run/vm/web-01.qmp',
+    monitorDetail: '',
+    sharesMemoryWith: [],
+    descriptors: [machineDescriptor({ session: 'web-01', token: '0x1' }), kvmVm, tap],
+    otherDescriptors: 14,
+    way: 'cpr',
+    wayReason: 'Guest memory is shared and aux-ram-share is on.',
+    expectedBlackoutUs: 240_000,
+    unlinks: [],
+    session: 'web-01',
+    definition: 'web-01',
+    consolePath: '/run/luo-agent/machines/web-01.console',
+    ...more,
+  };
+}
+
+export function machines(): Machine[] {
+  return [
+    machine(),
+    machine({
+      name: 'db-02',
+      pid: 2141,
+      vcpus: 8,
+      memory: 8192 * MiB,
+      memoryInFiles: 8192 * MiB,
+      way: 'named_memory',
+      wayReason: 'Guest memory is in a named file, but aux-ram-share is off.',
+      expectedBlackoutUs: 1_900_000,
+      unlinks: ['/dev/shm/db-02.ram', '/dev/shm/db-02.cache'],
+      sharesMemoryWith: [2201],
+      session: null,
+      definition: null,
+      consolePath: null,
+      descriptors: [
+        machineDescriptor({
+          fd: 12,
+          kind: 'tmpfs_linked',
+          name: '/dev/shm/db-02.ram',
+          size: 8192 * MiB,
+          fate: 'blocks',
+          reason: 'The file has a name, and the kernel takes only unlinked ones.',
+          errno: 'EINVAL',
+        }),
+        machineDescriptor({
+          fd: null,
+          name: 'shared cache',
+          size: 512 * MiB,
+          sharedWith: [2201],
+          duplicates: [17, 18],
+          dependsOn: [12],
+        }),
+        kvmVm,
+      ],
+    }),
+    machine({
+      name: 'old-03',
+      pid: 2201,
+      version: '7.2.0',
+      accelerator: 'tcg',
+      vcpus: 1,
+      memory: 512 * MiB,
+      memoryInFiles: 0,
+      state: 'paused',
+      way: 'none',
+      wayReason: 'Its monitor is used by libvirt and cannot be asked.',
+      expectedBlackoutUs: null,
+      session: null,
+      definition: null,
+      consolePath: null,
+      monitor: 'busy',
+      monitorDetail: 'libvirtd is connected to it.',
+      descriptors: [tap],
+    }),
+  ];
+}
+
+export function definitions(): MachineDefinition[] {
+  const folder = '/etc/luo-agent/machines';
+  return [
+    {
+      name: 'web-01',
+      path: `${folder}/web-01.json`,
+      problem: null,
+      description: 'Web front',
+      vcpus: 4,
+      memory: 2048 * MiB,
+      pid: 2041,
+    },
+    {
+      name: 'build-09',
+      path: `${folder}/build-09.json`,
+      problem: null,
+      description: 'Builds at night',
+      vcpus: 2,
+      memory: 1024 * MiB,
+      pid: null,
+    },
+    {
+      name: 'broken-07',
+      path: `${folder}/broken-07.json`,
+      problem: 'memoryMiB is "lots"; expected a whole number.',
+      description: '',
+      vcpus: null,
+      memory: null,
+      pid: null,
+    },
+  ];
+}
+
+export function orderGraph(more: Partial<OrderGraph> = {}): OrderGraph {
+  return {
+    nodes: [
+      { id: 'm1', kind: 'machine', label: 'web-01', detail: 'process 2041', pids: [2041] },
+      { id: 'm2', kind: 'machine', label: 'db-02', detail: 'process 2141', pids: [2141] },
+      { id: 'f1', kind: 'memory', label: 'pc.ram', detail: '2 GiB, memfd', pids: [2041] },
+      { id: 'f2', kind: 'memory', label: 'shared cache', detail: '512 MiB, memfd', pids: [2041, 2141] },
+      { id: 'd1', kind: 'disk', label: 'db-02.qcow2', detail: 'rebuilt by the VMM', pids: [2141] },
+    ],
+    edges: [
+      { from: 'm1', to: 'f1', reason: 'its guest memory' },
+      { from: 'm1', to: 'f2', reason: 'shares memory' },
+      { from: 'm2', to: 'f2', reason: 'shares memory' },
+      { from: 'm2', to: 'd1', reason: 'its disk' },
+    ],
+    order: ['f1', 'f2', 'd1', 'm1', 'm2'],
+    cycle: [],
+    ...more,
+  };
+}
+
+/** Two devices of which each needs the other first. */
+export function cyclicGraph(): OrderGraph {
+  return {
+    nodes: [
+      { id: 'a', kind: 'device', label: '/dev/luo-test-a', detail: 'a device', pids: [2041] },
+      { id: 'b', kind: 'device', label: '/dev/luo-test-b', detail: 'a device', pids: [2041] },
+      { id: 'm1', kind: 'machine', label: 'web-01', detail: 'process 2041', pids: [2041] },
+    ],
+    edges: [
+      { from: 'a', to: 'b', reason: 'needs it preserved first' },
+      { from: 'b', to: 'a', reason: 'needs it preserved first' },
+      { from: 'm1', to: 'a', reason: 'holds it' },
+    ],
+    order: [],
+    cycle: ['a', 'b', 'a'],
+  };
+}
+
+export function plannedMachines(): PlannedMachine[] {
+  return [
+    {
+      name: 'web-01',
+      pid: 2041,
+      way: 'cpr',
+      session: 'web-01',
+      memory: 2048 * MiB,
+      leave: false,
+      detail: 'Its descriptors and its device state are handed to the agent, and played back to a new QEMU.',
+      risk: 'If the new QEMU does not start, the machine is held: its memory and state are safe.',
+      expectedBlackoutUs: 240_000,
+    },
+    {
+      name: 'old-03',
+      pid: 2201,
+      way: 'none',
+      session: null,
+      memory: 512 * MiB,
+      leave: false,
+      detail: 'It is not adopted and cannot come along.',
+      risk: 'It ends with the old kernel.',
+      expectedBlackoutUs: null,
+    },
+  ];
+}
+
+/** A machine's run whose parts begin when the first machine was suspended. */
+export function machineRun(more: Partial<MachineRun> = {}): MachineRun {
+  const lengths = [
+    ['save', 110],
+    ['kexec', 420],
+    ['boot', 1800],
+    ['userspace', 640],
+    ['retrieve', 12],
+    ['start', 260],
+    ['load', 95],
+    ['resume', 8],
+  ] as const;
+  let at = 0;
+  const parts = lengths.map(([part, milliseconds]) => {
+    const timing = { part, startedAtUs: at, durationUs: milliseconds * 1000 };
+    at += timing.durationUs;
+    return timing;
+  });
+  return {
+    name: 'web-01',
+    pid: 2041,
+    newPid: 611,
+    way: 'cpr',
+    session: 'web-01',
+    stage: 'resumed',
+    detail: '',
+    brownoutUs: 3_570_000,
+    suspendedAtUs: nowUs() - 4000 * second + 3_570_000,
+    blackoutUs: at,
+    parts,
+    ...more,
+  };
+}
