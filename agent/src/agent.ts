@@ -31,6 +31,7 @@ import { agentService } from './service/service.ts';
 import { takeFromProcess } from './service/sources.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
+import { Attendance } from './update/attendance.ts';
 import { History } from './update/history.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
@@ -108,6 +109,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     kernelLog: new KernelLogTail(paths),
     nowUs,
   });
+  const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
@@ -123,6 +125,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    mayLetRunOn: () => phases.phase === 'normal',
   });
   const context: UpdateContext = {
     native,
@@ -132,6 +135,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reader,
     history,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
@@ -150,7 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const intake = await takeInStored(sessions, handed);
   // Machines may stand still since the agent that stopped them died.
-  for (const problem of await adoptions.letRunOn()) log('error', 'a machine stands still', { problem });
+  await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
@@ -179,6 +183,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     accounts,
     authorisation,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
