@@ -37,6 +37,8 @@ import { Updater } from './update/updater.ts';
 import { serve } from './varlink/index.ts';
 import { agentVersion } from './version.ts';
 
+export { nameServiceManager } from './service/service-manager.ts';
+
 export interface AgentOptions extends FirstOptions {
   readonly stateDirectory: string;
   /** Where to listen if the service manager hands in no socket. */

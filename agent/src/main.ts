@@ -71,15 +71,14 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
   try {
     const beginnings = { native, paths: realHostPaths, log, descriptorStoreLimit };
     const first = await doFirstThings(beginnings);
-    const { startAgent } = await import('./agent.ts');
+    const { nameServiceManager, startAgent } = await import('./agent.ts');
     const agent = await startAgent({
       ...beginnings,
       first,
       stateDirectory,
       socketPath: socket,
       ownUid: process.getuid?.() ?? 0,
-      serviceManager: async () =>
-        (await import('./service/service-manager.ts')).nameServiceManager(notifySocket, realHostPaths.proc),
+      serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
     });
     const stop = (signal: NodeJS.Signals): void => {
       log('info', 'stopping', { signal });

@@ -35,6 +35,7 @@ describe('what is in the package', () => {
       'usr/bin/luo-agent',
       'usr/bin/luoctl',
       'usr/lib/luo-agent/better_sqlite3.node',
+      'usr/lib/luo-agent/luo-agent-agent.mjs',
       'usr/lib/luo-agent/luo-agent.mjs',
       'usr/lib/luo-agent/luo_native.node',
       'usr/lib/luo-agent/luoctl.mjs',
