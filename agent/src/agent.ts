@@ -27,6 +27,7 @@ import { agentService } from './service/service.ts';
 import { takeFromProcess } from './service/sources.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
+import { Attendance } from './update/attendance.ts';
 import { History } from './update/history.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
@@ -93,6 +94,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     kernelLog: new KernelLogTail(paths),
     nowUs,
   });
+  const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
@@ -108,6 +110,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    mayLetRunOn: () => phases.phase === 'normal',
   });
   const context: UpdateContext = {
     native,
@@ -117,6 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reader,
     history,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
@@ -135,7 +139,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const intake = await takeInStored(sessions, handed);
   // Machines may stand still since the agent that stopped them died.
-  for (const problem of await adoptions.letRunOn()) log('error', 'a machine stands still', { problem });
+  await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
@@ -164,6 +168,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     accounts,
     authorisation,
     sessions,
+    attendance,
     kernel,
     images,
     loader,

@@ -126,7 +126,10 @@ export class UpdateRun {
     // Before anything else: machines may be standing still.
     const problems = await this.#machines.resume();
     problems.push(...(await this.#steps.undo()));
+    // One that has ended meanwhile has nothing to preserve any more.
+    await this.#context.adoptions.takeOver();
     this.#enter('normal');
+    await this.#context.adoptions.letRunOn();
     const outcome = cameBack === null ? 'aborted' : 'returned';
     this.#record = { ...this.#record, refusedBy: cameBack?.refusedBy ?? null };
     const whole = [reason, ...problems].join('; ');

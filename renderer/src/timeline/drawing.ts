@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures of the picture of a live update, in pixels, and what goes where in it.
-import { axisTicks, type Span } from '../update/summary.ts';
+import type { Span } from '../update/span.ts';
+import { axisTicks } from '../update/summary.ts';
 
 export const lane = 26;
 /** Left of the bars, for names. */
