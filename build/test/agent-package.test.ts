@@ -70,7 +70,7 @@ describe('what is in the package', () => {
   });
 
   it('names no directory of the machine it was made on', () => {
-    for (const name of ['luo-agent.mjs', 'luoctl.mjs']) {
+    for (const name of ['luo-agent.mjs', 'luo-agent-agent.mjs', 'luoctl.mjs']) {
       expect(text(`usr/lib/luo-agent/${name}`)).not.toContain(join(import.meta.dirname, '../..'));
     }
   });
