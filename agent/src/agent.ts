@@ -123,6 +123,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    mayLetRunOn: () => phases.phase === 'normal',
   });
   const context: UpdateContext = {
     native,
@@ -150,7 +151,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const intake = await takeInStored(sessions, handed);
   // Machines may stand still since the agent that stopped them died.
-  for (const problem of await adoptions.letRunOn()) log('error', 'a machine stands still', { problem });
+  await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;

@@ -129,6 +129,7 @@ export class UpdateRun {
     // One that has ended meanwhile has nothing to preserve any more.
     await this.#context.adoptions.takeOver();
     this.#enter('normal');
+    await this.#context.adoptions.letRunOn();
     const outcome = cameBack === null ? 'aborted' : 'returned';
     this.#record = { ...this.#record, refusedBy: cameBack?.refusedBy ?? null };
     const whole = [reason, ...problems].join('; ');

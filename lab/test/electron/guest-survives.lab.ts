@@ -5,6 +5,8 @@
  * and started by the agent. Across the update no count is missing or repeated, the guest's clock does not jump
  * back, and its 32 MiB are what they must be.
  */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { type Console, openConsole } from '../support/console.ts';
@@ -99,22 +101,53 @@ describe('a Linux guest', () => {
     const { page } = window;
     await waitForCounts(host, [FOUND, DEFINED], 1);
     await planUpdate(page, '-b');
-    for (const { name } of [FOUND, DEFINED]) await page.getByText(name, { exact: true }).first().waitFor();
+    const planned = page.getByRole('list', { name: 'Machines in the plan' });
+    for (const { name } of [FOUND, DEFINED]) {
+      const row = planned.getByRole('listitem', { name });
+      await row.getByText('Comes along').waitFor();
+      await row.getByText(/^Expected blackout: \S+/).waitFor();
+    }
     await window.expectAccessible();
-    await window.screenshots('update-plan-machines');
+    await window.screenshots('machines-plan');
     await runPlan(page, 'lab', 0);
+    const underWay = page.getByRole('table', { name: 'Machines in it' });
+    for (const { name } of [FOUND, DEFINED])
+      await underWay.getByRole('row', { name }).waitFor({ timeout: PATIENCE });
+    await page.getByText('The host is away, as expected.').waitFor({ timeout: PATIENCE });
+    await window.screenshots('machines-away');
+
     const report = await outcome(page);
     await report.getByRole('heading', { name: 'Updated' }).waitFor();
     await hostIs(page, 'Connected');
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
-    for (const { name } of [FOUND, DEFINED]) await report.getByText(name, { exact: true }).first().waitFor();
+    const fared = report.getByRole('table', { name: 'Machines of the live update' });
+    for (const { name } of [FOUND, DEFINED])
+      await fared.getByRole('row', { name }).getByText('Runs again').waitFor();
+    const timeline = await report.getByRole('img', { name: /^Timeline:/ }).getAttribute('aria-label');
+    for (const { name } of [FOUND, DEFINED]) expect(timeline).toContain(name);
     await window.expectAccessible();
-    await window.screenshots('update-outcome-machines');
+    await window.screenshots('machines-outcome');
 
     const reports = await expectUnharmed(host, [FOUND, DEFINED], WHOLE_PASS);
     console.log(
-      reports.map(({ lines, largestGapNs }) => `${lines} counts, gap ${largestGapNs} ns`).join('\n'),
+      reports
+        .map(
+          ({ lines, largestGapNs, largestGapAt }) =>
+            `${lines} counts, gap ${largestGapNs} ns before ${largestGapAt}`,
+        )
+        .join('\n'),
     );
+  });
+
+  it('leaves a picture of its blackout that can be saved', async () => {
+    const path = join(window.profile, 'blackout.png');
+    await window.app.evaluate(({ dialog }, filePath) => {
+      dialog.showSaveDialog = () => Promise.resolve({ canceled: false, filePath });
+    }, path);
+    await (await outcome(window.page)).getByRole('button', { name: 'Save as PNG' }).click();
+    await window.page.getByText('The picture was saved').first().waitFor();
+    // The signature of every PNG file (RFC 2083).
+    expect((await readFile(path)).subarray(1, 4).toString('latin1')).toBe('PNG');
   });
 
   it('is there in the window as before, and the journal has its blackout', async () => {

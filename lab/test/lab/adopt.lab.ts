@@ -168,7 +168,12 @@ describe('machines started by hand', () => {
     );
     const reports = await expectUnharmed(host, [...guests.values()], 64);
     console.log(
-      reports.map(({ lines, largestGapNs }) => `${lines} counts, gap ${largestGapNs} ns`).join('\n'),
+      reports
+        .map(
+          ({ lines, largestGapNs, largestGapAt }) =>
+            `${lines} counts, gap ${largestGapNs} ns before ${largestGapAt}`,
+        )
+        .join('\n'),
     );
   });
 
