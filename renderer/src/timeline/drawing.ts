@@ -7,7 +7,7 @@ export const lane = 26;
 /** Left of the bars, for names. */
 export const left = 104;
 /** Right of the bars, for lengths that do not fit elsewhere. */
-export const right = 74;
+export const right = 112;
 /** A character is seven pixels at most. */
 export const character = 7;
 
