@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { buildProgram } from '../../agent/src/luoctl/program.ts';
 import { inRepository } from '../src/places.ts';
 import { STAGES } from '../src/test/stages.ts';
 
@@ -44,6 +45,35 @@ describe('the README', () => {
       'sh',
       'up',
     ]);
+  });
+
+  it('names commands of luoctl', () => {
+    const there = buildProgram(() => async () => {}).commands.map((command) => command.name());
+    const named = new Set(all(/luoctl (?:--host \S+ )?([a-z]+)/g));
+    expect([...named]).toEqual(
+      expect.arrayContaining(['adopt', 'console', 'definitions', 'machines', 'start']),
+    );
+    for (const name of named) expect(there).toContain(name);
+  });
+
+  it('describes a machine with members that its schema has', () => {
+    const [example = ''] = all(/^ {4}(\{ "description".+\})$/gm);
+    const schema = JSON.parse(read('build/agent-package/root/usr/share/luo-agent/machine.schema.json'));
+    const { disks = [], ...members } = JSON.parse(example);
+    const known = (of: { properties: object }) => Object.keys(of.properties);
+    for (const name of Object.keys(members)) expect(known(schema)).toContain(name);
+    expect(Object.keys(members)).toEqual(expect.arrayContaining(schema.required));
+    for (const disk of disks) {
+      for (const name of Object.keys(disk)) expect(known(schema.properties.disks.items)).toContain(name);
+    }
+  });
+
+  it('names places of machines where they are', () => {
+    const unit = read('agent/src/machines/machine-unit.ts');
+    expect(readme).toContain('`/var/log/luo-agent/machines/NAME/console.log`');
+    expect(unit).toContain('`luo-agent/machines/${escaped(name)}`');
+    expect(unit).toContain('`luo-machine-${escaped(name)}.service`');
+    expect(read('build/agent-package/root/usr/lib/sysusers.d/luo-agent.conf')).toMatch(/^u luo-machine /m);
   });
 
   it('names symptoms in the words that are shown', () => {
