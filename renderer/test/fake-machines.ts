@@ -238,9 +238,9 @@ export function plannedMachines(): PlannedMachine[] {
       way: 'none',
       session: null,
       memory: 512 * MiB,
-      leave: false,
-      detail: 'It is not adopted and cannot come along.',
-      risk: 'It ends with the old kernel.',
+      leave: true,
+      detail: 'It is not adopted. It cannot be: its monitor is used by somebody else.',
+      risk: 'It ends with this kernel, as if its power were cut.',
       expectedBlackoutUs: null,
     },
   ];

@@ -63,9 +63,11 @@ export function comingMark({ session, way }: Pick<Machine, 'session' | 'way'>): 
 
 const comesAlong: Mark = mark('Comes along', 'good', PackageCheck);
 
-/** What a plan does to a machine. */
-export function plannedMark({ leave, way }: Pick<PlannedMachine, 'leave' | 'way'>): Mark {
-  if (leave) return stageMarks.left_behind;
+const unasked: Mark = mark('Not adopted', 'bad', CircleAlert);
+
+/** What a plan does to a machine. @param chosen whether it was chosen to be left behind: one that is not adopted is, unasked */
+export function plannedMark({ leave, way }: Pick<PlannedMachine, 'leave' | 'way'>, chosen: boolean): Mark {
+  if (leave) return chosen ? stageMarks.left_behind : unasked;
   return way === 'none' ? cannotCome : comesAlong;
 }
 

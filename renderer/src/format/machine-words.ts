@@ -34,27 +34,12 @@ export const fileWords: Record<MachineFile, string> = {
   device: 'device',
 };
 
-export interface WayWords {
-  /** What it is called in a list. */
-  name: string;
-  /** What happens, in a sentence. */
-  text: string;
-}
-
-export const wayWords: Record<Way, WayWords> = {
-  cpr: {
-    name: 'cpr-transfer',
-    text: 'QEMU hands its descriptors and its device state to the agent and takes them back in the next kernel. Guest memory stays where it is.',
-  },
-  named_memory: {
-    name: 'named memory',
-    text: 'Its memory is in a file that the agent preserves; the device state is saved beside it.',
-  },
-  whole_state: {
-    name: 'whole state',
-    text: 'Memory and device state are saved together, which takes the longer the more memory it has.',
-  },
-  none: { name: 'none', text: 'It cannot come along as it is, and ends with the old kernel.' },
+/** What the ways are called. Why it is this one, and what it does, the agent says of each machine. */
+export const wayWords: Record<Way, string> = {
+  cpr: 'cpr-transfer',
+  named_memory: 'named memory',
+  whole_state: 'whole state',
+  none: 'none',
 };
 
 export const fateSourceWords: Record<FateSource, string> = {
@@ -71,7 +56,13 @@ export const monitorWords: Record<MonitorState, string> = {
   none: 'has none',
 };
 
-export const policyWords: Record<FailurePolicy, WayWords> = {
+export interface PolicyWords {
+  name: string;
+  /** What happens, in a sentence. */
+  text: string;
+}
+
+export const policyWords: Record<FailurePolicy, PolicyWords> = {
   stop: { name: 'Stop', text: 'The live update is called off, and every machine runs on.' },
   leave: { name: 'Leave it behind', text: 'The live update goes on without the machine, which ends it.' },
 };

@@ -2,7 +2,7 @@
 import { AgentInterface } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { Failure, toFailure } from '../bridge/failure.ts';
-import { explain, plainName, sentence } from './words.ts';
+import { explain, fullSentence, plainName, sentence } from './words.ts';
 
 test('what the agent says begins like a sentence, what it names stays as it is', () => {
   expect(sentence('live update number 1, one more than before')).toBe(
@@ -11,6 +11,9 @@ test('what the agent says begins like a sentence, what it names stays as it is',
   expect(sentence('web-01 is gone')).toBe('web-01 is gone');
   expect(sentence('/boot/vmlinuz is gone')).toBe('/boot/vmlinuz is gone');
   expect(sentence('')).toBe('');
+  expect(fullSentence('it runs on')).toBe('It runs on.');
+  expect(fullSentence('It runs.')).toBe('It runs.');
+  expect(fullSentence('')).toBe('');
 });
 
 test('a memfd does not look as if it were deleted', () => {

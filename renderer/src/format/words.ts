@@ -73,6 +73,12 @@ export function sentence(text: string): string {
   return /^[a-z]+[ ,;:.]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
 }
 
+/** As `sentence`, with a full stop, for what stands beside other sentences. */
+export function fullSentence(text: string): string {
+  const begun = sentence(text.trim());
+  return begun === '' || /[.!?:]$/.test(begun) ? begun : `${begun}.`;
+}
+
 /** A descriptor's label or name without what the kernel adds to every memfd, which has no name in a file system to lose. */
 export function plainName(text: string): string {
   return text.replace(/ \(deleted\)$/, '').replace(/\/memfd:/, '');

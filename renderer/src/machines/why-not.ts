@@ -3,11 +3,12 @@
 import type { Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { whyNotChange } from '../app/focus.ts';
+import { fullSentence } from '../format/words.ts';
 
 /** Null if it can be. */
 export function whyNotAdopt(host: Host | null, machine: Machine): string | null {
   const off = whyNotChange(host);
   if (off) return off;
   if (machine.state === 'gone') return 'Its VMM has ended.';
-  return machine.way === 'none' ? `It cannot come along: ${machine.wayReason}` : null;
+  return machine.way === 'none' ? `It cannot come along. ${fullSentence(machine.wayReason)}` : null;
 }

@@ -10,7 +10,7 @@ import { concerned, edgeInCycle, type OrderStep, orderSteps } from './order.ts';
 export type OrderFlowNode = Node<{ step: OrderStep; dimmed: boolean }, 'order'>;
 
 /** With more edges than this their reasons stand in the list only. */
-const mostLabels = 16;
+const mostLabels = 10;
 
 function spoken({ node, number, needs, inCycle }: OrderStep): string {
   return [

@@ -21,7 +21,7 @@ import { blackoutOf, heardMachines, machinesBlackout } from './machine-runs.ts';
 function planWith(leave: readonly number[] = [], more: Partial<Plan> = {}): Plan {
   return {
     ...planOf(),
-    machines: plannedMachines().map((one) => ({ ...one, leave: leave.includes(one.pid) })),
+    machines: plannedMachines().map((one) => ({ ...one, leave: one.leave || leave.includes(one.pid) })),
     graph: orderGraph(),
     ...more,
   };
@@ -64,7 +64,7 @@ describe('the plan', () => {
     expect(web?.textContent).toMatch(/web-01.*Comes along.*by cpr-transfer, 2 GiB, session web-01/s);
     expect(web?.textContent).toMatch(/Expected blackout: 240 ms, and the kernel’s part/);
     expect(web?.textContent).toMatch(/If the new QEMU does not start, the machine is held/);
-    expect(old?.textContent).toMatch(/old-03.*Cannot come along.*not adopted.*It ends with the old kernel/s);
+    expect(old?.textContent).toMatch(/old-03.*Not adopted.*It cannot be.*as if its power were cut/s);
   });
 
   test('asks before what to do if a machine cannot be saved, and says it', async () => {
@@ -94,6 +94,19 @@ describe('the plan', () => {
     await fireEvent.click(back);
     expect(await within(list).findByRole('button', { name: 'Leave behind… web-01' })).toBeTruthy();
     expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [] });
+  });
+
+  test('asks what is to become of a machine that is not adopted', async () => {
+    const bridge = await openPlan();
+    const list = await plan(bridge);
+    await fireEvent.click(within(list).getByRole('button', { name: 'Leave behind… old-03' }));
+    await type('Type old-03 to confirm', 'old-03');
+    await fireEvent.click(screen.getByRole('button', { name: 'Leave old-03 behind' }));
+    expect(await within(list).findByText('Left behind')).toBeTruthy();
+    expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [2201] });
+    await fireEvent.click(within(list).getByRole('button', { name: 'Bring along old-03' }));
+    await fireEvent.click(await within(list).findByRole('button', { name: 'Show in Machines old-03' }));
+    expect(await screen.findByRole('article', { name: 'Machine old-03' })).toBeTruthy();
   });
 
   test('that cannot be made again stays as it was, and says why', async () => {

@@ -32,6 +32,8 @@ export class UpdateRun {
   seen = $state.raw<PhaseTiming[]>([]);
   /** The machines as heard of so far, with the times of their suspension on this machine's clock. */
   machines = $state.raw<MachineRun[]>([]);
+  /** The processes of the machines that were chosen to be left behind, for the plan there is. */
+  left = $state.raw<readonly number[]>([]);
   /** What to do if a machine cannot be saved, for the next plan. */
   ifMachineFails = $state<FailurePolicy>('stop');
   /** When the kexec is set off, the grace being over; null until that is known. In this machine's time. */
@@ -81,6 +83,7 @@ export class UpdateRun {
     const { ifMachineFails } = this;
     const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails };
     this.plan = (await callAgent(this.#host, 'MakePlan', wishes)).plan;
+    this.left = wishes.leave;
   }
 
   /** Back to choosing a kernel; forgets plan, outcome and failure. */
