@@ -8,9 +8,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { Adoptions } from './adoption/adoptions.ts';
-import type { VmmStarter } from './adoption/restore.ts';
-import { vmmUnits } from './adoption/vmm-units.ts';
-import type { HostPaths } from './host-paths.ts';
+import { doFirstThings, type FirstOptions, type FirstThings } from './first-things.ts';
 import { Journal, JournalReader } from './journal/index.ts';
 import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
@@ -18,46 +16,40 @@ import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
 import { KernelLogTail } from './kernel/log.ts';
 import { CounterRate } from './kernel/surviving-clock.ts';
-import { DescriptorStore, parseStoredName } from './liveupdate/descriptor-store.ts';
-import { Device, type Patience, usualPatience } from './liveupdate/device.ts';
-import { type HandedBack, takeInStored } from './liveupdate/intake.ts';
+import { Device, usualPatience } from './liveupdate/device.ts';
+import { takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
 import { MachineLook } from './machines/machine-look.ts';
 import { Accounts } from './service/accounts.ts';
-import type { Log } from './service/log.ts';
 import { machineSources } from './service/machine-sources.ts';
 import { Authorisation, connections } from './service/roles.ts';
 import { agentService } from './service/service.ts';
 import { takeFromProcess } from './service/sources.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrival.ts';
+import { Attendance } from './update/attendance.ts';
 import { History } from './update/history.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/inventory.ts';
 import { Phases } from './update/phases.ts';
 import { ProgressBoard } from './update/progress.ts';
-import { resumeMachines } from './update/resume-machines.ts';
 import { completeArrival, settleInterrupted } from './update/settlement.ts';
 import type { UpdateContext } from './update/update-context.ts';
 import { Updater } from './update/updater.ts';
 import { serve } from './varlink/index.ts';
 import { agentVersion } from './version.ts';
 
-export interface AgentOptions {
-  readonly native: Native;
-  readonly paths: HostPaths;
+export { nameServiceManager } from './service/service-manager.ts';
+
+export interface AgentOptions extends FirstOptions {
   readonly stateDirectory: string;
   /** Where to listen if the service manager hands in no socket. */
   readonly socketPath: string;
-  readonly log: Log;
   /** The user the agent runs as. */
   readonly ownUid: number;
-  /** Places in the service manager's descriptor store; null if it does not say or there is none. */
-  readonly descriptorStoreLimit: number | null;
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
-  readonly patience?: Patience;
-  /** Starts VMMs; the service manager if none is given. */
-  readonly starter?: VmmStarter;
+  /** What was done first; it is done now if it was not. */
+  readonly first?: FirstThings;
 }
 
 export interface RunningAgent {
@@ -70,20 +62,14 @@ export interface RunningAgent {
 /** Starts the agent; it answers calls once this resolves. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { native, paths, log } = options;
-  const startedAt = native.kernel.clock('boottime');
   const nowUs = (): number => Number(native.kernel.clock('realtime') / 1000n);
   const steadyUs = (): number => Number(native.kernel.clock('monotonic') / 1000n);
   const facts = await readKernelFacts(paths);
   const kernel = new KernelState(facts, native.liveUpdate, paths);
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const store = new DescriptorStore(native, options.descriptorStoreLimit);
-  const socketDirectory = join(paths.runtime, 'handing-over');
-  const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
-  // Machines may be standing still since before the kexec: nothing comes before them, not even the journal.
-  const starter = options.starter ?? vmmUnits(native, paths.sys);
-  const early = { native, device, store, starter, socketDirectory, startedAt, log };
-  const { handed, resumed } = await resumeMachines(early, kept);
+  const { store, socketDirectory, listening, handed, resumed } =
+    options.first ?? (await doFirstThings(options));
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
   mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
@@ -108,6 +94,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     kernelLog: new KernelLogTail(paths),
     nowUs,
   });
+  const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
@@ -123,6 +110,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    mayLetRunOn: () => phases.phase === 'normal',
   });
   const context: UpdateContext = {
     native,
@@ -132,6 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reader,
     history,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
@@ -150,7 +139,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const intake = await takeInStored(sessions, handed);
   // Machines may stand still since the agent that stopped them died.
-  for (const problem of await adoptions.letRunOn()) log('error', 'a machine stands still', { problem });
+  await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
@@ -179,6 +168,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     accounts,
     authorisation,
     sessions,
+    attendance,
     kernel,
     images,
     loader,
@@ -244,14 +234,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       journal.close();
     },
   };
-}
-
-/** Tells the listening socket from descriptors of sessions. */
-function sortHanded(handed: readonly HandedBack[]): { listening: Descriptor | null; handed: HandedBack[] } {
-  const others = handed.filter(({ name }) => parseStoredName(name).kind === 'other');
-  const [first, ...rest] = others;
-  for (const { descriptor } of rest) descriptor.close();
-  return { listening: first?.descriptor ?? null, handed: handed.filter((each) => !others.includes(each)) };
 }
 
 /** A socket of our own, in place of one that an agent before left behind. */

@@ -2,14 +2,15 @@
 /**
  * The command `luo-agent`: reads its options, starts the agent, and ends it on a signal. Ending releases
  * nothing on purpose: sessions and their files are in the service manager's descriptor store.
+ *
+ * Most of the agent is imported only after the first things are done: machines wait for those.
  */
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { native } from '@luo-console/native';
-import { startAgent } from './agent.ts';
+import { doFirstThings } from './first-things.ts';
 import { realHostPaths } from './host-paths.ts';
 import { createLog } from './service/log.ts';
-import { nameServiceManager } from './service/service-manager.ts';
 import { agentVersion } from './version.ts';
 
 const usualSocket = '/run/luo-agent/io.luoconsole.Agent';
@@ -62,37 +63,42 @@ function readOptions(): Options {
   }
 }
 
+async function run({ stateDirectory, socket }: Options): Promise<void> {
+  const log = createLog((line) => writeSync(2, line));
+  const notifySocket = process.env['NOTIFY_SOCKET'];
+  const places = Number(process.env['FDSTORE']);
+  const descriptorStoreLimit = Number.isInteger(places) && places > 0 ? places : null;
+  try {
+    const beginnings = { native, paths: realHostPaths, log, descriptorStoreLimit };
+    const first = await doFirstThings(beginnings);
+    const { nameServiceManager, startAgent } = await import('./agent.ts');
+    const agent = await startAgent({
+      ...beginnings,
+      first,
+      stateDirectory,
+      socketPath: socket,
+      ownUid: process.getuid?.() ?? 0,
+      serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
+    });
+    const stop = (signal: NodeJS.Signals): void => {
+      log('info', 'stopping', { signal });
+      agent.stop().then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log('error', 'could not stop cleanly', { problem: String(error) });
+          process.exit(1);
+        },
+      );
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+  } catch (error) {
+    log('error', 'could not start', { problem: error instanceof Error ? error.message : String(error) });
+    process.exit(1);
+  }
+}
+
 // What `ps` and other processes' journals show; Node would be called MainThread.
 process.title = 'luo-agent';
-const { stateDirectory, socket } = readOptions();
-const log = createLog((line) => writeSync(2, line));
-const notifySocket = process.env['NOTIFY_SOCKET'];
-const places = Number(process.env['FDSTORE']);
-
-try {
-  const agent = await startAgent({
-    native,
-    paths: realHostPaths,
-    stateDirectory,
-    socketPath: socket,
-    log,
-    ownUid: process.getuid?.() ?? 0,
-    descriptorStoreLimit: Number.isInteger(places) && places > 0 ? places : null,
-    serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
-  });
-  const stop = (signal: NodeJS.Signals): void => {
-    log('info', 'stopping', { signal });
-    agent.stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log('error', 'could not stop cleanly', { problem: String(error) });
-        process.exit(1);
-      },
-    );
-  };
-  process.once('SIGTERM', stop);
-  process.once('SIGINT', stop);
-} catch (error) {
-  log('error', 'could not start', { problem: error instanceof Error ? error.message : String(error) });
-  process.exit(1);
-}
+// Not awaited: what is imported later may itself import from here, which would have to have ended for that.
+void run(readOptions());

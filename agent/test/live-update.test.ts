@@ -144,12 +144,14 @@ describe('a live update', () => {
 
   it('says returned with the errno when the kernel refuses, and leaves everything as it was', async () => {
     host.kexec = 'refused';
+    host.refusal = 'luo: Freeze failed for token[0x0] handler[memfd-v2] err[-16]';
     await client.call('CreateSession', { name: 's' });
     await preserveText(client, 's', 'kept');
     const id = await runToKexec(host, client, { wait: 'settled' });
     const { update } = await client.call('GetUpdate', { id });
     expect(update.outcome).toBe('returned');
     expect(update.reason).toContain('EBUSY');
+    expect(update.refusedBy).toMatchObject({ session: 's', token: '0x0', phase: 'kexec', errno: 'EBUSY' });
     expect(host.loaded).toBeNull();
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
     expect((await client.call('GetStatus', {})).status.phase).toBe('normal');

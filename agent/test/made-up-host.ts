@@ -4,7 +4,7 @@
  * device that is the in-memory double, a service manager that keeps descriptors, and a kexec that swaps the boot
  * for another one. The agent under test is the real one, on a real socket.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
@@ -27,6 +27,8 @@ export class MadeUpHost {
   loaded: { commandLine: string } | null = null;
   /** What happens when the agent asks for the kexec. */
   kexec: 'works' | 'refused' = 'works';
+  /** What the kernel logs when it refuses. */
+  refusal = '';
   /** Whether a service manager keeps descriptors. */
   managed = true;
   /** How many. */
@@ -206,6 +208,7 @@ export class MadeUpHost {
   #reboot(): Promise<never> {
     for (const asked of this.#kexecs.splice(0)) asked();
     if (this.kexec === 'works') return new Promise<never>(() => {});
+    appendFileSync(this.paths.kernelLog, `4,900000,2,-;${this.refusal}\n`);
     const refusal = { code: 'EBUSY', errno: 16, syscall: 'reboot' };
     return Promise.reject(Object.assign(new Error('reboot: EBUSY'), refusal));
   }

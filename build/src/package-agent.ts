@@ -78,19 +78,20 @@ async function documentation(bundles: readonly Bundle[]): Promise<PackageFile[]>
  * @param scratch empty directory; the programs are put into it to be asked for their completions
  */
 export async function packageFiles(version: string, scratch: string): Promise<PackageFile[]> {
-  const bundles = await Promise.all([
-    bundleProgram('agent/src/main.ts', 'luo-agent.mjs'),
+  const programs = await Promise.all([
+    bundleProgram('agent/src/main.ts', 'luo-agent.mjs', true),
     bundleProgram('agent/src/luoctl/main.ts', 'luoctl.mjs'),
   ]);
-  const programs: PackageFile[] = bundles.map(({ name, code }) => ({
+  const bundles = programs.flat();
+  const library: PackageFile[] = bundles.map(({ name, code }) => ({
     path: join(LIBRARY, name),
     mode: 0o644,
     contents: code,
   }));
   for (const [name, path] of Object.entries(ADDONS)) {
-    programs.push({ path: join(LIBRARY, name), mode: 0o644, contents: await readFile(inRepository(path)) });
+    library.push({ path: join(LIBRARY, name), mode: 0o644, contents: await readFile(inRepository(path)) });
   }
-  await writeTree(scratch, programs);
+  await writeTree(scratch, library);
   const installed = await filesUnder(join(FILES, 'root'), (path) =>
     path.startsWith('usr/bin/') ? 0o755 : 0o644,
   );
@@ -100,7 +101,7 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
     contents: { copyOf: process.execPath, identity: basename(NODE_DIRECTORY) },
   };
   return [
-    ...programs,
+    ...library,
     ...installed,
     ...(await manualPages(version)),
     ...(await completions(join(scratch, LIBRARY, 'luoctl.mjs'))),

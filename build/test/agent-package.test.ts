@@ -35,6 +35,7 @@ describe('what is in the package', () => {
       'usr/bin/luo-agent',
       'usr/bin/luoctl',
       'usr/lib/luo-agent/better_sqlite3.node',
+      'usr/lib/luo-agent/luo-agent-agent.mjs',
       'usr/lib/luo-agent/luo-agent.mjs',
       'usr/lib/luo-agent/luo_native.node',
       'usr/lib/luo-agent/luoctl.mjs',
@@ -69,7 +70,7 @@ describe('what is in the package', () => {
   });
 
   it('names no directory of the machine it was made on', () => {
-    for (const name of ['luo-agent.mjs', 'luoctl.mjs']) {
+    for (const name of ['luo-agent.mjs', 'luo-agent-agent.mjs', 'luoctl.mjs']) {
       expect(text(`usr/lib/luo-agent/${name}`)).not.toContain(join(import.meta.dirname, '../..'));
     }
   });

@@ -63,6 +63,8 @@ const update = {
     phase('kexec', 3_500_000, 7_500_000),
     phase('retrieving', 11_000_000, null),
   ],
+  machines: [],
+  refusedBy: null,
   carried: [],
   startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'node', role: 'administrator' as const },
 };

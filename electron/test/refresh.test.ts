@@ -28,7 +28,8 @@ function setUp(answer: (method: string) => Promise<Record<string, unknown>> = as
   return { asked, kept, said, note };
 }
 
-const everything = ['ListSessions', 'ListUpdates', 'ListKernels'];
+const always = ['ListSessions', 'ListUpdates', 'ListKernels'];
+const everything = [...always, 'ListMachines', 'ListDefinitions'];
 const sessions = [{ name: 'vm', direction: 'outgoing' as const, descriptors: 1, size: 1 }];
 
 test('everything is read once, and again when there is something new', async () => {
@@ -55,7 +56,19 @@ test('nothing is asked while the host is busy with its machines', async () => {
   }
   expect(asked).toEqual([]);
   await note({ phase: 'prepared' });
-  expect(asked).toEqual(everything);
+  expect(asked).toEqual(always);
+  await note({});
+  expect(asked).toEqual([...always, ...everything]);
+});
+
+test('the machines’ monitors are left alone once a live update has begun, also by what was being read', async () => {
+  const slow = Promise.withResolvers<Record<string, unknown>>();
+  const { asked, note } = setUp(() => slow.promise);
+  await note({});
+  await note({ phase: 'prepared' });
+  slow.resolve({});
+  await settle();
+  expect(asked).toEqual([...always, ...always]);
 });
 
 test('changes while it reads are read after that, once', async () => {
@@ -76,6 +89,6 @@ test('a question that is not answered is said and does not stop the others', asy
     return {};
   });
   await note({});
-  expect(kept).toEqual(['ListSessions', 'ListKernels']);
+  expect(kept).toEqual(['ListSessions', 'ListKernels', 'ListMachines', 'ListDefinitions']);
   expect(said).toEqual(['ListUpdates was not answered: no']);
 });

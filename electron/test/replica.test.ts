@@ -90,6 +90,22 @@ describe('the file', () => {
     expect(() => openReplicaFile(path, () => undefined)).toThrow(/schema version 99/);
   });
 
+  test('of a console that did not know machines keeps its journal and forgets its answers', () => {
+    const path = join(temporaryFolder(), 'replica.db');
+    const before = new Replica(path);
+    before.keep('h', 'ListUpdates', {}, { reply: { updates: [], more: false }, atUs: 1 });
+    before.journal('h').append(entries(1, 2), 8);
+    before.close();
+    const database = new Database(path);
+    database.pragma('user_version = 1');
+    database.close();
+    const now = openReplica(path);
+    expect(now.answer('h', 'ListUpdates', {})).toBeNull();
+    expect([...now.journal('h').walk()]).toEqual(entries(1, 2));
+    now.keep('h', 'ListUpdates', {}, { reply: { updates: [], more: false }, atUs: 2 });
+    expect(openReplica(path).answer('h', 'ListUpdates', {})?.atUs).toBe(2);
+  });
+
   test('that is no database is kept aside and begun anew', () => {
     const folder = temporaryFolder();
     const path = join(folder, 'replica.db');

@@ -153,6 +153,25 @@ export function acrossCases(): readonly ContractCase[] {
       },
     },
     {
+      name: 'a row of files is retrieved in its order, or none of it',
+      async run(harness) {
+        const { liveUpdate, native } = harness;
+        const tokens = [3n, 0n, 3n];
+        const files = await liveUpdate.retrieveFds(session(prepared.SHUFFLED), tokens);
+        for (const [index, file] of files.entries()) {
+          const seed = prepared.seedOf(prepared.SHUFFLED, tokens[index] ?? -1n);
+          await digestIs(harness, file, patternBytes(seed, 8192));
+        }
+        const [one, , again] = files.map((file) => native.memory.fileFacts(file).ino);
+        assert.equal(one, again);
+        for (const file of files) file.close();
+        const error = await expectCode('ENOENT', () =>
+          liveUpdate.retrieveFds(session(prepared.SHUFFLED), [0n, 777n]),
+        );
+        assert.equal(error.argument, 'token=777');
+      },
+    },
+    {
       name: 'files can be retrieved in any order',
       async run(harness) {
         const count = BigInt(prepared.SHUFFLED_COUNT);

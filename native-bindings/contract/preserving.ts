@@ -89,6 +89,26 @@ export const preservingCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'of a row of files those before the one that is refused are preserved, and none after it',
+    async run(harness) {
+      using session = await newSession(harness, 'row');
+      const [first, second, third] = ['r1', 'r2', 'r3'].map((seed) => filledMemfd(harness, seed)) as [
+        Descriptor,
+        Descriptor,
+        Descriptor,
+      ];
+      const { liveUpdate } = harness;
+      const error = await expectCode('EBUSY', () =>
+        liveUpdate.preserveFds(session, [first, first, second], [1n, 2n, 3n]),
+      );
+      assert.equal(error.argument, `file=${first.fd}`);
+      await expectCode('EEXIST', () => liveUpdate.preserveFds(session, [third], [1n]));
+      await liveUpdate.preserveFds(session, [second, third], [2n, 3n]);
+      await liveUpdate.preserveFds(session, [], []);
+      for (const file of [first, second, third]) file.close();
+    },
+  },
+  {
     name: 'a file is preserved once: EBUSY in the same session and in another',
     async run(harness) {
       using one = await newSession(harness, 'busy-one');

@@ -53,6 +53,19 @@ export function tokenOf(value: unknown, name = 'token'): bigint {
   return bigintOf(value, name, 0n, 2n ** 64n - 1n);
 }
 
+/** Files of one row of requests; more than a process can have open (`/proc/sys/fs/nr_open` at its usual value). */
+export const MOST_FILES = 2 ** 20;
+
+/** Tokens for a row of requests, as many as there are files if that is given. */
+export function tokensOf(value: unknown, count?: number): bigint[] {
+  if (!Array.isArray(value)) throw wrongType('tokens', 'an array of bigints', value);
+  if (value.length > MOST_FILES || (count !== undefined && value.length !== count)) {
+    const expected = count === undefined ? `at most ${MOST_FILES}` : `${count}, one for each file`;
+    throw new RangeError(`tokens must hold ${expected}, not ${value.length}`);
+  }
+  return value.map((item, index) => tokenOf(item, `tokens[${index}]`));
+}
+
 /** A position or size in a file, in bytes (the kernel's `loff_t`). */
 export function offsetOf(value: unknown, name: string): bigint {
   return bigintOf(value, name, 0n, 2n ** 63n - 1n);

@@ -2,7 +2,8 @@
 /**
  * What the rest of the project may ask of the kernel.
  *
- * Every member is one system call (or one ioctl) and nothing more: no retries, no policy, no state. The
+ * Every member is one system call (or one ioctl, or a row of the same) and nothing more: no retries, no policy, no
+ * state. The
  * addon implements this interface against the running kernel; `double/` implements the live update part
  * of it in memory, and one contract suite holds both to the same behaviour.
  *
@@ -48,6 +49,13 @@ export interface LiveUpdate {
   preserveFd(session: FdLike, file: FdLike, token: bigint): Promise<void>;
   /** Retrieves the file under `token`. `ENOENT` no such token; `EINVAL` on an outgoing session. */
   retrieveFd(session: FdLike, token: bigint): Promise<Descriptor>;
+  /**
+   * `preserveFd` for each of `files`, under the token at its place in `tokens`, one after the other without coming
+   * back in between. The first failure ends it, as that of `preserveFd`; what was preserved before it stays so.
+   */
+  preserveFds(session: FdLike, files: readonly FdLike[], tokens: readonly bigint[]): Promise<void>;
+  /** `retrieveFd` for each of `tokens`, in the same way. After a failure nothing is handed out; it may be tried again. */
+  retrieveFds(session: FdLike, tokens: readonly bigint[]): Promise<readonly Descriptor[]>;
   /** Finishes an incoming session. `EBUSY` may be tried again. */
   finish(session: FdLike): Promise<void>;
   /** The session's name. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The live update group of the face, on the running kernel; see `face.ts` for each call. */
-import { fdOf, textOf, tokenOf } from './arguments.ts';
+import { fdOf, fdsOf, MOST_FILES, textOf, tokenOf, tokensOf } from './arguments.ts';
 import type { LiveUpdate } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor } from './owned-descriptor.ts';
@@ -29,6 +29,21 @@ export const liveUpdate: LiveUpdate = {
   async retrieveFd(session, token) {
     const file = await raw.retrieveFd(fdOf(session, 'session'), tokenOf(token));
     return new OwnedDescriptor(file, `retrieveFd(${token})`);
+  },
+
+  async preserveFds(session, files, tokens) {
+    const numbers = fdsOf(files, 'files', MOST_FILES);
+    await raw.preserveFds(
+      fdOf(session, 'session'),
+      Int32Array.from(numbers),
+      BigUint64Array.from(tokensOf(tokens, numbers.length)),
+    );
+  },
+
+  async retrieveFds(session, tokens) {
+    const wanted = tokensOf(tokens);
+    const files = await raw.retrieveFds(fdOf(session, 'session'), BigUint64Array.from(wanted));
+    return Array.from(files, (file, index) => new OwnedDescriptor(file, `retrieveFds(${wanted[index]})`));
   },
 
   async finish(session) {

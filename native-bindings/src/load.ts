@@ -16,7 +16,9 @@ interface RawLiveUpdate {
   createSession(device: number, name: string): number;
   retrieveSession(device: number, name: string): Promise<number>;
   preserveFd(session: number, file: number, token: bigint): Promise<void>;
+  preserveFds(session: number, files: Int32Array, tokens: BigUint64Array): Promise<void>;
   retrieveFd(session: number, token: bigint): Promise<number>;
+  retrieveFds(session: number, tokens: BigUint64Array): Promise<Int32Array>;
   finish(session: number): Promise<void>;
   sessionName(session: number): string;
 }

@@ -27,6 +27,9 @@ const DESCRIPTOR_CALLS: readonly [string, string, Call][] = [
   ['preserveFd', 'session', (value) => liveUpdate.preserveFd(value, 0, 0n)],
   ['preserveFd', 'file', (value) => liveUpdate.preserveFd(0, value, 0n)],
   ['retrieveFd', 'session', (value) => liveUpdate.retrieveFd(value, 0n)],
+  ['preserveFds', 'session', (value) => liveUpdate.preserveFds(value, [], [])],
+  ['preserveFds', 'files[1]', (value) => liveUpdate.preserveFds(0, [0, value], [0n, 1n])],
+  ['retrieveFds', 'session', (value) => liveUpdate.retrieveFds(value, [])],
   ['finish', 'session', (value) => liveUpdate.finish(value)],
   ['sessionName', 'session', (value) => liveUpdate.sessionName(value)],
   ['truncate', 'file', (value) => memory.truncate(value, 0n)],
@@ -83,6 +86,26 @@ const OTHERS: readonly [string, ErrorConstructor, () => unknown][] = [
   [`${TOKENS} 18446744073709551616n`, RangeError, () => liveUpdate.preserveFd(0, 0, 2n ** 64n)],
   [`${TOKENS} -1n`, RangeError, () => liveUpdate.retrieveFd(0, -1n)],
   [`${TOKENS} undefined`, TypeError, () => liveUpdate.retrieveFd(0, bad(undefined))],
+  [
+    'files must be an array of descriptors, not number 5',
+    TypeError,
+    () => liveUpdate.preserveFds(0, bad(5), []),
+  ],
+  [
+    'tokens must hold 1, one for each file, not 2',
+    RangeError,
+    () => liveUpdate.preserveFds(0, [0], [1n, 2n]),
+  ],
+  [
+    'tokens must be an array of bigints, not undefined',
+    TypeError,
+    () => liveUpdate.retrieveFds(0, bad(undefined)),
+  ],
+  [
+    TOKENS.replace('token', 'tokens[1]').concat(' -1n'),
+    RangeError,
+    () => liveUpdate.retrieveFds(0, [0n, -1n]),
+  ],
   ['name must be a string, not number 5', TypeError, () => liveUpdate.createSession(0, bad(5))],
   ['name must be a string, not a symbol', TypeError, () => liveUpdate.createSession(0, bad(Symbol('x')))],
   [

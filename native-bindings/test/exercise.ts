@@ -35,6 +35,9 @@ async function failures(): Promise<void> {
   await fails(() => liveUpdate.retrieveSession(file, 'é'.repeat(32)));
   await fails(() => liveUpdate.preserveFd(file, file, 2n ** 64n - 1n));
   await fails(() => liveUpdate.retrieveFd(file, 0n));
+  await fails(() => liveUpdate.preserveFds(file, [file, file], [0n, 1n]));
+  await fails(() => liveUpdate.preserveFds(file, [file, 999_999], [0n, 1n]));
+  await fails(() => liveUpdate.retrieveFds(file, [0n, 1n]));
   await fails(() => liveUpdate.finish(file));
   await fails(() => liveUpdate.sessionName(file));
   await fails(() => liveUpdate.preserveFd(file, 999_999, 0n));

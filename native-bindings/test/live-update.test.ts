@@ -13,6 +13,8 @@ const CALLS: readonly [string, (on: LiveUpdate, target: Descriptor, file: Descri
   ['retrieveSession', (on, target) => on.retrieveSession(target, 'name')],
   ['preserveFd', (on, target, file) => on.preserveFd(target, file, 5n)],
   ['retrieveFd', (on, target) => on.retrieveFd(target, 5n)],
+  ['preserveFds', (on, target, file) => on.preserveFds(target, [file], [5n])],
+  ['retrieveFds', (on, target) => on.retrieveFds(target, [5n, 6n])],
   ['finish', (on, target) => on.finish(target)],
   ['sessionName', (on, target) => on.sessionName(target)],
 ];
@@ -53,6 +55,20 @@ describe('preserveFd', () => {
     expect(await rejectionOf(liveUpdate.preserveFd(number, session, 0n))).toMatchObject({
       code: 'EBADF',
       argument: `session=${number}`,
+    });
+  });
+});
+
+describe('preserveFds', () => {
+  it('finds a closed file before it does anything, whichever it is', async () => {
+    using session = memory.memfdCreate('stands for a session');
+    using open = memory.memfdCreate('open');
+    const closed = memory.memfdCreate('closed');
+    const number = closed.fd;
+    closed.close();
+    expect(await rejectionOf(liveUpdate.preserveFds(session, [open, number], [0n, 1n]))).toMatchObject({
+      code: 'EBADF',
+      argument: `file=${number}`,
     });
   });
 });

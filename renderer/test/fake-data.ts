@@ -3,4 +3,5 @@
 export * from './fake-hosts.ts';
 export * from './fake-journal.ts';
 export * from './fake-machines.ts';
+export * from './fake-progress.ts';
 export * from './fake-updates.ts';

@@ -34,6 +34,8 @@ export interface AdoptionContext {
   look(pid: number): Promise<Machine>;
   /** A copy of a process's descriptor. @throws Refusal */
   take(pid: number, fd: number): Descriptor;
+  /** Whether machines that stand still should not: no live update is under way. */
+  mayLetRunOn(): boolean;
   log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -51,6 +53,9 @@ export interface Adopted {
 }
 
 const sessionNameBytes = 63;
+
+/** How long to wait before a machine that stands still is tried again, in ms: its monitor says nothing of itself. */
+const againMs = 2000;
 
 export class Adoptions {
   readonly #context: AdoptionContext;
@@ -150,21 +155,33 @@ export class Adoptions {
   }
 
   /**
-   * Lets machines run on that an agent stopped which then died. @returns what went wrong, in words
+   * Lets machines run on that stand still although no live update is under way: an agent stopped them and died, or
+   * their monitors did not answer when they were to go on. Those that cannot be let go on now are tried again until
+   * they can, or have ended.
    */
-  async letRunOn(): Promise<string[]> {
-    const { paths } = this.#context;
+  async letRunOn(): Promise<void> {
     const stopped = this.list().filter(({ machine }) => machine.suspended);
-    const done = await Promise.allSettled(
-      stopped.map(async ({ session, machine }) => {
-        using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
-        if (!(await monitor.isRunning())) await monitor.tell('cont');
-        this.markSuspended(session, false);
-      }),
-    );
-    return done.flatMap((each, index) =>
-      each.status === 'fulfilled' ? [] : [`${stopped[index]?.machine.name}: ${String(each.reason)}`],
-    );
+    const done = await Promise.all(stopped.map((each) => this.#letOneRunOn(each)));
+    if (done.every(Boolean)) return;
+    setTimeout(() => {
+      if (this.#context.mayLetRunOn()) void this.letRunOn();
+    }, againMs).unref();
+  }
+
+  async #letOneRunOn({ session, machine }: Adopted): Promise<boolean> {
+    const { paths, log } = this.#context;
+    const now = await identify(paths.proc, machine.pid);
+    if (now?.startTime !== machine.startTime) return true;
+    try {
+      using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
+      if (!(await monitor.isRunning())) await monitor.tell('cont');
+      this.markSuspended(session, false);
+      log('warning', 'a machine that stood still runs on', { session });
+      return true;
+    } catch (error) {
+      log('error', 'a machine stands still', { session, problem: String(error) });
+      return false;
+    }
   }
 
   /** Marks machines as standing still, or as running again. */

@@ -4,11 +4,11 @@
  * run. Up to `loaded` the guest has not run, so a VMM that fails before may be thrown away and the attempt made
  * again; once it has been told to run, its memory has changed and the saved state fits no more.
  */
-import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { SavedMachine } from './saved-machine.ts';
+import { makeMeetingPlace } from './socket-directory.ts';
 import { type Piece, playPieces, playStream, StreamError } from './streams.ts';
 import { incomingWords, unixChannel } from './vmm-command.ts';
 import { VmmMonitor } from './vmm-monitor.ts';
@@ -76,10 +76,8 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const pieces = piecesOf(options);
   const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
   const unit = unitNameOf(machine);
-  const directory = join(options.socketDirectory, randomBytes(8).toString('hex'));
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  // QEMU makes its sockets there as the user it runs as; nobody else can guess the name.
-  if (machine.command.uid !== 0) chmodSync(directory, 0o1733);
+  // QEMU makes its sockets there as the user it runs as.
+  const directory = makeMeetingPlace(options.socketDirectory, machine.command.uid === 0 ? 'pass' : 'make');
   const sockets = { main: join(directory, 'main'), cpr: join(directory, 'cpr') };
   const viaCpr = machine.way === 'cpr';
   const paths = new Map(

@@ -9,10 +9,10 @@
  *
  * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`resume`), and the kexec ends it.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { makeMeetingPlace } from './socket-directory.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from './streams.ts';
 import { unixChannel } from './vmm-command.ts';
 import { VmmMonitor } from './vmm-monitor.ts';
@@ -81,8 +81,7 @@ export class MachineSaver {
   /** Gets everything ready. The guest runs. @throws QmpError; SystemError */
   static async prepare(options: SaveOptions): Promise<MachineSaver> {
     const { native, way } = options;
-    const directory = join(options.socketDirectory, randomBytes(8).toString('hex'));
-    mkdirSync(directory, { recursive: true, mode: 0o711 });
+    const directory = makeMeetingPlace(options.socketDirectory, 'pass');
     const open: Descriptor[] = [];
     const kept = (descriptor: Descriptor): Descriptor => {
       open.push(descriptor);

@@ -1,17 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 /** VMMs as services of their own (`machines/machine-unit.ts`): what restoring a machine needs of them. */
+import { existsSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
 import { machineUnitPid, startMachineUnit, stopMachineUnit, unitOf } from '../machines/machine-unit.ts';
 import { errnoOf } from '../refusal.ts';
 import type { VmmStarter } from './restore.ts';
 import { whenReady } from './waiting.ts';
 
+/** A path below `/run` in a word: of a socket, a pid file or a log. */
+const runtimePath = /(?:^|[=:])\/run\/([^,]+)\/[^/,]+(?=,|$)/g;
+
+/**
+ * Directories below `/run` that a command line counts on and that are not there: `/run` begins empty after a kexec,
+ * and whoever made them for the machine may not be started yet.
+ *
+ * @returns their paths below `/run`
+ */
+export function missingDirectories(words: readonly string[], run = '/run'): string[] {
+  const paths = words.flatMap((word) => [...word.matchAll(runtimePath)].flatMap(([, path]) => path ?? []));
+  return [...new Set(paths)].filter((path) => !path.includes('..') && !existsSync(`${run}/${path}`));
+}
+
 /** @param sys where sysfs is mounted */
 export function vmmUnits({ descriptors, sockets }: Native, sys: string): VmmStarter {
   return {
     start: async (name, { program, words, directory, uid, gid }, openFiles) => {
       const user = uid === 0 ? null : { uid, gid };
-      await startMachineUnit({ name, program, words, user, directory, openFiles });
+      const runtimeDirectories = missingDirectories(words);
+      await startMachineUnit({ name, program, words, user, directory, openFiles, runtimeDirectories });
     },
     pid: async (name) => {
       const pid = await machineUnitPid(name, { sys });

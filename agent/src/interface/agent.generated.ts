@@ -879,6 +879,13 @@ method TakeDigest(session: string, token: string) -> (done: int, total: int, des
 # The session descriptor itself, for a VMM that issues its own requests.
 method FetchSession(name: string) -> (fileDescriptor: int, session: Session)
 
+# For a VMM with the descriptor of a session: whether its machine has to stand still, now and again on every change.
+# Before a kexec the agent waits for whoever attends a session to answer with ReportStill. [Requires 'more' flag]
+method AttendSession(name: string) -> (still: bool)
+
+# The answer: the machine stands still and all of it is preserved, or \`problem\` says why it cannot come along.
+method ReportStill(name: string, problem: ?string) -> ()
+
 # A copy of one descriptor.
 method FetchDescriptor(session: string, token: string) -> (fileDescriptor: int, descriptor: Descriptor)
 
@@ -1155,6 +1162,28 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
         fileDescriptor: int,
         session: Session,
       }),
+      streaming: 'no',
+    },
+    /**
+     * For a VMM with the descriptor of a session: whether its machine has to stand still, now and again on every change.
+     * Before a kexec the agent waits for whoever attends a session to answer with ReportStill. [Requires 'more' flag]
+     */
+    AttendSession: {
+      parameters: v.strictObject({
+        name: v.string(),
+      }),
+      reply: v.object({
+        still: v.boolean(),
+      }),
+      streaming: 'must',
+    },
+    /** The answer: the machine stands still and all of it is preserved, or `problem` says why it cannot come along. */
+    ReportStill: {
+      parameters: v.strictObject({
+        name: v.string(),
+        problem: v.optional(v.nullable(v.string()), null),
+      }),
+      reply: v.object({}),
       streaming: 'no',
     },
     /** A copy of one descriptor. */

@@ -59,7 +59,12 @@ class Writer {
     return this.#bytes.subarray(0, this.length);
   }
 
-  /** Makes room for `size` bytes at the next multiple of `alignment`. @returns where */
+  /**
+   * Makes room for `size` bytes at the next multiple of `alignment`, maybe in a larger buffer: first this, then the
+   * buffer is to be looked at.
+   *
+   * @returns where
+   */
   place(alignment: number, size: number): number {
     const start = Math.ceil(this.length / alignment) * alignment;
     if (start + size > this.#bytes.length) {
@@ -67,6 +72,11 @@ class Writer {
     }
     this.length = start + size;
     return start;
+  }
+
+  byte(value: number): void {
+    const at = this.place(1, 1);
+    this.#bytes.writeUInt8(value, at);
   }
 
   number(value: number): number {
@@ -78,8 +88,9 @@ class Writer {
   text(value: string, lengthBytes: 1 | 4): void {
     const size = Buffer.byteLength(value);
     if (lengthBytes === 4) this.number(size);
-    else this.#bytes.writeUInt8(size, this.place(1, 1));
-    this.#bytes.write(value, this.place(1, size + 1), 'utf8');
+    else this.byte(size);
+    const at = this.place(1, size + 1);
+    this.#bytes.write(value, at, 'utf8');
   }
 
   list(item: string, values: readonly BusValue[]): void {
@@ -92,7 +103,7 @@ class Writer {
   /** @throws BusProtocolError if the value is not of that type */
   value(type: string, value: BusValue): void {
     const kind = type[0];
-    if (kind === 'y' && typeof value === 'number') this.#bytes.writeUInt8(value, this.place(1, 1));
+    if (kind === 'y' && typeof value === 'number') this.byte(value);
     else if (kind === 'u' && typeof value === 'number') this.number(value);
     else if (kind === 'b' && typeof value === 'boolean') this.number(value ? 1 : 0);
     else if (kind === 't' && typeof value === 'bigint') {

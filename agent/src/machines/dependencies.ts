@@ -7,7 +7,7 @@
 import type { MachineFile } from '../interface/agent.generated.ts';
 import type { StatedDevice } from './device-needs.ts';
 
-export interface Dependent {
+interface Dependent {
   readonly fd: number | null;
   readonly kind: MachineFile;
   readonly guestMemory: boolean;

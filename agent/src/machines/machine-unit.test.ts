@@ -157,6 +157,12 @@ describe('a message to the service manager', () => {
     expect(read).toEqual({ message, length: bytes.length });
   });
 
+  it.each([1, 900, 1010, 5000, 100_000])('may be long: %i characters', (length) => {
+    const body = ['x'.repeat(length), [['é'.repeat(length), new Variant('as', ['y'.repeat(length), 'z'])]]];
+    const bytes = writeMessage({ ...message, body });
+    expect(readMessage(bytes)?.message.body).toEqual(body);
+  });
+
   it('that is none is refused', () => {
     expect(() => readMessage(Buffer.alloc(16))).toThrow('no message');
     const bytes = writeMessage(message);

@@ -23,6 +23,8 @@ export interface MachineUnit {
   readonly directory: string;
   /** Become descriptors 3, 4, … in this order; `path` may be one under `/proc/PID/fd`. */
   readonly openFiles: readonly { readonly path: string; readonly name: string }[];
+  /** Further directories below `/run` to be made for its user, by their paths below there; they stay. */
+  readonly runtimeDirectories?: readonly string[];
 }
 
 /** What may stand in a unit's name as it is, short enough to be read (systemd.unit(5): at most 255 characters). */
@@ -61,7 +63,7 @@ const noLimit = 2n ** 64n - 1n;
 
 /** The properties of a machine's unit (org.freedesktop.systemd1(5)), by their names. */
 export function unitProperties(unit: MachineUnit): Readonly<Record<string, Variant>> {
-  const { name, program, words, user, openFiles } = unit;
+  const { name, program, words, user, openFiles, runtimeDirectories = [] } = unit;
   const directory = directoryOf(name);
   const hasLogs = words.some((word) => word.includes(`/var/log/${directory}/`));
   const files = openFiles.map((file) => [file.path, file.name, 0n]);
@@ -84,7 +86,9 @@ export function unitProperties(unit: MachineUnit): Readonly<Record<string, Varia
     LimitMEMLOCK: new Variant('t', noLimit),
     LimitCORE: new Variant('t', 0n),
     UMask: number(0o027),
-    RuntimeDirectory: texts(directory),
+    RuntimeDirectory: texts(directory, ...runtimeDirectories),
+    // What others may use too must not go with the unit.
+    ...(runtimeDirectories.length === 0 ? {} : { RuntimeDirectoryPreserve: text('yes') }),
     RuntimeDirectoryMode: number(0o750),
     ...(hasLogs ? { LogsDirectory: texts(directory), LogsDirectoryMode: number(0o750) } : {}),
     OpenFile: new Variant('a(sst)', files),

@@ -25,7 +25,7 @@ const listens = (text: string): boolean =>
 const consoleDevices = /^(?:isa-serial|pci-serial|virtconsole|sclpconsole|spapr-vty)(?:,|$)/;
 
 /**
- * The path of the socket of a machine's first serial port.
+ * The path of the socket of a machine's first serial port that has one.
  *
  * @param words of QEMU's command line
  * @returns null if it has none that listens on a socket in the file system
@@ -42,8 +42,7 @@ export function serialConsoleOf(words: readonly string[]): string | null {
     const value = words[index + 1] ?? '';
     if (/^--?serial$/.test(word)) {
       if (value.startsWith('chardev:')) return sockets.get(value.slice('chardev:'.length)) ?? null;
-      if (value.startsWith('unix:') && listens(value))
-        return value.slice('unix:'.length).split(',')[0] ?? null;
+      if (value.startsWith('unix:') && listens(value)) return option(value.replace('unix:', 'path='), 'path');
     } else if (/^--?device$/.test(word) && consoleDevices.test(value)) {
       const path = sockets.get(option(value, 'chardev') ?? '');
       if (path !== undefined) return path;
@@ -69,9 +68,12 @@ export async function connectConsole(
   };
   const path = serialConsoleOf(await commandLineOf(proc, pid));
   if (path === null) return refuse('its command line has no serial port on a Unix socket that it listens on');
-  const sockets = (await unixSocketsOf(proc, pid)).filter((socket) => socket.path === path);
-  if (!sockets.some((socket) => socket.listens))
-    return refuse(`nobody listens on its serial console, ${path}`);
+  const [links, all] = await Promise.all([descriptorLinks(proc, pid), unixSocketsOf(proc, pid)]);
+  const own = new Set(links.map(({ name }) => name));
+  const sockets = all.filter((socket) => socket.path === path);
+  // The process must be the one that listens: a command line alone could lead to anybody.
+  if (!sockets.some(({ listens, inode }) => listens && own.has(`socket:[${inode}]`)))
+    return refuse(`it does not listen on its serial console, ${path}`);
   if (sockets.some((socket) => !socket.listens)) {
     return refuse(`somebody is connected to its serial console, ${path}, which takes one at a time`);
   }

@@ -16,6 +16,7 @@ import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { MachineLook } from '../machines/machine-look.ts';
 import { isVisible } from '../plain-words.ts';
 import { Refusal } from '../refusal.ts';
+import type { Attendance } from '../update/attendance.ts';
 import type { History } from '../update/history.ts';
 import type { Phases } from '../update/phases.ts';
 import type { Updater } from '../update/updater.ts';
@@ -31,6 +32,7 @@ export interface HandlerContext {
   readonly accounts: Accounts;
   readonly authorisation: Authorisation;
   readonly sessions: SessionStore;
+  readonly attendance: Attendance;
   readonly kernel: KernelState;
   readonly images: KernelImages;
   readonly loader: KernelLoader;

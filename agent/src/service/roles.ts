@@ -40,6 +40,8 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   FetchConsole: 'operator',
   TakeDigest: 'operator',
   FetchSession: 'operator',
+  AttendSession: 'operator',
+  ReportStill: 'operator',
   FetchDescriptor: 'operator',
   RemoveDescriptor: 'operator',
   RetrieveSession: 'operator',

@@ -2,6 +2,7 @@
 /** The agent's interface with everything behind it: one handler a method, each behind the check of the caller's role. */
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { createService, type Service } from '../varlink/index.ts';
+import { attendanceHandlers } from './attendance-handlers.ts';
 import { definitionHandlers } from './definition-handlers.ts';
 import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
 import { journalHandlers } from './journal-handlers.ts';
@@ -25,6 +26,7 @@ export function agentService(context: HandlerContext): Service {
   return createService(AgentInterface, {
     ...guardAll(context.authorisation, statusHandlers(context)),
     ...guardAll(context.authorisation, sessionHandlers(context)),
+    ...guardAll(context.authorisation, attendanceHandlers(context)),
     ...guardAll(context.authorisation, machineHandlers(context)),
     ...guardAll(context.authorisation, definitionHandlers(context)),
     ...guardAll(context.authorisation, updateHandlers(context)),

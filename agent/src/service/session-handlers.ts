@@ -57,6 +57,14 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       userOf: async (uid) => visible(accounts.userName(uid)),
     }),
   );
+  /** The session of a machine that runs is its own: nobody else may take from it or end it. */
+  const needNotAdopted = (session: string): void => {
+    const adopted = adoptions.list().find((each) => each.session === session);
+    if (!adopted) return;
+    const { pid, name } = adopted.machine;
+    const reason = `${session} is its own session as long as it is adopted; release the machine first`;
+    throw new Refusal('MachineUnusable', { pid, name, reason });
+  };
   return {
     ListSessions: async () => ({ sessions: sessions.list().map((session) => session.toSession()) }),
 
@@ -119,6 +127,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     FetchSession: async ({ name }, call, peer) => {
       // What is preserved through it under a live update would not be in its plan.
       if (sessions.get(name).direction === 'outgoing') needNormal(phases);
+      needNotAdopted(name);
       const fileDescriptor = await sessions.handOut(name, actorOf(peer), (session) => call.attach(session));
       return { fileDescriptor, session: sessions.get(name).toSession() };
     },
@@ -135,6 +144,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
 
     RemoveDescriptor: async ({ session, token }, _call, peer) => {
       needNormal(phases);
+      needNotAdopted(session);
       return { rebuilt: true, session: await sessions.remove(session, parseToken(token), actorOf(peer)) };
     },
 
@@ -151,12 +161,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
 
     CloseSession: async ({ name }, _call, peer) => {
       needNormal(phases);
-      const adopted = adoptions.list().find(({ session }) => session === name);
-      if (adopted) {
-        const { pid, name: machine } = adopted.machine;
-        const reason = 'it is adopted and runs: release it, which closes its session too';
-        throw new Refusal('MachineUnusable', { pid, name: machine, reason });
-      }
+      needNotAdopted(name);
       await sessions.close(name, actorOf(peer));
       return {};
     },

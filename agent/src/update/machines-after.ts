@@ -63,6 +63,19 @@ export async function keepWhatIsHeld(
   return problems;
 }
 
+/** Writes down how each machine fared: nothing was written while it stood still. */
+export function noteMachines({ journal }: UpdateContext, { id, machines }: Update): void {
+  for (const run of machines) {
+    const { name, pid, newPid, way, session, stage, detail, blackoutUs, parts } = run;
+    journal.note(`machine.${stage}`, {
+      update: id,
+      session,
+      message: `${name}: ${detail}`,
+      parameters: { name, pid, newPid, way, blackoutUs, parts },
+    });
+  }
+}
+
 /** What there is to say of machines beside that all is well. */
 export function aboutMachines(machines: readonly MachineRun[]): string[] {
   const bad = machines.filter(({ stage }) => stage === 'held' || stage === 'lost');

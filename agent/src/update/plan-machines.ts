@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a live update does to each machine, in words, and the steps that do it. */
-import type { Machine, PlannedMachine, Step } from '../interface/agent.generated.ts';
+import type { Machine, PlannedMachine, Step, Way } from '../interface/agent.generated.ts';
 import { counted } from '../plain-words.ts';
 import { stepIds } from './step-ids.ts';
 
 /** Machines by pid that are to be left behind. */
 export type Leave = ReadonlySet<number>;
 
-/** Machines that are there, each with what is to happen to it. */
-export function planMachines(machines: readonly Machine[], leave: Leave): PlannedMachine[] {
+/**
+ * Machines that are there, each with what is to happen to it.
+ *
+ * @param measured what a way took the last time, in µs; null if that is not known, and a rule of thumb is used
+ */
+export function planMachines(
+  machines: readonly Machine[],
+  leave: Leave,
+  measured: (way: Way) => number | null,
+): PlannedMachine[] {
   return machines
     .filter(({ state }) => state !== 'gone')
     .map((machine) => {
@@ -18,7 +26,7 @@ export function planMachines(machines: readonly Machine[], leave: Leave): Planne
         ...{ name, pid, session, memory },
         leave: left,
         way: left ? ('none' as const) : way,
-        expectedBlackoutUs: left ? null : expectedBlackoutUs,
+        expectedBlackoutUs: left ? null : (measured(way) ?? expectedBlackoutUs),
         ...(left ? whatIsLost(machine, leave.has(pid)) : whatHappens(machine)),
       };
     });

@@ -11,6 +11,7 @@ import type {
   PlannedMachine,
   Session,
   Step,
+  Way,
 } from '../interface/agent.generated.ts';
 import { orderOf } from '../machines/order.ts';
 import { counted, inMebibytes } from '../plain-words.ts';
@@ -81,7 +82,7 @@ export async function makePlan(
   { leave, ifMachineFails }: PlanWishes,
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
-  const machines = planMachines(found, new Set(leave));
+  const machines = planMachines(found, new Set(leave), (way) => measuredUs(context.history, way));
   const graph = orderOf(found);
   const checks = await preflight(context, { image: kernel, commandLine, machines, graph, leave });
   const sessions = context.sessions.list().map((held) => held.toSession());
@@ -108,6 +109,15 @@ export async function makePlan(
     ifMachineFails,
   };
   return { plan, basis: basisOf(context, found), leave };
+}
+
+/** What the last machine that came along this way needed beside the kernel's parts, in µs; null if none did yet. */
+function measuredUs(history: UpdateContext['history'], way: Way): number | null {
+  const ofTheKernel = new Set(['kexec', 'boot', 'userspace']);
+  const runs = history.list(10, null).updates.flatMap(({ machines }) => machines);
+  const last = runs.find((run) => run.way === way && run.stage === 'resumed' && run.parts.length > 1);
+  const own = last?.parts.filter(({ part }) => !ofTheKernel.has(part));
+  return own?.reduce((sum, { durationUs }) => sum + durationUs, 0) ?? null;
 }
 
 function stepsBefore(

@@ -8,8 +8,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Peer, Phase, Progress, Update } from '../interface/agent.generated.ts';
 import type { RecordedPeer } from '../journal/index.ts';
 import { markKernelLog } from '../kernel/log.ts';
-import { digestSession } from '../liveupdate/digests.ts';
 import { Refusal } from '../refusal.ts';
+import { digestSteps } from './digest-steps.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { withPhase } from './phases.ts';
 import type { MadePlan } from './plan.ts';
@@ -20,6 +20,9 @@ import { RunMachines } from './run-machines.ts';
 import { stepIds } from './step-ids.ts';
 import { type ExecutableStep, StepList } from './step-list.ts';
 import type { UpdateContext } from './update-context.ts';
+
+/** How long whoever attends a session may take to say that its machine stands still, in ms. */
+const attendantsMs = 10_000;
 
 class CalledOff extends Error {}
 
@@ -112,7 +115,10 @@ export class UpdateRun {
     try {
       await this.#steps.run([this.#loadStep(), ...this.#machines.protectSteps()]);
       this.#enter('prepared');
-      await this.#steps.run([this.#indexStep(), ...this.#digestSteps(), ...this.#machines.prepareSteps()]);
+      const digests = digestSteps(this.#context.sessions, this.#callOff.signal, (step, message, more) => {
+        this.#show(step, message, more);
+      });
+      await this.#steps.run([this.#indexStep(), ...digests, ...this.#machines.prepareSteps()]);
       await this.#announce();
       this.#enter('suspending');
       await this.#suspend();
@@ -124,9 +130,13 @@ export class UpdateRun {
       reason = error instanceof Error ? error.message : String(error);
     }
     // Before anything else: machines may be standing still.
+    this.#context.attendance.letRun();
     const problems = await this.#machines.resume();
     problems.push(...(await this.#steps.undo()));
+    // One that has ended meanwhile has nothing to preserve any more.
+    await this.#context.adoptions.takeOver();
     this.#enter('normal');
+    await this.#context.adoptions.letRunOn();
     const outcome = cameBack === null ? 'aborted' : 'returned';
     this.#record = { ...this.#record, refusedBy: cameBack?.refusedBy ?? null };
     const whole = [reason, ...problems].join('; ');
@@ -191,29 +201,6 @@ export class UpdateRun {
     };
   }
 
-  #digestSteps(): ExecutableStep[] {
-    // What is in a machine's memory changes as long as it runs: a digest would say nothing.
-    const sessions = this.#context.sessions
-      .list()
-      .filter(({ machine }) => machine === null)
-      .map((held) => held.toSession());
-    const total = sessions.reduce((sum, { size }) => sum + size, 0);
-    let before = 0;
-    return sessions.map(({ name, size }) => {
-      const id = stepIds.digest(name);
-      return {
-        id,
-        message: `taking the digests of ${name}`,
-        run: async () => {
-          await digestSession(this.#context.sessions, name, this.#callOff.signal, (label, bytes) => {
-            this.#show(id, `digest of ${name}: ${label}`, { done: before + bytes, total });
-          });
-          before += size;
-        },
-      };
-    });
-  }
-
   async #announce(): Promise<void> {
     const { native, history, paths } = this.#context;
     const { plan } = this.#options.made;
@@ -231,11 +218,17 @@ export class UpdateRun {
   }
 
   async #suspend(): Promise<void> {
+    const { attendance } = this.#context;
     this.#callOff.signal.throwIfAborted();
-    if (this.#machines.count === 0) return;
+    if (this.#machines.count === 0 && attendance.sessions.length === 0) return;
     this.#show(stepIds.suspend, 'stopping the machines and saving their states');
-    await this.#machines.suspend();
+    // Those that VMMs look after themselves stop at the same time.
+    const attended = attendance.standStill(attendantsMs, this.#callOff.signal);
+    if (this.#machines.count > 0) await this.#machines.suspend();
+    const problems = await attended;
     this.#callOff.signal.throwIfAborted();
+    if (problems.size === 0) return;
+    throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
   }
 
   async #kexec(): Promise<void> {

@@ -12,7 +12,7 @@ import { counted } from '../plain-words.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
 import { type ArrivedIndex, dismiss } from './index-session.ts';
 import { inventoryOf } from './inventory.ts';
-import { aboutMachines, hostBlackoutUs, keepWhatIsHeld } from './machines-after.ts';
+import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, noteMachines } from './machines-after.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
 import { withPhase } from './phases.ts';
 import type { ProgressBoard } from './progress.ts';
@@ -124,6 +124,7 @@ export async function completeArrival(
     });
     board.settle(record);
   }
+  if (record) noteMachines(context, record);
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
   if (arrived.index) await dismissOrSay(context, arrived.index);

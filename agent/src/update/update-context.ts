@@ -10,6 +10,7 @@ import type { KernelState } from '../kernel/kernel-state.ts';
 import type { KernelLoader } from '../kernel/loader.ts';
 import type { CounterRate } from '../kernel/surviving-clock.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { Attendance } from './attendance.ts';
 import type { History } from './history.ts';
 import type { Phases } from './phases.ts';
 
@@ -21,6 +22,7 @@ export interface UpdateContext {
   readonly reader: JournalReader;
   readonly history: History;
   readonly sessions: SessionStore;
+  readonly attendance: Attendance;
   readonly kernel: KernelState;
   readonly images: KernelImages;
   readonly loader: KernelLoader;

@@ -40,8 +40,11 @@ const sqliteBesideBundle: Plugin = {
  *
  * @param entry its entry point, from the top of the repository
  * @param name file name of the bundle
+ * @param split whether what it imports while it runs comes in files of its own, so that it need not be read and
+ *   set up before
+ * @returns the bundle, and after it those files
  */
-export async function bundleProgram(entry: string, name: string): Promise<Bundle> {
+export async function bundleProgram(entry: string, name: string, split = false): Promise<Bundle[]> {
   const build = await rolldown({
     input: inRepository(entry),
     // Paths in the output are relative to it, so it must not depend on where we were called.
@@ -56,11 +59,16 @@ export async function bundleProgram(entry: string, name: string): Promise<Bundle
     const { output } = await build.generate({
       format: 'esm',
       // The agent and luoctl start in the blackout; one file is read faster than many.
-      codeSplitting: false,
+      codeSplitting: split,
       comments: false,
+      entryFileNames: name,
+      chunkFileNames: name.replace(/\.mjs$/, '-[name].mjs'),
     });
-    const [chunk] = output;
-    return { name, code: chunk.code, packages: packagesOf(chunk.moduleIds) };
+    return output.flatMap((chunk) =>
+      chunk.type === 'chunk'
+        ? [{ name: chunk.fileName, code: chunk.code, packages: packagesOf(chunk.moduleIds) }]
+        : [],
+    );
   } finally {
     await build.close();
   }

@@ -9,6 +9,8 @@ import type { AgentLink } from './link.ts';
 
 type Fields = Record<string, unknown>;
 
+type Question = readonly [method: string, parameters: Fields];
+
 /** Phases in which a question costs nobody anything. */
 const quietPhases: ReadonlySet<Phase> = new Set(['normal', 'prepared']);
 
@@ -27,18 +29,30 @@ export interface Refresher {
   note(status: Status): void;
 }
 
+const always: readonly Question[] = [
+  ['ListSessions', {}],
+  ['ListUpdates', { limit: updatesKept }],
+  ['ListKernels', {}],
+];
+
+/** To answer these the agent asks the machines' monitors, which are its own while a live update is under way. */
+const ofMachines: readonly Question[] = [
+  ['ListMachines', {}],
+  ['ListDefinitions', {}],
+];
+
+function questionsIn(phase: Phase): readonly Question[] {
+  return phase === 'normal' ? [...always, ...ofMachines] : always;
+}
+
 /** What, when it changes, makes other answers than the status old. */
-function fingerprint({ sessions, loadedKernel, lastUpdate, bootId }: Status): string {
-  return JSON.stringify([sessions, loadedKernel, lastUpdate, bootId]);
+function fingerprint({ sessions, loadedKernel, lastUpdate, bootId, phase }: Status): string {
+  return JSON.stringify([sessions, loadedKernel, lastUpdate, bootId, phase]);
 }
 
 /** Begins with nothing read; the first status in a quiet phase reads everything. */
 export function createRefresher({ link, keep, log }: RefreshOptions): Refresher {
-  const questions: readonly [string, Fields][] = [
-    ['ListSessions', {}],
-    ['ListUpdates', { limit: updatesKept }],
-    ['ListKernels', {}],
-  ];
+  let questions: readonly Question[] = [];
   let read = '';
   let wanted = '';
   let reading = false;
@@ -48,6 +62,8 @@ export function createRefresher({ link, keep, log }: RefreshOptions): Refresher 
     while (read !== wanted) {
       read = wanted;
       for (const [method, parameters] of questions) {
+        // An update may have begun since.
+        if (!questions.some(([still]) => still === method)) continue;
         try {
           keep(method, parameters, await link.call(method, parameters));
         } catch (error) {
@@ -62,6 +78,7 @@ export function createRefresher({ link, keep, log }: RefreshOptions): Refresher 
     note(status) {
       if (!quietPhases.has(status.phase)) return;
       wanted = fingerprint(status);
+      questions = questionsIn(status.phase);
       if (!reading) void readAll();
     },
   };

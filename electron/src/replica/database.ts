@@ -43,6 +43,8 @@ const migrations: readonly string[] = [
      entry TEXT NOT NULL,
      PRIMARY KEY (epoch, sequence)
    ) STRICT, WITHOUT ROWID;`,
+  // Answers are kept as they were given. Since machines are told of in them, those of before lack what is shown of each.
+  'DELETE FROM answers;',
 ];
 
 /**

@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Inside the host: `native/descriptors.c` once more, through the addon. Same arguments, same lines of output. Requests
- * overlap as far as the addon lets them: a caller with many descriptors does not wait for each before the next.
+ * Inside the host: `native/descriptors.c` once more, through the addon. Same arguments, same lines of output. Many
+ * descriptors are handed over in a row: one by one, each would go to another thread and back.
  */
 import { type Descriptor, type FdLike, native } from '../../../native-bindings/src/index.ts';
 
 const { liveUpdate, memory, kernel } = native;
 const PAGE = 4096n;
-/** Requests under way at once; more would only wait in libuv's queue. */
-const TOGETHER = 64;
 
-/** Runs numbered requests, some of them at a time; returns what it took, in microseconds. */
-async function timed(count: number, request: (index: number) => Promise<void>): Promise<number> {
+/** What a request takes, in microseconds. */
+async function timed(request: () => Promise<unknown>): Promise<number> {
   const began = kernel.clock('monotonic');
-  for (let first = 0; first < count; first += TOGETHER) {
-    const some = Math.min(TOGETHER, count - first);
-    await Promise.all(Array.from({ length: some }, (_, index) => request(first + index)));
-  }
+  await request();
   return Number(kernel.clock('monotonic') - began) / 1000;
+}
+
+function tokens(count: number): bigint[] {
+  return Array.from({ length: count }, (_, index) => BigInt(index));
 }
 
 function onePage(): Descriptor {
@@ -34,18 +33,16 @@ async function preserve(device: FdLike, name: string, count: number): Promise<nu
   const session = liveUpdate.createSession(device, name);
   sessions.push(session);
   const files = Array.from({ length: count }, onePage);
-  const us = await timed(count, async (index) => {
-    await liveUpdate.preserveFd(session, files[index] ?? -1, BigInt(index));
-  });
+  const us = await timed(() => liveUpdate.preserveFds(session, files, tokens(count)));
   for (const file of files) file.close();
   return us;
 }
 
 async function retrieve(device: FdLike, name: string, count: number): Promise<number> {
   using session = await liveUpdate.retrieveSession(device, name);
-  const files: Descriptor[] = [];
-  const us = await timed(count, async (index) => {
-    files[index] = await liveUpdate.retrieveFd(session, BigInt(index));
+  let files: readonly Descriptor[] = [];
+  const us = await timed(async () => {
+    files = await liveUpdate.retrieveFds(session, tokens(count));
   });
   for (const file of files) file.close();
   await liveUpdate.finish(session);

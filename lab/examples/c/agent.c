@@ -40,14 +40,13 @@ bool agent_is_name(const char *name)
 	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.") == length;
 }
 
-static enum answer call(struct agent *agent, const char *method, const char *session, struct varlink_reply *reply)
+static enum answer call(struct agent *agent, const char *method, const char *parameters, struct varlink_reply *reply)
 {
-	char full[64], parameters[96];
+	char full[64];
 	struct varlink connection;
 	enum answer answer = ANSWER_DONE;
 
 	snprintf(full, sizeof(full), INTERFACE "%s", method);
-	snprintf(parameters, sizeof(parameters), "{\"name\":\"%s\"}", session);
 	if (!varlink_connect(&connection, agent->path) || !varlink_call(&connection, full, parameters, reply))
 		return no_answer(method, varlink_problem());
 	varlink_close(&connection);
@@ -58,10 +57,18 @@ static enum answer call(struct agent *agent, const char *method, const char *ses
 	return answer;
 }
 
+static enum answer call_about(struct agent *agent, const char *method, const char *session, struct varlink_reply *reply)
+{
+	char parameters[96];
+
+	snprintf(parameters, sizeof(parameters), "{\"name\":\"%s\"}", session);
+	return call(agent, method, parameters, reply);
+}
+
 enum answer agent_call(struct agent *agent, const char *method, const char *session)
 {
 	struct varlink_reply reply;
-	enum answer answer = call(agent, method, session, &reply);
+	enum answer answer = call_about(agent, method, session, &reply);
 
 	if (answer == ANSWER_DONE)
 		varlink_done(&reply);
@@ -73,7 +80,7 @@ enum answer agent_find_session(struct agent *agent, const char *session, enum di
 	struct varlink_reply reply;
 	struct json found, value;
 	char text[16] = "";
-	enum answer answer = call(agent, "GetSession", session, &reply);
+	enum answer answer = call_about(agent, "GetSession", session, &reply);
 
 	if (answer != ANSWER_DONE)
 		return answer;
@@ -94,7 +101,7 @@ enum answer agent_fetch_session(struct agent *agent, const char *session, int *d
 	struct varlink_reply reply;
 	struct json value;
 	int index;
-	enum answer answer = call(agent, "FetchSession", session, &reply);
+	enum answer answer = call_about(agent, "FetchSession", session, &reply);
 
 	if (answer != ANSWER_DONE)
 		return answer;
@@ -110,76 +117,104 @@ enum answer agent_fetch_session(struct agent *agent, const char *session, int *d
 	return ANSWER_DONE;
 }
 
-bool agent_follow(struct agent *agent)
+/* The problem is words of this program's own, which need no escapes. */
+enum answer agent_report_still(struct agent *agent, const char *session, const char *why)
 {
-	if (varlink_connect(&agent->status, agent->path) &&
-	    varlink_send(&agent->status, INTERFACE "GetStatus", "{}", true))
+	char parameters[256];
+	struct varlink_reply reply;
+	enum answer answer;
+
+	if (why)
+		snprintf(parameters, sizeof(parameters), "{\"name\":\"%s\",\"problem\":\"%s\"}", session, why);
+	else
+		snprintf(parameters, sizeof(parameters), "{\"name\":\"%s\"}", session);
+	answer = call(agent, "ReportStill", parameters, &reply);
+	if (answer == ANSWER_DONE)
+		varlink_done(&reply);
+	return answer;
+}
+
+static bool follow(struct agent *agent, struct varlink *stream, const char *method, const char *parameters)
+{
+	if (varlink_connect(stream, agent->path) && varlink_send(stream, method, parameters, true))
 		return true;
-	no_answer("GetStatus", varlink_problem());
+	no_answer(method, varlink_problem());
 	return false;
 }
 
-/* Whether the kexec is announced: the time until which it can still be called off is set. */
-static bool understand_progress(struct json status, bool *announced)
+bool agent_follow(struct agent *agent)
 {
-	struct json progress, ends;
-	int set = json_member(status, "progress", &progress);
-
-	*announced = false;
-	if (set == 1 && !json_is(progress, "null"))
-		set = json_member(progress, "graceEndsAtUs", &ends);
-	else
-		return set <= 1;
-	*announced = set == 1 && !json_is(ends, "null");
-	return set <= 1;
+	return follow(agent, &agent->status, INTERFACE "GetStatus", "{}");
 }
 
-static bool understand_phase(struct json parameters, enum phase *phase)
+bool agent_attend(struct agent *agent, const char *session)
+{
+	char parameters[96];
+
+	snprintf(parameters, sizeof(parameters), "{\"name\":\"%s\"}", session);
+	return follow(agent, &agent->attendance, INTERFACE "AttendSession", parameters);
+}
+
+static bool understand_phase(struct json parameters, bool *normal)
 {
 	struct json status, value;
 	char text[16];
-	bool announced;
 
 	if (json_member(parameters, "status", &status) != 1 || json_member(status, "phase", &value) != 1 ||
-	    !json_text(value, text, sizeof(text)) || !understand_progress(status, &announced))
+	    !json_text(value, text, sizeof(text)))
 		return false;
-	/* The stream leaves out what is out of date already: `suspending` may be over before it could be told. */
-	if (!strcmp(text, "normal"))
-		*phase = PHASE_NORMAL;
-	else if (announced || !strcmp(text, "suspending") || !strcmp(text, "kexec"))
-		*phase = PHASE_SUSPENDING;
-	else
-		*phase = PHASE_OTHER;
+	*normal = !strcmp(text, "normal");
 	return true;
 }
 
-bool agent_read_phase(struct agent *agent, enum phase *phase, bool *news)
+static bool understand_still(struct json parameters, bool *still)
+{
+	struct json value;
+
+	if (json_member(parameters, "still", &value) != 1)
+		return false;
+	*still = json_is(value, "true");
+	return *still || json_is(value, "false");
+}
+
+static bool read_stream(struct varlink *stream, const char *method, bool (*understand)(struct json, bool *), bool *newest,
+			bool *news)
 {
 	struct varlink_reply reply;
 	bool taken, understood;
 
 	*news = false;
-	if (!varlink_read(&agent->status)) {
-		no_answer("GetStatus", varlink_problem());
+	if (!varlink_read(stream)) {
+		no_answer(method, varlink_problem());
 		return false;
 	}
 	for (;;) {
-		if (!varlink_take(&agent->status, &reply, &taken)) {
-			no_answer("GetStatus", varlink_problem());
+		if (!varlink_take(stream, &reply, &taken)) {
+			no_answer(method, varlink_problem());
 			return false;
 		}
 		if (!taken)
 			return true;
 		if (*reply.error)
-			refused(&reply, "GetStatus");
+			refused(&reply, method);
 		else
-			no_answer("GetStatus", "a status that is not understood");
-		understood = !*reply.error && reply.continues && understand_phase(reply.parameters, phase);
+			no_answer(method, "a reply that is not understood");
+		understood = !*reply.error && reply.continues && understand(reply.parameters, newest);
 		varlink_done(&reply);
 		if (!understood) {
-			varlink_close(&agent->status);
+			varlink_close(stream);
 			return false;
 		}
 		*news = true;
 	}
+}
+
+bool agent_read_phase(struct agent *agent, bool *normal, bool *news)
+{
+	return read_stream(&agent->status, "GetStatus", understand_phase, normal, news);
+}
+
+bool agent_read_still(struct agent *agent, bool *still, bool *news)
+{
+	return read_stream(&agent->attendance, "AttendSession", understand_still, still, news);
 }

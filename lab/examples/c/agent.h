@@ -13,8 +13,8 @@
 
 struct agent {
 	const char *path;
-	/* The status, which the agent sends again on every change. Each call has a connection of its own. */
-	struct varlink status;
+	/* Streams, which the agent sends again on every change: its status, and whether the machine has to stand still. */
+	struct varlink status, attendance;
 };
 
 enum answer {
@@ -31,16 +31,6 @@ enum answer {
 
 enum direction { OUTGOING, INCOMING };
 
-/* What matters to a VMM of where the host stands in a live update. */
-enum phase {
-	/* None is under way. */
-	PHASE_NORMAL,
-	/* The kexec is announced, or begins: machines have to stand still. */
-	PHASE_SUSPENDING,
-	/* Any other. */
-	PHASE_OTHER,
-};
-
 /* Whether a session may have this name here: one that needs no escapes in JSON. */
 bool agent_is_name(const char *name);
 
@@ -52,11 +42,17 @@ enum answer agent_find_session(struct agent *agent, const char *session, enum di
 /* `*descriptor` is the session's own; the caller closes it. */
 enum answer agent_fetch_session(struct agent *agent, const char *session, int *descriptor);
 
-/* Begins to follow the status on agent->status. */
-bool agent_follow(struct agent *agent);
+/* Says that the machine stands still with all of it preserved, or that it cannot come along; NULL for no problem. */
+enum answer agent_report_still(struct agent *agent, const char *session, const char *problem);
 
-/* Reads what there is of the status; waits if there is nothing. `*phase` is the newest, if `*news`. */
-bool agent_read_phase(struct agent *agent, enum phase *phase, bool *news);
+/* Begin to follow agent->status, or agent->attendance of a session. */
+bool agent_follow(struct agent *agent);
+bool agent_attend(struct agent *agent, const char *session);
+
+/* Read what there is on a stream, and wait if there is nothing. `*normal` (no live update is under way) or `*still` (the
+ * machine has to stand still) is the newest of it, if `*news`. On failure the stream is closed. */
+bool agent_read_phase(struct agent *agent, bool *normal, bool *news);
+bool agent_read_still(struct agent *agent, bool *still, bool *news);
 
 const char *agent_problem(void);
 

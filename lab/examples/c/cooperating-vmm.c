@@ -6,8 +6,8 @@
  *     cooperating-vmm SESSION [SOCKET]
  *
  * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
- * It follows the agent's status: when a live update announces its kexec the machine stands still and its state is
- * written into a preserved file; if the update is called off, it goes on. Started after the kexec, it finds the
+ * It attends the session: when a live update is about to leave, the agent asks for the machine to stand still and
+ * waits until its state is in a preserved file; if the update is called off, the machine goes on. Started after the kexec, it finds the
  * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
  * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,
  * or is one of this kernel, it says so and ends.
@@ -16,134 +16,16 @@
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "agent.h"
-#include "machine.h"
 #include "session.h"
+#include "vmm.h"
 
-static const uint64_t MEMORY_TOKEN = 0x1000, STATE_TOKEN = 0x1001;
 static const long COUNT_NS = 250000000;
-
-/* Where the machine's files are, seen from the session. */
-enum protection {
-	/* In the incoming session still. */
-	TO_FINISH,
-	/* Neither, or only the first of them, is in the outgoing session. */
-	TO_PRESERVE,
-	TO_PRESERVE_STATE,
-	PROTECTED,
-};
-
-struct vmm {
-	const char *session;
-	struct agent agent;
-	struct machine machine;
-	enum protection protection;
-};
-
-static void say_wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static void say_wrong(const char *format, ...)
-{
-	va_list arguments;
-
-	fputs("cooperating-vmm: ", stderr);
-	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
-	va_end(arguments);
-	fputc('\n', stderr);
-}
-
-#define die(...) (say_wrong(__VA_ARGS__), exit(1))
-
-static void wait_for_normal(struct vmm *vmm)
-{
-	enum phase phase;
-	bool news;
-
-	do {
-		if (!agent_read_phase(&vmm->agent, &phase, &news))
-			die("%s", agent_problem());
-	} while (!news || phase != PHASE_NORMAL);
-}
-
-static int retrieve(struct vmm *vmm, int session, uint64_t token, const char *what)
-{
-	int file, error = session_retrieve(session, token, &file);
-
-	if (error)
-		die("session %s: token 0x%" PRIx64 ", the machine's %s: %s; no other machine is started in its place",
-		    vmm->session, token, what, strerror(-error));
-	return file;
-}
-
-/* Takes the machine out of the incoming session. The agent keeps the session, so this can be done again. */
-static void take_machine(struct vmm *vmm)
-{
-	int session, memory, state;
-	const char *wrong;
-
-	if (agent_fetch_session(&vmm->agent, vmm->session, &session) != ANSWER_DONE)
-		die("%s", agent_problem());
-	memory = retrieve(vmm, session, MEMORY_TOKEN, "memory");
-	state = retrieve(vmm, session, STATE_TOKEN, "device state");
-	close(session);
-	wrong = machine_restore(&vmm->machine, memory, state);
-	if (wrong)
-		die("session %s: %s; no other machine is started in its place", vmm->session, wrong);
-	vmm->protection = TO_FINISH;
-	machine_say(&vmm->machine, "retrieved");
-}
-
-static void make_machine(struct vmm *vmm)
-{
-	const char *wrong;
-
-	if (agent_call(&vmm->agent, "CreateSession", vmm->session) != ANSWER_DONE)
-		die("%s", agent_problem());
-	wrong = machine_create(&vmm->machine);
-	if (wrong)
-		die("a new machine: %s", wrong);
-	vmm->protection = TO_PRESERVE;
-	machine_say(&vmm->machine, "created");
-}
-
-/* That the agent has no such session does not mean that the kernel has none: only asking for it tells. */
-static enum answer ask_kernel(struct vmm *vmm)
-{
-	wait_for_normal(vmm);
-	return agent_call(&vmm->agent, "RetrieveSession", vmm->session);
-}
-
-static void start(struct vmm *vmm)
-{
-	enum direction direction = INCOMING;
-	enum answer answer = agent_find_session(&vmm->agent, vmm->session, &direction);
-	const char *wrong;
-
-	if (answer == ANSWER_NOT_FOUND)
-		answer = ask_kernel(vmm);
-	if (answer == ANSWER_NOT_FOUND)
-		make_machine(vmm);
-	else if (answer != ANSWER_DONE)
-		die("%s", agent_problem());
-	else if (direction == OUTGOING)
-		die("session %s exists and no live update has carried it here: the machine in it runs, or ended without one; "
-		    "closing the session gives that machine up",
-		    vmm->session);
-	else
-		take_machine(vmm);
-	wrong = machine_run(&vmm->machine);
-	if (wrong)
-		die("starting the machine: %s", wrong);
-}
 
 static bool preserve(struct vmm *vmm, int session, uint64_t token, int file)
 {
@@ -185,7 +67,7 @@ static void protect(struct vmm *vmm)
 		machine_say(&vmm->machine, "protected");
 }
 
-static void stand_still(struct vmm *vmm)
+static const char *stand_still(struct vmm *vmm)
 {
 	const char *wrong = machine_suspend(&vmm->machine);
 
@@ -193,34 +75,60 @@ static void stand_still(struct vmm *vmm)
 		say_wrong("writing the device state: %s", wrong);
 	else
 		machine_say(&vmm->machine, "suspended");
+	return wrong;
 }
 
-static void enter(struct vmm *vmm, enum phase phase)
+/* From the first moment on: a live update that comes too early is to be told so. */
+static void attend(struct vmm *vmm)
 {
-	if (phase == PHASE_SUSPENDING && vmm->machine.running)
-		stand_still(vmm);
-	if (phase != PHASE_NORMAL)
-		return;
-	if (!vmm->machine.running) {
-		const char *wrong = machine_run(&vmm->machine);
-
-		if (wrong)
-			die("going on with the machine: %s", wrong);
-		machine_say(&vmm->machine, "resumed");
-	}
-	protect(vmm);
-}
-
-/* An agent that is gone comes back, and the machine does as it did meanwhile. */
-static void read_news(struct vmm *vmm)
-{
-	enum phase phase;
-	bool news;
-
-	if (!agent_read_phase(&vmm->agent, &phase, &news))
+	if (!agent_attend(&vmm->agent, vmm->session))
 		say_wrong("%s", agent_problem());
-	else if (news)
-		enter(vmm, phase);
+}
+
+static void go_on(struct vmm *vmm)
+{
+	const char *wrong = machine_run(&vmm->machine);
+
+	if (wrong)
+		die("going on with the machine: %s", wrong);
+	machine_say(&vmm->machine, "resumed");
+}
+
+/* What the agent waits for. A machine that cannot come along says so in place of standing still for nothing. */
+static void answer(struct vmm *vmm)
+{
+	const char *problem = NULL;
+
+	if (vmm->protection != PROTECTED)
+		problem = "the machine is not preserved yet";
+	else if (stand_still(vmm))
+		problem = "the device state could not be written";
+	if (agent_report_still(&vmm->agent, vmm->session, problem) != ANSWER_DONE)
+		say_wrong("%s", agent_problem());
+}
+
+static void read_attendance(struct vmm *vmm)
+{
+	bool still, news;
+
+	if (!agent_read_still(&vmm->agent, &still, &news))
+		say_wrong("%s", agent_problem());
+	else if (news && still && vmm->machine.running)
+		answer(vmm);
+	else if (news && !still && !vmm->machine.running)
+		go_on(vmm);
+}
+
+static void read_status(struct vmm *vmm)
+{
+	bool normal, news;
+
+	if (!agent_read_phase(&vmm->agent, &normal, &news))
+		say_wrong("%s", agent_problem());
+	else if (news && normal)
+		protect(vmm);
+	if (news && vmm->agent.attendance.socket < 0)
+		attend(vmm);
 }
 
 static void on_tick(struct vmm *vmm, int timer)
@@ -231,6 +139,7 @@ static void on_tick(struct vmm *vmm, int timer)
 		return;
 	if (vmm->machine.running)
 		machine_count(&vmm->machine);
+	/* An agent that is gone comes back, and the machine does as it did meanwhile. */
 	if (vmm->agent.status.socket < 0)
 		agent_follow(&vmm->agent);
 }
@@ -240,27 +149,30 @@ static void run(struct vmm *vmm, int signals, int timer)
 	for (;;) {
 		struct pollfd ready[] = {
 			{ .fd = vmm->agent.status.socket, .events = POLLIN },
+			{ .fd = vmm->agent.attendance.socket, .events = POLLIN },
 			{ .fd = timer, .events = POLLIN },
 			{ .fd = signals, .events = POLLIN },
 		};
 
-		if (poll(ready, 3, -1) < 0) {
+		if (poll(ready, 4, -1) < 0) {
 			if (errno == EINTR)
 				continue;
 			die("poll: %s", strerror(errno));
 		}
-		if (ready[2].revents)
+		if (ready[3].revents)
 			return;
 		if (ready[0].revents)
-			read_news(vmm);
+			read_status(vmm);
 		if (ready[1].revents)
+			read_attendance(vmm);
+		if (ready[2].revents)
 			on_tick(vmm, timer);
 	}
 }
 
 int main(int argc, char **argv)
 {
-	struct vmm vmm = { .agent = { AGENT_SOCKET, VARLINK_CLOSED } };
+	struct vmm vmm = { .agent = { AGENT_SOCKET, VARLINK_CLOSED, VARLINK_CLOSED } };
 	struct itimerspec every = { { 0, COUNT_NS }, { 0, COUNT_NS } };
 	sigset_t ends;
 	int signals, timer;
@@ -287,7 +199,8 @@ int main(int argc, char **argv)
 		die("signalfd or timerfd: %s", strerror(errno));
 	if (!agent_follow(&vmm.agent))
 		die("%s", agent_problem());
-	start(&vmm);
+	vmm_start(&vmm);
+	attend(&vmm);
 	run(&vmm, signals, timer);
 	/* Whoever replaces the kernel without the agent stops services first: the state has to be there all the same. */
 	if (vmm.machine.running)

@@ -6,8 +6,8 @@
  *     cooperating-vmm SESSION [SOCKET]
  *
  * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
- * It follows the agent's status: when a live update announces its kexec the machine stands still and its state is
- * written into a preserved file; if the update is called off, it goes on. Started after the kexec, it finds the
+ * It attends the session: when a live update is about to leave, the agent asks for the machine to stand still and
+ * waits until its state is in a preserved file; if the update is called off, the machine goes on. Started after the kexec, it finds the
  * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
  * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,
  * or is one of this kernel, it says so and ends.
@@ -15,23 +15,19 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type AgentClient, agentSocket, connectAgent, isAgentError } from '@luo-console/agent/client';
-import type { Direction, Progress, Status } from '@luo-console/agent/interface';
+import type { Direction } from '@luo-console/agent/interface';
 import { type Descriptor, liveUpdate } from '@luo-console/native';
 import { Machine } from './machine.ts';
 
 const memoryToken = 0x1000n;
 const stateToken = 0x1001n;
 const countMs = 250;
+const reconnectMs = 1000;
 
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 const sayWrong = (error: unknown): void => {
   writeSync(2, `cooperating-vmm: ${error instanceof Error ? error.message : String(error)}\n`);
 };
-
-/** Whether the kexec is announced: the time until which it can still be called off is set. */
-function isAnnounced(progress: Progress | null): boolean {
-  return (progress?.graceEndsAtUs ?? null) !== null;
-}
 
 /** What a method of the agent did, where that there is no such session is an answer as well. */
 async function unlessNotFound<T>(call: Promise<T>): Promise<T | null> {
@@ -85,32 +81,52 @@ class CooperatingVmm {
       this.#machine.count();
       say(`count ${this.#machine}`);
     }, countMs);
-    while (!signal.aborted) {
-      await this.#follow(signal).catch((error: unknown) => signal.aborted || sayWrong(error));
-      // An agent that is gone comes back, and the machine does as it did meanwhile.
-      await delay(countMs, undefined, { signal }).catch(() => {});
-    }
+    await Promise.all([
+      this.#keep(signal, (client) => this.#followStatus(client, signal)),
+      this.#keep(signal, (client) => this.#attend(client, signal)),
+    ]);
     clearInterval(counting);
     // Whoever replaces the kernel without the agent stops services first: the state has to be there all the same.
     if (this.#machine.running) this.#suspend();
   }
 
-  async #follow(signal: AbortSignal): Promise<void> {
-    using agent = await connectTo(this.#address).catch(() => null);
-    if (agent === null) return;
-    for await (const { status } of agent.client.stream('GetStatus', {}, { signal })) this.#enter(status);
+  /** Does something with the agent that lasts. One that is gone comes back, and the machine does as it did meanwhile. */
+  async #keep(signal: AbortSignal, lasting: (client: AgentClient) => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      using agent = await connectTo(this.#address).catch(() => null);
+      if (agent) await lasting(agent.client).catch((error: unknown) => signal.aborted || sayWrong(error));
+      await delay(reconnectMs, undefined, { signal }).catch(() => {});
+    }
   }
 
-  #enter({ phase, progress }: Status): void {
-    // The stream leaves out what is out of date already: `suspending` may be over before it could be told.
-    const leaving = phase === 'suspending' || phase === 'kexec' || isAnnounced(progress);
-    if (leaving && this.#machine.running) this.#suspend();
-    if (phase !== 'normal') return;
-    if (!this.#machine.running) {
-      this.#machine.run();
-      say(`resumed ${this.#machine}`);
+  async #followStatus(client: AgentClient, signal: AbortSignal): Promise<void> {
+    for await (const { status } of client.stream('GetStatus', {}, { signal })) {
+      if (status.phase === 'normal' && !this.#protecting) void this.#protect();
     }
-    if (!this.#protecting) void this.#protect();
+  }
+
+  async #attend(client: AgentClient, signal: AbortSignal): Promise<void> {
+    const name = this.#name;
+    for await (const { still } of client.stream('AttendSession', { name }, { signal })) {
+      if (still && this.#machine.running) {
+        await client.call('ReportStill', { name, problem: this.#standStill() });
+      } else if (!still && !this.#machine.running) {
+        this.#machine.run();
+        say(`resumed ${this.#machine}`);
+      }
+    }
+  }
+
+  /** What the agent waits for. A machine that cannot come along says why in place of standing still for nothing. */
+  #standStill(): string | null {
+    if (this.#left.length > 0) return 'the machine is not preserved yet';
+    try {
+      this.#suspend();
+      return null;
+    } catch (error) {
+      sayWrong(error);
+      return 'the device state could not be written';
+    }
   }
 
   #suspend(): void {

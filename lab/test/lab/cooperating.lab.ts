@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * VMMs that preserve and retrieve for themselves, in sessions that the agent lends them: the two examples of
- * lab/examples side by side on one host, through an update that is called off and one into the other kernel.
+ * lab/examples side by side on one host, through an update that another machine holds up and one into the other kernel.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import { ConnectionLost } from '@luo-console/agent/varlink';
@@ -23,6 +23,7 @@ const VMMS = [
   { language: 'C', name: 'machine-c', program: PROGRAMS.C },
   { language: 'TypeScript', name: 'machine-typescript', program: PROGRAMS.TypeScript },
 ];
+const SOCKET = 'unix:/run/luo-agent/io.luoconsole.Agent io.luoconsole.Agent';
 const EACH = VMMS.map(({ name }) => name);
 
 describe('cooperating VMMs', () => {
@@ -80,34 +81,33 @@ describe('cooperating VMMs', () => {
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   });
 
-  it('stand still when an update is about to leave, and go on when it is called off', async () => {
-    const other = await connect(host);
-    let calledOff: Promise<unknown> | null = null;
-    for await (const { progress } of agent.stream('RunUpdate', {
-      plan: await planForB(),
-      graceSeconds: 600,
-    })) {
-      if (progress.graceEndsAtUs === null || calledOff !== null) continue;
-      calledOff = each((name) => untilSaid(host, name, 'suspended')).then(() =>
-        other.call('AbortUpdate', {}),
-      );
-    }
-    expect(await calledOff).toMatchObject({ update: { outcome: 'aborted' } });
-    await other.close();
+  it('stand still when an update is about to leave, and go on when another machine cannot come along', async () => {
+    await agent.call('CreateSession', { name: 'stubborn' });
+    const script = [
+      `varlinkctl call --more --json=short --timeout=infinity ${SOCKET}.AttendSession '{"name":"stubborn"}' > /run/told &`,
+      `tail -n +1 -F /run/told | grep -q -m 1 '"still":true'`,
+      ...EACH.map((name) => `tail -n +1 -F /var/log/${name}.log | grep -q -m 1 '^suspended '`),
+      `varlinkctl call ${SOCKET}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
+    ];
+    await host.sh(['tee', '/run/stubborn.sh'], { input: `${script.join('\n')}\n` });
+    await run(
+      host,
+      `: > /run/told && systemd-run --quiet --unit=stubborn sh /run/stubborn.sh && timeout 60 sh -c 'tail -n +1 -F /run/told | grep -q -m 1 still'`,
+    );
+    for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 0 }));
+    const { updates } = await agent.call('ListUpdates', { limit: 1 });
+    expect(updates).toMatchObject([{ outcome: 'aborted', reason: 'session stubborn: it is busy' }]);
     await each((name) => untilSaid(host, name, 'resumed'));
+    await agent.call('CloseSession', { name: 'stubborn' });
   });
 
   it('come through an update into the other kernel', async () => {
     // A session that somebody was lent and preserved nothing in: it arrives as those of the VMMs do, and is hollow.
     await agent.call('CreateSession', { name: 'hollow' });
-    await run(
-      host,
-      `varlinkctl call --exec unix:/run/luo-agent/io.luoconsole.Agent io.luoconsole.Agent.FetchSession '{"name":"hollow"}' -- true`,
-    );
+    await run(host, `varlinkctl call --exec ${SOCKET}.FetchSession '{"name":"hollow"}' -- true`);
     const bootId = await host.bootId();
     const update = async (): Promise<void> => {
-      // Nothing holds the kexec up until a VMM stands still; the grace has to be enough.
-      for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 10 }));
+      for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 0 }));
     };
     await expect(update()).rejects.toBeInstanceOf(ConnectionLost);
     await host.waitForBoot(bootId);

@@ -147,6 +147,8 @@ describe('the order of a machine’s devices', () => {
       reason: expect.stringMatching(/iommu0 .* refused to be frozen.*EREMOTEIO.*nothing is lost/),
       machines: [{ name: 'scrambled', pid, stage: 'resumed' }],
     });
+    // It stood still for as long as the device was told to take, and runs on since.
+    expect(update.machines[0]?.blackoutUs).toBeGreaterThanOrEqual(600_000);
     expect(update.carried.map(({ verdict }) => verdict)).not.toContain('missing');
     expect(await host.bootId()).toBe(bootId);
     expect(await machine()).toMatchObject({ session, state: 'running' });
@@ -173,7 +175,7 @@ describe('the order of a machine’s devices', () => {
     await setSwitch(host, 'memory1', 'finish_delay_ms', '600');
 
     const arrived = await updateHost(host, agent, '-b');
-    agent = arrived.agent;
+    ({ agent } = arrived);
     const { update } = arrived;
     expect(update.outcome).toBe('updated');
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);

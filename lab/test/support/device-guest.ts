@@ -44,10 +44,6 @@ export async function statesOf(host: LabHost, devices: readonly string[]): Promi
   return (await run(host, `cat ${files.join(' ')}`)).trim().split('\n');
 }
 
-/** What a device of the lab holds. */
-export const contentsOf = (host: LabHost, device: string): Promise<string> =>
-  run(host, `cat /dev/luo_lab/${device}`);
-
 /** One callback as text: `iommu0 preserve`, with result and reason if it failed. */
 const inWords = ({ call, result, why }: Callback): string =>
   result === 0 ? call : `${call}: ${result} (${why})`;

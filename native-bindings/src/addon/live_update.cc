@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "arguments.h"
 #include "blocking_call.h"
@@ -127,6 +128,26 @@ Napi::Value RetrieveSession(const Napi::CallbackInfo& info) {
                       TextAt(info, 1), HeldDescriptor()});
 }
 
+std::optional<Failure> Preserve(const HeldDescriptor& session, int session_number, const HeldDescriptor& file,
+                                int file_number, uint64_t token) {
+  FileByToken request{};
+  request.size = sizeof(request);
+  request.fd = file.Get();
+  request.token = token;
+  if (ioctl(session.Get(), kPreserveFd, &request) == 0) return std::nullopt;
+  const int error = errno;
+  // Both descriptors are known to be open, so ENOTTY, EINVAL and their like are about the session.
+  switch (error) {
+    case EEXIST:
+      return Failure{error, kPreserveFdCall, NamedToken(token)};
+    case EINVAL:
+    case ENOTTY:
+      return Failure{error, kPreserveFdCall, Named("session", session_number)};
+    default:
+      return Failure{error, kPreserveFdCall, Named("file", file_number)};
+  }
+}
+
 struct PreserveFdOperation {
   HeldDescriptor session;
   HeldDescriptor file;
@@ -134,24 +155,7 @@ struct PreserveFdOperation {
   int file_number;
   uint64_t token;
 
-  std::optional<Failure> Run() {
-    FileByToken request{};
-    request.size = sizeof(request);
-    request.fd = file.Get();
-    request.token = token;
-    if (ioctl(session.Get(), kPreserveFd, &request) == 0) return std::nullopt;
-    const int error = errno;
-    // Both descriptors are known to be open, so ENOTTY, EINVAL and their like are about the session.
-    switch (error) {
-      case EEXIST:
-        return Failure{error, kPreserveFdCall, NamedToken(token)};
-      case EINVAL:
-      case ENOTTY:
-        return Failure{error, kPreserveFdCall, Named("session", session_number)};
-      default:
-        return Failure{error, kPreserveFdCall, Named("file", file_number)};
-    }
-  }
+  std::optional<Failure> Run() { return Preserve(session, session_number, file, file_number, token); }
 
   Napi::Value Result(Napi::Env env) { return env.Undefined(); }
 };
@@ -172,27 +176,102 @@ Napi::Value PreserveFd(const Napi::CallbackInfo& info) {
                        });
 }
 
+// One after the other off the event loop: the way there and back is what a request costs beside the kernel's part.
+struct PreserveFdsOperation {
+  HeldDescriptor session;
+  int session_number;
+  std::vector<HeldDescriptor> files;
+  std::vector<int> file_numbers;
+  std::vector<uint64_t> tokens;
+
+  std::optional<Failure> Run() {
+    for (size_t i = 0; i < files.size(); i++) {
+      if (auto failure = Preserve(session, session_number, files[i], file_numbers[i], tokens[i])) return failure;
+    }
+    return std::nullopt;
+  }
+
+  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+};
+
+std::vector<uint64_t> TokensAt(const Napi::CallbackInfo& info, size_t index) {
+  const auto tokens = info[index].As<Napi::BigUint64Array>();
+  return {tokens.Data(), tokens.Data() + tokens.ElementLength()};
+}
+
+// preserveFds(session, files: Int32Array, tokens: BigUint64Array) → Promise<undefined>
+Napi::Value PreserveFds(const Napi::CallbackInfo& info) {
+  const int session = IntAt(info, 0);
+  const auto numbers = info[1].As<Napi::Int32Array>();
+  PreserveFdsOperation operation;
+  operation.session_number = session;
+  operation.file_numbers.assign(numbers.Data(), numbers.Data() + numbers.ElementLength());
+  operation.tokens = TokensAt(info, 2);
+  HeldDescriptor::RequireOpen(info.Env(), session, kPreserveFdCall, "session");
+  for (const int file : operation.file_numbers) {
+    HeldDescriptor::RequireOpen(info.Env(), file, kPreserveFdCall, "file");
+  }
+  operation.session = HeldDescriptor::Duplicate(info.Env(), session, kPreserveFdCall, "session");
+  operation.files.reserve(operation.file_numbers.size());
+  for (const int file : operation.file_numbers) {
+    operation.files.push_back(HeldDescriptor::Duplicate(info.Env(), file, kPreserveFdCall, "file"));
+  }
+  return StartBlocking(info.Env(), std::move(operation));
+}
+
+std::optional<Failure> Retrieve(const HeldDescriptor& session, int number, uint64_t token, HeldDescriptor& file) {
+  FileByToken request{};
+  request.size = sizeof(request);
+  request.fd = -1;
+  request.token = token;
+  if (ioctl(session.Get(), kRetrieveFd, &request) < 0) {
+    const bool session_at_fault = errno == EINVAL || errno == ENOTTY;
+    return Failure{errno, kRetrieveFdCall, session_at_fault ? Named("session", number) : NamedToken(token)};
+  }
+  file = HeldDescriptor(request.fd);
+  return std::nullopt;
+}
+
 struct RetrieveFdOperation {
   HeldDescriptor session;
   int number;
   uint64_t token;
   HeldDescriptor file;
 
-  std::optional<Failure> Run() {
-    FileByToken request{};
-    request.size = sizeof(request);
-    request.fd = -1;
-    request.token = token;
-    if (ioctl(session.Get(), kRetrieveFd, &request) < 0) {
-      const bool session_at_fault = errno == EINVAL || errno == ENOTTY;
-      return Failure{errno, kRetrieveFdCall, session_at_fault ? Named("session", number) : NamedToken(token)};
-    }
-    file = HeldDescriptor(request.fd);
-    return std::nullopt;
-  }
+  std::optional<Failure> Run() { return Retrieve(session, number, token, file); }
 
   Napi::Value Result(Napi::Env env) { return Napi::Number::New(env, file.Release()); }
 };
+
+// What was retrieved before a failure is closed with the operation: it can be retrieved again.
+struct RetrieveFdsOperation {
+  HeldDescriptor session;
+  int number;
+  std::vector<uint64_t> tokens;
+  std::vector<HeldDescriptor> files;
+
+  std::optional<Failure> Run() {
+    files.resize(tokens.size());
+    for (size_t i = 0; i < tokens.size(); i++) {
+      if (auto failure = Retrieve(session, number, tokens[i], files[i])) return failure;
+    }
+    return std::nullopt;
+  }
+
+  Napi::Value Result(Napi::Env env) {
+    auto numbers = Napi::Int32Array::New(env, files.size());
+    for (size_t i = 0; i < files.size(); i++) numbers[i] = files[i].Release();
+    return numbers;
+  }
+};
+
+// retrieveFds(session, tokens: BigUint64Array) → Promise<Int32Array>
+Napi::Value RetrieveFds(const Napi::CallbackInfo& info) {
+  const int number = IntAt(info, 0);
+  return StartBlocking(info.Env(),
+                       RetrieveFdsOperation{HeldDescriptor::Duplicate(info.Env(), number, kRetrieveFdCall, "session"),
+                                            number, TokensAt(info, 1), {}});
+}
 
 // retrieveFd(session, token) → Promise<fd>
 Napi::Value RetrieveFd(const Napi::CallbackInfo& info) {
@@ -242,7 +321,9 @@ Napi::Object InitLiveUpdate(Napi::Env env) {
   group.Set("createSession", Napi::Function::New(env, CreateSession, "createSession"));
   group.Set("retrieveSession", Napi::Function::New(env, RetrieveSession, "retrieveSession"));
   group.Set("preserveFd", Napi::Function::New(env, PreserveFd, "preserveFd"));
+  group.Set("preserveFds", Napi::Function::New(env, PreserveFds, "preserveFds"));
   group.Set("retrieveFd", Napi::Function::New(env, RetrieveFd, "retrieveFd"));
+  group.Set("retrieveFds", Napi::Function::New(env, RetrieveFds, "retrieveFds"));
   group.Set("finish", Napi::Function::New(env, FinishSession, "finish"));
   group.Set("sessionName", Napi::Function::New(env, SessionName, "sessionName"));
   return group;

@@ -9,7 +9,7 @@
  * It answers as Linux 7.3 does, checked by the contract suite on both, with one exception: the size of a
  * preserved file stays changeable, which only a kernel can prevent.
  */
-import { fdOf, textOf, tokenOf } from '../arguments.ts';
+import { fdOf, fdsOf, MOST_FILES, textOf, tokenOf, tokensOf } from '../arguments.ts';
 import type { Descriptor, FdLike, LiveUpdate } from '../face.ts';
 import { type Call, type FailureCode, failure } from './failure.ts';
 import { Handle, identityOf } from './handle.ts';
@@ -98,6 +98,25 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
     if (kept === undefined) throw failure('ENOENT', 'retrieveFd', `token=${token}`);
     this.#observe({ act: 'retrieve', session: session.name, token });
     return kept.retrieve();
+  }
+
+  async preserveFds(session: FdLike, files: readonly FdLike[], tokens: readonly bigint[]): Promise<void> {
+    fdsOf(files, 'files', MOST_FILES);
+    const wanted = tokensOf(tokens, files.length);
+    this.#sessionOf(session, 'preserveFd');
+    for (const file of files) this.#identity(file, 'file', 'preserveFd');
+    for (const [index, file] of files.entries()) await this.preserveFd(session, file, wanted[index] ?? 0n);
+  }
+
+  async retrieveFds(session: FdLike, tokens: readonly bigint[]): Promise<readonly Descriptor[]> {
+    const retrieved: Descriptor[] = [];
+    try {
+      for (const token of tokensOf(tokens)) retrieved.push(await this.retrieveFd(session, token));
+    } catch (error) {
+      for (const file of retrieved) file.close();
+      throw error;
+    }
+    return retrieved;
   }
 
   async finish(sessionFd: FdLike): Promise<void> {

@@ -3,18 +3,10 @@
 
 import { toFailure } from '../bridge/failure.ts';
 import { machineActions } from '../machines/machine-actions.ts';
+import type { Action } from './action.ts';
 import type { ConsoleState } from './console.svelte.ts';
 import { whyNotAct, whyNotChange } from './focus.ts';
 import { views } from './views.ts';
-
-export interface Action {
-  name: string;
-  group: 'Go to' | 'Host' | 'Session' | 'Machine' | 'Live update' | 'History' | 'Terminal' | 'Console';
-  keys?: string;
-  /** Why it cannot be done now; null if it can. */
-  off: string | null;
-  run: () => void;
-}
 
 function reported(state: ConsoleState, doing: string, act: () => Promise<void>): () => void {
   return () => {

@@ -25,6 +25,7 @@ export class HostData {
   readonly journal: JournalStore;
   readonly run: UpdateRun;
   #seenSessions = '';
+  #seenMachines = '';
   #seenKernels = '';
   #seenUpdates = '';
 
@@ -46,7 +47,12 @@ export class HostData {
     if (sessions !== this.#seenSessions) {
       this.#seenSessions = sessions;
       void this.sessions.load();
-      this.machines.refresh();
+    }
+    // While a live update is under way the machines' monitors belong to the agent.
+    const machines = `${sessions} ${status?.phase === 'normal'}`;
+    if (machines !== this.#seenMachines) {
+      this.#seenMachines = machines;
+      if (host.state !== 'connected' || status?.phase === 'normal') this.machines.refresh();
     }
     const kernels = `${common} ${JSON.stringify(status?.loadedKernel ?? null)}`;
     if (kernels !== this.#seenKernels) {

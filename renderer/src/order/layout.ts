@@ -4,7 +4,7 @@
 import { Graph, layout } from '@dagrejs/dagre';
 import type { OrderGraph } from '@luo-console/agent/interface';
 
-export const nodeSize = { width: 190, height: 54 };
+export const nodeSize = { width: 190, height: 48 };
 
 export interface Layout {
   /** Upper left corner of each node by its id. */
@@ -21,7 +21,7 @@ function labelWidth(reason: string): number {
 /** Lays out a graph; one with a circle as well. */
 export function layoutOrder({ nodes, edges }: OrderGraph): Layout {
   const graph = new Graph({ multigraph: true });
-  graph.setGraph({ rankdir: 'LR', nodesep: 22, ranksep: 44, marginx: 8, marginy: 8 });
+  graph.setGraph({ rankdir: 'LR', nodesep: 16, ranksep: 44, marginx: 8, marginy: 8 });
   for (const { id } of nodes) graph.setNode(id, { ...nodeSize });
   edges.forEach(({ from, to, reason }, at) => {
     if (graph.hasNode(from) && graph.hasNode(to)) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { render, screen, within } from '@testing-library/svelte';
+import { fireEvent, render, screen, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { cyclicGraph, orderGraph } from '../../test/fake-data.ts';
 import { flowEdges, flowNodes } from './flow.ts';
 import { layoutOrder } from './layout.ts';
 import OrderPanel from './OrderPanel.svelte';
-import { concerned, cycleWords, edgeInCycle, orderSteps } from './order.ts';
+import { concerned, cycleWords, edgeInCycle, narrowed, orderSteps } from './order.ts';
 
 describe('the order', () => {
   test('numbers the nodes and says what each needs', () => {
@@ -26,6 +26,17 @@ describe('the order', () => {
   test('of one machine is what it needs, and what that needs', () => {
     expect([...concerned(orderGraph(), 2141)].toSorted()).toEqual(['d1', 'f2', 'm2']);
     expect(concerned(orderGraph(), 1)).toEqual(new Set());
+  });
+
+  test('can be narrowed to one machine and who shares with it, with the numbers of the whole', () => {
+    const narrow = narrowed(orderGraph(), 2041);
+    expect(orderSteps(narrow).map(({ number, node }) => [number, node.label])).toEqual([
+      [1, 'pc.ram'],
+      [2, 'shared cache'],
+      [4, 'web-01'],
+      [5, 'db-02'],
+    ]);
+    expect(narrow.edges).toHaveLength(3);
   });
 
   test('has no numbers where there is a circle, which is named whether or not the agent closes it', () => {
@@ -82,6 +93,22 @@ describe('the panel', () => {
     expect(within(list).getAllByRole('listitem')[4]?.textContent).toMatch(
       /5.*db-02.*needs shared cache \(shares memory\), db-02\.qcow2 \(its disk\)/s,
     );
+  });
+
+  test('of many nodes shows a machine’s own first, and the whole host when asked', async () => {
+    const graph = orderGraph();
+    const more = Array.from({ length: 10 }, (_, at) => ({
+      id: `x${at}`,
+      kind: 'disk' as const,
+      label: `disk ${at}`,
+      detail: '',
+      pids: [7],
+    }));
+    render(OrderPanel, { graph: { ...graph, nodes: [...graph.nodes, ...more] }, highlighted: 2041 });
+    const list = () => screen.getByRole('list', { name: 'Order of preserving' });
+    expect(within(list()).getAllByRole('listitem')).toHaveLength(4);
+    await fireEvent.click(screen.getByRole('checkbox', { name: 'The whole host: 15 nodes' }));
+    expect(within(list()).getAllByRole('listitem')).toHaveLength(15);
   });
 
   test('says so when there is a circle, and marks its nodes', () => {

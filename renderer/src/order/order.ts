@@ -56,6 +56,18 @@ export function concerned(graph: OrderGraph, pid: number): Set<string> {
   return found;
 }
 
+/** What concerns a machine, and the machines that need some of it as well. The order's numbers stay those of the whole. */
+export function narrowed(graph: OrderGraph, pid: number): OrderGraph {
+  const ours = concerned(graph, pid);
+  const sharing = graph.edges.filter(({ to }) => ours.has(to)).map(({ from }) => from);
+  const shown = new Set([...ours, ...sharing, ...graph.cycle]);
+  return {
+    ...graph,
+    nodes: graph.nodes.filter(({ id }) => shown.has(id)),
+    edges: graph.edges.filter(({ from, to }) => shown.has(from) && shown.has(to)),
+  };
+}
+
 /** Whether an edge is part of the circle. */
 export function edgeInCycle({ cycle }: OrderGraph, from: string, to: string): boolean {
   return cycle.some((id, at) => id === from && (cycle[at + 1] ?? cycle[0]) === to);

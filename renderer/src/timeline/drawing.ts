@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures of the picture of a live update, in pixels, and what goes where in it.
-import { axisTicks, type Span } from '../update/summary.ts';
+import type { Span } from '../update/span.ts';
+import { axisTicks } from '../update/summary.ts';
 
 export const lane = 26;
 /** Left of the bars, for names. */
 export const left = 104;
 /** Right of the bars, for lengths that do not fit elsewhere. */
-export const right = 74;
+export const right = 112;
 /** A character is seven pixels at most. */
 export const character = 7;
 

@@ -6,7 +6,7 @@ import { stageMarks } from '../format/machine-states.ts';
 import { blackoutParts, partWords } from '../format/machine-words.ts';
 import { duration } from '../format/quantity.ts';
 import { blackoutSpanOf, brownoutSpan, firstSuspended } from '../update/machine-runs.ts';
-import type { Span } from '../update/summary.ts';
+import type { Span } from '../update/span.ts';
 
 export interface LanePart extends Span {
   part: BlackoutPart;

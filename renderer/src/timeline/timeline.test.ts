@@ -55,7 +55,7 @@ describe('the lanes', () => {
 test('an axis is as wide as the picture leaves room for, and names are as long as there is room', () => {
   const axis = axisOf({ startUs: at, endUs: at + 10 * second }, 800);
   expect(axis.x(at)).toBe(left);
-  expect(axis.x(at + 10 * second)).toBeCloseTo(726);
+  expect(axis.x(at + 10 * second)).toBeCloseTo(688);
   expect(laneName('web-01')).toBe('web-01');
   expect(laneName('a-very-long-name-of-a-machine')).toMatch(/^a-very-.*…$/);
   const items = Array.from({ length: 9 }, (_, key) => ({ kind: 'x', text: '1', words: `words ${key}` }));

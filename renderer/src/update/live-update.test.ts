@@ -1,26 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Phase, Progress } from '@luo-console/agent/interface';
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
-import { nowUs, second, update } from '../../test/fake-data.ts';
+import { nowUs, progress, second, update } from '../../test/fake-data.ts';
 import { go, openConsole } from '../../test/open-console.ts';
-
-function progress(phase: Phase, more: Partial<Progress> = {}): Progress {
-  return {
-    update: 'u-0004',
-    phase,
-    phaseStartedAtUs: nowUs(),
-    startedAtUs: nowUs() - second,
-    step: null,
-    message: `at ${phase}`,
-    done: null,
-    total: null,
-    graceEndsAtUs: null,
-    machines: [],
-    ...more,
-  };
-}
 
 async function plan(prepare?: (bridge: FakeBridge) => void): Promise<FakeBridge> {
   const bridge = await openConsole(prepare);

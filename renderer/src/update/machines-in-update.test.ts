@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { MachineRun, Phase, Plan, Progress } from '@luo-console/agent/interface';
+import type { MachineRun, Plan } from '@luo-console/agent/interface';
 import { fireEvent, screen, within } from '@testing-library/svelte';
 import { tick } from 'svelte';
 import { describe, expect, test } from 'vitest';
@@ -11,6 +11,7 @@ import {
   orderGraph,
   plannedMachines,
   plan as planOf,
+  progress,
   second,
   update,
 } from '../../test/fake-data.ts';
@@ -22,22 +23,6 @@ function planWith(leave: readonly number[] = [], more: Partial<Plan> = {}): Plan
     ...planOf(),
     machines: plannedMachines().map((one) => ({ ...one, leave: leave.includes(one.pid) })),
     graph: orderGraph(),
-    ...more,
-  };
-}
-
-function progress(phase: Phase, machines: MachineRun[], more: Partial<Progress> = {}): Progress {
-  return {
-    update: 'u-0004',
-    phase,
-    phaseStartedAtUs: nowUs(),
-    startedAtUs: nowUs() - second,
-    step: null,
-    message: `at ${phase}`,
-    done: null,
-    total: null,
-    graceEndsAtUs: null,
-    machines,
     ...more,
   };
 }
@@ -162,10 +147,12 @@ describe('while it runs', () => {
     await tick();
     const suspendedAtUs = nowUs() - behind - 5 * second;
     bridge.push('RunUpdate', {
-      progress: progress('suspending', [
-        fresh({ stage: 'saved', detail: 'State saved.', suspendedAtUs }),
-        fresh({ name: 'old-03', pid: 2201, way: 'none', stage: 'left_behind' }),
-      ]),
+      progress: progress('suspending', {
+        machines: [
+          fresh({ stage: 'saved', detail: 'State saved.', suspendedAtUs }),
+          fresh({ name: 'old-03', pid: 2201, way: 'none', stage: 'left_behind' }),
+        ],
+      }),
     });
     const table = await screen.findByRole('table', { name: 'Machines in it' });
     const [, web, old] = within(table).getAllByRole('row');
@@ -178,7 +165,7 @@ describe('while it runs', () => {
 
   test('ends with which descriptor refused: session, token, handler, phase and error', async () => {
     const bridge = await run();
-    bridge.push('RunUpdate', { progress: progress('kexec', [fresh()]) });
+    bridge.push('RunUpdate', { progress: progress('kexec', { machines: [fresh()] }) });
     bridge.push('RunUpdate', {
       progress: null,
       update: update({

@@ -13,6 +13,7 @@ import type {
 import { duration } from '../format/quantity.ts';
 import { updatePhases } from '../format/states.ts';
 import { firstSuspended, machinesBlackout } from './machine-runs.ts';
+import type { Span } from './span.ts';
 
 export interface DigestSummary {
   /** Descriptors with a digest from before the kexec. */
@@ -28,11 +29,6 @@ export function digestSummary(carried: readonly Carried[]): DigestSummary {
     match: carried.filter(({ verdict }) => verdict === 'match').length,
     lost: carried.filter(({ verdict }) => verdict === 'differs' || verdict === 'missing'),
   };
-}
-
-export interface Span {
-  startUs: number;
-  endUs: number;
 }
 
 function endOf({ startedAtUs, durationUs }: PhaseTiming): number {

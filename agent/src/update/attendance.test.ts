@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the agent and VMMs that attend a session say to each other before a kexec. */
+import { describe, expect, it } from 'vitest';
+import { Attendance } from './attendance.ts';
+
+const never = new AbortController().signal;
+
+/** Attends a session and answers, whenever its machine has to stand still, with what `answer` says; undefined for not at all. */
+function attend(attendance: Attendance, session: string, answer: () => string | null | undefined) {
+  const told: boolean[] = [];
+  const leave = new AbortController();
+  const gone = (async () => {
+    for await (const still of attendance.attend(session, leave.signal)) {
+      told.push(still);
+      const said = still ? answer() : undefined;
+      if (said !== undefined) attendance.report(session, said);
+    }
+  })();
+  return {
+    told,
+    leave: async () => {
+      leave.abort();
+      await gone;
+    },
+  };
+}
+
+/** Lets everything run that is ready to. */
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('attended sessions', () => {
+  it('are not waited for if there are none', async () => {
+    expect(await new Attendance().standStill(60_000, never)).toEqual(new Map());
+  });
+
+  it('are waited for until each machine stands still, and told when it may run', async () => {
+    const attendance = new Attendance();
+    const first = attend(attendance, 'first', () => null);
+    const second = attend(attendance, 'second', () => undefined);
+    await settle();
+    expect(attendance.sessions).toEqual(['first', 'second']);
+    let done = false;
+    const standing = attendance.standStill(60_000, never).finally(() => {
+      done = true;
+    });
+    await settle();
+    expect({ done, told: second.told }).toEqual({ done: false, told: [false, true] });
+    attendance.report('second', null);
+    expect(await standing).toEqual(new Map());
+    attendance.letRun();
+    await settle();
+    expect([first.told, second.told]).toEqual([
+      [false, true, false],
+      [false, true, false],
+    ]);
+    await first.leave();
+    await second.leave();
+    expect(attendance.sessions).toEqual([]);
+  });
+
+  it('say why their machine cannot come along', async () => {
+    const attendance = new Attendance();
+    const each = attend(attendance, 'guest', () => 'its memory is not preserved yet');
+    await settle();
+    expect(await attendance.standStill(60_000, never)).toEqual(
+      new Map([['guest', 'its memory is not preserved yet']]),
+    );
+    await each.leave();
+  });
+
+  it('are a problem if whoever attends one leaves without an answer', async () => {
+    const attendance = new Attendance();
+    const each = attend(attendance, 'guest', () => undefined);
+    await settle();
+    const standing = attendance.standStill(60_000, never);
+    await each.leave();
+    expect(await standing).toEqual(new Map([['guest', 'whoever attended it is gone']]));
+  });
+
+  it('are a problem if there is no answer in time, or the update is called off before', async () => {
+    const attendance = new Attendance();
+    const each = attend(attendance, 'guest', () => undefined);
+    await settle();
+    const late = expect.stringContaining('did not say within 1 ms');
+    expect(await attendance.standStill(1, never)).toEqual(new Map([['guest', late]]));
+    const calledOff = new AbortController();
+    const standing = attendance.standStill(60_000, calledOff.signal);
+    calledOff.abort();
+    expect([...(await standing).keys()]).toEqual(['guest']);
+    expect(() => attendance.report('guest', null)).toThrow(
+      expect.objectContaining({ refusal: 'InvalidValue' }),
+    );
+    await each.leave();
+  });
+
+  it('have one attendant, and an answer only where there was a question', async () => {
+    const attendance = new Attendance();
+    const each = attend(attendance, 'guest', () => null);
+    await settle();
+    await expect(attendance.attend('guest', never).next()).rejects.toMatchObject({ refusal: 'InvalidValue' });
+    expect(() => attendance.report('guest', null)).toThrow(
+      expect.objectContaining({ refusal: 'InvalidValue' }),
+    );
+    expect(() => attendance.report('other', null)).toThrow(
+      expect.objectContaining({ refusal: 'InvalidValue' }),
+    );
+    await each.leave();
+    const next = attend(attendance, 'guest', () => null);
+    await settle();
+    expect(next.told).toEqual([false]);
+    await next.leave();
+  });
+
+  it('are told at once if they are attended while others stand still', async () => {
+    const attendance = new Attendance();
+    await attendance.standStill(60_000, never);
+    const each = attend(attendance, 'late', () => undefined);
+    await settle();
+    expect(each.told).toEqual([true]);
+    await each.leave();
+  });
+});

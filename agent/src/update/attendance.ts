@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * VMMs that look after their machines themselves, in sessions whose descriptor they were handed, and what the agent
+ * and they have to say to each other. A VMM attends its session for as long as one call of it lasts; it is told
+ * when its machine has to stand still, and the live update waits until it has answered that it does. A session
+ * that nobody attends is not waited for: nobody would answer.
+ */
+import { EventEmitter, once } from 'node:events';
+import { setTimeout as delay } from 'node:timers/promises';
+import { Refusal } from '../refusal.ts';
+
+interface Attendant {
+  /** Takes the answer that is waited for; null while none is. */
+  answer: ((problem: string | null) => void) | null;
+}
+
+export class Attendance {
+  readonly #events = new EventEmitter().setMaxListeners(0);
+  readonly #attendants = new Map<string, Attendant>();
+  #still = false;
+
+  /** Sessions that somebody attends. */
+  get sessions(): string[] {
+    return [...this.#attendants.keys()];
+  }
+
+  /**
+   * Attends a session until `signal` fires or the caller leaves the loop.
+   *
+   * @returns whether its machine has to stand still: now, and again on every change
+   * @throws Refusal InvalidValue if somebody attends it already
+   */
+  async *attend(session: string, signal: AbortSignal): AsyncGenerator<boolean, void, void> {
+    if (this.#attendants.has(session)) {
+      const expected = 'a session that nobody else attends';
+      throw new Refusal('InvalidValue', { parameter: 'name', value: session, expected });
+    }
+    const attendant: Attendant = { answer: null };
+    this.#attendants.set(session, attendant);
+    try {
+      for (let told: boolean | null = null; !signal.aborted; ) {
+        if (told === this.#still) {
+          await once(this.#events, 'changed', { signal }).catch(() => {});
+          continue;
+        }
+        told = this.#still;
+        yield told;
+      }
+    } finally {
+      this.#attendants.delete(session);
+      attendant.answer?.('whoever attended it is gone');
+    }
+  }
+
+  /**
+   * Takes the answer of whoever attends a session.
+   *
+   * @param problem why its machine cannot come along; null if it stands still and all of it is preserved
+   * @throws Refusal InvalidValue if nobody was asked
+   */
+  report(session: string, problem: string | null): void {
+    const attendant = this.#attendants.get(session);
+    if (!attendant?.answer) {
+      const expected = 'an attended session whose machine was asked to stand still and has not answered';
+      throw new Refusal('InvalidValue', { parameter: 'name', value: session, expected });
+    }
+    attendant.answer(problem);
+  }
+
+  /**
+   * Asks for every attended machine to stand still, and waits for the answers.
+   *
+   * @param patienceMs how long, together
+   * @param signal ends the waiting; what has not answered by then counts as a problem
+   * @returns what went wrong, by session
+   */
+  async standStill(patienceMs: number, signal: AbortSignal): Promise<Map<string, string>> {
+    const open = new Set(this.#attendants.keys());
+    const problems = new Map<string, string>();
+    const answers = [...this.#attendants].map(
+      ([session, attendant]) =>
+        new Promise<void>((resolve) => {
+          attendant.answer = (problem) => {
+            attendant.answer = null;
+            open.delete(session);
+            if (problem !== null) problems.set(session, problem);
+            resolve();
+          };
+        }),
+    );
+    this.#tell(true);
+    const enough = new AbortController();
+    const limit = delay(patienceMs, undefined, { signal: AbortSignal.any([signal, enough.signal]) });
+    await Promise.race([Promise.all(answers), limit.catch(() => {})]);
+    enough.abort();
+    for (const session of open) {
+      const attendant = this.#attendants.get(session);
+      if (attendant) attendant.answer = null;
+      problems.set(
+        session,
+        `whoever attends it did not say within ${patienceMs} ms that its machine stands still`,
+      );
+    }
+    return problems;
+  }
+
+  /** Lets every attended machine run. */
+  letRun(): void {
+    this.#tell(false);
+  }
+
+  #tell(still: boolean): void {
+    this.#still = still;
+    this.#events.emit('changed');
+  }
+}

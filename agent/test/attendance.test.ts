@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A live update with VMMs that look after their machines themselves: it waits for them, and they can stop it. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { AgentClient } from '../src/client/index.ts';
+import { MadeUpHost } from './made-up-host.ts';
+import { runToKexec } from './scenario.ts';
+
+let host: MadeUpHost;
+let client: AgentClient;
+
+beforeEach(async () => {
+  host = new MadeUpHost();
+  client = await host.start();
+  await client.call('CreateSession', { name: 'guest' });
+});
+
+afterEach(() => host.dispose());
+
+/** Attends a session; `next` is what the agent says next of whether its machine has to stand still. */
+function attend(name: string): { next(): Promise<boolean | undefined>; leave(): Promise<void> } {
+  const replies = client.stream('AttendSession', { name });
+  return {
+    next: async () => (await replies.next()).value?.still,
+    leave: () => replies.return().then(() => {}),
+  };
+}
+
+describe('a live update with an attended session', () => {
+  it('does not leave before the machine in it stands still', async () => {
+    const vmm = attend('guest');
+    expect(await vmm.next()).toBe(false);
+    const asked = host.kexecAsked().then(() => 'kexec');
+    const running = runToKexec(host, client);
+    expect(await vmm.next()).toBe(true);
+    expect((await client.call('GetStatus', {})).status.phase).toBe('suspending');
+    expect(await Promise.race([asked, Promise.resolve('waiting')])).toBe('waiting');
+    await client.call('ReportStill', { name: 'guest' });
+    expect(await asked).toBe('kexec');
+    await running;
+    const { entries } = await client.call('QueryJournal', { session: 'guest', name: 'session.still' });
+    expect(entries.map(({ kind, ok }) => [kind, ok])).toEqual([
+      ['result', true],
+      ['act', null],
+    ]);
+  });
+
+  it('is called off if a machine cannot come along, and those that stand still may run', async () => {
+    await client.call('CreateSession', { name: 'other' });
+    const [vmm, other] = [attend('guest'), attend('other')];
+    expect([await vmm.next(), await other.next()]).toEqual([false, false]);
+    const running = runToKexec(host, client, { wait: 'settled' });
+    expect([await vmm.next(), await other.next()]).toEqual([true, true]);
+    await client.call('ReportStill', { name: 'guest' });
+    await client.call('ReportStill', { name: 'other', problem: 'its memory is not preserved' });
+    const { update } = await client.call('GetUpdate', { id: await running });
+    expect(update).toMatchObject({
+      outcome: 'aborted',
+      reason: 'session other: its memory is not preserved',
+    });
+    expect([await vmm.next(), await other.next()]).toEqual([false, false]);
+  });
+
+  it('is called off if its VMM ends without an answer', async () => {
+    const vmm = attend('guest');
+    expect(await vmm.next()).toBe(false);
+    const running = runToKexec(host, client, { wait: 'settled' });
+    expect(await vmm.next()).toBe(true);
+    await vmm.leave();
+    const { update } = await client.call('GetUpdate', { id: await running });
+    expect(update).toMatchObject({
+      outcome: 'aborted',
+      reason: 'session guest: whoever attended it is gone',
+    });
+  });
+
+  it('can be called off while it waits', async () => {
+    const vmm = attend('guest');
+    expect(await vmm.next()).toBe(false);
+    const running = runToKexec(host, client, { wait: 'settled' });
+    expect(await vmm.next()).toBe(true);
+    const { update } = await client.call('AbortUpdate', { reason: 'changed my mind' });
+    expect(update).toMatchObject({ outcome: 'aborted', reason: 'changed my mind' });
+    expect(await vmm.next()).toBe(false);
+    await running;
+  });
+});
+
+describe('attending a session', () => {
+  it('needs one, and one that nobody else attends', async () => {
+    await expect(attend('nothing').next()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.SessionNotFound',
+    });
+    const vmm = attend('guest');
+    await vmm.next();
+    await expect(attend('guest').next()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.InvalidValue',
+    });
+    await expect(client.call('ReportStill', { name: 'guest' })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.InvalidValue',
+    });
+  });
+});

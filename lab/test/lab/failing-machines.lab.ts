@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Machines that cannot be saved, and an agent that dies while others stand still. A VMM that is stopped by a signal
+ * stands for one that hangs: it answers nothing, and goes on where it was when it is let.
+ */
+import type { AgentClient } from '@luo-console/agent/client';
+import type { MachineStage, Update } from '@luo-console/agent/interface';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { LabHost } from '../../src/index.ts';
+import { showLogsOfFailed } from '../support/failure.ts';
+import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
+import { connect, freshHost } from '../support/host.ts';
+import { run } from '../support/memory.ts';
+import { carryOut, expectWholeBlackout, planFor, settled } from '../support/update.ts';
+
+describe('a machine that cannot be saved', () => {
+  let host: LabHost;
+  let agent: AgentClient;
+  let sound: Guest;
+  let hanging: Guest;
+
+  beforeAll(async () => {
+    host = await freshHost('failing-machines');
+    await installGuests(host);
+    agent = await connect(host);
+    sound = await startGuest(host, { name: 'sound', kind: 'bare', memory: 'shared' });
+    hanging = await startGuest(host, { name: 'hanging', kind: 'bare', memory: 'private' });
+    await expectUnharmed(host, [sound, hanging]);
+    for (const { pid } of [sound, hanging]) await agent.call('AdoptMachine', { pid });
+  });
+  afterAll(async () => {
+    agent?.close();
+    await host?.down();
+  });
+  afterEach((context) => showLogsOfFailed(context, host));
+
+  const hang = () => run(host, `kill -STOP ${hanging.pid}`);
+  const goOn = () => run(host, `kill -CONT ${hanging.pid}`);
+
+  /** Runs an update, and calls `seen` once with the stage of the sound machine when `when` holds of it. */
+  async function runUntil(
+    when: (stage: MachineStage, graceEndsAtUs: number | null) => boolean,
+    seen: () => Promise<void>,
+  ) {
+    const plan = await planFor(agent, '-b', { ifMachineFails: 'stop' });
+    let id = '';
+    let told = false;
+    for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 3 })) {
+      id = progress.update;
+      const stage = progress.machines.find(({ name }) => name === 'sound')?.stage ?? 'waiting';
+      if (told || !when(stage, progress.graceEndsAtUs)) continue;
+      told = true;
+      await seen();
+    }
+    return id;
+  }
+
+  it('is named, and every machine runs on, if that was asked for', async () => {
+    const id = await runUntil(
+      (_stage, grace) => grace !== null,
+      async () => void (await hang()),
+    );
+    const update: Update = await settled(agent, id);
+    expect(update).toMatchObject({ outcome: 'aborted' });
+    expect(update.reason).toContain('hanging cannot be saved');
+    expect(update.machines.find(({ name }) => name === 'sound')).toMatchObject({ stage: 'resumed' });
+    await expectUnharmed(host, [sound]);
+    await goOn();
+    await expectUnharmed(host, [hanging]);
+    expect((await agent.call('GetStatus', {})).status).toMatchObject({ phase: 'normal', loadedKernel: null });
+  });
+
+  it('does not keep the others standing still when the agent dies in the middle', async () => {
+    let killed = false;
+    const running = runUntil(
+      (stage, grace) => {
+        if (grace !== null && !killed) {
+          killed = true;
+          void hang();
+        }
+        return stage === 'saved';
+      },
+      async () => void (await run(host, 'systemctl kill -s KILL luo-agent')),
+    );
+    await expect(running).rejects.toThrow();
+    agent.close();
+    agent = await connect(host);
+    await expectUnharmed(host, [sound]);
+    await goOn();
+    await expectUnharmed(host, [hanging]);
+    const { updates } = await agent.call('ListUpdates', { limit: 1 });
+    expect(updates).toMatchObject([{ outcome: 'aborted' }]);
+    const { machines } = await agent.call('ListMachines', {});
+    expect(machines.map(({ name, session, state }) => [name, session, state]).sort()).toEqual([
+      ['hanging', 'machine:hanging', 'running'],
+      ['sound', 'machine:sound', 'running'],
+    ]);
+  });
+
+  it('is not forgotten: an update does not begin unless it is adopted or left behind by choice', async () => {
+    await agent.call('ReleaseMachine', { pid: hanging.pid });
+    const plan = await planFor(agent, '-b');
+    expect(plan.runnable).toBe(false);
+    expect(plan.checks.find(({ name }) => name === 'machines')).toMatchObject({
+      verdict: 'fail',
+      detail: expect.stringContaining(`hanging (pid ${hanging.pid})`),
+    });
+    await agent.call('AdoptMachine', { pid: hanging.pid });
+  });
+
+  it('is left behind, and nothing else is, if that was asked for', async () => {
+    const plan = await planFor(agent, '-b', { ifMachineFails: 'leave' });
+    await hang();
+    const done = await carryOut(host, agent, plan);
+    agent = done.agent;
+    expect(done.update).toMatchObject({ outcome: 'updated' });
+    const byName = new Map(done.update.machines.map((machine) => [machine.name, machine]));
+    expect(byName.get('hanging')).toMatchObject({ stage: 'left_behind', newPid: null, blackoutUs: null });
+    expect(byName.get('hanging')?.detail).toContain('hanging cannot be saved');
+    const resumed = byName.get('sound');
+    if (!resumed) throw new Error('the outcome says nothing of "sound"');
+    expectWholeBlackout(resumed);
+    await expectUnharmed(host, [sound]);
+    const { sessions } = await agent.call('ListSessions', {});
+    expect(sessions.map(({ name }) => name)).toEqual(['machine:sound']);
+    expect((await agent.call('ListMachines', {})).machines.map(({ name }) => name)).toEqual(['sound']);
+  });
+});

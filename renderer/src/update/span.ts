@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A stretch of time, from and to, in µs since the epoch. */
+export interface Span {
+  startUs: number;
+  endUs: number;
+}
