@@ -20,7 +20,7 @@
 #include "pattern.h"
 
 #define MEMORY (32u << 20)
-#define SLICE (512u << 10)
+#define SLICE (256u << 10)
 #define SECOND_NS 1000000000ull
 
 static uint64_t now(clockid_t clock)

@@ -39,7 +39,7 @@ const FOUND = { name: 'web-01', log: `${GUESTS}/web-01.log` };
 /** Started by the agent, from a file of this name. */
 const DEFINED = { name: 'db-01', log: '/var/log/luo-agent/machines/db-01/console.log' };
 /** Counts in which a guest has looked at all of its 32 MiB once, and a few more. */
-const WHOLE_PASS = 68;
+const WHOLE_PASS = 132;
 
 describe('a Linux guest', () => {
   let host: LabHost;
