@@ -10,7 +10,13 @@ import { fateOf } from './fates.ts';
 import type { Example, KernelAnswer } from './kernel-answers.ts';
 import { type Asked, askMonitor } from './monitor.ts';
 import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-files.ts';
-import { fileKey, type ProcessIdentity, programWasReplaced, stillThere } from './process-files.ts';
+import {
+  fileKey,
+  filesInMemory,
+  type ProcessIdentity,
+  programWasReplaced,
+  stillThere,
+} from './process-files.ts';
 import { type QemuCommandLine, readQemuCommandLine } from './qemu-command-line.ts';
 import type { QmpOptions } from './qmp-client.ts';
 import { serialConsoleOf } from './serial-console.ts';
@@ -79,6 +85,12 @@ export async function describeMachine(
     return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
   });
   const programReplaced = await programWasReplaced(proc, pid);
+  const memoryFiles = new Set(named.filter(({ mapped }) => mapped !== null).map(({ name }) => name));
+  const transientFiles = await filesInMemory(
+    proc,
+    pid,
+    [...line.files].filter((path) => !path.startsWith('/proc/') && !memoryFiles.has(path)),
+  );
   // What was read of a process that has ended meanwhile may be half of it, or another's.
   await stillThere(proc, identity);
   const identified = identifyMachine(vmm, line, named, asked);
@@ -96,6 +108,7 @@ export async function describeMachine(
       monitorDetail: asked.detail,
       migration: asked.facts?.migration ?? null,
       programReplaced,
+      transientFiles,
       descriptors: complete,
       memory: identified.memory,
     }),

@@ -3,7 +3,7 @@
  * What procfs says of one process: who it is, and which files it has mapped. A process can end between two
  * questions and its number be given to another one; the time at which it was started tells them apart.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
 import { basename } from 'node:path';
 
 /** The process ended while it was looked at. */
@@ -60,6 +60,21 @@ export async function programOf(proc: string, pid: number): Promise<string | nul
 export async function programWasReplaced(proc: string, pid: number): Promise<boolean> {
   const link = await readlink(`${proc}/${pid}/exe`).catch(() => '');
   return link.endsWith(' (deleted)');
+}
+
+/** File systems whose files are in memory (statfs(2)): tmpfs and ramfs. */
+const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
+
+/** Those of a process's regular files, by their paths, that are on a file system in memory. */
+export async function filesInMemory(proc: string, pid: number, paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    paths.map(async (path) => {
+      const seen = `${proc}/${pid}/root${path}`;
+      const isFile = (await stat(seen).catch(() => null))?.isFile() ?? false;
+      return isFile && inMemory.has((await statfs(seen)).type);
+    }),
+  );
+  return paths.filter((_path, index) => found[index]);
 }
 
 /** One file that a process has mapped. */

@@ -42,6 +42,7 @@ function way(change: Partial<WayFacts> = {}, migration: Partial<MigrationFacts> 
     monitorDetail: '',
     migration: { ...shared, ...migration },
     programReplaced: false,
+    transientFiles: [],
     descriptors: [memory],
     memory: 64 * MiB,
     ...change,
@@ -113,6 +114,7 @@ describe('the way of a machine', () => {
       /only its starter has.*fd=30/,
     ],
     ['writes that go with it', { words: ['q', '-snapshot'] }, {}, /-snapshot/],
+    ['a kernel on tmpfs', { transientFiles: ['/run/vmlinuz'] }, {}, /\/run\/vmlinuz.*tmpfs/],
     ['a window', { words: ['q', '-display', 'gtk'] }, {}, /window/],
     [
       'memory private to the guest',

@@ -38,6 +38,8 @@ export interface WayFacts {
   readonly migration: MigrationFacts | null;
   /** Whether its program was replaced on disk since it was started. */
   readonly programReplaced: boolean;
+  /** Files that its command line names, other than memory, and that are in memory only. */
+  readonly transientFiles: readonly string[];
   readonly descriptors: readonly MachineDescriptor[];
   /** Bytes; null if not known. */
   readonly memory: number | null;
@@ -82,7 +84,12 @@ export function findWay(facts: WayFacts): WayFound {
   if (removed.length > 0)
     return none(`devices of its command line were taken out since: ${removed.join(', ')}`);
   const memory = descriptors.filter(({ guestMemory }) => guestMemory);
-  const stuck = memory.find(({ fate, kind }) => fate === 'blocks' && kind !== 'tmpfs_linked');
+  const [transient] = facts.transientFiles;
+  if (transient !== undefined)
+    return none(`its command line names ${transient}, which does not outlive the kernel: it is on tmpfs`);
+  const stuck = descriptors.find(
+    ({ fate, kind, guestMemory }) => fate === 'blocks' && !(guestMemory && kind === 'tmpfs_linked'),
+  );
   if (stuck) return none(`${stuck.name}: ${stuck.reason}`);
   return fromMemory(facts, migration, memory);
 }

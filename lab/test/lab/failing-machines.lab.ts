@@ -8,7 +8,7 @@ import type { MachineStage, Update } from '@luo-console/agent/interface';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
-import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
+import { expectUnharmed, GUESTS, type Guest, installGuests, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { carryOut, expectWholeBlackout, planFor, settled } from '../support/update.ts';
@@ -108,7 +108,27 @@ describe('a machine that cannot be saved', () => {
     await agent.call('AdoptMachine', { pid: hanging.pid });
   });
 
-  it('is left behind, and nothing else is, if that was asked for', async () => {
+  it('is not adopted if a file that its VMM needs does not outlive the kernel', async () => {
+    await run(host, `cp ${GUESTS}/guest-bare /run/kernel`);
+    const transient = await startGuest(host, {
+      name: 'transient',
+      kind: 'bare',
+      memory: 'shared',
+      kernel: '/run/kernel',
+    });
+    await expect(agent.call('AdoptMachine', { pid: transient.pid })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.MachineUnusable',
+      parameters: { pid: transient.pid, reason: expect.stringContaining('/run/kernel') },
+    });
+    await run(host, 'systemctl stop vm-transient');
+  });
+
+  it('is left behind, one whose VMM does not start again is held, and the rest runs', async () => {
+    const kernel = `${GUESTS}/kernel-of-doomed`;
+    await run(host, `cp ${GUESTS}/guest-bare ${kernel}`);
+    const doomed = await startGuest(host, { name: 'doomed', kind: 'bare', memory: 'shared', kernel });
+    await agent.call('AdoptMachine', { pid: doomed.pid });
+    await run(host, `rm ${kernel}`);
     const plan = await planFor(agent, '-b', { ifMachineFails: 'leave' });
     await hang();
     const done = await carryOut(host, agent, plan);
@@ -121,8 +141,16 @@ describe('a machine that cannot be saved', () => {
     if (!resumed) throw new Error('the outcome says nothing of "sound"');
     expectWholeBlackout(resumed);
     await expectUnharmed(host, [sound]);
+    const held = byName.get('doomed');
+    expect(held).toMatchObject({ stage: 'held', newPid: null, blackoutUs: null });
+    expect(done.update.reason).toContain('doomed is held');
     const { sessions } = await agent.call('ListSessions', {});
-    expect(sessions.map(({ name }) => name)).toEqual(['machine:sound']);
+    expect(sessions.map(({ name }) => name)).toEqual(['machine:doomed', 'machine:sound']);
+    const labels = sessions[0]?.descriptors.map(({ label }) => label) ?? [];
+    expect(labels.some((label) => label.startsWith('memory of doomed'))).toBe(true);
+    expect(labels).toContain('state of a machine that does not run');
+    // It is nobody's any more but the operator's.
+    await agent.call('CloseSession', { name: 'machine:doomed' });
     expect((await agent.call('ListMachines', {})).machines.map(({ name }) => name)).toEqual(['sound']);
   });
 });

@@ -23,6 +23,8 @@ export interface GuestOptions {
   readonly name: string;
   readonly kind: 'linux' | 'bare';
   readonly memory: Memory;
+  /** The kernel file of a bare guest, in the host; the one of all bare guests if none is given. */
+  readonly kernel?: string;
   /** Of the whole machine, in MiB. */
   readonly mib?: number;
   /** What the guest does with the memory that it has in common with others: a file in /dev/shm. */
@@ -85,6 +87,7 @@ function qemuWords({
   kind,
   memory,
   mib = kind === 'linux' ? LINUX_MIB : BARE_MIB,
+  kernel = `${GUESTS}/guest-bare`,
   common,
 }: GuestOptions): string[] {
   const line = guestCommandLine(kind, name);
@@ -116,7 +119,7 @@ function qemuWords({
       : []),
     ...(kind === 'linux'
       ? ['-kernel', `${GUESTS}/vmlinuz`, '-initrd', `${GUESTS}/guest-initramfs`, '-append', line]
-      : ['-kernel', `${GUESTS}/guest-bare`, '-append', common ? `${line} share=${common.role}` : line]),
+      : ['-kernel', kernel, '-append', common ? `${line} share=${common.role}` : line]),
   ];
 }
 
