@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The machines of a live update once it has arrived: how each fared, and what is kept of those that do not run. */
+import type { Descriptor, Memory } from '@luo-console/native';
 import type { MachineRun, Update } from '../interface/agent.generated.ts';
 import { initStartedUs } from '../kernel/log.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
@@ -32,7 +33,7 @@ function neverSaved(run: MachineRun): MachineRun {
  * @returns what went wrong, in words
  */
 export async function keepWhatIsHeld(
-  { sessions, log }: UpdateContext,
+  { native, sessions, log }: UpdateContext,
   record: Update | null,
   resumed: ResumedMachines | null,
 ): Promise<string[]> {
@@ -52,7 +53,9 @@ export async function keepWhatIsHeld(
     };
     await attempt(session, async () => {
       using file = state;
-      await sessions.preserve(session, file, request, agentItself);
+      // The file itself belongs to the index session until that is finished: the kernel would answer EBUSY.
+      using copy = copyOf(native.memory, file);
+      await sessions.preserve(session, copy, request, agentItself);
     });
   }
   for (const { session, stage, name } of record?.machines ?? []) {
@@ -61,6 +64,22 @@ export async function keepWhatIsHeld(
     await attempt(session, () => sessions.close(session, agentItself));
   }
   return problems;
+}
+
+const pieceBytes = 1024 * 1024;
+
+function copyOf(memory: Memory, file: Descriptor): Descriptor {
+  const copy = memory.memfdCreate('luo-machine-state');
+  try {
+    for (let at = 0; ; at += pieceBytes) {
+      const piece = memory.read(file, BigInt(at), pieceBytes);
+      if (piece.length === 0) return copy;
+      memory.write(copy, BigInt(at), piece);
+    }
+  } catch (error) {
+    copy.close();
+    throw error;
+  }
 }
 
 /** Writes down how each machine fared: nothing was written while it stood still. */

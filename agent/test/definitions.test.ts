@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Described machines as callers see them, up to the point at which a service manager would be asked. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MadeUpHost } from './made-up-host.ts';
+
+let host: MadeUpHost;
+let directory: string;
+
+beforeEach(() => {
+  host = new MadeUpHost();
+  directory = join(host.paths.etc, 'luo-agent/machines');
+  mkdirSync(directory, { recursive: true });
+});
+afterEach(() => host.dispose());
+
+/** Describes a machine that needs nothing of the host, and `more`. @returns the file */
+function describeMachine(name: string, more: object = {}): string {
+  const path = join(directory, `${name}.json`);
+  writeFileSync(path, JSON.stringify({ memory: 64, accelerator: 'tcg', ...more }), { mode: 0o644 });
+  return path;
+}
+
+const error = (name: string): string => `io.luoconsole.Agent.${name}`;
+
+describe('described machines', () => {
+  it('are listed, also those that cannot be used', async () => {
+    describeMachine('web', { description: 'The web server', vcpus: 2 });
+    const path = describeMachine('bad', { colour: 'red' });
+    const client = await host.start();
+    expect((await client.call('ListDefinitions', {})).definitions).toEqual([
+      {
+        ...{ name: 'bad', path, problem: 'member "colour" is unknown', description: '' },
+        ...{ vcpus: null, memory: null, pid: null },
+      },
+      {
+        ...{ name: 'web', path: join(directory, 'web.json'), problem: null, description: 'The web server' },
+        ...{ vcpus: 2, memory: 64 * 1024 ** 2, pid: null },
+      },
+    ]);
+  });
+
+  it('are not started if there is none of that name, or its file cannot be used', async () => {
+    const path = describeMachine('bad', { extraArguments: ['-daemonize'] });
+    const client = await host.start();
+    for (const name of ['web', '../bad', '']) {
+      await expect(client.call('StartMachine', { name })).rejects.toMatchObject({
+        error: error('DefinitionNotFound'),
+        parameters: { name },
+      });
+    }
+    await expect(client.call('StartMachine', { name: 'bad' })).rejects.toMatchObject({
+      error: error('DefinitionInvalid'),
+      parameters: { path, reason: expect.stringContaining('"-daemonize", which is refused') },
+    });
+  });
+
+  it.each([
+    [{ disks: [{ path: '/nowhere/a.img' }] }, 'member "disks.0.path" is "/nowhere/a.img"'],
+    [{ kernel: '/nowhere/vmlinuz' }, 'member "kernel" is "/nowhere/vmlinuz"'],
+    [{ user: 'nobody-here' }, 'member "user" is "nobody-here"'],
+  ])('are not started if the host lacks what they need: %j', async (more, reason) => {
+    const path = describeMachine('web', more);
+    const client = await host.start();
+    await expect(client.call('StartMachine', { name: 'web' })).rejects.toMatchObject({
+      error: error('DefinitionInvalid'),
+      parameters: { path, reason: expect.stringContaining(reason) },
+    });
+    expect((await client.call('ListDefinitions', {})).definitions).toMatchObject([{ pid: null }]);
+  });
+
+  it('give no console of what is no machine', async () => {
+    const client = await host.start();
+    await expect(client.call('FetchConsole', { pid: 2 ** 30 })).rejects.toMatchObject({
+      error: error('NoSuchProcess'),
+    });
+  });
+});
