@@ -7,7 +7,7 @@
  */
 import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import { withPatience } from './device.ts';
-import type { HeldSession } from './held-session.ts';
+import { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
@@ -120,6 +120,32 @@ export async function createPatiently(
     if (error.code === 'EEXIST') throw new Refusal('SessionExists', { name });
     throw kernelCallFailed(error);
   }
+}
+
+/**
+ * Makes an outgoing session with nothing but its manifest in it.
+ *
+ * @param machine whose session it is; null for one that people make
+ * @throws Refusal SessionExists, NoLiveUpdate, DeviceBusy; nothing is left behind then
+ */
+export async function makeSession(
+  context: LiveUpdateContext,
+  name: string,
+  createdBy: string,
+  machine: ManifestHead['machine'],
+): Promise<HeldSession> {
+  const descriptor = await context.device.use((device) => createPatiently(context, device, name));
+  const session = new HeldSession(name, 'outgoing', descriptor, null);
+  context.store.keepSession(name, descriptor);
+  try {
+    await giveManifest(context, session, createdBy, machine);
+    await context.store.settled();
+  } catch (error) {
+    context.store.dropAll(name);
+    session.release();
+    throw error;
+  }
+  return session;
 }
 
 /** Puts an empty manifest into an outgoing session that has none. @throws Refusal KernelCallFailed */

@@ -55,8 +55,14 @@ export function nextFreeToken(session: HeldSession): bigint {
   return token;
 }
 
+/** A file system and a number in it. */
+interface FileIdentity {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
 /** What makes a file the same file, as a key. */
-export function placeKey({ dev, ino }: { dev: bigint; ino: bigint }): string {
+function placeKey({ dev, ino }: FileIdentity): string {
   return `${dev}:${ino}`;
 }
 
@@ -67,7 +73,7 @@ export function placeKey({ dev, ino }: { dev: bigint; ino: bigint }): string {
 export const hasOwnInode = (name: string): boolean => !name.startsWith('anon_inode:');
 
 /** Every preserved file that has an inode of its own, by `placeKey`. */
-export function placesOf(sessions: Iterable<HeldSession>, memory: Memory): Map<string, Place> {
+function placesOf(sessions: Iterable<HeldSession>, memory: Memory): Map<string, Place> {
   const places = new Map<string, Place>();
   for (const { name, files, manifest } of sessions) {
     for (const [token, file] of files) {
@@ -77,6 +83,35 @@ export function placesOf(sessions: Iterable<HeldSession>, memory: Memory): Map<s
     }
   }
   return places;
+}
+
+/** Where files are preserved. */
+export class Places {
+  readonly #sessions: () => Iterable<HeldSession>;
+  readonly #memory: Memory;
+  /** Built when asked for. */
+  #known: Map<string, Place> | null = null;
+
+  constructor(sessions: () => Iterable<HeldSession>, memory: Memory) {
+    this.#sessions = sessions;
+    this.#memory = memory;
+  }
+
+  /** Where a file is, or null. */
+  of(facts: FileIdentity): Place | null {
+    this.#known ??= placesOf(this.#sessions(), this.#memory);
+    return this.#known.get(placeKey(facts)) ?? null;
+  }
+
+  /** Notes one file more. */
+  enter(facts: FileIdentity, place: Place): void {
+    this.#known?.set(placeKey(facts), place);
+  }
+
+  /** To be called when anything but a preserve has changed the sessions. */
+  forget(): void {
+    this.#known = null;
+  }
 }
 
 /** What the journal keeps of a retrieve. */

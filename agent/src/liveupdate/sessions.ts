@@ -7,9 +7,9 @@ import { EventEmitter } from 'node:events';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
 import { Refusal } from '../refusal.ts';
-import { createPatiently, describeContents, finishInto, giveManifest, takeApart } from './build-session.ts';
+import { describeContents, finishInto, makeSession, takeApart } from './build-session.ts';
 import { describeFile } from './file-kind.ts';
-import { HeldSession } from './held-session.ts';
+import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import type { MachineHead } from './machine-head.ts';
 import { preserveInto } from './preserve.ts';
@@ -22,9 +22,8 @@ import {
   newEntry,
   nextFreeToken,
   type Place,
+  Places,
   type PreserveRequest,
-  placeKey,
-  placesOf,
 } from './session-entries.ts';
 import { checkSessionName, formatToken, indexSessionName } from './tokens.ts';
 
@@ -35,12 +34,12 @@ export class SessionStore {
   readonly #builder: SessionBuilder;
   readonly #sessions = new Map<string, HeldSession>();
   readonly #naming = new Serial();
-  /** Built when asked for, dropped when anything but a preserve changes the sessions. */
-  #places: Map<string, Place> | null = null;
+  readonly #places: Places;
 
   constructor(context: LiveUpdateContext) {
     this.#context = context;
     this.#builder = new SessionBuilder(context, () => this.#changed());
+    this.#places = new Places(() => this.#sessions.values(), context.native.memory);
   }
 
   get context(): LiveUpdateContext {
@@ -78,8 +77,7 @@ export class SessionStore {
 
   /** Where a file is preserved already, by file system and inode, or null. */
   whereIs(facts: { dev: bigint; ino: bigint }): Place | null {
-    this.#places ??= placesOf(this.#sessions.values(), this.#context.native.memory);
-    return this.#places.get(placeKey(facts)) ?? null;
+    return this.#places.of(facts);
   }
 
   /**
@@ -94,21 +92,10 @@ export class SessionStore {
       if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
       // Itself and its manifest.
       this.#context.store.needRoom(2);
-      const { journal, device } = this.#context;
-      return await journal.act('session.create', { session: name, peer: actor.peer }, async () => {
-        const descriptor = await device.use((opened) => createPatiently(this.#context, opened, name));
-        const session = new HeldSession(name, 'outgoing', descriptor, null);
-        this.#context.store.keepSession(name, descriptor);
-        try {
-          await giveManifest(this.#context, session, actor.name, machine);
-          await this.#context.store.settled();
-        } catch (error) {
-          this.#context.store.dropAll(name);
-          session.release();
-          throw error;
-        }
-        this.enter(session);
-        return session.toSession();
+      const fields = { session: name, peer: actor.peer };
+      return await this.#context.journal.act('session.create', fields, async () => {
+        this.enter(await makeSession(this.#context, name, actor.name, machine));
+        return this.get(name).toSession();
       });
     });
   }
@@ -153,8 +140,8 @@ export class SessionStore {
             throw error;
           }
           await this.#context.store.settled();
-          const place = { session: name, token: entry.token };
-          if (ownInode) this.#places?.set(placeKey(native.memory.fileFacts(copy)), place);
+          if (ownInode)
+            this.#places.enter(native.memory.fileFacts(copy), { session: name, token: entry.token });
           this.touched();
           return session.describe(token);
         },
@@ -206,10 +193,7 @@ export class SessionStore {
       return await this.#context.journal.act(
         'session.retrieve',
         { session: name, peer: actor.peer },
-        async () => {
-          const descriptor = await retrieveByName(this.#context, name);
-          return await this.#enterRetrieved(name, descriptor);
-        },
+        async () => await this.#enterRetrieved(name, await retrieveByName(this.#context, name)),
         describeRetrieved,
       );
     });
@@ -239,14 +223,12 @@ export class SessionStore {
    */
   async finish(name: string, actor: Actor): Promise<Session> {
     const session = this.get(name);
-    const { journal } = this.#context;
     return await session.serial.run(async () => {
       session.need('incoming');
       // One that was finished and could not be built anew then is still called incoming.
       if (!session.unbuilt) {
-        await journal.act('session.finish', { session: name, peer: actor.peer }, () =>
-          finishInto(this.#context, session),
-        );
+        const fields = { session: name, peer: actor.peer };
+        await this.#context.journal.act('session.finish', fields, () => finishInto(this.#context, session));
       }
       if (session.manifest === null) {
         this.#forget(session);
@@ -310,7 +292,7 @@ export class SessionStore {
   }
 
   #changed(): void {
-    this.#places = null;
+    this.#places.forget();
     this.touched();
   }
 }
