@@ -71,8 +71,8 @@ describe('the README', () => {
   it('names places of machines where they are', () => {
     const unit = read('agent/src/machines/machine-unit.ts');
     expect(readme).toContain('`/var/log/luo-agent/machines/NAME/console.log`');
-    expect(unit).toContain('`luo-agent/machines/${escaped(name)}`');
-    expect(unit).toContain('`luo-machine-${escaped(name)}.service`');
+    expect(unit).toMatch(/`luo-agent\/machines\/\$\{escaped\(name\)\}`/);
+    expect(unit).toMatch(/`luo-machine-\$\{escaped\(name\)\}\.service`/);
     expect(read('build/agent-package/root/usr/lib/sysusers.d/luo-agent.conf')).toMatch(/^u luo-machine /m);
   });
 
