@@ -20,6 +20,7 @@ import { orderDescriptors } from '../machines/order.ts';
 import { identify, type ProcessIdentity } from '../machines/process-files.ts';
 import { Refusal } from '../refusal.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
+import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
 import { ProcessWatch } from './process-watch.ts';
 import { commandOfVmm } from './running-vmm.ts';
 import { VmmMonitor } from './vmm-monitor.ts';
@@ -39,20 +40,11 @@ export interface AdoptionContext {
   log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
 }
 
-export interface AdoptOptions {
-  /** Whether names of memory files may be taken away. */
-  readonly unlink: boolean;
-  /** The definition it was started from, with its text; null for one that was found. */
-  readonly definition: { readonly name: string; readonly text: string } | null;
-}
-
 /** An adopted machine. */
 export interface Adopted {
   readonly session: string;
   readonly machine: MachineHead;
 }
-
-const sessionNameBytes = 63;
 
 /** How long to wait before a machine that stands still is tried again, in ms: its monitor says nothing of itself. */
 const againMs = 2000;
@@ -90,8 +82,8 @@ export class Adoptions {
     const { journal, look, sessions } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return;
-    const head = await this.#headOf(machine, options);
-    const session = this.#freeName(machine);
+    const head = await headOf(machine, options, this.#context);
+    const session = freeSessionName(machine, (name) => sessions.has(name));
     const parameters = { pid, name: machine.name, way: machine.way, definition: head.definition };
     await journal.act('machine.adopt', { session, peer: actor.peer, parameters }, async () => {
       await sessions.create(session, actor, head);
@@ -188,51 +180,6 @@ export class Adoptions {
   markSuspended(session: string, suspended: boolean): void {
     const { sessions } = this.#context;
     if (sessions.has(session)) sessions.get(session).updateMachine({ suspended });
-  }
-
-  async #headOf(machine: Machine, { unlink, definition }: AdoptOptions): Promise<MachineHead> {
-    const { paths, bootId } = this.#context;
-    const { pid, name, way, unlinks, monitorPath } = machine;
-    const refuse = (reason: string): never => {
-      throw new Refusal('MachineUnusable', { pid, name, reason });
-    };
-    if (way === 'none' || monitorPath === null) return refuse(machine.wayReason);
-    if (unlinks.length > 0 && !unlink) {
-      const names = unlinks.join(', ');
-      return refuse(
-        `the kernel preserves its memory only without a name, and nobody has allowed to take it away: ${names}`,
-      );
-    }
-    const identity = await identify(paths.proc, pid);
-    if (identity === null) throw new Refusal('NoSuchProcess', { pid });
-    const command = await commandOfVmm(paths.proc, pid);
-    if (JSON.stringify(command).length > 20_000)
-      return refuse('its command line is longer than 20000 characters');
-    return {
-      name,
-      definition: definition?.name ?? null,
-      definitionText: definition?.text ?? null,
-      way,
-      pid,
-      startTime: identity.startTime,
-      bootId,
-      monitor: monitorPath,
-      command,
-      unlinked: [],
-      suspended: false,
-    };
-  }
-
-  /** `machine:` and its name, with its pid if there is a session of that name already. */
-  #freeName({ name, pid }: Machine): string {
-    const { sessions } = this.#context;
-    const cut = (text: string, bytes: number): string => {
-      let short = text;
-      while (Buffer.byteLength(short) > bytes) short = short.slice(0, -1);
-      return short;
-    };
-    const usual = cut(`machine:${name}`, sessionNameBytes);
-    return sessions.has(usual) ? `${cut(`machine:${name}`, sessionNameBytes - 9)}:${pid}` : usual;
   }
 
   async #takeNames(session: string, { pid, descriptors, unlinks }: Machine): Promise<void> {

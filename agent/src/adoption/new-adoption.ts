@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What is decided when a machine is adopted: whether it can be, what is written down of it, and under which name. */
+import type { HostPaths } from '../host-paths.ts';
+import type { Machine } from '../interface/agent.generated.ts';
+import type { MachineHead } from '../liveupdate/machine-head.ts';
+import { identify } from '../machines/process-files.ts';
+import { Refusal } from '../refusal.ts';
+import { commandOfVmm } from './running-vmm.ts';
+
+export interface AdoptOptions {
+  /** Whether names of memory files may be taken away. */
+  readonly unlink: boolean;
+  /** The definition it was started from, with its text; null for one that was found. */
+  readonly definition: { readonly name: string; readonly text: string } | null;
+}
+
+/** Longest description of a machine, in bytes: it shares one slot of a manifest's first part with entries. */
+const headBytes = 24_000;
+
+/**
+ * What the manifest of a machine's session will say of it.
+ *
+ * @throws Refusal MachineUnusable if it cannot come along, or not as it was allowed; NoSuchProcess
+ */
+export async function headOf(
+  machine: Machine,
+  { unlink, definition }: AdoptOptions,
+  { paths, bootId }: { readonly paths: HostPaths; readonly bootId: string },
+): Promise<MachineHead> {
+  const { pid, name, way, unlinks, monitorPath } = machine;
+  const refuse = (reason: string): never => {
+    throw new Refusal('MachineUnusable', { pid, name, reason });
+  };
+  if (way === 'none' || monitorPath === null) return refuse(machine.wayReason);
+  if (unlinks.length > 0 && !unlink) {
+    const names = unlinks.join(', ');
+    return refuse(
+      `the kernel preserves its memory only without a name, and nobody has allowed to take it away: ${names}`,
+    );
+  }
+  const identity = await identify(paths.proc, pid);
+  if (identity === null) throw new Refusal('NoSuchProcess', { pid });
+  const head: MachineHead = {
+    name,
+    definition: definition?.name ?? null,
+    definitionText: definition?.text ?? null,
+    way,
+    pid,
+    startTime: identity.startTime,
+    bootId,
+    monitor: monitorPath,
+    command: await commandOfVmm(paths.proc, pid),
+    unlinked: [],
+    suspended: false,
+  };
+  const bytes = Buffer.byteLength(JSON.stringify(head));
+  if (bytes > headBytes)
+    return refuse(
+      `its command line and its definition take ${bytes} bytes; at most ${headBytes} can be kept`,
+    );
+  return head;
+}
+
+/** As many bytes as the kernel takes for a name (`include/uapi/linux/liveupdate.h`). */
+const nameBytes = 63;
+
+/** `machine:` and the machine's name, with its pid if there is a session of that name already. */
+export function freeSessionName(
+  { name, pid }: Pick<Machine, 'name' | 'pid'>,
+  has: (name: string) => boolean,
+): string {
+  const cut = (text: string, bytes: number): string => {
+    let short = text;
+    while (Buffer.byteLength(short) > bytes) short = short.slice(0, -1);
+    return short;
+  };
+  const usual = cut(`machine:${name}`, nameBytes);
+  const ending = `:${pid}`;
+  return has(usual) ? `${cut(usual, nameBytes - ending.length)}${ending}` : usual;
+}
