@@ -5,6 +5,7 @@ import type { Update } from '@luo-console/agent/interface';
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { LabHost } from '../../src/index.ts';
 import { connect } from './host.ts';
+import { planFor, settled } from './update.ts';
 
 /**
  * Updates a host into its kernel of that suffix.
@@ -18,10 +19,7 @@ export async function updateHost(
   suffix: string,
 ): Promise<{ agent: AgentClient; update: Update }> {
   const bootId = await host.bootId();
-  const { kernels } = await agent.call('ListKernels', {});
-  const kernel = kernels.find(({ release }) => release.endsWith(suffix));
-  if (!kernel) throw new Error(`no kernel ${suffix} is installed in ${host.name}`);
-  const { plan } = await agent.call('MakePlan', { kernel: kernel.path });
+  const plan = await planFor(agent, suffix);
   let id: string | null = null;
   try {
     for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 0 }))
@@ -35,9 +33,4 @@ export async function updateHost(
   await host.waitForBoot(bootId);
   const next = await connect(host);
   return { agent: next, update: await settled(next, id) };
-}
-
-async function settled(agent: AgentClient, id: string): Promise<Update> {
-  for await (const { update } of agent.stream('FollowUpdate', { update: id })) if (update) return update;
-  throw new Error(`the agent ended its answer before update ${id} was settled`);
 }
