@@ -12,7 +12,7 @@ import { makeMeetingPlace } from './socket-directory.ts';
 import { type Piece, playPieces, playStream, StreamError } from './streams.ts';
 import { incomingWords, unixChannel } from './vmm-command.ts';
 import { VmmMonitor } from './vmm-monitor.ts';
-import { connected } from './waiting.ts';
+import { connected, pause } from './waiting.ts';
 
 /** A file to hand to a VMM that is started, as a path that leads to it. */
 export interface HandedFile {
@@ -59,6 +59,9 @@ export class RanPerhaps extends Error {
     });
   }
 }
+
+/** How long a VMM whose sockets are closed may take to end, in ms. */
+const endingMs = 1000;
 
 /** Longest a VMM may take from being started to running, in ms. */
 const restoreMs = 300_000;
@@ -121,7 +124,12 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       }
       options.reached('running');
     };
-    await Promise.race([attempt(), ended]);
+    // A VMM that ends breaks everything at once, and that it ended says more than what broke first.
+    const attempted = attempt().catch(async (error: unknown) => {
+      await pause(endingMs, over.signal);
+      throw error;
+    });
+    await Promise.race([attempted, ended]);
     return pid;
   } catch (error) {
     if (mayHaveRun) throw new RanPerhaps(error);

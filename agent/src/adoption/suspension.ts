@@ -10,6 +10,7 @@ import type { Adopted } from './adoptions.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import type { Piece } from './streams.ts';
+import { memoryFilesOf } from './vmm-command.ts';
 
 /** Where a descriptor is preserved. */
 export interface Place {
@@ -110,7 +111,8 @@ export class Suspension {
     await this.#each(async (member) => {
       const { machine } = member.adopted;
       const memory = machine.way === 'whole_state' ? await this.#context.memoryOf(member.adopted) : 0;
-      if (machine.way === 'named_memory') member.memory = await this.#context.namedMemory(member.adopted);
+      if (machine.way !== 'whole_state' && memoryFilesOf(machine.command.words).length > 0)
+        member.memory = await this.#context.namedMemory(member.adopted);
       member.saver = await MachineSaver.prepare({
         native,
         pid: machine.pid,

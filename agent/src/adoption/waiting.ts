@@ -30,7 +30,10 @@ export function whenReady(
     };
     const aborted = (): void => end(() => reject(signal.reason));
     signal.addEventListener('abort', aborted);
-    poll.start(events, (error) => end(() => (error ? reject(error) : resolve())));
+    poll.start(events, (error) => {
+      // What libuv calls EBADF is POLLERR, the other side of a socket being gone: the next call on it says so.
+      end(() => (error && errnoOf(error) !== 'EBADF' ? reject(error) : resolve()));
+    });
   });
 }
 

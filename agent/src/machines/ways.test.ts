@@ -59,6 +59,19 @@ describe('the way of a machine', () => {
     expect(way()).toMatchObject({ way: 'cpr', unlinks: [] });
   });
 
+  it('is cpr too where some or all of the memory is in named files, whose names are in the way', () => {
+    const common = {
+      ...memory,
+      kind: 'tmpfs_linked',
+      fate: 'blocks',
+      name: '/dev/shm/common',
+    } as const;
+    const backend = { id: 'common', share: true, size: MiB, path: '/dev/shm/common' };
+    const both = way({ descriptors: [memory, common] }, { backends: [...shared.backends, backend] });
+    expect(both).toMatchObject({ way: 'cpr', unlinks: ['/dev/shm/common'] });
+    expect(way({ descriptors: [common] }, { backends: [backend] }).way).toBe('cpr');
+  });
+
   it('is named memory where each backend has a file, and says which names are in the way', () => {
     const linked = { ...memory, kind: 'tmpfs_linked', fate: 'blocks', name: '/dev/shm/ram' } as const;
     expect(way({ descriptors: [linked] }, named)).toMatchObject({
@@ -115,6 +128,12 @@ describe('the way of a machine', () => {
     ],
     ['writes that go with it', { words: ['q', '-snapshot'] }, {}, /-snapshot/],
     ['a kernel on tmpfs', { transientFiles: ['/run/vmlinuz'] }, {}, /\/run\/vmlinuz.*tmpfs/],
+    [
+      'memory in a device and no aux-ram-share',
+      { words: ['q', '-device', 'ivshmem-plain,memdev=ram'] },
+      named,
+      /PCI device.*aux-ram-share is off/,
+    ],
     ['a window', { words: ['q', '-display', 'gtk'] }, {}, /window/],
     [
       'memory private to the guest',

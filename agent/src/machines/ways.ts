@@ -58,6 +58,13 @@ const cprSince = 10;
 const restartUs = 250_000;
 const copiedBytesPerUs = 400;
 
+/**
+ * A device whose memory the guest places: with x-ignore-shared QEMU refuses to take it in anywhere else than it was
+ * (`parse_ramblock`), and a QEMU that has just started has not placed it yet. Saved whole it would be no longer the
+ * memory that others see.
+ */
+const memoryOfDevice = /^ivshmem-|"ivshmem-/;
+
 /** Decides the way. */
 export function findWay(facts: WayFacts): WayFound {
   const none = (wayReason: string): WayFound => ({
@@ -103,16 +110,24 @@ function fromMemory(
   const named = backends.filter(({ path }) => path !== null);
   const kept = memory.every(({ fate, kind }) => fate === 'preservable' || kind === 'tmpfs_linked');
   const major = Number(facts.version?.split('.')[0] ?? 0);
-  if (shared && kept && auxRamShare === true && named.length === 0 && major >= cprSince) {
+  const unlinks = memory.filter(({ kind }) => kind === 'tmpfs_linked').map(({ name }) => name);
+  if (shared && kept && auxRamShare === true && major >= cprSince) {
+    // Files that QEMU was told of it does not hand over: it opens them again, at the place it is told then.
     return {
       way: 'cpr',
       wayReason: `its memory is shared and aux-ram-share is on: QEMU ${facts.version} hands over its descriptors and takes them back (cpr-transfer)`,
       expectedBlackoutUs: restartUs,
-      unlinks: [],
+      unlinks,
     };
   }
+  if (facts.words.some((word) => memoryOfDevice.test(word)))
+    return {
+      way: 'none',
+      wayReason: `part of its memory is in a PCI device (ivshmem), which can be kept by cpr-transfer only, and ${auxRamShare ? 'its memory is not shared with files that the kernel preserves' : 'aux-ram-share is off'}`,
+      expectedBlackoutUs: null,
+      unlinks: [],
+    };
   if (shared && kept && named.length === backends.length) {
-    const unlinks = memory.filter(({ kind }) => kind === 'tmpfs_linked').map(({ name }) => name);
     return {
       way: 'named_memory',
       wayReason:

@@ -20,8 +20,8 @@ import { connect, freshHost } from '../support/host.ts';
 import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const GUESTS: readonly GuestOptions[] = [
-  { name: 'writer', kind: 'bare', memory: 'named', common: { name: 'common', role: 'write' } },
-  { name: 'reader', kind: 'bare', memory: 'named', common: { name: 'common', role: 'read' } },
+  { name: 'writer', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'write' } },
+  { name: 'reader', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'read' } },
   { name: 'third', kind: 'bare', memory: 'shared' },
   { name: 'fourth', kind: 'bare', memory: 'shared', mib: 64 },
 ];
