@@ -23,6 +23,7 @@ const counted = new Set([
   'retrieveSession',
   'preserveFd',
   'retrieveFd',
+  'retrieveFds',
   'finish',
   'notify',
   'write',

@@ -95,7 +95,7 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
   const files = new RetrievedFiles();
   const places = record.machines.flatMap(placesOf);
   await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
-  for (const place of places) await files.take(native, sessions, place);
+  await files.takeAll(native, sessions, places);
   const resumed = await startAll(context, record, index, files);
   return { handed: all, resumed };
 }

@@ -11,8 +11,27 @@ export class RetrievedFiles {
   readonly files = new Map<string, Descriptor>();
   readonly #problems = new Map<string, string>();
 
+  /** Retrieves files, those of a session in one go: each way to the kernel and back is time the machines wait. */
+  async takeAll(
+    native: Native,
+    sessions: ReadonlyMap<string, Descriptor>,
+    places: readonly Place[],
+  ): Promise<void> {
+    const wanted = [...new Map(places.map((place) => [keyOf(place), place])).values()];
+    for (const [name, own] of Map.groupBy(wanted, ({ session }) => session)) {
+      const session = sessions.get(name);
+      const files = session && (await retrieveRow(native, session, own));
+      if (files) for (const [index, place] of own.entries()) this.#keep(place, files[index]);
+      else for (const place of own) await this.#take(native, sessions, place);
+    }
+  }
+
+  #keep(place: Place, file: Descriptor | undefined): void {
+    if (file) this.files.set(keyOf(place), file);
+  }
+
   /** Retrieves a file, unless that was tried before. */
-  async take(native: Native, sessions: ReadonlyMap<string, Descriptor>, place: Place): Promise<void> {
+  async #take(native: Native, sessions: ReadonlyMap<string, Descriptor>, place: Place): Promise<void> {
     const key = keyOf(place);
     const session = sessions.get(place.session);
     if (this.files.has(key) || this.#problems.has(key)) return;
@@ -30,6 +49,22 @@ export class RetrievedFiles {
     if (file) return file;
     const why = this.#problems.get(keyOf(place)) ?? 'it was not retrieved';
     throw new Missing(`descriptor ${place.token} of session ${place.session} could not be retrieved: ${why}`);
+  }
+}
+
+/** Null if one of them cannot be retrieved: which, is found out one by one. */
+async function retrieveRow(
+  { liveUpdate }: Native,
+  session: Descriptor,
+  places: readonly Place[],
+): Promise<readonly Descriptor[] | null> {
+  try {
+    return await liveUpdate.retrieveFds(
+      session,
+      places.map(({ token }) => BigInt(token)),
+    );
+  } catch {
+    return null;
   }
 }
 
