@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tests that need a host. One at a time: two emulated machines on two processors would make each
-// other's time-outs a matter of luck. Limits are generous, since they only end what hangs.
+// Tests that need a host. Two files at a time: an emulated machine waits for one of its processors most of the
+// time, so that two of them are through sooner than one after the other. Limits are generous, since they only
+// end what hangs. Tests with a window ask for one at a time.
 
 import { defineConfig } from 'vitest/config';
 
@@ -9,8 +10,7 @@ export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ['test/**/*.lab.ts'],
-    fileParallelism: false,
-    maxWorkers: 1,
+    maxWorkers: 2,
     testTimeout: 600_000,
     hookTimeout: 900_000,
   },

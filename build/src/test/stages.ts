@@ -99,7 +99,7 @@ export const STAGES: readonly Stage[] = [
   {
     name: 'electron',
     needs: ['image', 'pty', 'electron', 'desktop'],
-    run: () => runVitest('electron', LAB_TESTS, ['test/electron/'], electronEnvironment),
+    run: () => runVitest('electron', LAB_TESTS, ['test/electron/', '--maxWorkers=1'], electronEnvironment),
   },
 ];
 

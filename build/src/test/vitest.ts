@@ -16,7 +16,7 @@ import { ofVitest, type Tally, type VitestReport } from './tally.ts';
  *
  * @param stage its name, for failures that have no test's name
  * @param config path of the configuration from the top of the repository
- * @param filters parts of test files' paths; none means all
+ * @param filters parts of test files' paths, none means all; and options of vitest
  * @param environment what is added to the environment
  */
 export async function runVitest(
