@@ -231,6 +231,7 @@ export function plannedMachines(): PlannedMachine[] {
       detail: 'Its descriptors and its device state are handed to the agent, and played back to a new QEMU.',
       risk: 'If the new QEMU does not start, the machine is held: its memory and state are safe.',
       expectedBlackoutUs: 240_000,
+      measuredBlackoutUs: null,
     },
     {
       name: 'old-03',
@@ -242,6 +243,7 @@ export function plannedMachines(): PlannedMachine[] {
       detail: 'It is not adopted. It cannot be: its monitor is used by somebody else.',
       risk: 'It ends with this kernel, as if its power were cut.',
       expectedBlackoutUs: null,
+      measuredBlackoutUs: null,
     },
   ];
 }

@@ -376,7 +376,11 @@ export type Step = v.InferOutput<typeof Step>;
 export const FailurePolicy = v.picklist(['stop', 'leave']);
 export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
 
-/** What happens to a machine in a live update. */
+/**
+ * What happens to a machine in a live update. `expectedBlackoutUs` is a rule of thumb for the parts that are the
+ * machine's own; `measuredBlackoutUs` is what a machine that came along this way stood still in all the last time
+ * on this host, if one did.
+ */
 export const PlannedMachine = v.object({
   name: v.string(),
   pid: int,
@@ -387,6 +391,7 @@ export const PlannedMachine = v.object({
   detail: v.string(),
   risk: v.string(),
   expectedBlackoutUs: v.optional(v.nullable(int), null),
+  measuredBlackoutUs: v.optional(v.nullable(int), null),
 });
 export type PlannedMachine = v.InferOutput<typeof PlannedMachine>;
 
@@ -749,7 +754,9 @@ type Step (id: string, phase: Phase, title: string, detail: string, risk: string
 # on without it, which ends it.
 type FailurePolicy (stop, leave)
 
-# What happens to a machine in a live update.
+# What happens to a machine in a live update. \`expectedBlackoutUs\` is a rule of thumb for the parts that are the
+# machine's own; \`measuredBlackoutUs\` is what a machine that came along this way stood still in all the last time
+# on this host, if one did.
 type PlannedMachine (
   name: string,
   pid: int,
@@ -759,7 +766,8 @@ type PlannedMachine (
   leave: bool,
   detail: string,
   risk: string,
-  expectedBlackoutUs: ?int
+  expectedBlackoutUs: ?int,
+  measuredBlackoutUs: ?int
 )
 
 type Plan (

@@ -22,11 +22,16 @@ const plan: Plan = {
   machines: [
     {
       ...{ name: 'one', pid: 100, way: 'cpr', session: 'machine-one', memory: 2 ** 26, leave: false },
-      ...{ detail: 'QEMU hands it on.', risk: 'It stands still.', expectedBlackoutUs: 45_000 },
+      ...{
+        detail: 'QEMU hands it on.',
+        risk: 'It stands still.',
+        expectedBlackoutUs: 45_000,
+        measuredBlackoutUs: null,
+      },
     },
     {
       ...{ name: 'two', pid: 101, way: 'none', session: null, memory: null, leave: true },
-      ...{ detail: 'It ends.', risk: '', expectedBlackoutUs: null },
+      ...{ detail: 'It ends.', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null },
     },
   ],
   graph: sampleGraph,
@@ -75,7 +80,7 @@ function updating(machines: MachineRun[], more: Partial<AgentHandlers> = {}): st
 describe('machines in a live update', () => {
   it('are in the plan, with what happens to each', async () => {
     const { stdout } = await luoctl(['--host', updating([]), 'plan', '7.3.4-b']);
-    expect(stdout).toMatch(/^one +100 +64 MiB +comes along +cpr-transfer +45 ms +machine-one$/m);
+    expect(stdout).toMatch(/^one +100 +64 MiB +comes along +cpr-transfer +over 45 ms +machine-one$/m);
     expect(stdout).toMatch(/^two +101 +left behind +cannot$/m);
     expect(stdout).toContain('    one: QEMU hands it on. Risk: It stands still.\n');
     expect(stdout).toContain('Order: ram → one\n');

@@ -10,7 +10,7 @@ export type Leave = ReadonlySet<number>;
 /**
  * Machines that are there, each with what is to happen to it.
  *
- * @param measured what a way took the last time, in µs; null if that is not known, and a rule of thumb is used
+ * @param measured how long a machine stood still the last time that one came along this way, in µs, or null
  */
 export function planMachines(
   machines: readonly Machine[],
@@ -26,7 +26,8 @@ export function planMachines(
         ...{ name, pid, session, memory },
         leave: left,
         way: left ? ('none' as const) : way,
-        expectedBlackoutUs: left ? null : (measured(way) ?? expectedBlackoutUs),
+        expectedBlackoutUs: left ? null : expectedBlackoutUs,
+        measuredBlackoutUs: left ? null : measured(way),
         ...(left ? whatIsLost(machine, leave.has(pid)) : whatHappens(machine)),
       };
     });

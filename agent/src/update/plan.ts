@@ -111,13 +111,13 @@ export async function makePlan(
   return { plan, basis: basisOf(context, found), leave };
 }
 
-/** What the last machine that came along this way needed beside the kernel's parts, in µs; null if none did yet. */
+/** How long the last machine that came along this way stood still, in µs; null if none did yet. */
 function measuredUs(history: UpdateContext['history'], way: Way): number | null {
-  const ofTheKernel = new Set(['kexec', 'boot', 'userspace']);
   const runs = history.list(10, null).updates.flatMap(({ machines }) => machines);
-  const last = runs.find((run) => run.way === way && run.stage === 'resumed' && run.parts.length > 1);
-  const own = last?.parts.filter(({ part }) => !ofTheKernel.has(part));
-  return own?.reduce((sum, { durationUs }) => sum + durationUs, 0) ?? null;
+  return (
+    runs.find((run) => run.way === way && run.newPid !== run.pid && run.blackoutUs !== null)?.blackoutUs ??
+    null
+  );
 }
 
 function stepsBefore(

@@ -97,5 +97,7 @@ export function vmmWords({ vmm, version }: Pick<Machine, 'vmm' | 'version'>): st
 
 /** How long a machine's own parts of the blackout should take. */
 export function expectedWords(us: number | null): string {
-  return us === null ? 'not known' : `about ${duration(us)} of its own, and the kernel’s part`;
+  return us === null
+    ? 'not known'
+    : `at least ${duration(us)} of its own by a rule of thumb, and the kernel’s part`;
 }

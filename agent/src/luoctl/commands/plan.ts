@@ -7,7 +7,7 @@ import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import { findMachine, orderWords, perhaps, wayWords } from '../machine-words.ts';
 import type { Screen, Tone } from '../screen.ts';
-import { size } from '../units.ts';
+import { duration, size } from '../units.ts';
 import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
 
 const tones: Readonly<Record<CheckVerdict, Tone>> = { pass: 'good', warn: 'warning', fail: 'bad' };
@@ -68,17 +68,23 @@ const fateOf = ({ leave, way, session }: PlannedMachine): string => {
   return session === null ? 'ends: not adopted' : 'comes along';
 };
 
+/** What was measured the last time says more than a rule of thumb for a part of it. */
+function blackoutOf({ measuredBlackoutUs, expectedBlackoutUs }: Plan['machines'][number]): string {
+  if (measuredBlackoutUs !== null) return `about ${duration(measuredBlackoutUs)}`;
+  return expectedBlackoutUs === null ? 'not known' : `over ${duration(expectedBlackoutUs)}`;
+}
+
 async function showMachines(screen: Screen, { machines, graph, ifMachineFails }: Plan): Promise<void> {
   if (machines.length === 0) return;
   await screen.table(
-    ['machine', 'pid', 'memory', 'what happens', 'by', 'own blackout', 'session'],
+    ['machine', 'pid', 'memory', 'what happens', 'by', 'blackout', 'session'],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
       machine.memory === null ? '' : size(machine.memory),
       fateOf(machine),
       wayWords[machine.way],
-      machine.leave || machine.way === 'none' ? '' : perhaps(machine.expectedBlackoutUs),
+      machine.leave || machine.way === 'none' ? '' : blackoutOf(machine),
       machine.session ?? '',
     ]),
     (row) => (machines[row]?.session === null || machines[row]?.leave ? 'warning' : 'plain'),
