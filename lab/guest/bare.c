@@ -13,12 +13,12 @@
  * writes its count there, with the counts before it in a ring; another reads, checks the ring, and has one more
  * field in its lines, `shared=COUNT`, before the verdict, which covers the ring too.
  */
+#include "bare-io.h"
 #include "pattern.h"
 
 #define DEFAULT_MIB 4
 #define MOST_MIB 2048
 #define SLICE (64u << 10)
-#define COM1 0x3f8
 #define HPET 0xfed00000u
 #define RING 1024
 #define RING_CHECKED 16
@@ -31,95 +31,7 @@ struct loaded {
 
 extern char image_end[];
 void timer_interrupt(void);
-void unexpected(void);
 void run(const struct loaded *loaded);
-
-static inline void out8(uint16_t port, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint8_t in8(uint16_t port)
-{
-	uint8_t value;
-
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline void out32(uint16_t port, uint32_t value)
-{
-	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint32_t in32(uint16_t port)
-{
-	uint32_t value;
-
-	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-/* --- the serial line ------------------------------------------------------------------------- */
-
-static void serial_start(void)
-{
-	static const uint8_t settings[][2] = {
-		{ 1, 0 }, { 3, 0x80 }, { 0, 1 }, { 1, 0 }, { 3, 3 }, { 2, 7 }, { 4, 3 },
-	};
-
-	for (unsigned i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
-		out8(COM1 + settings[i][0], settings[i][1]);
-}
-
-static void put(const char *text)
-{
-	for (; *text; text++) {
-		while (!(in8(COM1 + 5) & 0x20))
-			;
-		out8(COM1, *text);
-	}
-}
-
-/* Divides by ten, since 32-bit code has no 64-bit division without a library. */
-static uint32_t take_digit(uint64_t *value)
-{
-	uint32_t high = *value >> 32, low = *value, rest = high % 10;
-
-	high /= 10;
-	__asm__("divl %2" : "+a"(low), "+d"(rest) : "r"(10u));
-	*value = (uint64_t)high << 32 | low;
-	return rest;
-}
-
-static void put_decimal(uint64_t value)
-{
-	char digits[21], *first = digits + 20;
-
-	*first = 0;
-	do
-		*--first = '0' + take_digit(&value);
-	while (value);
-	put(first);
-}
-
-static void put_hex(uint32_t value)
-{
-	char digits[9];
-
-	for (int i = 7; i >= 0; i--, value >>= 4)
-		digits[i] = "0123456789abcdef"[value & 15];
-	digits[8] = 0;
-	put(digits);
-}
-
-static void fail(const char *why)
-{
-	put("bare: ");
-	put(why);
-	put("\r\n");
-	unexpected();
-}
 
 /* --- what it was told ------------------------------------------------------------------------- */
 
