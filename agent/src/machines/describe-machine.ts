@@ -85,7 +85,10 @@ export async function describeMachine(
     return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
   });
   const programReplaced = await programWasReplaced(proc, pid);
-  const memoryFiles = new Set(named.filter(({ mapped }) => mapped !== null).map(({ name }) => name));
+  // Under its old name there may be a link back to a memory file that has none any more.
+  const memoryFiles = new Set(
+    named.filter(({ mapped }) => mapped !== null).map(({ name }) => name.replace(/ \(deleted\)$/, '')),
+  );
   const transientFiles = await filesInMemory(
     proc,
     pid,
