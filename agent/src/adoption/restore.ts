@@ -45,7 +45,7 @@ export interface RestoreOptions {
   /** A path of the machine's, as this process reaches it. */
   reach(path: string): string;
   /** Called when all is loaded, before the guest is told to run: from then on there is no second attempt. */
-  beforeRunning(): Promise<void>;
+  beforeRunning(): void;
   /** Told at each point that is reached. */
   reached(point: 'starting' | 'loading' | 'loaded' | 'running'): void;
 }
@@ -118,7 +118,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       await monitor.migrated(over.signal);
       options.reached('loaded');
       if (machine.ran) {
-        await options.beforeRunning();
+        options.beforeRunning();
         mayHaveRun = true;
         await monitor.tell('cont');
       }

@@ -12,6 +12,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { markBytes } from './restart-mark.ts';
 import { makeMeetingPlace } from './socket-directory.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from './streams.ts';
 import { unixChannel } from './vmm-command.ts';
@@ -169,7 +170,7 @@ export class MachineSaver {
     await failed;
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
     // Pages that were made and not needed would be preserved for nothing.
-    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes));
+    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + markBytes));
     return { file: this.#file, cprBytes, mainBytes };
   }
 

@@ -39,10 +39,5 @@ export const SavedMachine = v.object({
   /** On the clock that survives (`kernel/surviving-clock.ts`), µs. */
   suspendedAtUs: v.nullable(count),
   savedAtUs: v.nullable(count),
-  /**
-   * How far the next kernel's agent has come: `starting` from before its VMM is started, `running` from before the
-   * guest is told to run. A saved state is never loaded again after that.
-   */
-  again: v.optional(v.nullable(v.picklist(['starting', 'running'])), null),
 });
 export type SavedMachine = v.InferOutput<typeof SavedMachine>;

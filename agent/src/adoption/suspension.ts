@@ -257,6 +257,6 @@ function savedMachine(
   const ran = saver?.ran ?? true;
   return {
     ...{ name, session, definition, way, pid, command, monitor, ran },
-    ...{ state, pieces, memory, brownoutUs, suspendedAtUs, savedAtUs, again: null },
+    ...{ state, pieces, memory, brownoutUs, suspendedAtUs, savedAtUs },
   };
 }

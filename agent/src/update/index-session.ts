@@ -162,17 +162,6 @@ function recordIn(slots: SlotFile): IndexRecord {
   return v.parse(IndexRecord, JSON.parse(content.toString('utf8')));
 }
 
-/** Changes the record of an incoming index, for an agent that may have to go on from there. */
-export async function amendIndex(
-  native: Native,
-  session: NativeDescriptor,
-  change: (record: IndexRecord) => IndexRecord,
-): Promise<void> {
-  using file = await native.liveUpdate.retrieveFd(session, manifestToken);
-  const slots = new SlotFile(native.memory, file);
-  slots.write(encode(change(recordIn(slots))));
-}
-
 /** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */
 async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<NativeDescriptor | null> {
   const attempt = async (): Promise<NativeDescriptor | null> => {

@@ -9,13 +9,13 @@ import { join } from 'node:path';
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type RestartMark, readMark, writeMark } from '../adoption/restart-mark.ts';
 import type { VmmStarter } from '../adoption/restore.ts';
 import type { SavedMachine } from '../adoption/saved-machine.ts';
 import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
 import { Device } from '../liveupdate/device.ts';
 import { SlotFile } from '../liveupdate/slots.ts';
 import { indexSessionName, manifestToken } from '../liveupdate/tokens.ts';
-import { readIndex } from './index-session.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
 
 const device = '/dev/made-up';
@@ -48,7 +48,6 @@ const saved: SavedMachine = {
   brownoutUs: 1,
   suspendedAtUs: 2,
   savedAtUs: 3,
-  again: null,
 };
 
 const record = (machines: readonly SavedMachine[]): object => ({
@@ -76,7 +75,7 @@ const record = (machines: readonly SavedMachine[]): object => ({
 /** Preserves a machine's parts, as an agent before the kexec does, and has the next kernel begin. */
 async function arrive(
   machines: readonly SavedMachine[],
-  parts: { state: boolean; memory: boolean },
+  parts: { state: boolean; memory: boolean; mark?: RestartMark },
 ): Promise<void> {
   using opened = double.openDevice(device);
   const index = double.createSession(opened, indexSessionName);
@@ -88,6 +87,7 @@ async function arrive(
   await double.preserveFd(index, file, manifestToken);
   const state = memory.memfdCreate('state');
   memory.write(state, 0n, Buffer.from('state'));
+  writeMark(memory, state, saved, parts.mark ?? 'none');
   if (parts.state) await double.preserveFd(index, state, 0n);
   const ram = memory.memfdCreate('ram');
   if (parts.memory) await double.preserveFd(session, ram, 7n);
@@ -168,7 +168,7 @@ describe('a saved machine', () => {
   });
 
   it('that an agent had begun to start is stopped first', async () => {
-    await arrive([{ ...saved, again: 'starting' }], { state: true, memory: true });
+    await arrive([saved], { state: true, memory: true, mark: 'starting' });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
     expect(asked.slice(0, 2)).toEqual(['stop one', 'start one']);
@@ -176,7 +176,7 @@ describe('a saved machine', () => {
   });
 
   it('that may have run is never loaded again', async () => {
-    await arrive([{ ...saved, again: 'running' }], { state: true, memory: true });
+    await arrive([saved], { state: true, memory: true, mark: 'running' });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked, 4711));
     expect(asked).toEqual(['pid one']);
@@ -187,17 +187,11 @@ describe('a saved machine', () => {
   it('is entered as begun, so that an agent after this one knows', async () => {
     await arrive([saved], { state: true, memory: true });
     const found = await resume(failingStarter([]));
-    expect((await indexOf(found))?.again).toBe('starting');
+    const state = found.resumed?.heldStates.get('machine:one');
+    expect(state && readMark(native.memory, state, saved)).toBe('starting');
     release(found);
   });
 });
-
-async function indexOf(found: Awaited<ReturnType<typeof resume>>): Promise<SavedMachine | undefined> {
-  const index = found.handed.find(
-    ({ name }) => name === `s-${Buffer.from(indexSessionName).toString('hex')}`,
-  );
-  return index && (await readIndex(native, index.descriptor)).record?.machines[0];
-}
 
 describe('a host', () => {
   it('without saved machines hands on what it found', async () => {

@@ -9,6 +9,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
+import { readMark, writeMark } from '../adoption/restart-mark.ts';
 import {
   RanPerhaps,
   type RestoreOptions,
@@ -25,7 +26,7 @@ import type { HandedBack } from '../liveupdate/intake.ts';
 import { indexSessionName } from '../liveupdate/tokens.ts';
 import { Refusal } from '../refusal.ts';
 import { partsOf } from './blackout-parts.ts';
-import { amendIndex, type IndexRecord, readIndex } from './index-session.ts';
+import { type IndexRecord, readIndex } from './index-session.ts';
 import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
 
 export interface ResumeContext {
@@ -96,7 +97,7 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
   const places = record.machines.flatMap(placesOf);
   await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
   await files.takeAll(native, sessions, places);
-  const resumed = await startAll(context, record, index, files);
+  const resumed = await startAll(context, record, files);
   return { handed: all, resumed };
 }
 
@@ -120,7 +121,6 @@ async function patiently({ log }: ResumeContext, work: () => Promise<void>): Pro
 async function startAll(
   context: ResumeContext,
   record: IndexRecord,
-  index: Descriptor,
   files: RetrievedFiles,
 ): Promise<ResumedMachines> {
   const { native, startedAt } = context;
@@ -135,7 +135,6 @@ async function startAll(
       const reached = new Map<string, number>();
       const run = await resumeOne({
         context,
-        index,
         files,
         saved,
         reached: (point) => reached.set(point, clock.nowUs()),
@@ -172,13 +171,12 @@ async function startAll(
 
 interface One {
   readonly context: ResumeContext;
-  readonly index: Descriptor;
   readonly files: RetrievedFiles;
   readonly saved: SavedMachine;
   reached(point: string): void;
 }
 
-async function resumeOne({ context, index, files, saved, reached }: One): Promise<MachineRun> {
+async function resumeOne({ context, files, saved, reached }: One): Promise<MachineRun> {
   const { native, starter, socketDirectory } = context;
   const run: MachineRun = {
     name: saved.name,
@@ -193,11 +191,6 @@ async function resumeOne({ context, index, files, saved, reached }: One): Promis
     blackoutUs: null,
     parts: [],
   };
-  const amend = (again: 'starting' | 'running'): Promise<void> =>
-    amendIndex(native, index, (record) => ({
-      ...record,
-      machines: record.machines.map((each) => (each.session === saved.session ? { ...each, again } : each)),
-    }));
   const resumed = (newPid: number): MachineRun => ({
     ...run,
     newPid,
@@ -206,24 +199,26 @@ async function resumeOne({ context, index, files, saved, reached }: One): Promis
   });
   try {
     for (const place of placesOf(saved)) files.get(place);
-    if (saved.again === 'running') {
+    const state = files.get(statePlace(saved));
+    const reachedBefore = readMark(native.memory, state, saved);
+    if (reachedBefore === 'running') {
       // An agent before this one had come so far that the guest may have run.
       const pid = await starter.pid(unitNameOf(saved));
       return resumed(pid);
     }
-    if (saved.again === 'starting') await starter.stop(unitNameOf(saved));
-    else await amend('starting');
+    if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
+    else writeMark(native.memory, state, saved, 'starting');
     const options: RestoreOptions = {
       native,
       machine: saved,
-      state: files.get(statePlace(saved)),
+      state,
       file: (place) => files.get(place),
       firstFile: 3,
       starter,
       socketDirectory,
       reach: (path) => path,
       reached,
-      beforeRunning: () => amend('running'),
+      beforeRunning: () => writeMark(native.memory, state, saved, 'running'),
     };
     // Once more if the first attempt fails before the guest has run: nothing of the machine is used up by then.
     return resumed(

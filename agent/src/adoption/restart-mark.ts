@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * How far an agent has come with starting a machine again, in one byte behind the machine's state: written in an
+ * instant while the machine stands still, and there for an agent that has to go on from where another one died.
+ */
+import type { FdLike, Memory } from '@luo-console/native';
+import type { SavedMachine } from './saved-machine.ts';
+
+/**
+ * `starting` is written before a VMM is started, `running` before the guest is told to run. A saved state is never
+ * loaded again after that: the memory has changed since.
+ */
+export type RestartMark = 'none' | 'starting' | 'running';
+
+const marks: readonly RestartMark[] = ['none', 'starting', 'running'];
+
+const placeOf = ({ state }: SavedMachine): bigint => BigInt((state?.cprBytes ?? 0) + (state?.mainBytes ?? 0));
+
+/** Bytes a mark takes behind the state; zeros stand for `none`. */
+export const markBytes = 1;
+
+/** @returns `running` for a byte that is none: to load a state again would be worse than not to */
+export function readMark(memory: Memory, file: FdLike, machine: SavedMachine): RestartMark {
+  const byte = memory.read(file, placeOf(machine), markBytes)[0] ?? 0;
+  return marks[byte] ?? 'running';
+}
+
+export function writeMark(memory: Memory, file: FdLike, machine: SavedMachine, mark: RestartMark): void {
+  memory.write(file, placeOf(machine), Uint8Array.of(marks.indexOf(mark)));
+}
