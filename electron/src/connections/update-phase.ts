@@ -14,7 +14,12 @@ const gonePhases: ReadonlySet<Phase> = new Set([
 
 /** Whether the host was in the middle of a live update when it was last heard of. */
 export function isReplacingKernel(status: Status | null): boolean {
-  return status !== null && gonePhases.has(status.phase);
+  return status !== null && (gonePhases.has(status.phase) || isAnnounced(status));
+}
+
+/** Whether the kexec is announced: the phases that follow may be too short to be heard of. */
+function isAnnounced({ progress }: Status): boolean {
+  return (progress?.graceEndsAtUs ?? null) !== null;
 }
 
 /** Microseconds after which nobody waits any more for a host that an earlier run of the console left in a live update. */
@@ -39,7 +44,7 @@ export function wasUpdating({ status, statusAtUs }: LastHeard, nowUs: number): b
 /** Whether the kexec may happen at any moment: it is announced and can no longer be called off. */
 export function kexecIsDue(status: Status | null): boolean {
   if (status === null) return false;
-  return status.phase === 'kexec' && (status.progress?.graceEndsAtUs ?? null) === null;
+  return (status.phase === 'suspending' || status.phase === 'kexec') && !isAnnounced(status);
 }
 
 /** One sentence on a connection that was lost because of `reason`. */

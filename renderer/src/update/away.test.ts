@@ -14,6 +14,8 @@ describe('a host that is away', () => {
     };
     expect(awayReading(facts)).toBe('expected');
     expect(awayReading({ ...facts, awaySinceUs: 3 * second })).toBe('early');
+    expect(awayReading({ ...facts, phase: 'prepared', awaySinceUs: 3 * second })).toBe('early');
+    expect(awayReading({ ...facts, phase: 'prepared' })).toBe('expected');
     expect(awayReading({ ...facts, phase: 'preserving', jumpAtUs: null })).toBe('early');
     expect(awayReading({ ...facts, phase: 'prepared', jumpAtUs: null })).toBe('expected');
     expect(awayReading({ ...facts, nowUs: 191 * second })).toBe('late');

@@ -32,7 +32,7 @@ export function patienceUs(usualUs: number | null): number {
 
 /** Reads the facts. */
 export function awayReading({ phase, jumpAtUs, awaySinceUs, nowUs, usualUs }: AwayFacts): AwayReading {
-  const beforeJump = phase === 'kexec' && jumpAtUs !== null && awaySinceUs < jumpAtUs - clockSlackUs;
+  const beforeJump = jumpAtUs !== null && awaySinceUs < jumpAtUs - clockSlackUs;
   if (beforeJump || phase === 'normal' || phase === 'preserving') return 'early';
   return nowUs - (jumpAtUs ?? awaySinceUs) > patienceUs(usualUs) ? 'late' : 'expected';
 }
