@@ -128,12 +128,16 @@ describe('Live update', () => {
     expect(screen.queryByText('The host is away, as expected.')).toBeNull();
   });
 
-  test('says so when the host goes before the kexec', async () => {
-    const bridge = await run();
-    bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: nowUs() + 600 * second }));
-    bridge.changeHost('h1', { state: 'away', sinceUs: nowUs() });
-    expect(await screen.findByText('The host went away before the kexec.')).toBeTruthy();
-  });
+  // It is announced in *prepared*; agents before this one did so in *kexec*.
+  test.each(['prepared', 'kexec'] as const)(
+    'says so when the host goes in its grace, in %s',
+    async (phase) => {
+      const bridge = await run();
+      bridge.pushProgress('h1', progress(phase, { graceEndsAtUs: nowUs() + 600 * second }));
+      bridge.changeHost('h1', { state: 'away', sinceUs: nowUs() });
+      expect(await screen.findByText('The host went away before the kexec.')).toBeTruthy();
+    },
+  );
 
   test('keeps the serial console open while other views are looked at, and lets go of it at the end', async () => {
     const bridge = await run();

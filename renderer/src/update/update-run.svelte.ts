@@ -186,9 +186,10 @@ export class UpdateRun {
     this.progress = progress;
     this.seen = heard(this.seen, progress, this.#offsetUs);
     this.machines = heardMachines(this.machines, progress.machines, this.#offsetUs);
-    if (progress.phase === 'kexec' && (progress.graceEndsAtUs !== null || this.jumpAtUs === null)) {
-      this.jumpAtUs = (progress.graceEndsAtUs ?? progress.phaseStartedAtUs) + this.#offsetUs;
-    }
+    const jumpAtUs =
+      progress.graceEndsAtUs ?? (progress.phase === 'kexec' ? progress.phaseStartedAtUs : null);
+    if (jumpAtUs !== null && (progress.graceEndsAtUs !== null || this.jumpAtUs === null))
+      this.jumpAtUs = jumpAtUs + this.#offsetUs;
   }
 
   async #ask(id: string): Promise<void> {
