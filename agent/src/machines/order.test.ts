@@ -128,6 +128,11 @@ describe('the order of machines and their files', () => {
     expect(graph.edges.every(({ reason }) => reason.length > 10)).toBe(true);
   });
 
+  it('calls memory that has lost its name in a kexec by what it is', () => {
+    const graph = orderOf([machine(100, [memory(9, 1, { name: '/ (deleted)' })])]);
+    expect(graph.nodes.map(({ label }) => label)).toContain('guest memory, 64 MiB');
+  });
+
   it('has a file that several machines have once: memory, mapped only too, and disks', () => {
     const disk = (fd: number, sharedWith: number[]) =>
       descriptor(fd, 'disk', { name: '/srv/data', inode: 70, sharedWith });

@@ -217,11 +217,15 @@ export function orderDescriptors({ descriptors }: Pick<Machine, 'descriptors'>):
     .map(({ fd }) => fd);
 }
 
-/** What a file is called on a picture: the end of its name, or the place of a device of the host. */
-function labelOf({ name, pciAddress }: MachineDescriptor): string {
+/**
+ * What a file is called on a picture: the end of its name, or the place of a device of the host. A file in memory that
+ * came through a kexec has lost its name.
+ */
+function labelOf({ name, pciAddress, guestMemory, kind, size }: MachineDescriptor): string {
   const plain = name.replace(/ \(deleted\)$/, '').replace(/^(\/memfd:|anon_inode:)/, '');
   const end = plain.slice(plain.lastIndexOf('/') + 1);
-  return pciAddress ?? (end || name);
+  const nameless = `${guestMemory ? 'guest memory' : kind.replaceAll('_', ' ')}${size === null ? '' : `, ${inMebibytes(size)}`}`;
+  return pciAddress ?? (end || nameless);
 }
 
 function detailOf({ kind, size, fd, fate, name }: MachineDescriptor): string {
