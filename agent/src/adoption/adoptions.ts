@@ -89,10 +89,12 @@ export class Adoptions {
       await sessions.create(session, actor, head);
       try {
         await this.#takeNames(session, machine);
-        await this.#protect(session, pid, actor);
+        // A name that was taken away changes what the kernel takes.
+        await this.#protect(session, machine.unlinks.length === 0 ? machine : await look(pid), actor);
       } catch (error) {
+        const taken = sessions.get(session).machine?.unlinked ?? [];
         await sessions.close(session, actor);
-        this.#putNamesBack(head.pid, machine);
+        this.#putNamesBack(pid, taken);
         throw error;
       }
     });
@@ -102,7 +104,7 @@ export class Adoptions {
   /** Preserves what an adopted machine has come to have since. @throws Refusal */
   async protect(session: string, actor: Actor): Promise<void> {
     const { machine } = this.#context.sessions.get(session);
-    if (machine !== null) await this.#protect(session, machine.pid, actor);
+    if (machine !== null) await this.#protect(session, await this.#context.look(machine.pid), actor);
   }
 
   /**
@@ -113,13 +115,13 @@ export class Adoptions {
   async release(pid: number, actor: Actor): Promise<void> {
     const adopted = this.list().find(({ machine }) => machine.pid === pid);
     if (!adopted) throw new Refusal('MachineUnusable', { pid, name: '', reason: 'it is not adopted' });
-    const { journal, sessions, paths } = this.#context;
+    const { journal, sessions } = this.#context;
     const { session, machine } = adopted;
     const fields = { session, peer: actor.peer, parameters: { pid, name: machine.name } };
     await journal.act('machine.release', fields, async () => {
       this.#watch.forget(session);
       await sessions.close(session, actor);
-      for (const name of machine.unlinked) putNameBack(paths.proc, pid, name);
+      this.#putNamesBack(pid, machine.unlinked);
     });
     await this.#protectOthers();
   }
@@ -195,18 +197,14 @@ export class Adoptions {
     }
   }
 
-  #putNamesBack(pid: number, { unlinks, descriptors }: Machine): void {
-    for (const path of unlinks) {
-      const fd = descriptors.find(({ name }) => name === path)?.fd ?? null;
-      if (fd !== null) putNameBack(this.#context.paths.proc, pid, { path, fd });
-    }
+  #putNamesBack(pid: number, names: MachineHead['unlinked']): void {
+    for (const name of names) putNameBack(this.#context.paths.proc, pid, name);
   }
 
   /** Preserves every file of a machine that the kernel takes and that is not preserved yet, in the right order. */
-  async #protect(session: string, pid: number, actor: Actor): Promise<void> {
-    const { look, take, sessions, native } = this.#context;
-    // As it is now: a name that was taken away changes what the kernel takes.
-    const machine = await look(pid);
+  async #protect(session: string, machine: Machine, actor: Actor): Promise<void> {
+    const { take, sessions, native } = this.#context;
+    const { pid } = machine;
     const mapped = machine.descriptors.find(({ fd, guestMemory, fate }) => {
       return fd === null && guestMemory && fate === 'preservable';
     });
@@ -226,8 +224,8 @@ export class Adoptions {
 
   /** What others shared with a machine that is gone is theirs to preserve now. */
   async #protectOthers(): Promise<void> {
-    for (const { session, machine } of this.list()) {
-      await this.#protect(session, machine.pid, agentItself).catch((error: unknown) => {
+    for (const { session } of this.list()) {
+      await this.protect(session, agentItself).catch((error: unknown) => {
         this.#context.log('warning', 'a machine is not whole in its session', {
           session,
           problem: String(error),

@@ -34,7 +34,7 @@ export interface SuspensionContext {
   /** Files of a machine's named memory by backend. @throws Error if one is not preserved */
   namedMemory(adopted: Adopted): Promise<SavedMachine['memory']>;
   /** Bytes of a machine's memory; null if not known. */
-  memoryOf(adopted: Adopted): Promise<number | null>;
+  memoryOf(adopted: Adopted): number | null;
   /** Told when anything about the machines has changed. */
   changed(): void;
 }
@@ -110,7 +110,7 @@ export class Suspension {
     const { native, nowUs, socketDirectory, reach } = this.#context;
     await this.#each(async (member) => {
       const { machine } = member.adopted;
-      const memory = machine.way === 'whole_state' ? await this.#context.memoryOf(member.adopted) : 0;
+      const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
       if (machine.way !== 'whole_state' && memoryFilesOf(machine.command.words).length > 0)
         member.memory = await this.#context.namedMemory(member.adopted);
       member.saver = await MachineSaver.prepare({

@@ -54,7 +54,7 @@ export class RunMachines {
           const sources = { native, take: context.take, whereIs: sessions.whereIs.bind(sessions) };
           return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
         },
-        memoryOf: async (each) => (await context.look(each.machine.pid)).memory,
+        memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
         changed: options.changed,
       },
       adopted,

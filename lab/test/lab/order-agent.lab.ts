@@ -10,8 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { setSwitch, startWithDevices, statesOf, whatWasCalled } from '../support/device-guest.ts';
 import { connect, freshHost } from '../support/host.ts';
-import { updateHost } from '../support/live-update.ts';
 import { run } from '../support/memory.ts';
+import { planFor, runPlan } from '../support/update.ts';
 
 const DEVICES = ['memory0', 'iommu0', 'device0'];
 const PRESERVED = ['preserved', 'preserved', 'preserved'];
@@ -134,7 +134,7 @@ describe('the order of a machine’s devices', () => {
     await setSwitch(host, 'iommu0', 'freeze_error', CHOSEN);
     await setSwitch(host, 'iommu0', 'freeze_delay_ms', '600');
     const bootId = await host.bootId();
-    const { update } = await updateHost(host, agent, '-b');
+    const { update } = await runPlan(host, agent, await planFor(agent, '-b'));
     expect(update).toMatchObject({
       outcome: 'returned',
       refusedBy: {
@@ -174,7 +174,7 @@ describe('the order of a machine’s devices', () => {
     await setSwitch(host, 'iommu1', 'finish_error', '16');
     await setSwitch(host, 'memory1', 'finish_delay_ms', '600');
 
-    const arrived = await updateHost(host, agent, '-b');
+    const arrived = await runPlan(host, agent, await planFor(agent, '-b'));
     ({ agent } = arrived);
     const { update } = arrived;
     expect(update.outcome).toBe('updated');

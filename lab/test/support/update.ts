@@ -32,17 +32,16 @@ export async function settled(agent: AgentClient, id: string): Promise<Update> {
 }
 
 /**
- * Runs a plan through the kexec.
+ * Runs a plan to where it is settled: in the next kernel, or in this one if the kexec did not happen.
  *
- * @returns how it was settled in the next kernel, and a client there; the one that was given is closed
- * @throws Error with what the agent says of it if the host stays in this kernel
+ * @returns how it was settled, and a client of the agent that settled it; the one that was given is closed if that is
+ *   another one
  */
-export async function carryOut(
+export async function runPlan(
   host: LabHost,
   agent: AgentClient,
   plan: Plan,
 ): Promise<{ update: Update; agent: AgentClient }> {
-  expect(plan.runnable, JSON.stringify(plan.checks.filter(({ verdict }) => verdict === 'fail'))).toBe(true);
   const before = await host.bootId();
   let last: Progress | null = null;
   let ended = false;
@@ -54,15 +53,30 @@ export async function carryOut(
     // The connection ends with the kernel; anything else that ends it here is an error.
     if (last?.phase !== 'kexec') throw error;
   }
-  if (ended && last) {
-    const update = await settled(agent, last.update);
-    throw new Error(`the update was not carried out: ${JSON.stringify(update, null, 1)}`);
-  }
+  if (!last) throw new Error('the agent said nothing of its update');
+  if (ended) return { update: await settled(agent, last.update), agent };
   await host.waitForBoot(before);
   agent.close();
   const next = await connect(host);
-  if (!last) throw new Error('the agent said nothing of its update');
   return { update: await settled(next, last.update), agent: next };
+}
+
+/**
+ * Runs a plan through the kexec.
+ *
+ * @returns as `runPlan`
+ * @throws Error with what the agent says of it if the host stays in this kernel
+ */
+export async function carryOut(
+  host: LabHost,
+  agent: AgentClient,
+  plan: Plan,
+): Promise<{ update: Update; agent: AgentClient }> {
+  expect(plan.runnable, JSON.stringify(plan.checks.filter(({ verdict }) => verdict === 'fail'))).toBe(true);
+  const done = await runPlan(host, agent, plan);
+  if (done.agent === agent)
+    throw new Error(`the update was not carried out: ${JSON.stringify(done.update, null, 1)}`);
+  return done;
 }
 
 /**

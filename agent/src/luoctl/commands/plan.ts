@@ -5,7 +5,7 @@ import type { AgentClient } from '../../client/index.ts';
 import type { CheckVerdict, FailurePolicy, Plan, PlannedMachine } from '../../interface/agent.generated.ts';
 import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
-import { findMachine, orderWords, perhaps, wayWords } from '../machine-words.ts';
+import { findMachine, orderWords, wayWords } from '../machine-words.ts';
 import type { Screen, Tone } from '../screen.ts';
 import { duration, size } from '../units.ts';
 import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
