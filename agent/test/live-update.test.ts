@@ -52,6 +52,11 @@ describe('a live update', () => {
       numberBefore: 0,
       numberAfter: 1,
     });
+    // Without a grace it ends when the kexec is announced; both lie in phase prepared.
+    const [, prepared, suspending] = update.phases;
+    expect(update.announcedAtUs).toBeGreaterThanOrEqual(prepared?.startedAtUs ?? Number.POSITIVE_INFINITY);
+    expect(update.announcedAtUs).toBeLessThanOrEqual(suspending?.startedAtUs ?? 0);
+    expect(update.graceEndsAtUs).toBe(update.announcedAtUs);
     expect(update.carried.map(({ session, label, verdict }) => [session, label, verdict])).toEqual([
       ['one', 'first', 'match'],
       ['one', 'second', 'match'],

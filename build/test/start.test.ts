@@ -57,6 +57,8 @@ const update = {
   toBootId: 'b',
   numberBefore: 0,
   numberAfter: 1,
+  announcedAtUs: null,
+  graceEndsAtUs: null,
   blackoutUs: 6_500_000,
   phases: [
     phase('preserving', 1_000_000, 2_500_000),

@@ -274,6 +274,7 @@ describe('while the kexec is due', () => {
       done: null,
       total: null,
       graceEndsAtUs: 10,
+      mayAbort: true,
       machines: [],
     };
     const link = await connected();

@@ -41,6 +41,7 @@ export function sampleProgress(phase: Phase): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
+    mayAbort: true,
     machines: [],
   };
 }

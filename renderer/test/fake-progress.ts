@@ -14,6 +14,7 @@ export function progress(phase: Phase, more: Partial<Progress> = {}): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
+    mayAbort: true,
     machines: [],
     ...more,
   };

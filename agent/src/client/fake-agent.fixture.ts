@@ -124,6 +124,8 @@ export const sampleUpdate: Update = {
   toBootId: '6a1f0c52-0000-4000-8000-000000000002',
   numberBefore: 1,
   numberAfter: 2,
+  announcedAtUs: null,
+  graceEndsAtUs: null,
   blackoutUs: 12_345_000,
   phases: [
     { phase: 'preserving', startedAtUs: atUs, durationUs: 1_500_000 },

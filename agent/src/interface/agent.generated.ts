@@ -111,7 +111,11 @@ export const MachineRun = v.object({
 });
 export type MachineRun = v.InferOutput<typeof MachineRun>;
 
-/** A live update that is under way. `graceEndsAtUs` is set while the kexec is announced and can still be aborted. */
+/**
+ * A live update that is under way. `graceEndsAtUs` is set while the grace runs: the wait after the announcement, in
+ * phase *prepared*, before the machines stop. `mayAbort` says whether `AbortUpdate` would be accepted now: true until
+ * the reboot call is made. Clients show it and work out nothing by themselves.
+ */
 export const Progress = v.object({
   update: v.string(),
   phase: Phase,
@@ -122,6 +126,7 @@ export const Progress = v.object({
   done: v.optional(v.nullable(int), null),
   total: v.optional(v.nullable(int), null),
   graceEndsAtUs: v.optional(v.nullable(int), null),
+  mayAbort: v.boolean(),
   machines: v.array(MachineRun),
 });
 export type Progress = v.InferOutput<typeof Progress>;
@@ -443,7 +448,8 @@ export type Carried = v.InferOutput<typeof Carried>;
 /**
  * `blackoutUs` runs from the first suspended machine to the last resumed one; with no machine, from the
  * announced kexec being set off (after its grace) to the sessions being retrieved. `refusedBy` names the descriptor
- * that made the kernel refuse.
+ * that made the kernel refuse. `announcedAtUs` is when the kexec was announced, in phase *prepared*, and
+ * `graceEndsAtUs` when its grace ended or would have; both are null in an update that was never announced.
  */
 export const Update = v.object({
   id: v.string(),
@@ -458,6 +464,8 @@ export const Update = v.object({
   toBootId: v.optional(v.nullable(v.string()), null),
   numberBefore: int,
   numberAfter: v.optional(v.nullable(int), null),
+  announcedAtUs: v.optional(v.nullable(int), null),
+  graceEndsAtUs: v.optional(v.nullable(int), null),
   blackoutUs: v.optional(v.nullable(int), null),
   phases: v.array(PhaseTiming),
   carried: v.array(Carried),
@@ -566,7 +574,9 @@ type MachineRun (
   parts: []PartTiming
 )
 
-# A live update that is under way. \`graceEndsAtUs\` is set while the kexec is announced and can still be aborted.
+# A live update that is under way. \`graceEndsAtUs\` is set while the grace runs: the wait after the announcement, in
+# phase *prepared*, before the machines stop. \`mayAbort\` says whether \`AbortUpdate\` would be accepted now: true until
+# the reboot call is made. Clients show it and work out nothing by themselves.
 type Progress (
   update: string,
   phase: Phase,
@@ -577,6 +587,7 @@ type Progress (
   done: ?int,
   total: ?int,
   graceEndsAtUs: ?int,
+  mayAbort: bool,
   machines: []MachineRun
 )
 
@@ -793,7 +804,8 @@ type Carried (session: string, token: string, label: string, size: int, digestBe
 
 # \`blackoutUs\` runs from the first suspended machine to the last resumed one; with no machine, from the
 # announced kexec being set off (after its grace) to the sessions being retrieved. \`refusedBy\` names the descriptor
-# that made the kernel refuse.
+# that made the kernel refuse. \`announcedAtUs\` is when the kexec was announced, in phase *prepared*, and
+# \`graceEndsAtUs\` when its grace ended or would have; both are null in an update that was never announced.
 type Update (
   id: string,
   startedAtUs: int,
@@ -807,6 +819,8 @@ type Update (
   toBootId: ?string,
   numberBefore: int,
   numberAfter: ?int,
+  announcedAtUs: ?int,
+  graceEndsAtUs: ?int,
   blackoutUs: ?int,
   phases: []PhaseTiming,
   carried: []Carried,

@@ -55,7 +55,7 @@ const ended = run('resumed', {
 
 const progress = (machines: MachineRun[]): Progress => ({
   ...{ update: 'u-1', phase: 'suspending', phaseStartedAtUs: 1, startedAtUs: 1, step: null },
-  ...{ message: 'machines stop', done: null, total: null, graceEndsAtUs: null, machines },
+  ...{ message: 'machines stop', done: null, total: null, graceEndsAtUs: null, mayAbort: true, machines },
 });
 
 /** An agent whose update ends with these machines. */

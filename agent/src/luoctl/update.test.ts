@@ -54,7 +54,7 @@ const progress = (phase: Phase, at: number, message: string): Progress => ({
     phaseStartedAtUs: sampleUpdate.startedAtUs + at,
     startedAtUs: sampleUpdate.startedAtUs,
   },
-  ...{ step: null, message, done: null, total: null, graceEndsAtUs: null, machines: [] },
+  ...{ step: null, message, done: null, total: null, graceEndsAtUs: null, mayAbort: true, machines: [] },
 });
 
 const settled = (outcome: Outcome, more: Partial<Update> = {}): AgentHandlers['FollowUpdate'] => {

@@ -17,6 +17,8 @@ const record: Update = {
   toBootId: null,
   numberBefore: 2,
   numberAfter: null,
+  announcedAtUs: null,
+  graceEndsAtUs: null,
   blackoutUs: null,
   phases: [],
   carried: [],

@@ -14,6 +14,8 @@ export interface StepProgress {
   readonly done?: number | null;
   readonly total?: number | null;
   readonly graceEndsAtUs?: number | null;
+  /** Whether an abort would be accepted now; not in the next kernel. */
+  readonly mayAbort?: boolean;
 }
 
 export class ProgressBoard {
@@ -44,6 +46,7 @@ export class ProgressBoard {
       done: step.done ?? null,
       total: step.total ?? null,
       graceEndsAtUs: step.graceEndsAtUs ?? null,
+      mayAbort: step.mayAbort ?? false,
       machines: update.machines,
     };
     this.#settled = null;

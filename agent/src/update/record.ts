@@ -27,6 +27,8 @@ export function newRecord(context: UpdateContext, toRelease: string, startedBy: 
     toBootId: null,
     numberBefore: context.kernel.number ?? 0,
     numberAfter: null,
+    announcedAtUs: null,
+    graceEndsAtUs: null,
     blackoutUs: null,
     phases: [],
     carried: [],

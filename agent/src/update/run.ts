@@ -156,6 +156,7 @@ export class UpdateRun {
       step: null,
       message: `${outcome}: ${whole}`,
       graceEndsAtUs: null,
+      mayAbort: false,
     };
     try {
       this.#context.history.settled(this.#record, cameBack?.errno ?? null);
@@ -202,10 +203,12 @@ export class UpdateRun {
   }
 
   async #announce(): Promise<void> {
-    const { native, history, paths } = this.#context;
+    const { native, history, nowUs, paths } = this.#context;
     const { plan } = this.#options.made;
     this.#callOff.signal.throwIfAborted();
-    this.#record = { ...this.#record, carried: carriedBefore(this.#context) };
+    const announcedAtUs = nowUs();
+    const graceEndsAtUs = announcedAtUs + this.#options.graceSeconds * 1_000_000;
+    this.#record = { ...this.#record, announcedAtUs, graceEndsAtUs, carried: carriedBefore(this.#context) };
     this.#index?.write(this.#indexRecord(null));
     history.announced(this.#record, {
       peer: this.#peer,
@@ -250,7 +253,7 @@ export class UpdateRun {
 
   async #grace(): Promise<void> {
     const { graceSeconds } = this.#options;
-    const graceEndsAtUs = graceSeconds === 0 ? null : this.#context.nowUs() + graceSeconds * 1_000_000;
+    const graceEndsAtUs = graceSeconds === 0 ? null : this.#record.graceEndsAtUs;
     this.#show(stepIds.announce, 'the kexec is announced', { graceEndsAtUs });
     if (graceSeconds > 0)
       await delay(graceSeconds * 1000, undefined, { signal: this.#callOff.signal }).catch(() => {});
@@ -288,7 +291,7 @@ export class UpdateRun {
     message: string,
     more: { done?: number; total?: number; graceEndsAtUs?: number | null } = {},
   ): Progress {
-    this.#board.show(this.#record, { step, message, ...more });
+    this.#board.show(this.#record, { step, message, ...more, mayAbort: !this.#jumping });
     this.#lastProgress = this.#board.progress ?? this.#lastProgress;
     return this.#lastProgress;
   }

@@ -178,6 +178,7 @@ describe('Live update', () => {
       const known = progress('kexec', {
         phaseStartedAtUs: nowThere - 5 * second,
         graceEndsAtUs: nowThere + second,
+        mayAbort: true,
       });
       fake.hosts = [
         {

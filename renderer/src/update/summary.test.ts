@@ -28,6 +28,7 @@ function progress(phase: Progress['phase'], atUs: number): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
+    mayAbort: true,
     machines: [],
   };
 }
