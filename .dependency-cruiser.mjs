@@ -54,7 +54,7 @@ export default {
     only('build', 'drives the agent and the lab', '^build/', [
       '^agent/src/(client|interface|varlink)/',
       // The manual of luoctl is made from its commands.
-      '^agent/src/luoctl/(exit-status|program)\\.ts$',
+      '^agent/src/luocon/(exit-status|program)\\.ts$',
       '^lab/src/index\\.ts$',
     ]),
     only('electron', 'is a client of the agent', '^electron/', [
@@ -74,7 +74,7 @@ export default {
       '^native-bindings/src/',
       '^agent/src/(interface|varlink)/',
     ]),
-    never('luoctl', 'is a client like any other', '^agent/src/luoctl/', `^agent/src/(${DAEMON})/`),
+    never('luoctl', 'is a client like any other', '^agent/src/luocon/', `^agent/src/(${DAEMON})/`),
     never(
       'journal',
       'imports nothing but SQLite',

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { AgentInterface, Progress, Status } from './agent.generated.ts';
+import { AgentInterface, Progress, Status } from '../src/interface/agent.generated.ts';
 import { emitModule } from './emit.ts';
 import { examineOutputs } from './outputs.ts';
 import { parseInterface } from './parse.ts';

@@ -135,7 +135,7 @@ export function emitModule(description: InterfaceDescription, source: string): s
   ] as const;
   return [
     '// SPDX-License-Identifier: Apache-2.0',
-    `// Generated from ${source} by agent/src/interface/generate.ts. Do not edit.`,
+    `// Generated from ${source} by agent/generator/generate.ts. Do not edit.`,
     "import * as v from 'valibot';",
     '',
     ...shared.filter(([name]) => used(name)).map(([, line]) => line),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `node agent/src/interface/generate.ts [--check]`: writes the modules generated from the interface
+ * `node agent/generator/generate.ts [--check]`: writes the modules generated from the interface
  * descriptions, or with `--check` only says which of them differ from what is on disk (exit status 1).
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';

@@ -6,12 +6,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { definitionJsonSchema } from '../machines/definition-json-schema.ts';
+import { definitionJsonSchema } from '../src/definitions/json-schema.ts';
 import { emitModule } from './emit.ts';
 import { parseInterface } from './parse.ts';
 
 /** The repository's own folder. */
-export const repository = fileURLToPath(new URL('../../../', import.meta.url));
+export const repository = fileURLToPath(new URL('../../', import.meta.url));
 
 const moduleOf = (source: string): string =>
   emitModule(parseInterface(readFileSync(join(repository, source), 'utf8'), source), source);
@@ -25,11 +25,11 @@ const outputs = [
   },
   {
     source: 'electron/io.luoconsole.Console.varlink',
-    target: 'electron/src/bridge/bridge.generated.ts',
+    target: 'electron/src/interface/bridge.generated.ts',
     emit: moduleOf,
   },
   {
-    source: 'agent/src/machines/definition.ts',
+    source: 'agent/src/definitions/definition.ts',
     target: 'build/agent-package/root/usr/share/luo-agent/machine.schema.json',
     emit: definitionJsonSchema,
   },

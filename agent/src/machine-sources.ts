@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What looking at machines needs of the rest of the agent. */
 import type { Native } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
-import { describeFile } from '../liveupdate/file-kind.ts';
-import { commandOf } from '../liveupdate/holder.ts';
-import type { SessionStore } from '../liveupdate/sessions.ts';
-import type { MachineSources } from '../machines/describe-machine.ts';
-import { KernelAnswers } from '../machines/kernel-answers.ts';
-import type { Phases } from '../update/phases.ts';
-import type { Accounts } from './accounts.ts';
-import { takeFromProcess } from './sources.ts';
+import type { Accounts } from './host/accounts.ts';
+import { commandOf } from './host/open-by.ts';
+import type { HostPaths } from './host/paths.ts';
+import { takeFromProcess } from './host/process-descriptor.ts';
+import { describeFile } from './liveupdate/preservable.ts';
+import type { SessionStore } from './liveupdate/sessions.ts';
+import type { MachineSources } from './machines/describe-machine.ts';
+import { KernelAnswers } from './machines/kernel-answers.ts';
+import type { Phases } from './update/record/phases.ts';
 
 /** The session in which the kernel is asked about kinds of files; it is there for a moment only. */
 const questionSession = 'luo-agent-question';

@@ -8,9 +8,9 @@
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { native } from '@luo-console/native';
-import { doFirstThings } from './first-things.ts';
-import { realHostPaths } from './host-paths.ts';
-import { createLog } from './service/log.ts';
+import { createLog } from './host/log.ts';
+import { realHostPaths } from './host/paths.ts';
+import { doFirstThings } from './update/arrive/first-things.ts';
 import { agentVersion } from './version.ts';
 
 const usualSocket = '/run/luo-agent/io.luoconsole.Agent';

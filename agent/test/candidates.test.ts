@@ -3,8 +3,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
-import { describeFile } from '../src/liveupdate/file-kind.ts';
-import { commandOf, holdersOf } from '../src/liveupdate/holder.ts';
+import { commandOf, holdersOf } from '../src/host/open-by.ts';
+import { describeFile } from '../src/liveupdate/preservable.ts';
 import { listCandidates } from '../src/machines/candidates.ts';
 import { memfdWith } from './scenario.ts';
 

@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { luoctl, type Result } from '../src/luoctl/luoctl.fixture.ts';
+import { luoctl, type Result } from '../src/luocon/luocon.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 
 let host: MadeUpHost;

@@ -10,7 +10,7 @@ import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { type RunningAgent, startAgent } from '../src/agent.ts';
 import { type AgentClient, connectAgent } from '../src/client/index.ts';
-import type { HostPaths } from '../src/host-paths.ts';
+import type { HostPaths } from '../src/host/paths.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
 import { Manager } from './service-manager.ts';
 import { type Death, Process } from './tapped-native.ts';

@@ -48,7 +48,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   generate: {
     needs: () => ['packages'],
     run: async (args) =>
-      (await import('./workspace-command.ts')).runWorkspace('agent/src/interface/generate.ts', args),
+      (await import('./workspace-command.ts')).runWorkspace('agent/generator/generate.ts', args),
   },
   'package-agent': {
     needs: () => ['addon'],

@@ -80,7 +80,7 @@ async function documentation(bundles: readonly Bundle[]): Promise<PackageFile[]>
 export async function packageFiles(version: string, scratch: string): Promise<PackageFile[]> {
   const programs = await Promise.all([
     bundleProgram('agent/src/main.ts', 'luo-agent.mjs', true),
-    bundleProgram('agent/src/luoctl/main.ts', 'luoctl.mjs'),
+    bundleProgram('agent/src/luocon/main.ts', 'luoctl.mjs'),
   ]);
   const bundles = programs.flat();
   const library: PackageFile[] = bundles.map(({ name, code }) => ({

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The table of handlers: what each method of the console's interface does. */
-import type { Connections } from '../connections/connections.ts';
-import type { HostList } from '../hosts/host-list.ts';
-import type { GivenImage } from '../saving/image.ts';
-import type { HostTerminals } from '../terminals/host-terminals.ts';
-import { checkSize, type Terminals } from '../terminals/terminals.ts';
-import type { Appearance } from './bridge.generated.ts';
-import type { Handlers } from './dispatch.ts';
+
+import type { Handlers } from './bridge/dispatch.ts';
+import type { Connections } from './connections/connections.ts';
+import type { HostList } from './hosts/host-list.ts';
+import type { Appearance } from './interface/bridge.generated.ts';
+import type { GivenImage } from './saving/image.ts';
+import type { HostTerminals } from './terminals/host-terminals.ts';
+import { checkSize, type Terminals } from './terminals/terminals.ts';
 
 export interface HandlerOptions {
   readonly hosts: HostList;

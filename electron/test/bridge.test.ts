@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, test, vi } from 'vitest';
 import { createDispatcher, type Handlers } from '../src/bridge/dispatch.ts';
-import { ConsoleError, isConsoleError, toFailure } from '../src/bridge/errors.ts';
 import { runStream } from '../src/bridge/stream.ts';
+import { ConsoleError, isConsoleError, toFailure } from '../src/interface/errors.ts';
 
 const never = new AbortController().signal;
 

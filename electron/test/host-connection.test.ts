@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Status } from '@luo-console/agent/interface';
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { ConnectionState } from '../src/bridge/bridge.generated.ts';
 import { createBackoff } from '../src/connections/backoff.ts';
 import { HostConnection } from '../src/connections/host-connection.ts';
 import type { AgentLink, Connector, OpenedLink, OpenOptions } from '../src/connections/link.ts';
 import { nextState, transitions } from '../src/connections/transitions.ts';
+import type { ConnectionState } from '../src/interface/bridge.generated.ts';
 import { FakeClock, settle } from './fake-clock.ts';
 import { sampleStatus } from './samples.ts';
 

@@ -3,11 +3,11 @@
 import { join } from 'node:path';
 import { parseAddress } from '@luo-console/agent/client';
 import { expect, onTestFinished, vi } from 'vitest';
-import type { Host } from '../src/bridge/bridge.generated.ts';
 import { systemClock } from '../src/connections/clock.ts';
 import { Connections } from '../src/connections/connections.ts';
 import { createConnector } from '../src/connections/connector.ts';
 import { HostList } from '../src/hosts/host-list.ts';
+import type { Host } from '../src/interface/bridge.generated.ts';
 import { Replica } from '../src/replica/replica.ts';
 import { Terminals } from '../src/terminals/terminals.ts';
 import { FakeAgent } from './fake-agent.ts';

@@ -8,7 +8,10 @@
  * file is preserved again for the other.
  */
 import type { Descriptor, Native } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { identify, type ProcessIdentity } from '../host/process-files.ts';
+import { ProcessWatch } from '../host/process-watch.ts';
+import { Refusal } from '../host/refusal.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
@@ -17,13 +20,10 @@ import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import { reachOf } from '../machines/monitor.ts';
 import { orderDescriptors } from '../machines/order.ts';
-import { identify, type ProcessIdentity } from '../machines/process-files.ts';
-import { Refusal } from '../refusal.ts';
+import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
 import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
-import { ProcessWatch } from './process-watch.ts';
 import { commandOfVmm } from './running-vmm.ts';
-import { VmmMonitor } from './vmm-monitor.ts';
 
 export interface AdoptionContext {
   readonly native: Native;

@@ -7,7 +7,7 @@
  */
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../host/refusal.ts';
 
 interface Attendant {
   /** Takes the answer that is waited for; null while none is. */

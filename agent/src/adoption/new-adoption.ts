@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is decided when a machine is adopted: whether it can be, what is written down of it, and under which name. */
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { identify } from '../host/process-files.ts';
+import { Refusal } from '../host/refusal.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
-import { identify } from '../machines/process-files.ts';
-import { Refusal } from '../refusal.ts';
 import { commandOfVmm } from './running-vmm.ts';
 
 export interface AdoptOptions {

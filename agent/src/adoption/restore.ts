@@ -7,12 +7,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { makeMeetingPlace } from '../host/socket-directory.ts';
+import { connected, pause } from '../host/waiting.ts';
+import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { incomingWords, unixChannel } from '../qemu/restart-command.ts';
+import { type Piece, playPieces, playStream, StreamError } from '../qemu/streams.ts';
 import type { SavedMachine } from './saved-machine.ts';
-import { makeMeetingPlace } from './socket-directory.ts';
-import { type Piece, playPieces, playStream, StreamError } from './streams.ts';
-import { incomingWords, unixChannel } from './vmm-command.ts';
-import { VmmMonitor } from './vmm-monitor.ts';
-import { connected, pause } from './waiting.ts';
 
 /** A file to hand to a VMM that is started, as a path that leads to it. */
 export interface HandedFile {

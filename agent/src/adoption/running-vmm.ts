@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How a running VMM was started, from procfs: its program, its words (without those that say how it starts), where it stands and as whom. */
 import { readFile, readlink } from 'node:fs/promises';
+import { commandLineOf } from '../host/process-files.ts';
+import { Refusal } from '../host/refusal.ts';
 import type { VmmCommand } from '../liveupdate/machine-head.ts';
-import { commandLineOf } from '../machines/process-files.ts';
-import { Refusal } from '../refusal.ts';
-import { startingWords } from './vmm-command.ts';
+import { startingWords } from '../qemu/restart-command.ts';
 
 /** @throws Refusal NoSuchProcess if it ended meanwhile */
 export async function commandOfVmm(proc: string, pid: number): Promise<VmmCommand> {

@@ -12,12 +12,12 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { makeMeetingPlace } from '../host/socket-directory.ts';
+import { accepted } from '../host/waiting.ts';
+import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { unixChannel } from '../qemu/restart-command.ts';
+import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
 import { markBytes } from './restart-mark.ts';
-import { makeMeetingPlace } from './socket-directory.ts';
-import { closePieces, type Piece, recordPieces, recordStream, StreamError } from './streams.ts';
-import { unixChannel } from './vmm-command.ts';
-import { VmmMonitor } from './vmm-monitor.ts';
-import { accepted } from './waiting.ts';
 
 export interface SaveOptions {
   readonly native: Native;

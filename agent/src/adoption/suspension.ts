@@ -6,11 +6,11 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
+import { memoryFilesOf } from '../qemu/restart-command.ts';
+import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoptions.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
-import type { Piece } from './streams.ts';
-import { memoryFilesOf } from './vmm-command.ts';
 
 /** Where a descriptor is preserved. */
 export interface Place {

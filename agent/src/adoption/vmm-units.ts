@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** VMMs as services of their own (`machines/machine-unit.ts`): what restoring a machine needs of them. */
+/** VMMs as services of their own (`units/machine-unit.ts`): what restoring a machine needs of them. */
 import { existsSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
-import { machineUnitPid, startMachineUnit, stopMachineUnit, unitOf } from '../machines/machine-unit.ts';
-import { errnoOf } from '../refusal.ts';
+import { errnoOf } from '../host/refusal.ts';
+import { whenReady } from '../host/waiting.ts';
+import { machineUnitPid, startMachineUnit, stopMachineUnit, unitOf } from '../units/machine-unit.ts';
 import type { VmmStarter } from './restore.ts';
-import { whenReady } from './waiting.ts';
 
 /** A path below `/run` in a word: of a socket, a pid file or a log. */
 const runtimePath = /(?:^|[=:])\/run\/([^,]+)\/[^/,]+(?=,|$)/g;

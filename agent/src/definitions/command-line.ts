@@ -5,8 +5,9 @@
  * there is nothing on it but what was asked for, because a default device is one more that would have to come along.
  * The same words start it again after a kexec. See QEMU's docs/devel/migration/CPR.rst.
  */
+
+import { machineDirectories } from '../units/machine-unit.ts';
 import type { Definition } from './definition.ts';
-import { machineDirectories } from './machine-unit.ts';
 
 /** Where the sockets and the log of a machine are. */
 export interface MachinePlaces {

@@ -3,12 +3,12 @@ import { chmodSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../host/refusal.ts';
+import { serialConsoleOf } from '../machines/serial-console.ts';
+import { readQemuCommandLine } from '../qemu/command-line.ts';
+import { machinePlaces, qemuWords } from './command-line.ts';
 import { readDefinition } from './definition.ts';
-import { machinePlaces, qemuWords } from './definition-command-line.ts';
-import { listDefinitions, loadDefinition } from './definition-files.ts';
-import { readQemuCommandLine } from './qemu-command-line.ts';
-import { serialConsoleOf } from './serial-console.ts';
+import { listDefinitions, loadDefinition } from './files.ts';
 
 const path = '/etc/luo-agent/machines/one.json';
 

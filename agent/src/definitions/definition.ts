@@ -5,9 +5,9 @@
  * cannot be said here (a value that needs another, an argument that would undo adoption) is checked after it.
  */
 import * as v from 'valibot';
-import { isVisible } from '../plain-words.ts';
-import { Refusal } from '../refusal.ts';
-import { checkExtraArguments } from './definition-arguments.ts';
+import { isVisible } from '../host/plain-words.ts';
+import { Refusal } from '../host/refusal.ts';
+import { checkExtraArguments } from './arguments.ts';
 
 /** What a machine of the agent's own may be called: good for a file's name, a unit's and a socket's path. */
 export const definitionName = /^[a-z0-9-]{1,40}$/;

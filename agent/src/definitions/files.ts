@@ -6,8 +6,8 @@
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Refusal } from '../refusal.ts';
-import { openRegularFile } from '../regular-file.ts';
+import { Refusal } from '../host/refusal.ts';
+import { openRegularFile } from '../host/regular-file.ts';
 import { type Definition, definitionName, readDefinition } from './definition.ts';
 
 /** Longest file that is read, in bytes. */

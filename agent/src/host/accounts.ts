@@ -5,7 +5,7 @@
  * peer is in.
  */
 import { readFileSync } from 'node:fs';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from './paths.ts';
 
 export class Accounts {
   readonly #paths: HostPaths;

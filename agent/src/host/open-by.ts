@@ -5,7 +5,7 @@
  * vanished is passed over.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
-import { visible } from '../plain-words.ts';
+import { visible } from './plain-words.ts';
 
 export interface Holder {
   readonly pid: number;

@@ -4,11 +4,11 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { Descriptor, Native } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
 import { availableMemory } from '../kernel/facts.ts';
-import { counted, inMebibytes } from '../plain-words.ts';
-import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
-import { openRegularFile } from '../regular-file.ts';
+import type { HostPaths } from './paths.ts';
+import { counted, inMebibytes } from './plain-words.ts';
+import { isKernelFailure, kernelCallFailed, Refusal } from './refusal.ts';
+import { openRegularFile } from './regular-file.ts';
 
 /** A copy of a process's descriptor. @throws Refusal NoSuchProcess, NoSuchDescriptor, InvalidValue, KernelCallFailed */
 export function takeFromProcess(native: Native, pid: number, fd: number): Descriptor {

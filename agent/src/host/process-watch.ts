@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Being told when a process ends, by its pidfd: it becomes readable then (pidfd_open(2)). */
 import type { Descriptor, Native, Poll } from '@luo-console/native';
-import { errnoOf } from '../refusal.ts';
+import { errnoOf } from './refusal.ts';
 
 export class ProcessWatch {
   readonly #native: Native;

@@ -3,7 +3,7 @@
  * A refusal is an answer: the agent understood what was asked and says, with one of the errors of its
  * interface, why it does not do it. Every layer throws refusals; only the service turns them into replies.
  */
-import type { AgentErrors } from './interface/agent.generated.ts';
+import type { AgentErrors } from '../interface/agent.generated.ts';
 
 export type RefusalName = keyof AgentErrors;
 

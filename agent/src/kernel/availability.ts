@@ -5,9 +5,9 @@
  * command line, handover off, or a handover of the previous kernel that could not be read.
  */
 import type { LiveUpdate as LiveUpdateCalls } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { errnoOf } from '../host/refusal.ts';
 import type { Availability } from '../interface/agent.generated.ts';
-import { errnoOf } from '../refusal.ts';
 import { commandLineValue, type KernelConfig, kernelBoolean } from './facts.ts';
 import type { HandoverLog } from './log.ts';
 

@@ -4,7 +4,7 @@
  * was configured and started.
  */
 import { readFile } from 'node:fs/promises';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
 
 /** A kernel configuration unpacked is some 300 KB; nothing larger is one. */
 const configBytes = 8 * 1024 * 1024;

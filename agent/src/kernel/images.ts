@@ -6,10 +6,10 @@
  */
 import { constants } from 'node:fs';
 import { access, type FileHandle, readdir, stat } from 'node:fs/promises';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { Refusal } from '../host/refusal.ts';
+import { openRegularFile } from '../host/regular-file.ts';
 import type { KernelImage, KernelVerdict } from '../interface/agent.generated.ts';
-import { Refusal } from '../refusal.ts';
-import { openRegularFile } from '../regular-file.ts';
 import { headerBytes, parseBzImage } from './bzimage.ts';
 import { type Examined, ExaminedImages } from './examined.ts';
 import { essentialFamilies, handoverVersions } from './payload.ts';

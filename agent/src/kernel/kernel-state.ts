@@ -4,7 +4,7 @@
  * received from the kernel before. What cannot change within a boot is read once, on first use.
  */
 import type { LiveUpdate as LiveUpdateCalls } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
 import { type AvailabilityReport, explainAvailability, tryDevice } from './availability.ts';
 import { type KernelConfig, type KernelFacts, readKernelConfig } from './facts.ts';
 import { type HandoverLog, numberFromDebugfs, readHandoverLog, readKernelLog } from './log.ts';

@@ -6,10 +6,10 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { KernelControl } from '@luo-console/native';
+import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
+import { openRegularFile } from '../host/regular-file.ts';
 import type { KernelImage, LoadedKernel } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
-import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
-import { openRegularFile } from '../regular-file.ts';
 import { commandLineWords } from './facts.ts';
 
 /** x86 takes at most this many bytes (`COMMAND_LINE_SIZE`), the terminator included. */

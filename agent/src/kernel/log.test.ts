@@ -2,7 +2,7 @@
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { realHostPaths } from '../host-paths.ts';
+import { realHostPaths } from '../host/paths.ts';
 import { KernelLogTail } from './log.ts';
 
 let directory: string;

@@ -6,7 +6,7 @@
  * where records were overwritten while reading.
  */
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
 
 const recordBytes = 8192;
 

@@ -5,7 +5,7 @@
  * the middle of either. Until it is done the files are held by the agent and by the descriptor store, so the
  * memory is there whatever happens.
  */
-import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import { withPatience } from './device.ts';
 import { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';

@@ -10,7 +10,7 @@
  * is closed by the manager once it has dealt with everything before it.
  */
 import type { FdLike, Native } from '@luo-console/native';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../host/refusal.ts';
 
 export type StoredName =
   | { readonly kind: 'session'; readonly session: string }

@@ -9,10 +9,10 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor, LiveUpdate } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
+import { holdersOf } from '../host/open-by.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import type { Availability } from '../interface/agent.generated.ts';
-import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
-import { holdersOf } from './holder.ts';
 
 /** How long to wait for what another process holds, in ms. */
 export interface Patience {

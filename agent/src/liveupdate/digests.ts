@@ -4,8 +4,9 @@
  * taken*; the memory of something that runs goes on changing. It is kept in the manifest with its time and
  * travels with the memory; after a live update the contents are digested again and compared.
  */
+
+import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import type { Descriptor, Verdict } from '../interface/agent.generated.ts';
-import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import type { Actor } from './live-update-context.ts';
 import type { SessionStore } from './sessions.ts';
 import { formatToken } from './tokens.ts';

@@ -7,12 +7,12 @@
  * `descriptor` is null only while the session is being built anew; the files then are what keeps the memory.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import { Refusal } from '../host/refusal.ts';
+import { Serial } from '../host/serial.ts';
 import type { Descriptor, Direction, Session, SessionBrief } from '../interface/agent.generated.ts';
-import { Refusal } from '../refusal.ts';
 import type { MachineHead } from './machine-head.ts';
 import type { Manifest } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
-import { Serial } from './serial.ts';
 import { formatToken } from './tokens.ts';
 
 export class HeldSession {

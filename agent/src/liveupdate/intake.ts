@@ -9,7 +9,7 @@
  * (`luo_session_ioctl`, `kernel/liveupdate/luo_session.c`).
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
-import { errnoOf } from '../refusal.ts';
+import { errnoOf } from '../host/refusal.ts';
 import { giveManifest, takeApart } from './build-session.ts';
 import { parseStoredName } from './descriptor-store.ts';
 import { HeldSession } from './held-session.ts';

@@ -3,8 +3,8 @@
  * A refusal with what the kernel said about it. The requests on a session answer with an errno only, whoever it
  * came from; a handler that has a reason writes it into the kernel log.
  */
-import { visible } from '../plain-words.ts';
-import { isKernelFailure, type KernelFailure } from '../refusal.ts';
+import { visible } from '../host/plain-words.ts';
+import { isKernelFailure, type KernelFailure } from '../host/refusal.ts';
 import type { KernelLog } from './live-update-context.ts';
 
 /** Lines to repeat at most, and characters of each. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What everything in this folder works with, wired in `main.ts`. */
 import type { Native } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
+import type { HostPaths } from '../host/paths.ts';
 import type { Journal, RecordedPeer } from '../journal/index.ts';
 import type { DescriptorStore } from './descriptor-store.ts';
 import type { Device, Patience } from './device.ts';

@@ -5,8 +5,8 @@
  * link in `/proc/PID/fd`, which names a memfd, and of statfs on it, which names the file system.
  */
 import { readlink, stat, statfs } from 'node:fs/promises';
+import { visible } from '../host/plain-words.ts';
 import type { Kind } from '../interface/agent.generated.ts';
-import { visible } from '../plain-words.ts';
 
 // include/uapi/linux/magic.h
 const tmpfsMagic = 0x01021994;

@@ -5,15 +5,15 @@
  * *preserved*. Whoever finds an intended entry afterwards asks the kernel whether it got there (`probe`).
  */
 import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
+import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import type { Kind } from '../interface/agent.generated.ts';
-import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import { withPatience } from './device.ts';
-import { whyNotPreservable } from './file-kind.ts';
 import type { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import type { KeepPart } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
+import { whyNotPreservable } from './preservable.ts';
 import { formatToken } from './tokens.ts';
 
 /** How a manifest's new part gets into a session: preserved under its token, and into the descriptor store. */

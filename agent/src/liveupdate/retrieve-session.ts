@@ -9,7 +9,7 @@
  * service manager that retrieves for its services (systemd 261 and later, with its own kexec) does not have it.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
-import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
+import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import { HeldSession } from './held-session.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';

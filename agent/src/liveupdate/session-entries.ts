@@ -3,9 +3,9 @@
 import { readlinkSync } from 'node:fs';
 import type { Memory } from '@luo-console/native';
 import { describeContents } from './build-session.ts';
-import type { FileDescription } from './file-kind.ts';
 import type { HeldSession } from './held-session.ts';
 import type { ManifestEntry } from './manifest-format.ts';
+import type { FileDescription } from './preservable.ts';
 import type { Retrieved } from './retrieve-session.ts';
 import { formatToken } from './tokens.ts';
 

@@ -5,16 +5,16 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import { Refusal } from '../host/refusal.ts';
+import { Serial } from '../host/serial.ts';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
-import { Refusal } from '../refusal.ts';
 import { describeContents, finishInto, makeSession, takeApart } from './build-session.ts';
-import { describeFile } from './file-kind.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import type { MachineHead } from './machine-head.ts';
+import { describeFile } from './preservable.ts';
 import { preserveInto } from './preserve.ts';
 import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
-import { Serial } from './serial.ts';
 import { SessionBuilder } from './session-builder.ts';
 import {
   describeRetrieved,

@@ -5,8 +5,8 @@
  * Names are what the kernel takes (1 to 63 bytes, `include/uapi/linux/liveupdate.h`), without control or
  * invisible characters because they end up in logs and on terminals.
  */
-import { isVisible } from '../plain-words.ts';
-import { Refusal } from '../refusal.ts';
+import { isVisible } from '../host/plain-words.ts';
+import { Refusal } from '../host/refusal.ts';
 
 /** The first reserved token: the first part of a session's manifest. Further parts follow it. */
 export const manifestToken = 0xffff_ffff_ffff_0000n;

@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { serveAgent } from '../client/fake-agent.fixture.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 import { sampleMachine } from './machine.fixture.ts';
 
 /** An agent whose machine's console talks to `guest`. */

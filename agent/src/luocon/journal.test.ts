@@ -6,7 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface, type Entry } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 
 function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'luoctl-'));

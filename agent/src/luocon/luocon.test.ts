@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { sampleStatus, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 
 describe('status', () => {
   it('says where the host stands', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface, type Machine } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl, type RunOptions } from './luoctl.fixture.ts';
+import { luoctl, type RunOptions } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
 
 const adopted = { ...sampleMachine, session: 'machine-one' };

@@ -9,7 +9,7 @@ import type {
   Progress,
   Refusing,
 } from '../interface/agent.generated.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
 
 const kernel: KernelImage = {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 import { sampleMachine as machine, sampleGraph } from './machine.fixture.ts';
 
 const handlers = {

@@ -6,7 +6,7 @@ import { native } from '@luo-console/native';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sampleSession, serveAgent } from '../client/fake-agent.fixture.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 
 const [sampleDescriptor] = sampleSession.descriptors as [Descriptor];
 

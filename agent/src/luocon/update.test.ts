@@ -12,7 +12,7 @@ import {
 } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { Line } from './line.fixture.ts';
-import { luoctl } from './luoctl.fixture.ts';
+import { luoctl } from './luocon.fixture.ts';
 
 const kernel: KernelImage = {
   ...{

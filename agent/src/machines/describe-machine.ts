@@ -3,24 +3,25 @@
  * One virtual machine, put together from what its process has open, what its command line says and what its
  * monitor answers. Where they differ the monitor is right, then the process, then the command line.
  */
-import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
-import { visible } from '../plain-words.ts';
-import { dependenciesOf, unmetNeeds } from './dependencies.ts';
-import { fateOf } from './fates.ts';
-import type { Example, KernelAnswer } from './kernel-answers.ts';
-import { type Asked, askMonitor } from './monitor.ts';
-import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-files.ts';
+
+import { visible } from '../host/plain-words.ts';
 import {
   fileKey,
   filesInMemory,
   type ProcessIdentity,
   programWasReplaced,
   stillThere,
-} from './process-files.ts';
-import { type QemuCommandLine, readQemuCommandLine } from './qemu-command-line.ts';
-import type { QmpOptions } from './qmp-client.ts';
+} from '../host/process-files.ts';
+import { type UnixSocket, unixSocketsOf } from '../host/unix-sockets.ts';
+import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
+import { type QemuCommandLine, readQemuCommandLine } from '../qemu/command-line.ts';
+import type { QmpOptions } from '../qemu/qmp-client.ts';
+import { dependenciesOf, unmetNeeds } from './dependencies.ts';
+import { fateOf } from './fates.ts';
+import type { Example, KernelAnswer } from './kernel-answers.ts';
+import { type Asked, askMonitor } from './monitor.ts';
+import { type FileSources, holdsMemory, type OpenFile, openFiles } from './open-files.ts';
 import { serialConsoleOf } from './serial-console.ts';
-import { type UnixSocket, unixSocketsOf } from './unix-sockets.ts';
 import { findWay } from './ways.ts';
 
 export interface MachineSources extends FileSources {

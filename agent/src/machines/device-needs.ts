@@ -6,7 +6,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { visible } from '../plain-words.ts';
+import { visible } from '../host/plain-words.ts';
 
 /** A device whose driver says what it needs. */
 export interface StatedDevice {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Machine } from '../interface/agent.generated.ts';
-import { type FakeQmp, machineAnswers, nothing, serveQmp, value } from './fake-qmp.fixture.ts';
+import { type FakeQmp, machineAnswers, nothing, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
 import { getMachine, listMachines } from './machines.ts';
 import { MadeUpProc, mapLine, unixLine } from './made-up-proc.fixture.ts';
 

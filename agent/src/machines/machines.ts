@@ -6,12 +6,12 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { visible } from '../host/plain-words.ts';
+import { commandLineOf, identify, ProcessGone, programOf } from '../host/process-files.ts';
+import { Refusal } from '../host/refusal.ts';
 import type { Machine } from '../interface/agent.generated.ts';
-import { visible } from '../plain-words.ts';
-import { Refusal } from '../refusal.ts';
 import { describeMachine, keyOf, type MachineSources, type Vmm } from './describe-machine.ts';
 import { descriptorLinks, openFiles } from './open-files.ts';
-import { commandLineOf, identify, ProcessGone, programOf } from './process-files.ts';
 
 const qemuPrograms = /^(qemu-system-[\w.-]+|qemu-kvm|kvm)$/;
 

@@ -2,9 +2,9 @@
 /** Processes that never were, as a tree like procfs's in a temporary directory, in memory as there. */
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { QmpOptions } from '../qemu/qmp-client.ts';
 import type { MachineSources } from './describe-machine.ts';
 import type { LinkedFile } from './open-files.ts';
-import type { QmpOptions } from './qmp-client.ts';
 
 export interface MadeUpProcess {
   readonly pid: number;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Asking QEMU's monitor what decides which way its machine can come along (`ways.ts`). */
 import * as v from 'valibot';
-import { type QmpClient, QmpError } from './qmp-client.ts';
+import { type QmpClient, QmpError } from '../qemu/qmp-client.ts';
 import type { MemoryBackend, MigrationFacts } from './ways.ts';
 
 const text = v.pipe(v.string(), v.maxLength(4096));

@@ -9,11 +9,11 @@
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import type { UnixSocket } from '../host/unix-sockets.ts';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
+import type { MonitorSocket } from '../qemu/command-line.ts';
+import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from '../qemu/qmp-client.ts';
 import { askMigration } from './monitor-migration.ts';
-import type { MonitorSocket } from './qemu-command-line.ts';
-import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from './qmp-client.ts';
-import type { UnixSocket } from './unix-sockets.ts';
 import type { MigrationFacts } from './ways.ts';
 
 export interface Asked {

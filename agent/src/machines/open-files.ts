@@ -6,10 +6,10 @@
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { fileKey, type MappedFile, mappedFiles } from '../host/process-files.ts';
 import type { Kind, MachineFile } from '../interface/agent.generated.ts';
 import { type StatedDevice, statedDevice } from './device-needs.ts';
-import { isPlace, kindOfFile, kindOfName } from './file-kinds.ts';
-import { fileKey, type MappedFile, mappedFiles } from './process-files.ts';
+import { isPlace, kindOfFile, kindOfName } from './vmm-file-kind.ts';
 
 /** What is found out about a file through its link. */
 export interface LinkedFile {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { Refusal } from '../host/refusal.ts';
 import type { Machine, MachineDescriptor, OrderGraph } from '../interface/agent.generated.ts';
-import { Refusal } from '../refusal.ts';
 import { orderDescriptors, orderOf } from './order.ts';
 
 const MiB = 1024 * 1024;

@@ -8,6 +8,9 @@
  * own. Only files that matter to the order are in it: what the kernel takes, what holds a guest's memory or hands
  * it to a device, and disks. The hundreds of sockets and signals of a VMM are not.
  */
+
+import { inMebibytes } from '../host/plain-words.ts';
+import { Refusal } from '../host/refusal.ts';
 import type {
   Machine,
   MachineDescriptor,
@@ -17,8 +20,6 @@ import type {
   OrderKind,
   OrderNode,
 } from '../interface/agent.generated.ts';
-import { inMebibytes } from '../plain-words.ts';
-import { Refusal } from '../refusal.ts';
 import { sortByNeeds } from './topological-order.ts';
 
 const orderKinds: Partial<Record<MachineFile, OrderKind>> = {

@@ -5,10 +5,10 @@
  * kernel's table of sockets is looked at before connecting, as for a monitor (`monitor.ts`).
  */
 import type { Descriptor, Native } from '@luo-console/native';
-import { errnoOf, Refusal } from '../refusal.ts';
+import { commandLineOf } from '../host/process-files.ts';
+import { errnoOf, Refusal } from '../host/refusal.ts';
+import { unixSocketsOf } from '../host/unix-sockets.ts';
 import { descriptorLinks } from './open-files.ts';
-import { commandLineOf } from './process-files.ts';
-import { unixSocketsOf } from './unix-sockets.ts';
 
 /** The value of a key among QEMU's options, where a doubled comma is one of the value. */
 function option(text: string, key: string): string | null {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
 import type { MachineDescriptor } from '../interface/agent.generated.ts';
-import { readQemuCommandLine } from './qemu-command-line.ts';
+import { readQemuCommandLine } from '../qemu/command-line.ts';
 import { findWay, type MigrationFacts, type WayFacts } from './ways.ts';
 
 const MiB = 1024 ** 2;

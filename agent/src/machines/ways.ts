@@ -5,7 +5,7 @@
  * behind on purpose is better than one that is lost by surprise.
  */
 import type { MachineDescriptor, Way } from '../interface/agent.generated.ts';
-import type { QemuCommandLine } from './qemu-command-line.ts';
+import type { QemuCommandLine } from '../qemu/command-line.ts';
 
 /** One of QEMU's memory backends. */
 export interface MemoryBackend {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { readQemuCommandLine } from './qemu-command-line.ts';
+import { readQemuCommandLine } from './command-line.ts';
 
 const read = (text: string) => readQemuCommandLine(['qemu-system-x86_64', ...text.split(' ')]);
 

@@ -5,8 +5,8 @@
  * in once more.
  */
 import * as v from 'valibot';
-import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from '../machines/qmp-client.ts';
-import { pause, whenNamed } from './waiting.ts';
+import { pause, whenNamed } from '../host/waiting.ts';
+import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
 /** How long to wait before a socket that nobody listens on yet is tried again, in ms. */
 const tryAgainMs = 5;

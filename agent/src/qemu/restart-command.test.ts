@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { incomingWords, memoryFilesOf, startingWords } from './vmm-command.ts';
+import { incomingWords, memoryFilesOf, startingWords } from './restart-command.ts';
 
 const words = ['-name', 'one', '-S', '-m', '64', '--daemonize', '-incoming', 'defer', '-qmp', 'unix:/run/q'];
 

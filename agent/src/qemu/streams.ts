@@ -6,7 +6,7 @@
  * in memory.
  */
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
-import { whenReady } from './waiting.ts';
+import { whenReady } from '../host/waiting.ts';
 
 /** One piece of a CPR stream with the descriptors that came beside it. */
 export interface Piece {

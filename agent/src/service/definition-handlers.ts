@@ -3,22 +3,17 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { VmmMonitor } from '../adoption/vmm-monitor.ts';
-import { whenReady } from '../adoption/waiting.ts';
+import { type MachinePlaces, machinePlaces, qemuProgram, qemuWords } from '../definitions/command-line.ts';
+import type { Definition } from '../definitions/definition.ts';
+import { type DefinitionFile, listDefinitions, loadDefinition } from '../definitions/files.ts';
+import { commandLineOf } from '../host/process-files.ts';
+import { Refusal } from '../host/refusal.ts';
+import { Serial } from '../host/serial.ts';
+import { whenReady } from '../host/waiting.ts';
 import type { MachineDefinition } from '../interface/agent.generated.ts';
-import { Serial } from '../liveupdate/serial.ts';
-import type { Definition } from '../machines/definition.ts';
-import {
-  type MachinePlaces,
-  machinePlaces,
-  qemuProgram,
-  qemuWords,
-} from '../machines/definition-command-line.ts';
-import { type DefinitionFile, listDefinitions, loadDefinition } from '../machines/definition-files.ts';
-import { machineUnitPid, startMachineUnit, unitOf } from '../machines/machine-unit.ts';
-import { commandLineOf } from '../machines/process-files.ts';
 import { connectConsole } from '../machines/serial-console.ts';
-import { Refusal } from '../refusal.ts';
+import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { machineUnitPid, startMachineUnit, unitOf } from '../units/machine-unit.ts';
 import { actorOf, type HandlerContext, needNormal, type PeerHandlers, recorded } from './handler-context.ts';
 
 /** How long a machine may take until its monitor answers, in ms. */

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about the journal. */
 import * as v from 'valibot';
+import { Refusal } from '../host/refusal.ts';
 import { Entry, type Entry as InterfaceEntry } from '../interface/agent.generated.ts';
 import type { JournalEntry } from '../journal/index.ts';
 import { shorten } from '../liveupdate/tokens.ts';
-import { Refusal } from '../refusal.ts';
 import { type HandlerContext, type PeerHandlers, sharedByAll, within } from './handler-context.ts';
 
 type JournalMethods = 'QueryJournal' | 'FollowJournal' | 'ExportJournal' | 'VerifyJournal';

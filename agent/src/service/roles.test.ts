@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import packageFile from '../../package.json' with { type: 'json' };
-import { realHostPaths } from '../host-paths.ts';
+import { Accounts } from '../host/accounts.ts';
+import { realHostPaths } from '../host/paths.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { agentVersion } from '../version.ts';
-import { Accounts } from './accounts.ts';
 import { Authorisation, neededRoles } from './roles.ts';
 
 let directory: string;

@@ -5,13 +5,13 @@
  * members of `luo` are viewers. The table below names, for each method of the interface, the role it needs.
  */
 import type { PeerCredentials } from '@luo-console/native';
-import type { HostPaths } from '../host-paths.ts';
+import type { Accounts } from '../host/accounts.ts';
+import { commandOf } from '../host/open-by.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { visible } from '../host/plain-words.ts';
+import { Refusal } from '../host/refusal.ts';
 import type { AgentMethods, Peer, Role } from '../interface/agent.generated.ts';
-import { commandOf } from '../liveupdate/holder.ts';
-import { visible } from '../plain-words.ts';
-import { Refusal } from '../refusal.ts';
 import type { Share } from '../varlink/index.ts';
-import type { Accounts } from './accounts.ts';
 
 /** Connections at one time: of all, of one user with a role, of all users without. */
 export const connections = 256;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about sessions. */
+
+import { commandOf } from '../host/open-by.ts';
+import { visible } from '../host/plain-words.ts';
+import { copyIntoMemory, takeFromProcess } from '../host/process-descriptor.ts';
+import { Refusal } from '../host/refusal.ts';
+import { Serial } from '../host/serial.ts';
 import { takeDigest } from '../liveupdate/digests.ts';
-import { describeFile } from '../liveupdate/file-kind.ts';
-import { commandOf } from '../liveupdate/holder.ts';
-import { Serial } from '../liveupdate/serial.ts';
+import { describeFile } from '../liveupdate/preservable.ts';
 import { formatToken, parseToken } from '../liveupdate/tokens.ts';
 import { listCandidates } from '../machines/candidates.ts';
-import { visible } from '../plain-words.ts';
-import { Refusal } from '../refusal.ts';
 import {
   actorOf,
   type HandlerContext,
@@ -16,7 +18,6 @@ import {
   sharedByAll,
   shortText,
 } from './handler-context.ts';
-import { copyIntoMemory, takeFromProcess } from './sources.ts';
 
 type SessionMethods =
   | 'ListSessions'

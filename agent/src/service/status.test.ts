@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Peer } from '../interface/agent.generated.ts';
-import { Phases } from '../update/phases.ts';
-import { nameServiceManager } from './service-manager.ts';
+import { nameServiceManager } from '../units/manager-version.ts';
+import { Phases } from '../update/record/phases.ts';
 import { StatusBoard, type StatusSources } from './status.ts';
 
 const you: Peer = { uid: 1, gid: 1, pid: 1, user: 'ann', command: 'test', role: 'viewer' };

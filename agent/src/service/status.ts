@@ -10,7 +10,7 @@ import type { KernelImages } from '../kernel/images.ts';
 import type { KernelState } from '../kernel/kernel-state.ts';
 import type { KernelLoader } from '../kernel/loader.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
-import type { Phases } from '../update/phases.ts';
+import type { Phases } from '../update/record/phases.ts';
 import type { Updater } from '../update/updater.ts';
 
 /** Changes within this many ms are reported together. */

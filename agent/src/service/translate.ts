@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Turns what a handler threw into an answer. What nobody foresaw is logged and stays an internal error. */
+
+import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { JournalUnwritable } from '../journal/index.ts';
-import { isKernelFailure, kernelCallFailed, Refusal } from '../refusal.ts';
 import { VarlinkError } from '../varlink/index.ts';
 
 /** @returns null for an exception that is no answer: a fault of the agent. */

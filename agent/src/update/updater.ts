@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Live updates as the service sees them: plan, run, call off, follow. At most one is under way. */
 import type { EventEmitter } from 'node:events';
+import { Refusal } from '../host/refusal.ts';
+import { Serial } from '../host/serial.ts';
 import type { Peer, Plan, Progress, Update } from '../interface/agent.generated.ts';
 import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
-import { Serial } from '../liveupdate/serial.ts';
 import { shorten } from '../liveupdate/tokens.ts';
-import { Refusal } from '../refusal.ts';
-import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan.ts';
-import { preflight } from './preflight.ts';
-import type { ProgressBoard } from './progress.ts';
-import { UpdateRun } from './run.ts';
-import type { UpdateContext } from './update-context.ts';
+import { UpdateRun } from './depart/run.ts';
+import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan/plan.ts';
+import { preflight } from './plan/preflight.ts';
+import type { ProgressBoard } from './record/progress.ts';
+import type { UpdateContext } from './record/update-context.ts';
 
 /** Plans that are remembered of each user; older ones are forgotten, of that user only. */
 const rememberedPlans = 16;

@@ -3,8 +3,8 @@
 // The manual of luoctl: its prose is in agent-package/man/luoctl.1, its commands, options and exit
 // statuses come from luoctl itself, so that they cannot fall behind.
 
-import { exitStatusHelp } from '../../../agent/src/luoctl/exit-status.ts';
-import { buildProgram } from '../../../agent/src/luoctl/program.ts';
+import { exitStatusHelp } from '../../../agent/src/luocon/exit-status.ts';
+import { buildProgram } from '../../../agent/src/luocon/program.ts';
 
 type Command = ReturnType<typeof buildProgram>;
 

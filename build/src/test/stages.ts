@@ -68,7 +68,7 @@ export const STAGES: readonly Stage[] = [
   ]),
   ofChecks('types', typeChecks),
   ofChecks('generated', () => [
-    { name: 'generated code is up to date', script: 'agent/src/interface/generate.ts', args: ['--check'] },
+    { name: 'generated code is up to date', script: 'agent/generator/generate.ts', args: ['--check'] },
   ]),
   ofChecks('structure', () => [
     {

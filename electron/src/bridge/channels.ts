@@ -5,7 +5,7 @@
  * the page may `cancel`. Without acknowledgements a terminal that prints without pause would fill the
  * page's queue, so the main process keeps only `repliesInFlight` on the way.
  */
-import type { BridgeFailure } from './window.ts';
+import type { BridgeFailure } from '../interface/window.ts';
 
 export const channels = {
   call: 'luo:call',

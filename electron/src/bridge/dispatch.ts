@@ -5,8 +5,8 @@
  * interface, so a method without a handler does not compile.
  */
 import * as v from 'valibot';
-import { ConsoleInterface, type ConsoleMethods } from './bridge.generated.ts';
-import { ConsoleError, invalidValue } from './errors.ts';
+import { ConsoleInterface, type ConsoleMethods } from '../interface/bridge.generated.ts';
+import { ConsoleError, invalidValue } from '../interface/errors.ts';
 
 type Methods = (typeof ConsoleInterface)['methods'];
 

@@ -4,9 +4,9 @@
  * any other frame or address is dropped, not answered. Streams end with the page that opened them.
  */
 import { type IpcMainEvent, type IpcMainInvokeEvent, ipcMain, type WebContents } from 'electron';
+import { toFailure } from '../interface/errors.ts';
 import { type CallAnswer, channels, repliesInFlight } from './channels.ts';
 import type { Dispatcher } from './dispatch.ts';
-import { toFailure } from './errors.ts';
 import { runStream, type StreamControl } from './stream.ts';
 
 export interface IpcOptions {

@@ -5,9 +5,9 @@
  * CommonJS file.
  */
 import { contextBridge, ipcRenderer } from 'electron';
-import { ConsoleInterface } from './bridge.generated.ts';
+import { ConsoleInterface } from '../interface/bridge.generated.ts';
+import type { BridgeFailure, LuoBridge } from '../interface/window.ts';
 import { type CallAnswer, channels } from './channels.ts';
-import type { BridgeFailure, LuoBridge } from './window.ts';
 
 interface OpenStream {
   readonly onReply: (reply: unknown) => void;

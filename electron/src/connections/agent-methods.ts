@@ -5,7 +5,7 @@
  * reach a page. Only methods on the list of readers are answered from the replica.
  */
 import { AgentInterface, type AgentMethods } from '@luo-console/agent/interface';
-import { ConsoleError } from '../bridge/errors.ts';
+import { ConsoleError } from '../interface/errors.ts';
 
 export type AgentMethod = keyof AgentMethods;
 

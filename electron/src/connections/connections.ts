@@ -4,9 +4,9 @@
  * their agents: live where there is a connection, from the replica where there is none.
  */
 import { ConnectionLost } from '@luo-console/agent/varlink';
-import type { Host } from '../bridge/bridge.generated.ts';
-import { ConsoleError } from '../bridge/errors.ts';
 import type { HostEntry, HostFields, HostList } from '../hosts/host-list.ts';
+import type { Host } from '../interface/bridge.generated.ts';
+import { ConsoleError } from '../interface/errors.ts';
 import type { JournalCopy } from '../replica/journal-copy.ts';
 import { syncJournal } from '../replica/journal-sync.ts';
 import type { Replica } from '../replica/replica.ts';

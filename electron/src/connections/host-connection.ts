@@ -6,7 +6,7 @@
  * earlier run of the console, was that it is about to.
  */
 import type { Status } from '@luo-console/agent/interface';
-import type { ConnectionState } from '../bridge/bridge.generated.ts';
+import type { ConnectionState } from '../interface/bridge.generated.ts';
 import { createBackoff } from './backoff.ts';
 import type { Clock } from './clock.ts';
 import type { AgentLink, Connector, OpenedLink } from './link.ts';

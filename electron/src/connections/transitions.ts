@@ -3,7 +3,7 @@
  * Every state a host's connection can be in, and what takes it from one to another; there is no other
  * way. `away` is the state that this program exists for: the host was there and is expected back.
  */
-import type { ConnectionState } from '../bridge/bridge.generated.ts';
+import type { ConnectionState } from '../interface/bridge.generated.ts';
 
 /**
  * - `connect`, `disconnect`: a person, or the console at its start

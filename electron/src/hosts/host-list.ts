@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { isAbsolute, join } from 'node:path';
 import * as v from 'valibot';
-import { ConsoleError, invalidValue } from '../bridge/errors.ts';
+import { ConsoleError, invalidValue } from '../interface/errors.ts';
 import { type JsonFile, openJsonFile } from '../storage/json-file.ts';
 
 const HostFields = v.object({

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Generated from electron/io.luoconsole.Console.varlink by agent/src/interface/generate.ts. Do not edit.
+// Generated from electron/io.luoconsole.Console.varlink by agent/generator/generate.ts. Do not edit.
 import * as v from 'valibot';
 
 const int = v.pipe(v.number(), v.safeInteger());

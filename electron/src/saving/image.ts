@@ -3,8 +3,8 @@
  * Saves a picture that the page has drawn. The page is not trusted with what it hands over: it has to be of the kind it is
  * said to be, of a size that a picture has, and an SVG must not carry anything that a viewer would run or fetch.
  */
-import type { ImageFormat } from '../bridge/bridge.generated.ts';
-import { invalidValue } from '../bridge/errors.ts';
+import type { ImageFormat } from '../interface/bridge.generated.ts';
+import { invalidValue } from '../interface/errors.ts';
 import type { AskWhere } from './ask-where.ts';
 import { writeWholeFile } from './whole-file.ts';
 

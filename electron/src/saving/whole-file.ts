@@ -4,7 +4,7 @@
  * file of that name is always a whole one.
  */
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { ConsoleError } from '../bridge/errors.ts';
+import { ConsoleError } from '../interface/errors.ts';
 
 /**
  * Makes or replaces the file at `path` with what `write` puts into it.

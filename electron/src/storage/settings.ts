@@ -2,7 +2,7 @@
 /** What the console remembers about itself, as opposed to about hosts: its appearance and its window. */
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { Appearance } from '../bridge/bridge.generated.ts';
+import { Appearance } from '../interface/bridge.generated.ts';
 import { defaultBounds, WindowBounds } from '../windows/window-bounds.ts';
 import { openJsonFile } from './json-file.ts';
 

@@ -5,9 +5,10 @@
  * opens it again gets the terminal that is open, with all it has shown, and it ends when the last who opened it has
  * closed it.
  */
-import type { TerminalKind } from '../bridge/bridge.generated.ts';
-import { ConsoleError, invalidValue } from '../bridge/errors.ts';
+
 import type { HostEntry } from '../hosts/host-list.ts';
+import type { TerminalKind } from '../interface/bridge.generated.ts';
+import { ConsoleError, invalidValue } from '../interface/errors.ts';
 import { startProgram } from './program-source.ts';
 import { openSerial } from './socket-source.ts';
 import type { Terminals } from './terminals.ts';

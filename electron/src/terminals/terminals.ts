@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All terminals of the console by id. One that has ended stays until it is closed, so it can be read. */
 import { randomUUID } from 'node:crypto';
-import { ConsoleError, invalidValue } from '../bridge/errors.ts';
+import { ConsoleError, invalidValue } from '../interface/errors.ts';
 import { Terminal, type TerminalSource } from './terminal.ts';
 
 const largestSide = 1000;

@@ -11,7 +11,7 @@ import type { LabHost, Suite } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
-const LUOCTL = fileURLToPath(new URL('../../../agent/src/luoctl/main.ts', import.meta.url));
+const LUOCTL = fileURLToPath(new URL('../../../agent/src/luocon/main.ts', import.meta.url));
 
 /** Runs this repository's luoctl here, against a host reached by ssh. */
 async function luoctl(

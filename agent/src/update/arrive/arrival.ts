@@ -5,17 +5,17 @@
  * settlement come later (`settlement.ts`), once the memory is in hand.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
-import type { Update } from '../interface/agent.generated.ts';
-import { SurvivingClock } from '../kernel/surviving-clock.ts';
-import { agentItself } from '../liveupdate/live-update-context.ts';
-import { errnoOf, Refusal } from '../refusal.ts';
-import { type ArrivedIndex, arrive, dismiss } from './index-session.ts';
-import type { Inventory } from './inventory.ts';
+import { errnoOf, Refusal } from '../../host/refusal.ts';
+import type { Update } from '../../interface/agent.generated.ts';
+import { SurvivingClock } from '../../kernel/surviving-clock.ts';
+import { agentItself } from '../../liveupdate/live-update-context.ts';
+import { type ArrivedIndex, arrive, dismiss } from '../record/index-session.ts';
+import type { Inventory } from '../record/inventory.ts';
+import { withPhase } from '../record/phases.ts';
+import type { ProgressBoard } from '../record/progress.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 import { machinesAfter } from './machines-after.ts';
-import { withPhase } from './phases.ts';
-import type { ProgressBoard } from './progress.ts';
 import type { ResumedMachines } from './resume-machines.ts';
-import type { UpdateContext } from './update-context.ts';
 
 /** What was known before anything was written in this boot. */
 export interface Past {

@@ -6,14 +6,14 @@
  */
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
-import type { VmmStarter } from './adoption/restore.ts';
-import { vmmUnits } from './adoption/vmm-units.ts';
-import type { HostPaths } from './host-paths.ts';
-import { DescriptorStore, parseStoredName } from './liveupdate/descriptor-store.ts';
-import { Device, type Patience, usualPatience } from './liveupdate/device.ts';
-import type { HandedBack } from './liveupdate/intake.ts';
-import type { Log } from './service/log.ts';
-import { type ResumedMachines, resumeMachines } from './update/resume-machines.ts';
+import type { VmmStarter } from '../../adoption/restore.ts';
+import { vmmUnits } from '../../adoption/vmm-units.ts';
+import type { Log } from '../../host/log.ts';
+import type { HostPaths } from '../../host/paths.ts';
+import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
+import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
+import type { HandedBack } from '../../liveupdate/intake.ts';
+import { type ResumedMachines, resumeMachines } from './resume-machines.ts';
 
 export interface FirstOptions {
   readonly native: Native;

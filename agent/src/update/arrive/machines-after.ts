@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The machines of a live update once it has arrived: how each fared, and what is kept of those that do not run. */
 import type { Descriptor, Memory } from '@luo-console/native';
-import type { MachineRun, Update } from '../interface/agent.generated.ts';
-import { initStartedUs } from '../kernel/log.ts';
-import { agentItself } from '../liveupdate/live-update-context.ts';
-import { counted } from '../plain-words.ts';
-import { withUserspace } from './blackout-parts.ts';
+import { counted } from '../../host/plain-words.ts';
+import type { MachineRun, Update } from '../../interface/agent.generated.ts';
+import { initStartedUs } from '../../kernel/log.ts';
+import { agentItself } from '../../liveupdate/live-update-context.ts';
+import { withUserspace } from '../record/blackout-parts.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 import type { ResumedMachines } from './resume-machines.ts';
-import type { UpdateContext } from './update-context.ts';
 
 /** What the record says of each machine now: those that came, and those that did not. */
 export function machinesAfter(

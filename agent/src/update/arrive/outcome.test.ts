@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import type { Phase, Update } from '../interface/agent.generated.ts';
+import type { Phase, Update } from '../../interface/agent.generated.ts';
+import { mayFollow, Phases, withPhase } from '../record/phases.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
-import { mayFollow, Phases, withPhase } from './phases.ts';
 
 const record: Update = {
   id: 'u',

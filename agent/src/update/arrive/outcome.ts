@@ -4,7 +4,7 @@
  * is another boot, whether the index session came through, and what the kernel says of the handover. Whatever
  * does not fit a known ending is *unknown*, with the reason; it is never guessed to be good.
  */
-import type { Outcome, Update } from '../interface/agent.generated.ts';
+import type { Outcome, Update } from '../../interface/agent.generated.ts';
 
 /** What the agent finds when it starts. */
 export interface Arrival {

@@ -9,24 +9,24 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
-import { readMark, writeMark } from '../adoption/restart-mark.ts';
+import { readMark, writeMark } from '../../adoption/restart-mark.ts';
 import {
   RanPerhaps,
   type RestoreOptions,
   restoreMachine,
   unitNameOf,
   type VmmStarter,
-} from '../adoption/restore.ts';
-import type { SavedMachine } from '../adoption/saved-machine.ts';
-import type { MachineRun } from '../interface/agent.generated.ts';
-import { SurvivingClock } from '../kernel/surviving-clock.ts';
-import { type DescriptorStore, parseStoredName } from '../liveupdate/descriptor-store.ts';
-import type { Device } from '../liveupdate/device.ts';
-import type { HandedBack } from '../liveupdate/intake.ts';
-import { indexSessionName } from '../liveupdate/tokens.ts';
-import { Refusal } from '../refusal.ts';
-import { partsOf } from './blackout-parts.ts';
-import { type IndexRecord, readIndex } from './index-session.ts';
+} from '../../adoption/restore.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { Refusal } from '../../host/refusal.ts';
+import type { MachineRun } from '../../interface/agent.generated.ts';
+import { SurvivingClock } from '../../kernel/surviving-clock.ts';
+import { type DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
+import type { Device } from '../../liveupdate/device.ts';
+import type { HandedBack } from '../../liveupdate/intake.ts';
+import { indexSessionName } from '../../liveupdate/tokens.ts';
+import { partsOf } from '../record/blackout-parts.ts';
+import { type IndexRecord, readIndex } from '../record/index-session.ts';
 import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
 
 export interface ResumeContext {

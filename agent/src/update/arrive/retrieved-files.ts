@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Files of saved machines as they are retrieved: each once, and what could not be retrieved is said when it is needed. */
 import type { Descriptor, Native } from '@luo-console/native';
-import type { SavedMachine } from '../adoption/saved-machine.ts';
-import type { Place } from '../adoption/suspension.ts';
-import { indexSessionName } from '../liveupdate/tokens.ts';
-import { errnoOf } from '../refusal.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import type { Place } from '../../adoption/suspension.ts';
+import { errnoOf } from '../../host/refusal.ts';
+import { indexSessionName } from '../../liveupdate/tokens.ts';
 
 /** Files by session and token, each retrieved once. */
 export class RetrievedFiles {

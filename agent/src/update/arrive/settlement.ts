@@ -4,21 +4,22 @@
  * finished and carried on, the outcome is decided and written down. A session that fails on the way does not
  * hold the others up; what went wrong with it becomes part of the reason.
  */
-import type { Carried, Phase, Update } from '../interface/agent.generated.ts';
-import { compareDigests } from '../liveupdate/digests.ts';
-import { agentItself } from '../liveupdate/live-update-context.ts';
-import { formatToken } from '../liveupdate/tokens.ts';
-import { counted } from '../plain-words.ts';
+
+import { counted } from '../../host/plain-words.ts';
+import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
+import { compareDigests } from '../../liveupdate/digests.ts';
+import { agentItself } from '../../liveupdate/live-update-context.ts';
+import { formatToken } from '../../liveupdate/tokens.ts';
+import { type ArrivedIndex, dismiss } from '../record/index-session.ts';
+import { inventoryOf } from '../record/inventory.ts';
+import { withPhase } from '../record/phases.ts';
+import type { ProgressBoard } from '../record/progress.ts';
+import { ended, explainVerdict, lostDescriptors, stayed } from '../record/record.ts';
+import { refusedToReturn } from '../record/refused.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 import { type Arrived, missingKey, type Past } from './arrival.ts';
-import { type ArrivedIndex, dismiss } from './index-session.ts';
-import { inventoryOf } from './inventory.ts';
 import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, noteMachines } from './machines-after.ts';
 import { type Arrival, decideOutcome } from './outcome.ts';
-import { withPhase } from './phases.ts';
-import type { ProgressBoard } from './progress.ts';
-import { ended, explainVerdict, lostDescriptors, stayed } from './record.ts';
-import { refusedToReturn } from './refused.ts';
-import type { UpdateContext } from './update-context.ts';
 
 /** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {

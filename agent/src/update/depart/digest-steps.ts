@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The steps that take digests before the kexec: one for each session that people made. */
-import { digestSession } from '../liveupdate/digests.ts';
-import type { SessionStore } from '../liveupdate/sessions.ts';
-import { stepIds } from './step-ids.ts';
+import { digestSession } from '../../liveupdate/digests.ts';
+import type { SessionStore } from '../../liveupdate/sessions.ts';
+import { stepIds } from '../record/steps.ts';
 import type { ExecutableStep } from './step-list.ts';
 
 /**

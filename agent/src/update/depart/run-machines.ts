@@ -4,16 +4,16 @@
  * knows steps and phases, and `adoption/`, which knows VMMs.
  */
 import type { Descriptor } from '@luo-console/native';
-import { placesOfMemory } from '../adoption/named-memory.ts';
-import type { SavedMachine } from '../adoption/saved-machine.ts';
-import { NotSaved, type Place, Suspension } from '../adoption/suspension.ts';
-import type { MachineRun, Plan } from '../interface/agent.generated.ts';
-import type { Actor } from '../liveupdate/live-update-context.ts';
-import { reachOf } from '../machines/monitor.ts';
-import type { OutgoingIndex } from './index-session.ts';
-import { stepIds } from './step-ids.ts';
+import { placesOfMemory } from '../../adoption/named-memory.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { NotSaved, type Place, Suspension } from '../../adoption/suspension.ts';
+import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
+import type { Actor } from '../../liveupdate/live-update-context.ts';
+import { reachOf } from '../../machines/monitor.ts';
+import type { OutgoingIndex } from '../record/index-session.ts';
+import { stepIds } from '../record/steps.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 import type { ExecutableStep } from './step-list.ts';
-import type { UpdateContext } from './update-context.ts';
 
 export interface RunMachinesOptions {
   readonly plan: Plan;

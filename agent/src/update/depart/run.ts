@@ -5,21 +5,21 @@
  * update is settled. The last step does not return, unless the kernel refuses: then nothing is lost either.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Peer, Phase, Progress, Update } from '../interface/agent.generated.ts';
-import type { RecordedPeer } from '../journal/index.ts';
-import { markKernelLog } from '../kernel/log.ts';
-import { Refusal } from '../refusal.ts';
+import { Refusal } from '../../host/refusal.ts';
+import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
+import type { RecordedPeer } from '../../journal/index.ts';
+import { markKernelLog } from '../../kernel/log.ts';
+import type { MadePlan } from '../plan/plan.ts';
+import { OutgoingIndex } from '../record/index-session.ts';
+import { withPhase } from '../record/phases.ts';
+import type { ProgressBoard } from '../record/progress.ts';
+import { carriedBefore, ended, newRecord, stayed } from '../record/record.ts';
+import { CameBack } from '../record/refused.ts';
+import { stepIds } from '../record/steps.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 import { digestSteps } from './digest-steps.ts';
-import { OutgoingIndex } from './index-session.ts';
-import { withPhase } from './phases.ts';
-import type { MadePlan } from './plan.ts';
-import type { ProgressBoard } from './progress.ts';
-import { carriedBefore, ended, newRecord, stayed } from './record.ts';
-import { CameBack } from './refused.ts';
 import { RunMachines } from './run-machines.ts';
-import { stepIds } from './step-ids.ts';
 import { type ExecutableStep, StepList } from './step-list.ts';
-import type { UpdateContext } from './update-context.ts';
 
 /** How long whoever attends a session may take to say that its machine stands still, in ms. */
 const attendantsMs = 10_000;

@@ -3,7 +3,7 @@
  * Steps that are done one after the other and undone in reverse. Each is an act in the journal, done or undone; a
  * step that fails half-way is undone too, and undoing goes on where it fails.
  */
-import type { Journal, RecordedPeer } from '../journal/index.ts';
+import type { Journal, RecordedPeer } from '../../journal/index.ts';
 
 export interface ExecutableStep {
   readonly id: string;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a live update does to each machine, in words, and the steps that do it. */
-import type { Machine, PlannedMachine, Step, Way } from '../interface/agent.generated.ts';
-import { counted } from '../plain-words.ts';
-import { stepIds } from './step-ids.ts';
+
+import { counted } from '../../host/plain-words.ts';
+import type { Machine, PlannedMachine, Step, Way } from '../../interface/agent.generated.ts';
+import { stepIds } from '../record/steps.ts';
 
 /** Machines by pid that are to be left behind. */
 export type Leave = ReadonlySet<number>;

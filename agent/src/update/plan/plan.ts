@@ -3,6 +3,8 @@
  * The plan: the ordered steps of a live update, in words, with what each can cost, before anything happens. A
  * plan remembers what it was made from; if that has changed, it is stale and does not run.
  */
+
+import { counted, inMebibytes } from '../../host/plain-words.ts';
 import type {
   FailurePolicy,
   KernelImage,
@@ -12,9 +14,11 @@ import type {
   Session,
   Step,
   Way,
-} from '../interface/agent.generated.ts';
-import { orderOf } from '../machines/order.ts';
-import { counted, inMebibytes } from '../plain-words.ts';
+} from '../../interface/agent.generated.ts';
+import { orderOf } from '../../machines/order.ts';
+import { makeId } from '../record/record.ts';
+import { stepIds } from '../record/steps.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 import {
   planMachines,
   stepsToGetReady,
@@ -23,9 +27,6 @@ import {
   stepsToSuspend,
 } from './plan-machines.ts';
 import { preflight } from './preflight.ts';
-import { makeId } from './record.ts';
-import { stepIds } from './step-ids.ts';
-import type { UpdateContext } from './update-context.ts';
 
 /** What a plan was made from. */
 interface Basis {

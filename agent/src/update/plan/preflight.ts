@@ -4,17 +4,17 @@
  * *fail* keeps the plan from running, a *warn* is for the operator to weigh.
  */
 import { readFile, stat, statfs } from 'node:fs/promises';
+import { holdersOf } from '../../host/open-by.ts';
+import { counted, inMebibytes } from '../../host/plain-words.ts';
 import type {
   Check,
   CheckVerdict,
   KernelImage,
   OrderGraph,
   PlannedMachine,
-} from '../interface/agent.generated.ts';
-import { availableMemory, commandLineValue, kernelBoolean } from '../kernel/facts.ts';
-import { holdersOf } from '../liveupdate/holder.ts';
-import { counted, inMebibytes } from '../plain-words.ts';
-import type { UpdateContext } from './update-context.ts';
+} from '../../interface/agent.generated.ts';
+import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/facts.ts';
+import type { UpdateContext } from '../record/update-context.ts';
 
 export interface Candidate {
   readonly image: KernelImage;

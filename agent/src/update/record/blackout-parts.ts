@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a machine's blackout is made of: each part ends where the next begins. */
-import type { SavedMachine } from '../adoption/saved-machine.ts';
-import type { PartTiming } from '../interface/agent.generated.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import type { PartTiming } from '../../interface/agent.generated.ts';
 
 /** The parts of a machine's blackout, from the first machine's stop on. */
 export function partsOf(

@@ -4,9 +4,10 @@
  * when it starts, when its kexec is announced, and when it is settled. The newest counts. There is no second
  * table to disagree with the journal.
  */
-import type { Update } from '../interface/agent.generated.ts';
-import type { EntryFields, Journal, JournalEntry, JournalReader } from '../journal/index.ts';
-import { Refusal } from '../refusal.ts';
+
+import { Refusal } from '../../host/refusal.ts';
+import type { Update } from '../../interface/agent.generated.ts';
+import type { EntryFields, Journal, JournalEntry, JournalReader } from '../../journal/index.ts';
 import { readRecord } from './stored-record.ts';
 
 export const recordEntries = {

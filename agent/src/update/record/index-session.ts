@@ -7,14 +7,14 @@
  */
 import type { LiveUpdate, Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import * as v from 'valibot';
-import { SavedMachine } from '../adoption/saved-machine.ts';
-import type { Update } from '../interface/agent.generated.ts';
-import { ClockReading } from '../kernel/surviving-clock.ts';
-import { createPatiently } from '../liveupdate/build-session.ts';
-import { retrieveByName } from '../liveupdate/retrieve-session.ts';
-import { SlotFile } from '../liveupdate/slots.ts';
-import { formatToken, indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
-import { errnoOf, Refusal } from '../refusal.ts';
+import { SavedMachine } from '../../adoption/saved-machine.ts';
+import { errnoOf, Refusal } from '../../host/refusal.ts';
+import type { Update } from '../../interface/agent.generated.ts';
+import { ClockReading } from '../../kernel/surviving-clock.ts';
+import { createPatiently } from '../../liveupdate/build-session.ts';
+import { retrieveByName } from '../../liveupdate/retrieve-session.ts';
+import { SlotFile } from '../../liveupdate/slots.ts';
+import { formatToken, indexSessionName, indexTokens, manifestToken } from '../../liveupdate/tokens.ts';
 import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 

@@ -4,8 +4,8 @@
  * agent knows after a power cut what was lost, and which names to try when no index tells.
  */
 import * as v from 'valibot';
-import type { JournalEntry, JournalReader } from '../journal/index.ts';
-import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { JournalEntry, JournalReader } from '../../journal/index.ts';
+import type { SessionStore } from '../../liveupdate/sessions.ts';
 
 const KnownDescriptor = v.object({
   token: v.string(),

@@ -12,7 +12,7 @@
  * an update brought it here.
  */
 import { EventEmitter } from 'node:events';
-import type { Phase, PhaseTiming } from '../interface/agent.generated.ts';
+import type { Phase, PhaseTiming } from '../../interface/agent.generated.ts';
 
 const followers: Readonly<Record<Phase, readonly Phase[]>> = {
   normal: ['preserving', 'booting'],

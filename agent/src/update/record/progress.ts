@@ -4,7 +4,7 @@
  * not every one in between.
  */
 import { EventEmitter } from 'node:events';
-import type { Progress, Update } from '../interface/agent.generated.ts';
+import type { Progress, Update } from '../../interface/agent.generated.ts';
 import type { Phases } from './phases.ts';
 
 /** What a step says about itself while it runs. */

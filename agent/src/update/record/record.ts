@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** An update's record: made when it starts, carried in the journal and in the index session, settled at the end. */
 import { randomBytes } from 'node:crypto';
-import type { Carried, Outcome, Peer, Update, Verdict } from '../interface/agent.generated.ts';
+import type { Carried, Outcome, Peer, Update, Verdict } from '../../interface/agent.generated.ts';
 import type { KnownSession } from './inventory.ts';
 import type { UpdateContext } from './update-context.ts';
 

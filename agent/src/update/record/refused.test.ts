@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { native } from '@luo-console/native';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Kind } from '../interface/agent.generated.ts';
-import { Manifest } from '../liveupdate/manifest.ts';
-import { formatToken } from '../liveupdate/tokens.ts';
+import type { Kind } from '../../interface/agent.generated.ts';
+import { Manifest } from '../../liveupdate/manifest.ts';
+import { formatToken } from '../../liveupdate/tokens.ts';
 import { CameBack, type HoldingSession, refusedToReturn } from './refused.ts';
 
 const open: HoldingSession[] = [];

@@ -4,10 +4,11 @@
  * says of which token and handler it was (`luo_file_freeze`, kernel/liveupdate/luo_file.c of Linux 7.3), and not
  * of which session. That follows from who holds such a token, if only one does.
  */
-import type { Carried, MachineFile, Refusing } from '../interface/agent.generated.ts';
-import type { HeldSession } from '../liveupdate/held-session.ts';
-import { indexSessionName, indexTokens, manifestToken } from '../liveupdate/tokens.ts';
-import { errnoOf, isKernelFailure, type KernelFailure } from '../refusal.ts';
+
+import { errnoOf, isKernelFailure, type KernelFailure } from '../../host/refusal.ts';
+import type { Carried, MachineFile, Refusing } from '../../interface/agent.generated.ts';
+import type { HeldSession } from '../../liveupdate/held-session.ts';
+import { indexSessionName, indexTokens, manifestToken } from '../../liveupdate/tokens.ts';
 
 /** `%#0llx` of the token, the handler's compatible string, `%pe` of the error: a name, or a number where names are left out. */
 const freezeFailed =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Records of updates as they lie in the journal and in index sessions. */
 import * as v from 'valibot';
-import { Update } from '../interface/agent.generated.ts';
+import { Update } from '../../interface/agent.generated.ts';
 
 /** What records did not have from the start. */
 const absentInOlder = { machines: [], refusedBy: null, announcedAtUs: null, graceEndsAtUs: null };

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What everything in this folder works with, wired in `main.ts`. */
 import type { Descriptor, Native } from '@luo-console/native';
-import type { Adoptions } from '../adoption/adoptions.ts';
-import type { HostPaths } from '../host-paths.ts';
-import type { Machine } from '../interface/agent.generated.ts';
-import type { Journal, JournalReader } from '../journal/index.ts';
-import type { KernelImages } from '../kernel/images.ts';
-import type { KernelState } from '../kernel/kernel-state.ts';
-import type { KernelLoader } from '../kernel/loader.ts';
-import type { CounterRate } from '../kernel/surviving-clock.ts';
-import type { SessionStore } from '../liveupdate/sessions.ts';
-import type { Attendance } from './attendance.ts';
+import type { Adoptions } from '../../adoption/adoptions.ts';
+import type { Attendance } from '../../adoption/attendance.ts';
+import type { HostPaths } from '../../host/paths.ts';
+import type { Machine } from '../../interface/agent.generated.ts';
+import type { Journal, JournalReader } from '../../journal/index.ts';
+import type { KernelImages } from '../../kernel/images.ts';
+import type { KernelState } from '../../kernel/kernel-state.ts';
+import type { KernelLoader } from '../../kernel/loader.ts';
+import type { CounterRate } from '../../kernel/surviving-clock.ts';
+import type { SessionStore } from '../../liveupdate/sessions.ts';
 import type { History } from './history.ts';
 import type { Phases } from './phases.ts';
 
