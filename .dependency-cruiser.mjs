@@ -53,7 +53,7 @@ export default {
     ]),
     only('build', 'drives the agent and the lab', '^build/', [
       '^agent/src/(client|interface|varlink)/',
-      // The manual of luoctl is made from its commands.
+      // The manual of luocon is made from its commands.
       '^agent/src/luocon/(exit-status|program)\\.ts$',
       '^lab/src/index\\.ts$',
     ]),
@@ -74,7 +74,7 @@ export default {
       '^native-bindings/src/',
       '^agent/src/(interface|varlink)/',
     ]),
-    never('luoctl', 'is a client like any other', '^agent/src/luocon/', `^agent/src/(${DAEMON})/`),
+    never('luocon', 'is a client like any other', '^agent/src/luocon/', `^agent/src/(${DAEMON})/`),
     never(
       'journal',
       'imports nothing but SQLite',

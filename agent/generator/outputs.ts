@@ -30,7 +30,7 @@ const outputs = [
   },
   {
     source: 'agent/src/definitions/definition.ts',
-    target: 'build/agent-package/root/usr/share/luo-agent/machine.schema.json',
+    target: 'build/agent-package/root/usr/share/luo-console/machine.schema.json',
     emit: definitionJsonSchema,
   },
 ] as const;

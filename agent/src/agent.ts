@@ -183,7 +183,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const server = serve({
     listening: listening ?? listenAt(native, options.socketPath),
-    info: { vendor: 'LUO Console', product: 'luo-agent', version: agentVersion, url: 'https://varlink.org' },
+    info: {
+      vendor: 'LUO Console',
+      product: 'luo-console-agent',
+      version: agentVersion,
+      url: 'https://varlink.org',
+    },
     interfaces: [service],
     connectionLimit: connections,
     share: (peer) => authorisation.share(peer),

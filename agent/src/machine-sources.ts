@@ -12,7 +12,7 @@ import { KernelAnswers } from './machines/kernel-answers.ts';
 import type { Phases } from './update/record/phases.ts';
 
 /** The session in which the kernel is asked about kinds of files; it is there for a moment only. */
-const questionSession = 'luo-agent-question';
+const questionSession = 'luo-console-question';
 
 export interface MachineSourcesContext {
   readonly native: Native;

@@ -13,7 +13,7 @@ function luoAgent(...args: string[]): Promise<{ status: number; stdout: string; 
   });
 }
 
-describe('luo-agent as a program', () => {
+describe('luo-console-agent as a program', () => {
   it('says its version and its options', async () => {
     expect(await luoAgent('--version')).toEqual({ status: 0, stdout: `${agentVersion}\n`, stderr: '' });
     for (const flag of ['--help', '-h']) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The command `luo-agent`: reads its options, starts the agent, and ends it on a signal. Ending releases
+ * The command `luo-console-agent`: reads its options, starts the agent, and ends it on a signal. Ending releases
  * nothing on purpose: sessions and their files are in the service manager's descriptor store.
  *
  * Most of the agent is imported only after the first things are done: machines wait for those.
@@ -13,10 +13,10 @@ import { realHostPaths } from './host/paths.ts';
 import { doFirstThings } from './update/arrive/first-things.ts';
 import { agentVersion } from './version.ts';
 
-const usualSocket = '/run/luo-agent/io.luoconsole.Agent';
-const usualStateDirectory = '/var/lib/luo-agent';
+const usualSocket = '/run/luo-console/io.luoconsole.Agent';
+const usualStateDirectory = '/var/lib/luo-console';
 
-const help = `Usage: luo-agent [options]
+const help = `Usage: luo-console-agent [options]
 
 Holds live update sessions on a hypervisor host, carries them through a kexec, and keeps a journal.
 
@@ -39,7 +39,9 @@ function readOptions(): Options {
     process.exit(status);
   };
   const absolute = (option: string, path: string): string =>
-    path.startsWith('/') ? path : end(1, `luo-agent: --${option} '${path}': an absolute path is expected`);
+    path.startsWith('/')
+      ? path
+      : end(1, `luo-console-agent: --${option} '${path}': an absolute path is expected`);
   try {
     const { values } = parseArgs({
       options: {
@@ -59,7 +61,7 @@ function readOptions(): Options {
       socket: absolute('socket', values.socket),
     };
   } catch (error) {
-    return end(1, `luo-agent: ${error instanceof Error ? error.message : String(error)}`);
+    return end(1, `luo-console-agent: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
@@ -99,6 +101,6 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
 }
 
 // What `ps` and other processes' journals show; Node would be called MainThread.
-process.title = 'luo-agent';
+process.title = 'luo-console-agent';
 // Not awaited: what is imported later may itself import from here, which would have to have ended for that.
 void run(readOptions());

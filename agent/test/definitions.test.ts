@@ -10,7 +10,7 @@ let directory: string;
 
 beforeEach(() => {
   host = new MadeUpHost();
-  directory = join(host.paths.etc, 'luo-agent/machines');
+  directory = join(host.paths.etc, 'luo-console/machines');
   mkdirSync(directory, { recursive: true });
 });
 afterEach(() => host.dispose());

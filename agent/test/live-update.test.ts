@@ -212,7 +212,7 @@ describe('calling off', () => {
     expect((await client.call('ListSessions', {})).sessions).toEqual([]);
     // A session of the index's name can be made only if the index is gone.
     using device = host.double.openDevice(host.paths.device);
-    host.double.createSession(device, 'luo-agent').close();
+    host.double.createSession(device, 'luo-console').close();
     const nothing = { error: 'io.luoconsole.Agent.NothingToAbort' };
     await expect(client.call('AbortUpdate', {})).rejects.toMatchObject(nothing);
   });

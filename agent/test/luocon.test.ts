@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Every command of luoctl with --json, against the real agent on a made-up host: what programs rely on. */
+/** Every command of luocon with --json, against the real agent on a made-up host: what programs rely on. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { luoctl, type Result } from '../src/luocon/luocon.fixture.ts';
+import { luocon, type Result } from '../src/luocon/luocon.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 
 let host: MadeUpHost;
@@ -16,7 +16,7 @@ beforeEach(async () => {
 afterEach(() => host.dispose());
 
 const run = (...args: string[]): Promise<Result> =>
-  luoctl(['--host', `unix:${host.socketPath}`, '--json', ...args]);
+  luocon(['--host', `unix:${host.socketPath}`, '--json', ...args]);
 
 it('prints one JSON value a line, and ends with a status that can be relied on', async () => {
   const path = join(host.directory, 'file');

@@ -49,8 +49,8 @@ describe('machines', () => {
       },
     ]);
     using device = host.double.openDevice(host.paths.device);
-    using session = host.double.createSession(device, 'luo-agent-question');
-    expect(host.double.sessionName(session)).toBe('luo-agent-question');
+    using session = host.double.createSession(device, 'luo-console-question');
+    expect(host.double.sessionName(session)).toBe('luo-console-question');
     expect((await client.call('ListSessions', {})).sessions).toEqual([]);
   });
 

@@ -18,7 +18,7 @@ import { type Death, Process } from './tapped-native.ts';
 const patience = { firstMs: 1, totalMs: 20 };
 
 export class MadeUpHost {
-  readonly directory = mkdtempSync('/dev/shm/luo-agent-test-');
+  readonly directory = mkdtempSync('/dev/shm/luo-console-test-');
   readonly double: LiveUpdateDouble;
   readonly manager = new Manager();
   readonly paths: HostPaths;
@@ -58,7 +58,7 @@ export class MadeUpHost {
     writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');
     writeFileSync(at('proc/sys/kernel/hostname'), 'made-up\n');
     writeFileSync(at('etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
-    writeFileSync(at('etc/group'), 'luo:x:4001:\nluo-operator:x:4002:\n');
+    writeFileSync(at('etc/group'), 'luo-console:x:4001:\nluo-console-operator:x:4002:\n');
     for (const release of ['7.3.4-a', '7.3.4-b']) this.install(release, versions73);
     this.boot('7.3.4-a', []);
   }

@@ -29,12 +29,12 @@ async function expectRefused(
 
 describe('creating and closing', () => {
   it('refuses names that the kernel, people or the agent could not bear', async () => {
-    for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\nb', 'luo-agent', '\ud800']) {
+    for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\nb', 'luo-console', '\ud800']) {
       await expectRefused(client.call('CreateSession', { name }), 'InvalidValue', { parameter: 'name' });
     }
     await client.call('CreateSession', { name: 'ü'.repeat(31) });
     await expectRefused(client.call('CreateSession', { name: 's' }), 'SessionExists', { name: 's' });
-    await expectRefused(client.call('GetSession', { name: 'luo-agent' }), 'SessionNotFound');
+    await expectRefused(client.call('GetSession', { name: 'luo-console' }), 'SessionNotFound');
   });
 
   it('unpreserves everything and leaves nothing with the service manager', async () => {

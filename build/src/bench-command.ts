@@ -13,6 +13,6 @@ import { runWorkspace } from './workspace-command.ts';
  * @returns its exit status
  */
 export async function bench(args: readonly string[]): Promise<number> {
-  if (measures(args)) process.env['LUO_AGENT_DEB'] ??= await packageAgent();
+  if (measures(args)) process.env['LUO_CONSOLE_DEB'] ??= await packageAgent();
   return runWorkspace('lab/bench/main.ts', args);
 }

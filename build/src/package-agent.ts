@@ -18,8 +18,8 @@ import { filesUnder, hashOfFiles, PACKAGE_TIME, type PackageFile, writeTree } fr
 import { inRepository, NODE_DIRECTORY } from './places.ts';
 
 const FILES = inRepository('build/agent-package');
-const LIBRARY = 'usr/lib/luo-agent';
-const DOCUMENTATION = 'usr/share/doc/luo-agent';
+const LIBRARY = 'usr/lib/luo-console-agent';
+const DOCUMENTATION = 'usr/share/doc/luo-console-agent';
 // Changing how the package is made, and not from what, must also make a new one.
 const RECIPE = '2';
 // Every change of the agent's sources makes another; whoever still uses one has just used it.
@@ -45,17 +45,17 @@ async function manualPages(version: string): Promise<PackageFile[]> {
   );
 }
 
-/** Shell completions, as the finished luoctl prints them. */
-async function completions(luoctl: string): Promise<PackageFile[]> {
+/** Shell completions, as the finished luocon prints them. */
+async function completions(luocon: string): Promise<PackageFile[]> {
   const places = {
-    bash: 'usr/share/bash-completion/completions/luoctl',
-    zsh: 'usr/share/zsh/vendor-completions/_luoctl',
+    bash: 'usr/share/bash-completion/completions/luocon',
+    zsh: 'usr/share/zsh/vendor-completions/_luocon',
   };
   return Promise.all(
     Object.entries(places).map(async ([shell, path]) => ({
       path,
       mode: 0o644 as const,
-      contents: await runProgram(process.execPath, [luoctl, 'completion', shell]),
+      contents: await runProgram(process.execPath, [luocon, 'completion', shell]),
     })),
   );
 }
@@ -79,8 +79,8 @@ async function documentation(bundles: readonly Bundle[]): Promise<PackageFile[]>
  */
 export async function packageFiles(version: string, scratch: string): Promise<PackageFile[]> {
   const programs = await Promise.all([
-    bundleProgram('agent/src/main.ts', 'luo-agent.mjs', true),
-    bundleProgram('agent/src/luocon/main.ts', 'luoctl.mjs'),
+    bundleProgram('agent/src/main.ts', 'luo-console-agent.mjs', true),
+    bundleProgram('agent/src/luocon/main.ts', 'luocon.mjs'),
   ]);
   const bundles = programs.flat();
   const library: PackageFile[] = bundles.map(({ name, code }) => ({
@@ -104,7 +104,7 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
     ...library,
     ...installed,
     ...(await manualPages(version)),
-    ...(await completions(join(scratch, LIBRARY, 'luoctl.mjs'))),
+    ...(await completions(join(scratch, LIBRARY, 'luocon.mjs'))),
     ...(await documentation(bundles)),
     node,
   ];
@@ -119,7 +119,7 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
  * @param inputs hash of what it is made from, which tells two packages of one version apart
  */
 export function controlFile(version: string, bytes: number, glibc: string, inputs: string): string {
-  return `Package: luo-agent
+  return `Package: luo-console-agent
 Version: ${version}
 Architecture: amd64
 Maintainer: LUO Console authors <luo-console@localhost>
@@ -130,9 +130,9 @@ Build-Inputs: ${inputs}
 Section: admin
 Priority: optional
 Description: keeps memory in place while the kernel is replaced
- luo-agent holds the sessions of Linux's Live Update Orchestrator on a hypervisor
+ luo-console-agent holds the sessions of Linux's Live Update Orchestrator on a hypervisor
  host, plans and runs a live update (a kexec into another kernel with preserved
- memory), and keeps a journal of every act and its result. luoctl is its command
+ memory), and keeps a journal of every act and its result. luocon is its command
  line.
 `;
 }
@@ -190,7 +190,7 @@ async function build(into: string, { files, version, inputs, name }: Prepared): 
 
 async function prepare(): Promise<Prepared> {
   const { version } = JSON.parse(await readFile(inRepository('agent/package.json'), 'utf8'));
-  const scratch = await mkdtemp(join(tmpdir(), 'luo-agent-'));
+  const scratch = await mkdtemp(join(tmpdir(), 'luo-console-agent-'));
   try {
     const files = await packageFiles(version, scratch);
     const control = await filesUnder(join(FILES, 'DEBIAN'), () => 0o755);
@@ -200,7 +200,7 @@ async function prepare(): Promise<Prepared> {
       version,
       inputs,
       entry: `agent-package-${inputs}`,
-      name: `luo-agent_${version}_amd64.deb`,
+      name: `luo-console-agent_${version}_amd64.deb`,
     };
   } finally {
     await rm(scratch, { recursive: true, force: true });

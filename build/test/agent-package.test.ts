@@ -32,37 +32,41 @@ describe('what is in the package', () => {
 
   it('is what an operator needs', () => {
     expect([...files.keys()].sort()).toEqual([
-      'usr/bin/luo-agent',
-      'usr/bin/luoctl',
-      'usr/lib/luo-agent/better_sqlite3.node',
-      'usr/lib/luo-agent/luo-agent-agent.mjs',
-      'usr/lib/luo-agent/luo-agent.mjs',
-      'usr/lib/luo-agent/luo_native.node',
-      'usr/lib/luo-agent/luoctl.mjs',
-      'usr/lib/luo-agent/node',
-      'usr/lib/luo-agent/start.mjs',
-      'usr/lib/systemd/system/luo-agent.service',
-      'usr/lib/systemd/system/luo-agent.socket',
-      'usr/lib/sysusers.d/luo-agent.conf',
-      'usr/lib/tmpfiles.d/luo-agent.conf',
-      'usr/share/bash-completion/completions/luoctl',
-      'usr/share/doc/luo-agent/copyright',
-      'usr/share/doc/luo-agent/node-license.gz',
-      'usr/share/doc/luo-agent/third-party-licenses.gz',
-      'usr/share/luo-agent/machine.schema.json',
-      'usr/share/man/man1/luoctl.1.gz',
-      'usr/share/man/man8/luo-agent.8.gz',
-      'usr/share/zsh/vendor-completions/_luoctl',
+      'usr/bin/luo-console-agent',
+      'usr/bin/luocon',
+      'usr/lib/luo-console-agent/better_sqlite3.node',
+      'usr/lib/luo-console-agent/luo-console-agent-agent.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent.mjs',
+      'usr/lib/luo-console-agent/luo_native.node',
+      'usr/lib/luo-console-agent/luocon.mjs',
+      'usr/lib/luo-console-agent/node',
+      'usr/lib/luo-console-agent/start.mjs',
+      'usr/lib/systemd/system/luo-console-agent.service',
+      'usr/lib/systemd/system/luo-console-agent.socket',
+      'usr/lib/sysusers.d/luo-console-agent.conf',
+      'usr/lib/tmpfiles.d/luo-console-agent.conf',
+      'usr/share/bash-completion/completions/luocon',
+      'usr/share/doc/luo-console-agent/copyright',
+      'usr/share/doc/luo-console-agent/node-license.gz',
+      'usr/share/doc/luo-console-agent/third-party-licenses.gz',
+      'usr/share/luo-console/machine.schema.json',
+      'usr/share/man/man1/luocon.1.gz',
+      'usr/share/man/man8/luo-console-agent.8.gz',
+      'usr/share/zsh/vendor-completions/_luocon',
     ]);
     const executable = [...files.values()].filter(({ mode }) => mode === 0o755).map(({ path }) => path);
-    expect(executable.sort()).toEqual(['usr/bin/luo-agent', 'usr/bin/luoctl', 'usr/lib/luo-agent/node']);
+    expect(executable.sort()).toEqual([
+      'usr/bin/luo-console-agent',
+      'usr/bin/luocon',
+      'usr/lib/luo-console-agent/node',
+    ]);
   });
 
   it('starts only programs that are in it', () => {
     const started = [
-      /^ExecStart=(.+)$/m.exec(text('usr/lib/systemd/system/luo-agent.service'))?.[1],
-      /^exec (.+) "\$@"$/m.exec(text('usr/bin/luo-agent'))?.[1],
-      /^exec (.+) "\$@"$/m.exec(text('usr/bin/luoctl'))?.[1],
+      /^ExecStart=(.+)$/m.exec(text('usr/lib/systemd/system/luo-console-agent.service'))?.[1],
+      /^exec (.+) "\$@"$/m.exec(text('usr/bin/luo-console-agent'))?.[1],
+      /^exec (.+) "\$@"$/m.exec(text('usr/bin/luocon'))?.[1],
     ];
     for (const line of started) {
       for (const path of line?.split(' ') ?? ['']) expect(files.has(path.slice(1)), path).toBe(true);
@@ -70,19 +74,19 @@ describe('what is in the package', () => {
   });
 
   it('names no directory of the machine it was made on', () => {
-    for (const name of ['luo-agent.mjs', 'luo-agent-agent.mjs', 'luoctl.mjs']) {
-      expect(text(`usr/lib/luo-agent/${name}`)).not.toContain(join(import.meta.dirname, '../..'));
+    for (const name of ['luo-console-agent.mjs', 'luo-console-agent-agent.mjs', 'luocon.mjs']) {
+      expect(text(`usr/lib/luo-console-agent/${name}`)).not.toContain(join(import.meta.dirname, '../..'));
     }
   });
 
   it('has manuals with every placeholder filled in', () => {
-    for (const page of ['man1/luoctl.1.gz', 'man8/luo-agent.8.gz']) {
+    for (const page of ['man1/luocon.1.gz', 'man8/luo-console-agent.8.gz']) {
       const manual = text(`usr/share/man/${page}`);
       expect(manual).toContain('9.8.7');
       expect(manual).not.toMatch(/@[A-Z_]+@/);
     }
-    const luoctl = text('usr/share/man/man1/luoctl.1.gz');
-    for (const part of ['.SS \\fBupdate\\fR', '\\-\\-json', '.B 10\n']) expect(luoctl).toContain(part);
+    const luocon = text('usr/share/man/man1/luocon.1.gz');
+    for (const part of ['.SS \\fBupdate\\fR', '\\-\\-json', '.B 10\n']) expect(luocon).toContain(part);
   });
 });
 

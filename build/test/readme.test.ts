@@ -47,9 +47,9 @@ describe('the README', () => {
     ]);
   });
 
-  it('names commands of luoctl', () => {
+  it('names commands of luocon', () => {
     const there = buildProgram(() => async () => {}).commands.map((command) => command.name());
-    const named = new Set(all(/luoctl (?:--host \S+ )?([a-z]+)/g));
+    const named = new Set(all(/luocon (?:--host \S+ )?([a-z]+)/g));
     expect([...named]).toEqual(
       expect.arrayContaining(['adopt', 'console', 'definitions', 'machines', 'start']),
     );
@@ -58,7 +58,7 @@ describe('the README', () => {
 
   it('describes a machine with members that its schema has', () => {
     const [example = ''] = all(/^ {4}(\{ "description".+\})$/gm);
-    const schema = JSON.parse(read('build/agent-package/root/usr/share/luo-agent/machine.schema.json'));
+    const schema = JSON.parse(read('build/agent-package/root/usr/share/luo-console/machine.schema.json'));
     const { disks = [], ...members } = JSON.parse(example);
     const known = (of: { properties: object }) => Object.keys(of.properties);
     for (const name of Object.keys(members)) expect(known(schema)).toContain(name);
@@ -69,11 +69,13 @@ describe('the README', () => {
   });
 
   it('names places of machines where they are', () => {
-    const unit = read('agent/src/machines/machine-unit.ts');
-    expect(readme).toContain('`/var/log/luo-agent/machines/NAME/console.log`');
-    expect(unit).toMatch(/`luo-agent\/machines\/\$\{escaped\(name\)\}`/);
+    const unit = read('agent/src/units/machine-unit.ts');
+    expect(readme).toContain('`/var/log/luo-console/machines/NAME/console.log`');
+    expect(unit).toMatch(/`luo-console-agent\/machines\/\$\{escaped\(name\)\}`/);
     expect(unit).toMatch(/`luo-machine-\$\{escaped\(name\)\}\.service`/);
-    expect(read('build/agent-package/root/usr/lib/sysusers.d/luo-agent.conf')).toMatch(/^u luo-machine /m);
+    expect(read('build/agent-package/root/usr/lib/sysusers.d/luo-console-agent.conf')).toMatch(
+      /^u luo-machine /m,
+    );
   });
 
   it('names symptoms in the words that are shown', () => {

@@ -77,7 +77,9 @@ describe('a host with an agent', () => {
     const { path, id, connections, state } = setUp();
     connections.connect(id);
     await state('failed');
-    expect(connections.view(id).detail).toBe(`${path}: there is no such socket; is luo-agent running?`);
+    expect(connections.view(id).detail).toBe(
+      `${path}: there is no such socket; is luo-console-agent running?`,
+    );
     await expect(connections.call(id, 'ListSessions', {})).rejects.toMatchObject({
       error: 'io.luoconsole.Console.NotConnected',
       parameters: { id, state: 'failed' },

@@ -73,14 +73,14 @@ test('short and long attempts take turns while a host is away', () => {
   expect(connectSeconds(null)).toBe(30);
 });
 
-test('a machine’s serial console is asked of the host’s luoctl, there or here', () => {
+test('a machine’s serial console is asked of the host’s luocon, there or here', () => {
   const host = { id: 'h', name: 'lab', sshConfig: null, serialSocket: null };
   const remote = createMachineConsoleCommand({ ...host, address: 'ssh://kim@hv-01:2222' }, 4711);
   expect(remote.file).toBe('ssh');
   expect(remote.args).toContain('-t');
-  expect(remote.args.slice(-5)).toEqual(['--', 'hv-01', 'luoctl', 'console', '4711']);
+  expect(remote.args.slice(-5)).toEqual(['--', 'hv-01', 'luocon', 'console', '4711']);
   expect(createMachineConsoleCommand({ ...host, address: 'unix:/run/agent' }, 4711)).toEqual({
-    file: 'luoctl',
+    file: 'luocon',
     args: ['--host', 'unix:/run/agent', 'console', '4711'],
   });
 });

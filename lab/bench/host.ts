@@ -26,8 +26,8 @@ const PROGRAMS = {
  * @throws Error when the agent's package is not named in the environment
  */
 export async function benchHost(name: string, memory: string, onProgress: OnProgress): Promise<LabHost> {
-  const deb = process.env['LUO_AGENT_DEB'];
-  if (!deb) throw new Error('LUO_AGENT_DEB is not set: run the benchmarks with "npm run bench"');
+  const deb = process.env['LUO_CONSOLE_DEB'];
+  if (!deb) throw new Error('LUO_CONSOLE_DEB is not set: run the benchmarks with "npm run bench"');
   const host = await startHost({ name: `bench-${name}`, memory, deb, fresh: true, onProgress });
   await runIn(host, `mkdir -p ${HOST_DIRECTORY}`);
   return host;
@@ -86,8 +86,8 @@ export async function installScript(host: LabHost, source: string): Promise<stri
     await build.close();
     const [name] = await readdir(directory);
     if (name === undefined) throw new Error(`bundling ${source}: nothing came of it`);
-    await host.copyIn([join(directory, name)], '/usr/lib/luo-agent');
-    return `/usr/lib/luo-agent/${name}`;
+    await host.copyIn([join(directory, name)], '/usr/lib/luo-console-agent');
+    return `/usr/lib/luo-console-agent/${name}`;
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -35,8 +35,8 @@ fi
 for user in operator viewer; do
   in_root useradd --create-home --shell /bin/bash --gid users --password '*' "$user"
 done
-if in_root getent group luo > /dev/null; then in_root usermod -aG luo viewer; fi
-if in_root getent group luo-operator > /dev/null; then in_root usermod -aG luo-operator operator; fi
+if in_root getent group luo-console > /dev/null; then in_root usermod -aG luo-console viewer; fi
+if in_root getent group luo-console-operator > /dev/null; then in_root usermod -aG luo-console-operator operator; fi
 
 in_root systemctl set-default --quiet multi-user.target
 in_root systemctl enable --quiet lab-network.service lab-ready.service ssh.service

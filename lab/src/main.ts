@@ -44,7 +44,7 @@ function imageOptions(command: Command): Command {
         suite,
       ),
     )
-    .addOption(new Option('--deb <path>', "the agent's package to install").env('LUO_AGENT_DEB'));
+    .addOption(new Option('--deb <path>', "the agent's package to install").env('LUO_CONSOLE_DEB'));
 }
 
 imageOptions(

@@ -151,7 +151,8 @@ async function requireSameKernel(name: string, files: HostFiles, wanted: string 
 /** An installed agent that does not answer is a failed start; its own log says why. The host goes on. */
 async function requireAgent(host: LabHost, boot: Boot): Promise<void> {
   if (boot.agent !== 'silent') return;
-  const status = 'systemctl status --no-pager --full --lines=40 luo-agent.socket luo-agent.service';
+  const status =
+    'systemctl status --no-pager --full --lines=40 luo-console-agent.socket luo-console-agent.service';
   const { stdout } = await host.sh(status);
   throw new Error(`host ${host.name} is up, but its agent does not answer:\n${stdout}`);
 }

@@ -255,7 +255,7 @@ function terminalText(terminal: string): string {
     return "The authenticity of host 'hv-05.rack5.example.net' can't be established.\r\nED25519 key fingerprint is SHA256:mVPwvezndPv/ARoIadVY98vAC0g+P/5633yTC4d/wXE.\r\nAre you sure you want to continue connecting (yes/no/[fingerprint])? ";
   }
   if (terminal.startsWith('serial')) {
-    return '[    0.000000] Linux version 7.3.4-a\r\n[    0.012911] KHO: found kexec handover data.\r\n[    0.114702] \x1b[32mluo\x1b[0m: Retrieved live update data, liveupdate number: 2\r\n[    1.402211] systemd[1]: Started luo-agent.service.\r\n\r\nhv-01 login: ';
+    return '[    0.000000] Linux version 7.3.4-a\r\n[    0.012911] KHO: found kexec handover data.\r\n[    0.114702] \x1b[32mluo\x1b[0m: Retrieved live update data, liveupdate number: 2\r\n[    1.402211] systemd[1]: Started luo-console-agent.service.\r\n\r\nhv-01 login: ';
   }
-  return '\x1b[1;32mkim@hv-01\x1b[0m:\x1b[1;34m~\x1b[0m$ luoctl status\r\nkernel       7.3.4-a\r\nlive update  available, number 2\r\nsessions     \x1b[38;2;240;150;60m4\x1b[0m, 11.1 GiB\r\n\x1b[1;32mkim@hv-01\x1b[0m:\x1b[1;34m~\x1b[0m$ ';
+  return '\x1b[1;32mkim@hv-01\x1b[0m:\x1b[1;34m~\x1b[0m$ luocon status\r\nkernel       7.3.4-a\r\nlive update  available, number 2\r\nsessions     \x1b[38;2;240;150;60m4\x1b[0m, 11.1 GiB\r\n\x1b[1;32mkim@hv-01\x1b[0m:\x1b[1;34m~\x1b[0m$ ';
 }

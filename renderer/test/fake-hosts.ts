@@ -93,7 +93,7 @@ export function sessions(): Session[] {
       'build-cache',
       [descriptor(1, 640 * MiB, 'ccache index', { source: 'file /var/cache/ccache/index' })],
       {
-        createdBy: 'root (luoctl)',
+        createdBy: 'root (luocon)',
         carried: 1,
       },
     ),

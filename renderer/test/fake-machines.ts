@@ -82,7 +82,7 @@ export function machine(more: Partial<Machine> = {}): Machine {
     unlinks: [],
     session: 'web-01',
     definition: 'web-01',
-    consolePath: '/run/luo-agent/machines/web-01.console',
+    consolePath: '/run/luo-console/machines/web-01.console',
     ...more,
   };
 }
@@ -148,7 +148,7 @@ export function machines(): Machine[] {
 }
 
 export function definitions(): MachineDefinition[] {
-  const folder = '/etc/luo-agent/machines';
+  const folder = '/etc/luo-console/machines';
   return [
     {
       name: 'web-01',

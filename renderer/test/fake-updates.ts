@@ -277,7 +277,7 @@ export function updates(): Update[] {
       blackoutUs: null,
       phases: phases(old - 500_000 * second).slice(0, 4),
       carried: lost,
-      startedBy: { ...you, user: 'root', uid: 0, command: 'luoctl', role: 'administrator' },
+      startedBy: { ...you, user: 'root', uid: 0, command: 'luocon', role: 'administrator' },
     }),
   ];
 }

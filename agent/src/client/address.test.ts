@@ -60,7 +60,7 @@ describe("ssh's command line", () => {
   it('forwards the socket and does nothing else', () => {
     const args = sshForwardArguments(address, '/tmp/x/agent', { sshConfig: '/tmp/config' });
     expect(args.slice(0, 2)).toEqual(['-F', '/tmp/config']);
-    expect(args.slice(-4)).toEqual(['-L', '/tmp/x/agent:/run/luo-agent/io.luoconsole.Agent', '--', 'lab']);
+    expect(args.slice(-4)).toEqual(['-L', '/tmp/x/agent:/run/luo-console/io.luoconsole.Agent', '--', 'lab']);
     expect(args).toEqual(
       expect.arrayContaining(['-N', '-T', 'ExitOnForwardFailure=yes', '-l', 'root', '-p', '2222']),
     );

@@ -5,7 +5,7 @@
  */
 
 /** The agent's socket on its own host. */
-export const agentSocket = '/run/luo-agent/io.luoconsole.Agent';
+export const agentSocket = '/run/luo-console/io.luoconsole.Agent';
 
 /** The agent of this machine. */
 export const defaultAddress = `unix:${agentSocket}`;

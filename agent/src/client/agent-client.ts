@@ -152,9 +152,9 @@ const refusedAttempts = 20;
 const refusedPauseMs = 10;
 
 const connectAdvice: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket; is luo-agent installed and running?',
-  ECONNREFUSED: 'nobody listens on the socket; is luo-agent running?',
-  EACCES: 'not permitted; members of the groups luo and luo-operator are',
+  ENOENT: 'there is no such socket; is luo-console-agent installed and running?',
+  ECONNREFUSED: 'nobody listens on the socket; is luo-console-agent running?',
+  EACCES: 'not permitted; members of the groups luo-console and luo-console-operator are',
 };
 
 function connectTo(path: string, address: string): Client {

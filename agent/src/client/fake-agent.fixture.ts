@@ -108,7 +108,7 @@ export const sampleStatus: Status = {
   loadedKernel: null,
   progress: null,
   lastUpdate: null,
-  you: { uid: 0, gid: 0, pid: 99, user: 'root', command: 'luoctl', role: 'administrator' },
+  you: { uid: 0, gid: 0, pid: 99, user: 'root', command: 'luocon', role: 'administrator' },
 };
 
 export const sampleUpdate: Update = {
@@ -146,5 +146,5 @@ export const sampleUpdate: Update = {
       reason: '',
     },
   ],
-  startedBy: { uid: 0, gid: 0, pid: 99, user: 'root', command: 'luoctl', role: 'administrator' },
+  startedBy: { uid: 0, gid: 0, pid: 99, user: 'root', command: 'luocon', role: 'administrator' },
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * ssh's command line, for whoever runs it: `luoctl` with the terminal it has, the console in a terminal of its
+ * ssh's command line, for whoever runs it: `luocon` with the terminal it has, the console in a terminal of its
  * own, so that host keys, passphrases and second factors are asked for as they always are.
  */
 import { agentSocket, type SshAddress } from './address.ts';

@@ -10,7 +10,7 @@ import { machinePlaces, qemuWords } from './command-line.ts';
 import { readDefinition } from './definition.ts';
 import { listDefinitions, loadDefinition } from './files.ts';
 
-const path = '/etc/luo-agent/machines/one.json';
+const path = '/etc/luo-console/machines/one.json';
 
 function reasonOf(json: string): string {
   try {
@@ -146,10 +146,10 @@ describe('its command line', () => {
       vcpus: 2,
       memory: 64 * 1024 ** 2,
       accelerator: 'kvm',
-      monitors: [{ path: '/run/luo-agent/machines/one/qmp' }],
+      monitors: [{ path: '/run/luo-console/machines/one/qmp' }],
     });
     expect(readQemuCommandLine(line).files).toContain('/srv/a,b.img');
-    expect(serialConsoleOf(line)).toBe('/run/luo-agent/machines/one/console');
+    expect(serialConsoleOf(line)).toBe('/run/luo-console/machines/one/console');
   });
 
   it('has the processor that its accelerator has best', () => {

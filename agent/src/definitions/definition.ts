@@ -129,7 +129,7 @@ const Definition = v.pipe(
     },
     'an object',
   ),
-  v.title('A machine for luo-agent to start'),
+  v.title('A machine for luo-console-agent to start'),
 );
 
 /** The schema, for the generator of the published one. */

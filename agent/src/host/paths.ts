@@ -27,5 +27,5 @@ export const realHostPaths: HostPaths = {
   sys: '/sys',
   boot: '/boot',
   etc: '/etc',
-  runtime: '/run/luo-agent',
+  runtime: '/run/luo-console',
 };

@@ -509,7 +509,7 @@ export const AgentInterface = {
 # Times are microseconds since the Unix epoch (names end in \`AtUs\`), durations microseconds
 # (\`Us\`), sizes bytes. Tokens are 64-bit and written as \`0x\` and lower-case hexadecimal digits,
 # because a JSON number cannot hold them. \`fileDescriptor\` is an index into the descriptors that
-# travel beside the message. Group \`luo\` may look, group \`luo-operator\` may act, root may do both.
+# travel beside the message. Group \`luo-console\` may look, group \`luo-console-operator\` may act, root may do both.
 interface io.luoconsole.Agent
 
 # Where the host stands in a live update.

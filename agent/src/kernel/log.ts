@@ -118,7 +118,7 @@ export function markKernelLog(paths: HostPaths, text: string): void {
   try {
     const file = openSync(paths.kernelLog, constants.O_WRONLY | constants.O_APPEND);
     try {
-      writeSync(file, `<5>luo-agent: ${text.replaceAll('\n', ' ')}\n`);
+      writeSync(file, `<5>luo-console: ${text.replaceAll('\n', ' ')}\n`);
     } finally {
       closeSync(file);
     }

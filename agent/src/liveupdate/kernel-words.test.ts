@@ -18,7 +18,7 @@ describe('a refusal of the kernel', () => {
     const failing = withKernelWords(
       log,
       '/dev/one',
-      refuse('luo-agent: a mark', 'one: two is not preserved'),
+      refuse('luo-console: a mark', 'one: two is not preserved'),
     );
     await expect(failing).rejects.toMatchObject({
       message:

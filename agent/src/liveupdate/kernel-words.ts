@@ -34,7 +34,7 @@ export async function withKernelWords<T>(
 
 function explained(error: KernelFailure, what: string, lines: readonly string[]): KernelFailure {
   const said = lines
-    .filter((line) => !line.startsWith('luo-agent: '))
+    .filter((line) => !line.startsWith('luo-console: '))
     .slice(-mostLines)
     .map((line) => `"${visible(line.slice(0, mostCharacters))}"`);
   const words = said.length === 0 ? '' : `; meanwhile the kernel logged ${said.join(', ')}`;

@@ -29,8 +29,8 @@ export interface LiveUpdateContext {
 /** On whose behalf something is done: null is the agent itself. */
 export interface Actor {
   readonly peer: RecordedPeer | null;
-  /** For people, for example `root (luoctl)`. */
+  /** For people, for example `root (luocon)`. */
   readonly name: string;
 }
 
-export const agentItself: Actor = { peer: null, name: 'luo-agent' };
+export const agentItself: Actor = { peer: null, name: 'luo-console' };

@@ -15,7 +15,7 @@ export const manifestToken = 0xffff_ffff_ffff_0000n;
 export const indexTokens = 0xffff_ffff_ffff_8000n;
 
 /** The session that carries the record of the update itself. No user may have one of that name. */
-export const indexSessionName = 'luo-agent';
+export const indexSessionName = 'luo-console';
 
 const nameBytes = 63;
 

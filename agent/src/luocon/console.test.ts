@@ -3,7 +3,7 @@ import { Socket } from 'node:net';
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { serveAgent } from '../client/fake-agent.fixture.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 import { sampleMachine } from './machine.fixture.ts';
 
 /** An agent whose machine's console talks to `guest`. */
@@ -21,10 +21,10 @@ function agentWithConsole(guest: (socket: Socket) => void): string {
   }).address;
 }
 
-describe('luoctl console', () => {
+describe('luocon console', () => {
   it('passes on what the guest says until it ends', async () => {
     const address = agentWithConsole((socket) => socket.end('login: \u001b[1mroot'));
-    const { status, stdout, stderr } = await luoctl(['console', '100', '--host', address]);
+    const { status, stdout, stderr } = await luocon(['console', '100', '--host', address]);
     expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: 'login: \u001b[1mroot', stderr: '' });
   });
 
@@ -41,7 +41,7 @@ describe('luoctl console', () => {
       });
     });
     const typing = { typed: 'ls\u0003\r\u001dnot this' };
-    const { status, stderr } = await luoctl(['console', '100', '--host', address], typing);
+    const { status, stderr } = await luocon(['console', '100', '--host', address], typing);
     await ended.promise;
     expect({ status, typed }).toEqual({ status: 0, typed: 'ls\u0003\r' });
     expect(stderr).toMatch(/^Serial console of one \(pid 100\)\. Ctrl-\] leaves\.\n/);
@@ -53,7 +53,7 @@ describe('luoctl console', () => {
       socket.write('still here');
       socket.on('error', () => undefined);
     });
-    const { status, stdout } = await luoctl(['console', '100', '--host', address], {
+    const { status, stdout } = await luocon(['console', '100', '--host', address], {
       signal: interrupt.signal,
       onOutput: () => interrupt.abort(new Error('interrupted')),
     });
@@ -61,7 +61,7 @@ describe('luoctl console', () => {
   });
 
   it('needs the agent on this machine', async () => {
-    const { status, stderr } = await luoctl(['console', 'one', '--host', 'ssh://nowhere.invalid']);
+    const { status, stderr } = await luocon(['console', 'one', '--host', 'ssh://nowhere.invalid']);
     expect(status).toBe(2);
     expect(stderr).toContain('console needs an agent on this machine: ssh does not carry descriptors');
   });

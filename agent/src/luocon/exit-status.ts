@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What luoctl ends with. Scripts rely on these numbers: they do not change, and a new one is a new meaning. */
+/** What luocon ends with. Scripts rely on these numbers: they do not change, and a new one is a new meaning. */
 import type { Outcome } from '../interface/agent.generated.ts';
 
 export const exitStatus = {
@@ -31,7 +31,7 @@ export const statusOfOutcome: Readonly<Record<Outcome, ExitStatus>> = {
   unknown: exitStatus.unknown,
 };
 
-/** For `luoctl --help` and the manual. */
+/** For `luocon --help` and the manual. */
 export const exitStatusHelp = `
 Exit status:
   0   done; for update: updated, with everything that was preserved

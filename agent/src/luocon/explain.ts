@@ -8,8 +8,8 @@ import { UsageError } from './invocation.ts';
 import { words } from './units.ts';
 
 const roleAdvice: Readonly<Record<string, string>> = {
-  viewer: 'be in group luo',
-  operator: 'be in group luo-operator',
+  viewer: 'be in group luo-console',
+  operator: 'be in group luo-console-operator',
   administrator: 'be root',
 };
 
@@ -32,9 +32,9 @@ const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E
     `the kernel does not preserve this (${words(kind)}): ${reason} (${errno})`,
   InvalidValue: ({ parameter, value, expected }) => `${parameter} "${value}": expected ${expected}`,
   WrongPhase: ({ phase, needed }) => `not now: the host is in phase ${phase}; expected ${needed}`,
-  PlanNotFound: ({ plan }) => `plan "${plan}": there is none of that name; make one with "luoctl plan"`,
+  PlanNotFound: ({ plan }) => `plan "${plan}": there is none of that name; make one with "luocon plan"`,
   PlanStale: ({ plan, changed }) =>
-    `plan "${plan}" is out of date: ${changed}; make a new one with "luoctl plan"`,
+    `plan "${plan}" is out of date: ${changed}; make a new one with "luocon plan"`,
   PlanNotRunnable: ({ plan, reason }) => `plan "${plan}" cannot be run: ${reason}`,
   NothingToAbort: ({ phase }) => `nothing to call off: the host is in phase ${phase}`,
   UpdateNotFound: ({ id }) => `live update "${id}": the journal has none of that name`,
@@ -42,7 +42,7 @@ const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E
   NotAMachine: ({ pid, command }) => `process ${pid} (${command}) is not a virtual machine`,
   MachineUnusable: ({ pid, name, reason }) => `machine "${name}"${pid > 0 ? ` (pid ${pid})` : ''}: ${reason}`,
   DefinitionNotFound: ({ name }) =>
-    `machine "${name}": there is no definition of that name; "luoctl definitions" lists them`,
+    `machine "${name}": there is no definition of that name; "luocon definitions" lists them`,
   DefinitionInvalid: ({ path, reason }) => `${path}: ${reason}`,
   DependencyCycle: ({ cycle }) => `these depend on each other in a circle: ${cycle.join(' → ')}`,
   NoSuchDescriptor: ({ pid, fd }) => `process ${pid} has no descriptor ${fd}`,
@@ -57,7 +57,7 @@ function explainAnswer(error: VarlinkError): string {
     if (isAgentError(error, name)) return explainNamed(name, error.parameters);
   }
   if (error.error === 'org.varlink.service.PermissionDenied') {
-    return 'the agent does not admit you; be in group luo to look, in group luo-operator to act, or be root';
+    return 'the agent does not admit you; be in group luo-console to look, in group luo-console-operator to act, or be root';
   }
   if (error.error === 'org.varlink.service.InvalidParameter') {
     return `the agent does not accept ${String(Object.values(error.parameters)[0] ?? 'a parameter')}`;

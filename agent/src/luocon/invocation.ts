@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One run of luoctl, as its commands see it. What talks to the agent is loaded when a command first wants it:
+ * One run of luocon, as its commands see it. What talks to the agent is loaded when a command first wants it:
  * help, completion and mistakes on the command line should not wait for it.
  */
 import { resolve } from 'node:path';
@@ -16,12 +16,12 @@ export interface CommonOptions {
   readonly json?: boolean;
 }
 
-/** A command line that commander accepts and luoctl does not. */
+/** A command line that commander accepts and luocon does not. */
 export class UsageError extends Error {}
 
 export class Invocation {
   readonly screen: Screen;
-  /** Aborted when luoctl is interrupted. */
+  /** Aborted when luocon is interrupted. */
   readonly signal: AbortSignal;
   readonly options: CommonOptions;
 
@@ -86,7 +86,7 @@ export type Act = <O = object>(work: Work<O>) => (...all: unknown[]) => Promise<
 
 /**
  * @param screen where the commands write
- * @param signal aborted when luoctl is interrupted
+ * @param signal aborted when luocon is interrupted
  * @param finish is told the exit status
  */
 export function actions(screen: Screen, signal: AbortSignal, finish: (status: ExitStatus) => void): Act {

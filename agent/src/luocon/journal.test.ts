@@ -6,10 +6,10 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface, type Entry } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 
 function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'luoctl-'));
+  const folder = mkdtempSync(join(tmpdir(), 'luocon-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }
@@ -43,7 +43,7 @@ describe('journal and history', () => {
         return { entries: [entry(9, { ok: false, errno: 'EBUSY' }), entry(8)], more: false };
       },
     });
-    const { stdout } = await luoctl([
+    const { stdout } = await luocon([
       '--host',
       address,
       'journal',
@@ -56,7 +56,7 @@ describe('journal and history', () => {
     const lines = stdout.trim().split('\n');
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(
-      / 8 {2}result {2}CreateSession {2}ok {2}session guests {2}created {2}by root \(luoctl, pid 99\) {2}in 1.5 ms$/,
+      / 8 {2}result {2}CreateSession {2}ok {2}session guests {2}created {2}by root \(luocon, pid 99\) {2}in 1.5 ms$/,
     );
     expect(lines[1]).toContain('FAILED EBUSY');
     expect(asked[1]).toMatchObject({ before: 10, limit: 2, session: 'guests', failedOnly: true });
@@ -75,7 +75,7 @@ describe('journal and history', () => {
     });
     const onOutput = (text: string) => (text.includes('"sequence":6') ? interrupt.abort() : undefined);
     const args = ['--host', address, 'journal', '--follow', '--failed', '--json'];
-    const { json, status } = await luoctl(args, { signal: interrupt.signal, onOutput });
+    const { json, status } = await luocon(args, { signal: interrupt.signal, onOutput });
     expect({ status, sequences: json.map((line) => (line as Entry).sequence) }).toEqual({
       status: 0,
       sequences: [4, 6],
@@ -90,11 +90,11 @@ describe('journal and history', () => {
       },
     });
     const path = join(temporaryFolder(), 'journal.jsonl');
-    expect((await luoctl(['--host', address, 'journal', '--export', path])).stdout).toBe(
+    expect((await luocon(['--host', address, 'journal', '--export', path])).stdout).toBe(
       `${path}: 2 entries.\n`,
     );
     expect(readFileSync(path, 'utf8')).toBe('{"a":1}\n{"a":2}\n');
-    expect((await luoctl(['--host', address, 'journal', '--export', '-'])).stdout).toBe('{"a":1}\n{"a":2}\n');
+    expect((await luocon(['--host', address, 'journal', '--export', '-'])).stdout).toBe('{"a":1}\n{"a":2}\n');
     await stop();
     start({
       ExportJournal: async (_, call) => {
@@ -107,8 +107,8 @@ describe('journal and history', () => {
         });
       },
     });
-    const failed = await luoctl(['--host', address, 'journal', '--export', `${path}2`]);
-    expect(failed).toMatchObject({ status: 1, stdout: '', stderr: 'luoctl: read: bad (EIO)\n' });
+    const failed = await luocon(['--host', address, 'journal', '--export', `${path}2`]);
+    expect(failed).toMatchObject({ status: 1, stdout: '', stderr: 'luocon: read: bad (EIO)\n' });
     expect([existsSync(`${path}2`), existsSync(`${path}2.partial`)]).toEqual([false, false]);
   });
 
@@ -117,13 +117,13 @@ describe('journal and history', () => {
       VerifyJournal: async () => ({ entries: 7, intact: true }),
     });
     const args = ['--host', address, 'journal', '--verify'];
-    expect(await luoctl(args)).toMatchObject({
+    expect(await luocon(args)).toMatchObject({
       status: 0,
       stdout: expect.stringContaining('each entry follows from the one before (7 entries)'),
     });
     await stop();
     start({ VerifyJournal: async () => ({ entries: 7, intact: false, firstBad: 3 }) });
-    expect(await luoctl(args)).toMatchObject({
+    expect(await luocon(args)).toMatchObject({
       status: 4,
       stdout: expect.stringContaining('NOT intact: entry 3'),
     });
@@ -139,11 +139,11 @@ describe('journal and history', () => {
       }),
       GetUpdate: async () => ({ update: { ...sampleUpdate, carried: [...sampleUpdate.carried, lost] } }),
     });
-    const list = (await luoctl(['--host', address, 'history'])).stdout;
+    const list = (await luocon(['--host', address, 'history'])).stdout;
     expect(list).toMatch(/^u-1 .* 7\.3\.4-a {2}7\.3\.4-b {2}updated .* 12\.3 s {4}0 {9}1 {10}0$/m);
     expect(list).toMatch(/^u-0 .*cold boot/m);
     expect(list).toContain('There are more');
-    const one = (await luoctl(['--host', address, 'history', 'u-1'])).stdout;
+    const one = (await luocon(['--host', address, 'history', 'u-1'])).stdout;
     expect(one).toMatch(/^kexec {7}1\.5 s {2}8\.0 s {3}\| {2}=+ +\|$/m);
     expect(one).toMatch(/^updated, but 1 of 2 descriptors is lost or different: a new boot/);
     expect(one).toContain('2 descriptors, 1 with the same contents, 0 not checked, 1 lost or different');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Runs luoctl in this process against a fake agent, and keeps what it wrote. */
+/** Runs luocon in this process against a fake agent, and keeps what it wrote. */
 import { PassThrough } from 'node:stream';
 import { runLuoctl } from './run.ts';
 
@@ -35,7 +35,7 @@ class Sink extends PassThrough {
   }
 }
 
-export async function luoctl(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+export async function luocon(args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const stdin = new Sink(options.typed !== undefined);
   const stdout = new Sink(options.terminal ?? false, options.onOutput);
   const stderr = new Sink(options.typed !== undefined);

@@ -4,12 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { sampleStatus, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 
 describe('status', () => {
   it('says where the host stands', async () => {
     const { address } = serveAgent({ GetStatus: async () => ({ status: sampleStatus }) });
-    const { status, stdout, stderr } = await luoctl(['status', '--host', address]);
+    const { status, stdout, stderr } = await luocon(['status', '--host', address]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain('lab-one: 7.3.4-a, up 1 h 0 min, phase normal\n');
     expect(stdout).toContain('available, number 1, came from 7.3.4-b');
@@ -24,7 +24,7 @@ describe('status', () => {
       explanation: 'no liveupdate=on',
     } as const;
     const { address } = serveAgent({ GetStatus: async () => ({ status: { ...sampleStatus, liveUpdate } }) });
-    const { stdout } = await luoctl(['--host', address, 'status']);
+    const { stdout } = await luocon(['--host', address, 'status']);
     expect(stdout).toContain('none (not enabled): no liveupdate=on');
   });
 
@@ -39,7 +39,7 @@ describe('status', () => {
       },
     });
     const onOutput = (text: string) => (text.includes('preserving') ? interrupt.abort() : undefined);
-    const { stdout } = await luoctl(['status', '-f', '--host', address, '--json'], {
+    const { stdout } = await luocon(['status', '-f', '--host', address, '--json'], {
       signal: interrupt.signal,
       onOutput,
     });
@@ -55,7 +55,7 @@ describe('status', () => {
     const { address } = serveAgent({
       GetStatus: async () => ({ status: { ...sampleStatus, hostName: 'a\u001b[2Jb' } }),
     });
-    const { stdout } = await luoctl(['status', '--host', address]);
+    const { stdout } = await luocon(['status', '--host', address]);
     expect(stdout).toContain('a\\x1b[2Jb: 7.3.4-a');
     expect(stdout).not.toContain('\u001b');
   });
@@ -71,12 +71,12 @@ describe('failures', () => {
           : interfaceError(AgentInterface, 'SessionExists', { name });
       },
     });
-    const run = (...args: string[]) => luoctl(['--host', address, ...args]);
+    const run = (...args: string[]) => luocon(['--host', address, ...args]);
     expect(await run('sessions', 'create', 'a')).toMatchObject({
-      ...{ status: 1, stdout: '', stderr: 'luoctl: session "a": there is one of that name already\n' },
+      ...{ status: 1, stdout: '', stderr: 'luocon: session "a": there is one of that name already\n' },
     });
     expect((await run('sessions', 'create', 'no')).stderr).toBe(
-      'luoctl: CreateSession: ada may not do that; to do it, be in group luo-operator\n',
+      'luocon: CreateSession: ada may not do that; to do it, be in group luo-console-operator\n',
     );
     const json = await run('--json', 'sessions', 'create', 'a');
     expect(JSON.parse(json.stderr)).toMatchObject({ error: 'SessionExists', parameters: { name: 'a' } });
@@ -90,14 +90,14 @@ describe('failures', () => {
     [['status', '--host', 'nowhere'], 'expected unix:/PATH or ssh://'],
     [['update', '/boot/x'], 'expected --yes where nobody can be asked'],
   ])('%j: status 2', async (args, problem) => {
-    const { status, stderr, stdout } = await luoctl(args);
+    const { status, stderr, stdout } = await luocon(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(problem);
     expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
   it('no agent there: status 3', async () => {
-    const { status, stderr } = await luoctl(['status', '--host', 'unix:/nonexistent']);
+    const { status, stderr } = await luocon(['status', '--host', 'unix:/nonexistent']);
     expect({ status, stderr }).toMatchObject({
       status: 3,
       stderr: expect.stringContaining('there is no such socket'),
@@ -107,10 +107,10 @@ describe('failures', () => {
 
 describe('completion', () => {
   it('for bash knows commands, options and what they take', async () => {
-    const { stdout } = await luoctl(['completion', 'bash']);
+    const { stdout } = await luocon(['completion', 'bash']);
     const complete = (...words: string[]): string[] => {
-      const list = ['luoctl', ...words].map((word) => `'${word}'`).join(' ');
-      const script = `${stdout}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length}; _luoctl; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const list = ['luocon', ...words].map((word) => `'${word}'`).join(' ');
+      const script = `${stdout}\nCOMP_WORDS=(${list}); COMP_CWORD=${words.length}; _luocon; printf '%s\\n' "\${COMPREPLY[@]}"`;
       return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim().split('\n');
     };
     expect(complete('se')).toEqual(['sessions']);
@@ -130,9 +130,9 @@ describe('completion', () => {
   });
 
   it('for zsh has a function for each command', async () => {
-    const { stdout } = await luoctl(['completion', 'zsh']);
-    expect(stdout.startsWith('#compdef luoctl\n')).toBe(true);
-    expect(stdout).toContain('_luoctl_sessions_create() {');
+    const { stdout } = await luocon(['completion', 'zsh']);
+    expect(stdout.startsWith('#compdef luocon\n')).toBe(true);
+    expect(stdout).toContain('_luocon_sessions_create() {');
     expect(stdout).toContain(
       "'--export[write all of it to a file as JSON Lines; - for standard output]:file:_files'",
     );

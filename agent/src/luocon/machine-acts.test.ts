@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface, type Machine } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl, type RunOptions } from './luocon.fixture.ts';
+import { luocon, type RunOptions } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
 
 const adopted = { ...sampleMachine, session: 'machine-one' };
 const linked: Machine = { ...sampleMachine, way: 'named_memory', unlinks: ['/dev/shm/ram'] };
 
-/** An agent with one machine. @returns luoctl on it, and what AdoptMachine was asked */
+/** An agent with one machine. @returns luocon on it, and what AdoptMachine was asked */
 function agentWith(machine: Machine, more: Partial<AgentHandlers> = {}) {
   const asked: unknown[] = [];
   const { address } = serveAgent({
@@ -23,11 +23,11 @@ function agentWith(machine: Machine, more: Partial<AgentHandlers> = {}) {
   });
   return {
     asked,
-    run: (args: string[], options?: RunOptions) => luoctl([...args, '--host', address], options),
+    run: (args: string[], options?: RunOptions) => luocon([...args, '--host', address], options),
   };
 }
 
-describe('luoctl adopt', () => {
+describe('luocon adopt', () => {
   it('takes a machine on, by name or by pid', async () => {
     const { asked, run } = agentWith(sampleMachine);
     const { status, stdout } = await run(['adopt', 'one']);
@@ -70,12 +70,12 @@ describe('luoctl adopt', () => {
       },
     });
     expect((await run(['adopt', 'one'])).stderr).toBe(
-      'luoctl: machine "one" (pid 100): somebody else is connected to its monitor\n',
+      'luocon: machine "one" (pid 100): somebody else is connected to its monitor\n',
     );
   });
 });
 
-describe('luoctl release', () => {
+describe('luocon release', () => {
   it('lets a machine go', async () => {
     const { run } = agentWith(adopted, {
       ReleaseMachine: async ({ pid }) => {
@@ -89,7 +89,7 @@ describe('luoctl release', () => {
 });
 
 describe('machines that are described', () => {
-  const usable = { name: 'web', path: '/etc/luo-agent/machines/web.json', description: 'The web server' };
+  const usable = { name: 'web', path: '/etc/luo-console/machines/web.json', description: 'The web server' };
   const definitions = [
     { ...usable, problem: null, vcpus: 2, memory: 2 ** 30, pid: 100 },
     { ...usable, name: 'mail', problem: 'member "memory" is missing', vcpus: null, memory: null, pid: null },
@@ -98,12 +98,12 @@ describe('machines that are described', () => {
 
   it('are listed', async () => {
     const { address } = serveAgent({ ListDefinitions: async () => ({ definitions }) });
-    const { stdout } = await luoctl(['definitions', '--host', address]);
+    const { stdout } = await luocon(['definitions', '--host', address]);
     expect(stdout).toMatch(/^web +2 +1 GiB +runs as pid 100 +The web server$/m);
     expect(stdout).toMatch(/^mail +cannot be used +member "memory" is missing$/m);
     expect(stdout).toMatch(/^idle +1 +64 MiB +does not run +The web server$/m);
     const none = serveAgent({ ListDefinitions: async () => ({ definitions: [] }) });
-    expect((await luoctl(['definitions', '--host', none.address])).stdout).toContain(
+    expect((await luocon(['definitions', '--host', none.address])).stdout).toContain(
       'No machines are described',
     );
   });
@@ -113,15 +113,15 @@ describe('machines that are described', () => {
       StartMachine: async ({ name }) => {
         if (name === 'one') return { machine: adopted };
         if (name === 'bad') {
-          const path = '/etc/luo-agent/machines/bad.json';
+          const path = '/etc/luo-console/machines/bad.json';
           throw interfaceError(AgentInterface, 'DefinitionInvalid', { path, reason: 'it is no JSON' });
         }
         throw interfaceError(AgentInterface, 'DefinitionNotFound', { name });
       },
     });
-    const start = (name: string) => luoctl(['start', name, '--host', address]);
+    const start = (name: string) => luocon(['start', name, '--host', address]);
     expect((await start('one')).stdout).toMatch(/^Started one \(pid 100\): comes along by cpr-transfer/);
-    expect((await start('bad')).stderr).toBe('luoctl: /etc/luo-agent/machines/bad.json: it is no JSON\n');
+    expect((await start('bad')).stderr).toBe('luocon: /etc/luo-console/machines/bad.json: it is no JSON\n');
     expect((await start('two')).stderr).toContain('machine "two": there is no definition of that name');
   });
 });

@@ -9,7 +9,7 @@ import type {
   Progress,
   Refusing,
 } from '../interface/agent.generated.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
 
 const kernel: KernelImage = {
@@ -79,7 +79,7 @@ function updating(machines: MachineRun[], more: Partial<AgentHandlers> = {}): st
 
 describe('machines in a live update', () => {
   it('are in the plan, with what happens to each', async () => {
-    const { stdout } = await luoctl(['--host', updating([]), 'plan', '7.3.4-b']);
+    const { stdout } = await luocon(['--host', updating([]), 'plan', '7.3.4-b']);
     expect(stdout).toMatch(/^one +100 +64 MiB +comes along +cpr-transfer +over 45 ms +machine-one$/m);
     expect(stdout).toMatch(/^two +101 +left behind +cannot$/m);
     expect(stdout).toContain('    one: QEMU hands it on. Risk: It stands still.\n');
@@ -96,16 +96,16 @@ describe('machines in a live update', () => {
       },
     });
     const leave = ['--leave', 'one', '--leave', '7', '--if-machine-fails', 'leave'];
-    await luoctl(['--host', address, 'plan', '7.3.4-b', ...leave]);
+    await luocon(['--host', address, 'plan', '7.3.4-b', ...leave]);
     expect(asked).toMatchObject([{ kernel: '/boot/b', leave: [100, 7], ifMachineFails: 'leave' }]);
-    const wrong = await luoctl(['--host', address, 'plan', '7.3.4-b', '--if-machine-fails', 'weep']);
+    const wrong = await luocon(['--host', address, 'plan', '7.3.4-b', '--if-machine-fails', 'weep']);
     expect(wrong.status).toBe(2);
-    const made = await luoctl(['--host', address, 'update', 'p-1', '--yes', ...leave]);
+    const made = await luocon(['--host', address, 'update', 'p-1', '--yes', ...leave]);
     expect(made).toMatchObject({ status: 2, stderr: expect.stringContaining('a plan has its own') });
   });
 
   it('have a line for each stage they come to, and a report of their blackout', async () => {
-    const { status, stdout } = await luoctl(['--host', updating([ended]), 'update', 'p-1', '--yes']);
+    const { status, stdout } = await luocon(['--host', updating([ended]), 'update', 'p-1', '--yes']);
     expect(status).toBe(0);
     const lines = stdout.split('\n').map((text) => text.replace(/^[0-9:.]{12} {2}/, ''));
     expect(lines.slice(1, 4)).toEqual([
@@ -120,14 +120,14 @@ describe('machines in a live update', () => {
 
   it.each(['held', 'lost'] as const)('that are %s are no success', async (stage) => {
     const address = updating([ended, run(stage, { name: 'two', detail: 'QEMU refused its state' })]);
-    const { status, stdout } = await luoctl(['--host', address, 'update', 'p-1', '--yes']);
+    const { status, stdout } = await luocon(['--host', address, 'update', 'p-1', '--yes']);
     expect(status).toBe(5);
     expect(stdout).toMatch(/^updated, but 1 of 2 machines does not run/m);
     expect(stdout).toMatch(/^two +100 +cpr-transfer +(held: does not run|lost) .*QEMU refused its state$/m);
   });
 
   it('that were to be left behind are no loss', async () => {
-    const { status, stdout } = await luoctl([
+    const { status, stdout } = await luocon([
       ...['--host', updating([ended, run('left_behind', { name: 'two' })])],
       ...['update', 'p-1', '--yes'],
     ]);
@@ -142,14 +142,14 @@ describe('machines in a live update', () => {
     const { address } = serveAgent({
       GetUpdate: async () => ({ update: { ...sampleUpdate, outcome: 'returned', refusedBy } }),
     });
-    const { stdout } = await luoctl(['--host', address, 'history', 'u-1']);
+    const { stdout } = await luocon(['--host', address, 'history', 'u-1']);
     expect(stdout).toMatch(
       /^Refused by +luo-lab0 \(token 0x3 of session "machine-one"\): EIO from luo_lab, in kexec$/m,
     );
   });
 
   it('have a row each that is written over, on a terminal', async () => {
-    const { stdout } = await luoctl(['--host', updating([ended]), 'update', 'p-1', '--yes'], {
+    const { stdout } = await luocon(['--host', updating([ended]), 'update', 'p-1', '--yes'], {
       terminal: true,
     });
     const shown = stdout.replaceAll('\r\u001b[K', '<').replaceAll('\u001b[A', '^');

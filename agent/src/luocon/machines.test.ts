@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 import { sampleMachine as machine, sampleGraph } from './machine.fixture.ts';
 
 const handlers = {
@@ -17,10 +17,10 @@ const handlers = {
   },
 };
 
-describe('luoctl machines', () => {
+describe('luocon machines', () => {
   it('lists them, what blocks first', async () => {
     const { address } = serveAgent(handlers);
-    const { status, stdout } = await luoctl(['machines', '--host', address]);
+    const { status, stdout } = await luocon(['machines', '--host', address]);
     expect(status).toBe(0);
     expect(stdout).toMatch(
       /^one +100 +QEMU 11\.1\.3 +tcg +2 +128 MiB, 64 MiB in files +running +cpr-transfer +no +1 blocks/m,
@@ -33,8 +33,8 @@ describe('luoctl machines', () => {
 
   it('shows one by pid or by name, descriptors alike in one row', async () => {
     const { address } = serveAgent(handlers);
-    const byPid = await luoctl(['machines', '100', '--host', address]);
-    const byName = await luoctl(['machines', 'one', '--host', address]);
+    const byPid = await luocon(['machines', '100', '--host', address]);
+    const byName = await luocon(['machines', 'one', '--host', address]);
     expect(byPid.stdout).toBe(byName.stdout);
     expect(byPid.stdout).toMatch(/^Shares memory with +pid 101$/m);
     expect(byPid.stdout).toMatch(
@@ -50,7 +50,7 @@ describe('luoctl machines', () => {
   it('says what adopting takes away, and what an adopted one is', async () => {
     const adopted = { ...machine, unlinks: ['/dev/shm/ram'], session: 'machine-one', definition: 'one' };
     const { address } = serveAgent({ GetMachine: async () => ({ machine: adopted }) });
-    const { stdout } = await luoctl(['machines', '100', '--host', address]);
+    const { stdout } = await luocon(['machines', '100', '--host', address]);
     expect(stdout).toMatch(/^Adopting unlinks +\/dev\/shm\/ram$/m);
     expect(stdout).toMatch(/^Adopted +yes, in session "machine-one", started from definition "one"$/m);
   });
@@ -58,26 +58,26 @@ describe('luoctl machines', () => {
   it('names a circle', async () => {
     const graph = { ...sampleGraph, order: [], cycle: ['m', '100', 'm'] };
     const { address } = serveAgent({ ListMachines: async () => ({ machines: [machine], graph }) });
-    const { stdout } = await luoctl(['machines', '--host', address]);
+    const { stdout } = await luocon(['machines', '--host', address]);
     expect(stdout).toContain('Order: none: a circle, ram → one → ram');
   });
 
   it('gives programs everything', async () => {
     const { address } = serveAgent(handlers);
-    expect((await luoctl(['--json', 'machines', '100', '--host', address])).json).toEqual([{ machine }]);
-    const [all] = (await luoctl(['--json', 'machines', '--host', address])).json;
+    expect((await luocon(['--json', 'machines', '100', '--host', address])).json).toEqual([{ machine }]);
+    const [all] = (await luocon(['--json', 'machines', '--host', address])).json;
     expect(all).toMatchObject({ machines: [{ pid: 100 }, { pid: 101 }] });
   });
 
   it('says what is no machine', async () => {
     const { address } = serveAgent(handlers);
-    const shell = await luoctl(['machines', '7', '--host', address]);
-    expect(shell).toMatchObject({ status: 1, stderr: 'luoctl: process 7 (sh) is not a virtual machine\n' });
-    const nobody = await luoctl(['machines', 'three', '--host', address]);
+    const shell = await luocon(['machines', '7', '--host', address]);
+    expect(shell).toMatchObject({ status: 1, stderr: 'luocon: process 7 (sh) is not a virtual machine\n' });
+    const nobody = await luocon(['machines', 'three', '--host', address]);
     expect(nobody.stderr).toContain('machine "three": there is none of that name');
     const none = serveAgent({
       ListMachines: async () => ({ machines: [], graph: { nodes: [], edges: [], order: [], cycle: [] } }),
     });
-    expect((await luoctl(['machines', '--host', none.address])).stdout).toBe('No virtual machines.\n');
+    expect((await luocon(['machines', '--host', none.address])).stdout).toBe('No virtual machines.\n');
   });
 });

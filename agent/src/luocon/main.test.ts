@@ -19,7 +19,7 @@ function ended(child: ChildProcess): Promise<number | NodeJS.Signals | null> {
 const firstOutput = (child: ChildProcess): Promise<string> =>
   new Promise((resolve) => child.stdout?.once('data', (data: Buffer) => resolve(data.toString())));
 
-describe('luoctl as a program', () => {
+describe('luocon as a program', () => {
   it('prints its version', async () => {
     const child = start('--version');
     expect(await firstOutput(child)).toMatch(/^[0-9]+\.[0-9]+\.[0-9]+\n$/);
@@ -40,7 +40,7 @@ describe('luoctl as a program', () => {
     expect(await firstOutput(child)).toContain('lab-one');
     child.kill('SIGINT');
     expect(await ended(child)).toBe(130);
-    expect(names).toEqual(['luoctl']);
+    expect(names).toEqual(['luocon']);
   });
 
   it('can be interrupted while it waits for an answer that does not come', async () => {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/** luoctl: the agent's command line. */
+/** luocon: the agent's command line. */
 import process from 'node:process';
 import { runLuoctl } from './run.ts';
 
 // What the agent's journal calls its peer; Node would be called MainThread.
-process.title = 'luoctl';
+process.title = 'luocon';
 
 /** What shells make of a program that ended by SIGINT. */
 const interrupted = 130;
@@ -18,7 +18,7 @@ process.once('SIGINT', () => {
   setTimeout(() => process.exit(interrupted), leaveMs).unref();
 });
 
-// A reader that has seen enough, as in `luoctl journal | head`, is no failure.
+// A reader that has seen enough, as in `luocon journal | head`, is no failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit();
   throw error;

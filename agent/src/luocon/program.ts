@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** luoctl's commands and options, all of them. */
+/** luocon's commands and options, all of them. */
 import { Argument, Command } from 'commander';
 import { agentVersion } from '../version.ts';
 import { addConsole } from './commands/console.ts';
@@ -17,7 +17,7 @@ import { exitStatusHelp } from './exit-status.ts';
 import { type Act, required, UsageError } from './invocation.ts';
 
 /** The agent of this machine; the client has the same, but is not loaded for this. */
-const defaultHost = 'unix:/run/luo-agent/io.luoconsole.Agent';
+const defaultHost = 'unix:/run/luo-console/io.luoconsole.Agent';
 
 function addCompletion(program: Command, act: Act): void {
   program
@@ -38,9 +38,9 @@ function addCompletion(program: Command, act: Act): void {
 
 /** @param act makes commander actions of what the commands do */
 export function buildProgram(act: Act): Command {
-  const program = new Command('luoctl')
+  const program = new Command('luocon')
     .description(
-      'Replace the kernel under virtual machines and preserved memory, and read what happened: the luo-agent’s command line.',
+      'Replace the kernel under virtual machines and preserved memory, and read what happened: the luo-console-agent’s command line.',
     )
     .version(agentVersion, '-V, --version', 'print the version')
     .option('-H, --host <address>', 'the agent: unix:/PATH or ssh://[USER@]HOST[:PORT]', defaultHost)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** One run of luoctl from its arguments to its exit status, on streams of the caller's choice. */
+/** One run of luocon from its arguments to its exit status, on streams of the caller's choice. */
 import { type Command, CommanderError } from 'commander';
 import { type ExitStatus, exitStatus } from './exit-status.ts';
 import { actions } from './invocation.ts';
@@ -13,7 +13,7 @@ function tame(command: Command, streams: Streams): void {
   command.configureOutput({
     writeOut: (text) => void streams.stdout.write(text),
     writeErr: (text) => void streams.stderr.write(text),
-    outputError: (text, write) => write(text.replace(/^error: /, 'luoctl: ')),
+    outputError: (text, write) => write(text.replace(/^error: /, 'luocon: ')),
   });
   for (const child of command.commands) tame(child, streams);
 }
@@ -21,7 +21,7 @@ function tame(command: Command, streams: Streams): void {
 async function complain(screen: Screen, error: unknown, json: boolean): Promise<ExitStatus> {
   const { explain } = await import('./explain.ts');
   const explained = explain(error);
-  screen.complain(json ? printableJson(JSON.stringify(explained.json)) : `luoctl: ${explained.line}`);
+  screen.complain(json ? printableJson(JSON.stringify(explained.json)) : `luocon: ${explained.line}`);
   return explained.status;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where luoctl writes and asks. Everything that reads well in a log is the same on a terminal; only colour and
+ * Where luocon writes and asks. Everything that reads well in a log is the same on a terminal; only colour and
  * the few lines that are written over need one.
  */
 import type { Readable, Writable } from 'node:stream';

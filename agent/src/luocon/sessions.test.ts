@@ -6,12 +6,12 @@ import { native } from '@luo-console/native';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sampleSession, serveAgent } from '../client/fake-agent.fixture.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 
 const [sampleDescriptor] = sampleSession.descriptors as [Descriptor];
 
 function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'luoctl-'));
+  const folder = mkdtempSync(join(tmpdir(), 'luocon-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   return folder;
 }
@@ -40,7 +40,7 @@ describe('sessions', () => {
         return { rebuilt: true, session: sampleSession };
       },
     });
-    const run = (...args: string[]) => luoctl(['--host', address, 'sessions', ...args]);
+    const run = (...args: string[]) => luocon(['--host', address, 'sessions', ...args]);
     expect((await run()).stdout).toMatch(/^guests {3}outgoing {3}1 {12}256 MiB {2}0 /m);
     expect((await run('guests')).stdout).toMatch(
       /^0x1 {4}memfd {2}256 MiB {2}ram of one {2}pid 42 fd 7 {2}unchecked$/m,
@@ -53,7 +53,7 @@ describe('sessions', () => {
     expect((await run('remove', 'a', '16')).stdout).toContain(
       '0x10 is no longer preserved in session "a"; this kernel cannot',
     );
-    expect((await luoctl(['--host', address, '--json', 'sessions'])).json).toEqual([
+    expect((await luocon(['--host', address, '--json', 'sessions'])).json).toEqual([
       { sessions: [sampleSession] },
     ]);
     expect(done).toEqual([
@@ -71,7 +71,7 @@ describe('sessions', () => {
         return { done: 10, total: 10, descriptor: { ...sampleDescriptor, digest: 'ab'.repeat(32), verdict } };
       },
     });
-    const { status, stdout } = await luoctl(['--host', address, 'sessions', 'digest', 'guests', '1']);
+    const { status, stdout } = await luocon(['--host', address, 'sessions', 'digest', 'guests', '1']);
     expect({ status, stdout }).toEqual({ status: expected, stdout: `${'ab'.repeat(32)}  ${verdict}\n` });
   });
 });
@@ -97,7 +97,7 @@ describe('preserve and fetch', () => {
     using own = native.memory.memfdCreate('own');
     native.memory.truncate(own, 4n);
     native.memory.write(own, 0n, Buffer.from('mine'));
-    const run = (...args: string[]) => luoctl(['--host', address, 'preserve', 'guests', ...args]);
+    const run = (...args: string[]) => luocon(['--host', address, 'preserve', 'guests', ...args]);
     const { stdout } = await run('--pid', '42', '--fd', '7', '--token', '0x1');
     expect(stdout).toBe('Preserved in session "guests" under 0x1: memfd, 256 MiB.\n');
     await run('--file', '/etc/hostname', '--label', 'name');
@@ -113,7 +113,7 @@ describe('preserve and fetch', () => {
     [['preserve', 'a'], 'expected one of --pid with --fd, --file, or --stdin-fd'],
     [['preserve', 'a', '--pid', '1'], '--pid and --fd belong together'],
     [['preserve', 'a', '--file', '/x', '--pid', '1', '--fd', '2'], 'expected one of'],
-    [['preserve', 'a', '--stdin-fd', '99999'], '--stdin-fd 99999: no such descriptor was given to luoctl'],
+    [['preserve', 'a', '--stdin-fd', '99999'], '--stdin-fd 99999: no such descriptor was given to luocon'],
     [['preserve', 'a', '--stdin-fd', '0', '--host', 'ssh://nowhere'], 'ssh does not carry descriptors'],
     [
       ['preserve', 'a', '--file', 'x', '--host', 'ssh://nowhere'],
@@ -122,7 +122,7 @@ describe('preserve and fetch', () => {
     [['fetch', 'a', '1', '--host', 'ssh://nowhere'], 'ssh does not carry descriptors'],
   ])('%j is a wrong command line', async (args, problem) => {
     const { address } = serveAgent({});
-    const { status, stderr, stdout } = await luoctl(['--host', address, ...args]);
+    const { status, stderr, stdout } = await luocon(['--host', address, ...args]);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toContain(problem);
   });
@@ -138,14 +138,14 @@ describe('preserve and fetch', () => {
       },
     });
     const path = join(temporaryFolder(), 'copy');
-    const first = await luoctl(['--host', address, 'fetch', 'guests', '1', '-o', path]);
+    const first = await luocon(['--host', address, 'fetch', 'guests', '1', '-o', path]);
     expect(first.stdout).toBe(`${path}: 2.9 MiB of 0x1 in session "guests".\n`);
     expect(readFileSync(path).equals(contents)).toBe(true);
     writeFileSync(path, 'precious');
-    const second = await luoctl(['--host', address, 'fetch', 'guests', '1', '-o', path]);
+    const second = await luocon(['--host', address, 'fetch', 'guests', '1', '-o', path]);
     expect(second).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('EEXIST') });
     expect(readFileSync(path, 'utf8')).toBe('precious');
-    const piped = await luoctl(['--host', address, 'fetch', 'guests', '1']);
+    const piped = await luocon(['--host', address, 'fetch', 'guests', '1']);
     expect(piped.stdout).toBe(contents.toString());
   });
 });

@@ -12,7 +12,7 @@ import {
 } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { Line } from './line.fixture.ts';
-import { luoctl } from './luocon.fixture.ts';
+import { luocon } from './luocon.fixture.ts';
 
 const kernel: KernelImage = {
   ...{
@@ -72,7 +72,7 @@ const planning: Partial<AgentHandlers> = {
 
 interface Host {
   readonly address: string;
-  /** Is told what luoctl wrote: the host goes away once that it jumps has been read. */
+  /** Is told what luocon wrote: the host goes away once that it jumps has been read. */
   readonly onOutput?: (text: string) => void;
 }
 
@@ -104,7 +104,7 @@ async function hostThatJumps(next: Partial<AgentHandlers> | null): Promise<Host>
 }
 
 const update = ({ address, ...options }: Host, ...args: string[]) =>
-  luoctl(['--host', address, 'update', 'p-1', '--yes', '--grace', '7', ...args], options);
+  luocon(['--host', address, 'update', 'p-1', '--yes', '--grace', '7', ...args], options);
 
 describe('an update through a kexec', () => {
   it('is followed to its outcome in the next kernel', async () => {
@@ -169,7 +169,7 @@ describe('an update through a kexec', () => {
     const { status, stdout, stderr } = await update(await hostThatJumps(null), '--wait', '1');
     expect(status).toBe(3);
     expect(stderr).toContain(
-      'luoctl: the host was away for 1 s and has not come back: how the update ended is not known',
+      'luocon: the host was away for 1 s and has not come back: how the update ended is not known',
     );
     expect(stdout).not.toContain('updated');
   });
@@ -199,7 +199,7 @@ describe('an update that does not get that far', () => {
     const { status, stderr } = await update({ address });
     expect({ status, stderr }).toEqual({
       status: 1,
-      stderr: 'luoctl: plan "p-1" is out of date: a session is gone; make a new one with "luoctl plan"\n',
+      stderr: 'luocon: plan "p-1" is out of date: a session is gone; make a new one with "luocon plan"\n',
     });
   });
 
@@ -241,11 +241,11 @@ describe('an update that does not get that far', () => {
       checks: [{ name: 'versions', verdict: 'fail', detail: 'luo-v4' }],
     };
     const { address } = serveAgent({ ...planning, MakePlan: async () => ({ plan: failing }) });
-    const { status, stdout } = await luoctl(['--host', address, 'update', '7.3.4-b', '--yes']);
+    const { status, stdout } = await luocon(['--host', address, 'update', '7.3.4-b', '--yes']);
     expect(status).toBe(4);
     expect(stdout).toContain('The plan cannot be run: a check failed.');
-    expect((await luoctl(['--host', address, 'plan', '/boot/vmlinuz-b'])).status).toBe(4);
-    expect((await luoctl(['--host', address, 'plan', '9.9'])).status).toBe(2);
+    expect((await luocon(['--host', address, 'plan', '/boot/vmlinuz-b'])).status).toBe(4);
+    expect((await luocon(['--host', address, 'plan', '9.9'])).status).toBe(2);
   });
 
   it('is begun only by who types the host’s name', async () => {
@@ -255,10 +255,10 @@ describe('an update that does not get that far', () => {
       FollowUpdate: settled('returned'),
     });
     const args = ['--host', address, 'update', '7.3.4-b'];
-    const wrong = await luoctl(args, { typed: 'lab-two\n' });
+    const wrong = await luocon(args, { typed: 'lab-two\n' });
     expect(wrong).toMatchObject({ status: 1, stderr: expect.stringContaining('Nothing was done.') });
     expect(wrong.stderr).toContain('the running kernel of lab-one (to 7.3.4-b)');
-    expect((await luoctl(args, { typed: 'lab-one\n' })).status).toBe(11);
+    expect((await luocon(args, { typed: 'lab-one\n' })).status).toBe(11);
   });
 
   it('called off: the outcome is shown', async () => {
@@ -267,7 +267,7 @@ describe('an update that does not get that far', () => {
         update: { ...sampleUpdate, outcome: 'aborted', reason: `${reason} ${closeSessions}` },
       }),
     });
-    const { status, stdout } = await luoctl(['--host', address, 'abort', '--reason', 'second thoughts']);
+    const { status, stdout } = await luocon(['--host', address, 'abort', '--reason', 'second thoughts']);
     expect(status).toBe(0);
     expect(stdout).toContain('aborted: second thoughts null');
   });

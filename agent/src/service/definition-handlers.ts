@@ -28,7 +28,7 @@ export function definitionHandlers(
 ): PeerHandlers<DefinitionMethods> {
   const { native, paths, phases, journal, adoptions, look } = context;
   const ownUid = process.getuid?.() ?? 0;
-  const directory = join(paths.etc, 'luo-agent/machines');
+  const directory = join(paths.etc, 'luo-console/machines');
   // One at a time, so that nobody starts what somebody else is starting.
   const starting = new Serial();
 

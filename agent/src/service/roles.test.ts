@@ -16,7 +16,7 @@ let authorisation: Authorisation;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'luo-etc-'));
   writeFileSync(join(directory, 'passwd'), 'root:x:0:0::/root:/bin/sh\nann:x:1001:1001::/home/ann:/bin/sh\n');
-  writeFileSync(join(directory, 'group'), 'luo:x:4001:\nluo-operator:x:4002:ann\n');
+  writeFileSync(join(directory, 'group'), 'luo-console:x:4001:\nluo-console-operator:x:4002:ann\n');
   const paths = { ...realHostPaths, etc: directory };
   authorisation = new Authorisation(paths, new Accounts(paths), 500);
 });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Who may call what. A caller's role follows from what the kernel says of the process at the other end of the
- * socket: uid 0 (and the user the agent runs as) is administrator, members of group `luo-operator` are operators,
- * members of `luo` are viewers. The table below names, for each method of the interface, the role it needs.
+ * socket: uid 0 (and the user the agent runs as) is administrator, members of group `luo-console-operator` are operators,
+ * members of `luo-console` are viewers. The table below names, for each method of the interface, the role it needs.
  */
 import type { PeerCredentials } from '@luo-console/native';
 import type { Accounts } from '../host/accounts.ts';
@@ -18,8 +18,8 @@ export const connections = 256;
 const usersConnections = 64;
 const strangersConnections = 16;
 
-const viewerGroup = 'luo';
-const operatorGroup = 'luo-operator';
+const viewerGroup = 'luo-console';
+const operatorGroup = 'luo-console-operator';
 
 /** The least role for each method. Whatever shows or changes memory, or the host, needs an operator. */
 export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {

@@ -51,7 +51,7 @@ describe('the unit of a machine', () => {
       Slice: 'machine.slice',
       DefaultDependencies: false,
       LimitMEMLOCK: 0xffff_ffff_ffff_ffffn,
-      RuntimeDirectory: ['luo-agent/machines/one'],
+      RuntimeDirectory: ['luo-console/machines/one'],
     });
     expect(properties).not.toHaveProperty('User');
     expect(properties).not.toHaveProperty('LogsDirectory');
@@ -75,7 +75,10 @@ describe('the unit of a machine', () => {
 
   it('has a place for the logs of a machine that keeps them there', async () => {
     const { properties } = await started({ words: ['-serial', `file:${machineDirectories('one').logs}/a`] });
-    expect(properties).toMatchObject({ LogsDirectory: ['luo-agent/machines/one'], LogsDirectoryMode: 0o750 });
+    expect(properties).toMatchObject({
+      LogsDirectory: ['luo-console/machines/one'],
+      LogsDirectoryMode: 0o750,
+    });
   });
 
   it('has a name that no other machine’s has', () => {

@@ -44,7 +44,7 @@ function escaped(name: string): string {
 export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
 
 /** Below `/run` and below `/var/log`. */
-const directoryOf = (name: string): string => `luo-agent/machines/${escaped(name)}`;
+const directoryOf = (name: string): string => `luo-console/machines/${escaped(name)}`;
 
 /**
  * Directories that belong to a machine's user while it runs: for its sockets, gone with its unit; and for its

@@ -58,7 +58,7 @@ export async function bundleProgram(entry: string, name: string, split = false):
   try {
     const { output } = await build.generate({
       format: 'esm',
-      // The agent and luoctl start in the blackout; one file is read faster than many.
+      // The agent and luocon start in the blackout; one file is read faster than many.
       codeSplitting: split,
       comments: false,
       entryFileNames: name,

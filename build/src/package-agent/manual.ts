@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The manual of luoctl: its prose is in agent-package/man/luoctl.1, its commands, options and exit
-// statuses come from luoctl itself, so that they cannot fall behind.
+// The manual of luocon: its prose is in agent-package/man/luocon.1, its commands, options and exit
+// statuses come from luocon itself, so that they cannot fall behind.
 
 import { exitStatusHelp } from '../../../agent/src/luocon/exit-status.ts';
 import { buildProgram } from '../../../agent/src/luocon/program.ts';
@@ -38,7 +38,7 @@ function commandEntry(command: Command, path: readonly string[]): string {
 /**
  * Exit statuses, as roff.
  *
- * @param help lines of a number and its meaning, as luoctl's help has them
+ * @param help lines of a number and its meaning, as luocon's help has them
  */
 export function exitStatusManual(help: string): string {
   const entries = [...help.matchAll(/^ +(\d+) +(.+)$/gm)];
@@ -47,11 +47,11 @@ export function exitStatusManual(help: string): string {
 
 /** What the placeholders in the manual pages stand for. */
 export function manualParts(version: string): Readonly<Record<string, string>> {
-  const luoctl = buildProgram(() => async () => {});
+  const luocon = buildProgram(() => async () => {});
   return {
     '@VERSION@': version,
-    '@OPTIONS@': luoctl.options.map(optionEntry).join('\n'),
-    '@COMMANDS@': luoctl.commands.map((command) => commandEntry(command, [])).join('\n'),
+    '@OPTIONS@': luocon.options.map(optionEntry).join('\n'),
+    '@COMMANDS@': luocon.commands.map((command) => commandEntry(command, [])).join('\n'),
     '@EXIT_STATUS@': exitStatusManual(exitStatusHelp),
   };
 }

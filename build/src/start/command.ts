@@ -34,7 +34,7 @@ async function hostOf(name: string): Promise<LabHost> {
 /** Installs this source tree's agent in a host that was made with another; its sessions stay. */
 async function upgradeAgent(host: LabHost, agent: AgentPackage, detail: Detail): Promise<void> {
   // The placeholder is dpkg-query's.
-  const query = `dpkg-query -W -f '$` + `{Build-Inputs}' luo-agent`;
+  const query = `dpkg-query -W -f '$` + `{Build-Inputs}' luo-console-agent`;
   const { bootId } = await host.boot();
   let installed = await host.sh(query);
   if (installed.code === SSH_FAILED) {

@@ -45,7 +45,7 @@ export function planLines(plan: Plan): string[] {
 export function wayOutLines(host: string, graceSeconds: number): string[] {
   return [
     `Once it is announced the kexec waits ${graceSeconds} s. Until then,`,
-    `    npm run lab -- sh --name ${host} -- luoctl abort`,
+    `    npm run lab -- sh --name ${host} -- luocon abort`,
     'in another terminal calls it off. Ctrl-C only leaves: the host goes on, and this command follows it again.',
   ];
 }

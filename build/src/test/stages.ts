@@ -50,7 +50,7 @@ const LAB_TESTS = 'lab/vitest.lab.config.ts';
 /** What the tests in the lab cannot find out for themselves. */
 async function labEnvironment(): Promise<Record<string, string>> {
   const { packageAgent } = await import('../package-agent.ts');
-  return { LUO_AGENT_DEB: await packageAgent() };
+  return { LUO_CONSOLE_DEB: await packageAgent() };
 }
 
 async function electronEnvironment(): Promise<Record<string, string>> {

@@ -31,7 +31,7 @@ export function createShellCommand(host: HostEntry): Command {
 }
 
 /**
- * The serial console of a machine on the host, by the process of its VMM: luoctl asks the host's agent for it, through ssh
+ * The serial console of a machine on the host, by the process of its VMM: luocon asks the host's agent for it, through ssh
  * or right here.
  *
  * @throws AddressError if the host's address is not one
@@ -39,5 +39,5 @@ export function createShellCommand(host: HostEntry): Command {
 export function createMachineConsoleCommand(host: HostEntry, pid: number): Command {
   const address = parseAddress(host.address);
   if (address.kind === 'ssh') return machineConsoleCommand(address, host.sshConfig, pid);
-  return { file: 'luoctl', args: ['--host', host.address, 'console', String(pid)] };
+  return { file: 'luocon', args: ['--host', host.address, 'console', String(pid)] };
 }

@@ -6,9 +6,9 @@ import { firstAnswer } from './first-answer.ts';
 import type { Connector } from './link.ts';
 
 const explanations: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket; is luo-agent running?',
-  ECONNREFUSED: 'nobody listens there; is luo-agent running?',
-  EACCES: 'not permitted; are you in group luo or luo-operator?',
+  ENOENT: 'there is no such socket; is luo-console-agent running?',
+  ECONNREFUSED: 'nobody listens there; is luo-console-agent running?',
+  EACCES: 'not permitted; are you in group luo-console or luo-console-operator?',
 };
 
 /** Connects to the agent's socket at `path`. */

@@ -49,8 +49,8 @@ export function shellCommand(address: SshAddress, sshConfig: string | null): Com
   return { file: 'ssh', args: [...noticeLoss, ...sshShellArguments(address, { sshConfig })] };
 }
 
-/** The serial console of the machine whose VMM is process `pid`, as luoctl on the host shows it. */
+/** The serial console of the machine whose VMM is process `pid`, as luocon on the host shows it. */
 export function machineConsoleCommand(address: SshAddress, sshConfig: string | null, pid: number): Command {
   const { file, args } = shellCommand(address, sshConfig);
-  return { file, args: [...args, 'luoctl', 'console', String(pid)] };
+  return { file, args: [...args, 'luocon', 'console', String(pid)] };
 }

@@ -70,7 +70,7 @@ function explain(error: unknown, terminal: Terminal, folder: SocketFolder): stri
   if (error instanceof VarlinkError) return error.message;
   if (terminal.ended || !folder.isThere()) return words || (error as Error).message;
   const detail = words || (error as Error).message;
-  return `ssh is connected, but no agent answers on the host; is luo-agent running there? (${detail})`;
+  return `ssh is connected, but no agent answers on the host; is luo-console-agent running there? (${detail})`;
 }
 
 /** @param seconds that ssh may take to be let in */

@@ -12,7 +12,7 @@ import { AGENT_SERIES, readSeries, SERIES, seriesArguments } from './series.ts';
 
 type Medians = ReadonlyMap<number, number>;
 
-const NODE = '/usr/lib/luo-agent/node';
+const NODE = '/usr/lib/luo-console-agent/node';
 /** What a unit's output ends with once its program has ended, however it did. */
 const ENDED = 'ended';
 
@@ -54,7 +54,7 @@ function rowsOf(operation: Row['operation'], c: Medians, addon: Medians, agent: 
 
 /** Why the agent takes no more descriptors than it does, in the words of its own host. */
 async function agentLimit(host: LabHost): Promise<string> {
-  const places = (await runIn(host, 'systemctl show -P FileDescriptorStoreMax luo-agent')).trim();
+  const places = (await runIn(host, 'systemctl show -P FileDescriptorStoreMax luo-console-agent')).trim();
   return `every descriptor has a place in the service manager's store, and it has ${places}`;
 }
 

@@ -9,7 +9,7 @@
 
 #include "varlink.h"
 
-#define AGENT_SOCKET "/run/luo-agent/io.luoconsole.Agent"
+#define AGENT_SOCKET "/run/luo-console/io.luoconsole.Agent"
 
 struct agent {
 	const char *path;

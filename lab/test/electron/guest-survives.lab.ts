@@ -37,7 +37,7 @@ import {
 /** Started by hand. */
 const FOUND = { name: 'web-01', log: `${GUESTS}/web-01.log` };
 /** Started by the agent, from a file of this name. */
-const DEFINED = { name: 'db-01', log: '/var/log/luo-agent/machines/db-01/console.log' };
+const DEFINED = { name: 'db-01', log: '/var/log/luo-console/machines/db-01/console.log' };
 /** Counts in which a guest has looked at all of its 32 MiB once, and a few more. */
 const WHOLE_PASS = 132;
 
@@ -56,7 +56,7 @@ describe('a Linux guest', () => {
       initrd: `${GUESTS}/guest-initramfs`,
       commandLine: guestCommandLine('linux', DEFINED.name),
     };
-    const path = `/etc/luo-agent/machines/${DEFINED.name}.json`;
+    const path = `/etc/luo-console/machines/${DEFINED.name}.json`;
     await host.sh(['tee', path], { input: JSON.stringify(definition) });
     await startGuest(host, { name: FOUND.name, kind: 'linux', memory: 'shared' });
     window = await openConsole(host);

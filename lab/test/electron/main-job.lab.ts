@@ -169,7 +169,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     const fetched: string[] = [];
     for (const { session: name, token } of carried) {
       const output = `/run/${name}-${token}`;
-      await run(host, `luoctl fetch ${name} ${token} --output ${output}`);
+      await run(host, `luocon fetch ${name} ${token} --output ${output}`);
       fetched.push((await run(host, `sha256sum < ${output} && rm ${output}`)).slice(0, 64));
     }
     expect(fetched).toEqual(memory.memfds.map(({ digest }) => digest));
@@ -184,7 +184,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     await page.getByRole('button', { name: 'Shell', exact: true }).click();
     const screen = page.locator('.xterm-rows').first();
     await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toContain('#');
-    await page.keyboard.type('uname -r; luoctl status\n');
+    await page.keyboard.type('uname -r; luocon status\n');
     await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toMatch(/-b, up/);
     await page.getByRole('button', { name: 'Serial console', exact: true }).click();
     await page

@@ -134,7 +134,7 @@ describe('machines started by hand', () => {
 
   it('stay adopted when the agent is killed', async () => {
     agent.close();
-    await run(host, 'systemctl kill -s KILL luo-agent');
+    await run(host, 'systemctl kill -s KILL luo-console-agent');
     agent = await connect(host);
     for (const { name, way } of MACHINES) {
       expect(await machine(name)).toMatchObject({ pid: guest(name).pid, way, session: `machine:${name}` });

@@ -16,7 +16,7 @@ import { freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 
 const NATIVE = new URL('../../../native-bindings/', import.meta.url);
-const NODE = '/usr/lib/luo-agent/node';
+const NODE = '/usr/lib/luo-console-agent/node';
 const GUEST = '/root/guest.mjs';
 
 interface CaseResult {

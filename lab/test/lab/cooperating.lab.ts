@@ -23,7 +23,7 @@ const VMMS = [
   { language: 'C', name: 'machine-c', program: PROGRAMS.C },
   { language: 'TypeScript', name: 'machine-typescript', program: PROGRAMS.TypeScript },
 ];
-const SOCKET = 'unix:/run/luo-agent/io.luoconsole.Agent io.luoconsole.Agent';
+const SOCKET = 'unix:/run/luo-console/io.luoconsole.Agent io.luoconsole.Agent';
 const EACH = VMMS.map(({ name }) => name);
 
 describe('cooperating VMMs', () => {
@@ -60,7 +60,7 @@ describe('cooperating VMMs', () => {
   describe.each(VMMS)('in $language', ({ program }) => {
     it.each([
       { who: 'nobody in particular', group: undefined, needs: 'viewer' },
-      { who: 'somebody who may only look', group: 'luo' as const, needs: 'operator' },
+      { who: 'somebody who may only look', group: 'luo-console' as const, needs: 'operator' },
     ])('is refused a session as $who', async ({ group, needs }) => {
       const { code, stdout, stderr } = await tryVmm(host, 'refused', program, group);
       expect(stderr).toMatch(new RegExp(`PermissionDenied .*"needs":"${needs}"`));
@@ -76,7 +76,7 @@ describe('cooperating VMMs', () => {
   });
 
   it.each(VMMS)('in $language start no second machine while the first runs', async ({ name, program }) => {
-    const { code, stdout, stderr } = await tryVmm(host, name, program, 'luo-operator');
+    const { code, stdout, stderr } = await tryVmm(host, name, program, 'luo-console-operator');
     expect(stderr).toContain(`session ${name} exists and no live update has carried it here`);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
   });
@@ -154,7 +154,7 @@ describe('cooperating VMMs', () => {
   it.each(VMMS)(
     'in $language start no new machine if the old one cannot be retrieved',
     async ({ program }) => {
-      const { code, stdout, stderr } = await tryVmm(host, 'hollow', program, 'luo-operator');
+      const { code, stdout, stderr } = await tryVmm(host, 'hollow', program, 'luo-console-operator');
       expect(stderr).toMatch(
         /session hollow: token 0x1000, the machine's memory: .*no other machine is started/,
       );

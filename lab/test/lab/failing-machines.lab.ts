@@ -80,7 +80,7 @@ describe('a machine that cannot be saved', () => {
         }
         return stage === 'saved';
       },
-      async () => void (await run(host, 'systemctl kill -s KILL luo-agent')),
+      async () => void (await run(host, 'systemctl kill -s KILL luo-console-agent')),
     );
     await expect(running).rejects.toThrow();
     agent.close();

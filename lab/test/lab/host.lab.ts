@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BootError, hostNames, type LabHost, type StartOptions, startHost } from '../../src/index.ts';
 
 const MAIN = join(import.meta.dirname, '../../src/main.ts');
-const { LUO_AGENT_DEB: deb } = process.env;
+const { LUO_CONSOLE_DEB: deb } = process.env;
 
 const start = (name: string, options: StartOptions = {}): Promise<LabHost> =>
   startHost({ name: `test-${name}`, fresh: true, deb, ...options });

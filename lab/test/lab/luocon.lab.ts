@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The main job at a shell: `luoctl`, run from somewhere else over ssh, stays attached through the kexec and says how
+ * The main job at a shell: `luocon`, run from somewhere else over ssh, stays attached through the kexec and says how
  * it ended. And a kexec that nobody told the agent about: `systemctl kexec` by hand, on a service manager that carries
  * stored descriptors itself (sid) and on one that does not (trixie).
  */
@@ -13,8 +13,8 @@ import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
 const LUOCTL = fileURLToPath(new URL('../../../agent/src/luocon/main.ts', import.meta.url));
 
-/** Runs this repository's luoctl here, against a host reached by ssh. */
-async function luoctl(
+/** Runs this repository's luocon here, against a host reached by ssh. */
+async function luocon(
   host: LabHost,
   ...args: string[]
 ): Promise<{ code: number | undefined; stdout: string }> {
@@ -25,20 +25,20 @@ async function luoctl(
 
 async function preserved(host: LabHost): Promise<HeldMemory> {
   const memory = await holdMemory(host, [16, 4]);
-  await run(host, 'luoctl sessions create guest');
-  for (const { fd } of memory.memfds) await run(host, `luoctl preserve guest --pid ${memory.pid} --fd ${fd}`);
+  await run(host, 'luocon sessions create guest');
+  for (const { fd } of memory.memfds) await run(host, `luocon preserve guest --pid ${memory.pid} --fd ${fd}`);
   return memory;
 }
 
 async function expectKept(host: LabHost, memory: HeldMemory): Promise<void> {
   for (const [index, { digest }] of memory.memfds.entries()) {
     const output = `/run/fetched-${index}`;
-    await run(host, `luoctl fetch guest 0x${index.toString(16)} --output ${output}`);
+    await run(host, `luocon fetch guest 0x${index.toString(16)} --output ${output}`);
     expect((await run(host, `sha256sum < ${output}`)).slice(0, 64)).toBe(digest);
   }
 }
 
-describe('luoctl', () => {
+describe('luocon', () => {
   let host: LabHost | undefined;
   afterEach(async () => {
     await host?.down();
@@ -46,22 +46,22 @@ describe('luoctl', () => {
   });
 
   it('replaces the kernel over ssh, stays attached, and reports the outcome', async () => {
-    host = await freshHost('luoctl');
+    host = await freshHost('luocon');
     const memory = await preserved(host);
     const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
-    const plan = await luoctl(host, 'plan', kernel);
+    const plan = await luocon(host, 'plan', kernel);
     expect(plan.code).toBe(0);
 
-    const update = await luoctl(host, 'update', kernel, '--yes');
+    const update = await luocon(host, 'update', kernel, '--yes');
     expect(update.stdout).toContain('updated');
     expect(update.code).toBe(0);
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
     await expectKept(host, memory);
 
-    const history = await luoctl(host, '--json', 'history');
+    const history = await luocon(host, '--json', 'history');
     expect(history.code).toBe(0);
     expect(JSON.parse(history.stdout).updates).toMatchObject([{ outcome: 'updated', numberAfter: 1 }]);
-    const verified = await luoctl(host, 'journal', '--verify');
+    const verified = await luocon(host, 'journal', '--verify');
     expect(verified.code).toBe(0);
   });
 
@@ -70,13 +70,13 @@ describe('luoctl', () => {
     async ({ suite }) => {
       host = await freshHost(`by-hand-${suite}`, suite);
       const memory = await preserved(host);
-      await run(host, 'luoctl kernels load $(ls /boot/vmlinuz-*-b)');
+      await run(host, 'luocon kernels load $(ls /boot/vmlinuz-*-b)');
       const bootId = await host.bootId();
       // The connection ends with the kernel.
       await host.sh('systemctl kexec');
       await host.waitForBoot(bootId);
       expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
-      expect(JSON.parse(await run(host, 'luoctl --json sessions guest')).session).toMatchObject({
+      expect(JSON.parse(await run(host, 'luocon --json sessions guest')).session).toMatchObject({
         direction: 'outgoing',
         carried: 1,
       });

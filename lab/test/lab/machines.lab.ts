@@ -11,7 +11,7 @@ import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 
 const MiB = 1024 * 1024;
-const NODE = '/usr/lib/luo-agent/node';
+const NODE = '/usr/lib/luo-console-agent/node';
 
 describe('machines', () => {
   let host: LabHost;
@@ -102,13 +102,13 @@ describe('machines', () => {
       expect(descriptor?.reason).toContain('ENOENT');
     }
     for (const { dependsOn } of vcpus) expect(dependsOn).toEqual([vm?.fd]);
-    expect(await run(host, 'luoctl machines two')).toMatch(
+    expect(await run(host, 'luocon machines two')).toMatch(
       /anon_inode:kvm-vm .*rebuilt +kernel .*no handler for it \(ENOENT\)/,
     );
   });
 
   it('leave no session behind from asking the kernel', async () => {
-    const agentPid = (await run(host, 'systemctl show -p MainPID --value luo-agent')).trim();
+    const agentPid = (await run(host, 'systemctl show -p MainPID --value luo-console-agent')).trim();
     const open = await run(host, `ls -l /proc/${agentPid}/fd`);
     expect(open).not.toContain('luo_session');
     expect((await agent.call('ListSessions', {})).sessions).toEqual([]);
@@ -173,7 +173,7 @@ describe('machines', () => {
     const pid = await startQemu('five', '-accel tcg -S -m 32');
     // It cannot greet while it is stopped; it is killed when the agent is seen to wait for that.
     // A connection that queues is in the namespace of the one who made it, and the agent has one of its own.
-    const agentPid = (await run(host, 'systemctl show -p MainPID --value luo-agent')).trim();
+    const agentPid = (await run(host, 'systemctl show -p MainPID --value luo-console-agent')).trim();
     const script =
       'const fs = require("fs"), [, victim, agent] = process.argv;' +
       'const table = "/proc/" + agent + "/net/unix";' +

@@ -19,7 +19,7 @@ describe('the agent', () => {
   afterAll(() => host?.down());
 
   const mainPid = async (): Promise<string> =>
-    (await run(host, 'systemctl show -p MainPID --value luo-agent')).trim();
+    (await run(host, 'systemctl show -p MainPID --value luo-console-agent')).trim();
 
   it('comes back after SIGKILL with every session and descriptor', async () => {
     const agent = await connect(host);
@@ -35,7 +35,7 @@ describe('the agent', () => {
     await agent.close();
     const before = await mainPid();
 
-    await run(host, 'systemctl kill -s KILL luo-agent');
+    await run(host, 'systemctl kill -s KILL luo-console-agent');
     const again = await connect(host);
     const { session } = await again.call('GetSession', { name: 'kept' });
     expect(await mainPid()).not.toBe(before);
@@ -46,7 +46,7 @@ describe('the agent', () => {
 
     // The process is gone, so what is fetched now can only come from the agent's hands.
     await run(host, 'systemctl stop memory-holder');
-    await run(host, `luoctl fetch kept ${descriptor.token} --output /run/fetched`);
+    await run(host, `luocon fetch kept ${descriptor.token} --output /run/fetched`);
     expect((await run(host, 'sha256sum < /run/fetched')).slice(0, 64)).toBe(held.digest);
     await again.close();
   });
@@ -56,10 +56,10 @@ describe('the agent', () => {
     const send = (script: string): Promise<string> =>
       run(
         host,
-        `/usr/lib/luo-agent/node -e '${script}' && varlinkctl info unix:/run/luo-agent/io.luoconsole.Agent > /dev/null && echo up`,
+        `/usr/lib/luo-console-agent/node -e '${script}' && varlinkctl info unix:/run/luo-console/io.luoconsole.Agent > /dev/null && echo up`,
       );
     const socket =
-      'const s=require("net").connect("/run/luo-agent/io.luoconsole.Agent");s.on("error",()=>{});s.on("close",()=>process.exit(0));';
+      'const s=require("net").connect("/run/luo-console/io.luoconsole.Agent");s.on("error",()=>{});s.on("close",()=>process.exit(0));';
     for (const bad of [
       's.write("{nonsense\\0")',
       's.write("[]\\0")',
@@ -73,7 +73,7 @@ describe('the agent', () => {
     expect(await mainPid()).toBe(before);
   });
 
-  it('lets group luo look and luo-operator act, and nobody else do either', async () => {
+  it('lets group luo-console look and luo-console-operator act, and nobody else do either', async () => {
     const viewer = await connect(host, 'viewer');
     expect((await viewer.call('GetStatus', {})).status.you).toMatchObject({ user: 'viewer', role: 'viewer' });
     await expect(viewer.call('CreateSession', { name: 'mine' })).rejects.toMatchObject({
@@ -90,19 +90,19 @@ describe('the agent', () => {
     expect((await operator.call('VerifyJournal', {})).intact).toBe(true);
     await operator.close();
 
-    const nobody = await host.sh(`setpriv --reuid=65534 --regid=65534 --clear-groups luoctl --json sessions`);
+    const nobody = await host.sh(`setpriv --reuid=65534 --regid=65534 --clear-groups luocon --json sessions`);
     expect(nobody.code).not.toBe(0);
     expect(nobody.stderr + nobody.stdout).toContain('PermissionDenied');
   });
 
   it('says what a shell needs to know, with an exit status to rely on', async () => {
-    const { status } = JSON.parse(await run(host, 'luoctl --json status'));
+    const { status } = JSON.parse(await run(host, 'luocon --json status'));
     expect(status.liveUpdate.availability).toBe('available');
-    expect(await run(host, 'luoctl sessions')).toContain('kept');
-    expect((await host.sh('luoctl sessions nothing')).code).not.toBe(0);
-    expect((await host.sh('luoctl nonsense')).code).not.toBe(0);
-    await run(host, 'man -w luoctl >/dev/null 2>&1 || test -e /usr/share/man/man1/luoctl.1.gz');
-    expect(await run(host, 'luo-agent --version')).toMatch(/\d+\.\d+\.\d+/);
+    expect(await run(host, 'luocon sessions')).toContain('kept');
+    expect((await host.sh('luocon sessions nothing')).code).not.toBe(0);
+    expect((await host.sh('luocon nonsense')).code).not.toBe(0);
+    await run(host, 'man -w luocon >/dev/null 2>&1 || test -e /usr/share/man/man1/luocon.1.gz');
+    expect(await run(host, 'luo-console-agent --version')).toMatch(/\d+\.\d+\.\d+/);
   });
 });
 

@@ -9,7 +9,7 @@ import type { LabHost } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
-const SOCKET = 'unix:/run/luo-agent/io.luoconsole.Agent';
+const SOCKET = 'unix:/run/luo-console/io.luoconsole.Agent';
 const INTERFACE = new URL('../../../agent/io.luoconsole.Agent.varlink', import.meta.url);
 
 const call = (method: string, parameters: object, options = ''): string =>

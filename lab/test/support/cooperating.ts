@@ -21,7 +21,7 @@ const DIRECTORY = '/usr/local/lib/cooperating-vmm';
 /** How each is started; the name of a session follows. */
 export const PROGRAMS = {
   C: `${DIRECTORY}/cooperating-vmm`,
-  TypeScript: `/usr/lib/luo-agent/node ${DIRECTORY}/cooperating-vmm.mjs`,
+  TypeScript: `/usr/lib/luo-console-agent/node ${DIRECTORY}/cooperating-vmm.mjs`,
 } as const;
 
 /** A line about the machine: what happened, and where the machine was then. */
@@ -56,11 +56,11 @@ const logOf = (name: string): string => `/var/log/${name}.log`;
 export async function startWithHost(host: LabHost, name: string, program: string): Promise<void> {
   const unit = [
     '[Unit]',
-    'Wants=luo-agent.service',
-    'After=luo-agent.service',
+    'Wants=luo-console-agent.service',
+    'After=luo-console-agent.service',
     '[Service]',
     'DynamicUser=yes',
-    'SupplementaryGroups=luo-operator',
+    'SupplementaryGroups=luo-console-operator',
     `ExecStart=${program} ${name}`,
     `StandardOutput=append:${logOf(name)}`,
     '[Install]',
@@ -75,7 +75,7 @@ export async function tryVmm(
   host: LabHost,
   name: string,
   program: string,
-  group?: 'luo' | 'luo-operator',
+  group?: 'luo-console' | 'luo-console-operator',
 ): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
   const groups = group === undefined ? '' : `-p SupplementaryGroups=${group}`;
   return host.sh(

@@ -9,8 +9,8 @@ const LINES = 120;
 export async function showLogsOfFailed({ task }: TestContext, host: LabHost | undefined): Promise<void> {
   if (task.result?.state !== 'fail' || !host || !(await host.running())) return;
   const command =
-    `journalctl --no-pager -o short-monotonic -n ${LINES} -u luo-agent -u 'luo-machine-*' -u 'vm-*'; ` +
-    'luoctl machines; luoctl journal --limit 30; dmesg | grep -iE "luo|kho|memfd" | tail -n 30';
+    `journalctl --no-pager -o short-monotonic -n ${LINES} -u luo-console-agent -u 'luo-machine-*' -u 'vm-*'; ` +
+    'luocon machines; luocon journal --limit 30; dmesg | grep -iE "luo|kho|memfd" | tail -n 30';
   const { stdout, stderr } = await host.sh(command, { timeoutMs: 120_000 });
   console.log(`--- ${host.name}, after "${task.name}" failed ---\n${stdout}${stderr}`);
 }

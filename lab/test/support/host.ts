@@ -6,8 +6,8 @@ import { type LabHost, type Suite, startHost } from '../../src/index.ts';
 
 /** The agent's package, which whoever runs the tests has built. */
 export function agentPackage(): string {
-  const path = process.env['LUO_AGENT_DEB'];
-  if (!path) throw new Error('LUO_AGENT_DEB is not set: run the lab tests with "npm test -- lab"');
+  const path = process.env['LUO_CONSOLE_DEB'];
+  if (!path) throw new Error('LUO_CONSOLE_DEB is not set: run the lab tests with "npm test -- lab"');
   return path;
 }
 

@@ -23,7 +23,7 @@ export async function readJournalFile(host: LabHost): Promise<JournalRow[]> {
   try {
     await run(
       host,
-      'rm -rf /run/journal && mkdir /run/journal && cp /var/lib/luo-agent/journal.db* /run/journal/',
+      'rm -rf /run/journal && mkdir /run/journal && cp /var/lib/luo-console/journal.db* /run/journal/',
     );
     await host.copyOut(['/run/journal/.'], directory);
     const database = new Database(join(directory, 'journal.db'));

@@ -15,7 +15,7 @@ import type { Step, StepResult } from './session-steps.ts';
 const ADDON = fileURLToPath(
   new URL('../../../native-bindings/build/Release/luo_native.node', import.meta.url),
 );
-const NODE = '/usr/lib/luo-agent/node';
+const NODE = '/usr/lib/luo-console-agent/node';
 const PROGRAM = '/root/session-steps.mjs';
 const SCRIPT = '/root/steps.json';
 export const DEBUGFS = '/sys/kernel/debug/luo_lab';

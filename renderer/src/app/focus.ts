@@ -11,7 +11,7 @@ export function whyNotAct(host: Host | null): string | null {
   if (host.state !== 'connected') return `${host.name} is not connected.`;
   const you = hostStatus(host)?.you;
   if (you && you.role !== 'operator' && you.role !== 'administrator') {
-    return `${you.user} may look but not act: that needs the group luo-operator.`;
+    return `${you.user} may look but not act: that needs the group luo-console-operator.`;
   }
   return null;
 }

@@ -89,7 +89,7 @@ type Explain = (failure: Failure) => Words;
 const explanations: Record<string, Explain> = {
   PermissionDenied: (f) => ({
     title: `${f.text('user') || 'You'} may not do this: it needs the role ${f.text('needs')}`,
-    advice: 'Ask for membership of the group luo-operator on the host.',
+    advice: 'Ask for membership of the group luo-console-operator on the host.',
   }),
   NoLiveUpdate: (f) => {
     const words = availabilityWords[f.text('availability') as Availability] ?? availabilityWords.unexplained;

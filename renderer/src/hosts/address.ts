@@ -5,7 +5,7 @@
 export const addressExamples = [
   'ssh://root@hv-01.example.net',
   'ssh://hv-02:2222',
-  'unix:/run/luo-agent/io.luoconsole.Agent',
+  'unix:/run/luo-console/io.luoconsole.Agent',
 ];
 
 /** What is wrong with an address, or null. */
@@ -15,7 +15,7 @@ export function addressError(address: string): string | null {
   if (text.startsWith('unix:')) {
     return text.startsWith('unix:/') && text.length > 6
       ? null
-      : 'After unix: comes an absolute path, as in unix:/run/luo-agent/io.luoconsole.Agent.';
+      : 'After unix: comes an absolute path, as in unix:/run/luo-console/io.luoconsole.Agent.';
   }
   if (!text.startsWith('ssh://')) return `“${text}” begins with neither ssh:// nor unix:/.`;
   const match = text.match(

@@ -3,7 +3,7 @@
 // so it has 1 to 63 bytes, which in UTF-8 can be fewer characters.
 
 const longest = 63;
-const reserved = 'luo-agent';
+const reserved = 'luo-console';
 
 /** How many bytes a name takes. */
 export function nameBytes(name: string): number {

@@ -16,7 +16,7 @@ describe('names of sessions', () => {
   test('empty, taken, reserved and unprintable names are refused', () => {
     expect(nameError('', [])).toContain('Needed');
     expect(nameError('web', ['web'])).toContain('already');
-    expect(nameError('luo-agent', [])).toContain('its own session');
+    expect(nameError('luo-console', [])).toContain('its own session');
     expect(nameError('a\nb', [])).toContain('control character');
   });
 });

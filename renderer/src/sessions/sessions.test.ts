@@ -63,7 +63,7 @@ describe('Sessions', () => {
     await go('Sessions');
     const create = await screen.findByRole<HTMLButtonElement>('button', { name: 'Create session' });
     expect(create.disabled).toBe(true);
-    expect(create.title).toContain('luo-operator');
+    expect(create.title).toContain('luo-console-operator');
   });
 
   test('explains why there is no live update', async () => {

@@ -204,7 +204,9 @@ describe('Live update', () => {
     await fireEvent.click(screen.getByRole('link', { name: 'Live update' }));
     const abort = await screen.findByRole<HTMLButtonElement>('button', { name: 'Abort live update' });
     expect(abort.disabled).toBe(true);
-    expect(screen.getByText('lee may look but not act: that needs the group luo-operator.')).toBeTruthy();
+    expect(
+      screen.getByText('lee may look but not act: that needs the group luo-console-operator.'),
+    ).toBeTruthy();
     expect(screen.getByText('viewer: looks only')).toBeTruthy();
   });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `luoctl console`: a machine's serial console. On a terminal every key goes to the guest and Ctrl-] leaves; in a
- * pipe, what comes in goes to the guest, and what the guest says goes out until the machine or luoctl ends.
+ * `luocon console`: a machine's serial console. On a terminal every key goes to the guest and Ctrl-] leaves; in a
+ * pipe, what comes in goes to the guest, and what the guest says goes out until the machine or luocon ends.
  */
 import { Socket } from 'node:net';
 import type { Command } from 'commander';
@@ -22,7 +22,7 @@ async function connect(agent: AgentClient, pid: number): Promise<Socket> {
   return new Socket({ fd: descriptor.release(), readable: true, writable: true });
 }
 
-/** Passes bytes both ways. Resolves when the console ends, when the person leaves, or when luoctl is interrupted. */
+/** Passes bytes both ways. Resolves when the console ends, when the person leaves, or when luocon is interrupted. */
 async function join(
   console: Socket,
   input: Input,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl history`: live updates there have been. */
+/** `luocon history`: live updates there have been. */
 import type { Command } from 'commander';
 import type { Update } from '../../interface/agent.generated.ts';
 import { wholeNumber } from '../arguments.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl journal`: every act and its result. */
+/** `luocon journal`: every act and its result. */
 import { open, rename, rm } from 'node:fs/promises';
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';

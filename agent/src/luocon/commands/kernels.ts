@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl kernels`: what is installed, what is loaded, and loading it. */
+/** `luocon kernels`: what is installed, what is loaded, and loading it. */
 import type { Command } from 'commander';
 import type { KernelImage, LoadedKernel } from '../../interface/agent.generated.ts';
 import { type Act, type Invocation, required } from '../invocation.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl adopt`, `release`, `start` and `definitions`: taking machines on, letting them go, starting described ones. */
+/** `luocon adopt`, `release`, `start` and `definitions`: taking machines on, letting them go, starting described ones. */
 import type { Command } from 'commander';
 import type { Machine, MachineDefinition } from '../../interface/agent.generated.ts';
 import { exitStatus } from '../exit-status.ts';
@@ -96,7 +96,7 @@ function addStart(program: Command, act: Act): void {
 
 async function showDefinitions(screen: Screen, definitions: readonly MachineDefinition[]): Promise<void> {
   if (definitions.length === 0) {
-    screen.line('No machines are described in /etc/luo-agent/machines.');
+    screen.line('No machines are described in /etc/luo-console/machines.');
     return;
   }
   await screen.table(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl machines`: the virtual machines on the host, and what a live update does to each of their descriptors. */
+/** `luocon machines`: the virtual machines on the host, and what a live update does to each of their descriptors. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Machine, MachineDescriptor, OrderGraph } from '../../interface/agent.generated.ts';

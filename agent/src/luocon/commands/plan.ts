@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl plan`: what an update would do, before anything is done. */
+/** `luocon plan`: what an update would do, before anything is done. */
 import { type Command, Option } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { CheckVerdict, FailurePolicy, Plan, PlannedMachine } from '../../interface/agent.generated.ts';

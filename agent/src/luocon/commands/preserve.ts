@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl preserve` and `luoctl fetch`: memory into a session, and out of it again. */
+/** `luocon preserve` and `luocon fetch`: memory into a session, and out of it again. */
 import { createWriteStream } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
@@ -27,7 +27,7 @@ async function push(agent: AgentClient, session: string, fd: number, { token, la
   try {
     copy = descriptors.duplicate(fd);
   } catch (error) {
-    throw new UsageError(`--stdin-fd ${fd}: no such descriptor was given to luoctl`, { cause: error });
+    throw new UsageError(`--stdin-fd ${fd}: no such descriptor was given to luocon`, { cause: error });
   }
   using file = copy;
   const parameters = { session, fileDescriptor: 0, token: token ?? null, label: label ?? null };
@@ -118,7 +118,7 @@ export function addPreserve(program: Command, act: Act): void {
     .option('--pid <pid>', 'a running process, with --fd', wholeNumber(1))
     .option('--fd <number>', 'the number of a descriptor in that process', wholeNumber(0))
     .option('--file <path>', 'a file on the host; a copy in memory is preserved')
-    .option('--stdin-fd <number>', 'a descriptor that luoctl itself was given', wholeNumber(0))
+    .option('--stdin-fd <number>', 'a descriptor that luocon itself was given', wholeNumber(0))
     .option('--token <token>', 'the token to preserve it under; the next free one unless given', parseToken)
     .option('--label <text>', 'what it is, for people')
     .action(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl sessions`: what is preserved, and what is done with a session as a whole. */
+/** `luocon sessions`: what is preserved, and what is done with a session as a whole. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Descriptor, Session } from '../../interface/agent.generated.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl status`: where the host stands. */
+/** `luocon status`: where the host stands. */
 import type { Command } from 'commander';
 import type { LoadedKernel, Progress, Status } from '../../interface/agent.generated.ts';
 import type { Act } from '../invocation.ts';

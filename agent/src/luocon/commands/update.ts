@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luoctl update` and `luoctl abort`: the live update itself, and calling it off. */
+/** `luocon update` and `luocon abort`: the live update itself, and calling it off. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
@@ -73,7 +73,7 @@ async function report(invocation: Invocation, id: string, update: Update | null)
   if (update === null) {
     if (json) screen.json({ update });
     screen.complain(
-      `luoctl: the agent that answers knows nothing of live update "${id}": how it ended cannot be told`,
+      `luocon: the agent that answers knows nothing of live update "${id}": how it ended cannot be told`,
     );
     return exitStatus.unknown;
   }
@@ -112,12 +112,12 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
   } catch (error) {
     if (invocation.signal.aborted) {
       screen.complain(
-        'luoctl: no longer watching. An update that began goes on; "luoctl abort" calls it off.',
+        'luocon: no longer watching. An update that began goes on; "luocon abort" calls it off.',
       );
       throw error;
     }
     if (!(error instanceof StillAway)) throw error;
-    screen.complain(`luoctl: ${error.message} and has not come back: how the update ended is not known`);
+    screen.complain(`luocon: ${error.message} and has not come back: how the update ended is not known`);
     return exitStatus.connection;
   } finally {
     agent.close();

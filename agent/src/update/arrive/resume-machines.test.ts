@@ -152,7 +152,7 @@ describe('a saved machine', () => {
     const found = await resume(failingStarter(asked, 1));
     expect(asked).toEqual([]);
     expect(found.runs).toMatchObject([{ stage: 'lost' }]);
-    expect(found.runs[0]?.detail).toContain('descriptor 0x0 of session luo-agent');
+    expect(found.runs[0]?.detail).toContain('descriptor 0x0 of session luo-console');
     release(found);
   });
 

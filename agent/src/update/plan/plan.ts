@@ -147,7 +147,7 @@ function stepsBefore(
       phase: 'prepared',
       title: 'Create the index session',
       detail:
-        'A session named luo-agent tells the agent in the next kernel what to retrieve, also with an empty disk.',
+        'A session named luo-console tells the agent in the next kernel what to retrieve, also with an empty disk.',
       risk: 'None. It is closed again if the update is called off; sessions that exist now stay as they are.',
       reversible: true,
       session: null,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The index: a session named `luo-agent` with the record of the update itself in a memfd. It exists from
+ * The index: a session named `luo-console` with the record of the update itself in a memfd. It exists from
  * *prepared* until the agent in the next kernel has finished, which reads it first and so needs nothing from disk
  * to know what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the
  * kernel drops it, and a half-prepared update undoes itself.

@@ -103,9 +103,9 @@ describe('the file that refused to be frozen', () => {
     const line = (token: string): string =>
       `luo: Freeze failed for token[${token}] handler[memfd-v2] err[-12]`;
     const first = '0xffffffffffff0000';
-    const record = { session: 'luo-agent', label: 'the record of the update' };
+    const record = { session: 'luo-console', label: 'the record of the update' };
     expect(refusedToFreeze([line(first)], [], failure)).toMatchObject(record);
-    const state = { session: 'luo-agent', label: 'the state of a machine' };
+    const state = { session: 'luo-console', label: 'the state of a machine' };
     expect(refusedToFreeze([line('0xffffffffffff8001')], [], failure)).toMatchObject(state);
     const many = Object.fromEntries(
       Array.from({ length: 300 }, (_, number): [number, [Kind, string]] => [
@@ -127,7 +127,7 @@ describe('the file that refused to be frozen', () => {
   });
 
   it('is none if the log does not say so', () => {
-    const lines = ['luo: Freeze failed for token[0xg] handler[h] err[-5]', `luo-agent: ${refusal}`];
+    const lines = ['luo: Freeze failed for token[0xg] handler[h] err[-5]', `luo-console: ${refusal}`];
     expect(refusedToFreeze(lines, [], remoteIo)).toBeNull();
     expect(refusedToFreeze([], [], remoteIo)).toBeNull();
     const other = new CameBack(new TypeError('no kernel'), [refusal], []);

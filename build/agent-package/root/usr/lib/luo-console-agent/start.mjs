@@ -7,7 +7,7 @@ import { enableCompileCache, flushCompileCache } from 'node:module';
 const FLUSH_AFTER_MS = 5000;
 
 if (process.getuid?.() === 0) {
-  enableCompileCache('/var/cache/luo-agent');
+  enableCompileCache('/var/cache/luo-console');
   setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
 }
-await import('./luo-agent.mjs');
+await import('./luo-console-agent.mjs');
