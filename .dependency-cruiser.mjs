@@ -1,22 +1,132 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Imports point one way. Between workspaces: native-bindings, agent, lab, build from the bottom up on one
-// side, and native-bindings, agent, electron, renderer on the other. Inside the agent: service, update,
-// then adoption, then liveupdate, machines and kernel side by side, then native-bindings; everything may write to the
-// journal, and the journal knows nobody. A type counts as an import: what a layer knows of, it depends on.
+// side, and native-bindings, agent, electron, renderer on the other. Inside the agent and the console's main
+// process the order of the folders is a table below. A type counts as an import: what a layer knows of, it
+// depends on.
 
-/** The agent's folders that an operator's machine has no use for. */
-const DAEMON = 'adoption|journal|kernel|liveupdate|machines|service|update';
+/**
+ * What each folder of the agent may import beside itself, lowest first. A folder that is not listed may import
+ * everything: those are the files that put the agent together (`main.ts`, `agent.ts`, `machine-sources.ts`).
+ */
+const agentFolders = {
+  interface: [],
+  varlink: [],
+  client: ['varlink', 'interface'],
+  host: ['interface'],
+  journal: ['interface'],
+  qemu: ['host', 'interface'],
+  units: ['host', 'interface'],
+  kernel: ['journal', 'host', 'interface'],
+  liveupdate: ['journal', 'host', 'interface'],
+  machines: ['qemu', 'host', 'interface'],
+  definitions: ['units', 'qemu', 'host', 'interface'],
+  adoption: ['machines', 'liveupdate', 'units', 'qemu', 'journal', 'host', 'interface'],
+  'update/record': [
+    'adoption',
+    'machines',
+    'liveupdate',
+    'kernel',
+    'units',
+    'qemu',
+    'journal',
+    'host',
+    'interface',
+  ],
+};
+const belowRecord = ['update/record', ...agentFolders['update/record']];
+Object.assign(agentFolders, {
+  'update/plan': belowRecord,
+  'update/depart': ['update/plan', ...belowRecord],
+  'update/arrive': belowRecord,
+  luocon: ['client', 'varlink', 'interface'],
+});
+/** Method handlers ask the layers below and know neither QEMU nor the service manager. */
+const serviceMay = [
+  'update',
+  'adoption',
+  'definitions',
+  'machines',
+  'liveupdate',
+  'kernel',
+  'journal',
+  'host',
+  'interface',
+  'varlink',
+];
+
+/** A test may look across: it puts together what it needs. */
+const notTests = { pathNot: '\\.(test|fixture)\\.ts$' };
+
+/** The rules that follow from the table: each folder may import itself, what its row names, and the addon. */
+function agentLayers() {
+  const folder = (name) => `^agent/src/${name}/`;
+  const rows = { ...agentFolders, service: serviceMay };
+  return [
+    ...Object.entries(rows).map(([name, below]) =>
+      only(
+        `agent ${name}`,
+        `imports ${below.join(', ') || 'nothing of the agent'}`,
+        folder(name),
+        [
+          '^native-bindings/src/',
+          ...below.map(folder),
+          // The version is one line, and the command line prints it.
+          ...(name === 'luocon' || name === 'service' ? ['^agent/src/version\\.ts$'] : []),
+        ],
+        notTests,
+      ),
+    ),
+    only('agent updater', 'is what the service sees of updates', '^agent/src/update/updater\\.ts$', [
+      '^native-bindings/src/',
+      '^agent/src/update/',
+      ...belowRecord.map(folder),
+    ]),
+    only('agent generator', 'makes the interface and the published schema', '^agent/generator/', [
+      folder('definitions'),
+      folder('interface'),
+      folder('host'),
+    ]),
+    never('agent generator is not shipped', 'src never imports it', '^agent/src/', '^agent/generator/'),
+  ];
+}
+
+/** The console's main process: the interface at the bottom, what puts it together on top. */
+function electronLayers() {
+  const rows = {
+    interface: [],
+    bridge: ['interface'],
+    storage: ['windows', 'interface'],
+    replica: ['storage', 'interface'],
+    terminals: ['hosts', 'storage', 'interface'],
+    hosts: ['storage', 'interface'],
+    connections: ['hosts', 'replica', 'terminals', 'storage', 'interface'],
+    saving: ['connections', 'hosts', 'replica', 'storage', 'interface'],
+    windows: ['interface'],
+  };
+  return Object.entries(rows).map(([name, below]) =>
+    only(
+      `electron ${name}`,
+      `imports ${below.join(', ') || 'nothing of the console'}`,
+      `^electron/src/${name}/`,
+      [
+        '^native-bindings/src/',
+        '^agent/src/(client|interface|varlink)/',
+        ...below.map((each) => `^electron/src/${each}/`),
+      ],
+    ),
+  );
+}
 
 /** A rule that lets a folder import nothing of the repository but what is named. */
-function only(name, comment, from, allowed) {
+function only(name, comment, from, allowed, fromNot = {}) {
   return {
     name,
     comment,
     severity: 'error',
-    from: { path: from },
+    from: { path: from, ...fromNot },
     to: {
-      path: '^(agent|build|electron|lab|native-bindings|renderer)/',
+      path: '^(agent|build|electron|lab|native-bindings|renderer)/(?!node_modules/)',
       pathNot: [from, ...allowed],
     },
   };
@@ -63,49 +173,12 @@ export default {
     ]),
     only('renderer', 'knows the two interfaces', '^renderer/', [
       '^agent/src/interface/',
-      '^electron/src/bridge/',
+      '^electron/src/interface/',
     ]),
     only('bootstrap', 'runs before there is anything else', '^build/bootstrap', []),
 
-    only('varlink', 'is a protocol and knows nothing of the agent', '^agent/src/varlink/', [
-      '^native-bindings/src/',
-    ]),
-    only('client', 'is what everybody outside the daemon uses', '^agent/src/client/', [
-      '^native-bindings/src/',
-      '^agent/src/(interface|varlink)/',
-    ]),
-    never('luocon', 'is a client like any other', '^agent/src/luocon/', `^agent/src/(${DAEMON})/`),
-    never(
-      'journal',
-      'imports nothing but SQLite',
-      '^agent/src/journal/',
-      `^agent/src/(?!journal/|interface/)`,
-    ),
-    never(
-      'siblings',
-      'side by side',
-      '^agent/src/kernel/',
-      '^agent/src/(adoption|liveupdate|machines|update|service)/',
-    ),
-    never(
-      'siblings',
-      'side by side',
-      '^agent/src/liveupdate/',
-      '^agent/src/(adoption|kernel|machines|update|service)/',
-    ),
-    never(
-      'siblings',
-      'side by side',
-      '^agent/src/machines/',
-      '^agent/src/(adoption|kernel|liveupdate|update|service)/',
-    ),
-    never(
-      'adoption',
-      'brings machines and sessions together, and knows no update',
-      '^agent/src/adoption/',
-      '^agent/src/(kernel|update|service|varlink)/',
-    ),
-    never('update', 'does not know who asks', '^agent/src/update/', '^agent/src/(service|varlink)/'),
+    ...agentLayers(),
+    ...electronLayers(),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -3,9 +3,11 @@
 
 import { commandOf } from '../host/open-by.ts';
 import { visible } from '../host/plain-words.ts';
-import { copyIntoMemory, takeFromProcess } from '../host/process-descriptor.ts';
+import { takeFromProcess } from '../host/process-descriptor.ts';
 import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
+import { availableMemory } from '../kernel/facts.ts';
+import { copyIntoMemory } from '../liveupdate/copy-file.ts';
 import { takeDigest } from '../liveupdate/digests.ts';
 import { describeFile } from '../liveupdate/preservable.ts';
 import { formatToken, parseToken } from '../liveupdate/tokens.ts';
@@ -103,7 +105,9 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
       needNormal(phases);
       sessions.get(session).need('outgoing');
       const wanted = request(given, `copy of ${path}`, path);
-      using file = await copying.run(() => copyIntoMemory(native, paths, path, call.signal));
+      using file = await copying.run(async () =>
+        copyIntoMemory(native, await availableMemory(paths), path, call.signal),
+      );
       // It may have taken a while: what is preserved under a live update would not be in its plan.
       needNormal(phases);
       return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };

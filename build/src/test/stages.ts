@@ -76,6 +76,11 @@ export const STAGES: readonly Stage[] = [
       script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
       args: ['--config', '.dependency-cruiser.mjs', ...WORKSPACES],
     },
+    {
+      name: 'the blackout loads little',
+      script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
+      args: ['--config', '.dependency-cruiser.blackout.mjs', 'agent'],
+    },
     { name: 'no dead code', script: 'node_modules/knip/bin/knip.js', args: ['--no-progress'] },
   ]),
   {
