@@ -42,6 +42,7 @@ describe('the README', () => {
       'list',
       'log',
       'power-cut',
+      'push',
       'sh',
       'up',
     ]);
