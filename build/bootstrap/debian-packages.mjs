@@ -8,6 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { runProgram } from './programs.mjs';
 import { showStep } from './terminal.mjs';
+import { readTestArguments } from './test-arguments.mjs';
 
 /** @typedef {'native' | 'ssh' | 'lab' | 'unprivileged lab' | 'electron'} Group */
 
@@ -84,8 +85,7 @@ function groupsFor(command, args, env) {
     return window ? ALL : ['native', 'ssh', 'lab'];
   }
   if (command === 'test') {
-    const stages = args.filter((arg) => !arg.startsWith('-'));
-    return stages.length === 0 ? ALL : stages.flatMap((stage) => BY_STAGE[stage] ?? []);
+    return readTestArguments(args).stages.flatMap(({ name }) => BY_STAGE[name] ?? []);
   }
   return BY_COMMAND[command] ?? [];
 }

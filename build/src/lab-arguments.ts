@@ -2,8 +2,8 @@
 //
 // What can be told of a lab command before the lab's own code can be loaded.
 
-/** Whether a lab command may have to make a root image, into which the agent's package goes. */
-export function makesHosts(args: readonly string[]): boolean {
-  const asksForPackage = args[0] === 'build' || args[0] === 'up';
+/** Whether a lab command installs the agent's package: in a root image, or in a host that runs. */
+export function installsAgent(args: readonly string[]): boolean {
+  const asksForPackage = ['build', 'push', 'up'].includes(args[0] ?? '');
   return asksForPackage && !args.includes('--help') && !args.some((arg) => /^--deb(=|$)/.test(arg));
 }

@@ -3,7 +3,7 @@
 // `npm run lab`: the lab's own command line, with the agent's package of this source tree for the hosts
 // that it makes.
 
-import { makesHosts } from './lab-arguments.ts';
+import { installsAgent } from './lab-arguments.ts';
 import { packageAgent } from './package-agent.ts';
 import { runWorkspace } from './workspace-command.ts';
 
@@ -14,6 +14,6 @@ import { runWorkspace } from './workspace-command.ts';
  * @returns its exit status
  */
 export async function lab(args: readonly string[]): Promise<number> {
-  if (makesHosts(args)) process.env['LUO_CONSOLE_DEB'] ??= await packageAgent();
+  if (installsAgent(args)) process.env['LUO_AGENT_DEB'] ??= await packageAgent();
   return runWorkspace('lab/src/main.ts', args);
 }

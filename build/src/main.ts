@@ -5,7 +5,7 @@
 // until set-up is through: every command loads its code when it is run.
 
 import { measures } from './bench-arguments.ts';
-import { makesHosts } from './lab-arguments.ts';
+import { installsAgent } from './lab-arguments.ts';
 import { type Need, setUp } from './setup/needs.ts';
 import { startArguments } from './start/options.ts';
 
@@ -34,7 +34,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: async () => 0,
   },
   lab: {
-    needs: (args) => (makesHosts(args) ? ['agent package'] : ['addon']),
+    needs: (args) => (installsAgent(args) ? ['agent package'] : ['addon']),
     run: async (args) => (await import('./lab-command.ts')).lab(args),
   },
   bench: {

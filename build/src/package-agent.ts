@@ -213,26 +213,13 @@ export async function agentPackageIsBuilt(): Promise<boolean> {
   return existsSync(join(cacheRoot(), entry, name));
 }
 
-/** The agent's package in the cache. */
-export interface AgentPackage {
-  /** Path of the .deb. */
-  readonly path: string;
-  /** Hash of what it is made from; `dpkg-query -W -f '${Build-Inputs}'` gives that of an installed one. */
-  readonly inputs: string;
-}
-
 /**
  * Builds the agent's package, if the cache does not have it.
  *
+ * @returns path of the .deb; its field `Build-Inputs` is the hash of what it is made from
  * @throws Error with the output of what failed
  */
-export async function buildAgentPackage(): Promise<AgentPackage> {
-  const prepared = await prepare();
-  const { entry, name, inputs } = prepared;
-  return { path: join(await cached(entry, (into) => build(into, prepared), KEPT), name), inputs };
-}
-
-/** As `buildAgentPackage`, for those who want the path alone. */
 export async function packageAgent(): Promise<string> {
-  return (await buildAgentPackage()).path;
+  const prepared = await prepare();
+  return join(await cached(prepared.entry, (into) => build(into, prepared), KEPT), prepared.name);
 }

@@ -60,6 +60,14 @@ describe('packagesFor', () => {
     expect(packagesFor('test', [], {})).toContain('xvfb');
   });
 
+  it('asks for what the tests of a file need', () => {
+    expect(packagesFor('test', ['build/test/stages.test.ts'], {})).not.toContain('qemu-system-x86');
+    expect(packagesFor('test', ['lab/test/lab/abort.lab.ts'], {})).toContain('qemu-system-x86');
+    expect(packagesFor('test', ['lab/test/lab/abort.lab.ts'], {})).not.toContain('xvfb');
+    expect(packagesFor('test', ['--watch'], {})).not.toContain('qemu-system-x86');
+    expect(() => packagesFor('test', ['units'], {})).toThrow('unknown word "units"');
+  });
+
   it('asks for what an ordinary user needs to make root images, of an ordinary user', () => {
     expect(packagesFor('lab', ['up'], {}, 1000)).toContain('uidmap');
     expect(packagesFor('test', [], {}, 1000)).toContain('uidmap');

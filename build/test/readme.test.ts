@@ -3,9 +3,9 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { buildProgram } from '../../agent/src/luocon/program.ts';
+import { buildProgram } from '../../agent/src/luoctl/program.ts';
+import { stageNames } from '../bootstrap/test-arguments.mjs';
 import { inRepository } from '../src/places.ts';
-import { STAGES } from '../src/test/stages.ts';
 
 const read = (path: string): string => readFileSync(inRepository(path), 'utf8');
 const readme = read('README.md');
@@ -25,7 +25,7 @@ describe('the README', () => {
 
   it('names the stages of the tests', () => {
     const [stages = ''] = all(/chosen stages of ([a-z, ]+?) *\|/g);
-    expect(stages.split(', ')).toEqual(STAGES.map(({ name }) => name));
+    expect(stages.split(', ')).toEqual(stageNames);
   });
 
   it('names commands of the lab', () => {
@@ -42,6 +42,7 @@ describe('the README', () => {
       'list',
       'log',
       'power-cut',
+      'push',
       'sh',
       'up',
     ]);

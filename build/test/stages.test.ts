@@ -1,52 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
-import { readdirSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../bootstrap/programs.mjs';
+import { stageNames } from '../bootstrap/test-arguments.mjs';
+import { testFiles } from '../bootstrap/test-files.mjs';
 import { inRepository, TOP } from '../src/places.ts';
 import { withPrerequisites } from '../src/setup/needs.ts';
-import { chooseStages, STAGES } from '../src/test/stages.ts';
+import { STAGES } from '../src/test/stages.ts';
 
-const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'];
-
-/** Paths of all files of the workspaces' own, from the top of the repository. */
-function filesThatEnd(ending: string): string[] {
-  const passedOver = /(?:^|\/)(?:node_modules|dist)\//;
-  return WORKSPACES.flatMap((workspace) =>
-    readdirSync(inRepository(workspace), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith(ending) && !passedOver.test(`${path}/`))
-      .map((path) => join(workspace, path)),
-  ).sort();
-}
+const filesOf = (...stages: string[]): string[] =>
+  testFiles()
+    .filter(({ stage }) => stages.includes(stage))
+    .map(({ path }) => path);
 
 /** The files in which vitest would look for tests. */
-async function listed(config: string): Promise<string[]> {
+async function listed(config: string, env: Record<string, string> = {}): Promise<string[]> {
   const vitest = inRepository('node_modules/vitest/vitest.mjs');
   const args = [vitest, 'list', '--filesOnly', '--json', '--config', inRepository(config)];
-  const answer = await runProgram(process.execPath, args, { cwd: TOP });
+  const answer = await runProgram(process.execPath, args, { cwd: TOP, env });
   const files: { file: string }[] = JSON.parse(answer);
   return [...new Set(files.map(({ file }) => relative(TOP, file)))].sort();
 }
 
 describe('the stages of npm test', () => {
-  it('are chosen by name, in their own order, and an unknown one is refused', () => {
-    expect(chooseStages([])).toBe(STAGES);
-    expect(chooseStages(['unit', 'lint']).map(({ name }) => name)).toEqual(['lint', 'unit']);
-    expect(() => chooseStages(['units'])).toThrow(/unknown stage "units", expected one of lint, /);
+  it('are all there, and each has a name', () => {
+    expect(Object.keys(STAGES).sort()).toEqual([...stageNames].sort());
   });
 
   it('make ready what the unit tests load: both addons, and nothing that takes long', () => {
-    const unit = STAGES.find(({ name }) => name === 'unit');
-    expect(withPrerequisites(unit?.needs ?? [])).toEqual(['packages', 'addon', 'pty']);
+    expect(withPrerequisites(STAGES.unit.needs)).toEqual(['packages', 'addon', 'pty']);
   });
 
   it('leave out no unit test that there is', { timeout: 60_000 }, async () => {
-    const there = filesThatEnd('.test.ts').filter((path) => !path.endsWith('.slow.test.ts'));
-    expect(await listed('vitest.config.ts')).toEqual(there);
+    expect(await listed('vitest.config.ts')).toEqual(filesOf('unit'));
+  });
+
+  it('leave out no slow test', { timeout: 60_000 }, async () => {
+    expect(await listed('vitest.config.ts', { LUO_SLOW: '1' })).toEqual(filesOf('unit', 'slow'));
   });
 
   it('leave out no test in the lab or in Electron', { timeout: 60_000 }, async () => {
-    const there = filesThatEnd('.lab.ts');
+    const there = filesOf('lab', 'electron');
     expect(await listed('lab/vitest.lab.config.ts')).toEqual(there);
     for (const path of there) expect(path).toMatch(/^lab\/test\/(?:lab|electron)\//);
   });

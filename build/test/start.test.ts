@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { makesHosts } from '../src/lab-arguments.ts';
+import { installsAgent } from '../src/lab-arguments.ts';
 import { startArguments } from '../src/start/options.ts';
 import { compare, digestLines, timelineLines } from '../src/start/report.ts';
 
@@ -26,12 +26,13 @@ describe('startArguments', () => {
   });
 });
 
-describe('makesHosts', () => {
+describe('installsAgent', () => {
   it('wants the package of the agent only for commands that may install it', () => {
-    expect(makesHosts(['up', '--name', 'x'])).toBe(true);
-    expect(makesHosts(['build'])).toBe(true);
-    expect(makesHosts(['up', '--deb', 'x.deb'])).toBe(false);
-    expect(makesHosts(['sh', '--', 'up'])).toBe(false);
+    expect(installsAgent(['up', '--name', 'x'])).toBe(true);
+    expect(installsAgent(['build'])).toBe(true);
+    expect(installsAgent(['push', '--name', 'x'])).toBe(true);
+    expect(installsAgent(['up', '--deb', 'x.deb'])).toBe(false);
+    expect(installsAgent(['sh', '--', 'up'])).toBe(false);
   });
 });
 

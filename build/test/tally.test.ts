@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from 'vitest';
-import { exitStatus, NOTHING, ofCheck, ofVitest, sum, summaryLine } from '../src/test/tally.ts';
+import {
+  exitStatus,
+  NOTHING,
+  ofCheck,
+  ofVitest,
+  slowestLines,
+  stageTimesLine,
+  sum,
+  summaryLine,
+} from '../src/test/tally.ts';
 
 const file = (name: string, status: string, tests: [string, string][]) => ({
   name: `/top/${name}`,
@@ -28,6 +37,7 @@ describe('ofVitest', () => {
       failed: 1,
       skipped: 1,
       failures: ['b.test.ts › three'],
+      times: [],
     });
   });
 
@@ -60,6 +70,33 @@ describe('ofVitest', () => {
 });
 
 describe('the end of a run', () => {
+  it('says what took longest, and how long each stage took', () => {
+    const assertionResults = [
+      { fullName: 'quick', status: 'passed', duration: 12 },
+      { fullName: 'slow', status: 'failed', duration: 83_000 },
+      { fullName: 'fast', status: 'passed', duration: 700 },
+      { fullName: 'not run', status: 'pending' },
+      { fullName: 'middling', status: 'passed', duration: 1500 },
+    ];
+    const report = {
+      success: false,
+      testResults: [{ name: '/top/a.test.ts', status: 'failed', assertionResults }],
+    };
+    expect(slowestLines(ofVitest('unit', report, 1, '/top'), 3)).toEqual([
+      'Slowest:',
+      '  1 min 23 s  a.test.ts › slow',
+      '  1.5 s  a.test.ts › middling',
+      '  0.7 s  a.test.ts › fast',
+    ]);
+    expect(slowestLines(ofVitest('unit', report, 1, '/top'), 1)).toHaveLength(2);
+    expect(slowestLines(ofCheck('lint', true), 2)).toEqual([]);
+    const stages = [
+      { name: 'lint', milliseconds: 1040 },
+      { name: 'types', milliseconds: 31_200 },
+    ];
+    expect(stageTimesLine(stages)).toBe('lint 1.0 s · types 31 s');
+  });
+
   it('is the sum of tests and checks', () => {
     const total = sum([
       ofCheck('lint', true),

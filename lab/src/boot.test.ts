@@ -80,6 +80,15 @@ test('a panic is a failure that shows what the console said', async () => {
   await expect(boot).rejects.toThrow(/the kernel panicked: no init\n.*\nLinux version 7\.3\.4-a\n.*\nCPU: 0/);
 });
 
+test('a panic is quoted to its end, however much the machine has said since it started again', async () => {
+  const boot = waiting();
+  await appendFile(files.serialLog, 'Kernel panic - not syncing: no init\r\n');
+  const again = Array.from({ length: 200 }, (_, line) => `next boot, line ${line}\r\n`).join('');
+  await appendFile(files.serialLog, `Call Trace:\r\n[    0.000000] Linux version 7.3.4-a\r\n${again}`);
+  const failure = await boot.catch((error: unknown) => error);
+  expect(`${failure}`).toMatch(/\nKernel panic - not syncing: no init\nCall Trace:$/);
+});
+
 test('the end of QEMU is a failure', async () => {
   const boot = waiting();
   machine.kill();

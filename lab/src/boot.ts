@@ -4,7 +4,8 @@
 // when SSH, and the agent if it has one, answer; the lines of all its boots are in events.log. A boot
 // fails in four ways: QEMU ends, the kernel panics, systemd gives up and starts its emergency shell,
 // or nothing happens for longer than is sensible. Each is told apart, and each shows the end of the
-// serial log, where the reason is.
+// serial log, where the reason is. For a panic that is the end of what the kernel said that panicked:
+// the machine starts again at once, and its next boot fills the log.
 
 import { appendFile, readFile, stat } from 'node:fs/promises';
 import { exited } from './qemu.ts';
@@ -30,6 +31,16 @@ export class BootError extends Error {
   constructor(name: string, why: string, serialTail: string) {
     super(`host ${name}: ${why}\n--- end of the serial console ---\n${serialTail}`);
     this.name = 'BootError';
+  }
+}
+
+/** The kernel panicked; the number is the byte offset in the serial log at which its last words end. */
+class KernelPanic extends Error {
+  readonly logEnd: number;
+
+  constructor(reason: string, logEnd: number) {
+    super(`the kernel panicked: ${reason}`);
+    this.logEnd = logEnd;
   }
 }
 
@@ -106,7 +117,8 @@ export async function waitForBoot(
   try {
     return await Promise.race(ended ? [...watching, ended] : watching);
   } catch (error) {
-    throw new BootError(name, (error as Error).message, await serialTail(files));
+    const logEnd = error instanceof KernelPanic ? error.logEnd : undefined;
+    throw new BootError(name, (error as Error).message, await serialTail(files, TAIL_LINES, logEnd));
   } finally {
     clearTimeout(limit);
     stop.abort();
@@ -125,14 +137,24 @@ async function panic(files: HostFiles, from: number, signal: AbortSignal): Promi
     from,
     signal,
   });
-  // The lines after it say where; the machine's next start, or its end, says that they are complete.
-  await waitForText(files.serialLog, /---\[ end Kernel panic|Rebooting|Linux version/, { from: end, signal });
-  throw new Error(`the kernel panicked: ${match[1]}`);
+  // The lines after it say where. They are complete once one follows that can only be their last, or the
+  // first line of the kernel that the machine starts with again.
+  const last = await waitForText(
+    files.serialLog,
+    /(?:---\[ end Kernel panic|Rebooting)[^\n]*\n|^(?=[^\n]*Linux version)/m,
+    { from: end, signal },
+  );
+  throw new KernelPanic(match[1] ?? '', last.end);
 }
 
-/** The last lines of a host's serial console. */
-export async function serialTail(files: HostFiles, lines = TAIL_LINES): Promise<string> {
-  const text = await readFile(files.serialLog, 'utf8').catch(() => '');
+/**
+ * The last lines of a host's serial console.
+ *
+ * @param logEnd byte offset in the log at which the last of them ends; the end of the log if not given
+ */
+export async function serialTail(files: HostFiles, lines = TAIL_LINES, logEnd?: number): Promise<string> {
+  const log = await readFile(files.serialLog).catch(() => Buffer.alloc(0));
+  const text = log.subarray(0, logEnd).toString('utf8');
   return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');
 }
 

@@ -84,10 +84,11 @@ test('whoever has to wait for a lock is told, and nobody else', async () => {
   const lock = join(root, 'lock');
   const told: string[] = [];
   const { promise: waits, resolve: waiting } = Promise.withResolvers<void>();
+  let second: Promise<number> | undefined;
   await withLock(
     lock,
     async () => {
-      const second = withLock(
+      second = withLock(
         lock,
         async () => told.push('works'),
         () => {
@@ -101,7 +102,7 @@ test('whoever has to wait for a lock is told, and nobody else', async () => {
     },
     () => told.push('the first waits'),
   );
-  await withLock(lock, async () => {});
+  await second;
   expect(told).toEqual(['waits', 'lets go', 'works']);
 });
 

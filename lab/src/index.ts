@@ -10,6 +10,7 @@ export { LabHost, type ShOptions, type ShResult } from './host.ts';
 export { buildImage, type Image, type ImageOptions, parseSuite, SUITES, type Suite } from './image.ts';
 export { buildKernels, type Kernel, type Kernels } from './kernel.ts';
 export type { OnProgress, Progress } from './progress.ts';
+export { pushAgent } from './push.ts';
 export { hostNames } from './settings.ts';
 export { DEFAULT_NAME, findHost, type StartOptions, startHost } from './start.ts';
 export type { Found } from './watch.ts';

@@ -21,7 +21,7 @@ test('list says that there are none', async () => {
   expect((await lab('list', '--json')).stdout).toBe('[]');
 });
 
-test.each(['sh', 'console', 'log', 'power-cut', 'down'])(
+test.each(['push', 'sh', 'console', 'log', 'power-cut', 'down'])(
   '%s of a host that there is not says so',
   async (word) => {
     const { exitCode, stderr } = await lab(word, '--name', 'nobody');

@@ -12,6 +12,7 @@ import { exists } from './cache.ts';
 import { LabHost } from './host.ts';
 import { buildImage, parseSuite, SUITES, type Suite } from './image.ts';
 import { progressLine } from './progress-line.ts';
+import { pushAgent } from './push.ts';
 import { attachConsole, follow } from './serial-console.ts';
 import { hostFiles, hostNames, readSettings } from './settings.ts';
 import { DEFAULT_NAME, findHost, startHost } from './start.ts';
@@ -44,7 +45,11 @@ function imageOptions(command: Command): Command {
         suite,
       ),
     )
-    .addOption(new Option('--deb <path>', "the agent's package to install").env('LUO_CONSOLE_DEB'));
+    .addOption(debOption());
+}
+
+function debOption(): Option {
+  return new Option('--deb <path>', "the agent's package to install").env('LUO_AGENT_DEB');
 }
 
 imageOptions(
@@ -68,6 +73,15 @@ imageOptions(hostCommand('up', 'Boot a host, made if there is none of this name,
     say(`as operator  ssh -F ${shellWord(host.sshConfig)} -l operator ${host.sshAlias}`);
     say(`in the app   address ssh://operator@${host.sshAlias}, ssh configuration ${host.sshConfig}`);
     say(`console      npm run lab -- console --name ${host.name}`);
+  });
+
+hostCommand('push', "Install this source tree's agent in a host that runs; its sessions and machines live on")
+  .addOption(debOption())
+  .action(async ({ name, deb }: HostOption & ImageOption) => {
+    const host = await findHost(name);
+    if (deb === undefined) throw new Error('push: no package, expected --deb PATH');
+    const installed = await pushAgent(host, deb, onProgress);
+    say(installed ? `${name} has this agent, and it answers` : `${name} had this agent already`);
   });
 
 hostCommand('sh', 'Run a command as root in a host; without one, a shell')

@@ -1,50 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// `npm test`: every stage is run, whatever became of the ones before it, so that one run shows all there
-// is to mend. The failures are listed again at the end, and the last line is the count.
+/**
+ * `npm test`: every stage is run, whatever became of the ones before it, so that one run shows all there is to
+ * mend. What took longest is listed at the end, then the failures once more, then the time of each stage. The
+ * last line is the count.
+ */
 
 import { formatElapsed } from '../../bootstrap/terminal.mjs';
+import { readTestArguments, type StageName, type TestRun } from '../../bootstrap/test-arguments.mjs';
 import { setUp } from '../setup/needs.ts';
-import { chooseStages, type Stage } from './stages.ts';
-import { exitStatus, ofCheck, sum, summaryLine, type Tally } from './tally.ts';
+import { STAGES, UNIT_TESTS } from './stages.ts';
+import {
+  exitStatus,
+  ofCheck,
+  type StageTime,
+  slowestLines,
+  stageTimesLine,
+  sum,
+  summaryLine,
+  type Tally,
+} from './tally.ts';
+import { type Selection, watchVitest } from './vitest.ts';
 
-async function runStage(stage: Stage): Promise<Tally> {
+const SLOWEST = 10;
+
+async function runStage(name: StageName, selection: Selection): Promise<Tally> {
+  const stage = STAGES[name];
   try {
     await setUp(stage.needs);
   } catch (error) {
     console.log(error instanceof Error ? error.message : error);
-    return ofCheck(`${stage.name}: set-up`, false);
+    return ofCheck(`${name}: set-up`, false);
   }
   try {
-    return await stage.run();
+    return await stage.run(selection);
   } catch (error) {
     console.log(error instanceof Error ? error.message : error);
-    return ofCheck(`${stage.name}: could not be run`, false);
+    return ofCheck(`${name}: could not be run`, false);
   }
+}
+
+async function runStages({ stages, namePattern }: TestRun): Promise<number> {
+  const tallies: Tally[] = [];
+  const times: StageTime[] = [];
+  for (const [index, { name, files }] of stages.entries()) {
+    const began = performance.now();
+    console.log(`\n[${index + 1}/${stages.length}] ${name}`);
+    const tally = await runStage(name, { files, namePattern });
+    const milliseconds = performance.now() - began;
+    console.log(
+      `[${index + 1}/${stages.length}] ${name}: ${summaryLine(tally)} in ${formatElapsed(milliseconds)}`,
+    );
+    tallies.push(tally);
+    times.push({ name, milliseconds });
+  }
+  const total = sum(tallies);
+  console.log(['', ...slowestLines(total, SLOWEST)].join('\n'));
+  if (total.failed > 0) console.log('Failed:');
+  for (const failure of total.failures) console.log(`  ✗ ${failure}`);
+  if (total.skipped > 0) console.log(`${total.skipped} skipped`);
+  console.log(stageTimesLine(times));
+  console.log(summaryLine(total));
+  return exitStatus(total);
 }
 
 /**
  * Runs the tests.
  *
- * @param args names of stages; none means all
+ * @param args stages, test files, `--watch`, `-t NAME`; none means all stages
  * @returns the exit status: 0 if something passed and nothing failed
+ * @throws RangeError for a word that is none of these
  */
 export async function test(args: readonly string[]): Promise<number> {
-  const stages = chooseStages(args);
-  const tallies: Tally[] = [];
-  for (const [index, stage] of stages.entries()) {
-    const began = performance.now();
-    console.log(`\n[${index + 1}/${stages.length}] ${stage.name}`);
-    const tally = await runStage(stage);
-    const elapsed = formatElapsed(performance.now() - began);
-    console.log(`[${index + 1}/${stages.length}] ${stage.name}: ${summaryLine(tally)} in ${elapsed}`);
-    tallies.push(tally);
-  }
-  const total = sum(tallies);
-  console.log('');
-  if (total.failed > 0) console.log('Failed:');
-  for (const failure of total.failures) console.log(`  ✗ ${failure}`);
-  if (total.skipped > 0) console.log(`${total.skipped} skipped`);
-  console.log(summaryLine(total));
-  return exitStatus(total);
+  const run = readTestArguments(args);
+  if (!run.watch) return runStages(run);
+  await setUp(STAGES.unit.needs);
+  const files = run.stages.flatMap((chosen) => chosen.files);
+  return watchVitest(UNIT_TESTS, { files, namePattern: run.namePattern });
 }

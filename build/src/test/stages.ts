@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What `npm test` consists of, in the order in which it is run: first what fails quickly. A stage names
-// the set-up it needs, so that a quick stage never waits for a kernel to be compiled.
+// What `npm test` consists of; their order is that of their names, in ../../bootstrap/test-arguments.mjs. A stage
+// names the set-up it needs, so that a quick stage never waits for a kernel to be compiled.
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import type { StageName } from '../../bootstrap/test-arguments.mjs';
 import { inRepository } from '../places.ts';
 import type { Need } from '../setup/needs.ts';
 import { type Check, runChecks } from './checks.ts';
 import { sum, type Tally } from './tally.ts';
-import { runVitest } from './vitest.ts';
+import { runVitest, type Selection } from './vitest.ts';
 
 export interface Stage {
-  readonly name: string;
   readonly needs: readonly Need[];
-  run(): Promise<Tally>;
+  /** Runs it: all of it if it consists of checks, else the tests that are selected. */
+  run(selection: Selection): Promise<Tally>;
 }
 
 /** Workspaces in the order of their layers, lowest first. */
 const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'] as const;
 
-function ofChecks(name: string, checks: () => readonly Check[]): Stage {
+function ofChecks(checks: () => readonly Check[]): Stage {
   return {
-    name,
     needs: ['packages'],
     run: async () => sum(await runChecks(checks(), availableParallelism())),
   };
@@ -45,7 +45,14 @@ function typeChecks(): Check[] {
   );
 }
 
+/** The configuration of the unit tests, and with LUO_SLOW=1 of the slow ones. */
+export const UNIT_TESTS = 'vitest.config.ts';
 const LAB_TESTS = 'lab/vitest.lab.config.ts';
+
+/** What is selected; all files of a stage that has its configuration in common with another, if no file is. */
+function orAll(selection: Selection, all: string): Selection {
+  return selection.files.length > 0 ? selection : { ...selection, files: [all] };
+}
 
 /** What the tests in the lab cannot find out for themselves. */
 async function labEnvironment(): Promise<Record<string, string>> {
@@ -61,16 +68,16 @@ async function electronEnvironment(): Promise<Record<string, string>> {
   return { ...(await labEnvironment()), ELECTRON_OVERRIDE_DIST_PATH: runtime.directory };
 }
 
-/** What `npm test` consists of, in order. */
-export const STAGES: readonly Stage[] = [
-  ofChecks('lint', () => [
+/** What `npm test` consists of. */
+export const STAGES: Readonly<Record<StageName, Stage>> = {
+  lint: ofChecks(() => [
     { name: 'lint', script: 'node_modules/@biomejs/biome/bin/biome', args: ['ci', '--colors=off'] },
   ]),
-  ofChecks('types', typeChecks),
-  ofChecks('generated', () => [
-    { name: 'generated code is up to date', script: 'agent/generator/generate.ts', args: ['--check'] },
+  types: ofChecks(typeChecks),
+  generated: ofChecks(() => [
+    { name: 'generated code is up to date', script: 'agent/src/interface/generate.ts', args: ['--check'] },
   ]),
-  ofChecks('structure', () => [
+  structure: ofChecks(() => [
     {
       name: 'imports point one way',
       script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
@@ -83,44 +90,31 @@ export const STAGES: readonly Stage[] = [
     },
     { name: 'no dead code', script: 'node_modules/knip/bin/knip.js', args: ['--no-progress'] },
   ]),
-  {
-    name: 'unit',
+  unit: {
     needs: ['addon', 'pty'],
-    run: () => runVitest('unit', 'vitest.config.ts'),
+    run: (selection) => runVitest('unit', UNIT_TESTS, selection),
   },
-  {
-    name: 'slow',
+  slow: {
     needs: ['addon'],
-    run: () =>
-      runVitest('slow', 'native-bindings/vitest.config.ts', ['.slow.test.ts'], async () => ({
-        LUO_SLOW: '1',
-      })),
+    run: (selection) =>
+      runVitest('slow', UNIT_TESTS, orAll(selection, '.slow.test.ts'), [], { LUO_SLOW: '1' }),
   },
-  {
-    name: 'lab',
+  lab: {
     needs: ['image', 'trixie image'],
-    run: () => runVitest('lab', LAB_TESTS, ['test/lab/'], labEnvironment),
+    run: async (selection) =>
+      runVitest('lab', LAB_TESTS, orAll(selection, 'test/lab/'), [], await labEnvironment()),
   },
-  {
-    name: 'electron',
+  electron: {
     needs: ['image', 'pty', 'electron', 'desktop'],
-    run: () => runVitest('electron', LAB_TESTS, ['test/electron/', '--maxWorkers=1'], electronEnvironment),
-  },
-];
-
-/**
- * The stages asked for.
- *
- * @param names in any order; none means all
- * @throws Error that names an unknown stage and lists the known ones
- */
-export function chooseStages(names: readonly string[]): readonly Stage[] {
-  for (const name of names) {
-    if (!STAGES.some((stage) => stage.name === name)) {
-      throw new Error(
-        `unknown stage "${name}", expected one of ${STAGES.map((stage) => stage.name).join(', ')}`,
+    run: async (selection) => {
+      const environment = await electronEnvironment();
+      return runVitest(
+        'electron',
+        LAB_TESTS,
+        orAll(selection, 'test/electron/'),
+        ['--maxWorkers=1'],
+        environment,
       );
-    }
-  }
-  return names.length === 0 ? STAGES : STAGES.filter((stage) => names.includes(stage.name));
-}
+    },
+  },
+};

@@ -5,6 +5,7 @@
 // counts as one failure, and so does a run that failed for no reason that is in its report.
 
 import { relative } from 'node:path';
+import { formatElapsed } from '../../bootstrap/terminal.mjs';
 
 export interface Tally {
   readonly passed: number;
@@ -13,9 +14,23 @@ export interface Tally {
   readonly skipped: number;
   /** What failed, one name each. */
   readonly failures: readonly string[];
+  /** How long each test took. */
+  readonly times: readonly TestTime[];
 }
 
-export const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0, failures: [] };
+/** A test's name and how long it took, without what was prepared for it. */
+export interface TestTime {
+  readonly name: string;
+  readonly milliseconds: number;
+}
+
+/** A stage's name and how long it took, its set-up included. */
+export interface StageTime {
+  readonly name: string;
+  readonly milliseconds: number;
+}
+
+export const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0, failures: [], times: [] };
 
 /** The part of vitest's JSON report that is read here. */
 export interface VitestReport {
@@ -23,7 +38,12 @@ export interface VitestReport {
   readonly testResults: readonly {
     readonly name: string;
     readonly status: string;
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: string;
+      /** In ms; not there for a test that was not run. */
+      readonly duration?: number | undefined;
+    }[];
   }[];
 }
 
@@ -35,6 +55,7 @@ export function sum(tallies: readonly Tally[]): Tally {
       failed: total.failed + tally.failed,
       skipped: total.skipped + tally.skipped,
       failures: [...total.failures, ...tally.failures],
+      times: [...total.times, ...tally.times],
     }),
     NOTHING,
   );
@@ -65,6 +86,10 @@ export function ofVitest(
   for (const file of report.testResults) {
     const name = relative(top, file.name);
     for (const test of file.assertionResults) {
+      if (test.duration !== undefined) {
+        const time = { name: `${name} › ${test.fullName}`, milliseconds: test.duration };
+        tallies.push({ ...NOTHING, times: [time] });
+      }
       if (test.status === 'passed') tallies.push({ ...NOTHING, passed: 1 });
       else if (test.status === 'failed') tallies.push(ofCheck(`${name} › ${test.fullName}`, false));
       else tallies.push({ ...NOTHING, skipped: 1 });
@@ -79,6 +104,30 @@ export function ofVitest(
   // A stage that lost its tests must not look like one that passed.
   if (tally.passed + tally.failed === 0) return sum([tally, ofCheck(`${stage}: no test was run`, false)]);
   return tally;
+}
+
+/** Nobody waits for a test that takes less, in ms. */
+const noticeableMs = 500;
+
+/**
+ * The tests that took longest, for people.
+ *
+ * @param most how many of them
+ * @returns a heading and a line each; nothing if no test took long enough to be noticed
+ */
+export function slowestLines({ times }: Tally, most: number): string[] {
+  const noticeable = times.filter(({ milliseconds }) => milliseconds >= noticeableMs);
+  const slowest = noticeable.toSorted((one, other) => other.milliseconds - one.milliseconds).slice(0, most);
+  if (slowest.length === 0) return [];
+  return [
+    'Slowest:',
+    ...slowest.map(({ name, milliseconds }) => `  ${formatElapsed(milliseconds)}  ${name}`),
+  ];
+}
+
+/** How long each stage took, in one line. */
+export function stageTimesLine(stages: readonly StageTime[]): string {
+  return stages.map(({ name, milliseconds }) => `${name} ${formatElapsed(milliseconds)}`).join(' · ');
 }
 
 /** The last line of a test run. */
