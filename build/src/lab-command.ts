@@ -14,6 +14,6 @@ import { runWorkspace } from './workspace-command.ts';
  * @returns its exit status
  */
 export async function lab(args: readonly string[]): Promise<number> {
-  if (installsAgent(args)) process.env['LUO_AGENT_DEB'] ??= await packageAgent();
+  if (installsAgent(args)) process.env['LUO_CONSOLE_DEB'] ??= await packageAgent();
   return runWorkspace('lab/src/main.ts', args);
 }

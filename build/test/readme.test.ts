@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { buildProgram } from '../../agent/src/luoctl/program.ts';
+import { buildProgram } from '../../agent/src/luocon/program.ts';
 import { stageNames } from '../bootstrap/test-arguments.mjs';
 import { inRepository } from '../src/places.ts';
 

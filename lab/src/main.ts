@@ -49,7 +49,7 @@ function imageOptions(command: Command): Command {
 }
 
 function debOption(): Option {
-  return new Option('--deb <path>', "the agent's package to install").env('LUO_AGENT_DEB');
+  return new Option('--deb <path>', "the agent's package to install").env('LUO_CONSOLE_DEB');
 }
 
 imageOptions(

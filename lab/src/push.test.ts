@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { command } from './command.ts';
 import { type PushTarget, pushAgent } from './push.ts';
 
-const control = `Package: luo-agent
+const control = `Package: luo-console-agent
 Version: 1
 Architecture: all
 Maintainer: nobody <nobody@localhost>

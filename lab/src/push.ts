@@ -17,10 +17,10 @@ export type PushTarget = Pick<LabHost, 'name' | 'boot' | 'copyIn' | 'sh' | 'wait
 const sshFailed = 255;
 
 // The placeholder is dpkg-query's.
-const installedInputs = `dpkg-query -W -f '$` + `{Build-Inputs}' luo-agent`;
+const installedInputs = `dpkg-query -W -f '$` + `{Build-Inputs}' luo-console-agent`;
 
 // The socket is there before the agent answers on it, and systemd holds the question until then.
-const ask = 'varlinkctl info /run/luo-agent/io.luoconsole.Agent';
+const ask = 'varlinkctl info /run/luo-console/io.luoconsole.Agent';
 
 /** Runs a command that must succeed. */
 async function must(host: PushTarget, line: string): Promise<void> {

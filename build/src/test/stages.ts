@@ -75,7 +75,7 @@ export const STAGES: Readonly<Record<StageName, Stage>> = {
   ]),
   types: ofChecks(typeChecks),
   generated: ofChecks(() => [
-    { name: 'generated code is up to date', script: 'agent/src/interface/generate.ts', args: ['--check'] },
+    { name: 'generated code is up to date', script: 'agent/generator/generate.ts', args: ['--check'] },
   ]),
   structure: ofChecks(() => [
     {
