@@ -3,10 +3,10 @@
 
 import { toFailure } from '../bridge/failure.ts';
 import { machineActions } from '../machines/machine-actions.ts';
-import type { Action } from './action.ts';
-import type { ConsoleState } from './console.svelte.ts';
-import { whyNotAct, whyNotChange } from './focus.ts';
-import { views } from './views.ts';
+import type { Action } from '../state/action.ts';
+import type { ConsoleState } from '../state/console.svelte.ts';
+import { whyNotAct, whyNotChange } from '../state/focus.ts';
+import { views } from '../state/views.ts';
 
 function reported(state: ConsoleState, doing: string, act: () => Promise<void>): () => void {
   return () => {

@@ -7,14 +7,14 @@ import { createContext } from 'svelte';
 import { call } from '../bridge/bridge.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { counted } from '../format/quantity.ts';
-import { outcomeMarks } from '../format/states.ts';
-import { explain, outcomeWords } from '../format/words.ts';
-import { HostData } from '../hosts/host-data.svelte.ts';
-import { HostsStore } from '../hosts/hosts.svelte.ts';
-import type { MachineChoice } from '../machines/machines.svelte.ts';
-import { TerminalsStore } from '../terminal/terminals.svelte.ts';
-import { notResumed } from '../update/machine-runs.ts';
-import { digestSummary } from '../update/summary.ts';
+import { digestSummary } from '../timeline/bars.ts';
+import { explain, outcomeWords } from '../words/errors.ts';
+import { outcomeMarks } from '../words/states.ts';
+import { HostData } from './host-data.svelte.ts';
+import { HostsStore } from './hosts.svelte.ts';
+import { notResumed } from './machine-runs.ts';
+import type { MachineChoice } from './machines.svelte.ts';
+import { TerminalsStore } from './terminals.svelte.ts';
 import { type ViewId, viewOf } from './views.ts';
 
 export type OpenDialog =

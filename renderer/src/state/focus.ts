@@ -2,7 +2,7 @@
 // What may be done with a host right now, and if not, why not: the words that stand beside a button that is off.
 import type { Host } from '@luo-console/electron/bridge';
 import { hostStatus } from '../bridge/agent.ts';
-import { availabilityWords } from '../format/words.ts';
+import { availabilityWords } from '../words/errors.ts';
 
 /** Why nothing can be done on a host, or null if it can. */
 export function whyNotAct(host: Host | null): string | null {

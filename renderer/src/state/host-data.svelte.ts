@@ -5,10 +5,10 @@ import type { AgentMethods, Session, Update } from '@luo-console/agent/interface
 import type { Host } from '@luo-console/electron/bridge';
 import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
-import { JournalStore } from '../history/journal.svelte.ts';
-import { UpdatesStore } from '../history/updates.svelte.ts';
-import { MachinesStore } from '../machines/machines.svelte.ts';
-import { UpdateRun } from '../update/update-run.svelte.ts';
+import { JournalStore } from './journal.svelte.ts';
+import { MachinesStore } from './machines.svelte.ts';
+import { UpdateRun } from './update-run.svelte.ts';
+import { UpdatesStore } from './updates.svelte.ts';
 
 type Kernels = AgentMethods['ListKernels']['reply'];
 

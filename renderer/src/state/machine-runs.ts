@@ -2,7 +2,7 @@
 // What is to be read off the machines of a live update: which of them come along, how long each has been suspended, when the
 // blackout of them all began and ended.
 import type { MachineRun, MachineStage } from '@luo-console/agent/interface';
-import type { Span } from './span.ts';
+import type { Span } from '../timeline/span.ts';
 
 /** Stages after which nothing more happens to a machine in a live update. */
 const ended: readonly MachineStage[] = ['resumed', 'held', 'left_behind', 'lost'];

@@ -2,6 +2,7 @@
 import type { PhaseTiming, Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { phases, plan, update } from '../../test/fake-data.ts';
+import { heard } from '../state/update-run.svelte.ts';
 import {
   axisTicks,
   barParts,
@@ -12,8 +13,7 @@ import {
   fateOf,
   phaseState,
   wholeSpan,
-} from './summary.ts';
-import { heard } from './update-run.svelte.ts';
+} from './bars.ts';
 
 const second = 1_000_000;
 

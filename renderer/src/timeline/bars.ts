@@ -11,8 +11,8 @@ import type {
   Update,
 } from '@luo-console/agent/interface';
 import { duration } from '../format/quantity.ts';
-import { updatePhases } from '../format/states.ts';
-import { firstSuspended, machinesBlackout } from './machine-runs.ts';
+import { firstSuspended, machinesBlackout } from '../state/machine-runs.ts';
+import { updatePhases } from '../words/states.ts';
 import type { Span } from './span.ts';
 
 export interface DigestSummary {

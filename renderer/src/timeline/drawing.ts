@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures of the picture of a live update, in pixels, and what goes where in it.
-import type { Span } from '../update/span.ts';
-import { axisTicks } from '../update/summary.ts';
+
+import { axisTicks } from './bars.ts';
+import type { Span } from './span.ts';
 
 export const lane = 26;
 /** Left of the bars, for names. */

@@ -2,11 +2,11 @@
 // What the picture of a live update shows, before it is drawn: a lane a machine with its brownout and its blackout, and the
 // blackout taken apart. Times are µs since the epoch, as the phases have them.
 import type { BlackoutPart, MachineRun } from '@luo-console/agent/interface';
-import { stageMarks } from '../format/machine-states.ts';
-import { blackoutParts, partWords } from '../format/machine-words.ts';
 import { duration } from '../format/quantity.ts';
-import { blackoutSpanOf, brownoutSpan, firstSuspended } from '../update/machine-runs.ts';
-import type { Span } from '../update/span.ts';
+import { blackoutSpanOf, brownoutSpan, firstSuspended } from '../state/machine-runs.ts';
+import { stageMarks } from '../words/machine-states.ts';
+import { blackoutParts, partWords } from '../words/machines.ts';
+import type { Span } from './span.ts';
 
 export interface LanePart extends Span {
   part: BlackoutPart;

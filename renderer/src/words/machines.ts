@@ -9,7 +9,7 @@ import type {
   MonitorState,
   Way,
 } from '@luo-console/agent/interface';
-import { duration } from './quantity.ts';
+import { duration } from '../format/quantity.ts';
 
 export const fileWords: Record<MachineFile, string> = {
   memfd: 'memfd',

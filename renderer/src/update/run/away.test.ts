@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, test } from 'vitest';
-import { second, update } from '../../test/fake-data.ts';
+import { second, update } from '../../../test/fake-data.ts';
 import { awayReading, usualBlackout } from './away.ts';
 
 describe('a host that is away', () => {
