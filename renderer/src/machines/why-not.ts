@@ -3,7 +3,7 @@
 import type { Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { whyNotChange } from '../state/focus.ts';
-import { fullSentence } from '../words/errors.ts';
+import { fullSentence } from '../words/sentence.ts';
 
 /** Null if it can be. */
 export function whyNotAdopt(host: Host | null, machine: Machine): string | null {

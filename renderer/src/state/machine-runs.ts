@@ -2,7 +2,6 @@
 // What is to be read off the machines of a live update: which of them come along, how long each has been suspended, when the
 // blackout of them all began and ended.
 import type { MachineRun, MachineStage } from '@luo-console/agent/interface';
-import type { Span } from '../timeline/span.ts';
 
 /** Stages after which nothing more happens to a machine in a live update. */
 const ended: readonly MachineStage[] = ['resumed', 'held', 'left_behind', 'lost'];
@@ -61,16 +60,4 @@ export function heardMachines(
       machine.suspendedAtUs === null ? null : (before?.suspendedAtUs ?? machine.suspendedAtUs + offsetUs);
     return { ...machine, suspendedAtUs };
   });
-}
-
-/** A stretch in which a machine's memory was already being preserved, and it still ran. */
-export function brownoutSpan({ brownoutUs, suspendedAtUs }: MachineRun): Span | null {
-  if (brownoutUs === null || suspendedAtUs === null) return null;
-  return { startUs: suspendedAtUs - brownoutUs, endUs: suspendedAtUs };
-}
-
-/** A stretch in which a machine did not run. */
-export function blackoutSpanOf({ blackoutUs, suspendedAtUs }: MachineRun): Span | null {
-  if (blackoutUs === null || suspendedAtUs === null) return null;
-  return { startUs: suspendedAtUs, endUs: suspendedAtUs + blackoutUs };
 }

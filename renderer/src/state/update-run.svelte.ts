@@ -15,7 +15,7 @@ import type {
 import type { Host } from '@luo-console/electron/bridge';
 import { callAgent, clockOffsetUs, followAgent, hostStatus } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
-import { updatePhases } from '../words/states.ts';
+import { updatePhases } from '../words/phases.ts';
 import { heardMachines } from './machine-runs.ts';
 import { SerialLine } from './serial-line.ts';
 

@@ -2,18 +2,13 @@
 import type { PhaseTiming, Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { phases, plan, update } from '../../test/fake-data.ts';
+import { digestSummary } from '../state/digest-summary.ts';
 import { heard } from '../state/update-run.svelte.ts';
-import {
-  axisTicks,
-  barParts,
-  blackoutLength,
-  blackoutSpan,
-  counterReading,
-  digestSummary,
-  fateOf,
-  phaseState,
-  wholeSpan,
-} from './bars.ts';
+import { fateOf } from '../update/plan/session-fate.ts';
+import { counterReading } from '../update/run/counter.ts';
+import { phaseState } from '../update/run/phase-state.ts';
+import { barParts, blackoutLength, blackoutSpan, wholeSpan } from './bars.ts';
+import { axisTicks } from './drawing.ts';
 
 const second = 1_000_000;
 

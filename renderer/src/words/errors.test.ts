@@ -2,7 +2,9 @@
 import { AgentInterface } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { Failure, toFailure } from '../bridge/failure.ts';
-import { explain, fullSentence, plainName, sentence } from './errors.ts';
+import { plainName } from './descriptors.ts';
+import { explain } from './errors.ts';
+import { fullSentence, sentence } from './sentence.ts';
 
 test('what the agent says begins like a sentence, what it names stays as it is', () => {
   expect(sentence('live update number 1, one more than before')).toBe(

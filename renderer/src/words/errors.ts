@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent's enumerations and errors mean, in plain words: what it is, and what a person can do about it.
-import type { Availability, Kind, Outcome } from '@luo-console/agent/interface';
+/** What the errors of agent and console mean, in plain words: what happened, and what a person can do about it. */
+import type { Availability } from '@luo-console/agent/interface';
 import type { Failure } from '../bridge/failure.ts';
 
 export interface Words {
   title: string;
   advice: string;
 }
-
-export const kindWords: Record<Kind, string> = {
-  memfd: 'memfd',
-  tmpfs_unlinked: 'tmpfs, unlinked',
-  tmpfs_linked: 'tmpfs, linked',
-  hugetlb: 'hugetlb',
-  other: 'other',
-};
 
 export const availabilityWords: Record<Availability, Words> = {
   available: { title: 'Live update is available', advice: '' },
@@ -47,42 +39,6 @@ export const availabilityWords: Record<Availability, Words> = {
     advice: 'The agent found no cause. The kernel log in a terminal may tell more.',
   },
 };
-
-export const outcomeWords: Record<Outcome, string> = {
-  updated: 'The host runs the new kernel, and its sessions came through the kexec.',
-  cold_boot: 'The host booted afresh. What was preserved in memory is lost.',
-  returned:
-    'The reboot call came back with an error. The host still runs the old kernel and nothing is lost.',
-  aborted:
-    'The live update was called off before the kexec. The host still runs the old kernel and nothing is lost.',
-  unknown: 'The agent could not tell how the live update ended. Look at the journal and the serial console.',
-};
-
-const hostBlackout =
-  'No machine was concerned, so the blackout is the time the host itself was away: from the kexec until its sessions were retrieved.';
-const machinesBlackout =
-  'The blackout is the time in which machines stood still: from the first one suspended until the last one ran again.';
-
-/** What the blackout of a live update is. @param machines how many came along in it */
-export function blackoutWords(machines: number): string {
-  return machines === 0 ? hostBlackout : machinesBlackout;
-}
-
-/** What an agent wrote after a colon or semicolon, made the beginning of a sentence. Names and paths stay as they are. */
-export function sentence(text: string): string {
-  return /^[a-z]+[ ,;:.]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
-}
-
-/** As `sentence`, with a full stop, for what stands beside other sentences. */
-export function fullSentence(text: string): string {
-  const begun = sentence(text.trim());
-  return begun === '' || /[.!?:]$/.test(begun) ? begun : `${begun}.`;
-}
-
-/** A descriptor's label or name without what the kernel adds to every memfd, which has no name in a file system to lose. */
-export function plainName(text: string): string {
-  return text.replace(/ \(deleted\)$/, '').replace(/\/memfd:/, '');
-}
 
 type Explain = (failure: Failure) => Words;
 

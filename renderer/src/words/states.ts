@@ -2,7 +2,6 @@
 // Every state the console shows, with its word, its icon and its tone. Kept in tables so that a state looks and reads the
 // same wherever it appears, and never by its colour alone.
 
-import ArchiveRestore from '@lucide/svelte/icons/archive-restore';
 import ArrowDownLeft from '@lucide/svelte/icons/arrow-down-left';
 import ArrowUpRight from '@lucide/svelte/icons/arrow-up-right';
 import Ban from '@lucide/svelte/icons/ban';
@@ -11,28 +10,15 @@ import CircleCheck from '@lucide/svelte/icons/circle-check';
 import CircleDashed from '@lucide/svelte/icons/circle-dashed';
 import CircleHelp from '@lucide/svelte/icons/circle-question-mark';
 import CircleX from '@lucide/svelte/icons/circle-x';
-import Flag from '@lucide/svelte/icons/flag';
+import type Flag from '@lucide/svelte/icons/flag';
 import Hourglass from '@lucide/svelte/icons/hourglass';
 import LoaderCircle from '@lucide/svelte/icons/loader-circle';
-import PackageCheck from '@lucide/svelte/icons/package-check';
-import Pause from '@lucide/svelte/icons/pause';
-import Play from '@lucide/svelte/icons/play';
 import Plug from '@lucide/svelte/icons/plug';
-import Power from '@lucide/svelte/icons/power';
-import ShieldCheck from '@lucide/svelte/icons/shield-check';
 import Snowflake from '@lucide/svelte/icons/snowflake';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import Undo2 from '@lucide/svelte/icons/undo-2';
 import Unplug from '@lucide/svelte/icons/unplug';
-import Zap from '@lucide/svelte/icons/zap';
-import type {
-  CheckVerdict,
-  Direction,
-  KernelVerdict,
-  Outcome,
-  Phase,
-  Verdict,
-} from '@luo-console/agent/interface';
+import type { CheckVerdict, Direction, KernelVerdict, Outcome, Verdict } from '@luo-console/agent/interface';
 import type { ConnectionState } from '@luo-console/electron/bridge';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'neutral';
@@ -48,18 +34,6 @@ export interface Mark {
 export function mark(word: string, tone: Tone, icon: typeof Flag): Mark {
   return { word, tone, icon };
 }
-
-export const phaseMarks: Record<Phase, Mark> = {
-  normal: mark('Normal', 'good', CircleCheck),
-  preserving: mark('Preserving', 'busy', ShieldCheck),
-  prepared: mark('Prepared', 'busy', PackageCheck),
-  suspending: mark('Suspending', 'busy', Pause),
-  kexec: mark('Kexec', 'busy', Zap),
-  booting: mark('Booting', 'busy', Power),
-  retrieving: mark('Retrieving', 'busy', ArchiveRestore),
-  resuming: mark('Resuming', 'busy', Play),
-  finishing: mark('Finishing', 'busy', Flag),
-};
 
 export const connectionMarks: Record<ConnectionState, Mark> = {
   disconnected: mark('Disconnected', 'neutral', Unplug),
@@ -103,15 +77,3 @@ export const checkMarks: Record<CheckVerdict, Mark> = {
   warn: mark('Warning', 'warn', TriangleAlert),
   fail: mark('Fail', 'bad', CircleX),
 };
-
-/** The phases in the order in which a live update goes through them, after `normal`. */
-export const updatePhases: readonly Phase[] = [
-  'preserving',
-  'prepared',
-  'suspending',
-  'kexec',
-  'booting',
-  'retrieving',
-  'resuming',
-  'finishing',
-];
