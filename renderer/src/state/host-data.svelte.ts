@@ -7,7 +7,7 @@ import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
 import { JournalStore } from './journal.svelte.ts';
 import { MachinesStore } from './machines.svelte.ts';
-import { UpdateRun } from './update-run.svelte.ts';
+import { UpdateView } from './update-view.svelte.ts';
 import { UpdatesStore } from './updates.svelte.ts';
 
 type Kernels = AgentMethods['ListKernels']['reply'];
@@ -23,7 +23,7 @@ export class HostData {
   readonly machines: MachinesStore;
   readonly updates: UpdatesStore;
   readonly journal: JournalStore;
-  readonly run: UpdateRun;
+  readonly run: UpdateView;
   #seenSessions = '';
   #seenMachines = '';
   #seenKernels = '';
@@ -36,7 +36,7 @@ export class HostData {
     this.machines = new MachinesStore(id);
     this.updates = new UpdatesStore(id);
     this.journal = new JournalStore(id);
-    this.run = new UpdateRun(id, onSettled);
+    this.run = new UpdateView(id, onSettled);
   }
 
   /** Reads again whatever the host's status says has changed since it was read last. */

@@ -22,7 +22,7 @@ import { SerialLine } from './serial-line.ts';
 /** `choose` a kernel, look at the `plan`, `running`, and `settled` when the outcome is known. */
 export type Stage = 'choose' | 'plan' | 'running' | 'settled';
 
-export class UpdateRun {
+export class UpdateView {
   stage = $state<Stage>('choose');
   planning = $state(false);
   aborting = $state(false);

@@ -3,7 +3,7 @@ import type { PhaseTiming, Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { phases, plan, update } from '../../test/fake-data.ts';
 import { digestSummary } from '../state/digest-summary.ts';
-import { heard } from '../state/update-run.svelte.ts';
+import { heard } from '../state/update-view.svelte.ts';
 import { fateOf } from '../update/plan/session-fate.ts';
 import { counterReading } from '../update/run/counter.ts';
 import { phaseState } from '../update/run/phase-state.ts';
