@@ -118,6 +118,34 @@ function electronLayers() {
   );
 }
 
+/** The folders of the window's layers, from the top down. Folders of one layer do not know each other. */
+const WINDOW = [
+  ['shell'],
+  ['history'],
+  ['update'],
+  ['update/choose', 'update/plan', 'update/run', 'update/outcome'],
+  ['hosts', 'machines', 'sessions'],
+  ['order', 'terminal', 'timeline'],
+  ['components'],
+  ['state'],
+  ['words'],
+  ['bridge', 'format'],
+];
+
+/** The rules that keep each folder of the window from importing anything but layers below its own. */
+function windowRules() {
+  return WINDOW.flatMap((layer, at) => {
+    const below = WINDOW.slice(at + 1).flat();
+    return layer.map((folder) => ({
+      name: `window-${folder.replace('/', '-')}`,
+      comment: `imports itself and ${below.length > 0 ? below.join(', ') : 'nothing else of the window'}`,
+      severity: 'error',
+      from: { path: `^renderer/src/${folder}/[^/]+$`, pathNot: '\\.test\\.ts$' },
+      to: { path: '^renderer/src/', pathNot: [folder, ...below].map((one) => `^renderer/src/${one}/[^/]+$`) },
+    }));
+  });
+}
+
 /** A rule that lets a folder import nothing of the repository but what is named. */
 function only(name, comment, from, allowed, fromNot = {}) {
   return {
@@ -175,6 +203,7 @@ export default {
       '^agent/src/interface/',
       '^electron/src/interface/',
     ]),
+    ...windowRules(),
     only('bootstrap', 'runs before there is anything else', '^build/bootstrap', []),
 
     ...agentLayers(),

@@ -81,8 +81,9 @@ describe('the README', () => {
 
   it('names symptoms in the words that are shown', () => {
     const sources = [
-      'renderer/src/format/words.ts',
-      'renderer/src/format/states.ts',
+      'renderer/src/words/errors.ts',
+      'renderer/src/words/phases.ts',
+      'renderer/src/words/states.ts',
       'build/bootstrap/debian-packages.mjs',
       'build/src/setup/step.ts',
     ];

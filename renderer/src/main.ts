@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Mounts the console into its page.
 import { mount } from 'svelte';
-import App from './app/App.svelte';
-import { setStylesUnderPolicy } from './app/styles-under-policy.ts';
+import App from './shell/App.svelte';
+import { setStylesUnderPolicy } from './shell/styles-under-policy.ts';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opens the whole window over a fake bridge.
 import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
-import App from '../src/app/App.svelte';
+import App from '../src/shell/App.svelte';
 import { FakeBridge } from './fake-bridge.ts';
 
 /** Renders the window and waits until it shows its hosts. @param prepare changes the bridge before */

@@ -6,7 +6,7 @@ import CircleX from '@lucide/svelte/icons/circle-x';
 import Megaphone from '@lucide/svelte/icons/megaphone';
 import StickyNote from '@lucide/svelte/icons/sticky-note';
 import type { Entry } from '@luo-console/agent/interface';
-import type { Mark } from '../format/states.ts';
+import type { Mark } from '../words/states.ts';
 
 const act: Mark = { word: 'Act', tone: 'neutral', icon: Megaphone };
 const note: Mark = { word: 'Note', tone: 'neutral', icon: StickyNote };

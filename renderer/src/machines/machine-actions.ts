@@ -3,9 +3,9 @@
 // the view was opened.
 import type { Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
-import type { Action } from '../app/action.ts';
-import type { ConsoleState } from '../app/console.svelte.ts';
-import { whyNotAct, whyNotChange } from '../app/focus.ts';
+import type { Action } from '../state/action.ts';
+import type { ConsoleState } from '../state/console.svelte.ts';
+import { whyNotAct, whyNotChange } from '../state/focus.ts';
 import { startMachine } from './start-machine.ts';
 import { whyNotAdopt } from './why-not.ts';
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts a machine from its definition and shows it once it runs. A failure is kept where the definition is shown.
-import type { ConsoleState } from '../app/console.svelte.ts';
+import type { ConsoleState } from '../state/console.svelte.ts';
 
 /** @param name of the definition. Never throws. */
 export async function startMachine(app: ConsoleState, host: string, name: string): Promise<void> {

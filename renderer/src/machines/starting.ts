@@ -2,8 +2,8 @@
 // How a machine stands that is being started from its definition.
 import CircleX from '@lucide/svelte/icons/circle-x';
 import LoaderCircle from '@lucide/svelte/icons/loader-circle';
-import { type Mark, mark } from '../format/states.ts';
-import type { Starting } from './machines.svelte.ts';
+import type { Starting } from '../state/machines.svelte.ts';
+import { type Mark, mark } from '../words/states.ts';
 
 const underWay: Mark = { ...mark('Starting', 'busy', LoaderCircle), turning: true };
 const failed: Mark = mark('Not started', 'bad', CircleX);

@@ -2,8 +2,8 @@
 // Why a machine cannot be adopted: the words that stand beside a button that is off.
 import type { Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
-import { whyNotChange } from '../app/focus.ts';
-import { fullSentence } from '../format/words.ts';
+import { whyNotChange } from '../state/focus.ts';
+import { fullSentence } from '../words/sentence.ts';
 
 /** Null if it can be. */
 export function whyNotAdopt(host: Host | null, machine: Machine): string | null {

@@ -3,7 +3,7 @@
 // first to what needs it.
 import type { OrderGraph } from '@luo-console/agent/interface';
 import { type Edge, MarkerType, type Node, Position } from '@xyflow/svelte';
-import { orderKindMarks } from '../format/machine-states.ts';
+import { orderKindMarks } from '../words/machine-states.ts';
 import { type Layout, nodeSize } from './layout.ts';
 import { concerned, edgeInCycle, type OrderStep, orderSteps } from './order.ts';
 

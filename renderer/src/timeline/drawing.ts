@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Measures of the picture of a live update, in pixels, and what goes where in it.
-import type { Span } from '../update/span.ts';
-import { axisTicks } from '../update/summary.ts';
+
+import type { Span } from './span.ts';
 
 export const lane = 26;
 /** Left of the bars, for names. */
@@ -82,4 +82,13 @@ export function placeLegend(
     x += length;
   }
   return { placed, height: items.length === 0 ? 0 : y + 20 };
+}
+
+/** The ends of the axis's divisions between 0 and `span` µs: about `wanted` of them, at round figures. */
+export function axisTicks(span: number, wanted: number): number[] {
+  const rough = span / Math.max(1, wanted);
+  const magnitude = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
+  const stepUs =
+    [1, 2, 5, 10].map((factor) => factor * magnitude).find((candidate) => candidate >= rough) ?? rough;
+  return Array.from({ length: Math.floor(span / stepUs) + 1 }, (_, at) => at * stepUs);
 }

@@ -2,11 +2,11 @@
 // What the picture of a live update shows, before it is drawn: a lane a machine with its brownout and its blackout, and the
 // blackout taken apart. Times are µs since the epoch, as the phases have them.
 import type { BlackoutPart, MachineRun } from '@luo-console/agent/interface';
-import { stageMarks } from '../format/machine-states.ts';
-import { blackoutParts, partWords } from '../format/machine-words.ts';
 import { duration } from '../format/quantity.ts';
-import { blackoutSpanOf, brownoutSpan, firstSuspended } from '../update/machine-runs.ts';
-import type { Span } from '../update/span.ts';
+import { firstSuspended } from '../state/machine-runs.ts';
+import { stageMarks } from '../words/machine-states.ts';
+import { blackoutParts, partWords } from '../words/machines.ts';
+import type { Span } from './span.ts';
 
 export interface LanePart extends Span {
   part: BlackoutPart;
@@ -79,4 +79,16 @@ export function around(spans: readonly (Span | null)[]): Span | null {
     startUs: Math.min(...known.map(({ startUs }) => startUs)),
     endUs: Math.max(...known.map(({ endUs }) => endUs)),
   };
+}
+
+/** A stretch in which a machine's memory was already being preserved, and it still ran. */
+function brownoutSpan({ brownoutUs, suspendedAtUs }: MachineRun): Span | null {
+  if (brownoutUs === null || suspendedAtUs === null) return null;
+  return { startUs: suspendedAtUs - brownoutUs, endUs: suspendedAtUs };
+}
+
+/** A stretch in which a machine did not run. */
+function blackoutSpanOf({ blackoutUs, suspendedAtUs }: MachineRun): Span | null {
+  if (blackoutUs === null || suspendedAtUs === null) return null;
+  return { startUs: suspendedAtUs, endUs: suspendedAtUs + blackoutUs };
 }

@@ -2,8 +2,8 @@
 // How long a phase took, in words that tell the grace from the rest of the kexec.
 import type { PhaseTiming } from '@luo-console/agent/interface';
 import { duration } from '../format/quantity.ts';
-import type { Span } from '../update/span.ts';
-import { barParts } from '../update/summary.ts';
+import { barParts } from './bars.ts';
+import type { Span } from './span.ts';
 
 /** @param stayed whether the host is known not to have gone away at all */
 export function phaseLength(timing: PhaseTiming, stayed: boolean, blackout: Span | null): string {

@@ -16,7 +16,7 @@ import {
   update,
 } from '../../test/fake-data.ts';
 import { go, openConsole, type } from '../../test/open-console.ts';
-import { blackoutOf, heardMachines, machinesBlackout } from './machine-runs.ts';
+import { blackoutOf, heardMachines, machinesBlackout } from '../state/machine-runs.ts';
 
 function planWith(leave: readonly number[] = [], more: Partial<Plan> = {}): Plan {
   return {

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The phases of an update: their order, words and marks, and how an update can end. */
+import ArchiveRestore from '@lucide/svelte/icons/archive-restore';
+import CircleCheck from '@lucide/svelte/icons/circle-check';
+import Flag from '@lucide/svelte/icons/flag';
+import PackageCheck from '@lucide/svelte/icons/package-check';
+import Pause from '@lucide/svelte/icons/pause';
+import Play from '@lucide/svelte/icons/play';
+import Power from '@lucide/svelte/icons/power';
+import ShieldCheck from '@lucide/svelte/icons/shield-check';
+import Zap from '@lucide/svelte/icons/zap';
+import type { Outcome, Phase } from '@luo-console/agent/interface';
+import { type Mark, mark } from './states.ts';
+
+/** The phases in the order in which a live update goes through them, after `normal`. */
+export const updatePhases: readonly Phase[] = [
+  'preserving',
+  'prepared',
+  'suspending',
+  'kexec',
+  'booting',
+  'retrieving',
+  'resuming',
+  'finishing',
+];
+
+export const phaseMarks: Record<Phase, Mark> = {
+  normal: mark('Normal', 'good', CircleCheck),
+  preserving: mark('Preserving', 'busy', ShieldCheck),
+  prepared: mark('Prepared', 'busy', PackageCheck),
+  suspending: mark('Suspending', 'busy', Pause),
+  kexec: mark('Kexec', 'busy', Zap),
+  booting: mark('Booting', 'busy', Power),
+  retrieving: mark('Retrieving', 'busy', ArchiveRestore),
+  resuming: mark('Resuming', 'busy', Play),
+  finishing: mark('Finishing', 'busy', Flag),
+};
+
+export const outcomeWords: Record<Outcome, string> = {
+  updated: 'The host runs the new kernel, and its sessions came through the kexec.',
+  cold_boot: 'The host booted afresh. What was preserved in memory is lost.',
+  returned:
+    'The reboot call came back with an error. The host still runs the old kernel and nothing is lost.',
+  aborted:
+    'The live update was called off before the kexec. The host still runs the old kernel and nothing is lost.',
+  unknown: 'The agent could not tell how the live update ended. Look at the journal and the serial console.',
+};
+
+const hostBlackout =
+  'No machine was concerned, so the blackout is the time the host itself was away: from the kexec until its sessions were retrieved.';
+const machinesBlackout =
+  'The blackout is the time in which machines stood still: from the first one suspended until the last one ran again.';
+
+/** What the blackout of a live update is. @param machines how many came along in it */
+export function blackoutWords(machines: number): string {
+  return machines === 0 ? hostBlackout : machinesBlackout;
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Makes sentences of what an agent says in passing. */
+
+/** What an agent wrote after a colon or semicolon, made the beginning of a sentence. Names and paths stay as they are. */
+export function sentence(text: string): string {
+  return /^[a-z]+[ ,;:.]/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
+}
+
+/** As `sentence`, with a full stop, for what stands beside other sentences. */
+export function fullSentence(text: string): string {
+  const begun = sentence(text.trim());
+  return begun === '' || /[.!?:]$/.test(begun) ? begun : `${begun}.`;
+}
