@@ -20,6 +20,7 @@
 #define _LUO_LAB_H
 
 #include <linux/build_bug.h>
+#include <linux/container_of.h>
 #include <linux/liveupdate.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
@@ -139,13 +140,32 @@ extern struct mutex luo_lab_lock;
 extern struct luo_lab_device luo_lab_devices[LUO_LAB_DEVICES];
 extern const struct file_operations luo_lab_fops;
 
+/**
+ * struct luo_lab_handler - LUO's handler for one kind of device.
+ * @lu:   What LUO knows of it.
+ * @kind: The kind.
+ */
+struct luo_lab_handler {
+	struct liveupdate_file_handler lu;
+	enum luo_lab_kind kind;
+};
+
+/* The kind of device that one of our handlers is for. */
+static inline enum luo_lab_kind luo_lab_kind_of(const struct liveupdate_file_handler *handler)
+{
+	return container_of_const(handler, struct luo_lab_handler, lu)->kind;
+}
+
+/*
+ * Each file calls only those below it: main; files; incoming; switches;
+ * shared and session; core.
+ */
 struct luo_lab_device *luo_lab_of_file(const struct file *file);
 u32 luo_lab_index(const struct luo_lab_device *dev);
 __printf(4, 5)
 void luo_lab_log(const char *name, const char *op, int err, const char *why, ...);
 
 int __init luo_lab_files_init(void);
-enum luo_lab_kind luo_lab_kind_of(const struct liveupdate_file_handler *handler);
 
 int luo_lab_retrieve(struct liveupdate_file_op_args *args);
 bool luo_lab_can_finish(struct liveupdate_file_op_args *args);

@@ -166,22 +166,17 @@ static const struct liveupdate_file_ops luo_lab_file_ops = {
 	.owner = THIS_MODULE,
 };
 
-static struct liveupdate_file_handler handlers[LUO_LAB_KINDS] = {
-	[LUO_LAB_MEMORY] = { .ops = &luo_lab_file_ops, .compatible = "luo-lab-memory-v1" },
-	[LUO_LAB_IOMMU] = { .ops = &luo_lab_file_ops, .compatible = "luo-lab-iommu-v1" },
-	[LUO_LAB_DEVICE] = { .ops = &luo_lab_file_ops, .compatible = "luo-lab-device-v1" },
-};
+#define HANDLER(of_kind, name)							\
+	[of_kind] = {								\
+		.kind = of_kind,						\
+		.lu = { .ops = &luo_lab_file_ops, .compatible = name },		\
+	}
 
-/**
- * luo_lab_kind_of - The kind of device a handler is for.
- * @handler: One of ours.
- *
- * Return: The kind.
- */
-enum luo_lab_kind luo_lab_kind_of(const struct liveupdate_file_handler *handler)
-{
-	return handler - handlers;
-}
+static struct luo_lab_handler handlers[LUO_LAB_KINDS] = {
+	HANDLER(LUO_LAB_MEMORY, "luo-lab-memory-v1"),
+	HANDLER(LUO_LAB_IOMMU, "luo-lab-iommu-v1"),
+	HANDLER(LUO_LAB_DEVICE, "luo-lab-device-v1"),
+};
 
 /**
  * luo_lab_files_init - Registers the handlers and the state that one of them shares.
@@ -194,12 +189,12 @@ int __init luo_lab_files_init(void)
 	int kind, err;
 
 	for (kind = 0; kind < LUO_LAB_KINDS; kind++) {
-		err = liveupdate_register_file_handler(&handlers[kind]);
+		err = liveupdate_register_file_handler(&handlers[kind].lu);
 		if (err)
 			goto err_unregister;
 	}
 
-	err = luo_lab_shared_init(&handlers[LUO_LAB_DEVICE]);
+	err = luo_lab_shared_init(&handlers[LUO_LAB_DEVICE].lu);
 	if (err)
 		goto err_unregister;
 
@@ -207,6 +202,6 @@ int __init luo_lab_files_init(void)
 
 err_unregister:
 	while (kind--)
-		liveupdate_unregister_file_handler(&handlers[kind]);
+		liveupdate_unregister_file_handler(&handlers[kind].lu);
 	return err;
 }
