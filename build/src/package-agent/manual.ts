@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The manual of luoctl: its prose is in agent-package/man/luoctl.1, its commands, options and exit
-// statuses come from luoctl itself, so that they cannot fall behind.
+/**
+ * The manual of luoctl: its prose is in agent-package/man/luoctl.1, its commands, options and exit
+ * statuses come from luoctl itself, so that they cannot fall behind.
+ */
 
 import { exitStatusHelp } from '../../../agent/src/luoctl/exit-status.ts';
 import { buildProgram } from '../../../agent/src/luoctl/program.ts';
