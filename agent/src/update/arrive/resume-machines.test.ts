@@ -118,6 +118,7 @@ function context(starter: VmmStarter): ResumeContext {
     starter,
     socketDirectory: join(directory, 'sockets'),
     startedAt: 0n,
+    nothingCame: () => false,
     log: () => {},
   };
 }

@@ -38,6 +38,8 @@ export interface ResumeContext {
   log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
+  /** Whether the kernel is known to have been handed nothing. Asked only while somebody else has the device. */
+  nothingCame(): boolean;
 }
 
 /** How the machines of the update that brought the host here fared. */
@@ -107,16 +109,21 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
 
 /**
  * Does what needs the device as often as somebody else has it: machines that stand still are worth waiting for.
+ * Upstream's luod never gives it back, so where nothing came there is no waiting.
  * A host without live update, or one that was just switched on, has nothing to retrieve, and that is all there is
  * to know.
  */
-async function patiently({ log }: ResumeContext, work: () => Promise<void>): Promise<void> {
+async function patiently({ log, nothingCame }: ResumeContext, work: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
       await work();
       return;
     } catch (error) {
       if (!(error instanceof Refusal) || error.refusal !== 'DeviceBusy') return;
+      if (nothingCame()) {
+        log('warning', 'the live update device is busy; nothing was handed over', { problem: error.message });
+        return;
+      }
       log('warning', 'waiting for the live update device', { problem: error.message });
     }
   }
