@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels, a plan and live updates as an agent would tell of them, for tests of the window alone.
+/** Kernels, a plan and updates as an agent would describe them, for tests of the window alone. */
 import type {
   Carried,
   KernelImage,

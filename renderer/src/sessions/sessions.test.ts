@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The Sessions view and its dialogs. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../test/fake-bridge.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** How digests are counted. */
 import { expect, test } from 'vitest';
 import { update } from '../../test/fake-data.ts';
 import { digestSummary } from './digest-summary.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The state of an update after each event, with the recording of a real one. */
 import type { Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { machineRun, plan, progress, update } from '../../test/fake-data.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The bars of a recorded update: where its grace, its absence and a refusal lie. */
 import type { Phase, Update } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { phases, second } from '../../test/fake-data.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** An update in the whole window, from the choice of a kernel to the outcome. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
@@ -199,7 +200,7 @@ describe('Live update', () => {
     const abort = await screen.findByRole<HTMLButtonElement>('button', { name: 'Abort live update' });
     expect(abort.disabled).toBe(true);
     expect(
-      screen.getByText('lee may look but not act: that needs the group luo-console-operator.'),
+      screen.getByText('lee may look but not act. Acting needs the group luo-console-operator.'),
     ).toBeTruthy();
     expect(screen.getByText('viewer: looks only')).toBeTruthy();
   });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Machines in the plan, in the run and in the outcome of an update. */
 import type { MachineRun, Plan } from '@luo-console/agent/interface';
 import { fireEvent, screen, within } from '@testing-library/svelte';
 import { tick } from 'svelte';
@@ -59,10 +60,10 @@ async function plan(bridge: FakeBridge): Promise<HTMLElement> {
 }
 
 describe('the plan', () => {
-  test('names each machine with what happens to it, and how long it stands still', async () => {
+  test('names each machine with what happens to it, and how long it stops', async () => {
     const list = await plan(await openPlan());
     const [web, old] = within(list).getAllByRole('listitem');
-    expect(web?.textContent).toMatch(/web-01.*Comes along.*by cpr-transfer, 2 GiB, session web-01/s);
+    expect(web?.textContent).toMatch(/web-01.*Carried over.*by cpr-transfer, 2 GiB, session web-01/s);
     expect(web?.textContent).toMatch(/Expected blackout: about 240 ms or more.*none was measured/);
     expect(web?.textContent).toMatch(/If the new QEMU does not start, the machine is held/);
     expect(old?.textContent).toMatch(/old-03.*Not adopted.*It cannot be.*as if its power were cut/s);

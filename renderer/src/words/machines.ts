@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the agent's enumerations about machines mean, in plain words.
+/**
+ * The words for machines: what the agent's enumerations about them mean, and the texts of adopting, releasing and
+ * defining one.
+ */
 import type {
   BlackoutPart,
   FailurePolicy,
@@ -135,4 +138,12 @@ export const releaseWords = {
 export const definitionWords = {
   service:
     'The agent starts it in a systemd service, so it keeps running when the agent restarts. It is adopted at once, so live updates carry it over.',
+} as const;
+
+export const orderWords = {
+  empty: 'Nothing depends on anything: there are no machines and no files of machines.',
+  circle:
+    'These depend on each other in a circle, so no order is possible. Remove one dependency, or leave the machine behind.',
+  legend:
+    'They are preserved and restored in the order of their numbers, and undone in reverse. An arrow leads from the node that goes first to the one that needs it.',
 } as const;

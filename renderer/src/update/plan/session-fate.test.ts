@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What a plan says of each session. */
 import { expect, test } from 'vitest';
 import { plan } from '../../../test/fake-data.ts';
 import { fateOf } from './session-fate.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** When a host that is away is early, late or as expected. */
 import { describe, expect, test } from 'vitest';
 import { second, update } from '../../../test/fake-data.ts';
 import { type AwayFacts, awayReading, usualBlackout } from './away.ts';

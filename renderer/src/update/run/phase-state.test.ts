@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** How each phase stands while an update runs. */
 import { expect, test } from 'vitest';
 import { phaseState } from './phase-state.ts';
 

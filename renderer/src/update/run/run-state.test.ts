@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** How a run stands, by phase, state of the host and grace: kind, button, text and counter. */
 import type { Phase } from '@luo-console/agent/interface';
 import type { ConnectionState } from '@luo-console/electron/bridge';
 import { describe, expect, test } from 'vitest';
