@@ -120,6 +120,7 @@ async function takeInOne(
   } else if (session.manifest === null) {
     await giveManifest(context, session, 'unknown');
   } else {
+    await preserveParts(context, session.manifest, session.descriptor);
     await settleIntended(context, session, session.descriptor);
   }
 }
@@ -153,6 +154,24 @@ function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: He
     store.dropFile(name, token);
     file.close();
     files.delete(token);
+  }
+}
+
+/**
+ * Gives the kernel the part of the manifest that was stored when the agent died and not yet preserved. The kernel
+ * looks for the token first, so it answers `EEXIST` for the parts it has.
+ */
+async function preserveParts(
+  { native }: LiveUpdateContext,
+  { parts }: Manifest,
+  descriptor: NativeDescriptor,
+): Promise<void> {
+  for (const { token, file } of parts) {
+    try {
+      await native.liveUpdate.preserveFd(descriptor, file, token);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    }
   }
 }
 

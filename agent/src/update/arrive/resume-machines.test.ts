@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RestartMark, readMark, writeMark } from '../../adoption/restart-mark.ts';
 import type { VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -166,6 +166,15 @@ describe('a saved machine', () => {
     const state = found.resumed?.heldStates.get('machine:one');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
     release(found);
+  });
+
+  it('is not started while the index cannot be retrieved: no errno is told from there being none', async () => {
+    await arrive([saved], { state: true, memory: true });
+    const failure = Object.assign(new Error('ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+    vi.spyOn(double, 'retrieveSession').mockRejectedValueOnce(failure);
+    const asked: string[] = [];
+    expect(await resume(failingStarter(asked, 1))).toMatchObject({ handed: [], resumed: null });
+    expect(asked).toEqual([]);
   });
 
   it('that an agent had begun to start is stopped first', async () => {
