@@ -165,8 +165,8 @@ const checks: Readonly<Record<string, Check1>> = {
     return why.length === 0 ? ['pass', 'every session is whole'] : ['fail', why.join('; ')];
   },
 
-  'descriptor store': ({ sessions }) => {
-    const { limit, used } = sessions.context.store;
+  'descriptor store': ({ descriptorStore }) => {
+    const { limit, used } = descriptorStore;
     if (limit === null)
       return ['warn', 'no service manager keeps descriptors: if the agent dies, so do its sessions'];
     return [used <= limit ? 'pass' : 'fail', `${used} of ${limit} places are used`];

@@ -11,8 +11,6 @@ import { SavedMachine } from '../../adoption/saved-machine.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { ClockReading } from '../../kernel/surviving-clock.ts';
-import { createPatiently } from '../../liveupdate/build-session.ts';
-import { retrieveByName } from '../../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
   formatToken,
@@ -87,10 +85,7 @@ export class OutgoingIndex {
       native.memory.truncate(file, BigInt(bytes));
       const slots = new SlotFile(native.memory, file);
       slots.write(content);
-      const liveUpdate = context.sessions.context;
-      const session = await liveUpdate.device.use((device) =>
-        createPatiently(liveUpdate, device, indexSessionName),
-      );
+      const session = await context.device.createSession(indexSessionName);
       try {
         await native.liveUpdate.preserveFd(session, file, manifestToken);
         return new OutgoingIndex(native.liveUpdate, session, file, slots);
@@ -169,10 +164,11 @@ function recordIn(slots: SlotFile): IndexRecord {
 }
 
 /** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */
-async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<NativeDescriptor | null> {
+async function retrieveIndex(context: UpdateContext): Promise<NativeDescriptor | null> {
+  const { device, descriptorStore, journal } = context;
   const attempt = async (name: string): Promise<NativeDescriptor | null> => {
     try {
-      return await retrieveByName(sessions.context, name);
+      return await device.retrieveSession(name);
     } catch (error) {
       const none = ['SessionNotFound', 'NoLiveUpdate'];
       if (error instanceof Refusal && none.includes(error.refusal)) return null;
@@ -185,7 +181,7 @@ async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<Nati
     async () => {
       const session = (await attempt(indexSessionName)) ?? (await attempt(formerIndexSessionName));
       // In the store it has the new name in any case.
-      if (session !== null) sessions.context.store.keepSession(indexSessionName, session);
+      if (session !== null) descriptorStore.keepSession(indexSessionName, session);
       return session;
     },
     (session) => ({ message: session === null ? 'none was handed over' : '' }),
@@ -194,12 +190,11 @@ async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<Nati
 
 /** Finishes the index session: it has done its work. */
 export async function dismiss(context: UpdateContext, index: ArrivedIndex): Promise<void> {
-  const { store } = context.sessions.context;
   await context.journal.act('index.finish', { update: index.record?.update.id ?? null }, async () => {
     try {
       await context.native.liveUpdate.finish(index.session);
     } finally {
-      store.dropSession(indexSessionName);
+      context.descriptorStore.dropSession(indexSessionName);
       index.session.close();
     }
   });
