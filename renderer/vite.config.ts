@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Builds the window's page into dist/, which the main process serves at luo://console/. Nothing is
-// inlined, neither script nor style nor asset: the content security policy allows only files of our own.
+/**
+ * Builds the window's page into dist/, which the main process serves at luo://console/. Nothing is inlined: the
+ * content security policy allows only files of our own.
+ */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
 

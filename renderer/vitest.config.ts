@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Component tests: real components in an in-memory document, with a fake bridge where the preload would be.
+/** Component tests: real components in an in-memory document, with a fake bridge where the preload would be. */
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { svelteTesting } from '@testing-library/svelte/vite';
 import { defineConfig } from 'vitest/config';

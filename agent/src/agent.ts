@@ -84,16 +84,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
   const reader = new JournalReader(journal);
   const history = new History(journal, reader);
-  const sessions = new SessionStore({
+  const kernelLog = new KernelLogTail(paths);
+  const liveUpdate = {
     native,
     paths,
     device,
     store,
     journal,
     patience,
-    kernelLog: new KernelLogTail(paths),
+    kernelLog,
     nowUs,
-  });
+  };
+  const sessions = new SessionStore(liveUpdate);
   const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
@@ -101,7 +103,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const accounts = new Accounts(paths);
   const look = new MachineLook(
     machineSources({
-      ...{ native, paths, sessions, phases, accounts },
+      ...{ native, paths, sessions, device, phases, accounts },
       adoptionOf: (identity) => adoptions.of(identity),
     }),
   );
@@ -120,6 +122,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     reader,
     history,
     sessions,
+    device,
+    descriptorStore: store,
+    kernelLog,
     attendance,
     kernel,
     images,
@@ -137,7 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   // Before anything is written in this boot: the newest entry tells which boot was the last.
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
-  const intake = await takeInStored(sessions, handed);
+  const intake = await takeInStored(liveUpdate, sessions, handed);
   // Machines may stand still since the agent that stopped them died.
   await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });

@@ -5,6 +5,7 @@ import type { Accounts } from './host/accounts.ts';
 import { commandOf } from './host/open-by.ts';
 import type { HostPaths } from './host/paths.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
+import type { Device } from './liveupdate/device.ts';
 import { describeFile } from './liveupdate/preservable.ts';
 import type { SessionStore } from './liveupdate/sessions.ts';
 import type { MachineSources } from './machines/describe-machine.ts';
@@ -18,20 +19,20 @@ export interface MachineSourcesContext {
   readonly native: Native;
   readonly paths: HostPaths;
   readonly sessions: SessionStore;
+  readonly device: Device;
   readonly phases: Phases;
   readonly accounts: Accounts;
   readonly adoptionOf: MachineSources['adoptionOf'];
 }
 
 export function machineSources(context: MachineSourcesContext): MachineSources {
-  const { native, paths, sessions, phases, accounts, adoptionOf } = context;
+  const { native, paths, sessions, device, phases, accounts, adoptionOf } = context;
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
     native,
     take,
     mayAsk: () => phases.phase === 'normal',
-    openSession: () =>
-      sessions.context.device.use((device) => native.liveUpdate.createSession(device, questionSession)),
+    openSession: () => device.use((opened) => native.liveUpdate.createSession(opened, questionSession)),
   });
   return {
     proc: paths.proc,

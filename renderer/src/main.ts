@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mounts the console into its page.
+/** Mounts the console into its page. */
 import { mount } from 'svelte';
 import App from './shell/App.svelte';
 import { setStylesUnderPolicy } from './shell/styles-under-policy.ts';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A bridge for tests of the window alone, in the preload's place: answers from realistic data, keeps what it was asked,
-// and lets a test push replies into streams. It is never part of what is built.
+/**
+ * A bridge in the preload's place, for tests of the window alone. It answers from realistic data, keeps what it
+ * was asked, and lets a test push replies into streams. It is never part of what is built.
+ */
 import type {
   Machine,
   MachineDefinition,
@@ -220,7 +222,7 @@ export class FakeBridge implements LuoBridge {
       update: data.update({
         id: 'u-0004',
         outcome: 'aborted',
-        reason: 'Called off by kim.',
+        reason: 'aborted by kim',
         blackoutUs: null,
       }),
     }),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything an agent would tell, for tests of the window alone.
+/** All that an agent would say, for tests of the window alone. */
+
 export * from './fake-hosts.ts';
 export * from './fake-journal.ts';
 export * from './fake-machines.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hosts, sessions and processes as an agent would tell of them, for tests of the window alone.
+/** Hosts, sessions and processes as an agent would describe them, for tests of the window alone. */
 import type { Descriptor, Peer, ProcessCandidates, Session, Status } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 

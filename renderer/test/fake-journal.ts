@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A journal as an agent would tell of it, for tests of the window alone.
+/** A journal as an agent would send it, for tests of the window alone. */
 import type { Entry } from '@luo-console/agent/interface';
 import { boots, digest, nowUs, second, you } from './fake-hosts.ts';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Machines, definitions and what depends on what, as an agent would tell of them, for tests of the window alone.
+/** Machines, definitions and dependencies as an agent would describe them, for tests of the window alone. */
 import type {
   Machine,
   MachineDefinition,

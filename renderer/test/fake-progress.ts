@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The progress of a live update as an agent would tell of it, for tests of the window alone.
+/** Progress for tests that need one phase and no more. Tests of how phases follow each other take recorded.ts. */
 import type { Phase, Progress } from '@luo-console/agent/interface';
 import { nowUs, second } from './fake-hosts.ts';
 
@@ -14,7 +14,7 @@ export function progress(phase: Phase, more: Partial<Progress> = {}): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
-    mayAbort: true,
+    mayAbort: ['preserving', 'prepared', 'suspending'].includes(phase),
     machines: [],
     ...more,
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A terminal that only keeps what was written to it, where there is no browser to draw one.
+/** A terminal that only keeps what was written to it, where there is no browser to draw one. */
 
 interface Disposable {
   dispose(): void;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Opens the whole window over a fake bridge.
+/** Opens the whole window over a fake bridge. */
 import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
 import App from '../src/shell/App.svelte';
 import { FakeBridge } from './fake-bridge.ts';

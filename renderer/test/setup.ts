@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the in-memory document lacks: sizes, so that virtual lists show their rows, and the terminal's canvas.
+/**
+ * Adds what the in-memory document lacks: sizes, so that virtual lists show their rows, and the terminal's canvas.
+ */
 import { configure } from '@testing-library/svelte';
 import { beforeEach, vi } from 'vitest';
 

@@ -26,7 +26,7 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   const { manifest, name } = session;
   if (manifest === null) throw new Refusal('SessionNotFound', { name });
   const { liveUpdate } = context.native;
-  const descriptor = await context.device.use((device) => createPatiently(context, device, name));
+  const descriptor = await context.device.createSession(name);
   try {
     manifest.updateAll(() => ({ state: 'intended' }));
     for (const { token, file } of manifest.parts) await preserveAgain(context, descriptor, file, token);
@@ -101,28 +101,6 @@ export async function takeApart(context: LiveUpdateContext, session: HeldSession
 }
 
 /**
- * Creates a session, waiting for a former one of the same name to be gone: the service manager closes what it
- * is told to drop in its own time.
- *
- * @throws Refusal SessionExists if somebody else has one of that name; KernelCallFailed.
- */
-export async function createPatiently(
-  context: LiveUpdateContext,
-  device: Parameters<LiveUpdateContext['native']['liveUpdate']['createSession']>[0],
-  name: string,
-): Promise<ReturnType<LiveUpdateContext['native']['liveUpdate']['createSession']>> {
-  try {
-    return await withPatience(['EEXIST'], context.patience, () =>
-      context.native.liveUpdate.createSession(device, name),
-    );
-  } catch (error) {
-    if (!isKernelFailure(error)) throw error;
-    if (error.code === 'EEXIST') throw new Refusal('SessionExists', { name });
-    throw kernelCallFailed(error);
-  }
-}
-
-/**
  * Makes an outgoing session with nothing but its manifest in it.
  *
  * @param machine whose session it is; null for one that people make
@@ -134,7 +112,7 @@ export async function makeSession(
   createdBy: string,
   machine: ManifestHead['machine'],
 ): Promise<HeldSession> {
-  const descriptor = await context.device.use((device) => createPatiently(context, device, name));
+  const descriptor = await context.device.createSession(name);
   const session = new HeldSession(name, 'outgoing', descriptor, null);
   context.store.keepSession(name, descriptor);
   try {

@@ -12,6 +12,7 @@ import type { Descriptor, LiveUpdate } from '@luo-console/native';
 import { holdersOf } from '../host/open-by.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
+import { Serial } from '../host/serial.ts';
 import type { Availability } from '../interface/agent.generated.ts';
 
 /** How long to wait for what another process holds, in ms. */
@@ -51,7 +52,7 @@ export class Device {
   readonly #paths: HostPaths;
   readonly #explain: ExplainAbsence;
   readonly #patience: Patience;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
 
   constructor(liveUpdate: LiveUpdate, paths: HostPaths, explain: ExplainAbsence, patience = usualPatience) {
     this.#liveUpdate = liveUpdate;
@@ -66,12 +67,48 @@ export class Device {
    * @throws Refusal NoLiveUpdate if there is no device; DeviceBusy with its holder if it stays open elsewhere.
    */
   use<T>(request: (device: Descriptor) => Promise<T> | T): Promise<T> {
-    const turn = this.#queue.then(async () => {
+    return this.#serial.run(async () => {
       using device = await this.#open();
       return await request(device);
     });
-    this.#queue = turn.catch(() => {});
-    return turn;
+  }
+
+  /**
+   * Creates an outgoing session. Waits for a former one of the same name to be gone: the service manager closes
+   * what it is told to drop in its own time.
+   *
+   * @throws Refusal SessionExists if somebody else has one of that name; KernelCallFailed; what `use` throws.
+   */
+  createSession(name: string): Promise<Descriptor> {
+    return this.use(async (device) => {
+      try {
+        return await withPatience(['EEXIST'], this.#patience, () =>
+          this.#liveUpdate.createSession(device, name),
+        );
+      } catch (error) {
+        if (!isKernelFailure(error)) throw error;
+        if (error.code === 'EEXIST') throw new Refusal('SessionExists', { name });
+        throw kernelCallFailed(error);
+      }
+    });
+  }
+
+  /**
+   * Retrieves an incoming session by name.
+   *
+   * @throws Refusal SessionNotFound if the previous kernel handed over none of that name, or somebody has
+   *   retrieved it already; KernelCallFailed; what `use` throws.
+   */
+  retrieveSession(name: string): Promise<Descriptor> {
+    return this.use(async (device) => {
+      try {
+        return await this.#liveUpdate.retrieveSession(device, name);
+      } catch (error) {
+        const code = errnoOf(error);
+        if (code === 'ENOENT' || code === 'EINVAL') throw new Refusal('SessionNotFound', { name });
+        throw isKernelFailure(error) ? kernelCallFailed(error) : error;
+      }
+    });
   }
 
   async #open(): Promise<Descriptor> {

@@ -5,31 +5,13 @@
  * travels with the memory; after a live update the contents are digested again and compared.
  */
 
-import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
+import { Refusal } from '../host/refusal.ts';
 import type { Descriptor, Verdict } from '../interface/agent.generated.ts';
+import type { Journal } from '../journal/index.ts';
+import type { Digest, DigestProgress } from './digest.ts';
 import type { Actor } from './live-update-context.ts';
 import type { SessionStore } from './sessions.ts';
 import { formatToken } from './tokens.ts';
-
-export type DigestProgress = (doneBytes: number) => void;
-
-/** Digests the file under a token. @returns lower-case hexadecimal SHA-256. @throws Refusal */
-async function digestOf(
-  sessions: SessionStore,
-  name: string,
-  token: bigint,
-  onProgress?: DigestProgress,
-): Promise<string> {
-  const file = sessions.get(name).file(token);
-  const { native } = sessions.context;
-  // A copy of its own: the session may be closed while this reads.
-  using copy = native.descriptors.duplicate(file);
-  try {
-    return await native.memory.sha256(copy, { onProgress: (bytes) => onProgress?.(Number(bytes)) });
-  } catch (error) {
-    throw isKernelFailure(error) ? kernelCallFailed(error) : error;
-  }
-}
 
 /**
  * Takes the digest of one descriptor and keeps it in the session.
@@ -37,13 +19,12 @@ async function digestOf(
  * @throws Refusal SessionNotFound, TokenNotFound, InvalidValue for one that is no file in memory
  */
 export async function takeDigest(
-  sessions: SessionStore,
+  { sessions, journal }: { readonly sessions: SessionStore; readonly journal: Journal },
   name: string,
   token: bigint,
   actor: Actor,
   onProgress?: DigestProgress,
 ): Promise<Descriptor> {
-  const { journal, nowUs } = sessions.context;
   const session = sessions.get(name);
   session.file(token);
   if (session.manifest?.get(token)?.kind === 'other') {
@@ -56,9 +37,8 @@ export async function takeDigest(
     'session.digest',
     fields,
     async () => {
-      const digestAtUs = nowUs();
-      const digest = await digestOf(sessions, name, token, onProgress);
-      session.manifest?.update(token, { digest, digestAtUs, verdict: 'unchecked' });
+      const taken = await sessions.digest(name, token, onProgress);
+      session.manifest?.update(token, { ...taken, verdict: 'unchecked' });
       sessions.touched();
       return session.describe(token);
     },
@@ -80,17 +60,14 @@ export async function digestSession(
   onProgress: (label: string, doneBytes: number) => void,
 ): Promise<void> {
   const session = sessions.get(name);
-  const taken = new Map<string, { digest: string; digestAtUs: number }>();
+  const taken = new Map<string, Digest>();
   let before = 0;
   for (const { token, label, size, kind } of session.manifest?.entries() ?? []) {
     signal.throwIfAborted();
     if (!session.files.has(BigInt(token)) || kind === 'other') continue;
     onProgress(label, before);
-    const digestAtUs = sessions.context.nowUs();
-    const digest = await digestOf(sessions, name, BigInt(token), (bytes) =>
-      onProgress(label, before + bytes),
-    );
-    taken.set(token, { digest, digestAtUs });
+    const digest = await sessions.digest(name, BigInt(token), (bytes) => onProgress(label, before + bytes));
+    taken.set(token, digest);
     before += size;
   }
   session.manifest?.updateAll(({ token }) => ({ ...taken.get(token), verdict: 'unchecked' }));
@@ -117,7 +94,7 @@ export async function compareDigests(sessions: SessionStore, name: string): Prom
     } else if (entry.digest === null) {
       comparisons.push({ ...base, digestAfter: null, verdict: 'unchecked' });
     } else {
-      const digestAfter = await digestOf(sessions, name, token);
+      const { digest: digestAfter } = await sessions.digest(name, token);
       const verdict: Verdict = digestAfter === entry.digest ? 'match' : 'differs';
       comparisons.push({ ...base, digestAfter, verdict });
     }

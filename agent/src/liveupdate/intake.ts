@@ -38,8 +38,11 @@ export interface Intake {
 }
 
 /** Rebuilds the agent's sessions from what it was handed. Takes ownership of all descriptors given. */
-export async function takeInStored(sessions: SessionStore, handed: readonly HandedBack[]): Promise<Intake> {
-  const { context } = sessions;
+export async function takeInStored(
+  context: LiveUpdateContext,
+  sessions: SessionStore,
+  handed: readonly HandedBack[],
+): Promise<Intake> {
   const found = new Map<string, Found>();
   for (const { name, descriptor } of handed) {
     const stored = parseStoredName(name);
@@ -56,7 +59,7 @@ export async function takeInStored(sessions: SessionStore, handed: readonly Hand
   const intake: Intake = { outgoing: [], incoming: [], problems: [], index: null };
   for (const [name, entry] of found) {
     try {
-      await takeInOne(sessions, name, entry, intake);
+      await takeInOne(context, sessions, { name, ...entry }, intake);
     } catch (error) {
       intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
     }
@@ -64,8 +67,13 @@ export async function takeInStored(sessions: SessionStore, handed: readonly Hand
   return intake;
 }
 
-async function takeInOne(sessions: SessionStore, name: string, found: Found, intake: Intake): Promise<void> {
-  const { context } = sessions;
+async function takeInOne(
+  context: LiveUpdateContext,
+  sessions: SessionStore,
+  found: Found & { readonly name: string },
+  intake: Intake,
+): Promise<void> {
+  const { name } = found;
   if (name === indexSessionName) {
     // Kept only in the next kernel, by an agent that died before it had finished there.
     for (const file of found.files.values()) file.close();
@@ -112,6 +120,7 @@ async function takeInOne(sessions: SessionStore, name: string, found: Found, int
   } else if (session.manifest === null) {
     await giveManifest(context, session, 'unknown');
   } else {
+    await preserveParts(context, session.manifest, session.descriptor);
     await settleIntended(context, session, session.descriptor);
   }
 }
@@ -145,6 +154,24 @@ function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: He
     store.dropFile(name, token);
     file.close();
     files.delete(token);
+  }
+}
+
+/**
+ * Gives the kernel the part of the manifest that was stored when the agent died and not yet preserved. The kernel
+ * looks for the token first, so it answers `EEXIST` for the parts it has.
+ */
+async function preserveParts(
+  { native }: LiveUpdateContext,
+  { parts }: Manifest,
+  descriptor: NativeDescriptor,
+): Promise<void> {
+  for (const { token, file } of parts) {
+    try {
+      await native.liveUpdate.preserveFd(descriptor, file, token);
+    } catch (error) {
+      if (errnoOf(error) !== 'EEXIST') throw error;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What everything in this folder works with, wired in `main.ts`. */
+/** What everything in this folder works with, put together in `agent.ts`. */
 import type { Native } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';
 import type { Journal, RecordedPeer } from '../journal/index.ts';

@@ -9,7 +9,7 @@
  * service manager that retrieves for its services (systemd 261 and later, with its own kexec) does not have it.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
-import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
+import { errnoOf, isKernelFailure, kernelCallFailed } from '../host/refusal.ts';
 import { HeldSession } from './held-session.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
@@ -20,24 +20,6 @@ export interface Retrieved {
   readonly session: HeldSession;
   readonly missing: readonly { readonly token: string; readonly errno: string }[];
   readonly problem: string | null;
-}
-
-/**
- * Retrieves a session by name.
- *
- * @throws Refusal SessionNotFound if the previous kernel handed over none of that name, or somebody has
- *   retrieved it already; DeviceBusy; NoLiveUpdate.
- */
-export async function retrieveByName(context: LiveUpdateContext, name: string): Promise<NativeDescriptor> {
-  return await context.device.use(async (device) => {
-    try {
-      return await context.native.liveUpdate.retrieveSession(device, name);
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === 'ENOENT' || code === 'EINVAL') throw new Refusal('SessionNotFound', { name });
-      throw isKernelFailure(error) ? kernelCallFailed(error) : error;
-    }
-  });
 }
 
 /**

@@ -9,12 +9,13 @@ import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
 import { describeContents, finishInto, makeSession, takeApart } from './build-session.ts';
+import { type Digest, type DigestProgress, digestOf } from './digest.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import type { MachineHead } from './machine-head.ts';
 import { describeFile } from './preservable.ts';
 import { preserveInto } from './preserve.ts';
-import { type Retrieved, retrieveByName, takeIn } from './retrieve-session.ts';
+import { type Retrieved, takeIn } from './retrieve-session.ts';
 import { SessionBuilder } from './session-builder.ts';
 import {
   describeRetrieved,
@@ -40,10 +41,6 @@ export class SessionStore {
     this.#context = context;
     this.#builder = new SessionBuilder(context, () => this.#changed());
     this.#places = new Places(() => this.#sessions.values(), context.native.memory);
-  }
-
-  get context(): LiveUpdateContext {
-    return this.#context;
   }
 
   /** All sessions by name, without the agent's own. */
@@ -193,7 +190,7 @@ export class SessionStore {
       return await this.#context.journal.act(
         'session.retrieve',
         { session: name, peer: actor.peer },
-        async () => await this.#enterRetrieved(name, await retrieveByName(this.#context, name)),
+        async () => await this.#enterRetrieved(name, await this.#context.device.retrieveSession(name)),
         describeRetrieved,
       );
     });
@@ -277,6 +274,11 @@ export class SessionStore {
         this.#forget(session);
       });
     });
+  }
+
+  /** The SHA-256 of a file's contents, and when reading it began. @throws Refusal */
+  async digest(name: string, token: bigint, onProgress?: DigestProgress): Promise<Digest> {
+    return await digestOf(this.#context, this.get(name).file(token), onProgress);
   }
 
   /** Tells whoever shows sessions that something about one has changed. */

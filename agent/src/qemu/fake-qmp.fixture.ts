@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 
-/** What the monitor does about a command: it is given the connection and the command's id. */
-export type Answer = (socket: Socket, id: number) => void;
+/** What the monitor does about a command: it is given the connection, the command's id and its arguments. */
+export type Answer = (socket: Socket, id: number, given?: unknown) => void;
 
 export interface FakeQmp {
   readonly path: string;
@@ -68,10 +68,18 @@ export async function serveQmp(
       const lines = held.split('\n');
       held = lines.pop() ?? '';
       for (const line of lines) {
-        const { execute, id } = JSON.parse(line) as { execute: string; id: number };
+        const {
+          execute,
+          id,
+          arguments: given,
+        } = JSON.parse(line) as {
+          execute: string;
+          id: number;
+          arguments: unknown;
+        };
         commands.push(execute);
         const answer = (all as Record<string, Answer>)[execute];
-        if (answer) answer(socket, id);
+        if (answer) answer(socket, id, given);
         else
           socket.write(`${JSON.stringify({ id, error: { class: 'CommandNotFound', desc: 'no such' } })}\n`);
       }

@@ -124,7 +124,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
         if (call.more)
           pending = pending.then(() => call.reply({ done, total, descriptor: null })).catch(() => {});
       };
-      const descriptor = await takeDigest(sessions, session, number, actorOf(peer), onProgress);
+      const descriptor = await takeDigest({ sessions, journal }, session, number, actorOf(peer), onProgress);
       await pending;
       return { done: total, total, descriptor };
     },

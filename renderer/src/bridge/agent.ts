@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent of a host, spoken to through the main process: acts go to the host, readings may come from
-// the replica while the host is away and then say how old they are.
+/**
+ * Speaks to a host's agent through the main process. Acts go to the host. Readings may come from the replica while
+ * the host is away, and then say how old they are.
+ */
 import type { AgentMethods, Status } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { call, stream } from './bridge.ts';

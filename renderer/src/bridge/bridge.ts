@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only place that touches what the preload put on the window. Everything else asks through these
-// functions, which carry the types generated from the Console interface and turn whatever was thrown on
-// the other side into one kind of Failure.
+/**
+ * The only place that touches what the preload put on the window. All other code asks through these functions.
+ * They carry the types generated from the Console interface, and turn every error of the other side into a
+ * Failure.
+ */
 import type { ConsoleMethods } from '@luo-console/electron/bridge';
 import { Failure, toFailure } from './failure.ts';
 

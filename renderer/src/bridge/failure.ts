@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// One kind of error for everything that can go wrong on the other side of the bridge. Errors of the console and
-// of the agent arrive as plain objects, because Electron lets nothing of an Error through but its message;
-// what arrives as an Error was thrown by the bridge itself and has no name of its own.
+/**
+ * One kind of error for all that can go wrong on the other side of the bridge. Electron lets only an Error's
+ * message through, so the errors of console and agent arrive as plain objects. An Error that arrives was thrown by
+ * the bridge and has no name from an interface.
+ */
 
 /** `name` is the error's short name in its interface (`SessionNotFound`), `parameters` its typed parameters. */
 export class Failure extends Error {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Something read from a host that a view shows. What was read stays on the screen while it is read again, and
-// also when reading fails: the failure then stands beside it.
+/**
+ * A value that a view reads from a host. It stays on the screen while it is read again, and also when reading
+ * fails: the failure then stands beside it.
+ */
 import type { Reading } from './agent.ts';
 import { type Failure, toFailure } from './failure.ts';
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Copying without asking for a permission, since the window is given none: the element the text belongs to is selected, the
-// browser is told to copy the selection, and what goes to the clipboard is replaced by the whole text.
+/**
+ * Copies without asking for a permission, for the window is given none. It selects the element that shows the
+ * text, tells the browser to copy the selection, and puts the whole text on the clipboard instead.
+ */
 
 /**
  * Puts a text on the clipboard. To be called while handling a key or a click.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One stop of the tabulator for a whole list: arrow keys, Home and End move the focus among the elements marked
-// `data-roving`, and whichever had it last is the one the tabulator comes back to.
+/**
+ * One Tab stop for a whole list: arrow keys, Home and End move the focus among the elements marked `data-roving`,
+ * and Tab comes back to the one that had it last.
+ */
 import type { Attachment } from 'svelte/attachments';
 
 const steps: Record<string, (at: number, count: number) => number> = {

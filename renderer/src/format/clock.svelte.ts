@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The present as a rune, so that ages and counters tick by themselves. One slow beat for ages, one fast beat for
-// the counter of a live update under way; each runs only while something on the screen reads it.
+/**
+ * The present as a rune, so that ages and counters tick by themselves. There is a slow beat for ages and a fast
+ * one for the counter of an update. Each runs only while something on the screen reads it.
+ */
 import { createSubscriber } from 'svelte/reactivity';
 
 function beat(milliseconds: number): () => void {

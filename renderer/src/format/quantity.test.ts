@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Sizes, durations, ages and counters in words. */
 import { describe, expect, test } from 'vitest';
 import { age, counted, counter, duration, roughDuration, shortDigest, size } from './quantity.ts';
 

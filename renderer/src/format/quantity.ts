@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers as people read them: sizes in binary units, durations in the unit that suits them, ages in words.
-// The exact value belongs into the title of the element that shows one of these.
+/**
+ * Numbers for people: sizes in binary units, durations in a unit that fits, ages in words. The exact value belongs
+ * in the title of the element that shows one.
+ */
 
 const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 

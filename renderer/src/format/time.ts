@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Points in time: shown in local time, without the date if it was today; exact to the microsecond in titles.
+/** Points in time: local, without the date if it is today's; exact to the microsecond in titles. */
 
 const timeOnly = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const dateAndTime = new Intl.DateTimeFormat('en-GB', {

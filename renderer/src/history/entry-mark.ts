@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How an entry of the journal is marked: an act that was announced, how it ended, or a note.
+/** The mark of a journal entry: an act that was announced, how it ended, or a note. */
 
 import CircleCheck from '@lucide/svelte/icons/circle-check';
 import CircleX from '@lucide/svelte/icons/circle-x';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The words of journal entries without a message. */
 import { expect, test } from 'vitest';
 import { parameterWords } from './entry-words.ts';
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What to show of an entry that carries no message: the announcement of an act says what it is by its parameters.
+/** The words of a journal entry without a message: the parameters of an announced act. */
 import type { Entry } from '@luo-console/agent/interface';
 import { shortDigest } from '../format/quantity.ts';
 

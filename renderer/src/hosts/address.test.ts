@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Addresses of hosts, right and wrong. */
 import { describe, expect, test } from 'vitest';
 import { addressError, addressExamples, suggestedName } from './address.ts';
 
@@ -12,7 +13,7 @@ describe('addresses of hosts', () => {
 
   test.each([
     ['', 'Needed'],
-    ['hv-01', 'begins with neither'],
+    ['hv-01', 'must begin with'],
     ['unix:run/agent', 'absolute path'],
     ['ssh://', 'USER@'],
     ['ssh://a b', 'USER@'],

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an address of a host may look like: `unix:/PATH`, or `ssh://[USER@]HOST[:PORT]`. The main process has the last
-// word; this is here to say what is wrong while somebody is typing.
+/**
+ * Checks a host's address while it is typed: `unix:/PATH` or `ssh://[USER@]HOST[:PORT]`. The main process checks
+ * it again.
+ */
 
 export const addressExamples = [
   'ssh://root@hv-01.example.net',
@@ -15,13 +17,13 @@ export function addressError(address: string): string | null {
   if (text.startsWith('unix:')) {
     return text.startsWith('unix:/') && text.length > 6
       ? null
-      : 'After unix: comes an absolute path, as in unix:/run/luo-console/io.luoconsole.Agent.';
+      : 'Write an absolute path after unix:, as in unix:/run/luo-console/io.luoconsole.Agent.';
   }
-  if (!text.startsWith('ssh://')) return `“${text}” begins with neither ssh:// nor unix:/.`;
+  if (!text.startsWith('ssh://')) return `“${text}” must begin with ssh:// or unix:/.`;
   const match = text.match(
     /^ssh:\/\/(?:[^@\s/]+@)?(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*))(?::(\d+))?$/,
   );
-  if (!match) return 'After ssh:// comes [USER@]HOST[:PORT] and nothing else.';
+  if (!match) return 'Write [USER@]HOST[:PORT] after ssh://, and nothing else.';
   const port = match[1];
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65535))
     return `Port ${port} is not between 1 and 65535.`;

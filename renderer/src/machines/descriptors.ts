@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the descriptors of a machine are told of: what decides first, and what each has to do with others.
+/** Orders the descriptors of a machine, those that decide first, and says how each is related to others. */
 import type { Fate, MachineDescriptor } from '@luo-console/agent/interface';
 import { counted } from '../format/quantity.ts';
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What can be done with the machines of a host, as the command palette lists it: for those that were read, which they are once
-// the view was opened.
+/**
+ * The actions on a host's machines for the command palette. It lists machines that were read, so the Machines view
+ * must have been open.
+ */
 import type { Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import type { Action } from '../state/action.ts';

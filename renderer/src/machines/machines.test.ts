@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The Machines view: what it says of each machine, adopting, releasing, starting. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
@@ -18,7 +19,7 @@ async function select(name: RegExp): Promise<void> {
 const button = (name: string) => screen.getByRole<HTMLButtonElement>('button', { name });
 
 describe('Machines', () => {
-  test('are listed with what they are and whether they come along', async () => {
+  test('are listed with what they are and whether they can be carried over', async () => {
     await openMachines();
     const list = await screen.findByRole('list', { name: 'Machines' });
     const [web, db, old] = within(list).getAllByRole('button');
@@ -26,7 +27,7 @@ describe('Machines', () => {
       /web-01.*Running.*QEMU 11\.1\.0.*4 vCPUs.*2 GiB.*Adopted.*cpr-transfer/s,
     );
     expect(db?.textContent).toMatch(/db-02.*Not adopted.*named memory/s);
-    expect(old?.textContent).toMatch(/old-03.*Paused.*1 vCPU.*Cannot come along/s);
+    expect(old?.textContent).toMatch(/old-03.*Paused.*1 vCPU.*Cannot be carried over/s);
     const defined = screen.getByRole('list', { name: 'Defined, not running' });
     expect(
       within(defined)
@@ -44,13 +45,13 @@ describe('Machines', () => {
     const table = await screen.findByRole('table', { name: 'Descriptors of db-02' });
     const [, linked, shared, kvm] = within(table).getAllByRole('row');
     expect(linked?.textContent).toMatch(/12.*tmpfs, linked, guest memory.*8 GiB.*Blocks the update/s);
-    expect(linked?.textContent).toMatch(/the kernel takes only unlinked ones.*asked of the kernel: EINVAL/s);
+    expect(linked?.textContent).toMatch(/the kernel takes only unlinked ones.*the kernel was asked: EINVAL/s);
     expect(shared?.textContent).toMatch(
       /mapped.*depends on fd 12.*shared with process 2201.*also 2 other numbers: 17, 18/s,
     );
     expect(kvm?.textContent).toMatch(/kvm-vm.*Rebuilt by the VMM.*ENOENT/s);
-    expect(screen.getByText('Once it is adopted it comes along, by named memory')).toBeTruthy();
-    expect(screen.getByText(/Expected blackout: at least 1\.9 s/)).toBeTruthy();
+    expect(screen.getByText('Once adopted it is carried over, by named memory')).toBeTruthy();
+    expect(screen.getByText(/Expected blackout: about 1\.9 s or more/)).toBeTruthy();
     expect(button('Console').disabled).toBe(true);
   });
 
@@ -70,7 +71,7 @@ describe('Machines', () => {
     await select(/^db-02/);
     await fireEvent.click(button('Adopt…'));
     const dialog = await screen.findByRole('dialog', { name: 'Adopt db-02' });
-    expect(within(dialog).getByText(/All of its memory \(8 GiB\) becomes allocated/)).toBeTruthy();
+    expect(within(dialog).getByText(/All of its memory \(8 GiB\) is allocated/)).toBeTruthy();
     const names = within(dialog).getByRole('list', { name: 'Files that are unlinked' });
     expect(
       within(names)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a machine stands that is being started from its definition.
+/** The mark of a machine that is being started from its definition. */
 import CircleX from '@lucide/svelte/icons/circle-x';
 import LoaderCircle from '@lucide/svelte/icons/loader-circle';
 import type { Starting } from '../state/machines.svelte.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why a machine cannot be adopted: the words that stand beside a button that is off.
+/** Why a machine cannot be adopted, for the button that is off. */
 import type { Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { whyNotChange } from '../state/focus.ts';
@@ -10,5 +10,5 @@ export function whyNotAdopt(host: Host | null, machine: Machine): string | null 
   const off = whyNotChange(host);
   if (off) return off;
   if (machine.state === 'gone') return 'Its VMM has ended.';
-  return machine.way === 'none' ? `It cannot come along. ${fullSentence(machine.wayReason)}` : null;
+  return machine.way === 'none' ? `An update cannot carry it over. ${fullSentence(machine.wayReason)}` : null;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A graph of dependencies as the drawing library wants it: nodes with places, edges with arrows that lead from what is preserved
-// first to what needs it.
+/**
+ * Turns a graph of dependencies into what the drawing library takes: nodes with places, and edges with arrows. An
+ * arrow leads from the node that is preserved first to the one that needs it.
+ */
 import type { OrderGraph } from '@luo-console/agent/interface';
 import { type Edge, MarkerType, type Node, Position } from '@xyflow/svelte';
 import { orderKindMarks } from '../words/machine-states.ts';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the nodes of a graph of dependencies stand: from left to right in the order of preserving, as far as that is told by what
-// needs what. Sizes and places are pixels at full size.
+/**
+ * Places the nodes of a graph of dependencies, from left to right in the order of preserving. Sizes and places are
+ * pixels at full size.
+ */
 import { Graph, layout } from '@dagrejs/dagre';
 import type { OrderGraph } from '@luo-console/agent/interface';
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The order of preserving: its reasons, its circle, its drawing and its list. */
 import { fireEvent, render, screen, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { cyclicGraph, orderGraph } from '../../test/fake-data.ts';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is to be read off a graph of dependencies: the order with its reasons, the circle if there is one, and what concerns one
-// machine.
+/**
+ * Reads a graph of dependencies: the order with its reasons, the circle if there is one, and the part that belongs
+ * to one machine.
+ */
 import type { OrderGraph, OrderNode } from '@luo-console/agent/interface';
 
 /** A node at its place in the order. `number` counts from 1; null where a circle leaves no order. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The search through processes whose descriptors could be preserved.
+/** Searches the processes whose descriptors could be preserved. */
 import type { Candidate, ProcessCandidates } from '@luo-console/agent/interface';
 
 export interface Choice {
@@ -28,6 +28,6 @@ export function whyNotChoose(candidate: Candidate): string | null {
     return `preserved in ${candidate.session}${candidate.token ? ` under ${candidate.token}` : ''}`;
   if (candidate.kind === 'tmpfs_linked') return 'still has a name in a file system';
   if (candidate.kind === 'hugetlb') return 'huge pages: the kernel cannot preserve them';
-  if (candidate.kind === 'other') return 'not a kind of file the kernel can preserve';
+  if (candidate.kind === 'other') return 'the kernel cannot preserve this kind of file';
   return null;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The name of a session: the kernel keeps it in 64 bytes with a terminating zero (`u8 name[64]` of its create request),
-// so it has 1 to 63 bytes, which in UTF-8 can be fewer characters.
+/**
+ * The name of a session. The kernel keeps it in 64 bytes with a terminating zero (`u8 name[64]` of its create
+ * request). So it has 1 to 63 bytes, which in UTF-8 can be fewer characters.
+ */
 
 const longest = 63;
 const reserved = 'luo-console';
@@ -17,7 +19,7 @@ export function nameError(name: string, taken: readonly string[]): string | null
   if (bytes > longest) return `${bytes} bytes long; the kernel takes ${longest} at most.`;
   if ([...name].some((character) => character < ' ' || character === '\u007f'))
     return 'Contains a control character.';
-  if (name === reserved) return `“${reserved}” is what the agent calls its own session.`;
-  if (taken.includes(name)) return `There is a session “${name}” already.`;
+  if (name === reserved) return `“${reserved}” is reserved for the agent’s session.`;
+  if (taken.includes(name)) return `Session “${name}” exists already.`;
   return null;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Names, tokens and candidates as people type them. */
 import { describe, expect, test } from 'vitest';
 import { candidates } from '../../test/fake-data.ts';
 import { search, whyNotChoose } from './candidates.ts';
@@ -16,7 +17,7 @@ describe('names of sessions', () => {
   test('empty, taken, reserved and unprintable names are refused', () => {
     expect(nameError('', [])).toContain('Needed');
     expect(nameError('web', ['web'])).toContain('already');
-    expect(nameError('luo-console', [])).toContain('its own session');
+    expect(nameError('luo-console', [])).toContain('reserved');
     expect(nameError('a\nb', [])).toContain('control character');
   });
 });

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The Sessions view and its dialogs. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../test/fake-bridge.ts';
@@ -41,7 +42,7 @@ describe('Sessions', () => {
     expect(await screen.findByText('web-01 finished')).toBeTruthy();
     expect(bridge.askedFor('FinishSession')).toEqual([{ name: 'web-01' }]);
     await fireEvent.click(screen.getByRole('button', { name: 'Close session…' }));
-    expect(await screen.findByText('What was not retrieved is freed')).toBeTruthy();
+    expect(await screen.findByText('Descriptors that were not retrieved are freed')).toBeTruthy();
   });
 
   test('offers to connect where nothing was ever read', async () => {

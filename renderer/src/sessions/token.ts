@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokens as people type them: 64-bit numbers, hexadecimal with 0x. The agent keeps those from 0xffffffffffff0000 for itself.
+/**
+ * Checks tokens as people type them: 64-bit numbers, hexadecimal with 0x. Those from 0xffffffffffff0000 are the
+ * agent's.
+ */
 
 const firstReserved = 0xffffffffffff0000n;
 

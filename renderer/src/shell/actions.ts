@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything that can be done, as the command palette lists it. An action that is off says why.
+/** All actions of the command palette. An action that is off says why. */
 
 import { toFailure } from '../bridge/failure.ts';
 import { machineActions } from '../machines/machine-actions.ts';

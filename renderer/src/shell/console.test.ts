@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The window as a whole: hosts, palette, history and journal, over a fake bridge. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { nowUs, second, update } from '../../test/fake-data.ts';
@@ -58,7 +59,7 @@ describe('Hosts', () => {
     await fireEvent.click(screen.getByRole('button', { name: 'Add host' }));
     const dialog = await screen.findByRole('dialog', { name: 'Add host' });
     await type('Address', 'hv-09.example');
-    expect(await within(dialog).findByText(/begins with neither/)).toBeTruthy();
+    expect(await within(dialog).findByText(/must begin with/)).toBeTruthy();
     await type('Address', 'ssh://root@hv-09.example');
     await fireEvent.click(within(dialog).getByRole('button', { name: 'Add and connect' }));
     await waitFor(() => expect(bridge.askedFor('Connect')).toEqual([{ id: 'h6' }]));

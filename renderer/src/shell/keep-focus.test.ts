@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Where the keyboard focus goes when the control that has it does. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { keepFocus } from './keep-focus.ts';
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keyboard's place is never lost: a control that had the focus may go with its stage of a live update, or be off for a
-// moment while something is under way. The browser then leaves the focus nowhere and the next Tab begins at the top.
-// Here it is put on the heading of the view, or back on the control once it can be used again.
+/**
+ * Keeps the keyboard focus from getting lost. A control that has it may be removed, or be off for a moment. The
+ * browser then leaves the focus nowhere, and the next Tab begins at the top. This puts it on the heading of the
+ * view, or back on the control once that can be used again.
+ */
 
 const focusable = 'a, button, input, select, textarea, summary, label, [tabindex]';
 

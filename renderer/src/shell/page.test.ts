@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page and its sources fetch nothing from anywhere else: what the policy of the window would refuse is not there either.
+/**
+ * The page and its sources fetch nothing from anywhere else: what the window's policy would refuse is not there
+ * either.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

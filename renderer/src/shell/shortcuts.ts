@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The keyboard: Alt and a digit, or `g` and a letter, for a view; Ctrl+K for the command palette; `?` for the list of
-// shortcuts. Keys without a modifier are left alone where somebody is typing, and in a terminal Ctrl+K belongs
-// to the shell.
+/**
+ * The keyboard shortcuts: Alt and a digit, or `g` and a letter, for a view; Ctrl+K for the command palette; `?`
+ * for their list. Keys without a modifier do nothing while somebody types. In a terminal Ctrl+K belongs to the
+ * shell.
+ */
 import type { ConsoleState } from '../state/console.svelte.ts';
 import { type ViewId, views } from '../state/views.ts';
 import { focusHeading } from './keep-focus.ts';

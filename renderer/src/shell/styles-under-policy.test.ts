@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Style elements made by script. A real browser tests style attributes: the in-memory document sets them itself. */
 import { expect, test } from 'vitest';
 import { setStylesUnderPolicy } from './styles-under-policy.ts';
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The content security policy of the window allows no <style> element and no style attribute, but styles set through the
-// object model. xterm.js uses both of the former. Here they are turned into the latter, with the same effect: a style
-// element made by script keeps its rules in a constructed style sheet, and a style attribute set by script is set
-// through `style.cssText`.
+/**
+ * The content security policy of the window allows no <style> element and no style attribute, but styles set
+ * through the object model. xterm.js uses both of the former. Here they are turned into the latter, with the same
+ * effect: a style element made by script keeps its rules in a constructed style sheet, and a style attribute set
+ * by script is set through `style.cssText`.
+ */
 
 function styleElement(owner: Document): HTMLElement {
   // Even an empty style element would be refused, so another one that is never shown stands in for it.

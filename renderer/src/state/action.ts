@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Something that can be done, as the command palette lists it.
+/** An action as the command palette lists it. */
 
 export interface Action {
   name: string;

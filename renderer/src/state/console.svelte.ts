@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of the window: view, dialogs, appearance, short messages, and the stores behind the views. One object, handed to
-// components through Svelte's context.
+/**
+ * The state of the window: view, dialogs, appearance, short messages, and the stores behind the views. One object,
+ * passed to components through Svelte's context.
+ */
 import type { Machine, Update } from '@luo-console/agent/interface';
 import type { Appearance, Host } from '@luo-console/electron/bridge';
 import { createContext } from 'svelte';
@@ -78,7 +80,7 @@ export class ConsoleState {
     try {
       await call('SetAppearance', { appearance });
     } catch (thrown) {
-      this.complain('The appearance could not be kept', toFailure(thrown));
+      this.complain('The appearance could not be saved', toFailure(thrown));
     }
   }
 
@@ -97,7 +99,7 @@ export class ConsoleState {
     this.messages = this.messages.filter((message) => message.key !== key);
   }
 
-  /** Tells how an update ended to whoever is looking at something else. */
+  /** Says how an update ended while another view is shown. */
   #settled(id: string, { outcome, carried, machines }: Update): void {
     const host = this.hosts.find(id);
     if (!host || !outcome || (this.view === 'live-update' && this.hosts.focused?.id === id)) return;

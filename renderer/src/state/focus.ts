@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may be done with a host right now, and if not, why not: the words that stand beside a button that is off.
+/** What can be done with a host right now, and if nothing, why not: the words beside a button that is off. */
 import type { Host } from '@luo-console/electron/bridge';
 import { hostStatus } from '../bridge/agent.ts';
 import { availabilityWords } from '../words/errors.ts';
@@ -7,11 +7,11 @@ import { availabilityWords } from '../words/errors.ts';
 /** Why nothing can be done on a host, or null if it can. */
 export function whyNotAct(host: Host | null): string | null {
   if (!host) return 'No host is chosen.';
-  if (host.state === 'away') return `${host.name} is away and expected back by itself.`;
+  if (host.state === 'away') return `${host.name} is away and should return by itself.`;
   if (host.state !== 'connected') return `${host.name} is not connected.`;
   const you = hostStatus(host)?.you;
   if (you && you.role !== 'operator' && you.role !== 'administrator') {
-    return `${you.user} may look but not act: that needs the group luo-console-operator.`;
+    return `${you.user} may look but not act. Acting needs the group luo-console-operator.`;
   }
   return null;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the views know of one host, read when its status says that it changed. Each piece remembers whether
-// it came from the host or from its replica.
+/**
+ * What the views know of one host, read again when its status says that it changed. Each piece remembers whether
+ * it came from the host or from its replica.
+ */
 import type { AgentMethods, Session, Update } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/bridge';
 import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';

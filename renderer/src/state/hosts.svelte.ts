@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// All hosts as the main process knows them, kept up to date by one stream, and which of them is in focus. Connections
-// are the main process's business: what is here only asks.
+/**
+ * All hosts as the main process knows them, kept up to date by one stream, and which of them is in focus. The main
+ * process owns the connections; this only asks.
+ */
 import type { Host } from '@luo-console/electron/bridge';
 import { call, stream } from '../bridge/bridge.ts';
 import type { Failure } from '../bridge/failure.ts';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The journal of one host: pages of entries, newest first, under the filters a person set; while following, each new
-// entry that fits them is put on top as it is written.
+/**
+ * The journal of one host: pages of entries, newest first, under the filters a person set. While following, each
+ * new entry that fits them is put on top.
+ */
 import type { AgentMethods, Entry } from '@luo-console/agent/interface';
 import { followAgent, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is to be read off the machines of a live update: which of them come along, how long each has been suspended, when the
-// blackout of them all began and ended.
+/**
+ * Reads the machines of an update: which are carried over, how long each was stopped, and when the blackout of
+ * them all began and ended.
+ */
 import type { MachineRun, MachineStage } from '@luo-console/agent/interface';
 
 /** Stages after which nothing more happens to a machine in a live update. */
 const ended: readonly MachineStage[] = ['resumed', 'held', 'left_behind', 'lost'];
 
-/** Machines that were to come along. */
-export function comingAlong(machines: readonly MachineRun[]): MachineRun[] {
+/** Machines that the update is to carry over. */
+export function carriedOver(machines: readonly MachineRun[]): MachineRun[] {
   return machines.filter(({ way, stage }) => way !== 'none' && stage !== 'left_behind');
 }
 
-/** Machines that did not come along, although they were to. */
+/** Machines that the update was to carry over, and that do not run. */
 export function notResumed(machines: readonly MachineRun[]): MachineRun[] {
   return machines.filter(({ stage }) => stage === 'held' || stage === 'lost');
 }

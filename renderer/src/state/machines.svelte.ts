@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machines of one host: those that run, those that are described in files and could be started, and what is being done with
-// them. The agent does not announce changes of machines, so whoever shows them has them read again.
+/**
+ * The machines of one host: those that run, those defined in files, and what is being done with them. The agent
+ * does not announce changes of machines, so a view that shows them has them read again.
+ */
 import type { AgentMethods, Machine, MachineDefinition } from '@luo-console/agent/interface';
 import { callAgent, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';

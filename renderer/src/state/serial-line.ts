@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The serial console of a host for as long as its live update runs: opened once, whoever looks at it and however often they
-// leave the view. It is the moment in which nothing of it should be missed. The main process shares the line
-// with whatever else has it open.
+/**
+ * The serial console of a host while its update runs. It is opened once and stays open when the view is left, so
+ * that no line of it is missed. The main process shares the line with all who have it open.
+ */
 import { call } from '../bridge/bridge.ts';
 
 export class SerialLine {

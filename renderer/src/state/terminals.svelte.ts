@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The terminals that are open: shells on hosts, and serial consoles of hosts and of machines. The programs behind them run in the main process; this
-// keeps the list, so that a terminal lives on while another view is on the screen.
+/**
+ * The open terminals: shells on hosts, and serial consoles of hosts and machines. Their programs run in the main
+ * process. This keeps the list, so that a terminal lives on while another view is shown.
+ */
 import type { Host, TerminalKind } from '@luo-console/electron/bridge';
 
 /** A machine by the process of its VMM when its console was opened, and by its name, which it keeps. */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The live updates of one host, newest first: the page that is read whenever something changes, and the older pages that
-// a person asked for, which do not change any more.
+/**
+ * The updates of one host, newest first: the newest page, read again when something changes, and older pages that
+ * a person asked for, which no longer change.
+ */
 import type { AgentMethods, Update } from '@luo-console/agent/interface';
 import { readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The views of the console, in the order of the rail. Which one is shown stands in the page's address after `#`.
+/** The views of the console, in the order of the rail. The page's address names the one shown, after `#`. */
 import ArrowBigUpDash from '@lucide/svelte/icons/arrow-big-up-dash';
 import BookOpenText from '@lucide/svelte/icons/book-open-text';
 import Boxes from '@lucide/svelte/icons/boxes';

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Colours for terminals. Ground, text, cursor and selection are those of the window; the sixteen colours programs ask for
-// are chosen to be readable on it.
+/**
+ * The colours of terminals. Ground, text, cursor and selection are the window's. The sixteen colours of programs
+ * are chosen to be readable on it.
+ */
 import type { ITheme } from '@xterm/xterm';
 
 const light: ITheme = {

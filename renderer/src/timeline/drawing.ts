@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Measures of the picture of a live update, in pixels, and what goes where in it.
+/** The measures of an update's timeline in pixels, and where each thing goes in it. */
 
 import type { Span } from './span.ts';
 

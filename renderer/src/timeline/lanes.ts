@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the picture of a live update shows, before it is drawn: a lane a machine with its brownout and its blackout, and the
-// blackout taken apart. Times are µs since the epoch, as the phases have them.
+/**
+ * What a timeline shows of the machines before it is drawn: a lane a machine with its brownout and its blackout,
+ * and the parts of the blackout. Times are µs since the epoch, as those of the phases.
+ */
 import type { BlackoutPart, MachineRun } from '@luo-console/agent/interface';
 import { duration } from '../format/quantity.ts';
 import { firstSuspended } from '../state/machine-runs.ts';

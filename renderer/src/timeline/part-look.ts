@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// How each part of a blackout is drawn: whose time it is, and the lines of its pattern in a tile of eight by eight pixels.
+/**
+ * The look of each part of a blackout: who owns the time, and the lines of its pattern in a tile of eight by eight
+ * pixels.
+ */
 import type { BlackoutPart } from '@luo-console/agent/interface';
 
 export interface PartLook {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes a picture of a drawing on the page that stands on its own: the look, which style sheets give it here, is written into
-// it, and a title and a background are added.
+/**
+ * Makes a standalone picture of a drawing on the page. The look that style sheets give it is written into it, and
+ * a title and a background are added.
+ */
 
 /** What of an element's look a drawing needs; attributes of the same names exist in SVG. */
 const looks = [

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The lanes of a timeline, its picture, and saving it. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { machineRun, phases, update } from '../../test/fake-data.ts';
@@ -123,8 +124,8 @@ describe('the picture', () => {
     expect(old?.textContent).toMatch(/old-03.*Lost.*Its memory is gone/s);
     expect(screen.getByText('1 of 2 run again')).toBeTruthy();
     expect(screen.getByText('1 machine did not start again, 1 lost')).toBeTruthy();
-    expect(screen.getByText(/from the first one suspended until the last one ran again/)).toBeTruthy();
-    expect(screen.queryByText(/No machine was concerned/)).toBeNull();
+    expect(screen.getByText(/from the first one that stopped until the last one ran again/)).toBeTruthy();
+    expect(screen.queryByText(/No machine took part/)).toBeNull();
   });
 
   test('is saved as an SVG that stands on its own, with a title', async () => {

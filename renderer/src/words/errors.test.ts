@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The words for errors, sentences and names. */
 import { AgentInterface } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { Failure, toFailure } from '../bridge/failure.ts';

@@ -24,11 +24,11 @@ export const availabilityWords: Record<Availability, Words> = {
   },
   handover_unreadable: {
     title: 'The handover from the previous kernel could not be read',
-    advice: 'What was preserved cannot be reached. A fresh boot makes live update available again.',
+    advice: 'The preserved memory cannot be reached. A fresh boot makes live update available again.',
   },
   sessions_unreadable: {
     title: 'The sessions from the previous kernel could not be read',
-    advice: 'What was preserved cannot be reached. A fresh boot makes live update available again.',
+    advice: 'The preserved memory cannot be reached. A fresh boot makes live update available again.',
   },
   not_permitted: {
     title: 'The agent may not open /dev/liveupdate',
@@ -36,7 +36,7 @@ export const availabilityWords: Record<Availability, Words> = {
   },
   unexplained: {
     title: 'Live update is not available',
-    advice: 'The agent found no cause. The kernel log in a terminal may tell more.',
+    advice: 'The agent found no cause. Read the kernel log in a terminal.',
   },
 };
 
@@ -58,11 +58,11 @@ const explanations: Record<string, Explain> = {
       : 'Try again in a moment.',
   }),
   SessionNotFound: (f) => ({
-    title: `There is no session ${f.text('name')}`,
+    title: `Session ${f.text('name')} not found`,
     advice: 'It may have been closed.',
   }),
   SessionExists: (f) => ({
-    title: `A session ${f.text('name')} exists already`,
+    title: `Session ${f.text('name')} exists already`,
     advice: 'Choose another name.',
   }),
   WrongDirection: (f) => ({
@@ -70,7 +70,7 @@ const explanations: Record<string, Explain> = {
     advice: `This needs an ${f.text('needed')} session.`,
   }),
   TokenNotFound: (f) => ({
-    title: `There is no token ${f.text('token')} in ${f.text('session')}`,
+    title: `Token ${f.text('token')} not found in session ${f.text('session')}`,
     advice: '',
   }),
   TokenInUse: (f) => ({
@@ -100,19 +100,19 @@ const explanations: Record<string, Explain> = {
   }),
   PlanNotRunnable: (f) => ({ title: 'This plan cannot be run', advice: f.text('reason') }),
   NothingToAbort: (f) => ({
-    title: 'There is nothing to abort',
+    title: 'Nothing to abort',
     advice: `The host is in phase ${f.text('phase')}.`,
   }),
   UpdateNotFound: (f) => ({
-    title: `There is no live update ${f.text('id')}`,
-    advice: 'The journal of the host does not know it.',
+    title: `Live update ${f.text('id')} not found`,
+    advice: 'It is not in the host’s journal.',
   }),
   NoSuchProcess: (f) => ({
     title: `Process ${f.text('pid')} is gone`,
     advice: 'Choose from the current list.',
   }),
   NotAMachine: (f) => ({
-    title: `Process ${f.text('pid')} (${f.text('command')}) is no virtual machine`,
+    title: `Process ${f.text('pid')} (${f.text('command')}) is not a virtual machine`,
     advice: 'It holds neither guest memory nor a KVM descriptor. Choose from the current list.',
   }),
   MachineUnusable: (f) => ({
@@ -120,7 +120,7 @@ const explanations: Record<string, Explain> = {
     advice: f.text('reason'),
   }),
   DefinitionNotFound: (f) => ({
-    title: `No machine ${f.text('name')} is defined on the host`,
+    title: `Definition ${f.text('name')} not found on the host`,
     advice: 'Its file may have been renamed or removed. Refresh the list.',
   }),
   DefinitionInvalid: (f) => ({
@@ -129,10 +129,10 @@ const explanations: Record<string, Explain> = {
   }),
   DependencyCycle: (f) => ({
     title: 'Descriptors depend on each other in a circle',
-    advice: `${f.list('cycle').join(' → ')}. None of them can be preserved first. Break the circle, or leave the machine behind.`,
+    advice: `${f.list('cycle').join(' → ')}. No order is possible. Remove one dependency, or leave the machine behind.`,
   }),
   NoSuchDescriptor: (f) => ({
-    title: `Process ${f.text('pid')} has no descriptor ${f.text('fd')} any more`,
+    title: `Process ${f.text('pid')} no longer has descriptor ${f.text('fd')}`,
     advice: 'Choose from the current list.',
   }),
   FileUnusable: (f) => ({ title: `${f.text('path')} cannot be used`, advice: f.text('reason') }),
@@ -146,7 +146,7 @@ const explanations: Record<string, Explain> = {
   }),
   NotConnected: () => ({ title: 'The host is not connected', advice: 'Connect to it, then try again.' }),
   NothingKnown: () => ({
-    title: 'Nothing is known of this yet',
+    title: 'Nothing is known about this yet',
     advice: 'The host is not connected, and nothing was read from it before. Connect to it.',
   }),
   TerminalNotFound: () => ({ title: 'The terminal has ended', advice: 'Open a new one.' }),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The states that concern machines, each with its word, its icon and its tone: what a machine does, what a live update does to
-// it and to its descriptors, and what depends on what.
+/**
+ * The marks of all states that concern machines: of a machine, of its part in an update, of its descriptors, and
+ * of what depends on what.
+ */
 
 import ArchiveRestore from '@lucide/svelte/icons/archive-restore';
 import Ban from '@lucide/svelte/icons/ban';
@@ -53,22 +55,22 @@ export const notRunning: Mark = mark('Not running', 'neutral', Power);
 export const unusable: Mark = mark('Unusable', 'bad', CircleX);
 export const adopted: Mark = mark('Adopted', 'good', ShieldCheck);
 export const notAdopted: Mark = mark('Not adopted', 'neutral', CircleDashed);
-export const cannotCome: Mark = mark('Cannot come along', 'warn', Ban);
+export const cannotCarry: Mark = mark('Cannot be carried over', 'warn', Ban);
 
-/** Whether a machine comes along in a live update, as it stands. */
-export function comingMark({ session, way }: Pick<Machine, 'session' | 'way'>): Mark {
+/** Whether an update would carry a machine over, as it stands. */
+export function carriedMark({ session, way }: Pick<Machine, 'session' | 'way'>): Mark {
   if (session !== null) return adopted;
-  return way === 'none' ? cannotCome : notAdopted;
+  return way === 'none' ? cannotCarry : notAdopted;
 }
 
-const comesAlong: Mark = mark('Comes along', 'good', PackageCheck);
+const carriedOver: Mark = mark('Carried over', 'good', PackageCheck);
 
 const unasked: Mark = mark('Not adopted', 'bad', CircleAlert);
 
-/** What a plan does to a machine. @param chosen whether it was chosen to be left behind: one that is not adopted is, unasked */
+/** What a plan does to a machine. @param chosen whether a person chose to leave it behind; one that is not adopted is left behind anyway */
 export function plannedMark({ leave, way }: Pick<PlannedMachine, 'leave' | 'way'>, chosen: boolean): Mark {
   if (leave) return chosen ? stageMarks.left_behind : unasked;
-  return way === 'none' ? cannotCome : comesAlong;
+  return way === 'none' ? cannotCarry : carriedOver;
 }
 
 export const fateMarks: Record<Fate, Mark> = {
@@ -80,7 +82,7 @@ export const fateMarks: Record<Fate, Mark> = {
 
 export const stageMarks: Record<MachineStage, Mark> = {
   waiting: mark('Waiting', 'neutral', Hourglass),
-  suspending: mark('Suspending', 'busy', Pause),
+  suspending: mark('Stopping', 'busy', Pause),
   saved: mark('Saved', 'busy', PackageCheck),
   retrieving: mark('Retrieving', 'busy', ArchiveRestore),
   starting: { ...mark('VMM starting', 'busy', LoaderCircle), turning: true },

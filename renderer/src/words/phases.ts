@@ -24,6 +24,11 @@ export const updatePhases: readonly Phase[] = [
   'finishing',
 ];
 
+/** Whether an update reaches `phase` only after `other`. `normal` comes before all. */
+export function isLater(phase: Phase, other: Phase): boolean {
+  return updatePhases.indexOf(phase) > updatePhases.indexOf(other);
+}
+
 export const phaseMarks: Record<Phase, Mark> = {
   normal: mark('Normal', 'good', CircleCheck),
   preserving: mark('Preserving', 'busy', ShieldCheck),
@@ -37,21 +42,21 @@ export const phaseMarks: Record<Phase, Mark> = {
 };
 
 export const outcomeWords: Record<Outcome, string> = {
-  updated: 'The host runs the new kernel, and its sessions came through the kexec.',
+  updated: 'The host runs the new kernel, and its sessions were carried over.',
   cold_boot: 'The host booted afresh. What was preserved in memory is lost.',
   returned:
     'The reboot call came back with an error. The host still runs the old kernel and nothing is lost.',
   aborted:
-    'The live update was called off before the kexec. The host still runs the old kernel and nothing is lost.',
+    'The update was aborted before the kernel was started. The host still runs the old kernel and nothing is lost.',
   unknown: 'The agent could not tell how the live update ended. Look at the journal and the serial console.',
 };
 
 const hostBlackout =
-  'No machine was concerned, so the blackout is the time the host itself was away: from the kexec until its sessions were retrieved.';
+  'No machine took part, so the blackout is the time the host itself was down: from the reboot call to the last session retrieved.';
 const machinesBlackout =
-  'The blackout is the time in which machines stood still: from the first one suspended until the last one ran again.';
+  'The blackout is the time in which machines were stopped: from the first one that stopped until the last one ran again.';
 
-/** What the blackout of a live update is. @param machines how many came along in it */
+/** What the blackout of a live update is. @param machines how many were carried over */
 export function blackoutWords(machines: number): string {
   return machines === 0 ? hostBlackout : machinesBlackout;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every state the console shows, with its word, its icon and its tone. Kept in tables so that a state looks and reads the
-// same wherever it appears, and never by its colour alone.
+/**
+ * The mark of every state the console shows: a word, an icon and a tone. They stand in tables so that a state
+ * looks and reads the same everywhere, and is never told by its colour alone.
+ */
 
 import ArrowDownLeft from '@lucide/svelte/icons/arrow-down-left';
 import ArrowUpRight from '@lucide/svelte/icons/arrow-up-right';

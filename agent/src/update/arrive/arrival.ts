@@ -130,7 +130,7 @@ async function arriveOrExplain(
 }
 
 async function retrieveNamed(
-  { sessions, kernel, log }: UpdateContext,
+  { sessions, descriptorStore, kernel, log }: UpdateContext,
   names: ReadonlySet<string>,
   newBoot: boolean,
 ): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
@@ -156,6 +156,6 @@ async function retrieveNamed(
       absent.set(name, reason);
     }
   }
-  await sessions.context.store.settled();
+  await descriptorStore.settled();
   return { absent, missing };
 }

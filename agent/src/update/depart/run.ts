@@ -55,7 +55,7 @@ export class UpdateRun {
     this.#options = options;
     this.#peer = { ...options.peer };
     // The log is read from its start at the first mark: not while machines stand still.
-    context.sessions.context.kernelLog.mark();
+    context.kernelLog.mark();
     this.#record = newRecord(context, options.made.plan.kernel.release, options.peer);
     const { plan } = options.made;
     context.history.started(this.#record, {
@@ -235,8 +235,7 @@ export class UpdateRun {
   }
 
   async #kexec(): Promise<void> {
-    const { native, nowUs, sessions } = this.#context;
-    const { kernelLog } = sessions.context;
+    const { native, nowUs, sessions, kernelLog } = this.#context;
     const { plan } = this.#options.made;
     this.#jumping = true;
     this.#show(stepIds.jump, `starting ${plan.kernel.release}`);

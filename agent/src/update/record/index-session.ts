@@ -11,10 +11,14 @@ import { SavedMachine } from '../../adoption/saved-machine.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { ClockReading } from '../../kernel/surviving-clock.ts';
-import { createPatiently } from '../../liveupdate/build-session.ts';
-import { retrieveByName } from '../../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
-import { formatToken, indexSessionName, indexTokens, manifestToken } from '../../liveupdate/tokens.ts';
+import {
+  formatToken,
+  formerIndexSessionName,
+  indexSessionName,
+  indexTokens,
+  manifestToken,
+} from '../../liveupdate/tokens.ts';
 import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
@@ -81,10 +85,7 @@ export class OutgoingIndex {
       native.memory.truncate(file, BigInt(bytes));
       const slots = new SlotFile(native.memory, file);
       slots.write(content);
-      const liveUpdate = context.sessions.context;
-      const session = await liveUpdate.device.use((device) =>
-        createPatiently(liveUpdate, device, indexSessionName),
-      );
+      const session = await context.device.createSession(indexSessionName);
       try {
         await native.liveUpdate.preserveFd(session, file, manifestToken);
         return new OutgoingIndex(native.liveUpdate, session, file, slots);
@@ -163,10 +164,11 @@ function recordIn(slots: SlotFile): IndexRecord {
 }
 
 /** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */
-async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<NativeDescriptor | null> {
-  const attempt = async (): Promise<NativeDescriptor | null> => {
+async function retrieveIndex(context: UpdateContext): Promise<NativeDescriptor | null> {
+  const { device, descriptorStore, journal } = context;
+  const attempt = async (name: string): Promise<NativeDescriptor | null> => {
     try {
-      return await retrieveByName(sessions.context, indexSessionName);
+      return await device.retrieveSession(name);
     } catch (error) {
       const none = ['SessionNotFound', 'NoLiveUpdate'];
       if (error instanceof Refusal && none.includes(error.refusal)) return null;
@@ -177,8 +179,9 @@ async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<Nati
     'index.retrieve',
     {},
     async () => {
-      const session = await attempt();
-      if (session !== null) sessions.context.store.keepSession(indexSessionName, session);
+      const session = (await attempt(indexSessionName)) ?? (await attempt(formerIndexSessionName));
+      // In the store it has the new name in any case.
+      if (session !== null) descriptorStore.keepSession(indexSessionName, session);
       return session;
     },
     (session) => ({ message: session === null ? 'none was handed over' : '' }),
@@ -187,12 +190,11 @@ async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<Nati
 
 /** Finishes the index session: it has done its work. */
 export async function dismiss(context: UpdateContext, index: ArrivedIndex): Promise<void> {
-  const { store } = context.sessions.context;
   await context.journal.act('index.finish', { update: index.record?.update.id ?? null }, async () => {
     try {
       await context.native.liveUpdate.finish(index.session);
     } finally {
-      store.dropSession(indexSessionName);
+      context.descriptorStore.dropSession(indexSessionName);
       index.session.close();
     }
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What everything in this folder works with, wired in `main.ts`. */
+/** What everything in this folder works with, put together in `agent.ts`. */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { Adoptions } from '../../adoption/adoptions.ts';
 import type { Attendance } from '../../adoption/attendance.ts';
@@ -10,6 +10,9 @@ import type { KernelImages } from '../../kernel/images.ts';
 import type { KernelState } from '../../kernel/kernel-state.ts';
 import type { KernelLoader } from '../../kernel/loader.ts';
 import type { CounterRate } from '../../kernel/surviving-clock.ts';
+import type { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
+import type { Device } from '../../liveupdate/device.ts';
+import type { KernelLog } from '../../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../../liveupdate/sessions.ts';
 import type { History } from './history.ts';
 import type { Phases } from './phases.ts';
@@ -22,6 +25,9 @@ export interface UpdateContext {
   readonly reader: JournalReader;
   readonly history: History;
   readonly sessions: SessionStore;
+  readonly device: Device;
+  readonly descriptorStore: DescriptorStore;
+  readonly kernelLog: KernelLog;
   readonly attendance: Attendance;
   readonly kernel: KernelState;
   readonly images: KernelImages;

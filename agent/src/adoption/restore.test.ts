@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A saved machine that is started again: its state is given to it once, and only then may it run. */
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Descriptor, native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Answer } from '../qemu/fake-qmp.fixture.ts';
+import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
+import { RanPerhaps, restoreMachine, type VmmStarter } from './restore.ts';
+import type { SavedMachine } from './saved-machine.ts';
+
+let directory: string;
+let state: Descriptor;
+/** What was done, in order. */
+let happened: string[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'luo-restore-'));
+  state = native.memory.memfdCreate('state');
+  native.memory.write(state, 0n, Buffer.from('device state'));
+  happened = [];
+});
+afterEach(() => {
+  state.close();
+  rmSync(directory, { recursive: true });
+});
+
+const machineOf = (vmm: FakeVmm, ran: boolean): SavedMachine => ({
+  ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran },
+  ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 }, monitor: vmm.path },
+  ...{ state: { token: '0x0', cprBytes: 0, mainBytes: 12 }, pieces: [], memory: [], brownoutUs: 1 },
+  ...{ suspendedAtUs: 2, savedAtUs: 3 },
+});
+
+/** A service manager whose VMM is this process. */
+const starter: VmmStarter = {
+  start: async (name) => void happened.push(`start ${name}`),
+  pid: async () => process.pid,
+  ended: () => new Promise<never>(() => {}),
+  stop: async (name) => void happened.push(`stop ${name}`),
+};
+
+const restore = (vmm: FakeVmm, ran = true): Promise<number> =>
+  restoreMachine({
+    native,
+    machine: machineOf(vmm, ran),
+    state,
+    file: () => state,
+    firstFile: 3,
+    starter,
+    socketDirectory: directory,
+    reach: (path) => path,
+    beforeRunning: () => void happened.push('mark running'),
+    reached: (point) => void happened.push(point),
+  });
+
+const refuse: Answer = (socket, id) =>
+  void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'not today' } })}\n`);
+
+describe('a saved machine', () => {
+  it('is started, given its state, marked, and told to run, in this order', async () => {
+    const vmm = await startFakeVmm({ running: false });
+    expect(await restore(vmm)).toBe(process.pid);
+    expect(happened).toEqual(['starting', 'start one', 'loading', 'loaded', 'mark running', 'running']);
+    expect(vmm).toMatchObject({ loaded: 'device state', running: true });
+    expect(readdirSync(directory)).toEqual([]);
+  });
+
+  it('that was paused when it was saved is given its state and left paused, without a mark', async () => {
+    const vmm = await startFakeVmm({ running: false });
+    await restore(vmm, false);
+    expect(happened).toEqual(['starting', 'start one', 'loading', 'loaded', 'running']);
+    expect(vmm).toMatchObject({ loaded: 'device state', running: false });
+  });
+
+  it('that cannot be loaded is stopped, so that it can be tried again', async () => {
+    const vmm = await startFakeVmm({ running: false, answers: { 'migrate-incoming': refuse } });
+    await expect(restore(vmm)).rejects.toThrow('not today');
+    expect(happened).toEqual(['starting', 'start one', 'stop one']);
+  });
+
+  it('that does not say whether it runs is not stopped: the guest may have run', async () => {
+    const vmm = await startFakeVmm({ running: false, answers: { cont: refuse } });
+    await expect(restore(vmm)).rejects.toBeInstanceOf(RanPerhaps);
+    expect(happened).toEqual(['starting', 'start one', 'loading', 'loaded', 'mark running']);
+  });
+});

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Machines that are stopped and saved in the kernel they run in, and those that cannot be. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import type { FailurePolicy } from '../interface/agent.generated.ts';
+import type { MachineHead } from '../liveupdate/machine-head.ts';
+import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
+import type { Adopted } from './adoptions.ts';
+import { startFakeVmm } from './fake-vmm.fixture.ts';
+import { Suspension } from './suspension.ts';
+
+let directory: string;
+/** Sessions whose guest is marked as stopped, in the order of the marks; a `!` is put before one that is unmarked. */
+let marks: string[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'luo-suspension-'));
+  marks = [];
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
+  const command = { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 };
+  const machine: MachineHead = {
+    ...{ name, definition: null, definitionText: null, way, pid: process.pid, startTime: '1' },
+    ...{ bootId: 'this', monitor, command, unlinked: [], suspended: false },
+  };
+  return { session: `machine:${name}`, machine };
+}
+
+function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'stop'): Suspension {
+  let token = 0;
+  return new Suspension(
+    {
+      native,
+      socketDirectory: directory,
+      nowUs: () => 1,
+      reach: (_pid, path) => path,
+      whereIs: () => null,
+      preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
+      mark: (session, suspended) => void marks.push(`${suspended ? '' : '!'}${session}`),
+      namedMemory: async () => [],
+      memoryOf: () => null,
+      changed: () => {},
+    },
+    machines,
+    policy,
+    0,
+    [],
+  );
+}
+
+const refuse: Answer = (socket, id) =>
+  void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'not today' } })}\n`);
+
+const stagesOf = (suspension: Suspension): Record<string, string> =>
+  Object.fromEntries(suspension.runs().map(({ name, stage }) => [name, stage]));
+
+describe('a machine', () => {
+  it.each(['whole_state', 'named_memory', 'cpr'] as const)(
+    'is marked, stopped and saved, and runs on when the kexec does not happen: %s',
+    async (way) => {
+      const vmm = await startFakeVmm();
+      const suspension = suspensionOf([adopted('one', vmm.path, way)]);
+      await suspension.prepare();
+      expect({ running: vmm.running, marks }).toEqual({ running: true, marks: [] });
+      const saved = await suspension.save();
+      expect({ running: vmm.running, marks }).toEqual({ running: false, marks: ['machine:one'] });
+      expect(saved).toMatchObject([{ name: 'one', ran: true, state: { mainBytes: 12 } }]);
+      expect(stagesOf(suspension)).toEqual({ one: 'saved' });
+      expect(await suspension.resume()).toEqual([]);
+      expect({ running: vmm.running, marks }).toEqual({
+        running: true,
+        marks: ['machine:one', '!machine:one'],
+      });
+      suspension.close();
+    },
+  );
+
+  it('that was paused before stays paused', async () => {
+    const vmm = await startFakeVmm({ running: false });
+    const suspension = suspensionOf([adopted('one', vmm.path)]);
+    await suspension.prepare();
+    expect(await suspension.save()).toMatchObject([{ ran: false }]);
+    expect(await suspension.resume()).toEqual([]);
+    expect(vmm.commands).not.toContain('cont');
+    suspension.close();
+  });
+
+  it('whose monitor has another client cannot be made ready', async () => {
+    const busy = await serveQmp({}, '');
+    const suspension = suspensionOf([adopted('one', busy.path)]);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const preparing = expect(suspension.prepare()).rejects.toThrow('another client is connected');
+    vi.runAllTimers();
+    await preparing;
+    suspension.close();
+  });
+
+  it('whose VMM does not let it run on is held, and its mark stays', async () => {
+    const vmm = await startFakeVmm({ running: true, answers: { cont: refuse } });
+    const suspension = suspensionOf([adopted('one', vmm.path)]);
+    await suspension.prepare();
+    await suspension.save();
+    expect(await suspension.resume()).toMatchObject([expect.stringContaining('not today')]);
+    expect(stagesOf(suspension)).toEqual({ one: 'held' });
+    expect(marks).toEqual(['machine:one']);
+    suspension.close();
+  });
+
+  it('whose VMM hands nothing over never stops: the migration is cancelled', async () => {
+    const vmm = await startFakeVmm({ running: true, answers: { migrate: refuse } });
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')]);
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('one cannot be saved: not today');
+    expect(await suspension.resume()).toEqual([]);
+    expect(vmm.commands.at(-1)).toBe('migrate_cancel');
+    expect(vmm.running).toBe(true);
+    suspension.close();
+  });
+});
+
+describe('a machine that cannot be saved', () => {
+  const failing = () => startFakeVmm({ running: true, answers: { migrate: refuse } });
+
+  it('ends the update under the policy stop, and all of them run on', async () => {
+    const [good, bad] = [await startFakeVmm(), await failing()];
+    const suspension = suspensionOf([adopted('good', good.path), adopted('bad', bad.path)], 'stop');
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('bad cannot be saved: not today');
+    expect([good.running, bad.running]).toEqual([false, false]);
+    expect(await suspension.resume()).toEqual([]);
+    expect([good.running, bad.running]).toEqual([true, true]);
+    suspension.close();
+  });
+
+  it('is left behind under the policy leave, and runs until the kexec', async () => {
+    const [good, bad] = [await startFakeVmm(), await failing()];
+    const suspension = suspensionOf([adopted('good', good.path), adopted('bad', bad.path)], 'leave');
+    await suspension.prepare();
+    expect(await suspension.save()).toMatchObject([{ name: 'good' }]);
+    expect(stagesOf(suspension)).toEqual({ good: 'saved', bad: 'left_behind' });
+    expect([good.running, bad.running]).toEqual([false, true]);
+    suspension.close();
+  });
+
+  it('is told apart from one whose VMM another process answers for', async () => {
+    const vmm = await startFakeVmm();
+    const other = adopted('one', vmm.path);
+    const suspension = suspensionOf([{ ...other, machine: { ...other.machine, pid: 1 } }]);
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow(`process ${process.pid} connected in place of process 1`);
+    await suspension.resume();
+    suspension.close();
+  });
+});

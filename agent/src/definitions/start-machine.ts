@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Starting a machine from its definition: QEMU runs in a unit of the service manager and counts as started once
+ * its monitor answers. What belongs to a caller (roles, journal, adoption) is the method handler's.
+ */
+import { access, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Native } from '@luo-console/native';
+import type { HostPaths } from '../host/paths.ts';
+import { commandLineOf } from '../host/process-files.ts';
+import { Refusal } from '../host/refusal.ts';
+import { whenReady } from '../host/waiting.ts';
+import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { machineUnitPid, startMachineUnit, unitOf } from '../units/machine-unit.ts';
+import { type MachinePlaces, machinePlaces, qemuProgram, qemuWords } from './command-line.ts';
+import type { Definition } from './definition.ts';
+
+/** How long a machine may take until its monitor answers, in ms. */
+const startMs = 60_000;
+
+/**
+ * The process of a definition's machine. A unit of that name may also belong to an adopted machine, so the
+ * process counts only if its monitor is where this definition puts it.
+ *
+ * @returns null if the machine is not running
+ */
+export async function processOf(paths: HostPaths, name: string): Promise<number | null> {
+  const pid = await machineUnitPid(name, { sys: paths.sys, waitMs: 0 });
+  if (pid === null) return null;
+  const words = await commandLineOf(paths.proc, pid);
+  return words.some((word) => word.includes(`:${machinePlaces(name, words).monitor},`)) ? pid : null;
+}
+
+/** What to start, and with what. */
+export interface MachineStart {
+  readonly native: Native;
+  readonly paths: HostPaths;
+  readonly name: string;
+  readonly definition: Definition;
+  /** The definition's file, for refusals. */
+  readonly path: string;
+  /** The service manager's socket, where it is not the usual one. */
+  readonly manager?: string | undefined;
+}
+
+/**
+ * Starts a machine and waits until its monitor answers.
+ *
+ * @returns its process
+ * @throws Refusal MachineUnusable if it does not start or its monitor does not answer within 60 s;
+ *   DefinitionInvalid if its user does not exist
+ */
+export async function startMachine(start: MachineStart): Promise<number> {
+  const { native, paths, name, definition, path, manager } = start;
+  const user = await userOf(paths.etc, definition.user, path);
+  const places = machinePlaces(name);
+  const words = qemuWords(name, definition, places);
+  try {
+    await startMachineUnit(
+      { name, program: qemuProgram, words, user, directory: '/', openFiles: [] },
+      manager,
+    );
+  } catch (error) {
+    throw unusable(0, name, error instanceof Error ? error.message : String(error));
+  }
+  const pid = await machineUnitPid(name, { sys: paths.sys });
+  if (pid === null) throw unusable(0, name, ended(name));
+  await answers(native, pid, name, places);
+  return pid;
+}
+
+const unusable = (pid: number, name: string, reason: string): Refusal =>
+  new Refusal('MachineUnusable', { pid, name, reason });
+
+const ended = (name: string): string =>
+  `QEMU ended before its monitor answered; "journalctl --unit ${unitOf(name)}" has what it said`;
+
+/** Waits until a machine's monitor answers, or its process ends. @throws Refusal MachineUnusable */
+async function answers(native: Native, pid: number, name: string, { monitor }: MachinePlaces): Promise<void> {
+  using process = native.descriptors.pidfdOpen(pid);
+  const over = new AbortController();
+  const limit = AbortSignal.any([AbortSignal.timeout(startMs), over.signal]);
+  // A pidfd can be read once its process has ended (pidfd_open(2)).
+  const end = whenReady(native.sockets, process, native.sockets.POLL_READABLE, limit).then(
+    () => over.abort(unusable(pid, name, ended(name))),
+    () => undefined,
+  );
+  try {
+    using _monitor = await VmmMonitor.reach(monitor, limit);
+  } catch (error) {
+    if (over.signal.aborted) throw over.signal.reason;
+    throw unusable(
+      pid,
+      name,
+      `its monitor does not answer: ${error instanceof Error ? error.message : error}`,
+    );
+  } finally {
+    over.abort();
+    await end;
+  }
+}
+
+/** @throws Refusal DefinitionInvalid if there is no such user */
+async function userOf(etc: string, user: string, path: string): Promise<{ uid: number; gid: number } | null> {
+  const text = await readFile(join(etc, 'passwd'), 'utf8');
+  const fields = text.split('\n').map((line) => line.split(':'));
+  const [, , uid, gid] = fields.find(([name]) => name === user) ?? [];
+  if (uid === undefined || gid === undefined) {
+    const reason = `member "user" is "${user}"; expected a user in /etc/passwd`;
+    throw new Refusal('DefinitionInvalid', { path, reason });
+  }
+  return uid === '0' ? null : { uid: Number(uid), gid: Number(gid) };
+}
+
+/**
+ * Checks that the files a definition names are there: QEMU would say so in a log only.
+ *
+ * @param path of the definition's own file, for the refusal
+ * @throws Refusal DefinitionInvalid for the first file that is missing
+ */
+export async function checkFiles(definition: Definition, path: string): Promise<void> {
+  const { firmware, kernel, initrd, disks, accelerator } = definition;
+  const files = [
+    ...disks.map((disk, index) => [`disks.${index}.path`, disk.path] as const),
+    ...Object.entries({ firmware, kernel, initrd }),
+  ];
+  for (const [member, file] of files) {
+    if (
+      file === undefined ||
+      (await access(file).then(
+        () => true,
+        () => false,
+      ))
+    )
+      continue;
+    const reason = `member "${member}" is "${file}"; expected a file that is there`;
+    throw new Refusal('DefinitionInvalid', { path, reason });
+  }
+  if (accelerator === 'kvm' && (await access('/dev/kvm').catch(() => false)) === false) {
+    const reason = 'member "accelerator" is "kvm"; this host has no /dev/kvm, expected tcg';
+    throw new Refusal('DefinitionInvalid', { path, reason });
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+/** How the agent starts where something it counts on is missing: the device, the journal, the index of the update. */
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { AgentClient } from '../src/client/index.ts';
+import { MadeUpHost } from './made-up-host.ts';
+import { contentOf, preserveText, runToKexec, startSettled } from './scenario.ts';
+
+let host: MadeUpHost;
+let client: AgentClient;
+let id: string;
+
+/** A host that an update has just brought into its next kernel. No agent runs there yet. */
+beforeEach(async () => {
+  host = new MadeUpHost();
+  client = await host.start();
+  await client.call('CreateSession', { name: 's' });
+  await preserveText(client, 's', 'kept');
+  id = await runToKexec(host, client);
+  host.becomeNextKernel();
+});
+afterEach(() => host.dispose());
+
+const said = (text: string): boolean => host.log.some((line) => line.includes(text));
+
+describe('the agent of the next kernel', () => {
+  it('waits for the device while somebody else has it open, and answers no call meanwhile', async () => {
+    const device = host.double.openDevice(host.paths.device);
+    const starting = host.launch();
+    await vi.waitFor(() => expect(said('waiting for the live update device')).toBe(true));
+    await expect(host.connect()).rejects.toThrow();
+    device.close();
+    await starting;
+    client = await host.connect();
+    await host.agent?.settled;
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('finds no device: everything is named as lost, and the outcome is unknown', async () => {
+    host.double.openFailure = 'ENOENT';
+    client = await startSettled(host);
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update.outcome).toBe('unknown');
+    expect(update.carried).toMatchObject([{ session: 's', verdict: 'missing' }]);
+    expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
+  });
+
+  it('retrieves nothing while its journal cannot be written, and everything once it can', async () => {
+    const path = join(host.directory, 'state/journal.db');
+    for (const ending of ['', '-wal', '-shm']) rmSync(`${path}${ending}`, { force: true });
+    writeFileSync(path, 'damaged'.repeat(1000));
+    client = await startSettled(host);
+    expect(said('the journal cannot be used')).toBe(true);
+    expect((await client.call('ListSessions', {})).sessions).toEqual([]);
+    host.kill();
+    host.forgetDisk();
+    mkdirSync(join(host.directory, 'state'));
+    client = await startSettled(host);
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('finds the sessions by the journal where the index did not come, and calls the outcome unknown', async () => {
+    const device = host.double.openDevice(host.paths.device);
+    (await host.double.retrieveSession(device, 'luo-console')).close();
+    device.close();
+    client = await startSettled(host);
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update).toMatchObject({
+      outcome: 'unknown',
+      reason: expect.stringContaining('without the index session'),
+      carried: [{ session: 's', verdict: 'match' }],
+    });
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('that died before it had finished the index of a settled update finishes it, and nothing else', async () => {
+    await startSettled(host);
+    const at = host.process?.calls.lastIndexOf('finish') ?? -1;
+    host.dispose();
+    host = new MadeUpHost();
+    client = await host.start();
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'kept');
+    id = await runToKexec(host, client);
+    host.becomeNextKernel();
+    await host.launch({ at, when: 'before' });
+    await Promise.race([host.process?.died, host.agent?.settled]);
+    host.kill();
+    const index = `s-${Buffer.from('luo-console').toString('hex')}`;
+    expect(host.manager.kept.has(index)).toBe(true);
+    client = await startSettled(host);
+    expect(host.manager.kept.has(index)).toBe(false);
+    expect((await client.call('QueryJournal', { name: 'update.settled' })).entries).toHaveLength(1);
+    const { session } = await client.call('GetSession', { name: 's' });
+    expect(session).toMatchObject({ direction: 'outgoing', carried: 1 });
+  });
+
+  it('that is started a second time in this boot finds everything as it was, and settles nothing again', async () => {
+    client = await startSettled(host);
+    host.kill();
+    client = await startSettled(host);
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+    const { entries } = await client.call('QueryJournal', { name: 'update.settled' });
+    expect(entries).toHaveLength(1);
+    expect((await client.call('QueryJournal', { name: 'sessions.lost' })).entries).toEqual([]);
+  });
+});

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The verdict on an update, for each outcome, and what was lost, by name. */
+import type { Outcome, Update } from '@luo-console/agent/interface';
+import { screen, within } from '@testing-library/svelte';
+import { describe, expect, test } from 'vitest';
+import { machineRun, update } from '../../../test/fake-data.ts';
+import { renderInConsole } from '../../../test/in-console.ts';
+import { recordedUpdate } from '../../../test/recorded.ts';
+import { outcomeWords } from '../../words/phases.ts';
+import UpdateReport from './UpdateReport.svelte';
+
+const show = (more: Partial<Update> = {}) =>
+  renderInConsole(UpdateReport, { update: update(more), hostName: 'hv-01' });
+
+describe('the report of an update', () => {
+  test.each<[Outcome, string, string]>([
+    ['updated', 'Updated', '13.4 s'],
+    ['cold_boot', 'Cold boot', 'not measured'],
+    ['returned', 'Returned', 'none'],
+    ['aborted', 'Aborted', 'none'],
+    ['unknown', 'Unknown', 'not measured'],
+  ])('that ended as %s', (outcome, heading, blackout) => {
+    show({ outcome, blackoutUs: outcome === 'updated' ? 13_410_000 : null });
+    expect(screen.getByRole('heading', { name: heading })).toBeTruthy();
+    expect(screen.getByText(outcomeWords[outcome])).toBeTruthy();
+    expect(screen.getByText(blackout)).toBeTruthy();
+  });
+
+  test('that has not ended says so', () => {
+    show({ outcome: null, endedAtUs: null });
+    expect(screen.getByText('The live update has not ended yet.')).toBeTruthy();
+  });
+
+  test('whose kernel refused draws that as refused, and the grace before it', () => {
+    const phases = update().phases.slice(0, 4);
+    show({ outcome: 'returned', blackoutUs: null, phases });
+    const picture = screen.getByRole('img', { name: /^Timeline/ });
+    expect(picture.getAttribute('aria-label')).toMatch(
+      /Prepared 5\.8 s, 5\.0 s of it grace.*Kexec 1\.2 s, refused by the kernel/,
+    );
+    expect(within(picture).getByText('the kernel refused the kexec')).toBeTruthy();
+    expect(picture.querySelectorAll('.bar-refused').length).toBeGreaterThan(0);
+  });
+
+  test('that was recorded is drawn with its grace in *prepared*', () => {
+    renderInConsole(UpdateReport, { update: recordedUpdate().ended, hostName: 'hv-01' });
+    expect(screen.getByRole('img', { name: /Prepared [^,]*, (all|[^,]*) of it grace/ })).toBeTruthy();
+  });
+
+  test('that brought another kernel says which, or that the old one still runs', () => {
+    show({ arrivedRelease: '7.3.9-x' });
+    expect(screen.getByText('7.3.9-x').parentElement?.textContent).toMatch(
+      /now\s+7\.3\.9-x, wanted\s+7\.3\.4-a/,
+    );
+    show({ arrivedRelease: '7.3.2-a' });
+    expect(screen.getByText('7.3.2-a').parentElement?.textContent).toMatch(/still\s+7\.3\.2-a/);
+  });
+
+  test('names machines that do not run: held ones are safe, lost ones are not', () => {
+    const machines = [
+      machineRun({
+        name: 'web-01',
+        stage: 'held',
+        blackoutUs: null,
+        parts: [],
+        detail: 'The VMM did not start.',
+      }),
+      machineRun({
+        name: 'old-03',
+        stage: 'lost',
+        blackoutUs: null,
+        parts: [],
+        detail: 'Its memory is gone.',
+      }),
+    ];
+    show({ machines });
+    const alert = screen.getByRole('alert');
+    expect(alert.textContent).toMatch(/2 machines did not start again, 1 lost/);
+    expect(alert.textContent).toMatch(
+      /web-01: held: the agent holds its memory and its state.*old-03: lost\./s,
+    );
+  });
+
+  test('names each descriptor that is lost, with the reason', () => {
+    const [first, second, ...others] = update().carried;
+    if (!first || !second) throw new Error('two are carried');
+    show({
+      carried: [
+        { ...first, verdict: 'missing', reason: '' },
+        { ...second, verdict: 'differs', reason: 'A program wrote to it.' },
+        ...others,
+      ],
+    });
+    const alert = screen.getByRole('alert');
+    expect(alert.textContent).toMatch(/Lost: 2 descriptors.*it is missing.*A program wrote to it\./s);
+    expect(screen.getByText(`6 of 8 match`)).toBeTruthy();
+  });
+
+  test('without digests or losses says neither', () => {
+    show({ carried: [] });
+    expect(screen.getByText('none taken')).toBeTruthy();
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+});
