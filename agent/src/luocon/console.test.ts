@@ -63,6 +63,6 @@ describe('luocon console', () => {
   it('needs the agent on this machine', async () => {
     const { status, stderr } = await luocon(['console', 'one', '--host', 'ssh://nowhere.invalid']);
     expect(status).toBe(2);
-    expect(stderr).toContain('console needs an agent on this machine: ssh does not carry descriptors');
+    expect(stderr).toContain('console needs an agent on this machine: ssh cannot pass descriptors');
   });
 });

@@ -8,7 +8,7 @@ export const exitStatus = {
   failed: 1,
   /** The command line was wrong. Nothing was asked of the agent. */
   usage: 2,
-  /** No agent there, or the connection was lost and did not come back. What was asked may have happened. */
+  /** The agent cannot be reached, or the connection was lost for good. What was asked may have happened. */
   connection: 3,
   /** It was done, and what it checked is not as it should be. */
   checkFailed: 4,
@@ -34,13 +34,13 @@ export const statusOfOutcome: Readonly<Record<Outcome, ExitStatus>> = {
 /** For `luocon --help` and the manual. */
 export const exitStatusHelp = `
 Exit status:
-  0   done; for update: updated, with everything that was preserved
+  0   done; for update: updated, and nothing was lost
   1   failed, or refused by the agent
-  2   the command line is wrong; nothing was asked of the agent
-  3   no agent there, or the connection was lost and did not come back
+  2   the command line is wrong; the agent was not asked
+  3   the agent cannot be reached, or the connection was lost for good
   4   done, but a check failed (plan, journal --verify, sessions digest)
-  5   update: updated, but something preserved is missing or differs, or a machine does not run
-  10  update: the host booted afresh and what was preserved is lost (cold boot)
-  11  update: the kernel refused and the host went on as before (returned)
-  12  update: called off before the kexec (aborted)
-  13  update: the agent cannot tell how it ended (unknown)`;
+  5   update: updated, but something preserved is missing or differs, or a machine is not running
+  10  update: the host started without a handover; everything preserved is lost (cold boot)
+  11  update: the kernel refused the kexec; the host runs on and nothing is lost (returned)
+  12  update: aborted before the kexec (aborted)
+  13  update: the outcome is unknown (unknown)`;

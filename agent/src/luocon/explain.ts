@@ -8,46 +8,48 @@ import { UsageError } from './invocation.ts';
 import { words } from './units.ts';
 
 const roleAdvice: Readonly<Record<string, string>> = {
-  viewer: 'be in group luo-console',
-  operator: 'be in group luo-console-operator',
-  administrator: 'be root',
+  viewer: 'join group luo-console',
+  operator: 'join group luo-console-operator',
+  administrator: 'run as root',
 };
 
 const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E]) => string } = {
   PermissionDenied: ({ method, needs, user, uid }) =>
-    `${method}: ${user || uid} may not do that; to do it, ${roleAdvice[needs] ?? `have the role ${needs}`}`,
+    `${method}: access denied for ${user || `uid ${uid}`}; ${roleAdvice[needs] ?? `it needs the role ${needs}`}`,
   NoLiveUpdate: ({ availability, explanation }) =>
     `no live update on this host (${words(availability)}): ${explanation}`,
   DeviceBusy: ({ pid, command }) =>
     `/dev/liveupdate is in use by ${command ?? 'another process'}${pid === null ? '' : ` (pid ${pid})`}`,
-  SessionNotFound: ({ name }) => `session "${name}": there is none of that name`,
-  SessionExists: ({ name }) => `session "${name}": there is one of that name already`,
+  SessionNotFound: ({ name }) => `session "${name}" not found; "luocon sessions" lists them`,
+  SessionExists: ({ name }) => `session "${name}" already exists; choose another name`,
   WrongDirection: ({ name, direction, needed }) =>
-    `session "${name}" is ${direction}; expected one that is ${needed}`,
-  TokenNotFound: ({ session, token }) => `session "${session}" has nothing under token ${token}`,
-  TokenInUse: ({ session, token }) => `session "${session}" has something under token ${token} already`,
+    `session "${name}" is ${direction}; expected an ${needed} session`,
+  TokenNotFound: ({ session, token }) =>
+    `token ${token} not found in session "${session}"; "luocon sessions show" lists its tokens`,
+  TokenInUse: ({ session, token }) =>
+    `token ${token} is already used in session "${session}"; choose another token`,
   AlreadyPreserved: ({ session, token }) =>
-    `preserved already${session === null ? '' : `, in session "${session}"`}${token === null ? '' : ` under token ${token}`}`,
+    `this file is already preserved${session === null ? '' : ` in session "${session}"`}${token === null ? '' : ` under token ${token}`}`,
   NotPreservable: ({ kind, reason, errno }) =>
-    `the kernel does not preserve this (${words(kind)}): ${reason} (${errno})`,
+    `the kernel cannot preserve this file (${words(kind)}): ${reason} (${errno})`,
   InvalidValue: ({ parameter, value, expected }) => `${parameter} "${value}": expected ${expected}`,
-  WrongPhase: ({ phase, needed }) => `not now: the host is in phase ${phase}; expected ${needed}`,
-  PlanNotFound: ({ plan }) => `plan "${plan}": there is none of that name; make one with "luocon plan"`,
+  WrongPhase: ({ phase, needed }) => `not possible in phase ${phase}; expected ${needed}`,
+  PlanNotFound: ({ plan }) => `plan "${plan}" not found; make one with "luocon plan"`,
   PlanStale: ({ plan, changed }) =>
     `plan "${plan}" is out of date: ${changed}; make a new one with "luocon plan"`,
   PlanNotRunnable: ({ plan, reason }) => `plan "${plan}" cannot be run: ${reason}`,
-  NothingToAbort: ({ phase }) => `nothing to call off: the host is in phase ${phase}`,
-  UpdateNotFound: ({ id }) => `live update "${id}": the journal has none of that name`,
-  NoSuchProcess: ({ pid }) => `process ${pid}: there is none`,
+  NothingToAbort: ({ phase }) => `nothing to abort: the host is in phase ${phase}`,
+  UpdateNotFound: ({ id }) => `live update "${id}" not found in the journal; "luocon history" lists them`,
+  NoSuchProcess: ({ pid }) => `process ${pid} not found`,
   NotAMachine: ({ pid, command }) => `process ${pid} (${command}) is not a virtual machine`,
   MachineUnusable: ({ pid, name, reason }) => `machine "${name}"${pid > 0 ? ` (pid ${pid})` : ''}: ${reason}`,
-  DefinitionNotFound: ({ name }) =>
-    `machine "${name}": there is no definition of that name; "luocon definitions" lists them`,
+  DefinitionNotFound: ({ name }) => `no definition for machine "${name}"; "luocon definitions" lists them`,
   DefinitionInvalid: ({ path, reason }) => `${path}: ${reason}`,
   DependencyCycle: ({ cycle }) => `these depend on each other in a circle: ${cycle.join(' → ')}`,
   NoSuchDescriptor: ({ pid, fd }) => `process ${pid} has no descriptor ${fd}`,
   FileUnusable: ({ path, errno, reason }) => `${path}: ${reason} (${errno})`,
-  KernelRejected: ({ path, errno, reason }) => `${path}: the kernel does not take it: ${reason} (${errno})`,
+  KernelRejected: ({ path, errno, reason }) =>
+    `${path}: the running kernel cannot load this image: ${reason} (${errno})`,
   KernelCallFailed: ({ call, errno, argument, message }) =>
     `${call}${argument === '' ? '' : ` (${argument})`}: ${message} (${errno})`,
 };
@@ -57,12 +59,13 @@ function explainAnswer(error: VarlinkError): string {
     if (isAgentError(error, name)) return explainNamed(name, error.parameters);
   }
   if (error.error === 'org.varlink.service.PermissionDenied') {
-    return 'the agent does not admit you; be in group luo-console to look, in group luo-console-operator to act, or be root';
+    return 'access denied. Join group luo-console to view or luo-console-operator to act, or run as root.';
   }
   if (error.error === 'org.varlink.service.InvalidParameter') {
-    return `the agent does not accept ${String(Object.values(error.parameters)[0] ?? 'a parameter')}`;
+    return `the agent rejected the parameter ${String(Object.values(error.parameters)[0] ?? '(not named)')}`;
   }
-  if (error.error === 'org.varlink.service.InternalError') return 'the agent failed; its log says why';
+  if (error.error === 'org.varlink.service.InternalError')
+    return 'the agent failed; see "journalctl -u luo-console-agent" on the host';
   return error.message;
 }
 

@@ -70,7 +70,7 @@ export class Invocation {
   /** @throws UsageError where descriptors cannot go: ssh carries bytes only */
   needLocal(what: string): void {
     if (!this.local)
-      throw new UsageError(`${what} needs an agent on this machine: ssh does not carry descriptors`);
+      throw new UsageError(`${what} needs an agent on this machine: ssh cannot pass descriptors`);
   }
 }
 

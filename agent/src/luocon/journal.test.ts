@@ -119,13 +119,13 @@ describe('journal and history', () => {
     const args = ['--host', address, 'journal', '--verify'];
     expect(await luocon(args)).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('each entry follows from the one before (7 entries)'),
+      stdout: expect.stringContaining('the hash of each entry matches the one before (7 entries)'),
     });
     await stop();
     start({ VerifyJournal: async () => ({ entries: 7, intact: false, firstBad: 3 }) });
     expect(await luocon(args)).toMatchObject({
       status: 4,
-      stdout: expect.stringContaining('NOT intact: entry 3'),
+      stdout: expect.stringContaining('NOT intact: the hash of entry 3 does not match'),
     });
   });
 
@@ -142,11 +142,11 @@ describe('journal and history', () => {
     const list = (await luocon(['--host', address, 'history'])).stdout;
     expect(list).toMatch(/^u-1 .* 7\.3\.4-a {2}7\.3\.4-b {2}updated .* 12\.3 s {4}0 {9}1 {10}0$/m);
     expect(list).toMatch(/^u-0 .*cold boot/m);
-    expect(list).toContain('There are more');
+    expect(list).toContain('Only the newest 2 updates shown; --limit shows more.');
     const one = (await luocon(['--host', address, 'history', 'u-1'])).stdout;
     expect(one).toMatch(/^kexec {7}1\.5 s {2}8\.0 s {3}\| {2}=+ +\|$/m);
-    expect(one).toMatch(/^updated, but 1 of 2 descriptors is lost or different: a new boot/);
-    expect(one).toContain('2 descriptors, 1 with the same contents, 0 not checked, 1 lost or different');
+    expect(one).toMatch(/^updated, but 1 of 2 descriptors is missing or different: a new boot/);
+    expect(one).toContain('2 descriptors, 1 with the same contents, 0 not checked, 1 missing or different');
     expect(one).toMatch(/^missing {2}guests {3}0x2 .*not retrieved$/m);
   });
 });

@@ -25,7 +25,7 @@ describe('status', () => {
     } as const;
     const { address } = serveAgent({ GetStatus: async () => ({ status: { ...sampleStatus, liveUpdate } }) });
     const { stdout } = await luocon(['--host', address, 'status']);
-    expect(stdout).toContain('none (not enabled): no liveupdate=on');
+    expect(stdout).toContain('not available (not enabled): no liveupdate=on');
   });
 
   it('follows, until interrupted', async () => {
@@ -73,10 +73,10 @@ describe('failures', () => {
     });
     const run = (...args: string[]) => luocon(['--host', address, ...args]);
     expect(await run('sessions', 'create', 'a')).toMatchObject({
-      ...{ status: 1, stdout: '', stderr: 'luocon: session "a": there is one of that name already\n' },
+      ...{ status: 1, stdout: '', stderr: 'luocon: session "a" already exists; choose another name\n' },
     });
     expect((await run('sessions', 'create', 'no')).stderr).toBe(
-      'luocon: CreateSession: ada may not do that; to do it, be in group luo-console-operator\n',
+      'luocon: CreateSession: access denied for ada; join group luo-console-operator\n',
     );
     const json = await run('--json', 'sessions', 'create', 'a');
     expect(JSON.parse(json.stderr)).toMatchObject({ error: 'SessionExists', parameters: { name: 'a' } });
@@ -88,7 +88,7 @@ describe('failures', () => {
     [['journal', '-n', '0'], 'Expected a whole number of at least 1.'],
     [['journal', '--follow', '--verify'], 'expected only one of --follow, --export and --verify'],
     [['status', '--host', 'nowhere'], 'expected unix:/PATH or ssh://'],
-    [['update', '/boot/x'], 'expected --yes where nobody can be asked'],
+    [['update', '/boot/x'], 'expected --yes, because there is no terminal to ask'],
   ])('%j: status 2', async (args, problem) => {
     const { status, stderr, stdout } = await luocon(args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
@@ -134,7 +134,7 @@ describe('completion', () => {
     expect(stdout.startsWith('#compdef luocon\n')).toBe(true);
     expect(stdout).toContain('_luocon_sessions_create() {');
     expect(stdout).toContain(
-      "'--export[write all of it to a file as JSON Lines; - for standard output]:file:_files'",
+      "'--export[write the whole journal to a file as JSON Lines; - is standard output]:file:_files'",
     );
   });
 });

@@ -28,24 +28,26 @@ function agentWith(machine: Machine, more: Partial<AgentHandlers> = {}) {
 }
 
 describe('luocon adopt', () => {
-  it('takes a machine on, by name or by pid', async () => {
+  it('adopts a machine, by name or by pid', async () => {
     const { asked, run } = agentWith(sampleMachine);
     const { status, stdout } = await run(['adopt', 'one']);
     expect({ status, stdout }).toEqual({
       status: 0,
       stdout:
-        'Adopted one (pid 100): comes along by cpr-transfer, its own part of the blackout should take 45 ms.\n' +
+        'Adopted one (pid 100): updates carry it over (cpr-transfer). Its own part of the blackout should take 45 ms.\n' +
         'Its memory is in session "machine-one".\n',
     });
     expect((await run(['--json', 'adopt', '100'])).json).toEqual([{ machine: adopted }]);
     expect(asked).toEqual(Array(2).fill({ pid: 100, unlink: null }));
   });
 
-  it('takes no name away unless it is told to', async () => {
+  it('removes no name unless it is told to', async () => {
     const { asked, run } = agentWith(linked);
     const refused = await run(['adopt', 'one']);
     expect(refused.status).toBe(2);
-    expect(refused.stderr).toContain('one (pid 100) would lose these names: /dev/shm/ram; expected --unlink');
+    expect(refused.stderr).toContain(
+      'one (pid 100) would remove these file names: /dev/shm/ram; give --unlink to allow that',
+    );
     expect(asked).toEqual([]);
     expect((await run(['adopt', 'one', '--unlink'])).status).toBe(0);
     expect(asked).toEqual([{ pid: 100, unlink: true }]);
@@ -76,7 +78,7 @@ describe('luocon adopt', () => {
 });
 
 describe('luocon release', () => {
-  it('lets a machine go', async () => {
+  it('releases a machine', async () => {
     const { run } = agentWith(adopted, {
       ReleaseMachine: async ({ pid }) => {
         expect(pid).toBe(100);
@@ -84,7 +86,9 @@ describe('luocon release', () => {
       },
     });
     const { stdout } = await run(['release', 'one']);
-    expect(stdout).toBe('Released one (pid 100). It runs on, and a live update ends it.\n');
+    expect(stdout).toBe(
+      'Released one (pid 100). It runs on, but ends with the next live update unless you adopt it again.\n',
+    );
   });
 });
 
@@ -99,12 +103,12 @@ describe('machines that are described', () => {
   it('are listed', async () => {
     const { address } = serveAgent({ ListDefinitions: async () => ({ definitions }) });
     const { stdout } = await luocon(['definitions', '--host', address]);
-    expect(stdout).toMatch(/^web +2 +1 GiB +runs as pid 100 +The web server$/m);
-    expect(stdout).toMatch(/^mail +cannot be used +member "memory" is missing$/m);
-    expect(stdout).toMatch(/^idle +1 +64 MiB +does not run +The web server$/m);
+    expect(stdout).toMatch(/^web +2 +1 GiB +running, pid 100 +The web server$/m);
+    expect(stdout).toMatch(/^mail +invalid +member "memory" is missing$/m);
+    expect(stdout).toMatch(/^idle +1 +64 MiB +not running +The web server$/m);
     const none = serveAgent({ ListDefinitions: async () => ({ definitions: [] }) });
     expect((await luocon(['definitions', '--host', none.address])).stdout).toContain(
-      'No machines are described',
+      'No definitions in /etc/luo-console/machines.',
     );
   });
 
@@ -120,8 +124,10 @@ describe('machines that are described', () => {
       },
     });
     const start = (name: string) => luocon(['start', name, '--host', address]);
-    expect((await start('one')).stdout).toMatch(/^Started one \(pid 100\): comes along by cpr-transfer/);
+    expect((await start('one')).stdout).toMatch(
+      /^Started one \(pid 100\): updates carry it over \(cpr-transfer\)/,
+    );
     expect((await start('bad')).stderr).toBe('luocon: /etc/luo-console/machines/bad.json: it is no JSON\n');
-    expect((await start('two')).stderr).toContain('machine "two": there is no definition of that name');
+    expect((await start('two')).stderr).toContain('no definition for machine "two"');
   });
 });

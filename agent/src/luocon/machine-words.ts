@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Machines in words: how they come along, how far they are, and which of them a person means. */
+/** Machines in words: the way each is carried over, how far it is, and which machine a person means. */
 import type { AgentClient } from '../client/index.ts';
 import type { BlackoutPart, Machine, MachineStage, OrderGraph, Way } from '../interface/agent.generated.ts';
 import type { Tone } from './screen.ts';
 import { duration } from './units.ts';
 
-/** How a machine comes along, in a few words. */
+/** The ways to carry a machine over, in a few words. */
 export const wayWords: Readonly<Record<Way, string>> = {
   cpr: 'cpr-transfer',
   named_memory: 'named memory',
   whole_state: 'whole state',
-  none: 'cannot',
+  none: 'none',
 };
 
 export const stageWords: Readonly<Record<MachineStage, string>> = {
@@ -21,7 +21,7 @@ export const stageWords: Readonly<Record<MachineStage, string>> = {
   starting: 'starting',
   loading: 'loading',
   resumed: 'runs again',
-  held: 'held: does not run',
+  held: 'held: not running',
   left_behind: 'left behind',
   lost: 'lost',
 };
@@ -36,23 +36,23 @@ export const blackoutParts: readonly BlackoutPart[] = [
   ...(['save', 'kexec', 'boot', 'userspace', 'retrieve', 'start', 'load', 'resume'] as const),
 ];
 
-/** @param us microseconds; null: not known */
-export const perhaps = (us: number | null): string => (us === null ? 'not known' : duration(us));
+/** @param us microseconds; null: unknown */
+export const perhaps = (us: number | null): string => (us === null ? 'unknown' : duration(us));
 
 /** The nodes of an order by their labels, for example `disk → one`; a circle where there is one. */
 export function orderWords({ nodes, order, cycle }: OrderGraph): string {
   const labels = new Map(nodes.map(({ id, label }) => [id, label]));
   const named = (ids: readonly string[]): string => ids.map((id) => labels.get(id) ?? id).join(' → ');
-  return cycle.length > 0 ? `none: a circle, ${named(cycle)}` : named(order);
+  return cycle.length > 0 ? `impossible, these depend on each other: ${named(cycle)}` : named(order);
 }
 
 /** The machine that a name means. @throws Error unless it is exactly one */
 function pick(machines: readonly Machine[], name: string): Machine {
   const [found, ...more] = machines.filter((machine) => machine.name === name);
-  if (found === undefined) throw new Error(`machine "${name}": there is none of that name`);
+  if (found === undefined) throw new Error(`machine "${name}" not found; "luocon machines" lists them`);
   if (more.length === 0) return found;
   const pids = [found, ...more].map(({ pid }) => pid).join(', ');
-  throw new Error(`machine "${name}": there are several of that name; name one by its pid: ${pids}`);
+  throw new Error(`several machines are called "${name}"; give the pid of one: ${pids}`);
 }
 
 /**

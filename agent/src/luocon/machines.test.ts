@@ -37,21 +37,19 @@ describe('luocon machines', () => {
     const byName = await luocon(['machines', 'one', '--host', address]);
     expect(byPid.stdout).toBe(byName.stdout);
     expect(byPid.stdout).toMatch(/^Shares memory with +pid 101$/m);
-    expect(byPid.stdout).toMatch(
-      /^Comes along +cpr-transfer: its memory is shared and aux-ram-share is on$/m,
-    );
-    expect(byPid.stdout).toMatch(/^Own blackout +45 ms, expected$/m);
+    expect(byPid.stdout).toMatch(/^Way +cpr-transfer: its memory is shared and aux-ram-share is on$/m);
+    expect(byPid.stdout).toMatch(/^Own blackout +45 ms \(estimate\)$/m);
     expect(byPid.stdout).toMatch(/^Adopted +no$/m);
     expect(byPid.stdout).toMatch(/^8 +memfd +64 MiB +70 .*shared with pid 101 +preservable +kernel/m);
     expect(byPid.stdout).toMatch(/^11 and 2 more +eventfd/m);
     expect(byPid.stdout).toMatch(/device 0000:01:00\.0; needs 21 +blocks/);
   });
 
-  it('says what adopting takes away, and what an adopted one is', async () => {
+  it('says which names adopting removes, and what an adopted one is', async () => {
     const adopted = { ...machine, unlinks: ['/dev/shm/ram'], session: 'machine-one', definition: 'one' };
     const { address } = serveAgent({ GetMachine: async () => ({ machine: adopted }) });
     const { stdout } = await luocon(['machines', '100', '--host', address]);
-    expect(stdout).toMatch(/^Adopting unlinks +\/dev\/shm\/ram$/m);
+    expect(stdout).toMatch(/^Adopting removes +\/dev\/shm\/ram$/m);
     expect(stdout).toMatch(/^Adopted +yes, in session "machine-one", started from definition "one"$/m);
   });
 
@@ -59,7 +57,7 @@ describe('luocon machines', () => {
     const graph = { ...sampleGraph, order: [], cycle: ['m', '100', 'm'] };
     const { address } = serveAgent({ ListMachines: async () => ({ machines: [machine], graph }) });
     const { stdout } = await luocon(['machines', '--host', address]);
-    expect(stdout).toContain('Order: none: a circle, ram → one → ram');
+    expect(stdout).toContain('Order: impossible, these depend on each other: ram → one → ram');
   });
 
   it('gives programs everything', async () => {
@@ -74,7 +72,7 @@ describe('luocon machines', () => {
     const shell = await luocon(['machines', '7', '--host', address]);
     expect(shell).toMatchObject({ status: 1, stderr: 'luocon: process 7 (sh) is not a virtual machine\n' });
     const nobody = await luocon(['machines', 'three', '--host', address]);
-    expect(nobody.stderr).toContain('machine "three": there is none of that name');
+    expect(nobody.stderr).toContain('machine "three" not found');
     const none = serveAgent({
       ListMachines: async () => ({ machines: [], graph: { nodes: [], edges: [], order: [], cycle: [] } }),
     });

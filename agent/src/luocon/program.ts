@@ -23,7 +23,7 @@ function addCompletion(program: Command, act: Act): void {
   program
     .command('completion')
     .description('print the completion script for a shell')
-    .addArgument(new Argument('<shell>', 'which one').choices(['bash', 'zsh']))
+    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh']))
     .action(
       act(async ({ screen }, [shell]) => {
         const { completionScripts } = await import('./completion.ts');
@@ -39,13 +39,15 @@ function addCompletion(program: Command, act: Act): void {
 /** @param act makes commander actions of what the commands do */
 export function buildProgram(act: Act): Command {
   const program = new Command('luocon')
-    .description(
-      'Replace the kernel under virtual machines and preserved memory, and read what happened: the luo-console-agent’s command line.',
-    )
+    .description('Replace the kernel under virtual machines and preserved memory, and read what happened.')
     .version(agentVersion, '-V, --version', 'print the version')
-    .option('-H, --host <address>', 'the agent: unix:/PATH or ssh://[USER@]HOST[:PORT]', defaultHost)
+    .option(
+      '-H, --host <address>',
+      'the agent’s address: unix:/PATH or ssh://[USER@]HOST[:PORT]',
+      defaultHost,
+    )
     .option('--ssh-config <file>', 'a configuration file for ssh')
-    .option('--json', 'print what the agent answers, one JSON value a line')
+    .option('--json', 'print the agent’s answers as JSON, one value a line')
     .addHelpText('after', exitStatusHelp);
   addStatus(program, act);
   addSessions(program, act);

@@ -64,7 +64,7 @@ export class ProgressLog {
     this.awaySinceMs = performance.now();
     this.missedSome = true;
     const phase = this.last === null ? '' : ` in phase ${this.last.phase}`;
-    this.screen.line(`${this.now()}  Connection lost${phase}. Waiting for the host to come back.`);
+    this.screen.line(`${this.now()}  Connection lost${phase}. Waiting for the host to return.`);
   }
 
   waiting(ms: number): void {
@@ -78,6 +78,6 @@ export class ProgressLog {
 
   back(): void {
     const ms = performance.now() - this.awaySinceMs;
-    this.screen.line(`${this.now()}  The agent answers again after ${duration(Math.round(ms * 1000))}.`);
+    this.screen.line(`${this.now()}  The agent answered again after ${duration(Math.round(ms * 1000))}.`);
   }
 }

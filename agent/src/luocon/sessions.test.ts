@@ -111,15 +111,15 @@ describe('preserve and fetch', () => {
 
   it.each([
     [['preserve', 'a'], 'expected one of --pid with --fd, --file, or --stdin-fd'],
-    [['preserve', 'a', '--pid', '1'], '--pid and --fd belong together'],
+    [['preserve', 'a', '--pid', '1'], 'expected --pid and --fd together'],
     [['preserve', 'a', '--file', '/x', '--pid', '1', '--fd', '2'], 'expected one of'],
-    [['preserve', 'a', '--stdin-fd', '99999'], '--stdin-fd 99999: no such descriptor was given to luocon'],
-    [['preserve', 'a', '--stdin-fd', '0', '--host', 'ssh://nowhere'], 'ssh does not carry descriptors'],
+    [['preserve', 'a', '--stdin-fd', '99999'], '--stdin-fd 99999: luocon has no such descriptor'],
+    [['preserve', 'a', '--stdin-fd', '0', '--host', 'ssh://nowhere'], 'ssh cannot pass descriptors'],
     [
       ['preserve', 'a', '--file', 'x', '--host', 'ssh://nowhere'],
       'x: expected an absolute path on ssh://nowhere',
     ],
-    [['fetch', 'a', '1', '--host', 'ssh://nowhere'], 'ssh does not carry descriptors'],
+    [['fetch', 'a', '1', '--host', 'ssh://nowhere'], 'ssh cannot pass descriptors'],
   ])('%j is a wrong command line', async (args, problem) => {
     const { address } = serveAgent({});
     const { status, stderr, stdout } = await luocon(['--host', address, ...args]);

@@ -31,8 +31,8 @@ function headline(update: Update): string {
     number === 0 ? [] : [`${number} of ${count(all, noun)} ${what}`];
   const [losses, down] = [lossesOf(update).length, stopped(update).length];
   const parts = [
-    ...part(down, machines.length, 'machine', down === 1 ? 'does not run' : 'do not run'),
-    ...part(losses, carried.length, 'descriptor', `${losses === 1 ? 'is' : 'are'} lost or different`),
+    ...part(down, machines.length, 'machine', down === 1 ? 'is not running' : 'are not running'),
+    ...part(losses, carried.length, 'descriptor', `${losses === 1 ? 'is' : 'are'} missing or different`),
   ];
   return `updated, but ${parts.join(' and ')}`;
 }
@@ -42,7 +42,7 @@ function stopped({ machines }: Pick<Update, 'machines'>): Update['machines'] {
   return machines.filter(({ stage }) => stage !== 'resumed' && stage !== 'left_behind');
 }
 
-/** Whether an update that ended as *updated* did not bring everything along. */
+/** Whether an update that ended as *updated* did not carry everything over. */
 export function hasLosses(update: Pick<Update, 'carried' | 'machines'>): boolean {
   return lossesOf(update).length > 0 || stopped(update).length > 0;
 }
@@ -73,7 +73,7 @@ async function showPhases(screen: Screen, { phases, startedAtUs, endedAtUs }: Up
     phases.map((phase) => [
       phase.phase,
       duration(Math.max(0, phase.startedAtUs - startedAtUs)),
-      phase.durationUs === null ? 'not known' : duration(phase.durationUs),
+      phase.durationUs === null ? 'unknown' : duration(phase.durationUs),
       bar(phase.startedAtUs, phase.durationUs ?? 0, startedAtUs, totalUs),
     ]),
   );
@@ -92,7 +92,7 @@ async function showMachines(screen: Screen, { machines }: Update): Promise<void>
   const tone = (row: number): Tone => stageTones[machines[row]?.stage ?? 'lost'];
   screen.line();
   await screen.table(
-    ['machine', 'pid', 'by', 'ended as', 'brownout', 'blackout', 'because'],
+    ['machine', 'pid', 'way', 'ended as', 'brownout', 'blackout', 'reason'],
     machines.map((machine) => [
       machine.name,
       machine.newPid === null ? String(machine.pid) : `${machine.pid}, then ${machine.newPid}`,
@@ -134,12 +134,12 @@ async function showCarried(screen: Screen, update: Update): Promise<void> {
   const unchecked = carried.filter(({ verdict }) => verdict === 'unchecked').length;
   screen.line();
   const parts = [`${matching} with the same contents`, `${unchecked} not checked`];
-  if (outcome !== null) parts.push(`${losses.length} lost or different`);
+  if (outcome !== null) parts.push(`${losses.length} missing or different`);
   screen.line(`Preserved: ${count(carried.length, 'descriptor')}, ${parts.join(', ')}.`);
   if (losses.length === 0) return;
   screen.line();
   await screen.table(
-    ['lost', 'session', 'token', 'label', 'size', 'because'],
+    ['loss', 'session', 'token', 'label', 'size', 'reason'],
     losses.map((lost) => [lost.verdict, lost.session, lost.token, lost.label, size(lost.size), lost.reason]),
     () => 'bad',
   );

@@ -122,15 +122,15 @@ describe('an update through a kexec', () => {
       'preserving: one session',
       'preserving took 1.5 s',
       'kexec: jumping',
-      'Connection lost in phase kexec. Waiting for the host to come back.',
-      expect.stringMatching(/^The agent answers again after .*\.$/),
+      'Connection lost in phase kexec. Waiting for the host to return.',
+      expect.stringMatching(/^The agent answered again after .*\.$/),
     ]);
     expect(lines.slice(6, 9)).toEqual([
       'retrieving: two sessions',
       '',
       'updated: a new boot, live update number 2, every session there',
     ]);
-    expect(stdout).toContain('1 descriptor, 1 with the same contents, 0 not checked, 0 lost or different');
+    expect(stdout).toContain('1 descriptor, 1 with the same contents, 0 not checked, 0 missing or different');
   });
 
   it.each([
@@ -151,7 +151,7 @@ describe('an update through a kexec', () => {
     const host = await hostThatJumps({ FollowUpdate: settled('updated', { carried }) });
     const { status, stdout } = await update(host);
     expect(status).toBe(5);
-    expect(stdout).toMatch(/^updated, but 1 of 1 descriptor is lost or different/m);
+    expect(stdout).toMatch(/^updated, but 1 of 1 descriptor is missing or different/m);
   });
 
   it('of which the next agent knows nothing: status 13', async () => {
@@ -162,14 +162,14 @@ describe('an update through a kexec', () => {
     });
     const { status, stderr } = await update(host);
     expect(status).toBe(13);
-    expect(stderr).toContain('knows nothing of live update "u-1"');
+    expect(stderr).toContain('no record of update "u-1"');
   });
 
   it('from which the host does not come back: status 3', async () => {
     const { status, stdout, stderr } = await update(await hostThatJumps(null), '--wait', '1');
     expect(status).toBe(3);
     expect(stderr).toContain(
-      'luocon: the host was away for 1 s and has not come back: how the update ended is not known',
+      'luocon: the host was away for 1 s and has not returned; the outcome is unknown',
     );
     expect(stdout).not.toContain('updated');
   });

@@ -56,7 +56,7 @@ async function follow(agent: AgentClient, id: string, options: WatchOptions): Pr
     if (isAgentError(error, 'UpdateNotFound')) return null;
     throw error;
   }
-  throw new ConnectionLost('the agent ended its answer before the update was settled');
+  throw new ConnectionLost('the agent’s answer ended before the outcome was known');
 }
 
 const isAbsence = (error: unknown): boolean =>
@@ -141,7 +141,7 @@ export async function runToOutcome(
   }
   if (id === null) {
     agent.close();
-    throw new Error('the agent ended the update before it began');
+    throw new Error('the agent’s answer ended before the update began');
   }
   return { id, update: await followToOutcome(agent, id, options) };
 }

@@ -18,7 +18,7 @@ async function connect(agent: AgentClient, pid: number): Promise<Socket> {
   const { reply, descriptors } = await agent.exchange('FetchConsole', { pid });
   const [descriptor] = descriptors.splice(reply.fileDescriptor, 1);
   for (const other of descriptors) other.close();
-  if (descriptor === undefined) throw new Error('the agent answered without the console');
+  if (descriptor === undefined) throw new Error('the agent’s answer has no descriptor for the console');
   return new Socket({ fd: descriptor.release(), readable: true, writable: true });
 }
 
@@ -73,14 +73,14 @@ async function run(invocation: Invocation, which: string): Promise<void> {
     } finally {
       input.setRawMode?.(false);
     }
-    if (terminal) screen.complain('\nThe console is left.');
+    if (terminal) screen.complain('\nConsole closed.');
   });
 }
 
 export function addConsole(program: Command, act: Act): void {
   program
     .command('console')
-    .description('sit down at the serial console of a machine; Ctrl-] leaves')
+    .description('open the serial console of a machine; Ctrl-] leaves')
     .argument('<machine>', 'its name, or the pid of its VMM')
     .action(
       act(async (invocation, [which]) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon history`: live updates there have been. */
+/** `luocon history`: past live updates. */
 import type { Command } from 'commander';
 import type { Update } from '../../interface/agent.generated.ts';
 import { wholeNumber } from '../arguments.ts';
@@ -10,11 +10,11 @@ import { lossesOf, outcomeTone, outcomeWords, showUpdate } from '../update-repor
 
 async function showList(screen: Screen, updates: readonly Update[], more: boolean): Promise<void> {
   if (updates.length === 0) {
-    screen.line('There has been no live update.');
+    screen.line('No live updates yet.');
     return;
   }
   await screen.table(
-    ['update', 'started', 'from', 'to', 'outcome', 'blackout', 'machines', 'preserved', 'lost'],
+    ['update', 'started', 'from', 'to', 'outcome', 'blackout', 'machines', 'preserved', 'losses'],
     updates.map((update) => [
       update.id,
       time(update.startedAtUs),
@@ -28,13 +28,13 @@ async function showList(screen: Screen, updates: readonly Update[], more: boolea
     ]),
     (row) => outcomeTone(updates[row] ?? { outcome: null, carried: [], machines: [] }),
   );
-  if (more) screen.line(`There are more before these ${count(updates.length, 'update')}: see --limit.`);
+  if (more) screen.line(`Only the newest ${count(updates.length, 'update')} shown; --limit shows more.`);
 }
 
 export function addHistory(program: Command, act: Act): void {
   program
     .command('history')
-    .description('list live updates, newest first, or show one with its timeline and what was lost')
+    .description('list past live updates, newest first, or show one with its timeline and losses')
     .argument('[id]', 'the update to show')
     .option('-n, --limit <number>', 'how many to list', wholeNumber(1, 100), 20)
     .action(

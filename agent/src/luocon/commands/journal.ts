@@ -126,23 +126,26 @@ async function verify({ screen, json }: Invocation, agent: AgentClient): Promise
   const { entries, intact, firstBad } = reply;
   if (json) screen.json(reply);
   else if (intact)
-    screen.toned('good', `Intact: each entry follows from the one before (${numberOf(entries)}).`);
+    screen.toned('good', `Intact: the hash of each entry matches the one before (${numberOf(entries)}).`);
   else
-    screen.toned('bad', `NOT intact: entry ${firstBad ?? 'unknown'} does not follow from the one before it.`);
+    screen.toned(
+      'bad',
+      `NOT intact: the hash of entry ${firstBad ?? '(unknown)'} does not match the entry before it.`,
+    );
   return intact;
 }
 
 export function addJournal(program: Command, act: Act): void {
   program
     .command('journal')
-    .description('show, follow, export or verify the record of every act')
-    .option('-f, --follow', 'go on with each new entry, until interrupted')
-    .option('--failed', 'only what failed')
-    .option('--session <name>', 'only about one session')
-    .option('--update <id>', 'only about one live update')
-    .option('-n, --limit <number>', 'how many of the newest entries', wholeNumber(1), 50)
-    .option('--export <file>', 'write all of it to a file as JSON Lines; - for standard output')
-    .option('--verify', 'recompute the chain of hashes')
+    .description('show, follow, export or verify the record of every act and its result')
+    .option('-f, --follow', 'show each new entry as it is written, until interrupted')
+    .option('--failed', 'only entries of what failed')
+    .option('--session <name>', 'only entries about this session')
+    .option('--update <id>', 'only entries about this live update')
+    .option('-n, --limit <number>', 'how many entries to show, the newest ones', wholeNumber(1), 50)
+    .option('--export <file>', 'write the whole journal to a file as JSON Lines; - is standard output')
+    .option('--verify', 'compute the chain of hashes again and compare')
     .action(
       act<JournalOptions>((invocation, _args, options) => {
         const modes = [options.follow, options.export, options.verify].filter((mode) => mode !== undefined);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon kernels`: what is installed, what is loaded, and loading it. */
+/** `luocon kernels`: which kernels are installed, which one is loaded, and loading one. */
 import type { Command } from 'commander';
 import type { KernelImage, LoadedKernel } from '../../interface/agent.generated.ts';
 import { type Act, type Invocation, required } from '../invocation.ts';
@@ -19,10 +19,10 @@ async function show(
   kernels: readonly KernelImage[],
   loaded: LoadedKernel | null,
 ): Promise<void> {
-  if (kernels.length === 0) screen.line('No kernels are installed where the agent looks.');
+  if (kernels.length === 0) screen.line('No kernels found in /boot.');
   else {
     await screen.table(
-      ['release', 'path', 'modified', 'live update', 'because'],
+      ['release', 'path', 'modified', 'live update', 'reason'],
       kernels.map((kernel) => [
         `${kernel.release}${kernel.running ? ' (running)' : ''}`,
         kernel.path,
@@ -55,8 +55,8 @@ export interface KernelOptions {
 /** Gives a command the options of `KernelOptions`. */
 export function withKernelOptions(command: Command): Command {
   return command
-    .option('--initrd <path>', 'its initrd; the one that belongs to the image unless given')
-    .option('--command-line <text>', 'its command line; the running kernel’s unless given');
+    .option('--initrd <path>', 'its initrd; if not given, the one that belongs to the image')
+    .option('--command-line <text>', 'its command line; if not given, the running kernel’s');
 }
 
 /** `KernelOptions` as the agent's methods take them. */
@@ -70,7 +70,7 @@ export function kernelParameters(invocation: Invocation, { initrd, commandLine }
 export function addKernels(program: Command, act: Act): void {
   const kernels = program
     .command('kernels')
-    .description('list the kernels on the host and what is loaded, or load one')
+    .description('list the kernels on the host and which one is loaded, or load one')
     .action(
       act(async (invocation) => {
         const reply = await invocation.withAgent((agent) => agent.call('ListKernels', {}));
@@ -87,12 +87,12 @@ export function addKernels(program: Command, act: Act): void {
   ).action(act<KernelOptions>((invocation, [path], options) => load(invocation, required(path), options)));
   kernels
     .command('unload')
-    .description('drop the loaded kernel')
+    .description('unload the loaded kernel')
     .action(
       act(async (invocation) => {
         const reply = await invocation.withAgent((agent) => agent.call('UnloadKernel', {}));
         if (invocation.json) invocation.screen.json(reply);
-        else invocation.screen.line('No kernel is loaded any more.');
+        else invocation.screen.line('Unloaded. No kernel is loaded now.');
         return undefined;
       }),
     );

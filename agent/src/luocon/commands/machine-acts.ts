@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon adopt`, `release`, `start` and `definitions`: taking machines on, letting them go, starting described ones. */
+/** `luocon adopt`, `release`, `start` and `definitions`: adopting, releasing and starting machines. */
 import type { Command } from 'commander';
 import type { Machine, MachineDefinition } from '../../interface/agent.generated.ts';
 import { exitStatus } from '../exit-status.ts';
@@ -15,23 +15,30 @@ function tell({ screen, json }: Invocation, machine: Machine, done: string): voi
     screen.json({ machine });
     return;
   }
-  const blackout = `its own part of the blackout should take ${perhaps(machine.expectedBlackoutUs)}`;
-  screen.line(`${done} ${titled(machine)}: comes along by ${wayWords[machine.way]}, ${blackout}.`);
+  const expected = machine.expectedBlackoutUs;
+  const blackout = expected === null ? '' : ` Its own part of the blackout should take ${perhaps(expected)}.`;
+  const way =
+    machine.way === 'none'
+      ? 'updates cannot carry it over'
+      : `updates carry it over (${wayWords[machine.way]})`;
+  screen.line(`${done} ${titled(machine)}: ${way}.${blackout}`);
   if (machine.session !== null) screen.line(`Its memory is in session "${machine.session}".`);
 }
 
-/** Asks whether names may be taken away. @throws UsageError where nobody can be asked */
+/** Asks whether names may be removed. @throws UsageError if nobody can be asked */
 async function mayUnlink({ screen, json }: Invocation, machine: Machine): Promise<boolean> {
   if (json || !screen.interactive) {
     const names = machine.unlinks.join(', ');
-    throw new UsageError(`adopt: ${titled(machine)} would lose these names: ${names}; expected --unlink`);
+    throw new UsageError(
+      `adopt: ${titled(machine)} would remove these file names: ${names}; give --unlink to allow that`,
+    );
   }
   screen.complain(
-    `The kernel preserves only files without a name. Adopting ${titled(machine)} takes away ${count(machine.unlinks.length, 'name')}:`,
+    `The kernel preserves only files without a name. Adopting ${titled(machine)} removes ${count(machine.unlinks.length, 'name')}:`,
   );
   for (const path of machine.unlinks) screen.complain(`  ${path}`);
   screen.complain(
-    'The machine runs on with its memory; who opens that file by its name finds nothing there.',
+    'The machine runs on with its memory. Other programs can no longer open these files by name.',
   );
   const typed = await screen.ask('Type yes to go on: ');
   if (typed.trim() === 'yes') return true;
@@ -42,9 +49,11 @@ async function mayUnlink({ screen, json }: Invocation, machine: Machine): Promis
 function addAdopt(program: Command, act: Act): void {
   program
     .command('adopt')
-    .description('take a running machine on, with no restart, so that live updates bring it along')
+    .description(
+      'preserve the memory of a running machine, without a restart; live updates then carry it over',
+    )
     .argument('<machine>', 'its name, or the pid of its VMM')
-    .option('--unlink', 'take away the names of its memory files without asking')
+    .option('--unlink', 'remove the names of its memory files without asking')
     .action(
       act<{ unlink?: boolean }>((invocation, [which], { unlink = false }) =>
         invocation.withAgent(async (agent) => {
@@ -63,7 +72,7 @@ function addAdopt(program: Command, act: Act): void {
 function addRelease(program: Command, act: Act): void {
   program
     .command('release')
-    .description('let an adopted machine go: it runs on, and live updates do not bring it along')
+    .description('stop preserving a machine’s memory: it runs on, but ends with the next live update')
     .argument('<machine>', 'its name, or the pid of its VMM')
     .action(
       act((invocation, [which]) =>
@@ -71,7 +80,10 @@ function addRelease(program: Command, act: Act): void {
           const { pid } = await findMachine(agent, required(which));
           const { machine } = await agent.call('ReleaseMachine', { pid });
           if (invocation.json) invocation.screen.json({ machine });
-          else invocation.screen.line(`Released ${titled(machine)}. It runs on, and a live update ends it.`);
+          else
+            invocation.screen.line(
+              `Released ${titled(machine)}. It runs on, but ends with the next live update unless you adopt it again.`,
+            );
           return undefined;
         }),
       ),
@@ -81,8 +93,8 @@ function addRelease(program: Command, act: Act): void {
 function addStart(program: Command, act: Act): void {
   program
     .command('start')
-    .description('start a machine that is described on the host, and adopt it')
-    .argument('<name>', 'of its definition')
+    .description('start a machine from its definition on the host, and adopt it')
+    .argument('<name>', 'the name of its definition')
     .action(
       act((invocation, [name]) =>
         invocation.withAgent(async (agent) => {
@@ -96,7 +108,7 @@ function addStart(program: Command, act: Act): void {
 
 async function showDefinitions(screen: Screen, definitions: readonly MachineDefinition[]): Promise<void> {
   if (definitions.length === 0) {
-    screen.line('No machines are described in /etc/luo-console/machines.');
+    screen.line('No definitions in /etc/luo-console/machines.');
     return;
   }
   await screen.table(
@@ -105,7 +117,7 @@ async function showDefinitions(screen: Screen, definitions: readonly MachineDefi
       name,
       vcpus === null ? '' : String(vcpus),
       memory === null ? '' : size(memory),
-      pid !== null ? `runs as pid ${pid}` : problem === null ? 'does not run' : 'cannot be used',
+      pid !== null ? `running, pid ${pid}` : problem === null ? 'not running' : 'invalid',
       problem ?? description,
     ]),
     (row) => (definitions[row]?.problem === null ? 'plain' : 'bad'),
@@ -115,7 +127,7 @@ async function showDefinitions(screen: Screen, definitions: readonly MachineDefi
 function addDefinitions(program: Command, act: Act): void {
   program
     .command('definitions')
-    .description('list the machines that are described on the host, for the agent to start')
+    .description('list the definitions of machines on the host, for the agent to start')
     .action(
       act((invocation) =>
         invocation.withAgent(async (agent) => {

@@ -43,18 +43,7 @@ async function showList(screen: Screen, machines: readonly Machine[], graph: Ord
     return;
   }
   await screen.table(
-    [
-      'machine',
-      'pid',
-      'vmm',
-      'accelerator',
-      'vcpus',
-      'memory',
-      'state',
-      'comes along',
-      'adopted',
-      'descriptors',
-    ],
+    ['machine', 'pid', 'vmm', 'accelerator', 'vcpus', 'memory', 'state', 'way', 'adopted', 'descriptors'],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
@@ -110,21 +99,24 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
     ['State', words(machine.state)],
     ['Monitor', monitor.join(', ')],
     ['Console', machine.consolePath ?? 'none on a socket'],
-    ['Comes along', `${wayWords[way]}${wayReason === '' ? '' : `: ${wayReason}`}`],
-    ['Own blackout', way === 'none' ? 'none' : `${perhaps(machine.expectedBlackoutUs)}, expected`],
+    ['Way', `${wayWords[way]}${wayReason === '' ? '' : `: ${wayReason}`}`],
+    ['Own blackout', way === 'none' ? 'none' : `${perhaps(machine.expectedBlackoutUs)} (estimate)`],
     ['Adopted', adoption(machine)],
-    ...unlinks.map((path) => ['Adopting unlinks', path] as const),
-    ['Shares memory with', sharesMemoryWith.length === 0 ? 'nobody' : `pid ${sharesMemoryWith.join(', ')}`],
+    ...unlinks.map((path) => ['Adopting removes', path] as const),
+    [
+      'Shares memory with',
+      sharesMemoryWith.length === 0 ? 'no machine' : `pid ${sharesMemoryWith.join(', ')}`,
+    ],
     [
       'Descriptors',
-      `${tally(machine) || 'none that matters'}; ${count(machine.otherDescriptors, 'other')} left out`,
+      `${tally(machine) || 'none that matter'}; ${count(machine.otherDescriptors, 'other')} left out`,
     ],
   ]);
   if (descriptors.length === 0) return;
   screen.line();
   const rows = foldAlike(descriptors);
   await screen.table(
-    ['fd', 'kind', 'size', 'inode', 'name', 'relations', 'verdict', 'known from', 'because'],
+    ['fd', 'kind', 'size', 'inode', 'name', 'relations', 'fate', 'known from', 'reason'],
     rows.map(({ descriptor, more }) => [
       `${descriptor.fd ?? 'mapped'}${more === 0 ? '' : ` and ${more} more`}`,
       words(descriptor.kind),

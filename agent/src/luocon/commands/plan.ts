@@ -13,8 +13,8 @@ import { type KernelOptions, kernelParameters, withKernelOptions } from './kerne
 const tones: Readonly<Record<CheckVerdict, Tone>> = { pass: 'good', warn: 'warning', fail: 'bad' };
 
 const policies: Readonly<Record<FailurePolicy, string>> = {
-  stop: 'the update is called off and every machine runs on',
-  leave: 'the update goes on without it, which ends it',
+  stop: 'the update is aborted and every machine runs on',
+  leave: 'it is left behind and ends; the update goes on',
 };
 
 /** Options of everything that makes a plan. */
@@ -28,7 +28,7 @@ export function withPlanOptions(command: Command): Command {
   return withKernelOptions(command)
     .option(
       '--leave <machine>',
-      'a machine, by name or pid, that is not to come along and ends; may be given again',
+      'a machine to leave behind, by name or pid: it ends; may be given more than once',
       (machine, before: readonly string[] = []) => [...before, machine],
     )
     .addOption(
@@ -61,23 +61,23 @@ export async function makePlan(
   return plan;
 }
 
-/** What becomes of a machine, in a word or two. */
+/** What happens to a machine, in a word or two. */
 const fateOf = ({ leave, way, session }: PlannedMachine): string => {
   if (leave) return 'left behind';
-  if (way === 'none') return 'cannot come along';
-  return session === null ? 'ends: not adopted' : 'comes along';
+  if (way === 'none') return 'ends: cannot be carried over';
+  return session === null ? 'ends: not adopted' : 'carried over';
 };
 
-/** What was measured the last time says more than a rule of thumb for a part of it. */
+/** What was measured the last time says more than an estimate of a part of it. */
 function blackoutOf({ measuredBlackoutUs, expectedBlackoutUs }: Plan['machines'][number]): string {
   if (measuredBlackoutUs !== null) return `about ${duration(measuredBlackoutUs)}`;
-  return expectedBlackoutUs === null ? 'not known' : `over ${duration(expectedBlackoutUs)}`;
+  return expectedBlackoutUs === null ? 'unknown' : `over ${duration(expectedBlackoutUs)}`;
 }
 
 async function showMachines(screen: Screen, { machines, graph, ifMachineFails }: Plan): Promise<void> {
   if (machines.length === 0) return;
   await screen.table(
-    ['machine', 'pid', 'memory', 'what happens', 'by', 'blackout', 'session'],
+    ['machine', 'pid', 'memory', 'what happens', 'way', 'blackout', 'session'],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
@@ -145,15 +145,17 @@ export function addPlan(program: Command, act: Act): void {
   withPlanOptions(
     program
       .command('plan')
-      .description('show what a live update into a kernel would do; changes nothing')
-      .argument('<kernel>', 'path of its image on the host, or the release of an installed one'),
+      .description('show what a live update to a kernel would do; changes nothing')
+      .argument('<kernel>', 'path of its image on the host, or the release of an installed kernel'),
   ).action(
     act<PlanOptions>((invocation, [argument], options) =>
       invocation.withAgent(async (agent) => {
         const text = required(argument);
         const kernel = await findKernel(invocation, agent, text);
         if (kernel === null)
-          throw new UsageError(`${text}: expected a path, or the release of an installed kernel`);
+          throw new UsageError(
+            `${text}: expected a path or the release of an installed kernel; "luocon kernels" lists them`,
+          );
         const plan = await makePlan(invocation, agent, kernel, options);
         if (invocation.json) invocation.screen.json({ plan });
         else await showPlan(invocation.screen, plan);

@@ -27,7 +27,10 @@ async function push(agent: AgentClient, session: string, fd: number, { token, la
   try {
     copy = descriptors.duplicate(fd);
   } catch (error) {
-    throw new UsageError(`--stdin-fd ${fd}: no such descriptor was given to luocon`, { cause: error });
+    throw new UsageError(
+      `--stdin-fd ${fd}: luocon has no such descriptor; redirect one to it, as in ${fd}<FILE`,
+      { cause: error },
+    );
   }
   using file = copy;
   const parameters = { session, fileDescriptor: 0, token: token ?? null, label: label ?? null };
@@ -52,7 +55,8 @@ function preserve(
     invocation.needLocal('--stdin-fd');
     return (agent) => push(agent, session, stdinFd, options);
   }
-  if (pid === undefined || fd === undefined) throw new UsageError('preserve: --pid and --fd belong together');
+  if (pid === undefined || fd === undefined)
+    throw new UsageError('preserve: expected --pid and --fd together');
   return (agent) => agent.call('PreserveFromProcess', { session, pid, fd, token, label });
 }
 
@@ -64,7 +68,7 @@ async function copyTo(output: Writable, agent: AgentClient, session: string, tok
   const { reply, descriptors } = await agent.exchange('FetchDescriptor', { session, token });
   try {
     const file = descriptors[reply.fileDescriptor];
-    if (file === undefined) throw new Error('the agent answered without the descriptor');
+    if (file === undefined) throw new Error('the agent’s answer has no descriptor');
     const { size: bytes } = memory.fileFacts(file);
     let offset = 0n;
     while (offset < bytes) {
@@ -113,14 +117,14 @@ async function fetchToFile(
 export function addPreserve(program: Command, act: Act): void {
   program
     .command('preserve')
-    .description('preserve a file or a process’s memory in a session')
+    .description('preserve a file, or a descriptor of a process, in a session')
     .argument('<session>', 'an outgoing session')
     .option('--pid <pid>', 'a running process, with --fd', wholeNumber(1))
     .option('--fd <number>', 'the number of a descriptor in that process', wholeNumber(0))
-    .option('--file <path>', 'a file on the host; a copy in memory is preserved')
-    .option('--stdin-fd <number>', 'a descriptor that luocon itself was given', wholeNumber(0))
-    .option('--token <token>', 'the token to preserve it under; the next free one unless given', parseToken)
-    .option('--label <text>', 'what it is, for people')
+    .option('--file <path>', 'a file on the host; the agent preserves a copy in memory')
+    .option('--stdin-fd <number>', 'a descriptor that luocon inherited', wholeNumber(0))
+    .option('--token <token>', 'the token to preserve it under; if not given, the next free one', parseToken)
+    .option('--label <text>', 'a description for people')
     .action(
       act<PreserveOptions>(async (invocation, [argument], options) => {
         const session = required(argument);
@@ -142,7 +146,7 @@ export function addFetch(program: Command, act: Act): void {
     .description('copy the contents of a preserved descriptor to a file or to standard output')
     .argument('<session>', 'the session')
     .argument('<token>', 'the descriptor', parseToken)
-    .option('-o, --output <file>', 'a file to be made; it must not exist')
+    .option('-o, --output <file>', 'the file to write; it must not exist')
     .action(
       act<{ output?: string }>(async (invocation, args, { output }) => {
         const [session, token] = [required(args[0]), required(args[1])];
@@ -150,7 +154,7 @@ export function addFetch(program: Command, act: Act): void {
         const { screen, json } = invocation;
         if (output === undefined) {
           if (screen.output.isTTY === true)
-            throw new UsageError('fetch: expected --output, or standard output in a pipe');
+            throw new UsageError('fetch: expected --output, because standard output is a terminal');
           if (json)
             throw new UsageError('fetch: --json needs --output, because the contents go to standard output');
           await invocation.withAgent((agent) => copyTo(screen.output, agent, session, token));

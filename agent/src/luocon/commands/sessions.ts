@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon sessions`: what is preserved, and what is done with a session as a whole. */
+/** `luocon sessions`: what is preserved, and acts on a whole session. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Descriptor, Session } from '../../interface/agent.generated.ts';
@@ -16,7 +16,7 @@ function verdictTone({ verdict }: Descriptor): Tone {
 
 /** The agent does not know of a session that somebody else made. */
 function created({ createdAtUs }: Session): string {
-  return createdAtUs === 0 ? 'not known when' : time(createdAtUs);
+  return createdAtUs === 0 ? 'at an unknown time' : time(createdAtUs);
 }
 
 async function showSession(screen: Screen, session: Session): Promise<void> {
@@ -25,7 +25,7 @@ async function showSession(screen: Screen, session: Session): Promise<void> {
     ['Direction', session.direction],
     ['Size', `${size(session.size)} in ${count(session.descriptors.length, 'descriptor')}`],
     ['Created', `${created(session)} by ${session.createdBy}`],
-    ['Carried through', count(session.carried, 'live update')],
+    ['Carried over', `by ${count(session.carried, 'live update')}`],
   ]);
   if (session.descriptors.length === 0) return;
   screen.line();
@@ -80,7 +80,11 @@ const wholeSession = {
   create: ['CreateSession', 'create an empty outgoing session', 'created'],
   retrieve: ['RetrieveSession', 'retrieve an incoming session with everything in it', 'retrieved'],
   finish: ['FinishSession', 'finish an incoming session; what was retrieved stays preserved', 'finished'],
-  close: ['CloseSession', 'close a session; what is in it is no longer preserved, or freed', 'closed'],
+  close: [
+    'CloseSession',
+    'close a session: an outgoing one stops preserving, an incoming one frees what was not retrieved',
+    'closed',
+  ],
 } as const;
 
 function addWholeSession(sessions: Command, act: Act): void {
@@ -118,7 +122,7 @@ async function remove(
     return;
   }
   const how = reply.rebuilt
-    ? '; this kernel cannot take one out, so the session was built anew without it'
+    ? '; this kernel cannot remove one, so the session was built again without it'
     : '';
   screen.line(`${token} is no longer preserved in session "${session}"${how}.`);
 }
@@ -142,7 +146,7 @@ async function digest(
 export function addSessions(program: Command, act: Act): void {
   const sessions = program
     .command('sessions')
-    .description('list sessions, show one, or change one')
+    .description('list sessions, or show or change one')
     .argument('[name]', 'the session to show')
     .action(
       act((invocation, [name]) =>
@@ -156,7 +160,7 @@ export function addSessions(program: Command, act: Act): void {
   addWholeSession(sessions, act);
   sessions
     .command('show')
-    .description('show one session, also one that is called like a command')
+    .description('show one session, even if it has the name of a command')
     .argument('<name>', 'the session')
     .action(
       act(async (invocation, [name]) => {
@@ -166,7 +170,7 @@ export function addSessions(program: Command, act: Act): void {
     );
   sessions
     .command('remove')
-    .description('take one descriptor out of a session')
+    .description('remove one descriptor from a session')
     .argument('<name>', 'the session')
     .argument('<token>', 'the descriptor', parseToken)
     .action(
@@ -177,7 +181,7 @@ export function addSessions(program: Command, act: Act): void {
     );
   sessions
     .command('digest')
-    .description('take the SHA-256 of a descriptor’s contents and keep it in the session')
+    .description('take the SHA-256 of a descriptor’s contents and store it in the session')
     .argument('<name>', 'the session')
     .argument('<token>', 'the descriptor', parseToken)
     .action(
@@ -185,7 +189,7 @@ export function addSessions(program: Command, act: Act): void {
         const taken = await invocation.withAgent((agent) =>
           digest(invocation, agent, required(name), required(token)),
         );
-        if (taken === null) throw new Error(`${required(token)}: the agent ended without a digest`);
+        if (taken === null) throw new Error(`${required(token)}: the agent’s answer ended without a digest`);
         if (!invocation.json)
           invocation.screen.toned(verdictTone(taken), `${taken.digest ?? 'no digest'}  ${taken.verdict}`);
         return taken.verdict === 'differs' || taken.verdict === 'missing'

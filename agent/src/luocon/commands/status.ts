@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon status`: where the host stands. */
+/** `luocon status`: the state of the host. */
 import type { Command } from 'commander';
 import type { LoadedKernel, Progress, Status } from '../../interface/agent.generated.ts';
 import type { Act } from '../invocation.ts';
@@ -7,15 +7,17 @@ import type { Screen } from '../screen.ts';
 import { clock, count, duration, size, time, words } from '../units.ts';
 
 function liveUpdate({ liveUpdate: { availability, explanation, number, previousRelease } }: Status): string {
-  if (availability !== 'available') return `none (${words(availability)}): ${explanation}`;
-  const origin = previousRelease === null ? 'started afresh' : `came from ${previousRelease}`;
-  return number === 0 ? 'available, none since the host booted' : `available, number ${number}, ${origin}`;
+  if (availability !== 'available') return `not available (${words(availability)}): ${explanation}`;
+  const origin = previousRelease === null ? 'previous kernel unknown' : `came from ${previousRelease}`;
+  return number === 0
+    ? 'available, no update since the host booted'
+    : `available, number ${number}, ${origin}`;
 }
 
 /** No versions may mean that they are not read yet: then the agent's explanation says so. */
 function handover({ liveUpdate: { availability, explanation, handoverVersions } }: Status): string {
   if (handoverVersions.length > 0) return handoverVersions.join(', ');
-  return availability === 'available' ? `no versions known: ${explanation}` : 'no versions known';
+  return availability === 'available' ? `versions unknown: ${explanation}` : 'versions unknown';
 }
 
 /** @returns `PATH (RELEASE)`, or `none` */
@@ -26,7 +28,8 @@ export function loadedKernel(loaded: LoadedKernel | null): string {
 /** @returns what an update under way is doing, in one line */
 export function describeProgress({ phase, message, done, total, graceEndsAtUs }: Progress): string {
   const part = done === null || total === null || total === 0 ? '' : ` ${size(done)} of ${size(total)}`;
-  const grace = graceEndsAtUs === null ? '' : `, can be called off until ${clock(graceEndsAtUs).slice(0, 8)}`;
+  const grace =
+    graceEndsAtUs === null ? '' : `, waits for an abort until ${clock(graceEndsAtUs).slice(0, 8)}`;
   return `${phase}: ${message}${part}${grace}`;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon update` and `luocon abort`: the live update itself, and calling it off. */
+/** `luocon update` and `luocon abort`: the live update itself, and aborting it. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
@@ -36,10 +36,10 @@ function watchOptions(invocation: Invocation, giveUpAfterMs: number): WatchOptio
 async function confirm({ screen }: Invocation, agent: AgentClient, target: string): Promise<boolean> {
   const { hostName } = (await agent.call('GetStatus', {})).status;
   const typed = await screen.ask(
-    `This replaces the running kernel of ${hostName} (${target}). Type its name to go on: `,
+    `This replaces the running kernel of ${hostName} (${target}). Type the host’s name to go on: `,
   );
   if (typed.trim() === hostName) return true;
-  screen.complain('That is not its name. Nothing was done.');
+  screen.complain(`Expected "${hostName}". Nothing was done.`);
   return false;
 }
 
@@ -54,7 +54,9 @@ async function planFor(
   if (kernel === null) {
     if (hasPlanOptions(options)) {
       const given = '--initrd, --command-line, --leave and --if-machine-fails';
-      throw new UsageError(`${given} belong to a kernel; a plan has its own`);
+      throw new UsageError(
+        `${text} is a plan, which has these already: ${given}; leave them out, or name a kernel`,
+      );
     }
     return { id: text, plan: null };
   }
@@ -72,9 +74,7 @@ async function report(invocation: Invocation, id: string, update: Update | null)
   const { screen, json } = invocation;
   if (update === null) {
     if (json) screen.json({ update });
-    screen.complain(
-      `luocon: the agent that answers knows nothing of live update "${id}": how it ended cannot be told`,
-    );
+    screen.complain(`luocon: no record of update "${id}"; the outcome is unknown`);
     return exitStatus.unknown;
   }
   if (json) screen.json({ update });
@@ -89,7 +89,7 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
   const { screen, json } = invocation;
   const { yes = false, grace = null, wait } = options;
   if (!yes && (json || !screen.interactive)) {
-    throw new UsageError('update: expected --yes where nobody can be asked for the host’s name');
+    throw new UsageError('update: expected --yes, because there is no terminal to ask for the host’s name');
   }
   const { runToOutcome, StillAway } = await import('../watch-update.ts');
   const agent = await invocation.connect();
@@ -112,12 +112,14 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
   } catch (error) {
     if (invocation.signal.aborted) {
       screen.complain(
-        'luocon: no longer watching. An update that began goes on; "luocon abort" calls it off.',
+        'luocon: no longer watching. If the update has begun, it goes on; "luocon abort" aborts it.',
       );
       throw error;
     }
     if (!(error instanceof StillAway)) throw error;
-    screen.complain(`luocon: ${error.message} and has not come back: how the update ended is not known`);
+    screen.complain(
+      `luocon: ${error.message} and has not returned; the outcome is unknown, see "luocon history" later`,
+    );
     return exitStatus.connection;
   } finally {
     agent.close();
@@ -128,20 +130,20 @@ export function addUpdate(program: Command, act: Act): void {
   withPlanOptions(
     program
       .command('update')
-      .description('replace the running kernel by a live update, and stay with it to its outcome')
+      .description('replace the running kernel by a live update, and follow it to its outcome')
       .argument('<kernel-or-plan>', 'path or release of a kernel on the host, or a plan made before')
-      .option('--grace <seconds>', 'wait so long before the kexec, for an abort', wholeNumber(0, 86_400))
+      .option('--grace <seconds>', 'how long the announced kexec waits for an abort', wholeNumber(0, 86_400))
       .option('-y, --yes', 'do not ask for the host’s name')
-      .option('--wait <seconds>', 'give up when the host has been away for so long', wholeNumber(1), 600),
+      .option('--wait <seconds>', 'give up after the host has been away this long', wholeNumber(1), 600),
   ).action(act<UpdateOptions>((invocation, [text], options) => run(invocation, required(text), options)));
 }
 
 export function addAbort(program: Command, act: Act): void {
   program
     .command('abort')
-    .description('call off the live update under way, before the kexec')
-    .option('--reason <text>', 'why, for the journal')
-    .option('--close-sessions', 'also close sessions that were there before the update')
+    .description('abort the live update under way, before the kexec')
+    .option('--reason <text>', 'the reason, for the journal')
+    .option('--close-sessions', 'also close sessions that existed before the update')
     .action(
       act<{ reason?: string; closeSessions?: boolean }>(
         async (invocation, _args, { reason, closeSessions }) => {

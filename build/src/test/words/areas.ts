@@ -33,6 +33,7 @@ export const areas: readonly Area[] = [
     files: ['renderer/src/{components,history,hosts,sessions,shell,terminal}/**/*.svelte'],
     textsOf: textsOfSvelte,
   },
+  { name: 'luocon', files: ['agent/src/luocon/**/*.ts'], textsOf: textsOfTypeScript },
   { name: 'build and lab', files: ['{build,lab}/src/**/*.ts'], textsOf: textsOfTypeScript },
 ];
 
