@@ -24,7 +24,7 @@ describe('luo-console-agent as a program', () => {
 
   it.each([
     ['--nonsense', "'--nonsense'"],
-    ['--socket=relative', "--socket 'relative': an absolute path is expected"],
+    ['--socket=relative', "--socket 'relative': expected an absolute path"],
     ['argument', "'argument'"],
   ])('refuses %s, naming it, with status 1', async (argument, named) => {
     const { status, stdout, stderr } = await luoAgent(argument);

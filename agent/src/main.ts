@@ -22,7 +22,7 @@ Holds live update sessions on a hypervisor host, carries them through a kexec, a
 
 Options:
   --state-directory <dir>  where the journal is kept (default: ${usualStateDirectory})
-  --socket <path>          where to listen if the service manager hands in no socket
+  --socket <path>          where to listen if the service manager passes no socket
                            (default: ${usualSocket})
   --version                print the version
   -h, --help               print this`;
@@ -41,7 +41,7 @@ function readOptions(): Options {
   const absolute = (option: string, path: string): string =>
     path.startsWith('/')
       ? path
-      : end(1, `luo-console-agent: --${option} '${path}': an absolute path is expected`);
+      : end(1, `luo-console-agent: --${option} '${path}': expected an absolute path`);
   try {
     const { values } = parseArgs({
       options: {

@@ -82,7 +82,7 @@ describe('described machines', () => {
     const client = await host.start();
     expect((await client.call('ListDefinitions', {})).definitions).toMatchObject([{ name: 'web', pid }]);
     await expect(client.call('StartMachine', { name: 'web' })).rejects.toMatchObject({
-      parameters: { reason: 'it runs already' },
+      parameters: { reason: 'it is already running' },
     });
   });
 

@@ -170,10 +170,10 @@ export class Adoptions {
       using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
       if (!(await monitor.isRunning())) await monitor.tell('cont');
       this.markSuspended(session, false);
-      log('warning', 'a machine that stood still runs on', { session });
+      log('warning', 'let a stopped machine run on', { session });
       return true;
     } catch (error) {
-      log('error', 'a machine stands still', { session, problem: String(error) });
+      log('error', 'a machine is still stopped', { session, problem: String(error) });
       return false;
     }
   }
@@ -247,7 +247,7 @@ export class Adoptions {
     log('info', 'a machine has ended', { session, pid: machine.pid });
     for (const name of machine.unlinked) dropLink(machine.pid, name);
     await sessions.close(session, agentItself).catch((error: unknown) => {
-      log('warning', 'the session of a machine that has ended cannot be closed', {
+      log('warning', 'could not close the session of a machine that has ended', {
         session,
         problem: String(error),
       });

@@ -74,7 +74,7 @@ describe('attended sessions', () => {
     await settle();
     const standing = attendance.standStill(60_000, never);
     await each.leave();
-    expect(await standing).toEqual(new Map([['guest', 'whoever attended it is gone']]));
+    expect(await standing).toEqual(new Map([['guest', 'the VMM that attended it has gone']]));
   });
 
   it('are a problem if there is no answer in time, or the update is called off before', async () => {

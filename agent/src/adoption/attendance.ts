@@ -48,7 +48,7 @@ export class Attendance {
       }
     } finally {
       this.#attendants.delete(session);
-      attendant.answer?.('whoever attended it is gone');
+      attendant.answer?.('the VMM that attended it has gone');
     }
   }
 
@@ -61,7 +61,7 @@ export class Attendance {
   report(session: string, problem: string | null): void {
     const attendant = this.#attendants.get(session);
     if (!attendant?.answer) {
-      const expected = 'an attended session whose machine was asked to stand still and has not answered';
+      const expected = 'a session whose VMM was asked to stop its machine and has not answered yet';
       throw new Refusal('InvalidValue', { parameter: 'name', value: session, expected });
     }
     attendant.answer(problem);
@@ -96,10 +96,7 @@ export class Attendance {
     for (const session of open) {
       const attendant = this.#attendants.get(session);
       if (attendant) attendant.answer = null;
-      problems.set(
-        session,
-        `whoever attends it did not say within ${patienceMs} ms that its machine stands still`,
-      );
+      problems.set(session, `its VMM did not report within ${patienceMs} ms that the machine is stopped`);
     }
     return problems;
   }

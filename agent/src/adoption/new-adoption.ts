@@ -35,7 +35,7 @@ export async function headOf(
   if (unlinks.length > 0 && !unlink) {
     const names = unlinks.join(', ');
     return refuse(
-      `the kernel preserves its memory only without a name, and nobody has allowed to take it away: ${names}`,
+      `the kernel preserves its memory files only without a name; allow removing these names with --unlink: ${names}`,
     );
   }
   const identity = await identify(paths.proc, pid);

@@ -89,7 +89,7 @@ export class Suspension {
     this.#left = left.map(({ name, pid }) => ({
       ...emptyRun(name, pid),
       stage: 'left_behind',
-      detail: 'it was to be left behind',
+      detail: 'left behind, as planned',
     }));
   }
 
@@ -122,7 +122,7 @@ export class Suspension {
         expectedBytes: usualStateBytes + (memory ?? 0),
         nowUs,
       });
-      this.#show(member, { detail: 'everything is ready to stop it' });
+      this.#show(member, { detail: 'ready to stop' });
     });
   }
 
@@ -178,7 +178,7 @@ export class Suspension {
             blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
           });
         } catch (error) {
-          const problem = `${member.run.name} could not be let run on: ${saidBy(error)}`;
+          const problem = `${member.run.name} could not run on: ${saidBy(error)}`;
           problems.push(problem);
           this.#show(member, { stage: 'held', detail: problem });
         }

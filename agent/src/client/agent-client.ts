@@ -152,9 +152,9 @@ const refusedAttempts = 20;
 const refusedPauseMs = 10;
 
 const connectAdvice: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket; is luo-console-agent installed and running?',
-  ECONNREFUSED: 'nobody listens on the socket; is luo-console-agent running?',
-  EACCES: 'not permitted; members of the groups luo-console and luo-console-operator are',
+  ENOENT: 'the socket does not exist; is luo-console-agent installed and running?',
+  ECONNREFUSED: 'no program listens on the socket; is luo-console-agent running?',
+  EACCES: 'access denied; join group luo-console or luo-console-operator',
 };
 
 function connectTo(path: string, address: string): Client {
@@ -200,7 +200,7 @@ async function greet(client: Client, address: string): Promise<void> {
   }
   client.close();
   throw new AgentUnreachable(
-    `no agent at ${address}: what answers there does not have ${AgentInterface.name}`,
+    `no agent at ${address}: the program there does not offer ${AgentInterface.name}`,
   );
 }
 

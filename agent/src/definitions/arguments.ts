@@ -8,26 +8,26 @@
 
 /** Options that cannot be given, each with why; those of another member are below. */
 const refused: Readonly<Record<string, string>> = {
-  daemonize: 'QEMU has to stay the process that was started',
-  incoming: 'the agent says itself where the machine comes from',
-  loadvm: 'the agent says itself where the machine comes from',
-  S: 'a machine that waits would be taken for one that runs',
-  preconfig: 'a machine that waits would be taken for one that runs',
-  qmp: 'the agent’s monitor is the only one',
-  'qmp-pretty': 'the agent’s monitor is the only one',
-  mon: 'the agent’s monitor is the only one',
-  monitor: 'the agent’s monitor is the only one',
-  pidfile: 'the service manager knows the process',
+  daemonize: 'QEMU must stay the process that was started',
+  incoming: 'the agent sets where the machine comes from',
+  loadvm: 'the agent sets where the machine comes from',
+  S: 'the agent would take a waiting machine for a running one',
+  preconfig: 'the agent would take a waiting machine for a running one',
+  qmp: 'only the agent’s monitor is allowed',
+  'qmp-pretty': 'only the agent’s monitor is allowed',
+  mon: 'only the agent’s monitor is allowed',
+  monitor: 'only the agent’s monitor is allowed',
+  pidfile: 'the service manager keeps track of the process',
   chroot: 'its sockets would be out of reach',
-  runas: 'member "user" says whom it runs as',
-  'run-with': 'member "user" says whom it runs as',
-  user: 'member "user" says whom it runs as',
-  'add-fd': 'a descriptor is not there after a kexec',
-  readconfig: 'what is in another file would not be checked',
-  'mem-path': 'guest memory is a memfd that the agent hands on',
-  'mem-prealloc': 'guest memory is a memfd that the agent hands on',
-  nographic: 'it takes the monitor and the serial console to the standard streams',
-  snapshot: 'what is written to a temporary file is lost in a kexec',
+  runas: 'use the member "user" for that',
+  'run-with': 'use the member "user" for that',
+  user: 'use the member "user" for that',
+  'add-fd': 'a descriptor does not exist after a kexec',
+  readconfig: 'the contents of another file would not be checked',
+  'mem-path': 'guest memory must be the agent’s memfd',
+  'mem-prealloc': 'guest memory must be the agent’s memfd',
+  nographic: 'it moves the monitor and the serial console to the standard streams',
+  snapshot: 'a temporary file is lost in a kexec',
 };
 
 /** Options that are made from a member of the definition. */
@@ -59,17 +59,16 @@ function problemOf(word: string, value: string | undefined): string | null {
     const why = Object.hasOwn(refused, option) ? refused[option] : undefined;
     if (why !== undefined) return why;
     const member = Object.hasOwn(members, option) ? members[option] : undefined;
-    if (member !== undefined)
-      return `that is said by ${member.includes(' ') ? member : `member "${member}"`}`;
+    if (member !== undefined) return `it is set by ${member.includes(' ') ? member : `member "${member}"`}`;
     if (
       option === 'object' &&
       /memory-backend-/.test(value ?? '') &&
       !/[,"]share[=":]+(?:on|true)/.test(value ?? '')
     )
-      return 'guest memory that is not shared (share=on) cannot be handed on';
+      return 'guest memory must be shared (share=on) so that it can be carried over';
   }
-  if (inherited.test(word)) return 'a descriptor is not there after a kexec';
-  if (ownIds.test(word)) return 'the agent has an object of that id';
+  if (inherited.test(word)) return 'a descriptor does not exist after a kexec';
+  if (ownIds.test(word)) return 'the agent uses this id for another object';
   return null;
 }
 

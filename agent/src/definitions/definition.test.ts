@@ -72,7 +72,10 @@ describe('a definition', () => {
     [{ kernel: '/vmlinuz\n' }, 'member "kernel" is "/vmlinuz\\n"; expected an absolute path'],
     [{ initrd: '/initrd' }, 'member "initrd" is "/initrd"; expected it only beside "kernel"'],
     [{ commandLine: 'quiet' }, 'member "commandLine" is "quiet"; expected it only beside "kernel"'],
-    [{ description: 'a\u202eb' }, 'member "description" has characters that cannot be seen'],
+    [
+      { description: 'a\u202eb' },
+      'member "description" has unprintable characters; expected printable ones only',
+    ],
     [{ extraArguments: [''] }, 'member "extraArguments.0" is ""; expected a text of 1 to 4096 characters'],
   ])('%j is refused', (more, reason) => {
     expect(reasonFor(more)).toContain(reason);
@@ -93,18 +96,18 @@ describe('a definition', () => {
     [['--daemonize'], 'QEMU has to stay the process'],
     [['-device', 'pcie-root-port', '-incoming', 'defer'], 'the agent says itself'],
     [['-S'], 'waits'],
-    [['-qmp', 'unix:/tmp/q,server=on'], 'the agent’s monitor is the only one'],
+    [['-qmp', 'unix:/tmp/q,server=on'], 'only the agent’s monitor is allowed'],
     [['-m', '4G'], 'that is said by member "memory"'],
     [['-name', 'two'], 'that is said by the name of its file'],
-    [['-netdev', 'tap,id=n,fd=3'], 'a descriptor is not there after a kexec'],
-    [['-netdev', 'tap,id=n,vhostfds=3:4'], 'a descriptor is not there after a kexec'],
-    [['-blockdev', 'file,filename=/dev/fdset/1'], 'a descriptor is not there after a kexec'],
+    [['-netdev', 'tap,id=n,fd=3'], 'a descriptor does not exist after a kexec'],
+    [['-netdev', 'tap,id=n,vhostfds=3:4'], 'a descriptor does not exist after a kexec'],
+    [['-blockdev', 'file,filename=/dev/fdset/1'], 'a descriptor does not exist after a kexec'],
     [['-object', 'memory-backend-ram,id=more,size=1G'], 'guest memory that is not shared'],
     [
       ['-object', '{"qom-type":"memory-backend-memfd","id":"more","share":false}'],
       'guest memory that is not shared',
     ],
-    [['-chardev', 'null,id=serial0'], 'the agent has an object of that id'],
+    [['-chardev', 'null,id=serial0'], 'the agent uses this id for another object'],
   ])('with the further words %j is refused', (extraArguments, reason) => {
     const told = reasonFor({ extraArguments });
     expect(told).toMatch(/^member "extraArguments\.\d" is "-?-?.+", which is refused: /);

@@ -45,9 +45,9 @@ const listOf = <S extends v.GenericSchema>(item: S, most: number, what: string, 
 
 const Disk = v.strictObject(
   {
-    path: path('Where its contents are: a file or a block device that the machine’s user may open'),
-    format: v.optional(oneOf(['raw', 'qcow2'], 'How its contents are laid out.'), 'raw'),
-    readOnly: v.optional(yesOrNo('Whether the guest may only read it.'), false),
+    path: path('The file or block device with its contents; the machine’s user must be able to open it'),
+    format: v.optional(oneOf(['raw', 'qcow2'], 'The format of its contents.'), 'raw'),
+    readOnly: v.optional(yesOrNo('Whether the guest may read only.'), false),
   },
   'an object with path, format, readOnly',
 );
@@ -58,13 +58,13 @@ const Network = v.strictObject(
     tap: text(
       'the name of an interface, at most 15 letters, digits, dots, dashes and underscores',
       /^[A-Za-z0-9._-]{1,15}$/,
-      'The tap interface, which has to be there already and belong to the machine’s user',
+      'The tap interface; it must exist and belong to the machine’s user',
     ),
     mac: v.optional(
       text(
         'six hexadecimal bytes with colons, the first of them even',
         /^[0-9a-fA-F][02468aceACE](?::[0-9a-fA-F]{2}){5}$/,
-        'The guest’s address on it; without it QEMU chooses one',
+        'The guest’s MAC address; if missing, QEMU chooses one',
       ),
     ),
   },
@@ -74,7 +74,9 @@ const Network = v.strictObject(
 const Definition = v.pipe(
   v.strictObject(
     {
-      $schema: v.optional(v.pipe(v.string('a text'), v.description('Where this schema is, for editors.'))),
+      $schema: v.optional(
+        v.pipe(v.string('a text'), v.description('The place of this schema, for editors.')),
+      ),
       description: v.optional(
         text('a text of at most 256 characters on one line', /^[ -~\u00a0-\uffff]{0,256}$/, 'What it is for'),
         '',
@@ -85,7 +87,7 @@ const Definition = v.pipe(
         text(
           'q35, or one of its versions such as pc-q35-11.0',
           /^(?:q35|pc-q35-\d{1,3}\.\d{1,2})$/,
-          'What QEMU makes of it. A version keeps the guest’s hardware the same when QEMU is upgraded',
+          'QEMU’s machine type. A version keeps the guest’s hardware the same when QEMU is upgraded',
         ),
         'q35',
       ),
@@ -94,12 +96,12 @@ const Definition = v.pipe(
         text(
           'a model of at most 512 letters, digits and +-_.,=',
           /^[A-Za-z0-9+_.,=-]{1,512}$/,
-          'QEMU’s model of the processor, with its features; without it host for kvm and max for tcg',
+          'QEMU’s model of the processor, with its features. If missing: host for kvm, max for tcg',
         ),
       ),
       disks: v.optional(listOf(Disk, 64, 'disks', 'Disks of the guest, in its order.'), []),
       networks: v.optional(listOf(Network, 16, 'networks', 'Network cards of the guest, in its order.'), []),
-      firmware: v.optional(path('An image of firmware in place of QEMU’s own')),
+      firmware: v.optional(path('A firmware image to use instead of QEMU’s')),
       kernel: v.optional(path('A Linux kernel to start directly')),
       initrd: v.optional(path('Its initial file system')),
       commandLine: v.optional(
@@ -113,7 +115,7 @@ const Definition = v.pipe(
         text(
           'the name of a user, at most 31 lower-case letters, digits, dashes and underscores',
           /^[a-z_][a-z0-9_-]{0,30}$/,
-          'Whom QEMU runs as: that user must be able to open its disks, kernel, firmware and /dev/kvm',
+          'The user that QEMU runs as. It must be able to open the disks, kernel, firmware and /dev/kvm',
         ),
         'luo-machine',
       ),
@@ -122,7 +124,7 @@ const Definition = v.pipe(
           text('a text of 1 to 4096 characters on one line', /^[ -~\u00a0-\uffff]{1,4096}$/, 'A word'),
           256,
           'words',
-          'More words for QEMU’s command line. Those that would keep the agent from bringing the machine along are refused.',
+          'More words for QEMU’s command line. Words that would prevent carrying the machine over are refused.',
         ),
         [],
       ),
@@ -166,7 +168,8 @@ function disagreement({ kernel, initrd, commandLine, description }: Definition):
   if (kernel === undefined && commandLine !== undefined) {
     return `member "commandLine" is ${shown(commandLine)}; expected it only beside "kernel"`;
   }
-  if (!isVisible(description)) return 'member "description" has characters that cannot be seen';
+  if (!isVisible(description))
+    return 'member "description" has unprintable characters; expected printable ones only';
   return null;
 }
 
@@ -185,7 +188,7 @@ export function readDefinition(json: string, file: string): Definition {
   try {
     value = JSON.parse(json);
   } catch (error) {
-    return refuse(`it is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`it is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
   // An array passes for an object without members otherwise.
   if (Array.isArray(value)) return refuse(`the whole is ${shown(value)}; expected an object`);

@@ -51,7 +51,7 @@ async function readTrusted(path: string, name: string, ownUid: number): Promise<
   if (uid !== 0 && uid !== ownUid) return refuse(`it belongs to user ${uid}; expected root`);
   if ((mode & 0o022) !== 0) {
     const octal = (mode & 0o777).toString(8).padStart(4, '0');
-    return refuse(`its mode is ${octal}; expected that nobody but its owner may write it, as with 0644`);
+    return refuse(`its mode is ${octal}; expected one that lets only the owner write, such as 0644`);
   }
   const tooLarge = (): never => refuse(`it is larger than ${longestFile} bytes`);
   if (size > longestFile) return tooLarge();

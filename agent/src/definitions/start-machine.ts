@@ -133,7 +133,7 @@ export async function checkFiles(definition: Definition, path: string): Promise<
       ))
     )
       continue;
-    const reason = `member "${member}" is "${file}"; expected a file that is there`;
+    const reason = `member "${member}" is "${file}"; expected an existing file`;
     throw new Refusal('DefinitionInvalid', { path, reason });
   }
   if (accelerator === 'kvm' && (await access('/dev/kvm').catch(() => false)) === false) {

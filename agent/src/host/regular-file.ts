@@ -23,7 +23,7 @@ export async function openRegularFile(path: string, links: 'follow' | 'refuse'):
   const refuse = (errno: string, reason: string): never => {
     throw new Refusal('FileUnusable', { path, errno, reason });
   };
-  if (!path.startsWith('/') || path.includes('\0')) return refuse('EINVAL', 'an absolute path is needed');
+  if (!path.startsWith('/') || path.includes('\0')) return refuse('EINVAL', 'expected an absolute path');
   let place: FileHandle | null = null;
   try {
     place = await open(path, pathOnly | (links === 'refuse' ? constants.O_NOFOLLOW : 0));
@@ -41,9 +41,9 @@ export async function openRegularFile(path: string, links: 'follow' | 'refuse'):
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  ENOTDIR: 'a part of its path is no directory',
+  ENOENT: 'file not found',
+  ENOTDIR: 'a part of its path is not a directory',
   EACCES: 'the agent may not read it',
-  ELOOP: 'its path goes round in symbolic links',
+  ELOOP: 'symbolic links in its path form a loop',
   ENAMETOOLONG: 'its path is too long',
 };

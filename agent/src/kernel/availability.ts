@@ -49,20 +49,20 @@ export function explainAvailability(evidence: Evidence): AvailabilityReport {
     case 'EIO':
       return {
         availability: 'sessions_unreadable',
-        explanation: `the sessions of the previous kernel cannot be read; this lasts until the next boot${quote(log?.refused)}`,
+        explanation: `the sessions of the previous kernel cannot be read; this lasts until the next cold boot${quote(log?.refused)}`,
       };
     case 'EACCES':
     case 'EPERM':
       return {
         availability: 'not_permitted',
-        explanation: 'the agent may not open the device; it has to run as root',
+        explanation: 'the agent may not open the device; run it as root',
       };
     case 'ENOENT':
     case 'ENODEV':
     case 'ENXIO':
       return explainAbsence(evidence);
     default:
-      return { availability: 'unexplained', explanation: `opening the device gives ${openErrno}` };
+      return { availability: 'unexplained', explanation: `opening the device failed with ${openErrno}` };
   }
 }
 
@@ -88,11 +88,11 @@ function explainAbsence({ config, commandLine, log }: Evidence): AvailabilityRep
     return { availability: 'handover_off', explanation: `the kernel command line says kho=${handover}` };
   }
   if (handover === null && config && config.get('CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT') !== 'y') {
-    const explanation = 'handover is off unless asked for in this kernel, and the command line has no kho=on';
+    const explanation = 'this kernel needs kho=on for the handover, and its command line does not have it';
     return { availability: 'handover_off', explanation };
   }
   if (log && log.refused.length > 0) {
-    const explanation = `the kernel could not use what the one before handed over; its memory is out of reach until the next boot${quote(log.refused)}`;
+    const explanation = `the kernel could not use what the previous kernel handed over; its memory is out of reach until the next cold boot${quote(log.refused)}`;
     return { availability: 'handover_unreadable', explanation };
   }
   if (log && log.off.length > 0)
@@ -101,7 +101,7 @@ function explainAbsence({ config, commandLine, log }: Evidence): AvailabilityRep
   const reason = unread.length > 0 ? `; ${unread.join(' and ')} cannot be read` : '';
   return {
     availability: 'unexplained',
-    explanation: `there is no device although the command line asks for it${reason}`,
+    explanation: `the device is missing although the command line asks for it${reason}`,
   };
 }
 

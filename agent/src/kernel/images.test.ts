@@ -127,7 +127,7 @@ describe('installed kernels', () => {
       b: 'compatible: both have kho-v4, luo-v5, memfd-v2',
       new: 'incompatible: luo-v5 here, luo-v6 there',
       plain: 'no_live_update: it has no handover version for kho, luo, memfd',
-      lz4: 'unreadable: its kernel is compressed with lz4, which cannot be unpacked here',
+      lz4: 'unreadable: its kernel is compressed with lz4, which the agent cannot unpack',
     });
     expect(list.find(({ release }) => release === 'a')?.running).toBe(true);
     expect(list.find(({ release }) => release === 'b')?.initrd).toBe(join(boot, 'initrd.img-b'));

@@ -139,7 +139,7 @@ export class KernelImages {
       const why = running?.problem ?? `there is no ${this.runningPath} that names any`;
       return {
         verdict: 'unreadable',
-        reason: `the running kernel's handover versions are not known: ${why}`,
+        reason: `the running kernel's handover versions are unknown: ${why}`,
       };
     }
     const different = running.versions.filter((version) => {

@@ -16,13 +16,13 @@ import { commandLineWords } from './facts.ts';
 const commandLineBytes = 2048;
 
 const rejections: Readonly<Record<string, string>> = {
-  ENOEXEC: 'the kernel does not recognise it as an image it can start',
+  ENOEXEC: 'the kernel does not recognise it as a kernel image',
   EPERM: 'loading kernels is forbidden here: not root, kexec_load_disabled, or the kernel is locked down',
-  EKEYREJECTED: 'its signature is missing or not trusted, and this kernel demands one',
-  ENOKEY: 'no key is known for its signature, and this kernel demands one',
+  EKEYREJECTED: 'its signature is missing or not trusted, and this kernel requires one',
+  ENOKEY: 'the key of its signature is unknown, and this kernel requires a known one',
   EBADMSG: 'its signature is damaged',
-  ENODATA: 'it is not signed, and this kernel demands a signature',
-  EADDRNOTAVAIL: 'there is no place in memory for it',
+  ENODATA: 'it is not signed, and this kernel requires a signature',
+  EADDRNOTAVAIL: 'no suitable place in memory is free for it',
   ENOMEM: 'there is not enough memory for it',
   ENOTSUPP: 'the running kernel cannot load such an image',
   EINVAL: 'the running kernel refuses its image, initrd or command line',
@@ -127,7 +127,7 @@ export class KernelLoader {
 async function needUnchanged(file: FileHandle, { path, size, modifiedAtUs }: KernelImage): Promise<void> {
   const facts = await file.stat({ bigint: true });
   if (Number(facts.size) === size && Number(facts.mtimeNs / 1000n) === modifiedAtUs) return;
-  const reason = 'it was replaced after it had been looked at';
+  const reason = 'it was replaced while the agent examined it; try again';
   throw new Refusal('FileUnusable', { path, errno: 'ESTALE', reason });
 }
 

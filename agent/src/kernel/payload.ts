@@ -27,11 +27,11 @@ function compressionOf(magic: Buffer): Compression {
   if (starts(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00)) return 'xz';
   if (starts(0x7f, 0x45, 0x4c, 0x46)) return 'none';
   if (starts(0x02, 0x21, 0x4c, 0x18))
-    throw new Error('its kernel is compressed with lz4, which cannot be unpacked here');
+    throw new Error('its kernel is compressed with lz4, which the agent cannot unpack');
   if (starts(0x42, 0x5a, 0x68))
-    throw new Error('its kernel is compressed with bzip2, which cannot be unpacked here');
+    throw new Error('its kernel is compressed with bzip2, which the agent cannot unpack');
   if (starts(0x5d, 0x00, 0x00))
-    throw new Error('its kernel is compressed with lzma, which cannot be unpacked here');
+    throw new Error('its kernel is compressed with lzma, which the agent cannot unpack');
   throw new Error(`its kernel is compressed in an unknown way (${magic.subarray(0, 4).toString('hex')})`);
 }
 
@@ -87,7 +87,7 @@ async function searchXz(packed: Readable): Promise<string[]> {
   });
   const ended = new Promise<number | null>((resolve, reject) => {
     xz.on('error', (error) =>
-      reject(new Error(`xz, which is needed to unpack it, does not start: ${error.message}`)),
+      reject(new Error(`it needs xz to be unpacked, and xz does not start: ${error.message}`)),
     );
     xz.on('close', resolve);
   });

@@ -30,7 +30,7 @@ export async function copyIntoMemory(
   };
   await using file = await openRegularFile(path, 'refuse');
   const { size } = await file.stat();
-  if (size === 0) return refuse('EINVAL', 'it is empty: there is nothing to preserve');
+  if (size === 0) return refuse('EINVAL', 'it is empty, so there is nothing to preserve');
   if (free !== null && size > free - spareBytes) {
     const need = `it needs ${inMebibytes(size)} of memory`;
     return refuse(
@@ -58,7 +58,10 @@ async function fill(native: Native, file: FileHandle, filling: Filling): Promise
       signal.throwIfAborted();
       const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, size - offset), offset);
       if (bytesRead === 0) {
-        refuse('EIO', `it ended after ${offset} of ${counted(size, 'byte')}: it is being changed`);
+        refuse(
+          'EIO',
+          `it ended after ${offset} of ${counted(size, 'byte')}: it is being written to; try again`,
+        );
       }
       native.memory.write(memory, BigInt(offset), piece.subarray(0, bytesRead));
       offset += bytesRead;

@@ -28,7 +28,7 @@ export async function takeDigest(
   const session = sessions.get(name);
   session.file(token);
   if (session.manifest?.get(token)?.kind === 'other') {
-    const expected = 'one of a file in memory: what else is preserved has no contents to read';
+    const expected = 'the token of a file in memory; other files have no contents to read';
     throw new Refusal('InvalidValue', { parameter: 'token', value: formatToken(token), expected });
   }
   const parameters = { token: formatToken(token) };

@@ -55,11 +55,11 @@ export async function describeFile(link: string): Promise<FileDescription> {
 export function whyNotPreservable(kind: Kind): string {
   switch (kind) {
     case 'tmpfs_linked':
-      return 'a tmpfs file is preserved only once it is unlinked (its link count must be 0)';
+      return 'the kernel preserves a tmpfs file only once it is unlinked (link count 0)';
     case 'hugetlb':
       return 'this kernel has no handler for files backed by huge pages of hugetlbfs';
     case 'other':
-      return 'this kernel has no handler for this kind of file; it takes memfds and unlinked tmpfs files';
+      return 'this kernel has no handler for this kind of file; it preserves memfds and unlinked tmpfs files';
     default:
       return 'the kernel refused it; it may carry seals that the kernel does not know';
   }

@@ -42,7 +42,7 @@ export async function takeIn(
   }
   let manifest: Manifest;
   try {
-    if (parts.length === 0) throw new Error('it carries no manifest: somebody else made it');
+    if (parts.length === 0) throw new Error('it has no manifest: another program made it');
     manifest = Manifest.read(memory, parts);
   } catch (error) {
     for (const part of parts) part.close();

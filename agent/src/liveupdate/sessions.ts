@@ -158,7 +158,7 @@ export class SessionStore {
     return await session.serial.run(async () => {
       session.need('outgoing');
       if (session.handedOut) {
-        const expected = 'one that was not handed out: what its holder preserved in it would be given up';
+        const expected = 'a session that was not handed out: what its holder preserved in it would be lost';
         throw new Refusal('InvalidValue', { parameter: 'session', value: name, expected });
       }
       const file = session.file(token);
@@ -178,7 +178,7 @@ export class SessionStore {
           await this.#builder.build(session);
           return session.toSession();
         },
-        () => ({ parameters, message: 'the session was built anew without it' }),
+        () => ({ parameters, message: 'the session was built again without it' }),
       );
     });
   }

@@ -54,7 +54,7 @@ export function parseToken(text: string, parameter = 'token'): bigint {
  */
 export function checkSessionName(name: string, parameter = 'name'): void {
   const bytes = Buffer.byteLength(name, 'utf8');
-  const expected = `1 to ${nameBytes} bytes of UTF-8, all of them to be seen, not ${reservedNames.join(' or ')}`;
+  const expected = `1 to ${nameBytes} bytes of UTF-8, printable characters only, not ${reservedNames.join(' or ')}`;
   if (bytes < 1 || bytes > nameBytes || !isVisible(name) || reservedNames.includes(name)) {
     throw new Refusal('InvalidValue', { parameter, value: shorten(name), expected });
   }

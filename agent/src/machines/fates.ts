@@ -39,7 +39,7 @@ type Ruling = readonly [Fate, string];
 export function fateOf(file: OpenFile, facts: FateFacts): FateFound {
   const { answer, place } = facts;
   if (place !== null) {
-    const reason = `preserved already, in session ${place.session} under token ${place.token}`;
+    const reason = `already preserved in session ${place.session} under token ${place.token}`;
     return { fate: 'preservable', reason, source: 'kernel', errno: null };
   }
   const isMemory = file.kind === 'memfd' || file.kind === 'tmpfs_unlinked';
@@ -53,7 +53,7 @@ export function fateOf(file: OpenFile, facts: FateFacts): FateFound {
 }
 
 function acceptedFate(answer: KernelAnswer | null): Ruling | null {
-  return answer?.accepts ? ['preservable', 'it preserved one of this kind when asked'] : null;
+  return answer?.accepts ? ['preservable', 'it preserved a file of this kind in a trial'] : null;
 }
 
 function memoryFate(file: OpenFile, { answer, seals, guestMemory, savesState }: FateFacts): Ruling {
@@ -75,7 +75,7 @@ function memoryFate(file: OpenFile, { answer, seals, guestMemory, savesState }: 
 
 function saved(savesState: boolean, what: string): Ruling {
   return savesState
-    ? ['rebuilt', `the VMM saves ${what} with its state and makes it anew from there`]
+    ? ['rebuilt', `the VMM saves ${what} with its state and rebuilds it from that`]
     : ['lost', `this VMM is not known to save ${what}`];
 }
 
@@ -101,25 +101,27 @@ const rules: Readonly<Record<Exclude<MachineFile, 'memfd' | 'tmpfs_unlinked'>, R
   kvm: again('the VMM opens it again'),
   kvm_vm: (_file, { savesState }) => saved(savesState, 'the virtual machine'),
   kvm_vcpu: (_file, { savesState }) => saved(savesState, 'the CPU’s registers'),
-  kvm_stats: again('statistics; they begin anew with the virtual machine'),
+  kvm_stats: again('statistics; they start from zero with the new virtual machine'),
   kvm_device: (_file, { savesState }) => saved(savesState, 'the state of this device in the kernel'),
   vfio_device: () => [
     'blocks',
-    'a device of the host in the guest’s hands; not asked, because a kernel that takes it would have to stop it',
+    'a host device that the guest uses; the kernel was not asked, because preserving it would stop it',
   ],
-  vfio_group: () => ['lost', 'the way to a device of the host; it ends with the kernel'],
-  vfio_container: () => ['lost', 'mappings for devices of the host; they end with the kernel'],
+  vfio_group: () => ['lost', 'access to a host device; it ends with the kernel'],
+  vfio_container: () => ['lost', 'mappings for host devices; they end with the kernel'],
   iommufd: () => [
     'lost',
-    'mappings for devices of the host; not asked, because a kernel that takes them depends on the memory first',
+    'mappings for host devices; the kernel was not asked, because they depend on the memory',
   ],
   vhost: again('the VMM opens it again and sets up its queues from the saved state'),
-  tap: again('the VMM, or who started it, opens the interface again; packets on their way are lost'),
+  tap: again(
+    'the VMM, or the program that started it, opens the interface again; packets in flight are lost',
+  ),
   eventfd: again('it carries signals only; the VMM makes a new one'),
   socket: (file) =>
     file.name.startsWith('listening')
       ? ['rebuilt', 'the VMM listens there again']
-      : ['lost', 'the connection ends with the kernel; whoever is at the other end connects again'],
+      : ['lost', 'the connection ends with the kernel; the other end must connect again'],
   disk: (file) =>
     file.name.endsWith(' (deleted)')
       ? ['lost', 'its name was removed, so nobody can open it again']

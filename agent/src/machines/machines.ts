@@ -49,7 +49,7 @@ function gone({ identity, user, command, vmm }: Vmm): Machine {
     accelerator: 'unknown',
     monitor: 'none',
     monitorPath: null,
-    monitorDetail: 'it ended while it was looked at',
+    monitorDetail: 'it ended while the agent looked at it',
     sharesMemoryWith: [],
     descriptors: [],
     otherDescriptors: 0,

@@ -84,7 +84,7 @@ const stateOfFailure: Readonly<Record<QmpFailure, MonitorState>> = {
 
 /** Tries the monitors one after the other until one answers. A failure is an answer, not an error. */
 export async function askMonitor(place: MonitorPlace): Promise<Asked> {
-  let last: Asked = { monitor: 'none', path: null, detail: 'it listens on no monitor socket', facts: null };
+  let last: Asked = { monitor: 'none', path: null, detail: 'it has no monitor socket', facts: null };
   for (const monitor of place.monitors) {
     last = await askOne(place, monitor);
     if (last.facts !== null) return last;
@@ -113,7 +113,7 @@ async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Aske
   if (taken) return failed('busy', 'another client is connected to it');
   // A monitor with a client stops listening only inside QEMU; to the kernel it goes on.
   if (listening === undefined || path === null) return failed('unreachable', 'nobody listens there');
-  if (path.startsWith('@')) return failed('unreachable', 'its socket has no place in the file system');
+  if (path.startsWith('@')) return failed('unreachable', 'its socket has no path in the file system');
   try {
     return { monitor: 'answered', path: shown, detail: '', facts: await question(place, path) };
   } catch (error) {

@@ -74,26 +74,24 @@ export function findWay(facts: WayFacts): WayFound {
     unlinks: [],
   });
   const { vmm, line, migration, descriptors } = facts;
-  if (vmm !== 'QEMU') return none(`${vmm} is not a VMM that the agent can save and start again by itself`);
+  if (vmm !== 'QEMU') return none(`${vmm} is not a VMM that the agent can save and start again`);
   if (migration === null) return none(`its monitor cannot be asked: ${facts.monitorDetail || 'it has none'}`);
   if (facts.programReplaced)
-    return none('its program was replaced since it was started, and another version may not take its state');
+    return none('its program file was replaced since it started; another version may not accept its state');
   const again = whyNotAgain(facts.words);
   if (again !== null) return none(again);
   const [blocked] = migration.blocked;
-  if (blocked !== undefined) return none(`QEMU says that its state cannot be passed on: ${blocked}`);
+  if (blocked !== undefined) return none(`QEMU says that its state cannot be migrated: ${blocked}`);
   const added = migration.devices.filter((id) => !line.deviceIds.has(id));
   const removed = [...line.deviceIds].filter((id) => !migration.devices.includes(id));
   if (added.length > 0)
-    return none(
-      `devices were added since it was started, and its command line lacks them: ${added.join(', ')}`,
-    );
+    return none(`devices were added since it started and are not on its command line: ${added.join(', ')}`);
   if (removed.length > 0)
-    return none(`devices of its command line were taken out since: ${removed.join(', ')}`);
+    return none(`devices on its command line were removed since it started: ${removed.join(', ')}`);
   const memory = descriptors.filter(({ guestMemory }) => guestMemory);
   const [transient] = facts.transientFiles;
   if (transient !== undefined)
-    return none(`its command line names ${transient}, which does not outlive the kernel: it is on tmpfs`);
+    return none(`its command line names ${transient}, which is on tmpfs and does not outlive the kernel`);
   const stuck = descriptors.find(
     ({ fate, kind, guestMemory }) => fate === 'blocks' && !(guestMemory && kind === 'tmpfs_linked'),
   );
@@ -123,7 +121,7 @@ function fromMemory(
   if (facts.words.some((word) => memoryOfDevice.test(word)))
     return {
       way: 'none',
-      wayReason: `part of its memory is in a PCI device (ivshmem), which can be kept by cpr-transfer only, and ${auxRamShare ? 'its memory is not shared with files that the kernel preserves' : 'aux-ram-share is off'}`,
+      wayReason: `part of its memory is in a PCI device (ivshmem), which only cpr-transfer can carry over, and ${auxRamShare ? 'its memory is not shared with files that the kernel preserves' : 'aux-ram-share is off'}`,
       expectedBlackoutUs: null,
       unlinks: [],
     };
@@ -143,7 +141,7 @@ function fromMemory(
       : 'its memory is in files without a name and aux-ram-share is off';
   return {
     way: 'whole_state',
-    wayReason: `${why}, so that it is saved whole: the slow way, and for a while it takes twice its memory`,
+    wayReason: `${why}, so it is saved whole: this is slow and takes twice its memory meanwhile`,
     expectedBlackoutUs:
       facts.memory === null ? null : restartUs + 2 * Math.round(facts.memory / copiedBytesPerUs),
     unlinks: [],
@@ -162,12 +160,12 @@ export function whyNotAgain(words: readonly string[]): string | null {
     // Memory files are handed over again, as other descriptors; the rest is text for the guest or for people.
     if (option === '-object' && word.includes('memory-backend-file')) continue;
     if (handedDescriptor.test(plain(word)) && option !== '-name' && option !== '-append')
-      return `it was started with descriptors that only its starter has: ${word.slice(0, 80)}`;
+      return `it was started with descriptors that the agent does not have: ${word.slice(0, 80)}`;
     if (plain(word) === '-snapshot')
-      return 'it was started with -snapshot: what it wrote to its disks ends with it';
+      return 'it was started with -snapshot: its writes to disk are lost when it ends';
     if (plain(word) === '-loadvm') return 'it was started from a snapshot (-loadvm)';
     if (option === '-display' && /^(gtk|sdl|curses|cocoa)/.test(word))
-      return `it has a window on somebody's screen (-display ${word.slice(0, 40)})`;
+      return `it shows a window (-display ${word.slice(0, 40)})`;
   }
   return null;
 }

@@ -45,7 +45,7 @@ export function definitionHandlers(
         const definition = await loadDefinition(directory, name, ownUid);
         const running = await processOf(paths, name);
         if (running !== null)
-          throw new Refusal('MachineUnusable', { pid: running, name, reason: 'it runs already' });
+          throw new Refusal('MachineUnusable', { pid: running, name, reason: 'it is already running' });
         await checkFiles(definition, pathOf(name));
         const fields = { peer: recorded(peer), parameters: { name, user: definition.user } };
         const pid = await journal.act('machine.start', fields, () =>

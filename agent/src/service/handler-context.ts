@@ -113,7 +113,7 @@ export function within(
 /** A short text from a caller: nothing in it that steers a terminal or is not seen. @throws Refusal InvalidValue */
 export function shortText(parameter: string, value: string, characters: number): string {
   if (value.length <= characters && isVisible(value)) return value;
-  const expected = `at most ${characters} characters, all of them to be seen`;
+  const expected = `at most ${characters} printable characters`;
   throw new Refusal('InvalidValue', { parameter, value: value.slice(0, 80), expected });
 }
 

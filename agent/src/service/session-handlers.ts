@@ -65,7 +65,7 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     const adopted = adoptions.list().find((each) => each.session === session);
     if (!adopted) return;
     const { pid, name } = adopted.machine;
-    const reason = `${session} is its own session as long as it is adopted; release the machine first`;
+    const reason = `${session} is the session of an adopted machine; release the machine first`;
     throw new Refusal('MachineUnusable', { pid, name, reason });
   };
   return {

@@ -42,9 +42,9 @@ const checks: Readonly<Record<string, Check1>> = {
   'other openers': async ({ paths }) => {
     const holders = await holdersOf(paths.proc, paths.device);
     const holder = holders.find(({ command }) => command === upstreamDaemon) ?? holders[0];
-    if (!holder) return ['pass', `nobody else has ${paths.device} open`];
+    if (!holder) return ['pass', `no other process has ${paths.device} open`];
     const held = `${holder.command} (pid ${holder.pid}) has ${paths.device} open`;
-    if (holder.command !== upstreamDaemon) return ['warn', `${held}; the agent waits until it is free`];
+    if (holder.command !== upstreamDaemon) return ['warn', `${held}; the agent waits until it is closed`];
     return ['fail', `${held} and keeps it while it runs; stop it before the update: systemctl stop luod`];
   },
 
@@ -68,7 +68,7 @@ const checks: Readonly<Record<string, Check1>> = {
 
   'same image': (_context, { image }) =>
     image.running
-      ? ['warn', `${image.release} is the kernel that runs already`]
+      ? ['warn', `${image.release} is the kernel that is already running`]
       : ['pass', `${image.release} is another kernel`],
 
   'kernel loading': async ({ paths }) => {
@@ -83,7 +83,7 @@ const checks: Readonly<Record<string, Check1>> = {
         `the kernel is locked down (${lockdown}): it loads only images with a signature it trusts`,
       ];
     }
-    return ['pass', 'kernels may be loaded'];
+    return ['pass', 'kernels can be loaded'];
   },
 
   machines: (_context, { machines, leave }) => {
@@ -92,24 +92,24 @@ const checks: Readonly<Record<string, Check1>> = {
     if (stray.length > 0) {
       return [
         'fail',
-        `${stray.map(name).join(', ')}: not adopted, so the update would end ${stray.length === 1 ? 'it' : 'them'}; adopt ${stray.length === 1 ? 'it' : 'them'}, or say that ${stray.length === 1 ? 'it is' : 'they are'} to be left behind`,
+        `${stray.map(name).join(', ')}: not adopted, so the update would end ${stray.length === 1 ? 'it' : 'them'}; adopt ${stray.length === 1 ? 'it' : 'them'}, or leave ${stray.length === 1 ? 'it' : 'them'} behind`,
       ];
     }
     const unable = machines.filter(({ leave: left, way }) => !left && way === 'none');
     if (unable.length > 0) return ['fail', unable.map((each) => `${name(each)}: ${each.detail}`).join('; ')];
     const left = machines.filter((each) => each.leave);
-    if (left.length > 0) return ['warn', `left behind, and ended: ${left.map(name).join(', ')}`];
-    if (machines.length === 0) return ['pass', 'no virtual machine runs on this host'];
-    return [
-      'pass',
-      `${counted(machines.length, 'machine')} ${machines.length === 1 ? 'comes' : 'come'} along`,
-    ];
+    if (left.length > 0) return ['warn', `left behind, these end: ${left.map(name).join(', ')}`];
+    if (machines.length === 0) return ['pass', 'no virtual machine is running on this host'];
+    return ['pass', `${counted(machines.length, 'machine')} carried over`];
   },
 
   order: (_context, { graph }) => {
-    if (graph.cycle.length === 0) return ['pass', 'no machine and no file needs itself'];
+    if (graph.cycle.length === 0) return ['pass', 'an order is possible: nothing depends on itself'];
     const label = (id: string): string => graph.nodes.find((node) => node.id === id)?.label ?? id;
-    return ['fail', `these need each other in a circle: ${graph.cycle.map(label).join(' → ')}`];
+    return [
+      'fail',
+      `these depend on each other in a circle, so no order is possible: ${graph.cycle.map(label).join(' → ')}`,
+    ];
   },
 
   memory: async ({ paths }, { image, machines }) => {
@@ -125,10 +125,10 @@ const checks: Readonly<Record<string, Check1>> = {
       .filter(({ way }) => way === 'whole_state')
       .reduce((sum, { memory }) => sum + (memory ?? 0), 0);
     const needed = 2 * (image.size + initrd) + spareMemoryBytes + states;
-    if (free === null) return ['warn', 'free memory cannot be read'];
+    if (free === null) return ['warn', 'the amount of free memory cannot be read'];
     return [
       free >= needed ? 'pass' : 'fail',
-      `${inMebibytes(free)} are free, loading the kernel${states === 0 ? '' : ' and saving machines whole'} wants ${inMebibytes(needed)}`,
+      `${inMebibytes(free)} are free; loading the kernel${states === 0 ? '' : ' and saving machines whole'} needs ${inMebibytes(needed)}`,
     ];
   },
 
@@ -138,11 +138,11 @@ const checks: Readonly<Record<string, Check1>> = {
     if (incoming.length > 0) {
       return [
         'fail',
-        `still incoming: ${incoming.join(', ')}; what is not finished does not reach the next kernel, so finish it first`,
+        `still incoming: ${incoming.join(', ')}; finish or close each first, because an incoming session does not reach the next kernel`,
       ];
     }
     const count = held.reduce((sum, { descriptors }) => sum + descriptors.length, 0);
-    if (count === 0) return ['warn', 'no descriptor is preserved: nothing but the kernel will come through'];
+    if (count === 0) return ['warn', 'no descriptor is preserved, so nothing will be carried over'];
     const bytes = held.reduce((sum, { size }) => sum + size, 0);
     return [
       'pass',
@@ -156,11 +156,9 @@ const checks: Readonly<Record<string, Check1>> = {
     const unread = held.filter(({ manifest }) => manifest === null).map(({ name }) => name);
     const why = [
       unbuilt.length > 0
-        ? `the kernel does not hold ${unbuilt.join(', ')} at the moment; the agent goes on trying to build what is missing`
+        ? `the kernel does not hold ${unbuilt.join(', ')} at the moment; the agent keeps trying to build it again`
         : '',
-      unread.length > 0
-        ? `${unread.join(', ')} came without a readable manifest; finish or close it first`
-        : '',
+      unread.length > 0 ? `${unread.join(', ')} has no readable manifest; finish or close it first` : '',
     ].filter(Boolean);
     return why.length === 0 ? ['pass', 'every session is whole'] : ['fail', why.join('; ')];
   },
@@ -168,7 +166,7 @@ const checks: Readonly<Record<string, Check1>> = {
   'descriptor store': ({ descriptorStore }) => {
     const { limit, used } = descriptorStore;
     if (limit === null)
-      return ['warn', 'no service manager keeps descriptors: if the agent dies, so do its sessions'];
+      return ['warn', 'no service manager keeps the descriptors: if the agent ends, its sessions are lost'];
     return [used <= limit ? 'pass' : 'fail', `${used} of ${limit} places are used`];
   },
 
