@@ -26,17 +26,17 @@ const attendantsMs = 10_000;
 
 class CalledOff extends Error {}
 
-export interface RunOptions {
+export interface DepartureOptions {
   readonly made: MadePlan;
   /** How long the announced kexec waits to be called off, in seconds. */
   readonly graceSeconds: number;
   readonly peer: Peer;
 }
 
-export class UpdateRun {
+export class Departure {
   readonly #context: UpdateContext;
   readonly #board: ProgressBoard;
-  readonly #options: RunOptions;
+  readonly #options: DepartureOptions;
   readonly #peer: RecordedPeer;
   readonly #steps: StepList;
   readonly #callOff = new AbortController();
@@ -49,7 +49,7 @@ export class UpdateRun {
   /** Resolves when the update is settled, which a successful one is only in the next kernel. */
   readonly settled: Promise<Update>;
 
-  constructor(context: UpdateContext, board: ProgressBoard, options: RunOptions) {
+  constructor(context: UpdateContext, board: ProgressBoard, options: DepartureOptions) {
     this.#context = context;
     this.#board = board;
     this.#options = options;
