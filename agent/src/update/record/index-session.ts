@@ -122,7 +122,7 @@ export class OutgoingIndex {
 }
 
 /** The index of the update that brought the host here. */
-export interface ArrivedIndex {
+export interface IncomingIndex {
   readonly session: NativeDescriptor;
   /** Null if the record cannot be read, with the reason in `problem`. */
   readonly record: IndexRecord | null;
@@ -137,16 +137,16 @@ export interface ArrivedIndex {
  * @returns null if none was handed over.
  * @throws Refusal DeviceBusy
  */
-export async function arrive(
+export async function takeIndex(
   context: UpdateContext,
   handed: NativeDescriptor | null,
-): Promise<ArrivedIndex | null> {
+): Promise<IncomingIndex | null> {
   const session = handed ?? (await retrieveIndex(context));
   return session === null ? null : await readIndex(context.native, session);
 }
 
 /** Reads the record out of an incoming index session. */
-export async function readIndex(native: Native, session: NativeDescriptor): Promise<ArrivedIndex> {
+export async function readIndex(native: Native, session: NativeDescriptor): Promise<IncomingIndex> {
   try {
     using file = await native.liveUpdate.retrieveFd(session, manifestToken);
     return { session, record: recordIn(new SlotFile(native.memory, file)), problem: null };
@@ -186,7 +186,7 @@ async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<Nati
 }
 
 /** Finishes the index session: it has done its work. */
-export async function dismiss(context: UpdateContext, index: ArrivedIndex): Promise<void> {
+export async function dismiss(context: UpdateContext, index: IncomingIndex): Promise<void> {
   const { store } = context.sessions.context;
   await context.journal.act('index.finish', { update: index.record?.update.id ?? null }, async () => {
     try {
