@@ -161,18 +161,18 @@ export class Suspension {
   }
 
   /** Lets every guest run on. @returns what went wrong, in words */
-  async resume(): Promise<string[]> {
+  async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
     const { mark, nowUs } = this.#context;
     await Promise.all(
       this.#members.map(async (member) => {
         if (member.saver === null) return;
         try {
-          await member.saver.resume();
+          await member.saver.letRunOn();
           const { suspendedAtUs } = member.run;
           mark(member.adopted.session, false);
           this.#show(member, {
-            stage: 'resumed',
+            stage: 'running',
             detail: 'it runs on in this kernel',
             newPid: member.run.pid,
             blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
@@ -201,7 +201,7 @@ export class Suspension {
       if (result.status === 'fulfilled' || !member) continue;
       const problem = `${member.run.name} cannot be saved: ${saidBy(result.reason)}`;
       if (this.#policy === 'stop') throw new NotSaved(problem);
-      await member.saver?.resume().catch(() => {});
+      await member.saver?.letRunOn().catch(() => {});
       member.saved = null;
       this.#show(member, { stage: 'left_behind', detail: problem });
     }

@@ -5,7 +5,7 @@ import type { MachineRun, MachineStage } from '@luo-console/agent/interface';
 import type { Span } from './span.ts';
 
 /** Stages after which nothing more happens to a machine in a live update. */
-const ended: readonly MachineStage[] = ['resumed', 'held', 'left_behind', 'lost'];
+const ended: readonly MachineStage[] = ['resumed', 'running', 'held', 'left_behind', 'lost'];
 
 /** Machines that were to come along. */
 export function comingAlong(machines: readonly MachineRun[]): MachineRun[] {

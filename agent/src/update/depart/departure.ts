@@ -131,7 +131,7 @@ export class Departure {
     }
     // Before anything else: machines may be standing still.
     this.#context.attendance.letRun();
-    const problems = await this.#machines.resume();
+    const problems = await this.#machines.letRunOn();
     problems.push(...(await this.#steps.undo()));
     // One that has ended meanwhile has nothing to preserve any more.
     await this.#context.adoptions.takeOver();

@@ -107,8 +107,8 @@ export class RunMachines {
   }
 
   /** Lets them all run on. @returns what went wrong, in words */
-  async resume(): Promise<string[]> {
-    return await this.#suspension.resume();
+  async letRunOn(): Promise<string[]> {
+    return await this.#suspension.letRunOn();
   }
 
   async #preserve(file: Descriptor): Promise<Place> {
