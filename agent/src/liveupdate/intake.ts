@@ -75,7 +75,7 @@ async function takeInOne(sessions: SessionStore, name: string, found: Found, int
   const state = found.descriptor === null ? 'none' : await stateOf(context, found.descriptor);
   if (found.descriptor !== null && (state === 'incoming' || (state === 'empty' && found.files.size === 0))) {
     for (const file of found.files.values()) file.close();
-    await sessions.adopt(name, found.descriptor);
+    await sessions.takeBack(name, found.descriptor);
     intake.incoming.push(name);
     return;
   }
