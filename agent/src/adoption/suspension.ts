@@ -6,17 +6,12 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoptions.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
-
-/** Where a descriptor is preserved. */
-export interface Place {
-  readonly session: string;
-  readonly token: string;
-}
 
 export interface SuspensionContext {
   readonly native: Native;

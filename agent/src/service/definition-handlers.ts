@@ -3,7 +3,7 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { type MachinePlaces, machinePlaces, qemuProgram, qemuWords } from '../definitions/command-line.ts';
+import { type MachineFiles, machineFiles, qemuProgram, qemuWords } from '../definitions/command-line.ts';
 import type { Definition } from '../definitions/definition.ts';
 import { type DefinitionFile, listDefinitions, loadDefinition } from '../definitions/files.ts';
 import { commandLineOf } from '../host/process-files.ts';
@@ -37,7 +37,7 @@ export function definitionHandlers(
     const pid = await machineUnitPid(name, { sys: paths.sys, waitMs: 0 });
     if (pid === null) return null;
     const words = await commandLineOf(paths.proc, pid);
-    return words.some((word) => word.includes(`:${machinePlaces(name).monitor},`)) ? pid : null;
+    return words.some((word) => word.includes(`:${machineFiles(name).monitor},`)) ? pid : null;
   };
 
   const listed = async ({ name, path, definition, problem }: DefinitionFile): Promise<MachineDefinition> => ({
@@ -52,7 +52,7 @@ export function definitionHandlers(
 
   const start = async (name: string, definition: Definition): Promise<number> => {
     const user = await userOf(paths.etc, definition.user, join(directory, `${name}.json`));
-    const places = machinePlaces(name);
+    const places = machineFiles(name);
     const words = qemuWords(name, definition, places);
     try {
       await startMachineUnit(
@@ -109,7 +109,7 @@ const ended = (name: string): string =>
   `QEMU ended before its monitor answered; "journalctl --unit ${unitOf(name)}" has what it said`;
 
 /** Waits until a machine's monitor answers, or its process ends. @throws Refusal MachineUnusable */
-async function answers(native: Native, pid: number, name: string, { monitor }: MachinePlaces): Promise<void> {
+async function answers(native: Native, pid: number, name: string, { monitor }: MachineFiles): Promise<void> {
   using process = native.descriptors.pidfdOpen(pid);
   const over = new AbortController();
   const limit = AbortSignal.any([AbortSignal.timeout(startMs), over.signal]);

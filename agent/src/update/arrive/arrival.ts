@@ -9,7 +9,7 @@ import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
-import { type IncomingIndex, takeIndex, dismiss } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex, takeIndex } from '../record/index-session.ts';
 import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Phase, Update } from '../../interface/agent.generated.ts';
 import { mayFollow, Phases, withPhase } from '../record/phases.ts';
-import { type Evidence, decideOutcome } from './outcome.ts';
+import { decideOutcome, type Evidence } from './outcome.ts';
 
 const record: Update = {
   id: 'u',

@@ -10,7 +10,7 @@ import type { Carried, Phase, Update } from '../../interface/agent.generated.ts'
 import { compareDigests } from '../../liveupdate/digests.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
-import { type IncomingIndex, dismiss } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex } from '../record/index-session.ts';
 import { inventoryOf } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
@@ -19,7 +19,7 @@ import { refusedToReturn } from '../record/refused.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
 import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, noteMachines } from './machines-after.ts';
-import { type Evidence, decideOutcome } from './outcome.ts';
+import { decideOutcome, type Evidence } from './outcome.ts';
 
 /** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {

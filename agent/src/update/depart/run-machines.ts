@@ -6,9 +6,10 @@
 import type { Descriptor } from '@luo-console/native';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { NotSaved, type Place, Suspension } from '../../adoption/suspension.ts';
+import { NotSaved, Suspension } from '../../adoption/suspension.ts';
 import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
 import type { Actor } from '../../liveupdate/live-update-context.ts';
+import type { Place } from '../../liveupdate/session-entries.ts';
 import { reachOf } from '../../machines/monitor.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import { stepIds } from '../record/steps.ts';
