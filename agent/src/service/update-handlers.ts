@@ -71,7 +71,7 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
     AbortUpdate: async ({ reason, closeSessions }, _call, peer) => {
       const why = shortText('reason', reason ?? '', 256);
       const update = await updater.abort(
-        why === '' ? `called off by ${actorOf(peer).name}` : why,
+        why === '' ? `aborted by ${actorOf(peer).name}` : why,
         closeSessions ?? false,
         peer,
       );

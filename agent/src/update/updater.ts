@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Live updates as the service sees them: plan, run, call off, follow. At most one is under way. */
+/** Live updates as the service sees them: plan, run, abort, follow. At most one is under way. */
 import type { EventEmitter } from 'node:events';
 import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
@@ -127,7 +127,7 @@ export class Updater {
   }
 
   /**
-   * Calls off the update under way and resolves once everything it did is undone.
+   * Aborts the update under way and resolves once everything it did is undone.
    *
    * @param closeSessions also releases every machine and closes every session, which ends the protection of what
    *   they hold.

@@ -104,7 +104,7 @@ describe('phases', () => {
     expect(mayFollow('normal', 'booting')).toBe(true);
   });
 
-  it('can be called off until the kexec and not once sessions resume', () => {
+  it('can be aborted until the kexec and not once sessions resume', () => {
     const back = order.slice(1, -1).filter((phase) => mayFollow(phase, 'normal'));
     expect(back).toEqual([
       'preserving',

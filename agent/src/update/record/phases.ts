@@ -5,7 +5,7 @@
  *
  *     normal → preserving → prepared → suspending → kexec ╌╌(next kernel)╌╌ booting → retrieving → resuming
  *        ↑         │           │            │         │                       │          │           │
- *        ├─────────┴───────────┴────────────┴─────────┴── called off          ├──────────┤           ↓
+ *        ├─────────┴───────────┴────────────┴─────────┴── aborted             ├──────────┤           ↓
  *        └────────────────────────────────────────────────────────────────────┴──────────┴─────── finishing
  *
  * The kexec ends one agent and another begins; that one starts in `normal` and enters `booting` if it finds that
