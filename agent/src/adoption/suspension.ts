@@ -155,13 +155,18 @@ export class Suspension {
     return this.#members.flatMap(({ saved }) => saved ?? []);
   }
 
-  /** Lets every guest run on. @returns what went wrong, in words */
+  /**
+   * Lets every guest run on in this kernel. One that runs on already is left alone.
+   *
+   * @returns what went wrong, in words
+   */
   async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
     const { mark, nowUs } = this.#context;
     await Promise.all(
       this.#members.map(async (member) => {
-        if (member.saver === null) return;
+        const { stage } = member.run;
+        if (member.saver === null || stage === 'running' || stage === 'held') return;
         try {
           await member.saver.letRunOn();
           const { suspendedAtUs } = member.run;

@@ -111,9 +111,7 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
     return await report(invocation, ended.id, ended.update);
   } catch (error) {
     if (invocation.signal.aborted) {
-      screen.complain(
-        'luocon: no longer watching. An update that began goes on; "luocon abort" aborts it.',
-      );
+      screen.complain('luocon: no longer watching. An update that began goes on; "luocon abort" aborts it.');
       throw error;
     }
     if (!(error instanceof StillAway)) throw error;

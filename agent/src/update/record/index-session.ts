@@ -15,13 +15,16 @@ import { createPatiently } from '../../liveupdate/build-session.ts';
 import { retrieveByName } from '../../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formatToken, indexSessionName, indexTokens, manifestToken } from '../../liveupdate/tokens.ts';
+import { UpdateFacts } from './facts.ts';
 import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+const indexFormat = 'luo-index-1';
+
 const IndexRecord = v.object({
-  format: v.literal('luo-index-1'),
+  format: v.literal(indexFormat),
   update: v.pipe(
     v.unknown(),
     v.transform(readRecord),
@@ -38,8 +41,15 @@ const IndexRecord = v.object({
   machines: v.optional(v.pipe(v.array(SavedMachine), v.maxLength(4096)), []),
   /** A reading of the clock that goes on through the kexec. */
   clock: v.optional(v.nullable(ClockReading), null),
+  /** What the plan's steps follow from; null from an agent before this one, or one that knows other facts. */
+  facts: v.optional(v.fallback(v.nullable(UpdateFacts), null), null),
 });
 export type IndexRecord = v.InferOutput<typeof IndexRecord>;
+
+/** A record in the format of this agent. */
+export function newIndexRecord(content: Omit<IndexRecord, 'format'>): IndexRecord {
+  return { format: indexFormat, ...content };
+}
 
 const smallestBytes = 256 * 1024;
 /** Room for what is written down of a machine once it is saved, beside its command line. */
