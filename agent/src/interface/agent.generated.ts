@@ -10,7 +10,7 @@ export const Phase = v.picklist(['normal', 'preserving', 'prepared', 'suspending
 export type Phase = v.InferOutput<typeof Phase>;
 
 /**
- * How a live update ended. `aborted` was called off before the kexec, by a person or by a failed step;
+ * How a live update ended. `aborted`: a person or a failed step ended it before the kexec;
  * `returned` came back from the reboot call with an error, nothing lost.
  */
 export const Outcome = v.picklist(['updated', 'cold_boot', 'returned', 'aborted', 'unknown']);
@@ -75,9 +75,11 @@ export type Way = v.InferOutput<typeof Way>;
 
 /**
  * Where a machine stands in a live update. `held`: it did not start again, but its memory and its state are safe
- * with the agent. `left_behind`: it was not to come along. `lost`: its memory or its state is gone.
+ * with the agent. `left_behind`: the update does not carry it over. `lost`: its memory or its state is gone. `resumed`:
+ * it runs again in the next kernel. `running`: it runs on in the same kernel, because the update was aborted or refused;
+ * agents before this one called that `resumed`, too.
  */
-export const MachineStage = v.picklist(['waiting', 'suspending', 'saved', 'retrieving', 'starting', 'loading', 'resumed', 'held', 'left_behind', 'lost']);
+export const MachineStage = v.picklist(['waiting', 'suspending', 'saved', 'retrieving', 'starting', 'loading', 'resumed', 'running', 'held', 'left_behind', 'lost']);
 export type MachineStage = v.InferOutput<typeof MachineStage>;
 
 /** What a machine's blackout is made of, in this order. */
@@ -375,7 +377,7 @@ export const Step = v.object({
 export type Step = v.InferOutput<typeof Step>;
 
 /**
- * What to do if a machine cannot be saved: `stop` calls the update off and lets every machine run on, `leave` goes
+ * What to do if a machine cannot be saved: `stop` aborts the update and lets every machine run on, `leave` goes
  * on without it, which ends it.
  */
 export const FailurePolicy = v.picklist(['stop', 'leave']);
@@ -515,7 +517,7 @@ interface io.luoconsole.Agent
 # Where the host stands in a live update.
 type Phase (normal, preserving, prepared, suspending, kexec, booting, retrieving, resuming, finishing)
 
-# How a live update ended. \`aborted\` was called off before the kexec, by a person or by a failed step;
+# How a live update ended. \`aborted\`: a person or a failed step ended it before the kexec;
 # \`returned\` came back from the reboot call with an error, nothing lost.
 type Outcome (updated, cold_boot, returned, aborted, unknown)
 
@@ -549,8 +551,10 @@ type LoadedKernel (path: string, release: string, initrd: ?string, commandLine: 
 type Way (cpr, named_memory, whole_state, none)
 
 # Where a machine stands in a live update. \`held\`: it did not start again, but its memory and its state are safe
-# with the agent. \`left_behind\`: it was not to come along. \`lost\`: its memory or its state is gone.
-type MachineStage (waiting, suspending, saved, retrieving, starting, loading, resumed, held, left_behind, lost)
+# with the agent. \`left_behind\`: the update does not carry it over. \`lost\`: its memory or its state is gone. \`resumed\`:
+# it runs again in the next kernel. \`running\`: it runs on in the same kernel, because the update was aborted or refused;
+# agents before this one called that \`resumed\`, too.
+type MachineStage (waiting, suspending, saved, retrieving, starting, loading, resumed, running, held, left_behind, lost)
 
 # What a machine's blackout is made of, in this order.
 type BlackoutPart (save, kexec, boot, userspace, retrieve, start, load, resume)
@@ -761,7 +765,7 @@ type Check (name: string, verdict: CheckVerdict, detail: string)
 # One step of a plan. \`risk\` says in plain words what can go wrong and what it would cost.
 type Step (id: string, phase: Phase, title: string, detail: string, risk: string, reversible: bool, session: ?string)
 
-# What to do if a machine cannot be saved: \`stop\` calls the update off and lets every machine run on, \`leave\` goes
+# What to do if a machine cannot be saved: \`stop\` aborts the update and lets every machine run on, \`leave\` goes
 # on without it, which ends it.
 type FailurePolicy (stop, leave)
 
@@ -948,7 +952,7 @@ method RunUpdate(plan: string, graceSeconds: ?int) -> (progress: Progress)
 # already, replies with it at once. [Requires 'more' flag]
 method FollowUpdate(update: ?string) -> (progress: ?Progress, update: ?Update)
 
-# Calls off the live update under way, undoing what was done in reverse order. Replies once that is done.
+# Aborts the live update under way and undoes what was done, in reverse order. Replies once that is done.
 # Sessions that existed before the update stay, unless \`closeSessions\` asks for their end too.
 method AbortUpdate(reason: ?string, closeSessions: ?bool) -> (update: Update)
 
@@ -1331,7 +1335,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'must',
     },
     /**
-     * Calls off the live update under way, undoing what was done in reverse order. Replies once that is done.
+     * Aborts the live update under way and undoes what was done, in reverse order. Replies once that is done.
      * Sessions that existed before the update stay, unless `closeSessions` asks for their end too.
      */
     AbortUpdate: {

@@ -42,5 +42,5 @@ Exit status:
   5   update: updated, but something preserved is missing or differs, or a machine does not run
   10  update: the host booted afresh and what was preserved is lost (cold boot)
   11  update: the kernel refused and the host went on as before (returned)
-  12  update: called off before the kexec (aborted)
+  12  update: aborted before the kexec
   13  update: the agent cannot tell how it ended (unknown)`;

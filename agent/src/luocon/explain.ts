@@ -36,7 +36,7 @@ const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E
   PlanStale: ({ plan, changed }) =>
     `plan "${plan}" is out of date: ${changed}; make a new one with "luocon plan"`,
   PlanNotRunnable: ({ plan, reason }) => `plan "${plan}" cannot be run: ${reason}`,
-  NothingToAbort: ({ phase }) => `nothing to call off: the host is in phase ${phase}`,
+  NothingToAbort: ({ phase }) => `nothing to abort: the host is in phase ${phase}`,
   UpdateNotFound: ({ id }) => `live update "${id}": the journal has none of that name`,
   NoSuchProcess: ({ pid }) => `process ${pid}: there is none`,
   NotAMachine: ({ pid, command }) => `process ${pid} (${command}) is not a virtual machine`,

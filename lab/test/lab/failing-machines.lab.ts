@@ -63,7 +63,7 @@ describe('a machine that cannot be saved', () => {
     const update: Update = await settled(agent, id);
     expect(update).toMatchObject({ outcome: 'aborted' });
     expect(update.reason).toContain('hanging cannot be saved');
-    expect(update.machines.find(({ name }) => name === 'sound')).toMatchObject({ stage: 'resumed' });
+    expect(update.machines.find(({ name }) => name === 'sound')).toMatchObject({ stage: 'running' });
     await expectUnharmed(host, [sound]);
     await goOn();
     await expectUnharmed(host, [hanging]);

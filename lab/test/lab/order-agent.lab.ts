@@ -145,7 +145,7 @@ describe('the order of a machine’s devices', () => {
         errno: 'EREMOTEIO',
       },
       reason: expect.stringMatching(/iommu0 .* refused to be frozen.*EREMOTEIO.*nothing is lost/),
-      machines: [{ name: 'scrambled', pid, stage: 'resumed' }],
+      machines: [{ name: 'scrambled', pid, stage: 'running' }],
     });
     // It stood still for as long as the device was told to take, and runs on since.
     expect(update.machines[0]?.blackoutUs).toBeGreaterThanOrEqual(600_000);

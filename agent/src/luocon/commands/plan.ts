@@ -13,7 +13,7 @@ import { type KernelOptions, kernelParameters, withKernelOptions } from './kerne
 const tones: Readonly<Record<CheckVerdict, Tone>> = { pass: 'good', warn: 'warning', fail: 'bad' };
 
 const policies: Readonly<Record<FailurePolicy, string>> = {
-  stop: 'the update is called off and every machine runs on',
+  stop: 'the update is aborted and every machine runs on',
   leave: 'the update goes on without it, which ends it',
 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon update` and `luocon abort`: the live update itself, and calling it off. */
+/** `luocon update` and `luocon abort`: the live update itself, and aborting it. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
@@ -111,9 +111,7 @@ async function run(invocation: Invocation, text: string, options: UpdateOptions)
     return await report(invocation, ended.id, ended.update);
   } catch (error) {
     if (invocation.signal.aborted) {
-      screen.complain(
-        'luocon: no longer watching. An update that began goes on; "luocon abort" calls it off.',
-      );
+      screen.complain('luocon: no longer watching. An update that began goes on; "luocon abort" aborts it.');
       throw error;
     }
     if (!(error instanceof StillAway)) throw error;
@@ -139,7 +137,7 @@ export function addUpdate(program: Command, act: Act): void {
 export function addAbort(program: Command, act: Act): void {
   program
     .command('abort')
-    .description('call off the live update under way, before the kexec')
+    .description('abort the live update under way')
     .option('--reason <text>', 'why, for the journal')
     .option('--close-sessions', 'also close sessions that were there before the update')
     .action(

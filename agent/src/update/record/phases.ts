@@ -5,7 +5,7 @@
  *
  *     normal → preserving → prepared → suspending → kexec ╌╌(next kernel)╌╌ booting → retrieving → resuming
  *        ↑         │           │            │         │                       │          │           │
- *        ├─────────┴───────────┴────────────┴─────────┴── called off          ├──────────┤           ↓
+ *        ├─────────┴───────────┴────────────┴─────────┴── aborted             ├──────────┤           ↓
  *        └────────────────────────────────────────────────────────────────────┴──────────┴─────── finishing
  *
  * The kexec ends one agent and another begins; that one starts in `normal` and enters `booting` if it finds that
@@ -13,6 +13,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Phase, PhaseTiming } from '../../interface/agent.generated.ts';
+import { stepKinds } from './steps.ts';
 
 const followers: Readonly<Record<Phase, readonly Phase[]>> = {
   normal: ['preserving', 'booting'],
@@ -30,6 +31,37 @@ const followers: Readonly<Record<Phase, readonly Phase[]>> = {
 export function mayFollow(from: Phase, to: Phase): boolean {
   return followers[from].includes(to);
 }
+
+/**
+ * The phases to enter, one after the other, to come from one to another: forward only.
+ *
+ * @returns the last is `to`; empty if that is where the host is; null if no way leads there
+ */
+export function wayTo(from: Phase, to: Phase): Phase[] | null {
+  const way: Phase[] = [];
+  for (let at = from; at !== to; ) {
+    // The kexec leads into the next kernel; elsewhere the first follower is the one that goes on.
+    const next = at === 'kexec' ? 'booting' : followers[at][0];
+    if (next === undefined || next === 'normal') return null;
+    way.push(next);
+    at = next;
+  }
+  return way;
+}
+
+/**
+ * Checks that steps in this order only go forward. Done with the table itself when the agent starts.
+ *
+ * @throws Error that names the two steps that do not fit
+ */
+export function checkForward(kinds: readonly (readonly [string, { readonly phase: Phase }])[]): void {
+  for (const [index, [id, { phase }]] of kinds.entries()) {
+    const [before, { phase: from }] = kinds[index - 1] ?? ['the start', { phase: 'normal' }];
+    if (wayTo(from, phase) === null)
+      throw new Error(`step ${id} in phase ${phase} cannot follow ${before} in phase ${from}`);
+  }
+}
+checkForward(stepKinds);
 
 export class Phases {
   /** Emits `changed`. */
