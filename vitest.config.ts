@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The unit tests of all workspaces: whatever needs neither the lab nor Electron.
+/** The unit tests of all workspaces: whatever needs neither the lab nor Electron. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';

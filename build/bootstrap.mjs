@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The first thing every npm script runs. It must work on a machine that has Node 20, npm and nothing
-// else of this project, so it is plain JavaScript without dependencies. It does three things: Debian
-// packages first, because without them nothing may be begun; then the Node 24 runtime the project is
-// written for; then it hands over to src/main.ts under that runtime and ends as that ends.
-//
-//     node build/bootstrap.mjs COMMAND [ARGUMENT…]
+/**
+ * The first thing every npm script runs. It must work on a machine that has Node 20, npm and nothing
+ * else of this project, so it is plain JavaScript without dependencies. It does three things: Debian
+ * packages first, because without them nothing may be begun; then the Node 24 runtime the project is
+ * written for; then it hands over to src/main.ts under that runtime and ends as that ends.
+ *
+ *     node build/bootstrap.mjs COMMAND [ARGUMENT…]
+ */
 
 import { spawn } from 'node:child_process';
 import { delimiter, dirname, join } from 'node:path';

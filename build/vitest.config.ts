@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of set-up, the test runner and packaging: their pure parts, nothing is downloaded or installed.
+/** Tests of set-up, the test runner and packaging: their pure parts, nothing is downloaded or installed. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

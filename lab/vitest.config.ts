@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Tests of the lab's own code that need no host; those that do are in vitest.lab.config.ts.
+/** Tests of the lab's own code that need no host; those that do are in vitest.lab.config.ts. */
 
 import { defineConfig } from 'vitest/config';
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The cache: whatever takes long to make and can be made again. An entry is a directory THING-HASH
-// where the hash covers all it is made from, so that a changed input is a new entry and never a stale
-// one. It is made beside its place and renamed when it is whole: an interruption leaves no half thing.
+/**
+ * The cache: whatever takes long to make and can be made again. An entry is a directory THING-HASH
+ * where the hash covers all it is made from, so that a changed input is a new entry and never a stale
+ * one. It is made beside its place and renamed when it is whole: an interruption leaves no half thing.
+ */
 
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';

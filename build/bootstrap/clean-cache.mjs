@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Removing the cache. Node 24 is in the cache too, so this runs under whatever Node npm itself runs
-// under. Lab hosts are not in it: they have what they need in directories of their own, and go on.
+/**
+ * Removing the cache. Node 24 is in the cache too, so this runs under whatever Node npm itself runs
+ * under. Lab hosts are not in it: they have what they need in directories of their own, and go on.
+ */
 
 import { existsSync } from 'node:fs';
 import { lstat, readdir, rm } from 'node:fs/promises';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Debian packages, by what they are for (debian-packages.json; `a | b` means that either will do, for
-// names that differ between releases). They come first of all: with the right to install them they are
-// installed, without it the one line that would do so is shown and nothing is begun.
+/**
+ * Debian packages, by what they are for (debian-packages.json; `a | b` means that either will do, for
+ * names that differ between releases). They come first of all: with the right to install them they are
+ * installed, without it the one line that would do so is shown and nothing is begun.
+ */
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The Node 24 runtime. Debian 12 has Node 20 at best, which is out of support; a complete Node 24 with
-// its headers is an npm package. What is unpacked is exactly what was pinned here: the registry's word
-// for it is not taken.
+/**
+ * The Node 24 runtime. Debian 12 has Node 20 at best, which is out of support; a complete Node 24 with
+ * its headers is an npm package. What is unpacked is exactly what was pinned here: the registry's word
+ * for it is not taken.
+ */
 
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';

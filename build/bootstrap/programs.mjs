@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Running other people's programs during set-up. Their output is kept, not shown; when one fails, the
-// error carries the end of it, because that is what the person needs to see.
+/**
+ * Running other people's programs during set-up. Their output is kept, not shown; when one fails, the
+ * error carries the end of it, because that is what the person needs to see.
+ */
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// How work that takes a while is shown. On a terminal: one line that is redrawn with the elapsed time,
-// and stays with a mark when the step has ended. Anywhere else (a log, a pipe): one line when a step
-// begins, one when it ends, and in between one every half minute, so that a log shows it is alive.
+/**
+ * How work that takes a while is shown. On a terminal: one line that is redrawn with the elapsed time,
+ * and stays with a mark when the step has ended. Anywhere else (a log, a pipe): one line when a step
+ * begins, one when it ends, and in between one every half minute, so that a log shows it is alive.
+ */
 
 /**
  * @typedef {object} Shown one step on display

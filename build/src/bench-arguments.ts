@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What can be told of a benchmark's command line before the lab's own code can be loaded.
+/** What can be told of a benchmark's command line before the lab's own code can be loaded. */
 
 const MEASUREMENTS: readonly string[] = ['blackout', 'descriptors'];
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// `npm run bench`: the lab's benchmarks, of the agent's package of this source tree.
+/** `npm run bench`: the lab's benchmarks, of the agent's package of this source tree. */
 
 import { measures } from './bench-arguments.ts';
 import { packageAgent } from './package-agent.ts';

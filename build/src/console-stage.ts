@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The application that goes into a package of the console: the built code and the two packages with
-// native code that cannot be bundled, and of those only what is needed on this platform.
+/**
+ * The application that goes into a package of the console: the built code and the two packages with
+ * native code that cannot be bundled, and of those only what is needed on this platform.
+ */
 
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

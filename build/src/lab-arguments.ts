@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What can be told of a lab command before the lab's own code can be loaded.
+/** What can be told of a lab command before the lab's own code can be loaded. */
 
 /** Whether a lab command installs the agent's package: in a root image, or in a host that runs. */
 export function installsAgent(args: readonly string[]): boolean {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// `npm run lab`: the lab's own command line, with the agent's package of this source tree for the hosts
-// that it makes.
+/**
+ * `npm run lab`: the lab's own command line, with the agent's package of this source tree for the hosts
+ * that it makes.
+ */
 
 import { installsAgent } from './lab-arguments.ts';
 import { packageAgent } from './package-agent.ts';

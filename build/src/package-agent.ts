@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The agent's Debian package, the one an operator installs and the lab installs too. It brings its own
-// Node 24 and depends on nothing but systemd and the C and C++ libraries. The same inputs give the same
-// file, byte for byte, and it is kept in the cache under their hash.
+/**
+ * The agent's Debian package, the one an operator installs and the lab installs too. It brings its own
+ * Node 24 and depends on nothing but systemd and the C and C++ libraries. The same inputs give the same
+ * file, byte for byte, and it is kept in the cache under their hash.
+ */
 
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';

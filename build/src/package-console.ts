@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The console as something to install: a directory and a .tar.gz. Only the official Electron is ever
-// shipped; with --development a carried one may be used, and the file's name says so.
+/**
+ * The console as something to install: a directory and a .tar.gz. Only the official Electron is ever
+ * shipped; with --development a carried one may be used, and the file's name says so.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Where things are, in the repository and outside it.
+/** Where things are, in the repository and outside it. */
 
 import { join } from 'node:path';
 

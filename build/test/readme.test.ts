@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the README names has to be there: commands, stages, files, and the words people see.
+/** What the README names has to be there: commands, stages, files, and the words people see. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';

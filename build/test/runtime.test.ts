@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The Node runtime and the cache: the one that is pinned, made once, and never half made. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';

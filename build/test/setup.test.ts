@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The steps of set-up: their order, and what an interrupted or failed one leaves. */
 import { describe, expect, it } from 'vitest';
 import { withPrerequisites } from '../src/setup/needs.ts';
 import { runSteps, type Step, StepFailed } from '../src/setup/step.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The arguments of `npm start` and `npm run lab`, and what the terminal mode prints. */
 import { describe, expect, it } from 'vitest';
 import { installsAgent } from '../src/lab-arguments.ts';
 import { startArguments } from '../src/start/options.ts';

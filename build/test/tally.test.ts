@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Counting tests: no way to fail that looks like success, and what is printed at the end. */
 import { describe, expect, it } from 'vitest';
 import {
   exitStatus,

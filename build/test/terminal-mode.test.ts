@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The terminal mode of `npm start`, with an agent that says what the test makes it say. */
 import type { AgentClient } from '@luo-console/agent/client';
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { LabHost } from '@luo-console/lab';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Medians, ratios and tables of the benchmarks. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { median, ratioOf, shown, table } from './numbers.ts';

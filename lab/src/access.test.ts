@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Keys, ssh_config and quoting, read back by OpenSSH and by a shell. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

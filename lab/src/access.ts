@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// How one reaches a host: SSH with keys made for this host alone. Both key pairs, the user's and the
-// host's, are made outside before the first boot. So the host's key is known in advance, nobody is
-// ever asked whether to trust it, and the image that all hosts share holds no key. The host gets them
-// as the systemd credential tmpfiles.extra, from which systemd-tmpfiles creates the files at every
-// boot (systemd.system-credentials(7), known to systemd 257 and 262).
+/**
+ * How one reaches a host: SSH with keys made for this host alone. Both key pairs, the user's and the
+ * host's, are made outside before the first boot. So the host's key is known in advance, nobody is
+ * ever asked whether to trust it, and the image that all hosts share holds no key. The host gets them
+ * as the systemd credential tmpfiles.extra, from which systemd-tmpfiles creates the files at every
+ * boot (systemd.system-credentials(7), known to systemd 257 and 262).
+ */
 
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// A file lock held by a child stands for QEMU: waiting for a boot sees of QEMU only that lock and
-// the two logs.
+/**
+ * A file lock held by a child stands for QEMU: waiting for a boot sees of QEMU only that lock and
+ * the two logs.
+ */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Knowing when a host has booted, and that it never will. The host writes a line to a virtio port
-// when SSH, and the agent if it has one, answer; the lines of all its boots are in events.log. A boot
-// fails in four ways: QEMU ends, the kernel panics, systemd gives up and starts its emergency shell,
-// or nothing happens for longer than is sensible. Each is told apart, and each shows the end of the
-// serial log, where the reason is. For a panic that is the end of what the kernel said that panicked:
-// the machine starts again at once, and its next boot fills the log.
+/**
+ * Knowing when a host has booted, and that it never will. The host writes a line to a virtio port
+ * when SSH, and the agent if it has one, answer; the lines of all its boots are in events.log. A boot
+ * fails in four ways: QEMU ends, the kernel panics, systemd gives up and starts its emergency shell,
+ * or nothing happens for longer than is sensible. Each is told apart, and each shows the end of the
+ * serial log, where the reason is. For a panic that is the end of what the kernel said that panicked:
+ * the machine starts again at once, and its next boot fills the log.
+ */
 
 import { appendFile, readFile, stat } from 'node:fs/promises';
 import { exited } from './qemu.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The cache and its locks: what interrupted, repeated and simultaneous builds leave. */
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

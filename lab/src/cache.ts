@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The cache: everything that takes long to make and can be made again. An entry is a directory
-// named KIND-HASH, where the hash covers all that the entry is made from, so a changed input is a
-// new entry and never a stale one. An entry is built in a sibling directory and renamed when it is
-// whole: whoever finds it can use it, whenever the one who built it was interrupted.
+/**
+ * The cache: everything that takes long to make and can be made again. An entry is a directory
+ * named KIND-HASH, where the hash covers all that the entry is made from, so a changed input is a
+ * new entry and never a stale one. An entry is built in a sibling directory and renamed when it is
+ * whole: whoever finds it can use it, whenever the one who built it was interrupted.
+ */
 
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Running programs: where they are looked for, and what one that failed says. */
 import { afterEach, expect, test, vi } from 'vitest';
 import { command } from './command.ts';
 

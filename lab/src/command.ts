@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Running the programs the lab is made of (apt, make, mmdebstrap, qemu-img). Their output goes
-// into a log file and not to the terminal; when one fails, the error carries the end of that
-// output, because that is what the person needs to see.
+/**
+ * Running the programs the lab is made of (apt, make, mmdebstrap, qemu-img). Their output goes
+ * into a log file and not to the terminal; when one fails, the error carries the end of that
+ * output, because that is what the person needs to see.
+ */
 
 import { execa } from 'execa';
 

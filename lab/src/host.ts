@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// A lab host as its users see it: something that can be run commands in, copied to and from, cut
-// off from power, and thrown away. An object of this class is only a handle; the host is its
-// directory and its QEMU, so any process can hold one, and dropping it changes nothing.
+/**
+ * A lab host as its users see it: something that can be run commands in, copied to and from, cut
+ * off from power, and thrown away. An object of this class is only a handle; the host is its
+ * directory and its QEMU, so any process can hold one, and dropping it changes nothing.
+ */
 
 import { readFile, rm, stat } from 'node:fs/promises';
 import { execa } from 'execa';

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Root images, in two stages. The base is a Debian suite reduced to what a hypervisor host needs;
-// it comes from the network and changes with the list of packages only. The image adds what changes
-// often (the lab's own files, both kernels, the agent's package) and is made from cached parts in
-// seconds. An ordinary user can do both: mmdebstrap and the second stage then run as the root of a
-// user namespace.
+/**
+ * Root images, in two stages. The base is a Debian suite reduced to what a hypervisor host needs;
+ * it comes from the network and changes with the list of packages only. The image adds what changes
+ * often (the lab's own files, both kernels, the agent's package) and is made from cached parts in
+ * seconds. An ordinary user can do both: mmdebstrap and the second stage then run as the root of a
+ * user namespace.
+ */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';

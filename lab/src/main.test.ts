@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The lab's command line, as far as it needs no host. */
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The lab's command line. What people asked for goes to standard output, progress and errors to
-// standard error, and the exit status is 0 only when what was asked for has happened.
+/**
+ * The lab's command line. What people asked for goes to standard output, progress and errors to
+ * standard error, and the exit status is 0 only when what was asked for has happened.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The Debian mirror, as the machine's own apt configuration names it. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Where this machine gets Debian's packages. The lab needs suites the machine itself does not use
-// (trixie-backports, sid), but from the same mirror: it is the one known to be reachable. apt
-// describes its sources in two formats, one-line (`deb [options] URI SUITE COMPONENT…`, in
-// sources.list and *.list) and deb822 (stanzas in *.sources); both are read here. Other archives
-// are usually configured too, so the Debian archive is told apart by the release this machine runs.
+/**
+ * Where this machine gets Debian's packages. The lab needs suites the machine itself does not use
+ * (trixie-backports, sid), but from the same mirror: it is the one known to be reachable. apt
+ * describes its sources in two formats, one-line (`deb [options] URI SUITE COMPONENT…`, in
+ * sources.list and *.list) and deb822 (stanzas in *.sources); both are read here. Other archives
+ * are usually configured too, so the Debian archive is told apart by the release this machine runs.
+ */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';

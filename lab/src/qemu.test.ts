@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The command line of QEMU, and the choice of a port. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { expect, test } from 'vitest';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Names, memory sizes and paths of hosts, and their limits. */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

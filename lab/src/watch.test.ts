@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Waiting for text in a file that grows. */
 import { appendFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

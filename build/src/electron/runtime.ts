@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The Electron to run: the official one if it can be had, a carried one otherwise, and always said
-// which. Both are kept in the cache under a hash of what they were checked against.
+/**
+ * The Electron to run: the official one if it can be had, a carried one otherwise, and always said
+ * which. Both are kept in the cache under a hash of what they were checked against.
+ */
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

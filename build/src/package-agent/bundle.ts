@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// One file of JavaScript for each program of the package: what they import, from the workspaces and from
-// npm, is bundled in. Native addons cannot be; each lies beside the bundles under a name of its own.
+/**
+ * One file of JavaScript for each program of the package: what they import, from the workspaces and from
+ * npm, is bundled in. Native addons cannot be; each lies beside the bundles under a name of its own.
+ */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The two native addons that are compiled here: the project's own and node-pty, which has no binary for
-// Linux in its package. Both use Node-API, so the same file loads in Node and in Electron. Each is
-// compiled in a directory of its own from a copy of its sources, and kept in the cache under a hash of
-// them: a fresh clone of the same sources compiles nothing, and nobody ever sees half a build.
+/**
+ * The two native addons that are compiled here: the project's own and node-pty, which has no binary for
+ * Linux in its package. Both use Node-API, so the same file loads in Node and in Electron. Each is
+ * compiled in a directory of its own from a copy of its sources, and kept in the cache under a hash of
+ * them: a fresh clone of the same sources compiles nothing, and nobody ever sees half a build.
+ */
 
 import { existsSync } from 'node:fs';
 import { copyFile, cp, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The console's own code, built: the main process and preload into electron/dist, the page into
-// renderer/dist. What they were built from is noted beside them as a hash.
+/**
+ * The console's own code, built: the main process and preload into electron/dist, the page into
+ * renderer/dist. What they were built from is noted beside them as a hash.
+ */
 
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The Electron runtime, as a step of set-up.
+/** The Electron runtime, as a step of set-up. */
 
 import { describeElectron, findElectron, obtainElectron } from '../electron/runtime.ts';
 import type { Step } from './step.ts';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Set-up is a list of steps in the order in which one needs the other. A step knows by a quick look
-// whether its work is done, and does it if not; nothing else is remembered. So an interrupted set-up
-// goes on where it stopped, a repeated one does nothing, and a changed input is noticed.
+/**
+ * Set-up is a list of steps in the order in which one needs the other. A step knows by a quick look
+ * whether its work is done, and does it if not; nothing else is remembered. So an interrupted set-up
+ * goes on where it stopped, a repeated one does nothing, and a changed input is noticed.
+ */
 
 import { showStep } from '../../bootstrap/terminal.mjs';
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// `npm start`: a lab host, and the console connected to it; or, without a display, the main job in the
-// terminal. The host outlives this command, so that the next start is quick and nothing a person has
-// preserved in it is lost by closing a window.
+/**
+ * `npm start`: a lab host, and the console connected to it; or, without a display, the main job in the
+ * terminal. The host outlives this command, so that the next start is quick and nothing a person has
+ * preserved in it is lost by closing a window.
+ */
 
 import { type LabHost, type Progress, pushAgent, startHost } from '@luo-console/lab';
 import { packageAgent } from '../package-agent.ts';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Watching a live update: its phases as they come, until the connection ends with the kernel, and after
-// that until the agent in the next kernel has settled how it ended.
+/**
+ * Watching a live update: its phases as they come, until the connection ends with the kernel, and after
+ * that until the agent in the next kernel has settled how it ended.
+ */
 
 import type { AgentClient } from '@luo-console/agent/client';
 import type { Progress, Update } from '@luo-console/agent/interface';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What `npm start` was asked for. Read before anything is set up, because it decides what has to be.
+/** What `npm start` was asked for. Read before anything is set up, because it decides what has to be. */
 
 import { parseArgs } from 'node:util';
 

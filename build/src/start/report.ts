@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What a live update looks like in a terminal: the plan before it, the timeline and the digests after.
+/** What a live update looks like in a terminal: the plan before it, the timeline and the digests after. */
 
 import type { Plan, Session, Update } from '@luo-console/agent/interface';
 import { formatElapsed } from '../../bootstrap/terminal.mjs';

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The console's window, with a lab host in its list.
+/** The console's window, with a lab host in its list. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

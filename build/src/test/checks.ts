@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Checks that are no tests: each is one program, which is quiet when it has nothing to complain about
-// and counts as one.
+/**
+ * Checks that are no tests: each is one program, which is quiet when it has nothing to complain about
+ * and counts as one.
+ */
 
 import { runProgram } from '../../bootstrap/programs.mjs';
 import { formatElapsed } from '../../bootstrap/terminal.mjs';

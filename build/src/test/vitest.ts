@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// One run of vitest: what it prints goes to the terminal as it comes, what it counts comes from its
-// JSON report.
+/**
+ * One run of vitest: what it prints goes to the terminal as it comes, what it counts comes from its
+ * JSON report.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The report of the blackout benchmark, from made-up measurements. */
 import type { MachineRun, Update } from '@luo-console/agent/interface';
 import { describe, expect, it } from 'vitest';
 import { timesOfUpdate } from './agent.ts';

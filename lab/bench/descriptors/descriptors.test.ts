@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The report of the descriptors benchmark, from made-up measurements. */
 import { describe, expect, it } from 'vitest';
 import { descriptorsReport, descriptorsTable } from './report.ts';
 import { readSeries, seriesArguments } from './series.ts';

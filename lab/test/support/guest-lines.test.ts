@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The checks of what a guest prints, against logs with a fault in them. */
 import { describe, expect, it } from 'vitest';
 import { checkGuest, expectedSums, type GuestReport, readGuestLog, UNHARMED } from './guest-lines.ts';
 

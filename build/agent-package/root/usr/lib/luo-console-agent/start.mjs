@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts the agent with V8's compiled code from the last time: compiling it anew is a visible part of the
-// time in which memory waits after a kexec. The cache is written soon after the start and not only at the
-// end, because this process usually ends with the kernel.
+/**
+ * Starts the agent with V8's compiled code from the last time: compiling it anew is a visible part of the
+ * time in which memory waits after a kexec. The cache is written soon after the start and not only at the
+ * end, because this process usually ends with the kernel.
+ */
 import { enableCompileCache, flushCompileCache } from 'node:module';
 
 const FLUSH_AFTER_MS = 5000;
