@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Imports point one way. Between workspaces: native-bindings, agent, lab, build from the bottom up on one
-// side, and native-bindings, agent, electron, renderer on the other. Inside the agent and the console's main
-// process the order of the folders is a table below. A type counts as an import: what a layer knows of, it
-// depends on.
+/**
+ * Imports point one way. Between workspaces: native-bindings, agent, lab, build from the bottom up on one
+ * side, and native-bindings, agent, electron, renderer on the other. Inside the agent and the console's main
+ * process the order of the folders is a table below. A type counts as an import: what a layer knows of, it
+ * depends on.
+ */
 
 /**
  * What each folder of the agent may import beside itself, lowest first. A folder that is not listed may import

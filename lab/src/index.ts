@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The lab for programs: tests, and the command that starts the console. `startHost` gives a real
-// host with a real /dev/liveupdate; everything else is a method of what it returns.
+/**
+ * The lab for programs: tests, and the command that starts the console. `startHost` gives a real
+ * host with a real /dev/liveupdate; everything else is a method of what it returns.
+ */
 
 export { type Boot, BootError } from './boot.ts';
 export { cacheRoot, stateRoot } from './cache.ts';
@@ -12,5 +13,6 @@ export { buildKernels, type Kernel, type Kernels } from './kernel.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { pushAgent } from './push.ts';
 export { hostNames } from './settings.ts';
+export { buildSnapshot } from './snapshot.ts';
 export { DEFAULT_NAME, findHost, type StartOptions, startHost } from './start.ts';
 export type { Found } from './watch.ts';

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The emulated machine. Its command line says all there is to know about the hardware of a lab
-// host. Always software emulation: where /dev/kvm exists it may belong to a machine that is itself
-// virtual and cannot run an unmodified guest.
-//
-// A kexec is no reset, QEMU does not notice it. A real reset (a panic with panic=-1, `reboot`)
-// starts the machine again with the kernel given here, as a cold boot of a real host would.
-//
-// The process outlives the command that started it. It holds a lock on a file in the host's
-// directory: whether a host runs is asked of that lock, which cannot go stale as a process id can.
-// The disk is written through the page cache and flushed when the guest flushes, so what the guest
-// has synced is there after SIGKILL, and after a real power failure too.
+/**
+ * The emulated machine. Its command line says all there is to know about the hardware of a lab
+ * host. Always software emulation: where /dev/kvm exists it may belong to a machine that is itself
+ * virtual and cannot run an unmodified guest.
+ *
+ * A kexec is no reset, QEMU does not notice it. A real reset (a panic with panic=-1, `reboot`)
+ * starts the machine again with the kernel given here, as a cold boot of a real host would.
+ *
+ * The process outlives the command that started it. It holds a lock on a file in the host's
+ * directory: whether a host runs is asked of that lock, which cannot go stale as a process id can.
+ * The disk is written through the page cache and flushed when the guest flushes, so what the guest
+ * has synced is there after SIGKILL, and after a real power failure too.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -41,12 +42,17 @@ const COMMAND_LINE = [
   'no_timer_check',
 ];
 
+/** The name by which a host knows itself. */
+export function hostName(name: string): string {
+  return `luo-${name}`;
+}
+
 /**
  * QEMU's arguments for a host. All paths are relative to the host's directory, in which it runs:
  * that keeps socket paths short.
  */
 export function qemuArguments(settings: HostSettings): string[] {
-  const hostname = `luo-${settings.name}`;
+  const hostname = hostName(settings.name);
   return [
     ...['-name', hostname, '-uuid', settings.uuid],
     ...[
@@ -105,19 +111,22 @@ export async function freePort(preferred?: number): Promise<number> {
 /**
  * Starts QEMU, detached from this process.
  *
+ * @param more arguments beside those that the settings give
  * @returns a promise that rejects, with QEMU's own words, when QEMU ends; it never resolves, and it
  *   does not keep this process alive
  */
 export async function startQemu(
   files: HostFiles,
   settings: HostSettings,
+  more: readonly string[] = [],
 ): Promise<{ ended: Promise<never> }> {
   for (const stale of [files.qmpSocket, files.serialSocket, files.pid]) await rm(stale, { force: true });
   const log = await open(files.qemuLog, 'w');
   try {
     // flock becomes QEMU (--no-fork) and leaves it the locked descriptor.
     const holder = ['--timeout', '10', '--conflict-exit-code', `${LOCKED}`, '--no-fork', files.alive];
-    const child = spawn('flock', [...holder, 'qemu-system-x86_64', ...qemuArguments(settings)], {
+    const words = [...qemuArguments(settings), ...more];
+    const child = spawn('flock', [...holder, 'qemu-system-x86_64', ...words], {
       cwd: files.directory,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
@@ -173,10 +182,12 @@ export async function killQemu(files: HostFiles): Promise<void> {
   await exited(files);
 }
 
-/** Makes a host's disk: everything it writes is in an overlay, the image stays as it is. */
-export async function createDisk(files: HostFiles): Promise<void> {
-  const backing = ['-F', 'raw', '-b', 'root.img'];
-  await command('qemu-img', ['create', '-q', '-f', 'qcow2', ...backing, 'disk.qcow2'], {
-    cwd: files.directory,
-  });
+/**
+ * Makes a host's disk: everything it writes is in an overlay, what it stands on stays as it is.
+ *
+ * @param backing name of the file that it stands on, in the host's directory
+ */
+export async function createDisk(files: HostFiles, backing: string, format: 'raw' | 'qcow2'): Promise<void> {
+  const options = ['-q', '-f', 'qcow2', '-F', format, '-b', backing];
+  await command('qemu-img', ['create', ...options, 'disk.qcow2'], { cwd: files.directory });
 }

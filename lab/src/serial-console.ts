@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The serial console, interactively. What the host says is read from its log, which has everything
-// since the host was made: first what there is, then what is added, with no gap and nothing twice.
-// The socket is for typing only. QEMU serves one client on it and lets a second one wait; keys typed
-// by someone waiting would reach a root shell much later, so then the console is for looking only.
+/**
+ * The serial console, interactively. What the host says is read from its log, which has everything
+ * since the host was made: first what there is, then what is added, with no gap and nothing twice.
+ * The socket is for typing only. QEMU serves one client on it and lets a second one wait; keys typed
+ * by someone waiting would reach a root shell much later, so then the console is for looking only.
+ */
 
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import type { LabHost } from './host.ts';
 import { exited } from './qemu.ts';
-import { askQemu } from './qmp.ts';
+import { connectMonitor } from './qmp.ts';
 import { hostFiles } from './settings.ts';
 import { growing } from './watch.ts';
 
@@ -69,7 +70,8 @@ export async function follow(log: string, signal: AbortSignal, scrollback = SCRO
 /** The console's input, or undefined if the host does not run or someone else has it. */
 async function openInput(host: LabHost): Promise<Socket | undefined> {
   if (!(await host.running())) return undefined;
-  const devices = (await askQemu(hostFiles(host.name).qmpSocket, 'query-chardev')) as {
+  using monitor = await connectMonitor(hostFiles(host.name).qmpSocket);
+  const devices = (await monitor.ask('query-chardev')) as {
     label: string;
     filename: string;
   }[];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What is known about a lab host before it runs: its name, what it is made of, and where its files
-// are. Everything of one host is in one directory, which outlives the cache and is gone with the
-// host. The name becomes a file name, a host name and a part of socket paths, hence its limits.
+/**
+ * What is known about a lab host before it runs: its name, what it is made of, and where its files
+ * are. Everything of one host is in one directory, which outlives the cache and is gone with the
+ * host. The name becomes a file name, a host name and a part of socket paths, hence its limits.
+ */
 
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,6 +47,9 @@ export interface HostFiles {
   /** Locked by QEMU for as long as it lives. */
   readonly alive: string;
 }
+
+/** Memory of a host that nobody said more about, in MiB. */
+export const defaultMemoryMiB = 2048;
 
 const NAME = /^[a-z][a-z0-9-]{0,30}$/;
 // sun_path holds 108 bytes with its NUL; ssh binds a control socket under a longer temporary name.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The manual of luocon: its prose is in agent-package/man/luocon.1, its commands, options and exit
-// statuses come from luocon itself, so that they cannot fall behind.
+/**
+ * The manual of luocon: its prose is in agent-package/man/luocon.1, its commands, options and exit
+ * statuses come from luocon itself, so that they cannot fall behind.
+ */
 
 import { exitStatusHelp } from '../../../agent/src/luocon/exit-status.ts';
 import { buildProgram } from '../../../agent/src/luocon/program.ts';

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The steps by name, in the order in which they are run. A command says which it needs; what those
-// need in turn is added here. A step's code is loaded only when it is asked for, because most of it
-// uses npm packages that an earlier step installs.
+/**
+ * The steps by name, in the order in which they are run. A command says which it needs; what those
+ * need in turn is added here. A step's code is loaded only when it is asked for, because most of it
+ * uses npm packages that an earlier step installs.
+ */
 
 import { runSteps, type Step } from './step.ts';
 
@@ -29,6 +30,14 @@ const STEPS = {
   'trixie image': {
     needs: ['kernels', 'agent package'],
     load: async () => (await import('./lab-steps.ts')).imageOf('trixie'),
+  },
+  'booted host': {
+    needs: ['image'],
+    load: async () => (await import('./lab-steps.ts')).snapshotOf('sid'),
+  },
+  'booted trixie host': {
+    needs: ['trixie image'],
+    load: async () => (await import('./lab-steps.ts')).snapshotOf('trixie'),
   },
 } as const satisfies Record<string, { needs: readonly string[]; load(): Promise<Step> }>;
 

@@ -26,7 +26,7 @@ const SLOWEST = 10;
 async function runStage(name: StageName, selection: Selection): Promise<Tally> {
   const stage = STAGES[name];
   try {
-    await setUp(stage.needs);
+    await setUp(stage.needs(selection.files));
   } catch (error) {
     console.log(error instanceof Error ? error.message : error);
     return ofCheck(`${name}: set-up`, false);
@@ -73,7 +73,7 @@ async function runStages({ stages, namePattern }: TestRun): Promise<number> {
 export async function test(args: readonly string[]): Promise<number> {
   const run = readTestArguments(args);
   if (!run.watch) return runStages(run);
-  await setUp(STAGES.unit.needs);
   const files = run.stages.flatMap((chosen) => chosen.files);
+  await setUp(STAGES.unit.needs(files));
   return watchVitest(UNIT_TESTS, { files, namePattern: run.namePattern });
 }

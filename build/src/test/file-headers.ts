@@ -12,7 +12,7 @@ import { TOP } from '../places.ts';
 const sourceFile = /(?<!\.generated)\.(?:ts|mjs|js|svelte)$/;
 const passedOver = new Set(['node_modules', 'dist', '.git', 'build/agent-package', 'native-bindings/build']);
 
-/** Workspaces whose headers are still in line comments, or not there at all. */
+/** What still has its headers in line comments, or none at all. */
 const notConverted = ['agent', 'electron', 'renderer'];
 
 /**

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What `npm test` consists of; their order is that of their names, in ../../bootstrap/test-arguments.mjs. A stage
-// names the set-up it needs, so that a quick stage never waits for a kernel to be compiled.
+/**
+ * What `npm test` consists of; their order is that of their names, in ../../bootstrap/test-arguments.mjs. A stage
+ * names the set-up it needs, so that a quick stage never waits for a kernel to be compiled.
+ */
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -13,7 +14,8 @@ import { sum, type Tally } from './tally.ts';
 import { runVitest, type Selection } from './vitest.ts';
 
 export interface Stage {
-  readonly needs: readonly Need[];
+  /** The set-up that it needs, given the test files that are selected; none means all. */
+  needs(files: readonly string[]): readonly Need[];
   /** Runs it: all of it if it consists of checks, else the tests that are selected. */
   run(selection: Selection): Promise<Tally>;
 }
@@ -23,7 +25,7 @@ const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'ren
 
 function ofChecks(checks: () => readonly Check[]): Stage {
   return {
-    needs: ['packages'],
+    needs: () => ['packages'],
     run: async () => sum(await runChecks(checks(), availableParallelism())),
   };
 }
@@ -52,6 +54,12 @@ const LAB_TESTS = 'lab/vitest.lab.config.ts';
 /** What is selected; all files of a stage that has its configuration in common with another, if no file is. */
 function orAll(selection: Selection, all: string): Selection {
   return selection.files.length > 0 ? selection : { ...selection, files: [all] };
+}
+
+/** What hosts are made of. A few tests may make what they need themselves, and a kept host is made already. */
+function hosts(files: readonly string[]): Need[] {
+  if (process.env['LUO_LAB_KEEP']) return ['agent package'];
+  return files.length > 0 ? ['booted host'] : ['booted host', 'booted trixie host'];
 }
 
 /** What the tests in the lab cannot find out for themselves. */
@@ -88,24 +96,25 @@ export const STAGES: Readonly<Record<StageName, Stage>> = {
       script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
       args: ['--config', '.dependency-cruiser.blackout.mjs', 'agent'],
     },
+    { name: 'files say what they are for', script: 'build/src/test/file-headers.ts', args: [] },
     { name: 'no dead code', script: 'node_modules/knip/bin/knip.js', args: ['--no-progress'] },
   ]),
   unit: {
-    needs: ['addon', 'pty'],
+    needs: () => ['addon', 'pty'],
     run: (selection) => runVitest('unit', UNIT_TESTS, selection),
   },
   slow: {
-    needs: ['addon'],
+    needs: () => ['addon'],
     run: (selection) =>
       runVitest('slow', UNIT_TESTS, orAll(selection, '.slow.test.ts'), [], { LUO_SLOW: '1' }),
   },
   lab: {
-    needs: ['image', 'trixie image'],
+    needs: hosts,
     run: async (selection) =>
       runVitest('lab', LAB_TESTS, orAll(selection, 'test/lab/'), [], await labEnvironment()),
   },
   electron: {
-    needs: ['image', 'pty', 'electron', 'desktop'],
+    needs: (files) => [...hosts(files), 'pty', 'electron', 'desktop'],
     run: async (selection) => {
       const environment = await electronEnvironment();
       return runVitest(

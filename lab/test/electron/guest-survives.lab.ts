@@ -46,7 +46,7 @@ describe('a Linux guest', () => {
   let window: Console;
 
   beforeAll(async () => {
-    host = await freshHost('guest');
+    host = await freshHost('guest', { reuse: 'it gets the definition of a machine' });
     await installGuests(host);
     const definition = {
       description: 'Counts, and knows what is in its memory',

@@ -62,7 +62,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
   const pictures = suite === 'sid';
 
   beforeAll(async () => {
-    host = await freshHost(`main-${suite}`, suite);
+    host = await freshHost(`main-${suite}`, { suite, reuse: 'its journal is read from the beginning' });
     memory = await holdMemory(host, SIZES);
     window = await openConsole(host);
   });

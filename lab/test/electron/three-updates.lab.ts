@@ -25,7 +25,7 @@ describe('several live updates of one host', () => {
   let window: Console;
 
   beforeAll(async () => {
-    host = await freshHost('three');
+    host = await freshHost('three', { reuse: 'its updates are counted' });
     memory = await holdMemory(host, [24, 8]);
     window = await openConsole(host);
   });

@@ -27,7 +27,7 @@ describe('machines started by hand', () => {
   const guests = new Map<string, Guest>();
 
   beforeAll(async () => {
-    host = await freshHost('adopt');
+    host = await freshHost('adopt', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
     for (const { name, memory } of MACHINES) {

@@ -58,7 +58,7 @@ describe('contract: the kernel', () => {
   let host: LabHost;
 
   beforeAll(async () => {
-    host = await freshHost('contract');
+    host = await freshHost('contract', { reuse: true });
     await copyGuest(host);
   });
   afterAll(() => host?.down());

@@ -31,7 +31,7 @@ describe('cooperating VMMs', () => {
   let agent: AgentClient;
 
   beforeAll(async () => {
-    host = await freshHost('cooperating');
+    host = await freshHost('cooperating', { reuse: 'it gets services that start with it' });
     await installVmms(host);
     agent = await connect(host);
   });

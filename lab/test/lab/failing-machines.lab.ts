@@ -20,7 +20,7 @@ describe('a machine that cannot be saved', () => {
   let hanging: Guest;
 
   beforeAll(async () => {
-    host = await freshHost('failing-machines');
+    host = await freshHost('failing-machines', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
     sound = await startGuest(host, { name: 'sound', kind: 'bare', memory: 'shared' });

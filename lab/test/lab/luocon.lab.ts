@@ -46,7 +46,7 @@ describe('luocon', () => {
   });
 
   it('replaces the kernel over ssh, stays attached, and reports the outcome', async () => {
-    host = await freshHost('luocon');
+    host = await freshHost('luocon', { reuse: 'its updates are counted' });
     const memory = await preserved(host);
     const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
     const plan = await luocon(host, 'plan', kernel);
@@ -68,7 +68,7 @@ describe('luocon', () => {
   it.each<{ suite: Suite }>([{ suite: 'sid' }, { suite: 'trixie' }])(
     'finds its sessions again after "systemctl kexec" by hand on $suite',
     async ({ suite }) => {
-      host = await freshHost(`by-hand-${suite}`, suite);
+      host = await freshHost(`by-hand-${suite}`, { suite, reuse: true });
       const memory = await preserved(host);
       await run(host, 'luocon kernels load $(ls /boot/vmlinuz-*-b)');
       const bootId = await host.bootId();

@@ -18,7 +18,7 @@ describe('machines', () => {
   let agent: AgentClient;
 
   beforeAll(async () => {
-    host = await freshHost('machines');
+    host = await freshHost('machines', { reuse: true });
     agent = await connect(host);
   });
   afterAll(async () => {

@@ -32,7 +32,7 @@ describe('four guests at once', () => {
   const guests: Guest[] = [];
 
   beforeAll(async () => {
-    host = await freshHost('many-guests');
+    host = await freshHost('many-guests', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
     for (const options of GUESTS) guests.push(await startGuest(host, options));

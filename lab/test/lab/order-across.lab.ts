@@ -45,7 +45,7 @@ describe('devices of the lab across a kexec', () => {
   let identity: string;
 
   beforeAll(async () => {
-    host = await freshHost('order-across');
+    host = await freshHost('order-across', { reuse: true });
     await installSteps(host);
     const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
     const commandLine = (await run(host, 'cat /proc/cmdline')).trim();

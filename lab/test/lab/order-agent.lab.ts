@@ -25,7 +25,7 @@ describe('the order of a machine’s devices', () => {
   let pid: number;
 
   beforeAll(async () => {
-    host = await freshHost('order-agent');
+    host = await freshHost('order-agent', { reuse: true });
     agent = await connect(host);
     pid = await startWithDevices(host, 'scrambled', { 300: 'device0', 301: 'memory0', 302: 'iommu0' });
   });

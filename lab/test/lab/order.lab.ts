@@ -32,7 +32,7 @@ function outcome({ call, result }: { call: string; result: number }): string {
 describe('devices of the lab before a kexec', () => {
   let host: LabHost;
   beforeAll(async () => {
-    host = await freshHost('order');
+    host = await freshHost('order', { reuse: true });
     await installSteps(host);
   });
   afterAll(() => host?.down());

@@ -27,7 +27,7 @@ describe('varlinkctl', () => {
   let memory: HeldMemory;
 
   beforeAll(async () => {
-    host = await freshHost('varlinkctl');
+    host = await freshHost('varlinkctl', { reuse: true });
     memory = await holdMemory(host, [8]);
   });
   afterAll(() => host?.down());

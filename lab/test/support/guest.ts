@@ -130,7 +130,8 @@ export async function startGuest(host: LabHost, options: GuestOptions): Promise<
   const { name } = options;
   const words = qemuWords(options).map((word) => `'${word}'`);
   const unit = `--unit=vm-${name} --collect -p Type=forking -p PIDFile=/run/${name}.pid`;
-  await run(host, `systemd-run --quiet ${unit} ${words.join(' ')}`);
+  // A host that is kept has the log of an earlier guest of this name.
+  await run(host, `rm -f ${logOf(name)} && systemd-run --quiet ${unit} ${words.join(' ')}`);
   return { name, pid: Number(await run(host, `cat /run/${name}.pid`)), log: logOf(name) };
 }
 
