@@ -20,7 +20,7 @@ import {
   officialElectron,
 } from './electron/runtime.ts';
 import { inRepository } from './places.ts';
-import { runSteps } from './setup/step.ts';
+import { runSteps } from './step.ts';
 
 const OUTPUT = inRepository('build/dist/console');
 

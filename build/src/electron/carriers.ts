@@ -11,7 +11,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { npmPack, runProgram } from '../../bootstrap/programs.mjs';
-import type { Detail } from '../setup/step.ts';
+import type { Detail } from '../step.ts';
 
 /** The version that is carried; the official download has to be of the same. */
 export const CARRIED_VERSION = '43.2.0';

@@ -7,7 +7,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, cacheRoot, hashOf } from '../../bootstrap/cache.mjs';
-import type { Detail } from '../setup/step.ts';
+import type { Detail } from '../step.ts';
 import { CARRIED_HASHES, CARRIED_VERSION, unpackCarried } from './carriers.ts';
 import { downloadOfficial, officialRelease, ReleaseServerUnreachable } from './download.ts';
 

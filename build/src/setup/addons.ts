@@ -13,7 +13,7 @@ import { basename, dirname, join } from 'node:path';
 import { cached, cacheRoot, hashOf } from '../../bootstrap/cache.mjs';
 import { runProgram } from '../../bootstrap/programs.mjs';
 import { inRepository, NODE_DIRECTORY } from '../places.ts';
-import type { Detail, Step } from './step.ts';
+import type { Detail, Step } from '../step.ts';
 
 interface Addon {
   /** Name of the cache entry before the hash. */

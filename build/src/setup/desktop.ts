@@ -9,7 +9,7 @@ import { join, relative } from 'node:path';
 import { hashOf } from '../../bootstrap/cache.mjs';
 import { runProgram } from '../../bootstrap/programs.mjs';
 import { inRepository } from '../places.ts';
-import type { Step } from './step.ts';
+import type { Step } from '../step.ts';
 
 /** What goes into the console, from the top of the repository. */
 const INPUTS = [

@@ -6,7 +6,7 @@
 
 import { buildImage, buildKernels, buildSnapshot, type Progress, type Suite } from '@luo-console/lab';
 import { packageAgent } from '../package-agent.ts';
-import type { Detail, Step } from './step.ts';
+import type { Detail, Step } from '../step.ts';
 
 /** Passes the lab's own progress on as the detail of a step. */
 function passOn(detail: Detail): (progress: Progress) => void {

@@ -5,7 +5,7 @@
  * uses npm packages that an earlier step installs.
  */
 
-import { runSteps, type Step } from './step.ts';
+import { runSteps, type Step } from '../step.ts';
 
 interface Entry {
   readonly needs: readonly Need[];
