@@ -11,7 +11,7 @@ import { type Boot, BootError, logEnds, notePowerOn, sincePowerOn, waitForBoot }
 import { freePort, isRunning, killQemu, startQemu } from './qemu.ts';
 import { type HostFiles, type HostSettings, writeSettings } from './settings.ts';
 
-const PORT_ATTEMPTS = 5;
+const portAttempts = 5;
 
 /**
  * Starts QEMU for a host and waits until the host is up.
@@ -52,7 +52,7 @@ export async function onFreePort<Result>(
     } catch (error) {
       await killQemu(files);
       const portTaken = error instanceof BootError && /host forwarding rule/.test(error.message);
-      if (!portTaken || attempt === PORT_ATTEMPTS) throw error;
+      if (!portTaken || attempt === portAttempts) throw error;
     }
   }
 }

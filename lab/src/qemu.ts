@@ -21,17 +21,17 @@ import { command } from './command.ts';
 import type { HostFiles, HostSettings } from './settings.ts';
 
 /** Name of the virtio port on which the host reports that it is up. */
-const EVENT_PORT = 'io.luoconsole.lab';
+const eventPort = 'io.luoconsole.lab';
 
 // What flock is told to exit with when someone else holds the lock.
-const LOCKED = 75;
+const lockedStatus = 75;
 
 // Room for translated guest code. What the old kernel and its programs left there slows the next
 // kernel down until it has all been thrown out: with QEMU's default of 1 GiB a boot by kexec takes
 // twice as long as a cold one, with this about as long. Much less, and a cold boot suffers.
-const TRANSLATIONS_MIB = 96;
+const translationsMiB = 96;
 
-const COMMAND_LINE = [
+const kernelCommandLine = [
   'root=/dev/vda',
   'rw',
   'console=ttyS0',
@@ -59,7 +59,7 @@ export function qemuArguments(settings: HostSettings): string[] {
       '-machine',
       'q35',
       '-accel',
-      `tcg,thread=multi,tb-size=${TRANSLATIONS_MIB}`,
+      `tcg,thread=multi,tb-size=${translationsMiB}`,
       '-cpu',
       'max',
       '-smp',
@@ -67,7 +67,7 @@ export function qemuArguments(settings: HostSettings): string[] {
     ],
     ...['-m', `${settings.memoryMiB}M`, '-rtc', 'base=utc'],
     ...['-display', 'none', '-nodefaults', '-no-user-config'],
-    ...['-kernel', 'vmlinuz', '-append', [...COMMAND_LINE, ...settings.kernelArguments].join(' ')],
+    ...['-kernel', 'vmlinuz', '-append', [...kernelCommandLine, ...settings.kernelArguments].join(' ')],
     ...['-drive', 'if=none,id=disk,file=disk.qcow2,format=qcow2,cache=writeback,discard=unmap'],
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${settings.sshPort}-:22`],
@@ -76,7 +76,7 @@ export function qemuArguments(settings: HostSettings): string[] {
     ...['-chardev', 'socket,id=serial,path=serial.sock,server=on,wait=off,logfile=serial.log,logappend=on'],
     ...['-serial', 'chardev:serial'],
     ...['-chardev', 'file,id=events,path=events.log,append=on'],
-    ...['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=events,name=${EVENT_PORT}`],
+    ...['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=events,name=${eventPort}`],
     ...['-fw_cfg', 'name=opt/io.systemd.credentials/tmpfiles.extra,file=tmpfiles.extra'],
     ...['-fw_cfg', `name=opt/io.systemd.credentials/system.hostname,string=${hostname}`],
     ...['-qmp', 'unix:qmp.sock,server=on,wait=off'],
@@ -124,7 +124,7 @@ export async function startQemu(
   const log = await open(files.qemuLog, 'w');
   try {
     // flock becomes QEMU (--no-fork) and leaves it the locked descriptor.
-    const holder = ['--timeout', '10', '--conflict-exit-code', `${LOCKED}`, '--no-fork', files.alive];
+    const holder = ['--timeout', '10', '--conflict-exit-code', `${lockedStatus}`, '--no-fork', files.alive];
     const words = [...qemuArguments(settings), ...more];
     const child = spawn('flock', [...holder, 'qemu-system-x86_64', ...words], {
       cwd: files.directory,
@@ -146,9 +146,9 @@ export async function startQemu(
 
 /** Whether the host's QEMU is alive. */
 export async function isRunning(files: HostFiles): Promise<boolean> {
-  const options = ['--shared', '--nonblock', '--conflict-exit-code', `${LOCKED}`];
+  const options = ['--shared', '--nonblock', '--conflict-exit-code', `${lockedStatus}`];
   const [code] = await once(spawn('flock', [...options, files.alive, 'true'], { stdio: 'ignore' }), 'exit');
-  return code === LOCKED;
+  return code === lockedStatus;
 }
 
 /**

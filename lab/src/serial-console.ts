@@ -15,8 +15,8 @@ import { connectMonitor } from './qmp.ts';
 import { hostFiles } from './settings.ts';
 import { growing } from './watch.ts';
 
-const LEAVE = 0x1d;
-const SCROLLBACK_BYTES = 256 * 1024;
+const leaveKey = 0x1d;
+const scrollbackBytes = 256 * 1024;
 
 /**
  * Connects the terminal with a host's serial console until Ctrl-] is typed or the host is gone.
@@ -33,7 +33,7 @@ export async function attachConsole(host: LabHost, notice: (text: string) => voi
   const { stdin } = process;
   if (stdin.isTTY) stdin.setRawMode(true);
   const typed = (bytes: Buffer): void => {
-    const leave = bytes.indexOf(LEAVE);
+    const leave = bytes.indexOf(leaveKey);
     socket?.write(leave < 0 ? bytes : bytes.subarray(0, leave));
     if (leave >= 0) stop.abort();
   };
@@ -56,7 +56,7 @@ export async function attachConsole(host: LabHost, notice: (text: string) => voi
  *
  * @throws the signal's reason when it is aborted
  */
-export async function follow(log: string, signal: AbortSignal, scrollback = SCROLLBACK_BYTES): Promise<void> {
+export async function follow(log: string, signal: AbortSignal, scrollback = scrollbackBytes): Promise<void> {
   const file = await open(log, 'r');
   const { size } = await file.stat();
   await file.close();

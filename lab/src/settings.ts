@@ -51,9 +51,9 @@ export interface HostFiles {
 /** Memory of a host that nobody said more about, in MiB. */
 export const defaultMemoryMiB = 2048;
 
-const NAME = /^[a-z][a-z0-9-]{0,30}$/;
+const namePattern = /^[a-z][a-z0-9-]{0,30}$/;
 // sun_path holds 108 bytes with its NUL; ssh binds a control socket under a longer temporary name.
-const LONGEST_DIRECTORY = 107 - '/control-12345678.0123456789abcdef'.length;
+const longestDirectoryBytes = 107 - '/control-12345678.0123456789abcdef'.length;
 
 /**
  * The paths of a host's files.
@@ -63,16 +63,16 @@ const LONGEST_DIRECTORY = 107 - '/control-12345678.0123456789abcdef'.length;
  *   for the sockets in it
  */
 export function hostFiles(name: string): HostFiles {
-  if (!NAME.test(name)) {
+  if (!namePattern.test(name)) {
     throw new RangeError(
       `host name ${JSON.stringify(name)}: expected up to 31 of a-z, 0-9 and -, beginning with a letter`,
     );
   }
   const directory = join(stateRoot(), name);
-  if (Buffer.byteLength(directory) > LONGEST_DIRECTORY) {
+  if (Buffer.byteLength(directory) > longestDirectoryBytes) {
     throw new RangeError(
       `host directory ${directory}: ${Buffer.byteLength(directory)} bytes, expected at most ` +
-        `${LONGEST_DIRECTORY}, because sockets are made in it; set XDG_STATE_HOME to a shorter path`,
+        `${longestDirectoryBytes}, because sockets are made in it; set XDG_STATE_HOME to a shorter path`,
     );
   }
   const file = (base: string): string => join(directory, base);
@@ -122,7 +122,7 @@ export async function writeSettings(settings: HostSettings): Promise<void> {
 export async function hostNames(): Promise<string[]> {
   const entries = await readdir(stateRoot(), { withFileTypes: true }).catch(() => []);
   const names = entries
-    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .filter((entry) => entry.isDirectory() && namePattern.test(entry.name))
     .map(({ name }) => name);
   const made = await Promise.all(names.map(async (name) => exists(hostFiles(name).settings)));
   return names.filter((_, index) => made[index]).sort();

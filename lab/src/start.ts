@@ -44,7 +44,7 @@ export interface StartOptions {
   readonly onProgress?: OnProgress | undefined;
 }
 
-export const DEFAULT_NAME = 'lab';
+export const defaultName = 'lab';
 
 /**
  * The host of this name, up and answering.
@@ -54,7 +54,7 @@ export const DEFAULT_NAME = 'lab';
  * @throws BootError, with the end of the serial console, when it does not come up
  */
 export async function startHost(options: StartOptions = {}): Promise<LabHost> {
-  const { name = DEFAULT_NAME, onProgress = silent } = options;
+  const { name = defaultName, onProgress = silent } = options;
   const files = hostFiles(name);
   const host = new LabHost(name);
   if (options.kernel !== undefined && !(await exists(options.kernel))) {
@@ -82,7 +82,7 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
  *
  * @throws Error when there is none of this name
  */
-export async function findHost(name = DEFAULT_NAME): Promise<LabHost> {
+export async function findHost(name = defaultName): Promise<LabHost> {
   if (await readSettings(name)) return new LabHost(name);
   throw new Error(`there is no host ${name}; \`up --name ${name}\` makes one`);
 }

@@ -11,7 +11,7 @@
 import { type LabHost, type Progress, pushAgent, startHost } from '@luo-console/lab';
 import { packageAgent } from '../package-agent.ts';
 import { runSteps } from '../step.ts';
-import { START_HELP, startArguments } from './options.ts';
+import { startArguments, startHelp } from './options.ts';
 import { runInTerminal } from './terminal-mode.ts';
 import { openConsole } from './window.ts';
 
@@ -41,7 +41,7 @@ async function hostOf(name: string): Promise<LabHost> {
 export async function start(args: readonly string[]): Promise<number> {
   const { terminal, noDisplay, name, help } = startArguments(args);
   if (help) {
-    process.stdout.write(START_HELP);
+    process.stdout.write(startHelp);
     return 0;
   }
   const host = await hostOf(name);

@@ -21,7 +21,7 @@ export interface Stage {
 }
 
 /** Workspaces in the order of their layers, lowest first. */
-const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'] as const;
+const workspaceNames = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'] as const;
 
 function ofChecks(checks: () => readonly Check[]): Stage {
   return {
@@ -31,7 +31,7 @@ function ofChecks(checks: () => readonly Check[]): Stage {
 }
 
 function typeChecks(): Check[] {
-  return WORKSPACES.map((workspace) =>
+  return workspaceNames.map((workspace) =>
     existsSync(inRepository(workspace, 'svelte.config.js'))
       ? {
           name: `types of ${workspace}`,
@@ -48,8 +48,8 @@ function typeChecks(): Check[] {
 }
 
 /** The configuration of the unit tests, and with LUO_SLOW=1 of the slow ones. */
-export const UNIT_TESTS = 'vitest.config.ts';
-const LAB_TESTS = 'lab/vitest.lab.config.ts';
+export const unitTests = 'vitest.config.ts';
+const labTests = 'lab/vitest.lab.config.ts';
 
 /** What is selected; all files of a stage that has its configuration in common with another, if no file is. */
 function orAll(selection: Selection, all: string): Selection {
@@ -77,7 +77,7 @@ async function electronEnvironment(): Promise<Record<string, string>> {
 }
 
 /** What `npm test` consists of. */
-export const STAGES: Readonly<Record<StageName, Stage>> = {
+export const testStages: Readonly<Record<StageName, Stage>> = {
   lint: ofChecks(() => [
     { name: 'lint', script: 'node_modules/@biomejs/biome/bin/biome', args: ['ci', '--colors=off'] },
   ]),
@@ -89,7 +89,7 @@ export const STAGES: Readonly<Record<StageName, Stage>> = {
     {
       name: 'imports point one way',
       script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
-      args: ['--config', '.dependency-cruiser.mjs', ...WORKSPACES],
+      args: ['--config', '.dependency-cruiser.mjs', ...workspaceNames],
     },
     {
       name: 'the blackout loads little',
@@ -101,17 +101,17 @@ export const STAGES: Readonly<Record<StageName, Stage>> = {
   ]),
   unit: {
     needs: () => ['addon', 'pty'],
-    run: (selection) => runVitest('unit', UNIT_TESTS, selection),
+    run: (selection) => runVitest('unit', unitTests, selection),
   },
   slow: {
     needs: () => ['addon'],
     run: (selection) =>
-      runVitest('slow', UNIT_TESTS, orAll(selection, '.slow.test.ts'), [], { LUO_SLOW: '1' }),
+      runVitest('slow', unitTests, orAll(selection, '.slow.test.ts'), [], { LUO_SLOW: '1' }),
   },
   lab: {
     needs: hosts,
     run: async (selection) =>
-      runVitest('lab', LAB_TESTS, orAll(selection, 'test/lab/'), [], await labEnvironment()),
+      runVitest('lab', labTests, orAll(selection, 'test/lab/'), [], await labEnvironment()),
   },
   electron: {
     needs: (files) => [...hosts(files), 'pty', 'electron', 'desktop'],
@@ -119,7 +119,7 @@ export const STAGES: Readonly<Record<StageName, Stage>> = {
       const environment = await electronEnvironment();
       return runVitest(
         'electron',
-        LAB_TESTS,
+        labTests,
         orAll(selection, 'test/electron/'),
         ['--maxWorkers=1'],
         environment,

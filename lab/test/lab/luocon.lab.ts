@@ -11,14 +11,21 @@ import type { LabHost, Suite } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
-const LUOCTL = fileURLToPath(new URL('../../../agent/src/luocon/main.ts', import.meta.url));
+const luoconProgram = fileURLToPath(new URL('../../../agent/src/luocon/main.ts', import.meta.url));
 
 /** Runs this repository's luocon here, against a host reached by ssh. */
 async function luocon(
   host: LabHost,
   ...args: string[]
 ): Promise<{ code: number | undefined; stdout: string }> {
-  const words = [LUOCTL, '--host', `ssh://root@${host.sshAlias}`, '--ssh-config', host.sshConfig, ...args];
+  const words = [
+    luoconProgram,
+    '--host',
+    `ssh://root@${host.sshAlias}`,
+    '--ssh-config',
+    host.sshConfig,
+    ...args,
+  ];
   const { exitCode, stdout, stderr } = await execa(process.execPath, words, { reject: false, input: '' });
   return { code: exitCode, stdout: exitCode === 0 ? stdout : `${stdout}\n${stderr}` };
 }
