@@ -70,6 +70,22 @@ describe('described machines', () => {
     expect((await client.call('ListDefinitions', {})).definitions).toMatchObject([{ pid: null }]);
   });
 
+  it.each(['luo-console', 'luo-agent'])('run with their sockets below /run/%s', async (stem) => {
+    describeMachine('web');
+    const pid = process.pid;
+    const group = join(host.paths.sys, 'fs/cgroup/machine.slice/luo-machine-web.service');
+    mkdirSync(group, { recursive: true });
+    writeFileSync(join(group, 'cgroup.procs'), `${pid}\n`);
+    const words = ['qemu-system-x86_64', '-qmp', `unix:/run/${stem}/machines/web/qmp,server=on,wait=off`];
+    mkdirSync(join(host.paths.proc, String(pid)));
+    writeFileSync(join(host.paths.proc, String(pid), 'cmdline'), `${words.join('\0')}\0`);
+    const client = await host.start();
+    expect((await client.call('ListDefinitions', {})).definitions).toMatchObject([{ name: 'web', pid }]);
+    await expect(client.call('StartMachine', { name: 'web' })).rejects.toMatchObject({
+      parameters: { reason: 'it runs already' },
+    });
+  });
+
   it('give no console of what is no machine', async () => {
     const client = await host.start();
     await expect(client.call('FetchConsole', { pid: 2 ** 30 })).rejects.toMatchObject({

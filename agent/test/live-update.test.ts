@@ -3,6 +3,7 @@ import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
+import { formerIndexSessionName, indexSessionName } from '../src/liveupdate/tokens.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import {
   arriveInNextKernel,
@@ -95,6 +96,24 @@ describe('a live update', () => {
     const { update } = await client.call('GetUpdate', { id });
     expect(update).toMatchObject({ outcome: 'updated', fromRelease: '7.3.4-a' });
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('settles an update that the agent of the old package ran, whose index had another name', async () => {
+    const create = host.double.createSession.bind(host.double);
+    host.double.createSession = (device, name) =>
+      create(device, name === indexSessionName ? formerIndexSessionName : name);
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'kept');
+    const id = await runToKexec(host, client);
+    host.double.createSession = create;
+    host.becomeNextKernel();
+    host.forgetDisk();
+    await restart();
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update).toMatchObject({ outcome: 'updated', carried: [{ label: 'kept', verdict: 'match' }] });
+    // The index is done with, in the kernel and in the store: neither name is taken any more.
+    await runToKexec(host, client);
+    expect(await arrive()).toMatchObject({ outcome: 'updated', numberAfter: 2 });
   });
 
   it('tells whoever follows a settled update by its id how it ended, at once', async () => {

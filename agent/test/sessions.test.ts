@@ -29,7 +29,7 @@ async function expectRefused(
 
 describe('creating and closing', () => {
   it('refuses names that the kernel, people or the agent could not bear', async () => {
-    for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\nb', 'luo-console', '\ud800']) {
+    for (const name of ['', 'x'.repeat(64), 'ü'.repeat(32), 'a\nb', 'luo-console', 'luo-agent', '\ud800']) {
       await expectRefused(client.call('CreateSession', { name }), 'InvalidValue', { parameter: 'name' });
     }
     await client.call('CreateSession', { name: 'ü'.repeat(31) });

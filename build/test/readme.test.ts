@@ -72,7 +72,7 @@ describe('the README', () => {
   it('names places of machines where they are', () => {
     const unit = read('agent/src/units/machine-unit.ts');
     expect(readme).toContain('`/var/log/luo-console/machines/NAME/console.log`');
-    expect(unit).toMatch(/`luo-console-agent\/machines\/\$\{escaped\(name\)\}`/);
+    expect(unit).toMatch(/`luo-console\/machines\/\$\{escaped\(name\)\}`/);
     expect(unit).toMatch(/`luo-machine-\$\{escaped\(name\)\}\.service`/);
     expect(read('build/agent-package/root/usr/lib/sysusers.d/luo-console-agent.conf')).toMatch(
       /^u luo-machine /m,

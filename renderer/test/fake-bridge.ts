@@ -220,7 +220,7 @@ export class FakeBridge implements LuoBridge {
       update: data.update({
         id: 'u-0004',
         outcome: 'aborted',
-        reason: 'Called off by kim.',
+        reason: 'aborted by kim',
         blackoutUs: null,
       }),
     }),

@@ -14,7 +14,7 @@ export function progress(phase: Phase, more: Partial<Progress> = {}): Progress {
     done: null,
     total: null,
     graceEndsAtUs: null,
-    mayAbort: true,
+    mayAbort: ['preserving', 'prepared', 'suspending'].includes(phase),
     machines: [],
     ...more,
   };

@@ -169,10 +169,16 @@ export function plan(): Plan {
   };
 }
 
+/** When an update that starts at `start` is announced, and when its grace of five seconds ends. */
+function announcement(start: number): Pick<Update, 'announcedAtUs' | 'graceEndsAtUs'> {
+  const announcedAtUs = start + 3.1 * second;
+  return { announcedAtUs, graceEndsAtUs: announcedAtUs + 5 * second };
+}
+
 export function phases(start: number): PhaseTiming[] {
   const lengths: [Phase, number][] = [
     ['preserving', 2.31],
-    ['prepared', 0.84],
+    ['prepared', 5.84],
     ['suspending', 0.42],
     ['kexec', 1.2],
     ['booting', 11.6],
@@ -220,8 +226,7 @@ export function update(more: Partial<Update> = {}): Update {
     toBootId: boots[0],
     numberBefore: 1,
     numberAfter: 2,
-    announcedAtUs: null,
-    graceEndsAtUs: null,
+    ...announcement(startedAtUs),
     blackoutUs: 13_410_000,
     phases: timings,
     carried: carried(),
@@ -247,7 +252,7 @@ export function updates(): Update[] {
       startedAtUs: old,
       endedAtUs: old + 4_100_000,
       outcome: 'aborted',
-      reason: 'Called off by kim during preserving.',
+      reason: 'aborted by kim during preserving',
       fromRelease: '7.3.2-a',
       toRelease: '7.3.4-a',
       arrivedRelease: '7.3.2-a',
@@ -272,8 +277,7 @@ export function updates(): Update[] {
       arrivedRelease: '7.3.1-a',
       numberBefore: 1,
       numberAfter: 0,
-      announcedAtUs: null,
-      graceEndsAtUs: null,
+      ...announcement(old - 500_000 * second),
       blackoutUs: null,
       phases: phases(old - 500_000 * second).slice(0, 4),
       carried: lost,

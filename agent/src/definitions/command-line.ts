@@ -24,9 +24,10 @@ export const qemuProgram = '/usr/bin/qemu-system-x86_64';
  * The places of a machine, in directories that its unit makes for its user (`machine-unit.ts`).
  *
  * @param name a definition's
+ * @param words the command line of a machine that runs already; none if it is started afresh
  */
-export function machinePlaces(name: string): MachinePlaces {
-  const { runtime, logs } = machineDirectories(name);
+export function machinePlaces(name: string, words: readonly string[] = []): MachinePlaces {
+  const { runtime, logs } = machineDirectories(name, words);
   return { monitor: `${runtime}/qmp`, console: `${runtime}/console`, consoleLog: `${logs}/console.log` };
 }
 

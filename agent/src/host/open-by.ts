@@ -12,6 +12,9 @@ export interface Holder {
   readonly command: string;
 }
 
+/** The daemon of upstream's own luo-agent. It keeps the live update device open as long as it runs. */
+export const upstreamDaemon = 'luod';
+
 /** What a process calls itself (`/proc/PID/comm`), made harmless: it can call itself anything. Null if it is gone. */
 export async function commandOf(proc: string, pid: number): Promise<string | null> {
   try {

@@ -17,6 +17,14 @@ export const indexTokens = 0xffff_ffff_ffff_8000n;
 /** The session that carries the record of the update itself. No user may have one of that name. */
 export const indexSessionName = 'luo-console';
 
+/**
+ * Its name while our package was called luo-agent. Such an agent may have run the update into this kernel, so this
+ * release looks for the old name too.
+ */
+export const formerIndexSessionName = 'luo-agent';
+
+const reservedNames: readonly string[] = [indexSessionName, formerIndexSessionName];
+
 const nameBytes = 63;
 
 /** `0x` and lower-case digits, no leading zeros. */
@@ -46,8 +54,8 @@ export function parseToken(text: string, parameter = 'token'): bigint {
  */
 export function checkSessionName(name: string, parameter = 'name'): void {
   const bytes = Buffer.byteLength(name, 'utf8');
-  const expected = `1 to ${nameBytes} bytes of UTF-8, all of them to be seen, not ${indexSessionName}`;
-  if (bytes < 1 || bytes > nameBytes || !isVisible(name) || name === indexSessionName) {
+  const expected = `1 to ${nameBytes} bytes of UTF-8, all of them to be seen, not ${reservedNames.join(' or ')}`;
+  if (bytes < 1 || bytes > nameBytes || !isVisible(name) || reservedNames.includes(name)) {
     throw new Refusal('InvalidValue', { parameter, value: shorten(name), expected });
   }
 }

@@ -37,7 +37,7 @@ export function definitionHandlers(
     const pid = await machineUnitPid(name, { sys: paths.sys, waitMs: 0 });
     if (pid === null) return null;
     const words = await commandLineOf(paths.proc, pid);
-    return words.some((word) => word.includes(`:${machinePlaces(name).monitor},`)) ? pid : null;
+    return words.some((word) => word.includes(`:${machinePlaces(name, words).monitor},`)) ? pid : null;
   };
 
   const listed = async ({ name, path, definition, problem }: DefinitionFile): Promise<MachineDefinition> => ({

@@ -81,6 +81,24 @@ describe('the unit of a machine', () => {
     });
   });
 
+  it('has the directories that its words name, if it was started by the agent of the old package', async () => {
+    const words = [
+      ...['-qmp', 'unix:/run/luo-agent/machines/one/qmp,server=on,wait=off'],
+      ...['-chardev', 'socket,id=serial0,logfile=/var/log/luo-agent/machines/one/console.log'],
+    ];
+    const { properties } = await started({ words, runtimeDirectories: ['luo-agent/machines/one'] });
+    expect(properties).toMatchObject({
+      RuntimeDirectory: ['luo-agent/machines/one'],
+      LogsDirectory: ['luo-agent/machines/one'],
+    });
+    // Nothing else is in its list, so it goes with the unit.
+    expect(properties).not.toHaveProperty('RuntimeDirectoryPreserve');
+    const ofAnother = ['-qmp', 'unix:/run/luo-agent/machines/two/qmp,server=on'];
+    expect((await started({ words: ofAnother })).properties).toMatchObject({
+      RuntimeDirectory: ['luo-console/machines/one'],
+    });
+  });
+
   it('has a name that no other machine’s has', () => {
     expect(unitOf('web-1')).toBe('luo-machine-web-1.service');
     const odd = ['Web 1', 'web/1', 'web_1', 'wéb', '', '../x', 'a\nb', '%n', 'web.1'];

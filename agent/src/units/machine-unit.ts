@@ -43,15 +43,31 @@ function escaped(name: string): string {
 /** The unit of a machine. */
 export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
 
-/** Below `/run` and below `/var/log`. */
-const directoryOf = (name: string): string => `luo-console/machines/${escaped(name)}`;
+/**
+ * A machine's directory, below `/run` and below `/var/log`. One that was started while our package was called
+ * luo-agent has the old directory in its words, and keeps it for as long as it runs.
+ *
+ * @param words its command line; none for a machine that is started afresh
+ */
+function directoryOf(name: string, words: readonly string[]): string {
+  const former = `luo-agent/machines/${escaped(name)}`;
+  return words.some((word) => word.includes(`/run/${former}/`))
+    ? former
+    : `luo-console/machines/${escaped(name)}`;
+}
 
 /**
  * Directories that belong to a machine's user while it runs: for its sockets, gone with its unit; and for its
  * logs, which stay, and are made only for a machine whose words name something in there.
+ *
+ * @param words the command line of a machine that runs or ran; none if it is started afresh
  */
-export function machineDirectories(name: string): { runtime: string; logs: string } {
-  return { runtime: `/run/${directoryOf(name)}`, logs: `/var/log/${directoryOf(name)}` };
+export function machineDirectories(
+  name: string,
+  words: readonly string[] = [],
+): { runtime: string; logs: string } {
+  const directory = directoryOf(name, words);
+  return { runtime: `/run/${directory}`, logs: `/var/log/${directory}` };
 }
 
 const text = (value: string): Variant => new Variant('s', value);
@@ -64,7 +80,8 @@ const noLimit = 2n ** 64n - 1n;
 /** The properties of a machine's unit (org.freedesktop.systemd1(5)), by their names. */
 export function unitProperties(unit: MachineUnit): Readonly<Record<string, Variant>> {
   const { name, program, words, user, openFiles, runtimeDirectories = [] } = unit;
-  const directory = directoryOf(name);
+  const directory = directoryOf(name, words);
+  const others = runtimeDirectories.filter((other) => other !== directory);
   const hasLogs = words.some((word) => word.includes(`/var/log/${directory}/`));
   const files = openFiles.map((file) => [file.path, file.name, 0n]);
   return {
@@ -86,9 +103,9 @@ export function unitProperties(unit: MachineUnit): Readonly<Record<string, Varia
     LimitMEMLOCK: new Variant('t', noLimit),
     LimitCORE: new Variant('t', 0n),
     UMask: number(0o027),
-    RuntimeDirectory: texts(directory, ...runtimeDirectories),
+    RuntimeDirectory: texts(directory, ...others),
     // What others may use too must not go with the unit.
-    ...(runtimeDirectories.length === 0 ? {} : { RuntimeDirectoryPreserve: text('yes') }),
+    ...(others.length === 0 ? {} : { RuntimeDirectoryPreserve: text('yes') }),
     RuntimeDirectoryMode: number(0o750),
     ...(hasLogs ? { LogsDirectory: texts(directory), LogsDirectoryMode: number(0o750) } : {}),
     OpenFile: new Variant('a(sst)', files),

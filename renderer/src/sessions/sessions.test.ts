@@ -41,7 +41,7 @@ describe('Sessions', () => {
     expect(await screen.findByText('web-01 finished')).toBeTruthy();
     expect(bridge.askedFor('FinishSession')).toEqual([{ name: 'web-01' }]);
     await fireEvent.click(screen.getByRole('button', { name: 'Close session…' }));
-    expect(await screen.findByText('What was not retrieved is freed')).toBeTruthy();
+    expect(await screen.findByText('Descriptors that were not retrieved are freed')).toBeTruthy();
   });
 
   test('offers to connect where nothing was ever read', async () => {

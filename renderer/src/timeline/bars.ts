@@ -3,7 +3,7 @@
 import type { PhaseTiming, Update } from '@luo-console/agent/interface';
 import { duration } from '../format/quantity.ts';
 import { firstSuspended } from '../state/machine-runs.ts';
-import { updatePhases } from '../words/phases.ts';
+import { isLater } from '../words/phases.ts';
 import type { Span } from './span.ts';
 
 function endOf({ startedAtUs, durationUs }: PhaseTiming): number {
@@ -35,37 +35,50 @@ export function blackoutSpan({
   return { startUs: endUs - blackoutUs, endUs };
 }
 
-/** A stretch of a phase's bar: `grace` is the part of the kexec in which it was announced and the host still there. */
+/**
+ * A stretch of a phase's bar. `grace`: announced, and waiting for an abort. `away`: the host is on its way from one kernel
+ * to the other. `refused`: the kernel was asked to go, and did not.
+ */
 export interface BarPart extends Span {
-  kind: 'before' | 'grace' | 'away' | 'after';
+  kind: 'before' | 'grace' | 'away' | 'refused' | 'after';
 }
 
-/** Below this share of the phase a rest is not worth a part of its own. */
+/** What the bars of an update depend on besides its phases. */
+export type BarFacts = Pick<Update, 'announcedAtUs' | 'graceEndsAtUs' | 'outcome'>;
+
+/** A stretch shorter than this share of its phase is left to the one before it. */
 const leastShare = 0.02;
 
-/**
- * Of what a phase's bar is made. The phase `kexec` begins with its announcement, so the host is still there until the
- * grace is over and the blackout begins.
- * @param stayed whether the host is known not to have gone away at all
- */
-export function barParts(timing: PhaseTiming, stayed: boolean, blackout: Span | null): BarPart[] {
+/** The stretches of a phase's bar. The grace is a part of *prepared*, where the update is announced. */
+export function barParts(timing: PhaseTiming, facts: BarFacts): BarPart[] {
   const { phase, startedAtUs: startUs } = timing;
   const endUs = endOf(timing);
   if (phase === 'booting') return [{ kind: 'away', startUs, endUs }];
-  if (phase !== 'kexec') {
-    const before = updatePhases.indexOf(phase) < updatePhases.indexOf('kexec');
-    return [{ kind: before ? 'before' : 'after', startUs, endUs }];
-  }
-  if (stayed) return [{ kind: 'grace', startUs, endUs }];
-  if (!blackout) return [{ kind: 'away', startUs, endUs }];
+  if (phase === 'kexec') return [{ kind: kexecKind(facts), startUs, endUs }];
+  if (phase === 'prepared') return withGrace({ startUs, endUs }, facts);
+  return [{ kind: isLater(phase, 'kexec') ? 'after' : 'before', startUs, endUs }];
+}
+
+function kexecKind({ outcome }: BarFacts): BarPart['kind'] {
+  if (outcome === 'returned') return 'refused';
+  // It was aborted before the reboot call.
+  return outcome === 'aborted' ? 'before' : 'away';
+}
+
+function withGrace({ startUs, endUs }: Span, { announcedAtUs, graceEndsAtUs }: BarFacts): BarPart[] {
+  const whole: BarPart[] = [{ kind: 'before', startUs, endUs }];
+  if (announcedAtUs === null || graceEndsAtUs === null) return whole;
+  const within = (us: number) => Math.min(endUs, Math.max(startUs, us));
   const least = (endUs - startUs) * leastShare;
-  const jumpUs = Math.min(endUs, Math.max(startUs, blackout.startUs));
-  if (jumpUs - startUs <= least) return [{ kind: 'away', startUs, endUs }];
-  if (endUs - jumpUs <= least) return [{ kind: 'grace', startUs, endUs }];
-  return [
-    { kind: 'grace', startUs, endUs: jumpUs },
-    { kind: 'away', startUs: jumpUs, endUs },
+  const fromUs = within(announcedAtUs) - startUs <= least ? startUs : within(announcedAtUs);
+  const toUs = endUs - within(graceEndsAtUs) <= least ? endUs : within(graceEndsAtUs);
+  if (toUs - fromUs <= least) return whole;
+  const parts: BarPart[] = [
+    { kind: 'before', startUs, endUs: fromUs },
+    { kind: 'grace', startUs: fromUs, endUs: toUs },
+    { kind: 'before', startUs: toUs, endUs },
   ];
+  return parts.filter((part) => part.endUs > part.startUs);
 }
 
 /** The length of a blackout in words. Where the host did go away and nobody measured it, `none` would be wrong. */

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a phase took, in words that tell the grace from the rest of the kexec.
+/** How long a phase took, in words that name the grace and a refusal. */
 import type { PhaseTiming } from '@luo-console/agent/interface';
 import { duration } from '../format/quantity.ts';
-import { barParts } from './bars.ts';
-import type { Span } from './span.ts';
+import { type BarFacts, barParts } from './bars.ts';
 
-/** @param stayed whether the host is known not to have gone away at all */
-export function phaseLength(timing: PhaseTiming, stayed: boolean, blackout: Span | null): string {
+/** `4.2 s`, `12.4 s, 10.0 s of it grace`, `120 ms, refused by the kernel`. */
+export function phaseLength(timing: PhaseTiming, facts: BarFacts): string {
   if (timing.durationUs === null) return 'not ended';
-  const parts = barParts(timing, stayed, blackout);
+  const parts = barParts(timing, facts);
+  const length = duration(timing.durationUs);
+  if (parts.some(({ kind }) => kind === 'refused')) return `${length}, refused by the kernel`;
   const grace = parts.find(({ kind }) => kind === 'grace');
-  if (!grace) return duration(timing.durationUs);
-  if (parts.length === 1) return `${duration(timing.durationUs)}, all of it grace`;
-  return `${duration(timing.durationUs)}, ${duration(grace.endUs - grace.startUs)} of it grace`;
+  if (!grace) return length;
+  if (parts.length === 1) return `${length}, all of it grace`;
+  return `${length}, ${duration(grace.endUs - grace.startUs)} of it grace`;
 }

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
 import { nowUs, progress, second, update } from '../../test/fake-data.ts';
 import { go, openConsole } from '../../test/open-console.ts';
+import { recordedUpdate } from '../../test/recorded.ts';
+import { abortLimit, runWords } from '../words/run.ts';
+
+const recorded = recordedUpdate(nowUs() - 20 * second);
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 async function plan(prepare?: (bridge: FakeBridge) => void): Promise<FakeBridge> {
   const bridge = await openConsole(prepare);
@@ -58,66 +66,60 @@ describe('Live update', () => {
     expect(screen.getByRole('button', { name: 'Run live update' })).toBeTruthy();
   });
 
-  test('runs through the kexec: phases, away, back by itself, outcome with digests', async () => {
+  test('runs through the kexec as recorded: grace, away, back by itself, outcome with digests', async () => {
     const bridge = await run();
     expect(bridge.askedFor('RunUpdate')[0]?.parameters).toEqual({ plan: 'p-17', graceSeconds: 5 });
-    bridge.pushProgress('h1', progress('preserving', { done: 1, total: 4 }));
+    bridge.pushProgress('h1', progress('preserving', { update: recorded.ended.id, done: 1, total: 4 }));
     expect(await screen.findByText('25 %')).toBeTruthy();
-    bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: nowUs() + 60 * second }));
-    expect(await screen.findByText(/s left to abort/)).toBeTruthy();
+
+    const { announced } = recorded;
+    const graceEndsAtUs = nowUs() + 60 * second;
+    bridge.pushProgress('h1', { ...announced, graceEndsAtUs });
+    expect(await screen.findByText(/^The update is announced: (60|5\d) s left in the grace$/)).toBeTruthy();
+    expect(screen.getByText(abortLimit)).toBeTruthy();
+    const phases = screen.getByRole('list', { name: 'Phases' });
+    expect(within(phases).getByText(/^announced, (60|5\d) s of grace left$/)).toBeTruthy();
     expect(screen.getByRole('timer', { name: 'Elapsed' })).toBeTruthy();
 
-    bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: nowUs() - second }));
+    // When it is over nothing has happened to the machines yet: an abort still works, and nothing is away.
+    bridge.pushProgress('h1', { ...announced, graceEndsAtUs: nowUs() - second });
+    await waitFor(() => expect(screen.queryByText(/left in the grace/)).toBeNull());
+    expect(screen.getByRole('timer', { name: 'Elapsed' })).toBeTruthy();
+    expect(screen.getByRole('button', { name: 'Abort live update' })).toBeTruthy();
+    expect(screen.queryByText(runWords.hostBlackout)).toBeNull();
+
+    bridge.pushProgress('h1', recorded.in('kexec'));
     expect(await screen.findByRole('timer', { name: 'Blackout' })).toBeTruthy();
+    expect(screen.queryByRole('button', { name: 'Abort live update' })).toBeNull();
+    expect(screen.getByText(runWords.hostBlackout)).toBeTruthy();
 
     bridge.end('RunUpdate', failure('NotConnected', { id: 'h1', state: 'away' }));
     bridge.changeHost('h1', { state: 'away', sinceUs: nowUs() });
     expect(await screen.findByText('The host is away, as expected.')).toBeTruthy();
-    expect(screen.queryByRole('button', { name: 'Abort live update' })).toBeNull();
+    expect(screen.getByText('The host is starting the new kernel')).toBeTruthy();
 
     bridge.changeHost('h1', { state: 'connected' });
-    bridge.pushProgress('h1', progress('retrieving'));
-    const phases = screen.getByRole('list', { name: 'Phases' });
-    await waitFor(() => expect(within(phases).getAllByText('passed unseen')).toHaveLength(3));
+    bridge.pushProgress('h1', progress('finishing', { update: recorded.ended.id }));
+    await waitFor(() => expect(within(phases).getAllByText('not seen').length).toBeGreaterThan(1));
 
-    bridge.answers.set('GetUpdate', () => ({
-      update: update({ id: 'u-0004', toRelease: '7.3.4-b', arrivedRelease: '7.3.4-b' }),
-    }));
-    bridge.changeStatus('h1', { progress: null, phase: 'normal', lastUpdate: 'u-0004' });
+    bridge.answers.set('GetUpdate', () => ({ update: recorded.ended }));
+    bridge.changeStatus('h1', { progress: null, phase: 'normal', lastUpdate: recorded.ended.id });
     expect(await screen.findByRole('heading', { name: 'Updated' })).toBeTruthy();
-    expect(screen.getByText('8 of 8 match')).toBeTruthy();
-    expect(screen.getByRole('img', { name: /Booting 11.6 s.*blackout 13.4 s/ })).toBeTruthy();
-  });
-
-  test('tells the grace from the time away, and what the blackout is without a machine', async () => {
-    const bridge = await run();
-    const at = nowUs();
-    bridge.pushProgress(
-      'h1',
-      progress('kexec', { phaseStartedAtUs: at - 10 * second, graceEndsAtUs: at + 60 * second }),
-    );
-    const phases = await screen.findByRole('list', { name: 'Phases' });
-    expect(await within(phases).findByText('announced, the host is still there')).toBeTruthy();
-    expect(screen.queryByText(/No machine is concerned/)).toBeNull();
-    bridge.pushProgress(
-      'h1',
-      progress('kexec', { phaseStartedAtUs: at - 10 * second, graceEndsAtUs: at - 2 * second }),
-    );
-    bridge.changeHost('h1', { state: 'away', sinceUs: at });
-    expect(await within(phases).findByText(/^8\.0 s of grace, then away for \d/)).toBeTruthy();
-    expect(screen.getByText(/No machine is concerned/)).toBeTruthy();
-    expect(screen.getByText('The kexec is under way')).toBeTruthy();
+    expect(screen.getByText(/^\d+ of \d+ match$/)).toBeTruthy();
+    expect(screen.getByRole('img', { name: /Prepared .* grace.*Booting .*blackout \d/ })).toBeTruthy();
   });
 
   test('does not stay cheerful about a host that does not come back', async () => {
     const bridge = await run();
     const at = nowUs();
-    bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: at - 50 * second }));
-    bridge.changeHost('h1', { state: 'away', sinceUs: at - 48 * second });
+    const awaySince = async (us: number) => {
+      bridge.pushProgress('h1', progress('kexec', { phaseStartedAtUs: us }));
+      bridge.changeHost('h1', { state: 'away', sinceUs: us + 2 * second });
+    };
+    await awaySince(at - 50 * second);
     expect(await screen.findByText('The host is away, as expected.')).toBeTruthy();
     // Its blackouts so far took 13.4 s; a minute is the least that is waited.
-    bridge.pushProgress('h1', progress('kexec', { graceEndsAtUs: at - 250 * second }));
-    bridge.changeHost('h1', { state: 'away', sinceUs: at - 248 * second });
+    vi.setSystemTime(at / 1000 + 200_000);
     const alert = await screen.findByRole('alert');
     expect(
       within(alert).getByText(/^This takes longer than usual: the host has been away for 4 min 1\d s/),
@@ -128,16 +130,12 @@ describe('Live update', () => {
     expect(screen.queryByText('The host is away, as expected.')).toBeNull();
   });
 
-  // It is announced in *prepared*; agents before this one did so in *kexec*.
-  test.each(['prepared', 'kexec'] as const)(
-    'says so when the host goes in its grace, in %s',
-    async (phase) => {
-      const bridge = await run();
-      bridge.pushProgress('h1', progress(phase, { graceEndsAtUs: nowUs() + 600 * second }));
-      bridge.changeHost('h1', { state: 'away', sinceUs: nowUs() });
-      expect(await screen.findByText('The host went away before the kexec.')).toBeTruthy();
-    },
-  );
+  test('says so when the host goes in its grace', async () => {
+    const bridge = await run();
+    bridge.pushProgress('h1', { ...recorded.announced, graceEndsAtUs: nowUs() + 600 * second });
+    bridge.changeHost('h1', { state: 'away', sinceUs: nowUs() });
+    expect(await screen.findByText('The host went away before the kexec.')).toBeTruthy();
+  });
 
   test('keeps the serial console open while other views are looked at, and lets go of it at the end', async () => {
     const bridge = await run();
@@ -175,11 +173,7 @@ describe('Live update', () => {
       const at = nowUs() - 30 * second;
       // The host's clock is an hour behind, which the last status tells.
       const nowThere = at - 3600 * second;
-      const known = progress('kexec', {
-        phaseStartedAtUs: nowThere - 5 * second,
-        graceEndsAtUs: nowThere + second,
-        mayAbort: true,
-      });
+      const known = { ...recorded.in('kexec'), phaseStartedAtUs: nowThere + second };
       fake.hosts = [
         {
           ...first,

@@ -17,6 +17,7 @@ import {
 } from '../../test/fake-data.ts';
 import { go, openConsole, type } from '../../test/open-console.ts';
 import { blackoutOf, heardMachines, machinesBlackout } from '../state/machine-runs.ts';
+import { runWords } from '../words/run.ts';
 
 function planWith(leave: readonly number[] = [], more: Partial<Plan> = {}): Plan {
   return {
@@ -62,7 +63,7 @@ describe('the plan', () => {
     const list = await plan(await openPlan());
     const [web, old] = within(list).getAllByRole('listitem');
     expect(web?.textContent).toMatch(/web-01.*Comes along.*by cpr-transfer, 2 GiB, session web-01/s);
-    expect(web?.textContent).toMatch(/Expected blackout: at least 240 ms .*none was measured/);
+    expect(web?.textContent).toMatch(/Expected blackout: about 240 ms or more.*none was measured/);
     expect(web?.textContent).toMatch(/If the new QEMU does not start, the machine is held/);
     expect(old?.textContent).toMatch(/old-03.*Not adopted.*It cannot be.*as if its power were cut/s);
   });
@@ -73,7 +74,9 @@ describe('the plan', () => {
     await fireEvent.click(screen.getByRole('radio', { name: 'Leave it behind' }));
     await plan(bridge);
     expect(bridge.askedFor('MakePlan')[0]).toMatchObject({ ifMachineFails: 'leave', leave: [] });
-    expect(screen.getByText('The live update goes on without the machine, which ends it.')).toBeTruthy();
+    expect(
+      screen.getByText('The update goes on without the machine, which ends with the old kernel.'),
+    ).toBeTruthy();
   });
 
   test('leaves a machine behind only when its name is typed, and takes that back', async () => {
@@ -85,7 +88,7 @@ describe('the plan', () => {
     expect(screen.getByText('web-01 ends with the old kernel')).toBeTruthy();
     await type('Type web-01 to confirm', 'web-01');
     await fireEvent.click(button);
-    const back = await within(list).findByRole('button', { name: 'Bring along web-01' });
+    const back = await within(list).findByRole('button', { name: 'Carry over web-01' });
     expect(within(list).getByText('Left behind')).toBeTruthy();
     expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [2041] });
     await fireEvent.click(screen.getByRole('button', { name: 'Run live update' }));
@@ -104,7 +107,7 @@ describe('the plan', () => {
     await fireEvent.click(screen.getByRole('button', { name: 'Leave old-03 behind' }));
     expect(await within(list).findByText('Left behind')).toBeTruthy();
     expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [2201] });
-    await fireEvent.click(within(list).getByRole('button', { name: 'Bring along old-03' }));
+    await fireEvent.click(within(list).getByRole('button', { name: 'Carry over old-03' }));
     await fireEvent.click(await within(list).findByRole('button', { name: 'Show in Machines old-03' }));
     expect(await screen.findByRole('article', { name: 'Machine old-03' })).toBeTruthy();
   });
@@ -172,8 +175,8 @@ describe('while it runs', () => {
     expect(web?.textContent).toMatch(/web-01.*Saved.*State saved\..*0:0[5-9]/s);
     expect(old?.textContent).toMatch(/old-03.*Left behind.*–/s);
     expect(screen.getByRole('timer', { name: 'Blackout' }).textContent).toMatch(/^0:0[5-9]/);
-    expect(screen.getByText('The blackout is the time since the first machine was suspended.')).toBeTruthy();
-    expect(screen.queryByText(/No machine is concerned/)).toBeNull();
+    expect(screen.getByText(runWords.machinesBlackout)).toBeTruthy();
+    expect(screen.queryByText(runWords.hostBlackout)).toBeNull();
   });
 
   test('ends with which descriptor refused: session, token, handler, phase and error', async () => {

@@ -9,7 +9,7 @@ import type {
   MonitorState,
   Way,
 } from '@luo-console/agent/interface';
-import { duration } from '../format/quantity.ts';
+import { counted, duration, size } from '../format/quantity.ts';
 
 export const fileWords: Record<MachineFile, string> = {
   memfd: 'memfd',
@@ -43,15 +43,15 @@ export const wayWords: Record<Way, string> = {
 };
 
 export const fateSourceWords: Record<FateSource, string> = {
-  kernel: 'asked of the kernel',
+  kernel: 'the kernel was asked',
   rule: 'by its kind',
 };
 
 export const monitorWords: Record<MonitorState, string> = {
   answered: 'answers',
-  busy: 'is used by somebody else, and admits one client',
+  busy: 'is in use, and accepts one client',
   silent: 'does not answer',
-  malformed: 'answers what cannot be understood',
+  malformed: 'gives an answer that cannot be read',
   unreachable: 'cannot be reached',
   none: 'has none',
 };
@@ -63,8 +63,11 @@ export interface PolicyWords {
 }
 
 export const policyWords: Record<FailurePolicy, PolicyWords> = {
-  stop: { name: 'Stop', text: 'The live update is called off, and every machine runs on.' },
-  leave: { name: 'Leave it behind', text: 'The live update goes on without the machine, which ends it.' },
+  stop: { name: 'Stop', text: 'The update is aborted, and every machine runs on.' },
+  leave: {
+    name: 'Leave it behind',
+    text: 'The update goes on without the machine, which ends with the old kernel.',
+  },
 };
 
 /** The parts of a blackout, in their order. */
@@ -99,5 +102,37 @@ export function vmmWords({ vmm, version }: Pick<Machine, 'vmm' | 'version'>): st
 export function expectedWords(us: number | null): string {
   return us === null
     ? 'not known'
-    : `at least ${duration(us)} of its own by a rule of thumb, and the kernel’s part`;
+    : `about ${duration(us)} or more, plus the time the kernel takes to boot (estimate)`;
 }
+
+export const adoptWords = {
+  adopted: (name: string) => `${name} adopted`,
+  /** What an adopted machine is for. */
+  carried: 'Live updates carry it over.',
+  unchanged: 'It is not restarted, and the way it was started stays as it is.',
+  preserved: 'Its memory is preserved from now on. Future updates will carry the machine over.',
+  /** @param memory in bytes; null if it is not known */
+  allocated: (memory: number | null) =>
+    `All of its memory${memory === null ? '' : ` (${size(memory)})`} is allocated, including pages the guest has never used.`,
+  way: (way: Way, reason: string) => `It is carried over by ${wayWords[way]}: ${reason.replace(/\.$/, '')}.`,
+  unlinks: (files: number) => `${counted(files, 'file')} will be unlinked`,
+  unlinkReason:
+    'The kernel preserves only files that have no name. Each name then becomes a symbolic link to the VMM’s descriptor.',
+  unlinkAfter: 'A program that opens the name gets the same memory, for as long as the VMM runs.',
+  consent: (files: number) => `Unlink ${files === 1 ? 'this file' : 'these files'}`,
+  failed: (name: string) => `${name} was not adopted`,
+} as const;
+
+export const releaseWords = {
+  released: (name: string) => `${name} released`,
+  notCarried: 'Live updates no longer carry it over.',
+  unchanged: 'The machine keeps running; nothing in it changes.',
+  closed: (session: string) => `Its session ${session} is closed, and its memory is no longer preserved.`,
+  ends: 'The next update will not carry it over: it will end with the old kernel, unless you adopt it again first.',
+  failed: (name: string) => `${name} was not released`,
+} as const;
+
+export const definitionWords = {
+  service:
+    'The agent starts it in a systemd service, so it keeps running when the agent restarts. It is adopted at once, so live updates carry it over.',
+} as const;

@@ -24,6 +24,11 @@ export const updatePhases: readonly Phase[] = [
   'finishing',
 ];
 
+/** Whether an update reaches `phase` only after `other`. `normal` comes before all. */
+export function isLater(phase: Phase, other: Phase): boolean {
+  return updatePhases.indexOf(phase) > updatePhases.indexOf(other);
+}
+
 export const phaseMarks: Record<Phase, Mark> = {
   normal: mark('Normal', 'good', CircleCheck),
   preserving: mark('Preserving', 'busy', ShieldCheck),

@@ -10,6 +10,7 @@ import type { VmmStarter } from '../../adoption/restore.ts';
 import { vmmUnits } from '../../adoption/vmm-units.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
+import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
 import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
@@ -49,7 +50,11 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(native, paths.sys);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
-  const context = { native, device, store, starter, socketDirectory, startedAt, log };
+  const nothingCame = (): boolean => {
+    const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
+    return complete && !found;
+  };
+  const context = { native, device, store, starter, socketDirectory, startedAt, log, nothingCame };
   const { handed, resumed } = await resumeMachines(context, kept);
   return { store, socketDirectory, listening, handed, resumed };
 }

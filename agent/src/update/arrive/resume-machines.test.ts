@@ -15,7 +15,7 @@ import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
-import { indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
+import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
 
 const device = '/dev/made-up';
@@ -75,10 +75,10 @@ const record = (machines: readonly SavedMachine[]): object => ({
 /** Preserves a machine's parts, as an agent before the kexec does, and has the next kernel begin. */
 async function arrive(
   machines: readonly SavedMachine[],
-  parts: { state: boolean; memory: boolean; mark?: RestartMark },
+  parts: { state: boolean; memory: boolean; mark?: RestartMark; index?: string },
 ): Promise<void> {
   using opened = double.openDevice(device);
-  const index = double.createSession(opened, indexSessionName);
+  const index = double.createSession(opened, parts.index ?? indexSessionName);
   const session = double.createSession(opened, 'machine:one');
   const { memory } = native;
   const file = memory.memfdCreate('record');
@@ -118,6 +118,7 @@ function context(starter: VmmStarter): ResumeContext {
     starter,
     socketDirectory: join(directory, 'sockets'),
     startedAt: 0n,
+    nothingCame: () => false,
     log: () => {},
   };
 }
@@ -181,6 +182,23 @@ describe('a saved machine', () => {
     const found = await resume(failingStarter(asked, 4711));
     expect(asked).toEqual(['pid one']);
     expect(found.runs).toMatchObject([{ stage: 'resumed', newPid: 4711 }]);
+    release(found);
+  });
+
+  it('that the agent of the old package saved is found under the old name of the index', async () => {
+    const index = formerIndexSessionName;
+    const pieces = [{ bytes: 0, files: [{ session: index, token: '0x0' }] }];
+    await arrive([{ ...saved, way: 'cpr', pieces }], { state: true, memory: true, index });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked));
+    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    expect(found.runs).toMatchObject([{ stage: 'held' }]);
+    // What is kept has this agent's name, and one that comes after it finds everything under that.
+    const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
+    expect(names).toEqual([indexSessionName, 'machine:one']);
+    const again = await resumeMachines(context(failingStarter(asked)), found.handed);
+    expect(again.resumed?.machines).toMatchObject([{ run: { stage: 'held' } }]);
+    for (const state of again.resumed?.heldStates.values() ?? []) state.close();
     release(found);
   });
 

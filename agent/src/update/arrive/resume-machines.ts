@@ -24,7 +24,7 @@ import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import type { Device } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
-import { indexSessionName } from '../../liveupdate/tokens.ts';
+import { formerIndexSessionName, indexSessionName } from '../../liveupdate/tokens.ts';
 import { partsOf } from '../record/blackout-parts.ts';
 import { type IndexRecord, readIndex } from '../record/index-session.ts';
 import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
@@ -38,6 +38,8 @@ export interface ResumeContext {
   log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
+  /** Whether the kernel is known to have been handed nothing. Asked only while somebody else has the device. */
+  nothingCame(): boolean;
 }
 
 /** How the machines of the update that brought the host here fared. */
@@ -82,17 +84,21 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
       for (const name of wanted) {
         const session = await native.liveUpdate.retrieveSession(device, name).catch(() => null);
         if (session === null) continue;
-        sessions.set(name, session);
-        all.push({ name: storedName(name), descriptor: session });
-        context.store.keepSession(name, session);
+        const kept = name === formerIndexSessionName ? indexSessionName : name;
+        sessions.set(kept, session);
+        all.push({ name: storedName(kept), descriptor: session });
+        context.store.keepSession(kept, session);
       }
     });
   };
   await patiently(context, () => retrieve([indexSessionName]));
+  if (!sessions.has(indexSessionName)) await patiently(context, () => retrieve([formerIndexSessionName]));
   const index = sessions.get(indexSessionName);
   const { record } = index === undefined ? { record: null } : await readIndex(native, index);
   if (index === undefined || record === null || record.machines.length === 0)
     return { handed: all, resumed: null };
+  // A record that the agent of the old package wrote names places in the index by the old name.
+  sessions.set(formerIndexSessionName, index);
   const files = new RetrievedFiles();
   const places = record.machines.flatMap(placesOf);
   await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
@@ -103,16 +109,21 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
 
 /**
  * Does what needs the device as often as somebody else has it: machines that stand still are worth waiting for.
+ * Upstream's luod never gives it back, so where nothing came there is no waiting.
  * A host without live update, or one that was just switched on, has nothing to retrieve, and that is all there is
  * to know.
  */
-async function patiently({ log }: ResumeContext, work: () => Promise<void>): Promise<void> {
+async function patiently({ log, nothingCame }: ResumeContext, work: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
       await work();
       return;
     } catch (error) {
       if (!(error instanceof Refusal) || error.refusal !== 'DeviceBusy') return;
+      if (nothingCame()) {
+        log('warning', 'the live update device is busy; nothing was handed over', { problem: error.message });
+        return;
+      }
       log('warning', 'waiting for the live update device', { problem: error.message });
     }
   }

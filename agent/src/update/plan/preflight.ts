@@ -4,7 +4,7 @@
  * *fail* keeps the plan from running, a *warn* is for the operator to weigh.
  */
 import { readFile, stat, statfs } from 'node:fs/promises';
-import { holdersOf } from '../../host/open-by.ts';
+import { holdersOf, upstreamDaemon } from '../../host/open-by.ts';
 import { counted, inMebibytes } from '../../host/plain-words.ts';
 import type {
   Check,
@@ -40,12 +40,12 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   'other openers': async ({ paths }) => {
-    const [holder] = await holdersOf(paths.proc, paths.device);
+    const holders = await holdersOf(paths.proc, paths.device);
+    const holder = holders.find(({ command }) => command === upstreamDaemon) ?? holders[0];
     if (!holder) return ['pass', `nobody else has ${paths.device} open`];
-    return [
-      'warn',
-      `${holder.command} (pid ${holder.pid}) has ${paths.device} open; the agent waits until it is free`,
-    ];
+    const held = `${holder.command} (pid ${holder.pid}) has ${paths.device} open`;
+    if (holder.command !== upstreamDaemon) return ['warn', `${held}; the agent waits until it is free`];
+    return ['fail', `${held} and keeps it while it runs; stop it before the update: systemctl stop luod`];
   },
 
   kernel: (_context, { image }) => {

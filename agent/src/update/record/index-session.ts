@@ -14,7 +14,13 @@ import { ClockReading } from '../../kernel/surviving-clock.ts';
 import { createPatiently } from '../../liveupdate/build-session.ts';
 import { retrieveByName } from '../../liveupdate/retrieve-session.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
-import { formatToken, indexSessionName, indexTokens, manifestToken } from '../../liveupdate/tokens.ts';
+import {
+  formatToken,
+  formerIndexSessionName,
+  indexSessionName,
+  indexTokens,
+  manifestToken,
+} from '../../liveupdate/tokens.ts';
 import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
@@ -164,9 +170,9 @@ function recordIn(slots: SlotFile): IndexRecord {
 
 /** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */
 async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<NativeDescriptor | null> {
-  const attempt = async (): Promise<NativeDescriptor | null> => {
+  const attempt = async (name: string): Promise<NativeDescriptor | null> => {
     try {
-      return await retrieveByName(sessions.context, indexSessionName);
+      return await retrieveByName(sessions.context, name);
     } catch (error) {
       const none = ['SessionNotFound', 'NoLiveUpdate'];
       if (error instanceof Refusal && none.includes(error.refusal)) return null;
@@ -177,7 +183,8 @@ async function retrieveIndex({ sessions, journal }: UpdateContext): Promise<Nati
     'index.retrieve',
     {},
     async () => {
-      const session = await attempt();
+      const session = (await attempt(indexSessionName)) ?? (await attempt(formerIndexSessionName));
+      // In the store it has the new name in any case.
       if (session !== null) sessions.context.store.keepSession(indexSessionName, session);
       return session;
     },

@@ -8,10 +8,10 @@ export function fateOf(session: SessionBrief, plan: Plan): { kept: boolean; word
   if (session.direction === 'incoming') {
     return {
       kept: false,
-      words: 'Incoming and not finished: finish it first, or it is gone after the kexec.',
+      words: 'Incoming and not finished: finish it first, or it is lost in the kexec.',
     };
   }
-  if (session.descriptors === 0) return { kept: true, words: 'Empty; it comes through the kexec as it is.' };
+  if (session.descriptors === 0) return { kept: true, words: 'Empty; it is carried over as it is.' };
   const titles = steps.map(({ title }) => title).join('; ');
-  return { kept: true, words: titles ? `Comes through the kexec. ${titles}.` : 'Comes through the kexec.' };
+  return { kept: true, words: titles ? `Carried over. ${titles}.` : 'Carried over.' };
 }

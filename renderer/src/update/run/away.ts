@@ -1,40 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-// How to take it that a host is away in a live update. It is away in every one of them, so that alone is no news; that it
-// went too early, or stays away too long, is what a person has to be told, and what they can do then.
+/**
+ * What a host's absence means while an update runs. The host goes away in every update, so that alone is no news. A person
+ * needs to know when it left too early, or stays away too long, and what to do then.
+ */
 import type { Phase, Update } from '@luo-console/agent/interface';
 
-/**
- * How to take it that the host is away: `early` if it went before it was to, `late` if it takes much longer than usual,
- * otherwise `expected`.
- */
+/** `early`: it went before its kernel was to be replaced. `late`: it has been away much longer than usual. */
 export type AwayReading = 'early' | 'expected' | 'late';
 
+/** All times on this machine's clock, in µs since the epoch. */
 export interface AwayFacts {
-  /** The last phase heard of. */
+  /** The last phase heard of; null if none was. */
   phase: Phase | null;
-  /** When the kexec is set off; null if that is not known. As all times here on this machine's clock, in µs. */
-  jumpAtUs: number | null;
+  /** When the grace ends or has ended; null if none was heard of. */
+  graceEndsAtUs: number | null;
+  /** When the connection broke. */
   awaySinceUs: number;
-  nowUs: number;
+  /** For how long the host has been away, in µs. */
+  awayForUs: number;
   /** The host's usual blackout in µs; null if there was none yet. */
   usualUs: number | null;
 }
 
 const lateUs = 180_000_000;
 const soonestLateUs = 60_000_000;
-/** What two clocks may be apart by without it meaning anything. */
+/** Two clocks may differ by this much without it meaning anything. */
 const clockSlackUs = 1_000_000;
 
-/** Microseconds away after which that is called long: three times the usual, never under a minute; else three minutes. */
-export function patienceUs(usualUs: number | null): number {
+/** After how many µs away a host is called late: three times the usual, never under a minute; else three minutes. */
+function patienceUs(usualUs: number | null): number {
   return usualUs === null ? lateUs : Math.max(soonestLateUs, 3 * usualUs);
 }
 
-/** Reads the facts. */
-export function awayReading({ phase, jumpAtUs, awaySinceUs, nowUs, usualUs }: AwayFacts): AwayReading {
-  const beforeJump = jumpAtUs !== null && awaySinceUs < jumpAtUs - clockSlackUs;
-  if (beforeJump || phase === 'normal' || phase === 'preserving') return 'early';
-  return nowUs - (jumpAtUs ?? awaySinceUs) > patienceUs(usualUs) ? 'late' : 'expected';
+/** Reads the facts. The last word may be missing: a host that was heard of in `prepared` may have gone on to its kexec. */
+export function awayReading({
+  phase,
+  graceEndsAtUs,
+  awaySinceUs,
+  awayForUs,
+  usualUs,
+}: AwayFacts): AwayReading {
+  if (phase === 'normal' || phase === 'preserving') return 'early';
+  const inGrace = graceEndsAtUs !== null && awaySinceUs < graceEndsAtUs - clockSlackUs;
+  if (phase === 'prepared' && inGrace) return 'early';
+  return awayForUs > patienceUs(usualUs) ? 'late' : 'expected';
 }
 
 /** The middle one of a host's blackouts so far, in µs; null if there was none. */

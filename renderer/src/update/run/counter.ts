@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the big counter of an update shows while it runs. */
-import type { MachineRun, PhaseTiming } from '@luo-console/agent/interface';
 import { machinesBlackout } from '../../state/machine-runs.ts';
+import type { UpdateState } from '../../state/update-state.ts';
 
 export interface CounterReading {
-  /** `Blackout` once a machine is suspended or the kexec is set off, `Elapsed` before. */
+  /** `Blackout` once a machine has stopped or, without machines, the new kernel is being started; `Elapsed` before. */
   label: 'Elapsed' | 'Blackout';
   us: number;
 }
 
 /**
- * What the big counter shows. All times on this machine's clock.
- * @param jumpAtUs when the kexec is set off, the grace being over; null if that is not known yet
- * @param machines those of the live update
+ * Reads the counter. The blackout of an update without machines begins with the phase `kexec`, which the agent enters when
+ * there is nothing left to do but start the kernel, and ends when the sessions are retrieved.
+ * @param nowUs the present on this machine's clock, as all times here
  */
 export function counterReading(
-  seen: readonly PhaseTiming[],
-  jumpAtUs: number | null,
+  { seen, machines }: Pick<UpdateState, 'seen' | 'machines'>,
   nowUs: number,
-  machines: readonly MachineRun[] = [],
 ): CounterReading {
   const ofMachines = machinesBlackout(machines);
   if (ofMachines) {
     return { label: 'Blackout', us: Math.max(0, (ofMachines.endUs ?? nowUs) - ofMachines.startUs) };
   }
-  const first = seen[0];
-  if (jumpAtUs === null || nowUs < jumpAtUs) {
-    return { label: 'Elapsed', us: first ? Math.max(0, nowUs - first.startedAtUs) : 0 };
+  const kexec = seen.find(({ phase }) => phase === 'kexec');
+  if (kexec) {
+    const over = seen.find(({ phase }) => phase === 'resuming' || phase === 'finishing');
+    return { label: 'Blackout', us: Math.max(0, (over?.startedAtUs ?? nowUs) - kexec.startedAtUs) };
   }
-  const over = seen.find(({ phase }) => phase === 'resuming' || phase === 'finishing');
-  return { label: 'Blackout', us: Math.max(0, (over ? over.startedAtUs : nowUs) - jumpAtUs) };
+  const [first] = seen;
+  return { label: 'Elapsed', us: first ? Math.max(0, nowUs - first.startedAtUs) : 0 };
 }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How each phase of an update stands while it runs. */
 import type { Phase, PhaseTiming } from '@luo-console/agent/interface';
-import { updatePhases } from '../../words/phases.ts';
+import { isLater } from '../../words/phases.ts';
 
+/** `unheard` lies before the current phase but was not heard of, as happens while the host is away. */
 export type PhaseState = 'done' | 'current' | 'waiting' | 'unheard';
 
-/** How a phase stands: `unheard` lies before the current one but was not heard of, as happens while the host is away. */
+/** @param seen the phases heard of so far, in their order */
 export function phaseState(seen: readonly PhaseTiming[], phase: Phase): PhaseState {
   const current = seen.at(-1)?.phase;
   if (phase === current) return 'current';
   if (seen.some((timing) => timing.phase === phase)) return 'done';
-  const before = current !== undefined && updatePhases.indexOf(phase) < updatePhases.indexOf(current);
-  return before ? 'unheard' : 'waiting';
+  return current !== undefined && isLater(current, phase) ? 'unheard' : 'waiting';
 }
