@@ -13,7 +13,7 @@ export interface StartArguments {
   readonly help: boolean;
 }
 
-export const START_HELP = `npm start [-- --terminal] [--name NAME]
+export const startHelp = `npm start [-- --terminal] [--name NAME]
 
 Starts the lab host and opens the console connected to it. Where there is no display, and with
 --terminal, it does the main job here instead: preserves memory in the host, replaces the host's
