@@ -63,7 +63,7 @@ imageOptions(
     say(`image    ${image.path}`);
   });
 
-imageOptions(hostCommand('up', 'Boot a host, made if there is none of this name, and wait until it answers'))
+imageOptions(hostCommand('up', 'Boot a host, created if it does not exist, and wait until it answers'))
   .option('--memory <size>', 'such as 2G or 1536M (2G if not given)')
   .option('--kernel <path>', "a bzImage to boot instead of the lab's own")
   .action(async (options: HostOption & ImageOption & { memory?: string; kernel?: string }) => {

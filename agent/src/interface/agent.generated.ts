@@ -10,8 +10,9 @@ export const Phase = v.picklist(['normal', 'preserving', 'prepared', 'suspending
 export type Phase = v.InferOutput<typeof Phase>;
 
 /**
- * How a live update ended. `aborted`: a person or a failed step ended it before the kexec;
- * `returned` came back from the reboot call with an error, nothing lost.
+ * How a live update ended. `aborted`: a person or a failed step ended it before the kexec. `returned`: the reboot
+ * call came back with an error, and nothing was lost. `cold_boot`: the host started without a handover, and everything
+ * preserved in memory is lost.
  */
 export const Outcome = v.picklist(['updated', 'cold_boot', 'returned', 'aborted', 'unknown']);
 export type Outcome = v.InferOutput<typeof Outcome>;
@@ -20,7 +21,7 @@ export type Outcome = v.InferOutput<typeof Outcome>;
 export const Direction = v.picklist(['outgoing', 'incoming']);
 export type Direction = v.InferOutput<typeof Direction>;
 
-/** Why there is no live update on this host; `available` if there is. */
+/** Why live update is not available on this host; `available` if it is. */
 export const Availability = v.picklist(['available', 'not_built_in', 'not_enabled', 'handover_off', 'handover_unreadable', 'sessions_unreadable', 'not_permitted', 'unexplained']);
 export type Availability = v.InferOutput<typeof Availability>;
 
@@ -28,7 +29,7 @@ export type Availability = v.InferOutput<typeof Availability>;
 export const Role = v.picklist(['none', 'viewer', 'operator', 'administrator']);
 export type Role = v.InferOutput<typeof Role>;
 
-/** The process at the other end of the socket, as the kernel knows it. `command` is what it calls itself. */
+/** The process at the other end of the socket, as the kernel knows it. `command` is the name it gives itself. */
 export const Peer = v.object({
   uid: int,
   gid: int,
@@ -66,23 +67,23 @@ export const LoadedKernel = v.object({
 export type LoadedKernel = v.InferOutput<typeof LoadedKernel>;
 
 /**
- * How a machine comes along. `cpr`: QEMU hands its descriptors and its device state to the agent and takes them
- * back (cpr-transfer). `named_memory`: its memory is in a file that the agent preserves, the device state is saved
- * beside it. `whole_state`: memory and device state are saved together. `none`: it cannot come along.
+ * How a machine is carried over. `cpr`: QEMU hands its descriptors and its device state to the agent and takes them
+ * back (cpr-transfer). `named_memory`: its memory is in a file that the agent preserves, and the device state is saved
+ * beside it. `whole_state`: memory and device state are saved together. `none`: it cannot be carried over.
  */
 export const Way = v.picklist(['cpr', 'named_memory', 'whole_state', 'none']);
 export type Way = v.InferOutput<typeof Way>;
 
 /**
- * Where a machine stands in a live update. `held`: it did not start again, but its memory and its state are safe
+ * Where a machine stands in a live update. `held`: it is not running, but its memory and its state are safe
  * with the agent. `left_behind`: the update does not carry it over. `lost`: its memory or its state is gone. `resumed`:
- * it runs again in the next kernel. `running`: it runs on in the same kernel, because the update was aborted or refused;
- * agents before this one called that `resumed`, too.
+ * it runs again in the next kernel. `running`: it runs on in the same kernel, because the update was aborted or the
+ * kernel refused; older agents said `resumed` there, too.
  */
 export const MachineStage = v.picklist(['waiting', 'suspending', 'saved', 'retrieving', 'starting', 'loading', 'resumed', 'running', 'held', 'left_behind', 'lost']);
 export type MachineStage = v.InferOutput<typeof MachineStage>;
 
-/** What a machine's blackout is made of, in this order. */
+/** The parts of a machine's blackout, in this order. */
 export const BlackoutPart = v.picklist(['save', 'kexec', 'boot', 'userspace', 'retrieve', 'start', 'load', 'resume']);
 export type BlackoutPart = v.InferOutput<typeof BlackoutPart>;
 
@@ -95,8 +96,8 @@ export const PartTiming = v.object({
 export type PartTiming = v.InferOutput<typeof PartTiming>;
 
 /**
- * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` runs from the
- * start of *preserving* to the moment it is suspended, `blackoutUs` from there until it runs again.
+ * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` is the time from
+ * the start of *preserving* until the machine is stopped. `blackoutUs` is the time from there until it runs again.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -114,9 +115,9 @@ export const MachineRun = v.object({
 export type MachineRun = v.InferOutput<typeof MachineRun>;
 
 /**
- * A live update that is under way. `graceEndsAtUs` is set while the grace runs: the wait after the announcement, in
- * phase *prepared*, before the machines stop. `mayAbort` says whether `AbortUpdate` would be accepted now: true until
- * the reboot call is made. Clients show it and work out nothing by themselves.
+ * A live update that is under way. `graceEndsAtUs` is set during the grace: the wait after the announcement, in
+ * phase *prepared*, before the machines stop. `mayAbort` says whether `AbortUpdate` would be accepted now. It is true
+ * until the reboot call is made. Clients show it and work out nothing by themselves.
  */
 export const Progress = v.object({
   update: v.string(),
@@ -155,7 +156,7 @@ export type Status = v.InferOutput<typeof Status>;
 export const Kind = v.picklist(['memfd', 'tmpfs_unlinked', 'tmpfs_linked', 'hugetlb', 'other']);
 export type Kind = v.InferOutput<typeof Kind>;
 
-/** Whether the contents after a live update are the ones before it. `unchecked`: no digest was taken. */
+/** Whether the contents after a live update are the same as before it. `unchecked`: no digest was taken. */
 export const Verdict = v.picklist(['unchecked', 'match', 'differs', 'missing']);
 export type Verdict = v.InferOutput<typeof Verdict>;
 
@@ -174,7 +175,7 @@ export const Descriptor = v.object({
 });
 export type Descriptor = v.InferOutput<typeof Descriptor>;
 
-/** `carried` counts the live updates it came through. */
+/** `carried` counts the live updates that carried it over. */
 export const Session = v.object({
   name: v.string(),
   direction: Direction,
@@ -186,7 +187,7 @@ export const Session = v.object({
 });
 export type Session = v.InferOutput<typeof Session>;
 
-/** A descriptor of a running process that could be preserved. `session` and `token` say where it is already. */
+/** A descriptor of a running process that could be preserved. `session` and `token` are set if it already is. */
 export const Candidate = v.object({
   fd: int,
   kind: Kind,
@@ -206,32 +207,35 @@ export const ProcessCandidates = v.object({
 });
 export type ProcessCandidates = v.InferOutput<typeof ProcessCandidates>;
 
-/** How a machine was found to be. `gone`: its VMM ended while it was looked at. `unknown`: its monitor could not be asked. */
+/** The state a machine was found in. `gone`: its VMM ended during the look. `unknown`: its monitor could not be asked. */
 export const MachineState = v.picklist(['running', 'paused', 'prelaunch', 'incoming', 'migrated', 'suspended', 'shut_down', 'failed', 'other', 'unknown', 'gone']);
 export type MachineState = v.InferOutput<typeof MachineState>;
 
 export const Accelerator = v.picklist(['kvm', 'tcg', 'other', 'unknown']);
 export type Accelerator = v.InferOutput<typeof Accelerator>;
 
-/** Whether the VMM's own monitor was asked. `busy`: somebody else is connected to it, and it admits one client. */
+/** Whether the VMM's own monitor was asked. `busy`: it admits one client, and another one is connected. */
 export const MonitorState = v.picklist(['answered', 'busy', 'silent', 'malformed', 'unreachable', 'none']);
 export type MonitorState = v.InferOutput<typeof MonitorState>;
 
 export const MachineFile = v.picklist(['memfd', 'tmpfs_unlinked', 'tmpfs_linked', 'hugetlb', 'guest_memfd', 'kvm', 'kvm_vm', 'kvm_vcpu', 'kvm_stats', 'kvm_device', 'vfio_device', 'vfio_group', 'vfio_container', 'iommufd', 'vhost', 'tap', 'eventfd', 'socket', 'disk', 'device']);
 export type MachineFile = v.InferOutput<typeof MachineFile>;
 
-/** What a live update does to a descriptor of a machine. `rebuilt`: the VMM makes it anew. `blocks`: the machine cannot come along as it is. */
+/**
+ * What a live update does to a descriptor of a machine. `rebuilt`: the VMM makes it again. `blocks`: as long as the
+ * machine has it, the machine cannot be carried over.
+ */
 export const Fate = v.picklist(['preservable', 'rebuilt', 'lost', 'blocks']);
 export type Fate = v.InferOutput<typeof Fate>;
 
-/** `kernel`: the running kernel was asked. `rule`: concluded from what kind of file it is. */
+/** `kernel`: the running kernel was asked. `rule`: concluded from the kind of file. */
 export const FateSource = v.picklist(['kernel', 'rule']);
 export type FateSource = v.InferOutput<typeof FateSource>;
 
 /**
  * `fd` is null for guest memory that is mapped only. `duplicates` are further numbers of the same file. `dependsOn`
- * are descriptors of the same machine, `sharedWith` processes of other machines with the same file. `errno` is
- * what the kernel answered.
+ * lists descriptors of the same machine. `sharedWith` lists processes of other machines that have the same file.
+ * `errno` is the kernel's answer.
  */
 export const MachineDescriptor = v.object({
   fd: v.optional(v.nullable(int), null),
@@ -255,10 +259,10 @@ export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
 
 /**
  * `memoryInFiles` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
- * `otherDescriptors` were left out because they do not matter to a live update. `way` is the best that its VMM
- * allows and `wayReason` why; `expectedBlackoutUs` is what the machine's own parts of the blackout should take,
- * without the kernel's. `unlinks` are names of files that adopting it takes away. `session` is set once it is
- * adopted, `definition` if the agent started it from one. `consolePath` is the socket of its serial console.
+ * `otherDescriptors` counts descriptors left out because they do not matter to a live update. `way` is the best that
+ * the VMM allows, and `wayReason` says why. `expectedBlackoutUs` is an estimate of the machine's own parts of the
+ * blackout, without the kernel's. `unlinks` lists the files whose names adopting removes. `session` is set once the
+ * machine is adopted, `definition` if the agent started it from one. `consolePath` is the socket of its serial console.
  */
 export const Machine = v.object({
   name: v.string(),
@@ -289,7 +293,7 @@ export const Machine = v.object({
 export type Machine = v.InferOutput<typeof Machine>;
 
 /**
- * A machine described in a file, for the agent to start. `problem` says why the file cannot be used; `pid` is set
+ * A machine described in a file, for the agent to start. `problem` says why the file cannot be used. `pid` is set
  * while the machine runs.
  */
 export const MachineDefinition = v.object({
@@ -306,7 +310,7 @@ export type MachineDefinition = v.InferOutput<typeof MachineDefinition>;
 export const OrderKind = v.picklist(['machine', 'memory', 'device', 'disk', 'other']);
 export type OrderKind = v.InferOutput<typeof OrderKind>;
 
-/** A machine, or a file of one or several machines. `id` is only good within its graph. */
+/** A machine, or a file that one or several machines use. `id` means something in this graph only. */
 export const OrderNode = v.object({
   id: v.string(),
   kind: OrderKind,
@@ -325,8 +329,8 @@ export const OrderEdge = v.object({
 export type OrderEdge = v.InferOutput<typeof OrderEdge>;
 
 /**
- * What depends on what. `order` are the nodes in the order of preserving and restoring, undone in reverse; empty if
- * there is a cycle, which `cycle` then names.
+ * What depends on what. `order` lists the nodes in the order in which they are preserved and restored. Undoing goes
+ * in reverse. If there is a cycle, `cycle` names it and `order` is empty.
  */
 export const OrderGraph = v.object({
   nodes: v.array(OrderNode),
@@ -336,7 +340,7 @@ export const OrderGraph = v.object({
 });
 export type OrderGraph = v.InferOutput<typeof OrderGraph>;
 
-/** `incompatible`: its handover versions differ from the running kernel's. `no_live_update`: it carries none. */
+/** `incompatible`: its handover versions differ from the running kernel's. `no_live_update`: it has none. */
 export const KernelVerdict = v.picklist(['compatible', 'incompatible', 'no_live_update', 'unreadable']);
 export type KernelVerdict = v.InferOutput<typeof KernelVerdict>;
 
@@ -377,16 +381,16 @@ export const Step = v.object({
 export type Step = v.InferOutput<typeof Step>;
 
 /**
- * What to do if a machine cannot be saved: `stop` aborts the update and lets every machine run on, `leave` goes
- * on without it, which ends it.
+ * What to do if a machine cannot be saved. `stop` aborts the update and lets every machine run on. `leave` goes on
+ * and leaves that machine behind: it ends.
  */
 export const FailurePolicy = v.picklist(['stop', 'leave']);
 export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
 
 /**
- * What happens to a machine in a live update. `expectedBlackoutUs` is a rule of thumb for the parts that are the
- * machine's own; `measuredBlackoutUs` is what a machine that came along this way stood still in all the last time
- * on this host, if one did.
+ * What happens to a machine in a live update. `expectedBlackoutUs` is an estimate of the machine's own parts of the
+ * blackout. `measuredBlackoutUs` is the whole blackout of the last machine carried over this way on this host, if
+ * there was one.
  */
 export const PlannedMachine = v.object({
   name: v.string(),
@@ -423,7 +427,7 @@ export const PhaseTiming = v.object({
 });
 export type PhaseTiming = v.InferOutput<typeof PhaseTiming>;
 
-/** A descriptor that refused, as the kernel log names it: in which session, as far as that can be told. */
+/** The descriptor that refused, as the kernel log names it. `session` is null if the log does not say which one. */
 export const Refusing = v.object({
   session: v.optional(v.nullable(v.string()), null),
   token: v.string(),
@@ -448,10 +452,10 @@ export const Carried = v.object({
 export type Carried = v.InferOutput<typeof Carried>;
 
 /**
- * `blackoutUs` runs from the first suspended machine to the last resumed one; with no machine, from the
- * announced kexec being set off (after its grace) to the sessions being retrieved. `refusedBy` names the descriptor
- * that made the kernel refuse. `announcedAtUs` is when the kexec was announced, in phase *prepared*, and
- * `graceEndsAtUs` when its grace ended or would have; both are null in an update that was never announced.
+ * `blackoutUs` is the time from the first machine stopped to the last one resumed. Without machines it is the time
+ * from the start of the kexec, after its grace, until the sessions are retrieved. `refusedBy` names the descriptor
+ * that made the kernel refuse. `announcedAtUs` is when the kexec was announced, in phase *prepared*. `graceEndsAtUs`
+ * is when its grace ended or would have ended. Both are null in an update that was never announced.
  */
 export const Update = v.object({
   id: v.string(),
@@ -477,7 +481,10 @@ export const Update = v.object({
 });
 export type Update = v.InferOutput<typeof Update>;
 
-/** `act`: announced, on disk before it is done. `result`: how it ended (`act` holds the announcement's sequence). `note`: an observation. */
+/**
+ * `act`: an announcement, on disk before the act is done. `result`: how the act ended; `answers` is the announcement's
+ * sequence. `note`: an observation.
+ */
 export const EntryKind = v.picklist(['act', 'result', 'note']);
 export type EntryKind = v.InferOutput<typeof EntryKind>;
 
@@ -505,32 +512,33 @@ export type Entry = v.InferOutput<typeof Entry>;
 export const AgentInterface = {
   name: 'io.luoconsole.Agent',
   /** The description from which this file was generated. */
-  description: `# Holds live update sessions on a hypervisor host, carries them through a kexec into another
-# kernel, and keeps a journal of every act and its result.
+  description: `# Holds live update sessions on a hypervisor host and carries them through a kexec into another
+# kernel. Keeps a journal of every act and its result.
 #
 # Times are microseconds since the Unix epoch (names end in \`AtUs\`), durations microseconds
-# (\`Us\`), sizes bytes. Tokens are 64-bit and written as \`0x\` and lower-case hexadecimal digits,
-# because a JSON number cannot hold them. \`fileDescriptor\` is an index into the descriptors that
-# travel beside the message. Group \`luo-console\` may look, group \`luo-console-operator\` may act, root may do both.
+# (\`Us\`), sizes bytes. Tokens are 64-bit numbers, too large for a number in JSON. They are written
+# as \`0x\` and lower-case hexadecimal digits. \`fileDescriptor\` is an index into the descriptors sent
+# with the message. Group \`luo-console\` may view, group \`luo-console-operator\` may act, root may do both.
 interface io.luoconsole.Agent
 
 # Where the host stands in a live update.
 type Phase (normal, preserving, prepared, suspending, kexec, booting, retrieving, resuming, finishing)
 
-# How a live update ended. \`aborted\`: a person or a failed step ended it before the kexec;
-# \`returned\` came back from the reboot call with an error, nothing lost.
+# How a live update ended. \`aborted\`: a person or a failed step ended it before the kexec. \`returned\`: the reboot
+# call came back with an error, and nothing was lost. \`cold_boot\`: the host started without a handover, and everything
+# preserved in memory is lost.
 type Outcome (updated, cold_boot, returned, aborted, unknown)
 
 # Before the kexec a session is outgoing, after it incoming.
 type Direction (outgoing, incoming)
 
-# Why there is no live update on this host; \`available\` if there is.
+# Why live update is not available on this host; \`available\` if it is.
 type Availability (available, not_built_in, not_enabled, handover_off, handover_unreadable, sessions_unreadable, not_permitted, unexplained)
 
 # What the caller may do.
 type Role (none, viewer, operator, administrator)
 
-# The process at the other end of the socket, as the kernel knows it. \`command\` is what it calls itself.
+# The process at the other end of the socket, as the kernel knows it. \`command\` is the name it gives itself.
 type Peer (uid: int, gid: int, pid: int, user: string, command: string, role: Role)
 
 type LiveUpdate (
@@ -545,25 +553,25 @@ type SessionBrief (name: string, direction: Direction, descriptors: int, size: i
 
 type LoadedKernel (path: string, release: string, initrd: ?string, commandLine: string, loadedAtUs: int)
 
-# How a machine comes along. \`cpr\`: QEMU hands its descriptors and its device state to the agent and takes them
-# back (cpr-transfer). \`named_memory\`: its memory is in a file that the agent preserves, the device state is saved
-# beside it. \`whole_state\`: memory and device state are saved together. \`none\`: it cannot come along.
+# How a machine is carried over. \`cpr\`: QEMU hands its descriptors and its device state to the agent and takes them
+# back (cpr-transfer). \`named_memory\`: its memory is in a file that the agent preserves, and the device state is saved
+# beside it. \`whole_state\`: memory and device state are saved together. \`none\`: it cannot be carried over.
 type Way (cpr, named_memory, whole_state, none)
 
-# Where a machine stands in a live update. \`held\`: it did not start again, but its memory and its state are safe
+# Where a machine stands in a live update. \`held\`: it is not running, but its memory and its state are safe
 # with the agent. \`left_behind\`: the update does not carry it over. \`lost\`: its memory or its state is gone. \`resumed\`:
-# it runs again in the next kernel. \`running\`: it runs on in the same kernel, because the update was aborted or refused;
-# agents before this one called that \`resumed\`, too.
+# it runs again in the next kernel. \`running\`: it runs on in the same kernel, because the update was aborted or the
+# kernel refused; older agents said \`resumed\` there, too.
 type MachineStage (waiting, suspending, saved, retrieving, starting, loading, resumed, running, held, left_behind, lost)
 
-# What a machine's blackout is made of, in this order.
+# The parts of a machine's blackout, in this order.
 type BlackoutPart (save, kexec, boot, userspace, retrieve, start, load, resume)
 
 # \`startedAtUs\` counts from the moment the first machine was suspended.
 type PartTiming (part: BlackoutPart, startedAtUs: int, durationUs: int)
 
-# One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` runs from the
-# start of *preserving* to the moment it is suspended, \`blackoutUs\` from there until it runs again.
+# One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` is the time from
+# the start of *preserving* until the machine is stopped. \`blackoutUs\` is the time from there until it runs again.
 type MachineRun (
   name: string,
   pid: int,
@@ -578,9 +586,9 @@ type MachineRun (
   parts: []PartTiming
 )
 
-# A live update that is under way. \`graceEndsAtUs\` is set while the grace runs: the wait after the announcement, in
-# phase *prepared*, before the machines stop. \`mayAbort\` says whether \`AbortUpdate\` would be accepted now: true until
-# the reboot call is made. Clients show it and work out nothing by themselves.
+# A live update that is under way. \`graceEndsAtUs\` is set during the grace: the wait after the announcement, in
+# phase *prepared*, before the machines stop. \`mayAbort\` says whether \`AbortUpdate\` would be accepted now. It is true
+# until the reboot call is made. Clients show it and work out nothing by themselves.
 type Progress (
   update: string,
   phase: Phase,
@@ -615,7 +623,7 @@ type Status (
 # What kind of file a descriptor refers to.
 type Kind (memfd, tmpfs_unlinked, tmpfs_linked, hugetlb, other)
 
-# Whether the contents after a live update are the ones before it. \`unchecked\`: no digest was taken.
+# Whether the contents after a live update are the same as before it. \`unchecked\`: no digest was taken.
 type Verdict (unchecked, match, differs, missing)
 
 type Descriptor (
@@ -632,7 +640,7 @@ type Descriptor (
   verdict: Verdict
 )
 
-# \`carried\` counts the live updates it came through.
+# \`carried\` counts the live updates that carried it over.
 type Session (
   name: string,
   direction: Direction,
@@ -643,30 +651,31 @@ type Session (
   descriptors: []Descriptor
 )
 
-# A descriptor of a running process that could be preserved. \`session\` and \`token\` say where it is already.
+# A descriptor of a running process that could be preserved. \`session\` and \`token\` are set if it already is.
 type Candidate (fd: int, kind: Kind, name: string, size: int, inode: int, session: ?string, token: ?string)
 
 type ProcessCandidates (pid: int, user: string, command: string, descriptors: []Candidate)
 
-# How a machine was found to be. \`gone\`: its VMM ended while it was looked at. \`unknown\`: its monitor could not be asked.
+# The state a machine was found in. \`gone\`: its VMM ended during the look. \`unknown\`: its monitor could not be asked.
 type MachineState (running, paused, prelaunch, incoming, migrated, suspended, shut_down, failed, other, unknown, gone)
 
 type Accelerator (kvm, tcg, other, unknown)
 
-# Whether the VMM's own monitor was asked. \`busy\`: somebody else is connected to it, and it admits one client.
+# Whether the VMM's own monitor was asked. \`busy\`: it admits one client, and another one is connected.
 type MonitorState (answered, busy, silent, malformed, unreachable, none)
 
 type MachineFile (memfd, tmpfs_unlinked, tmpfs_linked, hugetlb, guest_memfd, kvm, kvm_vm, kvm_vcpu, kvm_stats, kvm_device, vfio_device, vfio_group, vfio_container, iommufd, vhost, tap, eventfd, socket, disk, device)
 
-# What a live update does to a descriptor of a machine. \`rebuilt\`: the VMM makes it anew. \`blocks\`: the machine cannot come along as it is.
+# What a live update does to a descriptor of a machine. \`rebuilt\`: the VMM makes it again. \`blocks\`: as long as the
+# machine has it, the machine cannot be carried over.
 type Fate (preservable, rebuilt, lost, blocks)
 
-# \`kernel\`: the running kernel was asked. \`rule\`: concluded from what kind of file it is.
+# \`kernel\`: the running kernel was asked. \`rule\`: concluded from the kind of file.
 type FateSource (kernel, rule)
 
 # \`fd\` is null for guest memory that is mapped only. \`duplicates\` are further numbers of the same file. \`dependsOn\`
-# are descriptors of the same machine, \`sharedWith\` processes of other machines with the same file. \`errno\` is
-# what the kernel answered.
+# lists descriptors of the same machine. \`sharedWith\` lists processes of other machines that have the same file.
+# \`errno\` is the kernel's answer.
 type MachineDescriptor (
   fd: ?int,
   duplicates: []int,
@@ -687,10 +696,10 @@ type MachineDescriptor (
 )
 
 # \`memoryInFiles\` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
-# \`otherDescriptors\` were left out because they do not matter to a live update. \`way\` is the best that its VMM
-# allows and \`wayReason\` why; \`expectedBlackoutUs\` is what the machine's own parts of the blackout should take,
-# without the kernel's. \`unlinks\` are names of files that adopting it takes away. \`session\` is set once it is
-# adopted, \`definition\` if the agent started it from one. \`consolePath\` is the socket of its serial console.
+# \`otherDescriptors\` counts descriptors left out because they do not matter to a live update. \`way\` is the best that
+# the VMM allows, and \`wayReason\` says why. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
+# blackout, without the kernel's. \`unlinks\` lists the files whose names adopting removes. \`session\` is set once the
+# machine is adopted, \`definition\` if the agent started it from one. \`consolePath\` is the socket of its serial console.
 type Machine (
   name: string,
   pid: int,
@@ -718,7 +727,7 @@ type Machine (
   consolePath: ?string
 )
 
-# A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used; \`pid\` is set
+# A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used. \`pid\` is set
 # while the machine runs.
 type MachineDefinition (
   name: string,
@@ -732,17 +741,17 @@ type MachineDefinition (
 
 type OrderKind (machine, memory, device, disk, other)
 
-# A machine, or a file of one or several machines. \`id\` is only good within its graph.
+# A machine, or a file that one or several machines use. \`id\` means something in this graph only.
 type OrderNode (id: string, kind: OrderKind, label: string, detail: string, pids: []int)
 
 # \`from\` needs \`to\`, which is therefore preserved and restored before it.
 type OrderEdge (from: string, to: string, reason: string)
 
-# What depends on what. \`order\` are the nodes in the order of preserving and restoring, undone in reverse; empty if
-# there is a cycle, which \`cycle\` then names.
+# What depends on what. \`order\` lists the nodes in the order in which they are preserved and restored. Undoing goes
+# in reverse. If there is a cycle, \`cycle\` names it and \`order\` is empty.
 type OrderGraph (nodes: []OrderNode, edges: []OrderEdge, order: []string, cycle: []string)
 
-# \`incompatible\`: its handover versions differ from the running kernel's. \`no_live_update\`: it carries none.
+# \`incompatible\`: its handover versions differ from the running kernel's. \`no_live_update\`: it has none.
 type KernelVerdict (compatible, incompatible, no_live_update, unreadable)
 
 type KernelImage (
@@ -765,13 +774,13 @@ type Check (name: string, verdict: CheckVerdict, detail: string)
 # One step of a plan. \`risk\` says in plain words what can go wrong and what it would cost.
 type Step (id: string, phase: Phase, title: string, detail: string, risk: string, reversible: bool, session: ?string)
 
-# What to do if a machine cannot be saved: \`stop\` aborts the update and lets every machine run on, \`leave\` goes
-# on without it, which ends it.
+# What to do if a machine cannot be saved. \`stop\` aborts the update and lets every machine run on. \`leave\` goes on
+# and leaves that machine behind: it ends.
 type FailurePolicy (stop, leave)
 
-# What happens to a machine in a live update. \`expectedBlackoutUs\` is a rule of thumb for the parts that are the
-# machine's own; \`measuredBlackoutUs\` is what a machine that came along this way stood still in all the last time
-# on this host, if one did.
+# What happens to a machine in a live update. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
+# blackout. \`measuredBlackoutUs\` is the whole blackout of the last machine carried over this way on this host, if
+# there was one.
 type PlannedMachine (
   name: string,
   pid: int,
@@ -800,16 +809,16 @@ type Plan (
 
 type PhaseTiming (phase: Phase, startedAtUs: int, durationUs: ?int)
 
-# A descriptor that refused, as the kernel log names it: in which session, as far as that can be told.
+# The descriptor that refused, as the kernel log names it. \`session\` is null if the log does not say which one.
 type Refusing (session: ?string, token: string, label: string, handler: string, phase: Phase, errno: string)
 
 # What a live update did to one descriptor.
 type Carried (session: string, token: string, label: string, size: int, digestBefore: ?string, digestAfter: ?string, verdict: Verdict, reason: string)
 
-# \`blackoutUs\` runs from the first suspended machine to the last resumed one; with no machine, from the
-# announced kexec being set off (after its grace) to the sessions being retrieved. \`refusedBy\` names the descriptor
-# that made the kernel refuse. \`announcedAtUs\` is when the kexec was announced, in phase *prepared*, and
-# \`graceEndsAtUs\` when its grace ended or would have; both are null in an update that was never announced.
+# \`blackoutUs\` is the time from the first machine stopped to the last one resumed. Without machines it is the time
+# from the start of the kexec, after its grace, until the sessions are retrieved. \`refusedBy\` names the descriptor
+# that made the kernel refuse. \`announcedAtUs\` is when the kexec was announced, in phase *prepared*. \`graceEndsAtUs\`
+# is when its grace ended or would have ended. Both are null in an update that was never announced.
 type Update (
   id: string,
   startedAtUs: int,
@@ -833,7 +842,8 @@ type Update (
   startedBy: Peer
 )
 
-# \`act\`: announced, on disk before it is done. \`result\`: how it ended (\`act\` holds the announcement's sequence). \`note\`: an observation.
+# \`act\`: an announcement, on disk before the act is done. \`result\`: how the act ended; \`answers\` is the announcement's
+# sequence. \`note\`: an observation.
 type EntryKind (act, result, note)
 
 type Entry (
@@ -856,7 +866,7 @@ type Entry (
   hash: string
 )
 
-# The whole state of the host. With \`more\`, again on every change. [Supports 'more' flag]
+# The whole state of the host. With \`more\`, it is sent again on every change. [Supports 'more' flag]
 method GetStatus() -> (status: Status)
 
 method ListSessions() -> (sessions: []Session)
@@ -865,13 +875,13 @@ method GetSession(name: string) -> (session: Session)
 
 method CreateSession(name: string) -> (session: Session)
 
-# Preserves a descriptor that travels beside the message. Without a token the next free one is taken.
+# Preserves a descriptor sent with the message. Without a token the next free one is used.
 method PreserveDescriptor(session: string, fileDescriptor: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
 # Preserves descriptor number \`fd\` of process \`pid\`.
 method PreserveFromProcess(session: string, pid: int, fd: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
-# Preserves a copy, made in memory, of the file at an absolute path: the kernel takes no file on disk.
+# Preserves a copy in memory of the file at an absolute path. The kernel cannot preserve a file on disk.
 method PreserveFile(session: string, path: string, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
 # Processes with descriptors that the kernel could preserve.
@@ -883,11 +893,11 @@ method ListMachines() -> (machines: []Machine, graph: OrderGraph)
 # One of them, by the process of its VMM.
 method GetMachine(pid: int) -> (machine: Machine)
 
-# Takes a running machine on, with no restart: preserves its memory in a session of its own, so that live updates
-# bring it along. \`unlink\` allows to take away the names that \`unlinks\` lists.
+# Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
+# carry the machine over. \`unlink\` allows the agent to remove the names that \`unlinks\` lists.
 method AdoptMachine(pid: int, unlink: ?bool) -> (machine: Machine)
 
-# Lets go of an adopted machine: it runs on, and its memory is not preserved any more.
+# Releases an adopted machine: it runs on, and its memory is no longer preserved.
 method ReleaseMachine(pid: int) -> (machine: Machine)
 
 # Machines described in files, for the agent to start.
@@ -905,17 +915,18 @@ method TakeDigest(session: string, token: string) -> (done: int, total: int, des
 # The session descriptor itself, for a VMM that issues its own requests.
 method FetchSession(name: string) -> (fileDescriptor: int, session: Session)
 
-# For a VMM with the descriptor of a session: whether its machine has to stand still, now and again on every change.
-# Before a kexec the agent waits for whoever attends a session to answer with ReportStill. [Requires 'more' flag]
+# For a VMM with the descriptor of a session: whether its machine must stop now. Sent at once and on every change.
+# Before a kexec the agent waits until every VMM that attends has answered with ReportStill. [Requires 'more' flag]
 method AttendSession(name: string) -> (still: bool)
 
-# The answer: the machine stands still and all of it is preserved, or \`problem\` says why it cannot come along.
+# The answer: the machine is stopped and all of it is preserved, or \`problem\` says why it cannot be carried over.
 method ReportStill(name: string, problem: ?string) -> ()
 
 # A copy of one descriptor.
 method FetchDescriptor(session: string, token: string) -> (fileDescriptor: int, descriptor: Descriptor)
 
-# Takes one descriptor out. A kernel that cannot do that is worked round by building the session anew, which \`rebuilt\` says.
+# Takes one descriptor out of a session. If the kernel cannot do that, the agent builds the session again without it,
+# and \`rebuilt\` is true.
 method RemoveDescriptor(session: string, token: string) -> (rebuilt: bool, session: Session)
 
 # Retrieves an incoming session by name, with everything its manifest names.
@@ -929,13 +940,14 @@ method CloseSession(name: string) -> ()
 
 method ListKernels() -> (kernels: []KernelImage, loaded: ?LoadedKernel)
 
-# Loads a kernel for kexec. Without a command line the running kernel's is used, without an initrd the one that belongs to the image.
+# Loads a kernel for kexec. Without a command line the running kernel's is used. Without an initrd the one that
+# belongs to the image is used.
 method LoadKernel(path: string, initrd: ?string, commandLine: ?string) -> (loaded: LoadedKernel)
 
 method UnloadKernel() -> ()
 
-# The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. \`leave\` are machines,
-# by pid, that are to be left behind.
+# The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. \`leave\` lists the
+# machines to leave behind, by pid.
 method MakePlan(
   kernel: string,
   initrd: ?string,
@@ -944,16 +956,16 @@ method MakePlan(
   ifMachineFails: ?FailurePolicy
 ) -> (plan: Plan)
 
-# Runs a plan. Streams progress; the connection ends with the kernel. \`graceSeconds\` is how long the
+# Runs a plan and streams progress. The connection ends when the kernel does. \`graceSeconds\` is how long the
 # announced kexec waits for an abort. [Requires 'more' flag]
 method RunUpdate(plan: string, graceSeconds: ?int) -> (progress: Progress)
 
-# Follows the live update under way, or the next one, until it is settled. With the id of one that is settled
-# already, replies with it at once. [Requires 'more' flag]
+# Follows the live update under way, or the next one, until it is settled. If the update with this id is already
+# settled, the reply comes at once. [Requires 'more' flag]
 method FollowUpdate(update: ?string) -> (progress: ?Progress, update: ?Update)
 
-# Aborts the live update under way and undoes what was done, in reverse order. Replies once that is done.
-# Sessions that existed before the update stay, unless \`closeSessions\` asks for their end too.
+# Aborts the live update under way and undoes its steps in reverse order. Replies once that is done.
+# Sessions that existed before the update stay, unless \`closeSessions\` is true.
 method AbortUpdate(reason: ?string, closeSessions: ?bool) -> (update: Update)
 
 # Newest first. \`before\` is an update's id: the page after it.
@@ -1014,7 +1026,7 @@ error KernelRejected(path: string, errno: string, reason: string)
 error KernelCallFailed(call: string, errno: string, argument: string, message: string)
 `,
   methods: {
-    /** The whole state of the host. With `more`, again on every change. [Supports 'more' flag] */
+    /** The whole state of the host. With `more`, it is sent again on every change. [Supports 'more' flag] */
     GetStatus: {
       parameters: v.strictObject({}),
       reply: v.object({
@@ -1047,7 +1059,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'no',
     },
-    /** Preserves a descriptor that travels beside the message. Without a token the next free one is taken. */
+    /** Preserves a descriptor sent with the message. Without a token the next free one is used. */
     PreserveDescriptor: {
       parameters: v.strictObject({
         session: v.string(),
@@ -1074,7 +1086,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'no',
     },
-    /** Preserves a copy, made in memory, of the file at an absolute path: the kernel takes no file on disk. */
+    /** Preserves a copy in memory of the file at an absolute path. The kernel cannot preserve a file on disk. */
     PreserveFile: {
       parameters: v.strictObject({
         session: v.string(),
@@ -1115,8 +1127,8 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'no',
     },
     /**
-     * Takes a running machine on, with no restart: preserves its memory in a session of its own, so that live updates
-     * bring it along. `unlink` allows to take away the names that `unlinks` lists.
+     * Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
+     * carry the machine over. `unlink` allows the agent to remove the names that `unlinks` lists.
      */
     AdoptMachine: {
       parameters: v.strictObject({
@@ -1128,7 +1140,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'no',
     },
-    /** Lets go of an adopted machine: it runs on, and its memory is not preserved any more. */
+    /** Releases an adopted machine: it runs on, and its memory is no longer preserved. */
     ReleaseMachine: {
       parameters: v.strictObject({
         pid: int,
@@ -1191,8 +1203,8 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'no',
     },
     /**
-     * For a VMM with the descriptor of a session: whether its machine has to stand still, now and again on every change.
-     * Before a kexec the agent waits for whoever attends a session to answer with ReportStill. [Requires 'more' flag]
+     * For a VMM with the descriptor of a session: whether its machine must stop now. Sent at once and on every change.
+     * Before a kexec the agent waits until every VMM that attends has answered with ReportStill. [Requires 'more' flag]
      */
     AttendSession: {
       parameters: v.strictObject({
@@ -1203,7 +1215,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'must',
     },
-    /** The answer: the machine stands still and all of it is preserved, or `problem` says why it cannot come along. */
+    /** The answer: the machine is stopped and all of it is preserved, or `problem` says why it cannot be carried over. */
     ReportStill: {
       parameters: v.strictObject({
         name: v.string(),
@@ -1224,7 +1236,10 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'no',
     },
-    /** Takes one descriptor out. A kernel that cannot do that is worked round by building the session anew, which `rebuilt` says. */
+    /**
+     * Takes one descriptor out of a session. If the kernel cannot do that, the agent builds the session again without it,
+     * and `rebuilt` is true.
+     */
     RemoveDescriptor: {
       parameters: v.strictObject({
         session: v.string(),
@@ -1272,7 +1287,10 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       streaming: 'no',
     },
-    /** Loads a kernel for kexec. Without a command line the running kernel's is used, without an initrd the one that belongs to the image. */
+    /**
+     * Loads a kernel for kexec. Without a command line the running kernel's is used. Without an initrd the one that
+     * belongs to the image is used.
+     */
     LoadKernel: {
       parameters: v.strictObject({
         path: v.string(),
@@ -1290,8 +1308,8 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'no',
     },
     /**
-     * The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. `leave` are machines,
-     * by pid, that are to be left behind.
+     * The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. `leave` lists the
+     * machines to leave behind, by pid.
      */
     MakePlan: {
       parameters: v.strictObject({
@@ -1307,7 +1325,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'no',
     },
     /**
-     * Runs a plan. Streams progress; the connection ends with the kernel. `graceSeconds` is how long the
+     * Runs a plan and streams progress. The connection ends when the kernel does. `graceSeconds` is how long the
      * announced kexec waits for an abort. [Requires 'more' flag]
      */
     RunUpdate: {
@@ -1321,8 +1339,8 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'must',
     },
     /**
-     * Follows the live update under way, or the next one, until it is settled. With the id of one that is settled
-     * already, replies with it at once. [Requires 'more' flag]
+     * Follows the live update under way, or the next one, until it is settled. If the update with this id is already
+     * settled, the reply comes at once. [Requires 'more' flag]
      */
     FollowUpdate: {
       parameters: v.strictObject({
@@ -1335,8 +1353,8 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       streaming: 'must',
     },
     /**
-     * Aborts the live update under way and undoes what was done, in reverse order. Replies once that is done.
-     * Sessions that existed before the update stay, unless `closeSessions` asks for their end too.
+     * Aborts the live update under way and undoes its steps in reverse order. Replies once that is done.
+     * Sessions that existed before the update stay, unless `closeSessions` is true.
      */
     AbortUpdate: {
       parameters: v.strictObject({

@@ -15,12 +15,12 @@ export interface StartArguments {
 
 export const startHelp = `npm start [-- --terminal] [--name NAME]
 
-Starts the lab host and opens the console connected to it. Where there is no display, and with
---terminal, it does the main job here instead: preserves memory in the host, replaces the host's
-kernel, and compares the memory before and after.
+Starts the lab host and opens the console connected to it. Without a display, and with
+--terminal, it runs a live update in the terminal instead. It preserves memory in the host, replaces
+the host's kernel, and compares the memory before and after.
 
-  --terminal   do the main job in the terminal
-  --name NAME  the lab host to use, made if there is none of this name (lab)
+  --terminal   run the live update in the terminal
+  --name NAME  the lab host to use, created if it does not exist (lab)
 `;
 
 /**

@@ -43,9 +43,9 @@ export function planLines(plan: Plan): string[] {
 /** What somebody who reads along can still do once an update runs. */
 export function wayOutLines(host: string, graceSeconds: number): string[] {
   return [
-    `Once it is announced the kexec waits ${graceSeconds} s. Until then,`,
+    `Once the kexec is announced, it waits ${graceSeconds} s. To abort the update, run in another terminal:`,
     `    npm run lab -- sh --name ${host} -- luocon abort`,
-    'in another terminal calls it off. Ctrl-C only leaves: the host goes on, and this command follows it again.',
+    'Ctrl-C only leaves: the host goes on, and this command follows it again.',
   ];
 }
 

@@ -80,6 +80,7 @@ async function electronEnvironment(): Promise<Record<string, string>> {
 export const testStages: Readonly<Record<StageName, Stage>> = {
   lint: ofChecks(() => [
     { name: 'lint', script: 'node_modules/@biomejs/biome/bin/biome', args: ['ci', '--colors=off'] },
+    { name: 'words people read', script: 'build/src/test/words/check.ts', args: [] },
   ]),
   types: ofChecks(typeChecks),
   generated: ofChecks(() => [
