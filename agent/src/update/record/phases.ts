@@ -18,8 +18,9 @@
  *
  * An abort works until the reboot call; afterwards it is refused with `WrongPhase`. In *preserving* and *prepared* it
  * takes effect between two steps, during digests and at once in the grace. In *suspending* it waits until every
- * machine is saved or has failed. Machines run on, then steps are undone in reverse; sessions stay. The abort is an
- * act, and so is each undo: with a full disk an abort is refused, and an undo is not done and becomes a problem.
+ * machine is saved or has failed. Machines run on first, whatever the journal says; then the other steps are undone in
+ * reverse, and sessions stay. The abort is an act, and so are these undos: with a full disk an abort is refused, and
+ * an undo is not done and becomes a problem of the outcome.
  *
  * How it ends otherwise:
  * - A step fails: undone like an abort, outcome *aborted*. The kernel refuses to freeze: the call returns, undone in the
