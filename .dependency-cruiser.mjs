@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Imports point one way. Between workspaces: native-bindings, agent, lab, build from the bottom up on one
-// side, and native-bindings, agent, electron, renderer on the other. Inside the agent and the console's main
-// process the order of the folders is a table below. A type counts as an import: what a layer knows of, it
-// depends on.
+/**
+ * Imports point one way. Between workspaces: native-bindings, agent, lab, build from the bottom up on one
+ * side, and native-bindings, agent, electron, renderer on the other. Inside the agent and the console's main
+ * process the order of the folders is a table below. A type counts as an import: what a layer knows of, it
+ * depends on.
+ */
 
 /**
  * What each folder of the agent may import beside itself, lowest first. A folder that is not listed may import
@@ -165,6 +166,46 @@ function never(name, comment, from, to) {
   return { name, comment, severity: 'error', from: { path: from }, to: { path: to } };
 }
 
+/**
+ * Rules that let each layer of a workspace import itself and those below it. A file belongs to the first layer that
+ * its path matches.
+ */
+function downwards(name, layers) {
+  return layers.slice(1).map((layer, index) => ({
+    name,
+    comment: 'a layer imports downwards only',
+    severity: 'error',
+    from: { path: layer, pathNot: layers.slice(0, index + 1) },
+    to: { path: layers.slice(0, index + 1) },
+  }));
+}
+
+/** Commands on top, then what each does, then set-up, then what set-up makes; at the bottom what all of them use. */
+function buildLayers() {
+  const [start, tests] = ['^build/src/start/', '^build/src/test/'];
+  return [
+    ...downwards('build', [
+      '^build/src/(main|bench-command|lab-command|package-console)\\.ts$',
+      `${start}|${tests}`,
+      '^build/src/setup/',
+      '^build/src/electron/|^build/src/package-agent[./]|^build/src/console-stage\\.ts$',
+      '^build/src/[^/]+\\.ts$',
+      '^build/bootstrap/',
+    ]),
+    never('build', 'a client program and the tests, side by side', start, tests),
+    never('build', 'the tests and a client program, side by side', tests, start),
+  ];
+}
+
+/** Tests and benchmarks on top, side by side; the lab itself at the bottom. */
+function labLayers() {
+  return [
+    ...downwards('lab', ['^lab/(test/(lab|electron)|bench)/', '^lab/test/support/', '^lab/src/']),
+    never('lab', 'measuring is no test', '^lab/bench/', '^lab/test/'),
+    never('lab', 'examples stand on the agent alone', '^lab/examples/', '^lab/(?!examples/)'),
+  ];
+}
+
 export default {
   forbidden: [
     { name: 'no-circles', severity: 'error', from: {}, to: { circular: true } },
@@ -208,6 +249,8 @@ export default {
 
     ...agentLayers(),
     ...electronLayers(),
+    ...buildLayers(),
+    ...labLayers(),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

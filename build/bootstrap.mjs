@@ -14,7 +14,7 @@ import { cleanCache } from './bootstrap/clean-cache.mjs';
 import { ensureDebianPackages, MissingPackages, packagesFor } from './bootstrap/debian-packages.mjs';
 import { ensureNode } from './bootstrap/node-runtime.mjs';
 
-const MAIN = join(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), 'src/main.ts');
+const mainProgram = join(import.meta.dirname ?? dirname(new URL(import.meta.url).pathname), 'src/main.ts');
 
 /**
  * Runs src/main.ts under Node 24 and ends this process the way that one ended.
@@ -26,7 +26,7 @@ function handOver(node, args) {
   const proxied = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'].some(
     (name) => process.env[name],
   );
-  const child = spawn(node, [MAIN, ...args], {
+  const child = spawn(node, [mainProgram, ...args], {
     stdio: 'inherit',
     env: {
       ...process.env,

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Tests that need a host. Two files at a time: an emulated machine waits for one of its processors most of the
-// time, so that two of them are through sooner than one after the other. Limits are generous, since they only
-// end what hangs. Tests with a window ask for one at a time.
+/**
+ * Tests that need a host. Two files at a time: an emulated machine waits for one of its processors most of the
+ * time, so that two of them are through sooner than one after the other. Limits are generous, since they only
+ * end what hangs. Tests with a window ask for one at a time, and so does a host that is kept for all tests.
+ */
 
 import { defineConfig } from 'vitest/config';
+
+const { LUO_LAB_KEEP: kept } = process.env;
 
 export default defineConfig({
   test: {
     root: import.meta.dirname,
     include: ['test/**/*.lab.ts'],
-    maxWorkers: 2,
+    maxWorkers: kept ? 1 : 2,
     testTimeout: 600_000,
     hookTimeout: 900_000,
   },

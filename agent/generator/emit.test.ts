@@ -26,6 +26,7 @@ describe('the generated modules', () => {
       phaseStartedAtUs: 1,
       startedAtUs: 1,
       message: '',
+      mayAbort: false,
       machines: [],
     };
     expect(v.parse(Progress, progress)).toMatchObject({ step: null, done: null, graceEndsAtUs: null });

@@ -44,7 +44,7 @@ describe('a live update with an attended session', () => {
     ]);
   });
 
-  it('is called off if a machine cannot come along, and those that stand still may run', async () => {
+  it('is aborted if a machine cannot come along, and those that stand still may run', async () => {
     await client.call('CreateSession', { name: 'other' });
     const [vmm, other] = [attend('guest'), attend('other')];
     expect([await vmm.next(), await other.next()]).toEqual([false, false]);
@@ -60,7 +60,7 @@ describe('a live update with an attended session', () => {
     expect([await vmm.next(), await other.next()]).toEqual([false, false]);
   });
 
-  it('is called off if its VMM ends without an answer', async () => {
+  it('is aborted if its VMM ends without an answer', async () => {
     const vmm = attend('guest');
     expect(await vmm.next()).toBe(false);
     const running = runToKexec(host, client, { wait: 'settled' });
@@ -73,7 +73,7 @@ describe('a live update with an attended session', () => {
     });
   });
 
-  it('can be called off while it waits', async () => {
+  it('can be aborted while it waits', async () => {
     const vmm = attend('guest');
     expect(await vmm.next()).toBe(false);
     const running = runToKexec(host, client, { wait: 'settled' });

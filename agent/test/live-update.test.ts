@@ -212,7 +212,7 @@ describe('a live update', () => {
   });
 });
 
-describe('calling off', () => {
+describe('aborting', () => {
   it('leaves no index, no kernel and the memory untouched; it closes sessions only if asked', async () => {
     await client.call('CreateSession', { name: 's' });
     await preserveText(client, 's', 'untouched');

@@ -14,14 +14,14 @@ import { readTestArguments } from './test-arguments.mjs';
 /** @typedef {'native' | 'ssh' | 'lab' | 'unprivileged lab' | 'electron'} Group */
 
 /** @type {Record<Group, string[]>} */
-const PACKAGES = JSON.parse(readFileSync(new URL('debian-packages.json', import.meta.url), 'utf8'));
+const packageNames = JSON.parse(readFileSync(new URL('debian-packages.json', import.meta.url), 'utf8'));
 
 /** @type {readonly Group[]} */
-const ALL = ['native', 'ssh', 'lab', 'electron'];
+const allGroups = ['native', 'ssh', 'lab', 'electron'];
 
 /** @type {Readonly<Record<string, readonly Group[]>>} */
-const BY_COMMAND = {
-  setup: ALL,
+const groupsByCommand = {
+  setup: allGroups,
   lab: ['native', 'ssh', 'lab'],
   bench: ['native', 'ssh', 'lab'],
   agent: ['native'],
@@ -30,11 +30,11 @@ const BY_COMMAND = {
 };
 
 /** @type {Readonly<Record<string, readonly Group[]>>} */
-const BY_STAGE = {
+const groupsByStage = {
   unit: ['native', 'ssh'],
   slow: ['native'],
   lab: ['native', 'ssh', 'lab'],
-  electron: ALL,
+  electron: allGroups,
 };
 
 /** Packages are missing and this person may not install them. */
@@ -70,7 +70,7 @@ export function packagesFor(command, args, env = process.env, uid = process.getu
   const groups = [...groupsFor(command, args, env)];
   // Whoever is not root makes root images as the root of a user namespace with many users in it.
   if (groups.includes('lab') && uid !== 0) groups.push('unprivileged lab');
-  return [...new Set(groups.flatMap((group) => PACKAGES[group]))];
+  return [...new Set(groups.flatMap((group) => packageNames[group]))];
 }
 
 /**
@@ -83,12 +83,12 @@ function groupsFor(command, args, env) {
   if (args.includes('--help')) return [];
   if (command === 'start') {
     const window = !args.includes('--terminal') && (env['DISPLAY'] || env['WAYLAND_DISPLAY']);
-    return window ? ALL : ['native', 'ssh', 'lab'];
+    return window ? allGroups : ['native', 'ssh', 'lab'];
   }
   if (command === 'test') {
-    return readTestArguments(args).stages.flatMap(({ name }) => BY_STAGE[name] ?? []);
+    return readTestArguments(args).stages.flatMap(({ name }) => groupsByStage[name] ?? []);
   }
-  return BY_COMMAND[command] ?? [];
+  return groupsByCommand[command] ?? [];
 }
 
 /**
@@ -121,7 +121,7 @@ export function missingPackages(wanted, listing) {
  */
 
 /** @type {Machine} */
-const THIS_MACHINE = {
+const thisMachine = {
   listing(names) {
     // The placeholders are dpkg-query's.
     const format = '$' + '{Package} $' + '{db:Status-Status}\\n';
@@ -145,7 +145,7 @@ const THIS_MACHINE = {
  * @param {Machine} [machine]
  * @throws MissingPackages before anything was changed, where the right to install is lacking
  */
-export async function ensureDebianPackages(wanted, machine = THIS_MACHINE) {
+export async function ensureDebianPackages(wanted, machine = thisMachine) {
   if (wanted.length === 0) return;
   const names = wanted.flatMap((entry) => entry.split('|').map((name) => name.trim()));
   const missing = missingPackages(wanted, machine.listing(names));

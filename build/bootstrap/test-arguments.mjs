@@ -36,7 +36,7 @@ export const stageNames = /** @type {const} */ ([
 ]);
 
 /** @type {readonly StageName[]} */
-const testStages = ['unit', 'slow', 'lab', 'electron'];
+const stagesWithTests = ['unit', 'slow', 'lab', 'electron'];
 
 /**
  * What a command line asks for.
@@ -130,5 +130,5 @@ function refuseOthers(stages, watch, namePattern) {
     throw new RangeError(`${option}: does not go with stage ${other}, expected ${known.join(', ')} only`);
   };
   if (watch) only('--watch', ['unit']);
-  if (namePattern !== undefined) only('-t', testStages);
+  if (namePattern !== undefined) only('-t', stagesWithTests);
 }

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import { inRepository } from './places.ts';
 
 /** What is copied, from the repository to the application. */
-const COPIES: Readonly<Record<string, string>> = {
+const copiedFiles: Readonly<Record<string, string>> = {
   'electron/dist/main.js': 'dist/main.js',
   'electron/dist/preload.cjs': 'dist/preload.cjs',
   'renderer/dist': 'dist/renderer',
@@ -23,7 +23,7 @@ const COPIES: Readonly<Record<string, string>> = {
   'node_modules/node-pty/build/Release/pty.node': 'node_modules/node-pty/build/Release/pty.node',
 };
 
-const NATIVE_PACKAGES = ['better-sqlite3', 'node-pty'];
+const nativePackages = ['better-sqlite3', 'node-pty'];
 
 async function packageOf(folder: string): Promise<Record<string, unknown>> {
   return JSON.parse(await readFile(inRepository(folder, 'package.json'), 'utf8'));
@@ -37,12 +37,12 @@ async function packageOf(folder: string): Promise<Record<string, unknown>> {
 export async function stageConsole(): Promise<string> {
   const stage = inRepository('build/dist/console-app');
   await rm(stage, { recursive: true, force: true });
-  for (const [from, to] of Object.entries(COPIES)) {
+  for (const [from, to] of Object.entries(copiedFiles)) {
     await mkdir(dirname(join(stage, to)), { recursive: true });
     await cp(inRepository(from), join(stage, to), { recursive: true });
   }
   const dependencies: Record<string, unknown> = {};
-  for (const name of NATIVE_PACKAGES) {
+  for (const name of nativePackages) {
     const { version, main } = await packageOf(join('node_modules', name));
     dependencies[name] = version;
     // What they need to be compiled is no part of what runs.

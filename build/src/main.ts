@@ -17,7 +17,7 @@ interface Command {
   run(args: readonly string[]): Promise<number>;
 }
 
-const COMMANDS: Readonly<Record<string, Command>> = {
+const npmCommands: Readonly<Record<string, Command>> = {
   start: {
     needs: (args) => {
       const { terminal, help } = startArguments(args);
@@ -66,10 +66,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 };
 
 const [name = '', ...args] = process.argv.slice(2);
-const command = COMMANDS[name];
+const command = npmCommands[name];
 try {
   if (command === undefined) {
-    throw new Error(`unknown command "${name}", expected one of ${Object.keys(COMMANDS).join(', ')}`);
+    throw new Error(`unknown command "${name}", expected one of ${Object.keys(npmCommands).join(', ')}`);
   }
   await setUp(command.needs(args));
   process.exitCode = await command.run(args);

@@ -13,18 +13,18 @@ import { promisify } from 'node:util';
 import { constants, gzip } from 'node:zlib';
 import { cached, cacheRoot } from '../bootstrap/cache.mjs';
 import { runProgram } from '../bootstrap/programs.mjs';
-import { ADDONS, type Bundle, bundleProgram, licencesOf } from './package-agent/bundle.ts';
+import { addonFiles, type Bundle, bundleProgram, licencesOf } from './package-agent/bundle.ts';
 import { manualParts } from './package-agent/manual.ts';
-import { filesUnder, hashOfFiles, PACKAGE_TIME, type PackageFile, writeTree } from './package-agent/tree.ts';
-import { inRepository, NODE_DIRECTORY } from './places.ts';
+import { filesUnder, hashOfFiles, type PackageFile, packageTime, writeTree } from './package-agent/tree.ts';
+import { inRepository, nodeDirectory } from './places.ts';
 
-const FILES = inRepository('build/agent-package');
-const LIBRARY = 'usr/lib/luo-console-agent';
-const DOCUMENTATION = 'usr/share/doc/luo-console-agent';
+const filesDirectory = inRepository('build/agent-package');
+const libraryDirectory = 'usr/lib/luo-console-agent';
+const documentationDirectory = 'usr/share/doc/luo-console-agent';
 // Changing how the package is made, and not from what, must also make a new one.
-const RECIPE = '2';
+const recipeVersion = '2';
 // Every change of the agent's sources makes another; whoever still uses one has just used it.
-const KEPT = 6;
+const entriesKept = 6;
 
 async function compressed(text: string | Buffer): Promise<Buffer> {
   // Without a time stamp, as `gzip -9n`: Node's gzip writes none.
@@ -33,7 +33,7 @@ async function compressed(text: string | Buffer): Promise<Buffer> {
 
 async function manualPages(version: string): Promise<PackageFile[]> {
   const parts = manualParts(version);
-  const pages = await filesUnder(join(FILES, 'man'), () => 0o644);
+  const pages = await filesUnder(join(filesDirectory, 'man'), () => 0o644);
   return Promise.all(
     pages.map(async ({ path, contents }) => {
       const text = String(contents).replace(/@[A-Z_]+@/g, (name) => parts[name] ?? name);
@@ -63,13 +63,17 @@ async function completions(luocon: string): Promise<PackageFile[]> {
 
 async function documentation(bundles: readonly Bundle[]): Promise<PackageFile[]> {
   const packages = [...new Set(bundles.flatMap((bundle) => bundle.packages))].sort();
-  const node = await readFile(join(NODE_DIRECTORY, 'LICENSE'));
+  const node = await readFile(join(nodeDirectory, 'LICENSE'));
   const licences = await licencesOf(packages);
   return [
-    { path: 'copyright', contents: await readFile(join(FILES, 'copyright')) },
+    { path: 'copyright', contents: await readFile(join(filesDirectory, 'copyright')) },
     { path: 'node-license.gz', contents: await compressed(node) },
     { path: 'third-party-licenses.gz', contents: await compressed(licences) },
-  ].map(({ path, contents }) => ({ path: join(DOCUMENTATION, path), mode: 0o644 as const, contents }));
+  ].map(({ path, contents }) => ({
+    path: join(documentationDirectory, path),
+    mode: 0o644 as const,
+    contents,
+  }));
 }
 
 /**
@@ -85,27 +89,31 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
   ]);
   const bundles = programs.flat();
   const library: PackageFile[] = bundles.map(({ name, code }) => ({
-    path: join(LIBRARY, name),
+    path: join(libraryDirectory, name),
     mode: 0o644,
     contents: code,
   }));
-  for (const [name, path] of Object.entries(ADDONS)) {
-    library.push({ path: join(LIBRARY, name), mode: 0o644, contents: await readFile(inRepository(path)) });
+  for (const [name, path] of Object.entries(addonFiles)) {
+    library.push({
+      path: join(libraryDirectory, name),
+      mode: 0o644,
+      contents: await readFile(inRepository(path)),
+    });
   }
   await writeTree(scratch, library);
-  const installed = await filesUnder(join(FILES, 'root'), (path) =>
+  const installed = await filesUnder(join(filesDirectory, 'root'), (path) =>
     path.startsWith('usr/bin/') ? 0o755 : 0o644,
   );
   const node: PackageFile = {
-    path: join(LIBRARY, 'node'),
+    path: join(libraryDirectory, 'node'),
     mode: 0o755,
-    contents: { copyOf: process.execPath, identity: basename(NODE_DIRECTORY) },
+    contents: { copyOf: process.execPath, identity: basename(nodeDirectory) },
   };
   return [
     ...library,
     ...installed,
     ...(await manualPages(version)),
-    ...(await completions(join(scratch, LIBRARY, 'luocon.mjs'))),
+    ...(await completions(join(scratch, libraryDirectory, 'luocon.mjs'))),
     ...(await documentation(bundles)),
     node,
   ];
@@ -168,10 +176,10 @@ interface Prepared {
 async function build(into: string, { files, version, inputs, name }: Prepared): Promise<void> {
   const tree = join(into, 'tree');
   await writeTree(tree, files);
-  const node = join(tree, LIBRARY, 'node');
+  const node = join(tree, libraryDirectory, 'node');
   await runProgram('strip', ['--strip-unneeded', node]);
-  const binaries = [node, ...Object.keys(ADDONS).map((addon) => join(tree, LIBRARY, addon))];
-  const control = await filesUnder(join(FILES, 'DEBIAN'), () => 0o755);
+  const binaries = [node, ...Object.keys(addonFiles).map((addon) => join(tree, libraryDirectory, addon))];
+  const control = await filesUnder(join(filesDirectory, 'DEBIAN'), () => 0o755);
   const installed = await runProgram('du', ['--summarize', '--bytes', tree]);
   await writeTree(tree, [
     ...control.map((file) => ({ ...file, path: join('DEBIAN', file.path) })),
@@ -184,7 +192,7 @@ async function build(into: string, { files, version, inputs, name }: Prepared): 
   // The compression is chosen for the lab, which builds and installs this again and again.
   const options = ['--root-owner-group', '-Zzstd', '-z6', '--threads-max=2'];
   await runProgram('dpkg-deb', [...options, '--build', tree, join(into, name)], {
-    env: { SOURCE_DATE_EPOCH: String(PACKAGE_TIME) },
+    env: { SOURCE_DATE_EPOCH: String(packageTime) },
   });
   await rm(tree, { recursive: true });
 }
@@ -194,8 +202,8 @@ async function prepare(): Promise<Prepared> {
   const scratch = await mkdtemp(join(tmpdir(), 'luo-console-agent-'));
   try {
     const files = await packageFiles(version, scratch);
-    const control = await filesUnder(join(FILES, 'DEBIAN'), () => 0o755);
-    const inputs = hashOfFiles([...files, ...control], RECIPE);
+    const control = await filesUnder(join(filesDirectory, 'DEBIAN'), () => 0o755);
+    const inputs = hashOfFiles([...files, ...control], recipeVersion);
     return {
       files,
       version,
@@ -222,5 +230,5 @@ export async function agentPackageIsBuilt(): Promise<boolean> {
  */
 export async function packageAgent(): Promise<string> {
   const prepared = await prepare();
-  return join(await cached(prepared.entry, (into) => build(into, prepared), KEPT), prepared.name);
+  return join(await cached(prepared.entry, (into) => build(into, prepared), entriesKept), prepared.name);
 }

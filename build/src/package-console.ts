@@ -20,12 +20,12 @@ import {
   officialElectron,
 } from './electron/runtime.ts';
 import { inRepository } from './places.ts';
-import { runSteps } from './setup/step.ts';
+import { runSteps } from './step.ts';
 
-const OUTPUT = inRepository('build/dist/console');
+const outputDirectory = inRepository('build/dist/console');
 
 /** The switches of Electron's binary: nothing in it may be turned into another program from outside. */
-const FUSES = {
+const electronFuses = {
   version: FuseVersion.V1,
   strictlyRequireAllFuses: false,
   [FuseV1Options.RunAsNode]: false,
@@ -64,7 +64,7 @@ export function builderConfiguration(
   return {
     appId: 'io.luoconsole.Console',
     productName: 'LUO Console',
-    directories: { app, output: OUTPUT },
+    directories: { app, output: outputDirectory },
     electronDist: electron.directory,
     electronVersion: electron.version,
     asar: true,
@@ -74,7 +74,7 @@ export function builderConfiguration(
     publish: null,
     linux: { executableName: 'luo-console', category: 'System' },
     afterPack: async ({ appOutDir }) => {
-      await flipFuses(`${appOutDir}/luo-console`, FUSES);
+      await flipFuses(`${appOutDir}/luo-console`, electronFuses);
     },
   };
 }
@@ -94,7 +94,7 @@ export async function packageConsole(args: readonly string[]): Promise<number> {
   console.log(describeElectron(electron));
   const app = await stageConsole();
   const name = await archiveName(values.development);
-  const archive = join(OUTPUT, `${name}.tar.gz`);
+  const archive = join(outputDirectory, `${name}.tar.gz`);
   await runSteps([
     {
       name: 'package of the console',
@@ -109,7 +109,7 @@ export async function packageConsole(args: readonly string[]): Promise<number> {
         });
         detail('tar');
         const owner = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner'];
-        const named = ['--transform', `s,^\\.,${name},`, '-C', join(OUTPUT, 'linux-unpacked'), '.'];
+        const named = ['--transform', `s,^\\.,${name},`, '-C', join(outputDirectory, 'linux-unpacked'), '.'];
         await runProgram('tar', ['-czf', archive, ...owner, ...named]);
       },
     },

@@ -4,12 +4,12 @@
 import { join } from 'node:path';
 
 /** The top of the repository. */
-export const TOP = join(import.meta.dirname, '../..');
+export const repositoryTop = join(import.meta.dirname, '../..');
 
 /** A path in the repository. */
 export function inRepository(...parts: readonly string[]): string {
-  return join(TOP, ...parts);
+  return join(repositoryTop, ...parts);
 }
 
 /** The directory of the Node that runs us, with its headers in `include/node`. */
-export const NODE_DIRECTORY = join(process.execPath, '../..');
+export const nodeDirectory = join(process.execPath, '../..');

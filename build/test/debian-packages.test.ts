@@ -8,13 +8,13 @@ import {
   packagesFor,
 } from '../bootstrap/debian-packages.mjs';
 
-const LISTING = 'bc installed\nbison config-files\nlibasound2t64 installed\n';
+const dpkgListing = 'bc installed\nbison config-files\nlibasound2t64 installed\n';
 
 function machine(privilege: string[] | undefined) {
   const ran: string[] = [];
   return {
     ran,
-    listing: () => LISTING,
+    listing: () => dpkgListing,
     privilege: () => privilege,
     apt: async (prefix: readonly string[], args: readonly string[]) => {
       ran.push([...prefix, 'apt-get', ...args].join(' '));
@@ -25,7 +25,7 @@ function machine(privilege: string[] | undefined) {
 describe('missingPackages', () => {
   it('knows alternatives, and that removed is not installed', () => {
     const wanted = ['bc', 'bison', 'libasound2 | libasound2t64', 'xvfb'];
-    expect(missingPackages(wanted, LISTING)).toEqual(['bison', 'xvfb']);
+    expect(missingPackages(wanted, dpkgListing)).toEqual(['bison', 'xvfb']);
   });
 });
 

@@ -85,7 +85,7 @@ describe('the README', () => {
       'renderer/src/words/phases.ts',
       'renderer/src/words/states.ts',
       'build/bootstrap/debian-packages.mjs',
-      'build/src/setup/step.ts',
+      'build/src/step.ts',
     ];
     const shown = sources.map(read).join('\n');
     const rows = all(/^\| (?!symptom|---)([^|]+?) +\| /gm).filter((cell) => /[_`]/.test(cell));

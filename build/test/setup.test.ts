@@ -2,7 +2,7 @@
 /** The steps of set-up: their order, and what an interrupted or failed one leaves. */
 import { describe, expect, it } from 'vitest';
 import { withPrerequisites } from '../src/setup/needs.ts';
-import { runSteps, type Step, StepFailed } from '../src/setup/step.ts';
+import { runSteps, type Step, StepFailed } from '../src/step.ts';
 
 /** A display that keeps what it was told. */
 function recorder() {

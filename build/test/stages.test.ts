@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The stages of `npm test`: each test file is run by one of them. */
 import { relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runProgram } from '../bootstrap/programs.mjs';
 import { stageNames } from '../bootstrap/test-arguments.mjs';
 import { testFiles } from '../bootstrap/test-files.mjs';
-import { inRepository, TOP } from '../src/places.ts';
+import { inRepository, repositoryTop } from '../src/places.ts';
 import { withPrerequisites } from '../src/setup/needs.ts';
-import { STAGES } from '../src/test/stages.ts';
+import { testStages } from '../src/test/stages.ts';
 
 const filesOf = (...stages: string[]): string[] =>
   testFiles()
@@ -17,18 +18,18 @@ const filesOf = (...stages: string[]): string[] =>
 async function listed(config: string, env: Record<string, string> = {}): Promise<string[]> {
   const vitest = inRepository('node_modules/vitest/vitest.mjs');
   const args = [vitest, 'list', '--filesOnly', '--json', '--config', inRepository(config)];
-  const answer = await runProgram(process.execPath, args, { cwd: TOP, env });
+  const answer = await runProgram(process.execPath, args, { cwd: repositoryTop, env });
   const files: { file: string }[] = JSON.parse(answer);
-  return [...new Set(files.map(({ file }) => relative(TOP, file)))].sort();
+  return [...new Set(files.map(({ file }) => relative(repositoryTop, file)))].sort();
 }
 
 describe('the stages of npm test', () => {
   it('are all there, and each has a name', () => {
-    expect(Object.keys(STAGES).sort()).toEqual([...stageNames].sort());
+    expect(Object.keys(testStages).sort()).toEqual([...stageNames].sort());
   });
 
   it('make ready what the unit tests load: both addons, and nothing that takes long', () => {
-    expect(withPrerequisites(STAGES.unit.needs)).toEqual(['packages', 'addon', 'pty']);
+    expect(withPrerequisites(testStages.unit.needs([]))).toEqual(['packages', 'addon', 'pty']);
   });
 
   it('leave out no unit test that there is', { timeout: 60_000 }, async () => {

@@ -2,8 +2,8 @@
 /** Counting tests: no way to fail that looks like success, and what is printed at the end. */
 import { describe, expect, it } from 'vitest';
 import {
+  emptyTally,
   exitStatus,
-  NOTHING,
   ofCheck,
   ofVitest,
   slowestLines,
@@ -102,14 +102,14 @@ describe('the end of a run', () => {
     const total = sum([
       ofCheck('lint', true),
       ofCheck('types', false),
-      { ...NOTHING, passed: 7, skipped: 2 },
+      { ...emptyTally, passed: 7, skipped: 2 },
     ]);
     expect(summaryLine(total)).toBe('8 passed, 1 failed');
     expect(exitStatus(total)).toBe(1);
   });
 
   it('is a failure when nothing was run', () => {
-    expect(exitStatus(NOTHING)).toBe(1);
+    expect(exitStatus(emptyTally)).toBe(1);
     expect(exitStatus(ofCheck('lint', true))).toBe(0);
   });
 });

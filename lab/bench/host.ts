@@ -9,12 +9,12 @@ import { execa } from 'execa';
 import { rolldown } from 'rolldown';
 import { type LabHost, type OnProgress, startHost } from '../src/index.ts';
 
-const NATIVE = fileURLToPath(new URL('native/', import.meta.url));
+const nativeDirectory = fileURLToPath(new URL('native/', import.meta.url));
 /** Where the benchmark's own files are in the host. */
-export const HOST_DIRECTORY = '/var/lib/bench';
+export const hostDirectory = '/var/lib/bench';
 
 /** Programs in C, by the sources that they consist of. */
-const PROGRAMS = {
+const hostPrograms = {
   floor: ['floor.c', 'plan.c', 'guest.c', 'qmp.c', 'streams.c', 'save.c', 'restore.c', 'luo.c', 'report.c'],
   descriptors: ['descriptors.c', 'luo.c'],
 } as const;
@@ -29,7 +29,7 @@ export async function benchHost(name: string, memory: string, onProgress: OnProg
   const deb = process.env['LUO_CONSOLE_DEB'];
   if (!deb) throw new Error('LUO_CONSOLE_DEB is not set: run the benchmarks with "npm run bench"');
   const host = await startHost({ name: `bench-${name}`, memory, deb, fresh: true, onProgress });
-  await runIn(host, `mkdir -p ${HOST_DIRECTORY}`);
+  await runIn(host, `mkdir -p ${hostDirectory}`);
   return host;
 }
 
@@ -56,14 +56,19 @@ export async function kernelsOf(host: LabHost): Promise<readonly [string, string
 }
 
 /** Compiles a program of the benchmark, static, and puts it into the host. */
-export async function installProgram(host: LabHost, name: keyof typeof PROGRAMS): Promise<string> {
+export async function installProgram(host: LabHost, name: keyof typeof hostPrograms): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'luo-bench-'));
   try {
     const binary = join(directory, name);
     const flags = ['-O2', '-static', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'];
-    await execa('gcc', [...flags, '-o', binary, ...PROGRAMS[name].map((source) => join(NATIVE, source))]);
-    await host.copyIn([binary], HOST_DIRECTORY);
-    return `${HOST_DIRECTORY}/${name}`;
+    await execa('gcc', [
+      ...flags,
+      '-o',
+      binary,
+      ...hostPrograms[name].map((source) => join(nativeDirectory, source)),
+    ]);
+    await host.copyIn([binary], hostDirectory);
+    return `${hostDirectory}/${name}`;
   } finally {
     await rm(directory, { recursive: true });
   }

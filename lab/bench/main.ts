@@ -6,7 +6,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { progressLine } from '../src/progress-line.ts';
 import { measureBlackout } from './blackout/measure.ts';
-import { LOADS, QUICK_LOADS } from './blackout/parts.ts';
+import { allLoads, quickLoads } from './blackout/parts.ts';
 import { blackoutReport, blackoutTable } from './blackout/report.ts';
 import { measureDescriptors } from './descriptors/measure.ts';
 import { descriptorsReport, descriptorsTable } from './descriptors/report.ts';
@@ -34,7 +34,7 @@ bench
   .option('--runs <number>', 'updates of each kind, of which the medians are shown', countOfRuns, 3)
   .option('--json', 'one JSON object on standard output')
   .action(async ({ quick, runs, json }: { quick?: boolean; runs: number; json?: boolean }) => {
-    const measured = await measureBlackout(quick ? QUICK_LOADS : LOADS, runs, onProgress);
+    const measured = await measureBlackout(quick ? quickLoads : allLoads, runs, onProgress);
     print(blackoutReport(measured), json, blackoutTable);
   });
 

@@ -9,7 +9,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { command } from './command.ts';
-import { DEBIAN_KEYRING } from './mirror.ts';
+import { debianKeyring } from './mirror.ts';
 
 /** An apt whose lists and caches live in a directory of ours. */
 export interface PrivateApt {
@@ -36,7 +36,7 @@ export async function privateApt(
     await mkdir(join(directory, part), { recursive: true });
   }
   const stanza = ['Types: deb', `URIs: ${mirror}`, `Suites: ${suites.join(' ')}`, 'Components: main'];
-  stanza.push(`Signed-By: ${DEBIAN_KEYRING}`, '');
+  stanza.push(`Signed-By: ${debianKeyring}`, '');
   await writeFile(join(directory, 'etc/lab.sources'), stanza.join('\n'));
   await writeFile(join(directory, 'status'), '');
   const configuration = join(directory, 'apt.conf');

@@ -13,8 +13,8 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { BootError, logEnds, reportedBoots, waitForBoot } from './boot.ts';
 import { type HostFiles, hostFiles } from './settings.ts';
 
-const FIRST = '11111111-2222-3333-4444-555555555555';
-const SECOND = '66666666-7777-8888-9999-000000000000';
+const firstBoot = '11111111-2222-3333-4444-555555555555';
+const secondBoot = '66666666-7777-8888-9999-000000000000';
 const ready = (boot: string, event = 'ready') =>
   `${event} boot=${boot} kernel=7.3.4-a uptime=8.95 agent=answers\n`;
 
@@ -44,9 +44,9 @@ const waiting = async (limitMs?: number) =>
 
 test('a report is a boot', async () => {
   const boot = waiting();
-  await appendFile(files.events, ready(FIRST));
+  await appendFile(files.events, ready(firstBoot));
   expect(await boot).toMatchObject({
-    bootId: FIRST,
+    bootId: firstBoot,
     kernel: '7.3.4-a',
     uptimeSeconds: 8.95,
     agent: 'answers',
@@ -54,21 +54,21 @@ test('a report is a boot', async () => {
 });
 
 test('an earlier report is not the next boot', async () => {
-  await appendFile(files.events, ready(FIRST));
+  await appendFile(files.events, ready(firstBoot));
   const boot = waiting();
-  await appendFile(files.events, ready(SECOND));
-  expect((await boot).bootId).toBe(SECOND);
-  expect((await reportedBoots(files)).map(({ bootId }) => bootId)).toEqual([FIRST, SECOND]);
+  await appendFile(files.events, ready(secondBoot));
+  expect((await boot).bootId).toBe(secondBoot);
+  expect((await reportedBoots(files)).map(({ bootId }) => bootId)).toEqual([firstBoot, secondBoot]);
 });
 
 test('half a line is not a report', async () => {
-  await appendFile(files.events, ready(FIRST).slice(0, -3));
+  await appendFile(files.events, ready(firstBoot).slice(0, -3));
   expect(await reportedBoots(files)).toEqual([]);
 });
 
 test('emergency mode is a failure', async () => {
   const boot = waiting();
-  await appendFile(files.events, ready(FIRST, 'emergency'));
+  await appendFile(files.events, ready(firstBoot, 'emergency'));
   await expect(boot).rejects.toThrow(/host lab: systemd entered emergency mode/);
 });
 

@@ -46,12 +46,12 @@ class KernelPanic extends Error {
 }
 
 /** A loaded machine needs many times the usual; whoever waits this long has a broken host. */
-const BOOT_LIMIT_MS = 240_000;
-const TAIL_LINES = 60;
-const REPORT =
+const bootLimitMs = 240_000;
+const tailLines = 60;
+const reportPattern =
   /^(ready|emergency) boot=([0-9a-f-]{36}) kernel=(\S+) uptime=([\d.]+) agent=(answers|silent|absent)\n/m;
 
-const POWER_ON = 'power-on\n';
+const powerOnMark = 'power-on\n';
 
 /** Where a host's logs end now: what comes later belongs to what happens next. */
 export interface LogEnds {
@@ -66,7 +66,7 @@ export async function logEnds(files: HostFiles): Promise<LogEnds> {
 
 /** All boots a host has reported so far, oldest first. */
 export async function reportedBoots(files: HostFiles): Promise<Boot[]> {
-  const matches = (await readEvents(files)).matchAll(new RegExp(REPORT.source, 'gm'));
+  const matches = (await readEvents(files)).matchAll(new RegExp(reportPattern.source, 'gm'));
   return [...matches]
     .filter((match) => match[1] === 'ready')
     .map((match) => toBoot(match, match.index + match[0].length));
@@ -74,13 +74,13 @@ export async function reportedBoots(files: HostFiles): Promise<Boot[]> {
 
 /** Notes in the host's events that it is switched on: reports before this are of earlier lives. */
 export async function notePowerOn(files: HostFiles): Promise<void> {
-  await appendFile(files.events, POWER_ON);
+  await appendFile(files.events, powerOnMark);
 }
 
 /** Byte offset in a host's events from which those since it was last switched on begin. */
 export async function sincePowerOn(files: HostFiles): Promise<number> {
-  const mark = (await readEvents(files)).lastIndexOf(POWER_ON);
-  return mark < 0 ? 0 : mark + POWER_ON.length;
+  const mark = (await readEvents(files)).lastIndexOf(powerOnMark);
+  return mark < 0 ? 0 : mark + powerOnMark.length;
 }
 
 /** What to wait for, and how long. */
@@ -104,7 +104,7 @@ export async function waitForBoot(
   wait: BootWait,
   ended?: Promise<never>,
 ): Promise<Boot> {
-  const limitMs = wait.limitMs ?? BOOT_LIMIT_MS;
+  const limitMs = wait.limitMs ?? bootLimitMs;
   const stop = new AbortController();
   const { signal } = stop;
   const limit = setTimeout(() => stop.abort(new Error(`not up after ${limitMs / 1000} s`)), limitMs);
@@ -119,7 +119,7 @@ export async function waitForBoot(
     return await Promise.race(ended ? [...watching, ended] : watching);
   } catch (error) {
     const logEnd = error instanceof KernelPanic ? error.logEnd : undefined;
-    throw new BootError(name, (error as Error).message, await serialTail(files, TAIL_LINES, logEnd));
+    throw new BootError(name, (error as Error).message, await serialTail(files, tailLines, logEnd));
   } finally {
     clearTimeout(limit);
     stop.abort();
@@ -128,7 +128,7 @@ export async function waitForBoot(
 }
 
 async function report(files: HostFiles, wait: BootWait, signal: AbortSignal): Promise<Boot> {
-  const { match, end } = await waitForText(files.events, REPORT, { from: wait.since.events, signal });
+  const { match, end } = await waitForText(files.events, reportPattern, { from: wait.since.events, signal });
   if (match[1] === 'emergency') throw new Error('systemd entered emergency mode');
   return toBoot(match, end);
 }
@@ -153,7 +153,7 @@ async function panic(files: HostFiles, from: number, signal: AbortSignal): Promi
  *
  * @param logEnd byte offset in the log at which the last of them ends; the end of the log if not given
  */
-export async function serialTail(files: HostFiles, lines = TAIL_LINES, logEnd?: number): Promise<string> {
+export async function serialTail(files: HostFiles, lines = tailLines, logEnd?: number): Promise<string> {
   const log = await readFile(files.serialLog).catch(() => Buffer.alloc(0));
   const text = log.subarray(0, logEnd).toString('utf8');
   return text.replaceAll('\r', '').trimEnd().split('\n').slice(-lines).join('\n');

@@ -17,7 +17,7 @@ export interface CommandOptions {
   readonly log?: string;
 }
 
-const TAIL_LINES = 40;
+const tailLines = 40;
 
 /** Where programs are looked for: an ordinary user's PATH lacks the places of chroot and mke2fs. */
 function searchPath(): string {
@@ -78,7 +78,7 @@ export async function command(
   if (!result.failed) return String(result.stdout ?? '');
   const tail = String(result.all ?? '')
     .split('\n')
-    .slice(-TAIL_LINES)
+    .slice(-tailLines)
     .join('\n');
   const why = result.exitCode === undefined ? String(result.shortMessage) : `exit status ${result.exitCode}`;
   throw new CommandError(program, args, result.exitCode, why, tail);

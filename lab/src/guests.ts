@@ -20,10 +20,10 @@ export interface Guests {
   readonly withMemfd: string;
 }
 
-const SOURCES = join(import.meta.dirname, '../guest');
-const STRICT = ['-O2', '-Wall', '-Wextra', '-Werror', '-static'];
+const guestSources = join(import.meta.dirname, '../guest');
+const strictFlags = ['-O2', '-Wall', '-Wextra', '-Werror', '-static'];
 // Neither a C library nor anything a compiler adds for one; no vector registers, which nobody has switched on.
-const FREESTANDING = [
+const freestandingFlags = [
   ...[
     '-m32',
     '-ffreestanding',
@@ -34,7 +34,7 @@ const FREESTANDING = [
     '-fcf-protection=none',
   ],
   ...['-fno-stack-protector', '-fno-asynchronous-unwind-tables', '-fno-tree-loop-distribute-patterns'],
-  ...['-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments', `-Wl,-T,${join(SOURCES, 'bare.lds')}`],
+  ...['-Wl,--build-id=none', '-Wl,--no-warn-rwx-segments', `-Wl,-T,${join(guestSources, 'bare.lds')}`],
 ];
 
 /**
@@ -45,8 +45,8 @@ const FREESTANDING = [
 export async function buildGuests(): Promise<Guests> {
   const root = cacheRoot();
   return withLock(join(root, 'guests.lock'), async () => {
-    const names = (await readdir(SOURCES)).sort();
-    const contents = names.map(async (name) => [name, await readFile(join(SOURCES, name), 'utf8')]);
+    const names = (await readdir(guestSources)).sort();
+    const contents = names.map(async (name) => [name, await readFile(join(guestSources, name), 'utf8')]);
     const recipe = [await readFile(import.meta.filename, 'utf8'), ...(await Promise.all(contents)).flat()];
     const entry = await cached(join(root, `guests-${hashOf(recipe)}`), build);
     await prune(root, 'guests', 2);
@@ -59,11 +59,11 @@ export async function buildGuests(): Promise<Guests> {
 }
 
 async function build(into: string): Promise<void> {
-  const source = (name: string): string => join(SOURCES, name);
+  const source = (name: string): string => join(guestSources, name);
   const compile = (options: readonly string[], output: string, ...names: string[]): Promise<string> =>
-    command('gcc', [...STRICT, ...options, '-o', join(into, output), ...names.map(source)]);
+    command('gcc', [...strictFlags, ...options, '-o', join(into, output), ...names.map(source)]);
   await compile([], 'with-memfd', 'with-memfd.c');
-  await compile(FREESTANDING, 'guest-bare', 'bare-start.S', 'bare.c');
+  await compile(freestandingFlags, 'guest-bare', 'bare-start.S', 'bare.c');
   const root = join(into, 'root');
   await mkdir(root);
   await compile([], 'root/init', 'counter.c');

@@ -14,12 +14,12 @@ import { basename, join, relative } from 'node:path';
 import { cached, cacheRoot, exists, hashOf, prune } from './cache.ts';
 import { command } from './command.ts';
 import { buildKernels, type Kernels } from './kernel.ts';
-import { DEBIAN_KEYRING, debianMirror } from './mirror.ts';
+import { debianKeyring, debianMirror } from './mirror.ts';
 import { type OnProgress, silent, step, withOthersShown } from './progress.ts';
 
 /** Debian suites a host can be made of: systemd 262 and systemd 257. */
-export const SUITES = ['sid', 'trixie'] as const;
-export type Suite = (typeof SUITES)[number];
+export const allSuites = ['sid', 'trixie'] as const;
+export type Suite = (typeof allSuites)[number];
 
 export interface ImageOptions {
   readonly suite?: Suite;
@@ -38,7 +38,7 @@ export interface Image {
 }
 
 // libstdc++6 is the agent package's one dependency that nothing else here brings.
-const PACKAGES = [
+const packageNames = [
   'systemd',
   'systemd-sysv',
   'udev',
@@ -55,10 +55,10 @@ const PACKAGES = [
   'libstdc++6',
 ];
 // trixie's own QEMU cannot do what later updates of virtual machines need; the rest stays trixie's.
-const BACKPORTED = 'qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu';
-const SIZE = '4G';
-const FILES = join(import.meta.dirname, '../image/root');
-const ASSEMBLE = join(import.meta.dirname, '../image/assemble.sh');
+const backportedPackages = 'qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu';
+const imageSize = '4G';
+const filesDirectory = join(import.meta.dirname, '../image/root');
+const assembleScript = join(import.meta.dirname, '../image/assemble.sh');
 
 /**
  * A suite from the command line.
@@ -66,9 +66,9 @@ const ASSEMBLE = join(import.meta.dirname, '../image/assemble.sh');
  * @throws RangeError that names the suites there are
  */
 export function parseSuite(value: string): Suite {
-  const suite = SUITES.find((candidate) => candidate === value);
+  const suite = allSuites.find((candidate) => candidate === value);
   if (suite) return suite;
-  throw new RangeError(`suite ${JSON.stringify(value)}: expected ${SUITES.join(' or ')}`);
+  throw new RangeError(`suite ${JSON.stringify(value)}: expected ${allSuites.join(' or ')}`);
 }
 
 /**
@@ -88,20 +88,26 @@ export async function buildImage(options: ImageOptions = {}): Promise<Image> {
     const kernels = await buildKernels({ onProgress, refresh });
     // A refreshed base has the same name and other contents.
     const made = (await stat(join(base, 'root.tar'))).mtimeMs;
-    const recipe = [basename(base), `${made}`, basename(kernels.directory), SIZE, await readFile(ASSEMBLE)];
-    recipe.push(...(await filesUnder(FILES)), deb === undefined ? '' : await digest(deb));
+    const recipe = [
+      basename(base),
+      `${made}`,
+      basename(kernels.directory),
+      imageSize,
+      await readFile(assembleScript),
+    ];
+    recipe.push(...(await filesUnder(filesDirectory)), deb === undefined ? '' : await digest(deb));
     const entry = join(root, `image-${suite}-${hashOf(recipe)}`);
     await cached(entry, (directory) =>
       step(onProgress, `assemble the ${suite} root image`, async () => {
         const args = [
           join(base, 'root.tar'),
-          FILES,
+          filesDirectory,
           kernels.directory,
           deb ?? '',
           join(directory, 'root.img'),
-          SIZE,
+          imageSize,
         ];
-        await asRoot(['sh', ASSEMBLE, ...args]);
+        await asRoot(['sh', assembleScript, ...args]);
         await chmod(join(directory, 'root.img'), 0o444);
       }),
     );
@@ -124,7 +130,7 @@ async function buildBase(
       step(onProgress, `fetch Debian ${suite}`, async () => {
         const mirror = await debianMirror();
         const suites = suite === 'trixie' ? ['trixie', 'trixie-backports'] : [suite];
-        const sources = suites.map((name) => `deb [signed-by=${DEBIAN_KEYRING}] ${mirror} ${name} main`);
+        const sources = suites.map((name) => `deb [signed-by=${debianKeyring}] ${mirror} ${name} main`);
         const proxies = (
           await command('apt-config', ['dump', '--format', '%f "%v";%n', 'Acquire::http', 'Acquire::https'])
         )
@@ -141,7 +147,7 @@ async function buildBase(
 
 /** mmdebstrap's arguments, without those that only say where packages come from. */
 function baseArguments(suite: Suite): string[] {
-  const args = ['--variant=essential', `--include=${PACKAGES.join(',')}`, '--architectures=amd64'];
+  const args = ['--variant=essential', `--include=${packageNames.join(',')}`, '--architectures=amd64'];
   args.push('--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=APT::Install-Recommends "false"');
   // Documentation would be half of the files; the agent's own manual pages are wanted.
   for (const path of ['doc', 'man', 'locale', 'info', 'i18n']) {
@@ -149,7 +155,7 @@ function baseArguments(suite: Suite): string[] {
   }
   args.push('--dpkgopt=path-include=/usr/share/man/man*/luo*');
   if (suite === 'trixie') {
-    const pin = `Package: ${BACKPORTED}\\nPin: release n=trixie-backports\\nPin-Priority: 900\\n`;
+    const pin = `Package: ${backportedPackages}\\nPin: release n=trixie-backports\\nPin-Priority: 900\\n`;
     args.push(`--setup-hook=printf '${pin}' > "$1/etc/apt/preferences.d/lab"`);
   }
   return args;

@@ -20,8 +20,8 @@ import { debianMirror } from './mirror.ts';
 import { type OnProgress, silent, step, withOthersShown } from './progress.ts';
 
 /** The local versions, in the order in which they are built: a host starts with the first. */
-const LOCAL_VERSIONS = ['-a', '-b'] as const;
-type LocalVersion = (typeof LOCAL_VERSIONS)[number];
+const localVersions = ['-a', '-b'] as const;
+type LocalVersion = (typeof localVersions)[number];
 
 /** One built kernel. */
 export interface Kernel {
@@ -45,12 +45,12 @@ interface SourcePackage {
   readonly archive: string;
 }
 
-const SUITE = 'trixie-backports';
-const PACKAGE = /^linux-source-7\.(\d+)$/;
-const FRAGMENT = join(import.meta.dirname, '../kernel/lab.config');
-const DRIVER = join(import.meta.dirname, '../kernel/driver');
+const kernelSuite = 'trixie-backports';
+const sourcePackageName = /^linux-source-7\.(\d+)$/;
+const configFragment = join(import.meta.dirname, '../kernel/lab.config');
+const driverDirectory = join(import.meta.dirname, '../kernel/driver');
 // Changing how the kernels are built, and not from what, must also make new ones.
-const RECIPE = '1';
+const recipeVersion = '1';
 
 /**
  * Both lab kernels, built if the cache does not have them.
@@ -66,7 +66,13 @@ export async function buildKernels(
   const root = cacheRoot();
   return withOthersShown(onProgress, join(root, 'kernel.lock'), async () => {
     const source = await sourcePackage(root, onProgress, options.refresh ?? false);
-    const recipe = [RECIPE, source.name, source.version, await readFile(FRAGMENT), ...(await driverFiles())];
+    const recipe = [
+      recipeVersion,
+      source.name,
+      source.version,
+      await readFile(configFragment),
+      ...(await driverFiles()),
+    ];
     const entry = join(root, `kernel-${hashOf(recipe)}`);
     await cached(entry, (directory) => build(root, source, directory, onProgress));
     await prune(root, 'kernel', 2);
@@ -87,17 +93,19 @@ async function builtKernels(directory: string): Promise<Kernels> {
 }
 
 async function sourcePackage(root: string, onProgress: OnProgress, refresh: boolean): Promise<SourcePackage> {
-  const entry = join(root, `linux-source-${hashOf([SUITE, PACKAGE.source])}`);
+  const entry = join(root, `linux-source-${hashOf([kernelSuite, sourcePackageName.source])}`);
   await cached(
     entry,
     (directory) =>
       step(onProgress, 'download the kernel source', async (detail) => {
         const mirror = await debianMirror();
-        const apt = await privateApt(join(root, `apt-${hashOf([mirror, SUITE])}`), mirror, [SUITE]);
-        const minor = (name: string): number => Number(PACKAGE.exec(name)?.[1]);
-        const packages = await apt.candidates('linux-source-7.', PACKAGE);
+        const apt = await privateApt(join(root, `apt-${hashOf([mirror, kernelSuite])}`), mirror, [
+          kernelSuite,
+        ]);
+        const minor = (name: string): number => Number(sourcePackageName.exec(name)?.[1]);
+        const packages = await apt.candidates('linux-source-7.', sourcePackageName);
         const newest = packages.sort((one, other) => minor(other.name) - minor(one.name)).at(0);
-        if (!newest) throw new Error(`${mirror} ${SUITE}: no package linux-source-7.*`);
+        if (!newest) throw new Error(`${mirror} ${kernelSuite}: no package linux-source-7.*`);
         detail(`${newest.name} ${newest.version}`);
         await apt.download(newest.name, newest.version, directory);
         const deb = (await readdir(directory)).find((name) => name.endsWith('.deb'));
@@ -118,8 +126,8 @@ async function sourcePackage(root: string, onProgress: OnProgress, refresh: bool
 
 /** Names and contents of the lab's own drivers, in a fixed order, for the hash. */
 async function driverFiles(): Promise<string[]> {
-  const names = (await readdir(DRIVER)).sort();
-  const files = names.map(async (name) => [name, await readFile(join(DRIVER, name), 'utf8')]);
+  const names = (await readdir(driverDirectory)).sort();
+  const files = names.map(async (name) => [name, await readFile(join(driverDirectory, name), 'utf8')]);
   return (await Promise.all(files)).flat();
 }
 
@@ -139,7 +147,7 @@ async function build(
   );
   await prune(root, 'kernel-tree', 1);
   await syncDriver(join(unpacked, 'source', 'drivers/luo-lab'));
-  for (const local of LOCAL_VERSIONS) {
+  for (const local of localVersions) {
     await step(onProgress, `compile the kernel ${local}`, (detail) => compile(unpacked, local, into, detail));
   }
 }
@@ -156,12 +164,12 @@ async function hookDriver(source: string): Promise<void> {
 /** Brings the drivers in the tree up to date; unchanged files keep their time, so make skips them. */
 async function syncDriver(target: string): Promise<void> {
   await mkdir(target, { recursive: true });
-  const wanted = await readdir(DRIVER);
+  const wanted = await readdir(driverDirectory);
   for (const name of await readdir(target)) {
     if (!wanted.includes(name)) await rm(join(target, name), { recursive: true });
   }
   for (const name of wanted) {
-    const [from, to] = [join(DRIVER, name), join(target, name)];
+    const [from, to] = [join(driverDirectory, name), join(target, name)];
     const same = (await exists(to)) && (await readFile(to)).equals(await readFile(from));
     if (!same) await cp(from, to);
   }
@@ -176,7 +184,7 @@ async function compile(
   const objects = join(tree, 'objects');
   await mkdir(objects, { recursive: true });
   const fragment = join(tree, `fragment${local}.config`);
-  await writeFile(fragment, `${await readFile(FRAGMENT, 'utf8')}\nCONFIG_LOCALVERSION="${local}"\n`);
+  await writeFile(fragment, `${await readFile(configFragment, 'utf8')}\nCONFIG_LOCALVERSION="${local}"\n`);
   const make = (args: readonly string[], onLine?: (line: string) => void): Promise<string> =>
     command('make', ['-C', join(tree, 'source'), `O=${objects}`, ...args], {
       // The version string names its builder; the machine's name has no business in it.
@@ -205,6 +213,6 @@ async function requireOptions(config: string, fragment: string): Promise<void> {
   const wanted = fragment.split('\n').filter((line) => line.startsWith('CONFIG_'));
   const missing = wanted.filter((line) => !got.has(line));
   if (missing.length > 0) {
-    throw new Error(`${basename(FRAGMENT)}: the kernel did not accept ${missing.join(', ')}`);
+    throw new Error(`${basename(configFragment)}: the kernel did not accept ${missing.join(', ')}`);
   }
 }

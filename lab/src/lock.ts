@@ -12,11 +12,11 @@ import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 
 // What flock is told to exit with when someone else holds the lock.
-const HELD = 75;
-const HOLD = `sh -c 'echo held; exec cat'`;
-const SCRIPT =
-  `flock --nonblock --conflict-exit-code ${HELD} "$0" ${HOLD}; status=$?; ` +
-  `test $status = ${HELD} || exit $status; echo waiting; exec flock "$0" ${HOLD}`;
+const heldStatus = 75;
+const holdCommand = `sh -c 'echo held; exec cat'`;
+const lockScript =
+  `flock --nonblock --conflict-exit-code ${heldStatus} "$0" ${holdCommand}; status=$?; ` +
+  `test $status = ${heldStatus} || exit $status; echo waiting; exec flock "$0" ${holdCommand}`;
 
 /**
  * Does some work while holding an exclusive lock, after waiting for it if need be.
@@ -31,7 +31,7 @@ export async function withLock<Result>(
   onWaiting: () => void = () => {},
 ): Promise<Result> {
   await mkdir(dirname(path), { recursive: true });
-  const holder = spawn('sh', ['-c', SCRIPT, path], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const holder = spawn('sh', ['-c', lockScript, path], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(holder, 'exit').then(([code]) => {
     throw new Error(`flock ${path}: exit status ${code}, expected it to hold the lock`);
   });

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
-const MAIN = join(import.meta.dirname, 'main.ts');
+const mainProgram = join(import.meta.dirname, 'main.ts');
 
 let state: string;
 beforeEach(async () => {
@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(async () => rm(state, { recursive: true }));
 
 const lab = (...args: string[]) =>
-  execa(process.execPath, [MAIN, ...args], { reject: false, env: { XDG_STATE_HOME: state } });
+  execa(process.execPath, [mainProgram, ...args], { reject: false, env: { XDG_STATE_HOME: state } });
 
 test('list says that there are none', async () => {
   expect(await lab('list')).toMatchObject({ exitCode: 0, stdout: 'no hosts; `up` makes one' });

@@ -11,12 +11,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { shellWord } from './access.ts';
 import { exists } from './cache.ts';
 import { LabHost } from './host.ts';
-import { buildImage, parseSuite, SUITES, type Suite } from './image.ts';
+import { allSuites, buildImage, parseSuite, type Suite } from './image.ts';
 import { progressLine } from './progress-line.ts';
 import { pushAgent } from './push.ts';
 import { attachConsole, follow } from './serial-console.ts';
 import { hostFiles, hostNames, readSettings } from './settings.ts';
-import { DEFAULT_NAME, findHost, startHost } from './start.ts';
+import { defaultName, findHost, startHost } from './start.ts';
 
 interface HostOption {
   readonly name: string;
@@ -26,7 +26,7 @@ interface ImageOption {
   readonly deb?: string;
 }
 
-const HOST_SIDE = 'host:';
+const hostPrefix = 'host:';
 const onProgress = progressLine(process.stderr);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
@@ -36,13 +36,13 @@ const lab = new Command('lab')
   .enablePositionalOptions();
 
 function hostCommand(usage: string, description: string): Command {
-  return lab.command(usage).description(description).option('--name <name>', 'which host', DEFAULT_NAME);
+  return lab.command(usage).description(description).option('--name <name>', 'which host', defaultName);
 }
 
 function imageOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--suite <suite>', `Debian suite: ${SUITES.join(' or ')} (sid if not given)`).argParser(
+      new Option('--suite <suite>', `Debian suite: ${allSuites.join(' or ')} (sid if not given)`).argParser(
         suite,
       ),
     )
@@ -97,7 +97,7 @@ hostCommand('sh', 'Run a command as root in a host; without one, a shell')
     process.exitCode = await inherit('ssh', [...access, ...terminal, host.sshAlias, '--', ...line]);
   });
 
-hostCommand('cp', `Copy files into a host (FILE… ${HOST_SIDE}DIR) or out of it (${HOST_SIDE}FILE… DIR)`)
+hostCommand('cp', `Copy files into a host (FILE… ${hostPrefix}DIR) or out of it (${hostPrefix}FILE… DIR)`)
   .argument('<path...>')
   .action(async (paths: string[], options: HostOption) => {
     const host = await findHost(options.name);
@@ -173,8 +173,8 @@ async function describe(name: string): Promise<Record<string, string | number>> 
 }
 
 async function copy(host: LabHost, from: readonly string[], to: string): Promise<void> {
-  const inside = (path: string): boolean => path.startsWith(HOST_SIDE);
-  const strip = (path: string): string => path.slice(HOST_SIDE.length);
+  const inside = (path: string): boolean => path.startsWith(hostPrefix);
+  const strip = (path: string): string => path.slice(hostPrefix.length);
   if (from.length > 0 && inside(to) && !from.some(inside)) {
     return host.copyIn(
       from.map((path) => resolve(path)),
@@ -183,7 +183,7 @@ async function copy(host: LabHost, from: readonly string[], to: string): Promise
   }
   if (from.length > 0 && !inside(to) && from.every(inside)) return host.copyOut(from.map(strip), resolve(to));
   throw new RangeError(
-    `cp ${[...from, to].join(' ')}: expected FILE… ${HOST_SIDE}DIR or ${HOST_SIDE}FILE… DIR`,
+    `cp ${[...from, to].join(' ')}: expected FILE… ${hostPrefix}DIR or ${hostPrefix}FILE… DIR`,
   );
 }
 

@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { chooseMirror, debianMirror, parseDeb822, parseOneLine } from './mirror.ts';
 
-const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+const keyringPath = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 test('one-line sources: options, several components, comments, sources of source', () => {
   const text = [
     '# deb http://commented.example/debian bookworm main',
     'deb http://mirror.example/debian bookworm main contrib # the usual',
-    `deb [arch=amd64 signed-by=${KEYRING}] https://other.example/debian/ bookworm-updates main`,
+    `deb [arch=amd64 signed-by=${keyringPath}] https://other.example/debian/ bookworm-updates main`,
     'deb-src http://mirror.example/debian bookworm main',
     '',
   ].join('\n');
@@ -27,7 +27,7 @@ test('one-line sources: options, several components, comments, sources of source
       uri: 'https://other.example/debian/',
       suites: ['bookworm-updates'],
       components: ['main'],
-      signedBy: KEYRING,
+      signedBy: keyringPath,
     },
   ]);
 });
@@ -40,7 +40,7 @@ test('deb822 sources: stanzas, continued lines, comments within, several URIs, d
     'Suites: bookworm',
     ' bookworm-updates',
     'Components: main',
-    `Signed-By: ${KEYRING}`,
+    `Signed-By: ${keyringPath}`,
     '',
     'Types: deb',
     'Enabled: no',
@@ -53,7 +53,7 @@ test('deb822 sources: stanzas, continued lines, comments within, several URIs, d
     'Suites: bookworm',
     'Components: main',
   ].join('\n');
-  const common = { suites: ['bookworm', 'bookworm-updates'], components: ['main'], signedBy: KEYRING };
+  const common = { suites: ['bookworm', 'bookworm-updates'], components: ['main'], signedBy: keyringPath };
   expect(parseDeb822(text)).toEqual([
     { uri: 'http://one.example/debian', ...common },
     { uri: 'http://two.example/debian', ...common },
@@ -68,8 +68,8 @@ test('the Debian archive is chosen among others, and not its security archive', 
     signedBy,
   });
   const vendor = source('https://packages.example', 'bookworm', '/etc/vendor.gpg');
-  const security = source('http://m.example/debian-security', 'bookworm-security', KEYRING);
-  const debian = source('http://m.example/debian', 'bookworm', KEYRING);
+  const security = source('http://m.example/debian-security', 'bookworm-security', keyringPath);
+  const debian = source('http://m.example/debian', 'bookworm', keyringPath);
   const docker = source('https://docker.example/linux/debian', 'bookworm', '/etc/docker.asc', 'stable');
   expect(chooseMirror([vendor, docker, security, debian], 'bookworm')).toBe('http://m.example/debian');
   expect(chooseMirror([docker, security], 'bookworm')).toBeUndefined();
@@ -85,7 +85,7 @@ afterEach(async () => rm(etc, { recursive: true }));
 test('both formats are read from their places', async () => {
   await mkdir(join(etc, 'sources.list.d'));
   await writeFile(join(etc, 'sources.list.d/vendor.list'), 'deb https://v.example stable main\n');
-  const stanza = `Types: deb\nURIs: http://m.example/debian\nSuites: bookworm\nComponents: main\nSigned-By: ${KEYRING}\n`;
+  const stanza = `Types: deb\nURIs: http://m.example/debian\nSuites: bookworm\nComponents: main\nSigned-By: ${keyringPath}\n`;
   await writeFile(join(etc, 'sources.list.d/debian.sources'), stanza);
   await writeFile(join(etc, 'sources.list.d/old.sources.save'), stanza.replace('m.example', 'old.example'));
   expect(await debianMirror(etc, join(etc, 'os-release'))).toBe('http://m.example/debian');

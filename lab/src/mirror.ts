@@ -20,7 +20,7 @@ export interface AptSource {
 }
 
 /** The keyring that signs every suite the lab uses (package debian-archive-keyring). */
-export const DEBIAN_KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg';
+export const debianKeyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /**
  * Reads one-line sources.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Switching a host on. Between choosing a free port and QEMU's taking it, another process may take
-// it; then QEMU ends at once and says so, and the next port is tried. A host whose boot failed is
-// switched off again: a kernel that panics would otherwise start over for ever.
+/**
+ * Switching a host on. Between choosing a free port and QEMU's taking it, another process may take
+ * it; then QEMU ends at once and says so, and the next port is tried. A host whose boot failed is
+ * switched off again: a kernel that panics would otherwise start over for ever.
+ */
 
 import { appendFile } from 'node:fs/promises';
 import { writeSshConfig } from './access.ts';
@@ -10,7 +11,7 @@ import { type Boot, BootError, logEnds, notePowerOn, sincePowerOn, waitForBoot }
 import { freePort, isRunning, killQemu, startQemu } from './qemu.ts';
 import { type HostFiles, type HostSettings, writeSettings } from './settings.ts';
 
-const PORT_ATTEMPTS = 5;
+const portAttempts = 5;
 
 /**
  * Starts QEMU for a host and waits until the host is up.
@@ -24,17 +25,34 @@ export async function powerOn(files: HostFiles, stored: HostSettings): Promise<B
   await appendFile(files.serialLog, '');
   await notePowerOn(files);
   const since = await logEnds(files);
+  return onFreePort(files, stored, async (settings) => {
+    const { ended } = await startQemu(files, settings);
+    return waitForBoot(settings.name, files, { since, failOnPanic: true }, ended);
+  });
+}
+
+/**
+ * Starts a host's QEMU on a port that is free: on the one it had, or on another as often as somebody else takes it.
+ *
+ * @param start starts QEMU and waits until the host is up
+ * @returns what that returns
+ * @throws what that throws, with the power off again
+ */
+export async function onFreePort<Result>(
+  files: HostFiles,
+  stored: HostSettings,
+  start: (settings: HostSettings) => Promise<Result>,
+): Promise<Result> {
   for (let attempt = 1; ; attempt++) {
     const settings = { ...stored, sshPort: await freePort(attempt === 1 ? stored.sshPort : undefined) };
     await writeSettings(settings);
     await writeSshConfig(files, settings);
-    const { ended } = await startQemu(files, settings);
     try {
-      return await waitForBoot(settings.name, files, { since, failOnPanic: true }, ended);
+      return await start(settings);
     } catch (error) {
       await killQemu(files);
       const portTaken = error instanceof BootError && /host forwarding rule/.test(error.message);
-      if (!portTaken || attempt === PORT_ATTEMPTS) throw error;
+      if (!portTaken || attempt === portAttempts) throw error;
     }
   }
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The emulated machine. Its command line says all there is to know about the hardware of a lab
-// host. Always software emulation: where /dev/kvm exists it may belong to a machine that is itself
-// virtual and cannot run an unmodified guest.
-//
-// A kexec is no reset, QEMU does not notice it. A real reset (a panic with panic=-1, `reboot`)
-// starts the machine again with the kernel given here, as a cold boot of a real host would.
-//
-// The process outlives the command that started it. It holds a lock on a file in the host's
-// directory: whether a host runs is asked of that lock, which cannot go stale as a process id can.
-// The disk is written through the page cache and flushed when the guest flushes, so what the guest
-// has synced is there after SIGKILL, and after a real power failure too.
+/**
+ * The emulated machine. Its command line says all there is to know about the hardware of a lab
+ * host. Always software emulation: where /dev/kvm exists it may belong to a machine that is itself
+ * virtual and cannot run an unmodified guest.
+ *
+ * A kexec is no reset, QEMU does not notice it. A real reset (a panic with panic=-1, `reboot`)
+ * starts the machine again with the kernel given here, as a cold boot of a real host would.
+ *
+ * The process outlives the command that started it. It holds a lock on a file in the host's
+ * directory: whether a host runs is asked of that lock, which cannot go stale as a process id can.
+ * The disk is written through the page cache and flushed when the guest flushes, so what the guest
+ * has synced is there after SIGKILL, and after a real power failure too.
+ */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,17 +21,17 @@ import { command } from './command.ts';
 import type { HostFiles, HostSettings } from './settings.ts';
 
 /** Name of the virtio port on which the host reports that it is up. */
-const EVENT_PORT = 'io.luoconsole.lab';
+const eventPort = 'io.luoconsole.lab';
 
 // What flock is told to exit with when someone else holds the lock.
-const LOCKED = 75;
+const lockedStatus = 75;
 
 // Room for translated guest code. What the old kernel and its programs left there slows the next
 // kernel down until it has all been thrown out: with QEMU's default of 1 GiB a boot by kexec takes
 // twice as long as a cold one, with this about as long. Much less, and a cold boot suffers.
-const TRANSLATIONS_MIB = 96;
+const translationsMiB = 96;
 
-const COMMAND_LINE = [
+const kernelCommandLine = [
   'root=/dev/vda',
   'rw',
   'console=ttyS0',
@@ -41,19 +42,24 @@ const COMMAND_LINE = [
   'no_timer_check',
 ];
 
+/** The name by which a host knows itself. */
+export function hostName(name: string): string {
+  return `luo-${name}`;
+}
+
 /**
  * QEMU's arguments for a host. All paths are relative to the host's directory, in which it runs:
  * that keeps socket paths short.
  */
 export function qemuArguments(settings: HostSettings): string[] {
-  const hostname = `luo-${settings.name}`;
+  const hostname = hostName(settings.name);
   return [
     ...['-name', hostname, '-uuid', settings.uuid],
     ...[
       '-machine',
       'q35',
       '-accel',
-      `tcg,thread=multi,tb-size=${TRANSLATIONS_MIB}`,
+      `tcg,thread=multi,tb-size=${translationsMiB}`,
       '-cpu',
       'max',
       '-smp',
@@ -61,7 +67,7 @@ export function qemuArguments(settings: HostSettings): string[] {
     ],
     ...['-m', `${settings.memoryMiB}M`, '-rtc', 'base=utc'],
     ...['-display', 'none', '-nodefaults', '-no-user-config'],
-    ...['-kernel', 'vmlinuz', '-append', [...COMMAND_LINE, ...settings.kernelArguments].join(' ')],
+    ...['-kernel', 'vmlinuz', '-append', [...kernelCommandLine, ...settings.kernelArguments].join(' ')],
     ...['-drive', 'if=none,id=disk,file=disk.qcow2,format=qcow2,cache=writeback,discard=unmap'],
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${settings.sshPort}-:22`],
@@ -70,7 +76,7 @@ export function qemuArguments(settings: HostSettings): string[] {
     ...['-chardev', 'socket,id=serial,path=serial.sock,server=on,wait=off,logfile=serial.log,logappend=on'],
     ...['-serial', 'chardev:serial'],
     ...['-chardev', 'file,id=events,path=events.log,append=on'],
-    ...['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=events,name=${EVENT_PORT}`],
+    ...['-device', 'virtio-serial-pci', '-device', `virtserialport,chardev=events,name=${eventPort}`],
     ...['-fw_cfg', 'name=opt/io.systemd.credentials/tmpfiles.extra,file=tmpfiles.extra'],
     ...['-fw_cfg', `name=opt/io.systemd.credentials/system.hostname,string=${hostname}`],
     ...['-qmp', 'unix:qmp.sock,server=on,wait=off'],
@@ -105,19 +111,22 @@ export async function freePort(preferred?: number): Promise<number> {
 /**
  * Starts QEMU, detached from this process.
  *
+ * @param more arguments beside those that the settings give
  * @returns a promise that rejects, with QEMU's own words, when QEMU ends; it never resolves, and it
  *   does not keep this process alive
  */
 export async function startQemu(
   files: HostFiles,
   settings: HostSettings,
+  more: readonly string[] = [],
 ): Promise<{ ended: Promise<never> }> {
   for (const stale of [files.qmpSocket, files.serialSocket, files.pid]) await rm(stale, { force: true });
   const log = await open(files.qemuLog, 'w');
   try {
     // flock becomes QEMU (--no-fork) and leaves it the locked descriptor.
-    const holder = ['--timeout', '10', '--conflict-exit-code', `${LOCKED}`, '--no-fork', files.alive];
-    const child = spawn('flock', [...holder, 'qemu-system-x86_64', ...qemuArguments(settings)], {
+    const holder = ['--timeout', '10', '--conflict-exit-code', `${lockedStatus}`, '--no-fork', files.alive];
+    const words = [...qemuArguments(settings), ...more];
+    const child = spawn('flock', [...holder, 'qemu-system-x86_64', ...words], {
       cwd: files.directory,
       detached: true,
       stdio: ['ignore', log.fd, log.fd],
@@ -137,9 +146,9 @@ export async function startQemu(
 
 /** Whether the host's QEMU is alive. */
 export async function isRunning(files: HostFiles): Promise<boolean> {
-  const options = ['--shared', '--nonblock', '--conflict-exit-code', `${LOCKED}`];
+  const options = ['--shared', '--nonblock', '--conflict-exit-code', `${lockedStatus}`];
   const [code] = await once(spawn('flock', [...options, files.alive, 'true'], { stdio: 'ignore' }), 'exit');
-  return code === LOCKED;
+  return code === lockedStatus;
 }
 
 /**
@@ -173,10 +182,12 @@ export async function killQemu(files: HostFiles): Promise<void> {
   await exited(files);
 }
 
-/** Makes a host's disk: everything it writes is in an overlay, the image stays as it is. */
-export async function createDisk(files: HostFiles): Promise<void> {
-  const backing = ['-F', 'raw', '-b', 'root.img'];
-  await command('qemu-img', ['create', '-q', '-f', 'qcow2', ...backing, 'disk.qcow2'], {
-    cwd: files.directory,
-  });
+/**
+ * Makes a host's disk: everything it writes is in an overlay, what it stands on stays as it is.
+ *
+ * @param backing name of the file that it stands on, in the host's directory
+ */
+export async function createDisk(files: HostFiles, backing: string, format: 'raw' | 'qcow2'): Promise<void> {
+  const options = ['-q', '-f', 'qcow2', '-F', format, '-b', backing];
+  await command('qemu-img', ['create', ...options, 'disk.qcow2'], { cwd: files.directory });
 }

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The serial console, interactively. What the host says is read from its log, which has everything
-// since the host was made: first what there is, then what is added, with no gap and nothing twice.
-// The socket is for typing only. QEMU serves one client on it and lets a second one wait; keys typed
-// by someone waiting would reach a root shell much later, so then the console is for looking only.
+/**
+ * The serial console, interactively. What the host says is read from its log, which has everything
+ * since the host was made: first what there is, then what is added, with no gap and nothing twice.
+ * The socket is for typing only. QEMU serves one client on it and lets a second one wait; keys typed
+ * by someone waiting would reach a root shell much later, so then the console is for looking only.
+ */
 
 import { once } from 'node:events';
 import { open } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import type { LabHost } from './host.ts';
 import { exited } from './qemu.ts';
-import { askQemu } from './qmp.ts';
+import { connectMonitor } from './qmp.ts';
 import { hostFiles } from './settings.ts';
 import { growing } from './watch.ts';
 
-const LEAVE = 0x1d;
-const SCROLLBACK_BYTES = 256 * 1024;
+const leaveKey = 0x1d;
+const scrollbackBytes = 256 * 1024;
 
 /**
  * Connects the terminal with a host's serial console until Ctrl-] is typed or the host is gone.
@@ -32,7 +33,7 @@ export async function attachConsole(host: LabHost, notice: (text: string) => voi
   const { stdin } = process;
   if (stdin.isTTY) stdin.setRawMode(true);
   const typed = (bytes: Buffer): void => {
-    const leave = bytes.indexOf(LEAVE);
+    const leave = bytes.indexOf(leaveKey);
     socket?.write(leave < 0 ? bytes : bytes.subarray(0, leave));
     if (leave >= 0) stop.abort();
   };
@@ -55,7 +56,7 @@ export async function attachConsole(host: LabHost, notice: (text: string) => voi
  *
  * @throws the signal's reason when it is aborted
  */
-export async function follow(log: string, signal: AbortSignal, scrollback = SCROLLBACK_BYTES): Promise<void> {
+export async function follow(log: string, signal: AbortSignal, scrollback = scrollbackBytes): Promise<void> {
   const file = await open(log, 'r');
   const { size } = await file.stat();
   await file.close();
@@ -69,7 +70,8 @@ export async function follow(log: string, signal: AbortSignal, scrollback = SCRO
 /** The console's input, or undefined if the host does not run or someone else has it. */
 async function openInput(host: LabHost): Promise<Socket | undefined> {
   if (!(await host.running())) return undefined;
-  const devices = (await askQemu(hostFiles(host.name).qmpSocket, 'query-chardev')) as {
+  using monitor = await connectMonitor(hostFiles(host.name).qmpSocket);
+  const devices = (await monitor.ask('query-chardev')) as {
     label: string;
     filename: string;
   }[];

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What is known about a lab host before it runs: its name, what it is made of, and where its files
-// are. Everything of one host is in one directory, which outlives the cache and is gone with the
-// host. The name becomes a file name, a host name and a part of socket paths, hence its limits.
+/**
+ * What is known about a lab host before it runs: its name, what it is made of, and where its files
+ * are. Everything of one host is in one directory, which outlives the cache and is gone with the
+ * host. The name becomes a file name, a host name and a part of socket paths, hence its limits.
+ */
 
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -47,9 +48,12 @@ export interface HostFiles {
   readonly alive: string;
 }
 
-const NAME = /^[a-z][a-z0-9-]{0,30}$/;
+/** Memory of a host that nobody said more about, in MiB. */
+export const defaultMemoryMiB = 2048;
+
+const namePattern = /^[a-z][a-z0-9-]{0,30}$/;
 // sun_path holds 108 bytes with its NUL; ssh binds a control socket under a longer temporary name.
-const LONGEST_DIRECTORY = 107 - '/control-12345678.0123456789abcdef'.length;
+const longestDirectoryBytes = 107 - '/control-12345678.0123456789abcdef'.length;
 
 /**
  * The paths of a host's files.
@@ -59,16 +63,16 @@ const LONGEST_DIRECTORY = 107 - '/control-12345678.0123456789abcdef'.length;
  *   for the sockets in it
  */
 export function hostFiles(name: string): HostFiles {
-  if (!NAME.test(name)) {
+  if (!namePattern.test(name)) {
     throw new RangeError(
       `host name ${JSON.stringify(name)}: expected up to 31 of a-z, 0-9 and -, beginning with a letter`,
     );
   }
   const directory = join(stateRoot(), name);
-  if (Buffer.byteLength(directory) > LONGEST_DIRECTORY) {
+  if (Buffer.byteLength(directory) > longestDirectoryBytes) {
     throw new RangeError(
       `host directory ${directory}: ${Buffer.byteLength(directory)} bytes, expected at most ` +
-        `${LONGEST_DIRECTORY}, because sockets are made in it; set XDG_STATE_HOME to a shorter path`,
+        `${longestDirectoryBytes}, because sockets are made in it; set XDG_STATE_HOME to a shorter path`,
     );
   }
   const file = (base: string): string => join(directory, base);
@@ -118,7 +122,7 @@ export async function writeSettings(settings: HostSettings): Promise<void> {
 export async function hostNames(): Promise<string[]> {
   const entries = await readdir(stateRoot(), { withFileTypes: true }).catch(() => []);
   const names = entries
-    .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
+    .filter((entry) => entry.isDirectory() && namePattern.test(entry.name))
     .map(({ name }) => name);
   const made = await Promise.all(names.map(async (name) => exists(hostFiles(name).settings)));
   return names.filter((_, index) => made[index]).sort();

@@ -159,11 +159,21 @@ export async function startFromSnapshot(snapshot: string, name: string): Promise
   const stored = JSON.parse(await readFile(files.settings, 'utf8')) as HostSettings;
   await onFreePort(files, { ...stored, name }, (settings) => resume(files, settings));
   await rm(join(files.directory, stateFile));
-  // What stood still meanwhile. The battery clock went on, and is exact to a second, as at a boot.
-  const { code, stderr } = await new LabHost(name).sh(
-    `date --set=@$(cat /sys/class/rtc/rtc0/since_epoch) > /dev/null && echo ${hostName(name)} > /proc/sys/kernel/hostname`,
-  );
-  if (code !== 0) throw new BootError(name, `does not know the time: ${stderr}`, await serialTail(files));
+  await tell(files, name);
+}
+
+/** Tells a host that goes on what is not as it was: its name, and the time. */
+async function tell(files: HostFiles, name: string): Promise<void> {
+  const host = new LabHost(name);
+  const commands = [
+    () => `echo ${hostName(name)} > /proc/sys/kernel/hostname`,
+    // The connection is there already, so this arrives sooner than the battery clock, in whole seconds, could tell.
+    () => `date --set=@${(Date.now() / 1000).toFixed(3)} > /dev/null`,
+  ];
+  for (const command of commands) {
+    const { code, stderr } = await host.sh(command());
+    if (code !== 0) throw new BootError(name, `told ${command()}: ${stderr}`, await serialTail(files));
+  }
 }
 
 /** Starts a QEMU that reads the state of the snapshot, and lets the host in it run. */

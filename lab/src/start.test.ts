@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Bringing a host up, as far as nothing boots: what it is not quietly started as, and its files. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { shareFile } from './create.ts';
 import { hostFiles, writeSettings } from './settings.ts';
-import { shareFile, startHost } from './start.ts';
+import { startHost } from './start.ts';
 
 let state: string;
 let machine: ChildProcess;

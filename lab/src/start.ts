@@ -1,30 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// Bringing a host up by name: made if there is none, switched on if it has no power, and otherwise
-// found as it is. The image and the kernel become part of the host when it is made (a hard link
-// where the file systems allow it), so that cleaning the cache takes nothing from a host.
+/**
+ * Bringing a host up by name: made if there is none, switched on if it has no power, and otherwise
+ * found as it is. One that is made anew boots from cold, or goes on from a snapshot of one that has.
+ */
 
-import { randomUUID } from 'node:crypto';
-import { copyFile, link, mkdir, readFile, rm } from 'node:fs/promises';
-import { createKeys } from './access.ts';
+import { copyFile, readFile } from 'node:fs/promises';
 import type { Boot } from './boot.ts';
 import { exists } from './cache.ts';
-import { command } from './command.ts';
+import { createHost } from './create.ts';
 import { LabHost } from './host.ts';
 import { buildImage, type Suite } from './image.ts';
 import { withLock } from './lock.ts';
 import { booted, powerOn } from './power.ts';
 import { type OnProgress, silent, step } from './progress.ts';
-import { createDisk, freePort, isRunning } from './qemu.ts';
+import { isRunning } from './qemu.ts';
 import {
+  defaultMemoryMiB,
   type HostFiles,
   type HostSettings,
   hostFiles,
   hostLock,
   parseMemory,
   readSettings,
-  writeSettings,
 } from './settings.ts';
+import { buildSnapshot, startFromSnapshot } from './snapshot.ts';
 
 export interface StartOptions {
   /** Up to 31 of a-z, 0-9 and -, beginning with a letter. `lab` if not given. */
@@ -38,13 +37,14 @@ export interface StartOptions {
   readonly deb?: string | undefined;
   /** Throw away a host of this name first, with its disk. */
   readonly fresh?: boolean | undefined;
+  /** Begin from a host that was booted before, instead of booting: for one that is made anew, with the lab's kernel. */
+  readonly fromSnapshot?: boolean | undefined;
   /** Added to the kernel's command line; the last of several equal parameters wins. */
   readonly kernelArguments?: readonly string[] | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
 
-export const DEFAULT_NAME = 'lab';
-const DEFAULT_MEMORY = '2G';
+export const defaultName = 'lab';
 
 /**
  * The host of this name, up and answering.
@@ -54,7 +54,7 @@ const DEFAULT_MEMORY = '2G';
  * @throws BootError, with the end of the serial console, when it does not come up
  */
 export async function startHost(options: StartOptions = {}): Promise<LabHost> {
-  const { name = DEFAULT_NAME, onProgress = silent } = options;
+  const { name = defaultName, onProgress = silent } = options;
   const files = hostFiles(name);
   const host = new LabHost(name);
   if (options.kernel !== undefined && !(await exists(options.kernel))) {
@@ -69,9 +69,9 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
       await booted(files, name);
       return;
     }
-    const settings = existing ?? (await create(files, name, options, onProgress));
-    if (existing && options.kernel !== undefined) await copyFile(options.kernel, files.kernel);
-    const boot = await step(onProgress, `boot ${name}`, () => powerOn(files, settings));
+    if (!existing) return begin(host, files, options, onProgress);
+    if (options.kernel !== undefined) await copyFile(options.kernel, files.kernel);
+    const boot = await step(onProgress, `boot ${name}`, () => powerOn(files, existing));
     await requireAgent(host, boot);
   });
   return host;
@@ -82,47 +82,34 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
  *
  * @throws Error when there is none of this name
  */
-export async function findHost(name = DEFAULT_NAME): Promise<LabHost> {
+export async function findHost(name = defaultName): Promise<LabHost> {
   if (await readSettings(name)) return new LabHost(name);
   throw new Error(`there is no host ${name}; \`up --name ${name}\` makes one`);
 }
 
-async function create(
+/** Makes a host, and lets it run. */
+async function begin(
+  host: LabHost,
   files: HostFiles,
-  name: string,
   options: StartOptions,
   onProgress: OnProgress,
-): Promise<HostSettings> {
-  const { suite = 'sid', memory = DEFAULT_MEMORY, deb } = options;
-  const memoryMiB = parseMemory(memory);
+): Promise<void> {
+  const { suite = 'sid', memory, deb, kernelArguments = [] } = options;
+  const memoryMiB = memory === undefined ? defaultMemoryMiB : parseMemory(memory);
   const image = await buildImage({ suite, deb, onProgress });
-  await rm(files.directory, { recursive: true, force: true });
-  await mkdir(files.directory, { recursive: true, mode: 0o700 });
-  await shareFile(image.path, files.image);
-  const kernel = options.kernel ?? image.kernels.a.image;
-  await copyFile(kernel, files.kernel);
-  await createKeys(files, name);
-  await createDisk(files);
-  const { kernelArguments = [] } = options;
-  const settings = {
-    ...{ name, suite, memoryMiB, kernel, kernelArguments },
-    ...{ uuid: randomUUID(), sshPort: await freePort() },
-  };
-  await writeSettings(settings);
-  return settings;
-}
-
-/**
- * Makes a file part of a host: under a second name where that can be, else by copying, which takes longer and
- * leaves its holes holes.
- */
-export async function shareFile(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error;
-    await command('cp', ['--sparse=always', '--reflink=auto', from, to]);
+  if (options.fromSnapshot) {
+    if (options.kernel !== undefined || kernelArguments.length > 0) {
+      throw new RangeError(`host ${host.name}: a snapshot is of the lab's own kernel and arguments`);
+    }
+    const snapshot = await buildSnapshot(image, memoryMiB, onProgress);
+    await step(onProgress, `start ${host.name}`, () => startFromSnapshot(snapshot, host.name));
+  } else {
+    const kernel = options.kernel ?? image.kernels.a.image;
+    const { name } = host;
+    const settings = await createHost(files, { name, image, memoryMiB, kernel, kernelArguments });
+    await step(onProgress, `boot ${name}`, () => powerOn(files, settings));
   }
+  await requireAgent(host, await host.boot());
 }
 
 /** A host is not quietly something else than what was asked for. */

@@ -16,9 +16,9 @@ export const descriptors: Descriptors = {
     return new OwnedDescriptor(raw.duplicate(fd), `duplicate(${fd})`);
   },
 
-  adopt(fd) {
+  takeOwnership(fd) {
     raw.flags(integerOf(fd, 'fd', 0, MOST_INT));
-    return new OwnedDescriptor(fd, `adopt(${fd})`);
+    return new OwnedDescriptor(fd, `takeOwnership(${fd})`);
   },
 
   close(fd) {

@@ -135,7 +135,7 @@ export interface Descriptors {
   /** `F_DUPFD_CLOEXEC`. */
   duplicate(file: FdLike): Descriptor;
   /** Takes ownership of a bare number; `EBADF` if it is not open. */
-  adopt(fd: number): Descriptor;
+  takeOwnership(fd: number): Descriptor;
   close(fd: number): void;
   setCloseOnExec(file: FdLike, on: boolean): void;
   /** `pidfd_open`. `ESRCH` no such process. */

@@ -38,7 +38,7 @@ export class OwnedDescriptor implements Descriptor {
   readonly #holding: Holding;
 
   /**
-   * Takes ownership of `fd`, which must be open; `descriptors.adopt` checks that it is.
+   * Takes ownership of `fd`, which must be open; `descriptors.takeOwnership` checks that it is.
    *
    * @param origin what made it, for the warning
    */

@@ -150,7 +150,11 @@ const OTHERS: readonly [string, ErrorConstructor, () => unknown][] = [
     () => memory.sha256(0, bad({ onProgress: 'x' })),
   ],
   ['fd must be an integer from 0 to 2147483647, not number -1', RangeError, () => descriptors.close(-1)],
-  ['fd must be an integer from 0 to 2147483647, not "1"', TypeError, () => descriptors.adopt(bad('1'))],
+  [
+    'fd must be an integer from 0 to 2147483647, not "1"',
+    TypeError,
+    () => descriptors.takeOwnership(bad('1')),
+  ],
   [
     'fd must be an integer from 0 to 2147483647, not number -1',
     RangeError,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Owning, duplicating, adopting and copying descriptors; and what happens to forgotten ones. */
+/** Owning, duplicating, taking over and copying descriptors; and what happens to forgotten ones. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
@@ -117,17 +117,17 @@ describe('duplicate', () => {
   });
 });
 
-describe('adopt', () => {
+describe('takeOwnership', () => {
   it('takes ownership of a number', () => {
     const number = openSync('/dev/null', 'r');
-    const owned = descriptors.adopt(number);
+    const owned = descriptors.takeOwnership(number);
     expect(owned.fd).toBe(number);
     owned.close();
     expect(() => fstatSync(number)).toThrow('EBADF');
   });
 
   it('is EBADF for a number that is not open', () => {
-    expect(failureOf(() => descriptors.adopt(1_000_000))).toMatchObject({
+    expect(failureOf(() => descriptors.takeOwnership(1_000_000))).toMatchObject({
       code: 'EBADF',
       argument: 'fd=1000000',
     });

@@ -23,7 +23,7 @@ it('memfds', async () => {
   await leavesNothing(() => {
     using file = memory.memfdCreate('cycle', { allowSealing: true });
     using _copy = descriptors.duplicate(file);
-    descriptors.adopt(descriptors.duplicate(file).release()).close();
+    descriptors.takeOwnership(descriptors.duplicate(file).release()).close();
   });
 });
 

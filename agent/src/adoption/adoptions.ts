@@ -1,11 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Machines that live updates bring along. Each has a session of its own, with its memory in it and, in the
- * manifest, how to start it again. The session is there from the adoption on, so that the long part, preserving
- * memory, is done while nobody waits for it, and goes when the machine is released or ends.
+ * Adopted machines, and the lifecycle of a machine in a live update.
  *
- * A file that two machines share is preserved once, in the session of whoever came first. If that one goes, the
- * file is preserved again for the other.
+ *     found → adopted → protected → prepared → stopped → saved ──(kexec)──→ starting → loading → running
+ *               ↑           │          │          │        │                    │         │
+ *               │           └──────────┴──────────┴────────┴→ runs on           └─────────┴→ held, lost
+ *               └ adopted again under its new process            or left behind
+ *
+ * - *found*: a VMM runs (`machines/`). *Adopted*: a separate session holds its memory, and the manifest says how to
+ *   start it. The slow part, preserving memory, is done here while nobody waits. `adopt` and `release` move it.
+ * - *protected*: at the start of an update, memory that it got since is preserved. *Prepared*: its monitor is taken,
+ *   sockets listen (`save.ts`). It runs.
+ * - *stopped*, *saved*: its session is marked, then the guest stops and its state goes into the index session. All
+ *   machines at once (`suspension.ts`).
+ * - *starting*, *loading*, *running*: the next kernel (`restore.ts`). Then `moved` adopts the new process.
+ *
+ * A process is known by pid, start time and boot. A pid that another process has by now belongs to no machine.
+ *
+ * The VMM ends
+ * - while adopted, also during an update before the stop: its session is closed, and shared files are preserved for
+ *   the others. An update that counted on it is aborted, or leaves it behind, as the policy says.
+ * - while stopped: the session stays, because the mark forbids closing it. After an abort it stays until
+ *   `ReleaseMachine` with the former pid. Once it is saved its end does no harm: the next kernel starts another.
+ * - while starting or loading: it is stopped and tried a second time, because the guest has not run and nothing is used
+ *   up. A third attempt would find nothing new, and calls wait until the last machine is done. So it is *held*.
+ * - after it was told to run: never loaded again, for its memory has changed. It is *held*, and its VMM is left alone.
+ *
+ * Other ends: *left behind*: by choice or by policy; it runs until the kexec ends it, and the next kernel closes its
+ * session. *Lost*: a part of it did not come; it is not started without, and the session keeps what came. *Held*: its
+ * memory is in its session, and a copy of its state is preserved there too. If that copy fails, the outcome says so
+ * and the state is gone with the index. No call starts a held machine again.
+ *
+ * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
+ * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
+ *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
+ * - The agent dies while guests are stopped: the next one finds the marks and says `cont` (`letRunOn`), again every
+ *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
+ *   the marks are gone, and the guests stay stopped.
+ * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). *starting*: the
+ *   VMM is stopped and started again, with two new attempts. *running*: it may have run, so only its pid is asked.
+ *   It is then reported as running, even if the agent died before it said `cont`.
+ *
+ * Tests:
+ *     agent/src/adoption/adoptions.test.ts
+ *       whose preserving fails is not adopted, and its memory can be preserved afterwards
+ *       has no session any more once its VMM has ended
+ *       is told by its start time from another process of its number
+ *       is let run on by the agent that finds its mark
+ *       is tried $how if its monitor refuses
+ *       and whose VMM ends is not closed by that: its session stays until it is released
+ *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/src/adoption/suspension.test.ts
+ *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
+ *       whose monitor has another client cannot be made ready
+ *       whose VMM does not let it run on is held, and its mark stays
+ *       ends the update under the policy stop, and all of them run on
+ *       is left behind under the policy leave, and runs until the kexec
+ *     agent/src/adoption/restore.test.ts
+ *       is started, given its state, marked, and told to run, in this order
+ *       that does not say whether it runs is not stopped: the guest may have run
+ *     agent/src/update/arrive/resume-machines.test.ts
+ *       is not started if its memory did not come through, and the descriptor is named
+ *       whose VMM ends is tried once more, then held with its state
+ *       that an agent had begun to start is stopped first
+ *       that may have run is never loaded again
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';

@@ -77,15 +77,15 @@ describe('attended sessions', () => {
     expect(await standing).toEqual(new Map([['guest', 'the VMM that attended it has gone']]));
   });
 
-  it('are a problem if there is no answer in time, or the update is called off before', async () => {
+  it('are a problem if there is no answer in time, or the update is aborted before', async () => {
     const attendance = new Attendance();
     const each = attend(attendance, 'guest', () => undefined);
     await settle();
     const late = expect.stringContaining('did not say within 1 ms');
     expect(await attendance.standStill(1, never)).toEqual(new Map([['guest', late]]));
-    const calledOff = new AbortController();
-    const standing = attendance.standStill(60_000, calledOff.signal);
-    calledOff.abort();
+    const aborted = new AbortController();
+    const standing = attendance.standStill(60_000, aborted.signal);
+    aborted.abort();
     expect([...(await standing).keys()]).toEqual(['guest']);
     expect(() => attendance.report('guest', null)).toThrow(
       expect.objectContaining({ refusal: 'InvalidValue' }),

@@ -2,9 +2,9 @@
 /** Which of a VMM's descriptors is the file of which of its memory backends, and where that is preserved. */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { SavedMachine } from './saved-machine.ts';
-import type { Place } from './suspension.ts';
 
 export interface NamedMemorySources {
   readonly native: Native;

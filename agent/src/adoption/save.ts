@@ -4,10 +4,10 @@
  *
  * - `prepare`: the monitor is taken, sockets listen, the file for the state is there and its pages are too. With
  *   cpr-transfer QEMU hands over its descriptors (`collect`), while the guest runs.
- * - `save`: the guest stops, and its state is recorded. From here to `resume` here or in the next kernel the guest
+ * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest
  *   stands still.
  *
- * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`resume`), and the kexec ends it.
+ * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`letRunOn`), and the kexec ends it.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -140,7 +140,7 @@ export class MachineSaver {
     return this.#suspendedAtUs;
   }
 
-  /** Stops the guest and records its state. @throws QmpError; StreamError; the guest then stands still until `resume` */
+  /** Stops the guest and records its state. @throws QmpError; StreamError; the guest then stands still until `letRunOn` */
   async save(): Promise<SavedState> {
     const { native, nowUs, way } = this.#options;
     const signal = AbortSignal.timeout(saveMs);
@@ -175,7 +175,7 @@ export class MachineSaver {
   }
 
   /** Lets the guest run on, if it ran before. @throws QmpError */
-  async resume(): Promise<void> {
+  async letRunOn(): Promise<void> {
     if (this.#suspendedAtUs === null) {
       // QEMU still waits for its descriptors to be taken; the guest has never stopped.
       if (this.#asked) await this.#monitor.tell('migrate_cancel');

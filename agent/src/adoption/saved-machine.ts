@@ -6,13 +6,13 @@
  */
 import * as v from 'valibot';
 import { VmmCommand } from '../liveupdate/machine-head.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const token = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/));
 const sessionName = v.pipe(v.string(), v.minLength(1), v.maxLength(63));
 
-/** Where a descriptor is preserved. */
-const Place = v.object({ session: sessionName, token });
+const place = v.object({ session: sessionName, token }) satisfies v.GenericSchema<unknown, Place>;
 
 export const SavedMachine = v.object({
   name: v.pipe(v.string(), v.maxLength(256)),
@@ -30,11 +30,11 @@ export const SavedMachine = v.object({
   state: v.nullable(v.object({ token, cprBytes: count, mainBytes: count })),
   /** The pieces of the CPR stream; none on the other ways. */
   pieces: v.pipe(
-    v.array(v.object({ bytes: count, files: v.pipe(v.array(Place), v.maxLength(253)) })),
+    v.array(v.object({ bytes: count, files: v.pipe(v.array(place), v.maxLength(253)) })),
     v.maxLength(65_536),
   ),
   /** Named memory: what each backend's file is now preserved as. */
-  memory: v.array(v.object({ backend: v.string(), ...Place.entries })),
+  memory: v.array(v.object({ backend: v.string(), ...place.entries })),
   brownoutUs: v.nullable(count),
   /** On the clock that survives (`kernel/surviving-clock.ts`), µs. */
   suspendedAtUs: v.nullable(count),

@@ -71,7 +71,7 @@ describe('a machine', () => {
       expect({ running: vmm.running, marks }).toEqual({ running: false, marks: ['machine:one'] });
       expect(saved).toMatchObject([{ name: 'one', ran: true, state: { mainBytes: 12 } }]);
       expect(stagesOf(suspension)).toEqual({ one: 'saved' });
-      expect(await suspension.resume()).toEqual([]);
+      expect(await suspension.letRunOn()).toEqual([]);
       expect({ running: vmm.running, marks }).toEqual({
         running: true,
         marks: ['machine:one', '!machine:one'],
@@ -85,7 +85,7 @@ describe('a machine', () => {
     const suspension = suspensionOf([adopted('one', vmm.path)]);
     await suspension.prepare();
     expect(await suspension.save()).toMatchObject([{ ran: false }]);
-    expect(await suspension.resume()).toEqual([]);
+    expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.commands).not.toContain('cont');
     suspension.close();
   });
@@ -106,7 +106,7 @@ describe('a machine', () => {
     const suspension = suspensionOf([adopted('one', vmm.path)]);
     await suspension.prepare();
     await suspension.save();
-    expect(await suspension.resume()).toMatchObject([expect.stringContaining('not today')]);
+    expect(await suspension.letRunOn()).toMatchObject([expect.stringContaining('not today')]);
     expect(stagesOf(suspension)).toEqual({ one: 'held' });
     expect(marks).toEqual(['machine:one']);
     suspension.close();
@@ -117,7 +117,7 @@ describe('a machine', () => {
     const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')]);
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow('one cannot be saved: not today');
-    expect(await suspension.resume()).toEqual([]);
+    expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.commands.at(-1)).toBe('migrate_cancel');
     expect(vmm.running).toBe(true);
     suspension.close();
@@ -133,7 +133,7 @@ describe('a machine that cannot be saved', () => {
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow('bad cannot be saved: not today');
     expect([good.running, bad.running]).toEqual([false, false]);
-    expect(await suspension.resume()).toEqual([]);
+    expect(await suspension.letRunOn()).toEqual([]);
     expect([good.running, bad.running]).toEqual([true, true]);
     suspension.close();
   });
@@ -154,7 +154,7 @@ describe('a machine that cannot be saved', () => {
     const suspension = suspensionOf([{ ...other, machine: { ...other.machine, pid: 1 } }]);
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow(`process ${process.pid} connected in place of process 1`);
-    await suspension.resume();
+    await suspension.letRunOn();
     suspension.close();
   });
 });

@@ -6,17 +6,12 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoptions.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
-
-/** Where a descriptor is preserved. */
-export interface Place {
-  readonly session: string;
-  readonly token: string;
-}
 
 export interface SuspensionContext {
   readonly native: Native;
@@ -160,19 +155,24 @@ export class Suspension {
     return this.#members.flatMap(({ saved }) => saved ?? []);
   }
 
-  /** Lets every guest run on. @returns what went wrong, in words */
-  async resume(): Promise<string[]> {
+  /**
+   * Lets every guest run on in this kernel. One that runs on already is left alone.
+   *
+   * @returns what went wrong, in words
+   */
+  async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
     const { mark, nowUs } = this.#context;
     await Promise.all(
       this.#members.map(async (member) => {
-        if (member.saver === null) return;
+        const { stage } = member.run;
+        if (member.saver === null || stage === 'running' || stage === 'held') return;
         try {
-          await member.saver.resume();
+          await member.saver.letRunOn();
           const { suspendedAtUs } = member.run;
           mark(member.adopted.session, false);
           this.#show(member, {
-            stage: 'resumed',
+            stage: 'running',
             detail: 'it runs on in this kernel',
             newPid: member.run.pid,
             blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
@@ -201,7 +201,7 @@ export class Suspension {
       if (result.status === 'fulfilled' || !member) continue;
       const problem = `${member.run.name} cannot be saved: ${saidBy(result.reason)}`;
       if (this.#policy === 'stop') throw new NotSaved(problem);
-      await member.saver?.resume().catch(() => {});
+      await member.saver?.letRunOn().catch(() => {});
       member.saved = null;
       this.#show(member, { stage: 'left_behind', detail: problem });
     }

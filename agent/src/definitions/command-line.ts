@@ -10,7 +10,7 @@ import { machineDirectories } from '../units/machine-unit.ts';
 import type { Definition } from './definition.ts';
 
 /** Where the sockets and the log of a machine are. */
-export interface MachinePlaces {
+export interface MachineFiles {
   readonly monitor: string;
   readonly console: string;
   /** The log of the serial console, on disk: it goes on in the next kernel. */
@@ -21,12 +21,12 @@ export interface MachinePlaces {
 export const qemuProgram = '/usr/bin/qemu-system-x86_64';
 
 /**
- * The places of a machine, in directories that its unit makes for its user (`machine-unit.ts`).
+ * The files of a machine, in directories that its unit makes for its user (`machine-unit.ts`).
  *
  * @param name a definition's
  * @param words the command line of a machine that runs already; none if it is started afresh
  */
-export function machinePlaces(name: string, words: readonly string[] = []): MachinePlaces {
+export function machineFiles(name: string, words: readonly string[] = []): MachineFiles {
   const { runtime, logs } = machineDirectories(name, words);
   return { monitor: `${runtime}/qmp`, console: `${runtime}/console`, consoleLog: `${logs}/console.log` };
 }
@@ -71,7 +71,7 @@ function directBoot({ firmware, kernel, initrd, commandLine }: Definition): stri
  *
  * @param name of the machine, as `definitionName` has it
  */
-export function qemuWords(name: string, definition: Definition, places: MachinePlaces): string[] {
+export function qemuWords(name: string, definition: Definition, files: MachineFiles): string[] {
   const {
     machineType,
     accelerator,
@@ -85,9 +85,9 @@ export function qemuWords(name: string, definition: Definition, places: MachineP
     ...['-machine', `${machineType},memory-backend=mem,aux-ram-share=on`],
     ...['-accel', accelerator, '-cpu', cpu, '-smp', String(vcpus), '-m', `${memory}M`],
     ...['-object', `memory-backend-memfd,id=mem,size=${memory}M,share=on`],
-    ...['-qmp', `unix:${value(places.monitor)},server=on,wait=off`],
+    ...['-qmp', `unix:${value(files.monitor)},server=on,wait=off`],
     '-chardev',
-    `socket,id=serial0,path=${value(places.console)},server=on,wait=off,logfile=${value(places.consoleLog)},logappend=on`,
+    `socket,id=serial0,path=${value(files.console)},server=on,wait=off,logfile=${value(files.consoleLog)},logappend=on`,
     ...['-serial', 'chardev:serial0'],
     ...disks(definition),
     ...networks(definition),

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Refusal } from '../host/refusal.ts';
 import { serialConsoleOf } from '../machines/serial-console.ts';
 import { readQemuCommandLine } from '../qemu/command-line.ts';
-import { machinePlaces, qemuWords } from './command-line.ts';
+import { machineFiles, qemuWords } from './command-line.ts';
 import { readDefinition } from './definition.ts';
 import { listDefinitions, loadDefinition } from './files.ts';
 
@@ -128,7 +128,7 @@ describe('a definition', () => {
 
 describe('its command line', () => {
   const words = (more: object = {}): string[] =>
-    qemuWords('one', readDefinition(JSON.stringify({ memory: 64, ...more }), path), machinePlaces('one'));
+    qemuWords('one', readDefinition(JSON.stringify({ memory: 64, ...more }), path), machineFiles('one'));
 
   /** The values of an option. */
   const valuesOf = (all: readonly string[], option: string): string[] =>

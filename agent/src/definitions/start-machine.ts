@@ -12,7 +12,7 @@ import { Refusal } from '../host/refusal.ts';
 import { whenReady } from '../host/waiting.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { machineUnitPid, startMachineUnit, unitOf } from '../units/machine-unit.ts';
-import { type MachinePlaces, machinePlaces, qemuProgram, qemuWords } from './command-line.ts';
+import { type MachineFiles, machineFiles, qemuProgram, qemuWords } from './command-line.ts';
 import type { Definition } from './definition.ts';
 
 /** How long a machine may take until its monitor answers, in ms. */
@@ -28,7 +28,7 @@ export async function processOf(paths: HostPaths, name: string): Promise<number 
   const pid = await machineUnitPid(name, { sys: paths.sys, waitMs: 0 });
   if (pid === null) return null;
   const words = await commandLineOf(paths.proc, pid);
-  return words.some((word) => word.includes(`:${machinePlaces(name, words).monitor},`)) ? pid : null;
+  return words.some((word) => word.includes(`:${machineFiles(name, words).monitor},`)) ? pid : null;
 }
 
 /** What to start, and with what. */
@@ -53,7 +53,7 @@ export interface MachineStart {
 export async function startMachine(start: MachineStart): Promise<number> {
   const { native, paths, name, definition, path, manager } = start;
   const user = await userOf(paths.etc, definition.user, path);
-  const places = machinePlaces(name);
+  const places = machineFiles(name);
   const words = qemuWords(name, definition, places);
   try {
     await startMachineUnit(
@@ -76,7 +76,7 @@ const ended = (name: string): string =>
   `QEMU ended before its monitor answered; "journalctl --unit ${unitOf(name)}" has what it said`;
 
 /** Waits until a machine's monitor answers, or its process ends. @throws Refusal MachineUnusable */
-async function answers(native: Native, pid: number, name: string, { monitor }: MachinePlaces): Promise<void> {
+async function answers(native: Native, pid: number, name: string, { monitor }: MachineFiles): Promise<void> {
   using process = native.descriptors.pidfdOpen(pid);
   const over = new AbortController();
   const limit = AbortSignal.any([AbortSignal.timeout(startMs), over.signal]);

@@ -76,9 +76,11 @@ export type Way = v.InferOutput<typeof Way>;
 
 /**
  * Where a machine stands in a live update. `held`: it is not running, but its memory and its state are safe
- * with the agent. `left_behind`: it was not carried over, as planned. `lost`: its memory or its state is gone.
+ * with the agent. `left_behind`: the update does not carry it over. `lost`: its memory or its state is gone. `resumed`:
+ * it runs again in the next kernel. `running`: it runs on in the same kernel, because the update was aborted or the
+ * kernel refused; older agents said `resumed` there, too.
  */
-export const MachineStage = v.picklist(['waiting', 'suspending', 'saved', 'retrieving', 'starting', 'loading', 'resumed', 'held', 'left_behind', 'lost']);
+export const MachineStage = v.picklist(['waiting', 'suspending', 'saved', 'retrieving', 'starting', 'loading', 'resumed', 'running', 'held', 'left_behind', 'lost']);
 export type MachineStage = v.InferOutput<typeof MachineStage>;
 
 /** The parts of a machine's blackout, in this order. */
@@ -557,8 +559,10 @@ type LoadedKernel (path: string, release: string, initrd: ?string, commandLine: 
 type Way (cpr, named_memory, whole_state, none)
 
 # Where a machine stands in a live update. \`held\`: it is not running, but its memory and its state are safe
-# with the agent. \`left_behind\`: it was not carried over, as planned. \`lost\`: its memory or its state is gone.
-type MachineStage (waiting, suspending, saved, retrieving, starting, loading, resumed, held, left_behind, lost)
+# with the agent. \`left_behind\`: the update does not carry it over. \`lost\`: its memory or its state is gone. \`resumed\`:
+# it runs again in the next kernel. \`running\`: it runs on in the same kernel, because the update was aborted or the
+# kernel refused; older agents said \`resumed\` there, too.
+type MachineStage (waiting, suspending, saved, retrieving, starting, loading, resumed, running, held, left_behind, lost)
 
 # The parts of a machine's blackout, in this order.
 type BlackoutPart (save, kexec, boot, userspace, retrieve, start, load, resume)

@@ -1,10 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A session that the agent holds: its descriptor, its manifest, and a descriptor of its own of every file
- * preserved in it, so that an outgoing file can be fetched and digested although the kernel hands out only
- * incoming ones.
+ * A session that the agent holds, and the lifecycle of a session.
  *
- * `descriptor` is null only while the session is being built anew; the files then are what keeps the memory.
+ * Of each session the agent keeps the kernel's descriptor, the manifest, and a copy of every preserved descriptor.
+ * The copies are there because the kernel returns a file only after a kexec. They also hold the memory while the
+ * kernel's session is built again. The service manager's descriptor store has all three as well.
+ *
+ *     create → outgoing ──(kexec)──→ incoming ──finish──→ unbuilt ──build──→ outgoing → …
+ *                 │ ↑                    │                  ↑
+ *                 │ └─ build ← unbuilt ← take one out       └ the build fails: tried again every 5 s
+ *                 └─ close → gone        └─ close → gone
+ *
+ * - *outgoing*: its memory will come through the next kexec. When its last descriptor closes, the kernel unpreserves
+ *   everything in it. A program that fetched the session counts as well.
+ * - *incoming*: it came through a kexec and is retrieved. What is not retrieved when it is finished or closed is freed.
+ * - *unbuilt*: `descriptor` is null. The files survive the agent's death, but not a kexec, so no update may begin.
+ *
+ * `sessions.ts` moves a session, each time as an act in the journal. The agent in the next kernel finishes all that
+ * came and builds them again. The manifest says `closing` or `rebuilding` meanwhile: an agent that finds this
+ * completes it (`intake.ts`).
+ *
+ * - The agent dies before the store has a copy of the session: the kernel closes it. A new one has never been there.
+ *   One that was just retrieved is finished, so its memory is lost; the outcome names it.
+ * - The agent dies later: the next one takes everything back from the store. Without a service manager all is lost.
+ * - The name is taken: after 5 s `SessionExists`, and nothing is left behind.
+ * - The device is busy: after 5 s `DeviceBusy` with the holder. Nothing is taken apart before the device is free.
+ * - A session cannot be retrieved after a kexec: it is reported as lost. The kernel keeps it until the next kexec, so
+ *   `RetrieveSession` may still succeed.
+ * - Memory is refused while a session is built: the kernel's half-built session is closed, and this one stays unbuilt.
+ *   A device that is refused does not stop the build. It is only held (`refused`), until the next start of the agent.
+ * - The session was handed out: its holder may have preserved what no manifest names. It is never taken apart, and
+ *   after an update it stays incoming until somebody finishes it. Closed here, it lives on with its holder.
+ * - The manifest is unreadable: an incoming session stays as it is, with everything in it, and finishing it frees all.
+ *   An outgoing one is held without entries. Either keeps updates from beginning until it is finished or closed.
+ * - `finish` is refused for 5 s: the session stays incoming, and the outcome says so.
+ *
+ * Tests:
+ *     agent/test/sessions.test.ts
+ *       unpreserves everything and leaves nothing with the service manager
+ *       that somebody else has open is named with its holder once patience ends
+ *     agent/test/live-update.test.ts
+ *       is repeatable: what was carried is protected for the next one
+ *     agent/test/crash.test.ts
+ *       while taking a descriptor out keeps the others
+ *       in the next kernel gets everything back at the next start
+ *     agent/test/unmanaged.test.ts
+ *       works, warns before an update, and says after its death what is gone
+ *     agent/test/unplanned.test.ts
+ *       stays incoming after the update, so that nothing is freed that only its holder knows
+ *       is built by itself later, and is not run into an update before
+ *     agent/test/session-lifecycle.test.ts
+ *       has its manifest in the kernel, also if the agent died before it had put it there
+ *       of a name that another program holds is refused, and nothing is left of it
+ *       that was handed out and closed lives on with its holder, and so does its name
+ *       is lost if the agent dies with the only descriptor of it, and the outcome says so
+ *       that cannot be retrieved is reported as absent, and can be retrieved by hand later
+ *       stays incoming after the update with everything in it, until somebody finishes it
+ *       is held by an agent that was started again, and keeps updates from beginning
+ *     agent/src/liveupdate/build-session.test.ts
+ *       a device that is refused this time is held without being preserved, and the memory is preserved
+ *       memory that is refused leaves the session unbuilt, with all of its files held
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { Refusal } from '../host/refusal.ts';

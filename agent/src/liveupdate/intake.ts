@@ -83,7 +83,7 @@ async function takeInOne(
   const state = found.descriptor === null ? 'none' : await stateOf(context, found.descriptor);
   if (found.descriptor !== null && (state === 'incoming' || (state === 'empty' && found.files.size === 0))) {
     for (const file of found.files.values()) file.close();
-    await sessions.adopt(name, found.descriptor);
+    await sessions.takeBack(name, found.descriptor);
     intake.incoming.push(name);
     return;
   }

@@ -1,8 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Preserving one file in one session so that a crash at any point leaves nothing unnamed: the file goes into
- * the descriptor store, then into the manifest as *intended*, then to the kernel, then the manifest says
- * *preserved*. Whoever finds an intended entry afterwards asks the kernel whether it got there (`probe`).
+ * Preserving one file in one session, and the lifecycle of a preserved descriptor.
+ *
+ *     intended → preserved ──(kexec)──→ retrieved → compared → intended → preserved → …
+ *        │           │         │            the session is built again ↗
+ *        └ refused   │         └ missing
+ *                    └ taken out, or its session is closed
+ *
+ * - *intended*: a copy is in the descriptor store, and the manifest names it. The kernel has not agreed yet.
+ * - *preserved*: the kernel has it. Contents may change until the kexec; the size may not.
+ * - *retrieved*: the next kernel returned it, as another inode without its name and mode.
+ * - *missing*: the next kernel did not return it. When its session is finished it is gone for good.
+ * - *compared*: its contents match its digest or differ from it. Without a digest it stays unchecked.
+ *
+ * A file is put into the store, then into the manifest as intended, then into the kernel; last the manifest says
+ * preserved. So a crash leaves nothing unnamed. The caller hears of success only after the last step. The next agent
+ * settles each window on its own (`intake.ts`):
+ *
+ * - Dead between store and manifest: the store has a file that no entry names. It is dropped.
+ * - Dead between manifest and kernel: the agent offers the kernel a socket under the token (`tokenIsTaken`). The
+ *   kernel does not know the token, so the entry and the file are dropped.
+ * - Dead between kernel and manifest: the kernel knows the token, so the entry becomes preserved.
+ *
+ * A new part of the manifest takes the same way and has no entry. The next agent offers each part again.
+ *
+ * Refusals, by the time at which they come:
+ *
+ * - At preserve: `TokenInUse`, `AlreadyPreserved`, `NotPreservable`, or the errno with the kernel's log lines. Entry
+ *   and copy are removed, so nothing is left behind; the file stays the caller's.
+ * - When its session is built again: memory leaves the session unbuilt. A device stays *intended* and is held.
+ *   The next start of the agent lets go of such a device (`held-session.ts`).
+ * - At freeze: the reboot call returns, and everything is preserved as before. The kernel log names the token only;
+ *   `update/record/refused.ts` finds the session, if only one holds that token.
+ * - At retrieve: final, because the kernel frees the contents. The errno is kept (`unretrieved`), the others go on.
+ *
+ * A file that two machines share is preserved once, in the session that came first. When that session is closed with
+ * its machine, the file is preserved again for the other machine; in between no session has it. If that fails, the
+ * log says so. The next update tries again and does not leave without it.
+ *
+ * Tests:
+ *     agent/test/sessions.test.ts
+ *       takes the next free token, or the one that is asked for
+ *       refuses tokens in use, reserved or malformed
+ *       says where a file is preserved already, and why a kind cannot be
+ *       is taken out by building the session anew, and the others stay
+ *     agent/test/crash.test.ts
+ *       while preserving loses nothing that was acknowledged
+ *     agent/test/session-lifecycle.test.ts
+ *       has its manifest in the kernel, also if the agent died before it had put it there
+ *     agent/test/descriptor-lifecycle.test.ts
+ *       that the kernel refuses to preserve leaves neither an entry nor a copy behind
+ *       that the next kernel refuses to return is missing with its errno, and holds up no other
+ *     agent/src/liveupdate/build-session.test.ts
+ *       a device that is refused this time is held without being preserved, and the memory is preserved
+ *     agent/test/live-update.test.ts
+ *       carries sessions into the next kernel and proves it
+ *       says returned with the errno when the kernel refuses, and leaves everything as it was
+ *       says which descriptor differs when something wrote to it after its digest
+ *     agent/src/update/record/refused.test.ts
+ *       is the one the kernel log names, in the only session that has its token
+ *       is in no session that can be told if two have such a token, or none has
+ *     agent/src/adoption/adoptions.test.ts
+ *       whose shared memory is in the session of one that is released is preserved again
+ *       that shares memory keeps it when the VMM of the other one ends
  */
 import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';

@@ -85,8 +85,8 @@ function placesOf(sessions: Iterable<HeldSession>, memory: Memory): Map<string, 
   return places;
 }
 
-/** Where files are preserved. */
-export class Places {
+/** The place of each preserved file, found by the file. */
+export class PreservedIndex {
   readonly #sessions: () => Iterable<HeldSession>;
   readonly #memory: Memory;
   /** Built when asked for. */

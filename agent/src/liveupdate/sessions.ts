@@ -23,7 +23,7 @@ import {
   newEntry,
   nextFreeToken,
   type Place,
-  Places,
+  PreservedIndex,
   type PreserveRequest,
 } from './session-entries.ts';
 import { checkSessionName, formatToken, indexSessionName } from './tokens.ts';
@@ -35,12 +35,12 @@ export class SessionStore {
   readonly #builder: SessionBuilder;
   readonly #sessions = new Map<string, HeldSession>();
   readonly #naming = new Serial();
-  readonly #places: Places;
+  readonly #preserved: PreservedIndex;
 
   constructor(context: LiveUpdateContext) {
     this.#context = context;
     this.#builder = new SessionBuilder(context, () => this.#changed());
-    this.#places = new Places(() => this.#sessions.values(), context.native.memory);
+    this.#preserved = new PreservedIndex(() => this.#sessions.values(), context.native.memory);
   }
 
   /** All sessions by name, without the agent's own. */
@@ -74,7 +74,7 @@ export class SessionStore {
 
   /** Where a file is preserved already, by file system and inode, or null. */
   whereIs(facts: { dev: bigint; ino: bigint }): Place | null {
-    return this.#places.of(facts);
+    return this.#preserved.of(facts);
   }
 
   /**
@@ -138,7 +138,7 @@ export class SessionStore {
           }
           await this.#context.store.settled();
           if (ownInode)
-            this.#places.enter(native.memory.fileFacts(copy), { session: name, token: entry.token });
+            this.#preserved.enter(native.memory.fileFacts(copy), { session: name, token: entry.token });
           this.touched();
           return session.describe(token);
         },
@@ -197,9 +197,9 @@ export class SessionStore {
   }
 
   /** Takes in an incoming session whose descriptor somebody else retrieved for the agent. */
-  async adopt(name: string, descriptor: NativeDescriptor): Promise<Retrieved> {
+  async takeBack(name: string, descriptor: NativeDescriptor): Promise<Retrieved> {
     return await this.#context.journal.act(
-      'session.adopt',
+      'session.take-back',
       { session: name },
       () => this.#enterRetrieved(name, descriptor),
       describeRetrieved,
@@ -294,7 +294,7 @@ export class SessionStore {
   }
 
   #changed(): void {
-    this.#places.forget();
+    this.#preserved.forget();
     this.touched();
   }
 }

@@ -42,5 +42,5 @@ Exit status:
   5   update: updated, but something preserved is missing or differs, or a machine is not running
   10  update: the host started without a handover; everything preserved is lost (cold boot)
   11  update: the kernel refused the kexec; the host runs on and nothing is lost (returned)
-  12  update: aborted before the kexec (aborted)
+  12  update: aborted before the kexec
   13  update: the outcome is unknown (unknown)`;

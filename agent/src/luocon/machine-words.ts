@@ -21,6 +21,7 @@ export const stageWords: Readonly<Record<MachineStage, string>> = {
   starting: 'starting',
   loading: 'loading',
   resumed: 'runs again',
+  running: 'runs on',
   held: 'held: not running',
   left_behind: 'left behind',
   lost: 'lost',
@@ -28,7 +29,7 @@ export const stageWords: Readonly<Record<MachineStage, string>> = {
 
 export const stageTones: Readonly<Record<MachineStage, Tone>> = {
   ...{ waiting: 'plain', suspending: 'plain', saved: 'plain', retrieving: 'plain', starting: 'plain' },
-  ...{ loading: 'plain', resumed: 'good', held: 'bad', left_behind: 'warning', lost: 'bad' },
+  ...{ loading: 'plain', resumed: 'good', running: 'good', held: 'bad', left_behind: 'warning', lost: 'bad' },
 };
 
 /** The parts of a blackout, in their order. */

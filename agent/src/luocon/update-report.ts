@@ -39,7 +39,9 @@ function headline(update: Update): string {
 
 /** Machines that should run and do not; those that were left behind were meant to be. */
 function stopped({ machines }: Pick<Update, 'machines'>): Update['machines'] {
-  return machines.filter(({ stage }) => stage !== 'resumed' && stage !== 'left_behind');
+  return machines.filter(
+    ({ stage }) => stage !== 'resumed' && stage !== 'running' && stage !== 'left_behind',
+  );
 }
 
 /** Whether an update that ended as *updated* did not carry everything over. */

@@ -261,7 +261,7 @@ describe('an update that does not get that far', () => {
     expect((await luocon(args, { typed: 'lab-one\n' })).status).toBe(11);
   });
 
-  it('called off: the outcome is shown', async () => {
+  it('aborted: the outcome is shown', async () => {
     const { address } = serveAgent({
       AbortUpdate: async ({ reason, closeSessions }) => ({
         update: { ...sampleUpdate, outcome: 'aborted', reason: `${reason} ${closeSessions}` },

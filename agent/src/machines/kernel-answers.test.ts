@@ -24,7 +24,7 @@ const answers = () =>
   new KernelAnswers({
     native: { ...native, liveUpdate: double },
     mayAsk: () => mayAsk,
-    take: () => native.descriptors.adopt(take()),
+    take: () => native.descriptors.takeOwnership(take()),
     openSession: async () => {
       sessions += 1;
       using opened = double.openDevice(device);

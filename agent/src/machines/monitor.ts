@@ -35,7 +35,7 @@ export interface MonitorFacts {
   readonly migration: MigrationFacts;
 }
 
-export interface MonitorPlace {
+export interface MonitorAddress {
   readonly proc: string;
   readonly pid: number;
   readonly monitors: readonly MonitorSocket[];
@@ -83,17 +83,17 @@ const stateOfFailure: Readonly<Record<QmpFailure, MonitorState>> = {
 };
 
 /** Tries the monitors one after the other until one answers. A failure is an answer, not an error. */
-export async function askMonitor(place: MonitorPlace): Promise<Asked> {
+export async function askMonitor(address: MonitorAddress): Promise<Asked> {
   let last: Asked = { monitor: 'none', path: null, detail: 'it has no monitor socket', facts: null };
-  for (const monitor of place.monitors) {
-    last = await askOne(place, monitor);
+  for (const monitor of address.monitors) {
+    last = await askOne(address, monitor);
     if (last.facts !== null) return last;
   }
   return last;
 }
 
-async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Asked> {
-  const { sockets, socketInodes } = place;
+async function askOne(address: MonitorAddress, monitor: MonitorSocket): Promise<Asked> {
+  const { sockets, socketInodes } = address;
   const own = new Set(socketInodes.values());
   // The process must be the one that listens: a path alone could lead to anybody.
   const listening = sockets.find(({ inode, listens, path }) => {
@@ -101,7 +101,7 @@ async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Aske
     return 'fd' in monitor ? socketInodes.get(monitor.fd) === inode : path === monitor.path;
   });
   const path = listening?.path ?? ('path' in monitor ? monitor.path : null);
-  const shown = path === null ? null : await absolute(place, path);
+  const shown = path === null ? null : await absolute(address, path);
   const failed = (state: MonitorState, detail: string): Asked => {
     return { monitor: state, path: shown, detail, facts: null };
   };
@@ -115,7 +115,7 @@ async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Aske
   if (listening === undefined || path === null) return failed('unreachable', 'nobody listens there');
   if (path.startsWith('@')) return failed('unreachable', 'its socket has no path in the file system');
   try {
-    return { monitor: 'answered', path: shown, detail: '', facts: await question(place, path) };
+    return { monitor: 'answered', path: shown, detail: '', facts: await question(address, path) };
   } catch (error) {
     if (error instanceof QmpError) return failed(stateOfFailure[error.failure], error.message);
     throw error;
@@ -123,7 +123,7 @@ async function askOne(place: MonitorPlace, monitor: MonitorSocket): Promise<Aske
 }
 
 /** A path that is relative to where its process stands, made absolute. */
-async function absolute({ proc, pid }: MonitorPlace, path: string): Promise<string> {
+async function absolute({ proc, pid }: MonitorAddress, path: string): Promise<string> {
   if (/^[/@]/.test(path)) return path;
   return join(await readlink(`${proc}/${pid}/cwd`).catch(() => ''), path);
 }
@@ -139,8 +139,8 @@ export function reachOf(proc: string, pid: number, path: string): string {
   return Buffer.byteLength(seen) < 108 ? seen : path;
 }
 
-async function question(place: MonitorPlace, path: string): Promise<MonitorFacts> {
-  using client = await QmpClient.open(reachOf(place.proc, place.pid, path), place.qmp);
+async function question(address: MonitorAddress, path: string): Promise<MonitorFacts> {
+  using client = await QmpClient.open(reachOf(address.proc, address.pid, path), address.qmp);
   const [{ name = null }, { status }, cpus, memory, kvm] = await Promise.all([
     client.execute('query-name', Name),
     client.execute('query-status', Status),

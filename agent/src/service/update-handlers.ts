@@ -53,9 +53,9 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
 
     RunUpdate: async ({ plan, graceSeconds }, call, peer) => {
       const grace = within('graceSeconds', graceSeconds, 0, longestGrace, 0);
-      const run = await updater.start(plan, grace, peer);
-      for await (const progress of run.follow(call.signal)) await call.reply({ progress });
-      return { progress: run.progress };
+      const departure = await updater.start(plan, grace, peer);
+      for await (const progress of departure.follow(call.signal)) await call.reply({ progress });
+      return { progress: departure.progress };
     },
 
     FollowUpdate: async ({ update }, call) => {

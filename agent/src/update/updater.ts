@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Live updates as the service sees them: plan, run, call off, follow. At most one is under way. */
+/** Live updates as the service sees them: plan, run, abort, follow. At most one is under way. */
 import type { EventEmitter } from 'node:events';
 import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
 import type { Peer, Plan, Progress, Update } from '../interface/agent.generated.ts';
 import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
 import { shorten } from '../liveupdate/tokens.ts';
-import { UpdateRun } from './depart/run.ts';
+import { Departure } from './depart/departure.ts';
 import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan/plan.ts';
 import { preflight } from './plan/preflight.ts';
 import type { ProgressBoard } from './record/progress.ts';
@@ -21,7 +21,7 @@ export class Updater {
   readonly #plans = new Map<string, MadePlan & { readonly uid: number }>();
   /** One after the other: the checks look at every process of the host. */
   readonly #planning = new Serial();
-  #run: UpdateRun | null = null;
+  #departure: Departure | null = null;
   #starting = false;
 
   constructor(context: UpdateContext, board: ProgressBoard) {
@@ -87,7 +87,7 @@ export class Updater {
    *
    * @throws Refusal PlanNotFound, PlanStale, PlanNotRunnable, WrongPhase
    */
-  async start(id: string, graceSeconds: number, peer: Peer): Promise<UpdateRun> {
+  async start(id: string, graceSeconds: number, peer: Peer): Promise<Departure> {
     const made = this.#plans.get(id);
     if (!made) throw new Refusal('PlanNotFound', { plan: id });
     const { phases } = this.#context;
@@ -114,20 +114,20 @@ export class Updater {
         throw new Refusal('PlanNotRunnable', { plan: id, reason });
       }
       this.#plans.delete(id);
-      const run = new UpdateRun(this.#context, this.#board, { made, graceSeconds, peer });
-      this.#run = run;
+      const departure = new Departure(this.#context, this.#board, { made, graceSeconds, peer });
+      this.#departure = departure;
       const forget = (): void => {
-        if (this.#run === run) this.#run = null;
+        if (this.#departure === departure) this.#departure = null;
       };
-      run.settled.then(forget, forget);
-      return run;
+      departure.settled.then(forget, forget);
+      return departure;
     } finally {
       this.#starting = false;
     }
   }
 
   /**
-   * Calls off the update under way and resolves once everything it did is undone.
+   * Aborts the update under way and resolves once everything it did is undone.
    *
    * @param closeSessions also releases every machine and closes every session, which ends the protection of what
    *   they hold.
@@ -135,11 +135,11 @@ export class Updater {
    */
   async abort(reason: string, closeSessions: boolean, peer: Peer): Promise<Update> {
     const { phases, sessions, journal, adoptions } = this.#context;
-    const run = this.#run;
-    if (run === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
-    const fields = { peer: { ...peer }, update: run.id, parameters: { reason, closeSessions } };
+    const departure = this.#departure;
+    if (departure === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
+    const fields = { peer: { ...peer }, update: departure.id, parameters: { reason, closeSessions } };
     return await journal.act('update.abort', fields, async () => {
-      const update = await run.abort(reason);
+      const update = await departure.abort(reason);
       if (closeSessions) {
         const actor = { peer: { ...peer }, name: peer.user };
         for (const { machine } of adoptions.list()) await adoptions.release(machine.pid, actor);

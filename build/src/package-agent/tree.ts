@@ -18,7 +18,7 @@ export interface PackageFile {
 }
 
 /** Every file's time in the package, in seconds since the epoch: the beginning of 2026. */
-export const PACKAGE_TIME = 1_767_225_600;
+export const packageTime = 1_767_225_600;
 
 /**
  * The files under a directory, in alphabetical order.
@@ -58,7 +58,7 @@ export async function writeTree(directory: string, files: readonly PackageFile[]
     if (typeof contents === 'string' || Buffer.isBuffer(contents)) await writeFile(file, contents);
     else await copyFile(contents.copyOf, file);
     await chmod(file, mode);
-    await utimes(file, PACKAGE_TIME, PACKAGE_TIME);
+    await utimes(file, packageTime, packageTime);
   }
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
@@ -67,6 +67,6 @@ export async function writeTree(directory: string, files: readonly PackageFile[]
   const directories = (await readdir(directory, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isDirectory())
     .map((entry) => join(entry.parentPath, entry.name));
-  for (const path of [...directories, directory]) await lutimes(path, PACKAGE_TIME, PACKAGE_TIME);
+  for (const path of [...directories, directory]) await lutimes(path, packageTime, packageTime);
   await chmod(directory, 0o755);
 }

@@ -12,8 +12,8 @@ import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { cached, cacheRoot, hashOf } from '../../bootstrap/cache.mjs';
 import { runProgram } from '../../bootstrap/programs.mjs';
-import { inRepository, NODE_DIRECTORY } from '../places.ts';
-import type { Detail, Step } from './step.ts';
+import { inRepository, nodeDirectory } from '../places.ts';
+import type { Detail, Step } from '../step.ts';
 
 interface Addon {
   /** Name of the cache entry before the hash. */
@@ -27,18 +27,18 @@ interface Addon {
 }
 
 /** How many compilations of each addon stay in the cache: going back to another branch is quick. */
-const KEPT = 4;
-const COMPILED = /\.(?:cc|cpp|c|h|hpp|gyp|gypi)$/;
+const entriesKept = 4;
+const compiledFile = /\.(?:cc|cpp|c|h|hpp|gyp|gypi)$/;
 
 /** The sources of an addon, path and contents, in a fixed order. */
 async function sourcesOf(addon: Addon): Promise<[path: string, contents: Buffer][]> {
   const found: [string, Buffer][] = [];
   for (const source of addon.sources) {
     const path = inRepository(addon.folder, source);
-    const names = COMPILED.test(source) ? [''] : (await readdir(path, { recursive: true })).sort();
+    const names = compiledFile.test(source) ? [''] : (await readdir(path, { recursive: true })).sort();
     for (const name of names) {
       const file = join(path, name);
-      if (COMPILED.test(file)) found.push([join(source, name), await readFile(file)]);
+      if (compiledFile.test(file)) found.push([join(source, name), await readFile(file)]);
     }
   }
   return found;
@@ -46,7 +46,7 @@ async function sourcesOf(addon: Addon): Promise<[path: string, contents: Buffer]
 
 async function entryOf(addon: Addon): Promise<string> {
   const parts = (await sourcesOf(addon)).flat();
-  return `${addon.thing}-${hashOf([basename(NODE_DIRECTORY), ...parts])}`;
+  return `${addon.thing}-${hashOf([basename(nodeDirectory), ...parts])}`;
 }
 
 async function compile(addon: Addon, into: string, detail: Detail): Promise<void> {
@@ -60,7 +60,7 @@ async function compile(addon: Addon, into: string, detail: Detail): Promise<void
   const headers = dirname(require.resolve('node-addon-api/package.json'));
   await cp(headers, join(tree, 'node_modules/node-addon-api'), { recursive: true });
   const gyp = inRepository('node_modules/node-gyp/bin/node-gyp.js');
-  await runProgram(process.execPath, [gyp, 'rebuild', '--release', `--nodedir=${NODE_DIRECTORY}`], {
+  await runProgram(process.execPath, [gyp, 'rebuild', '--release', `--nodedir=${nodeDirectory}`], {
     cwd: tree,
     onLine: detail,
     env: { npm_config_jobs: 'max' },
@@ -80,7 +80,7 @@ function addonStep(name: string, addon: Addon): Step {
       return existsSync(file) && (await readFile(file)).equals(await readFile(product));
     },
     async run(detail) {
-      const entry = await cached(await entryOf(addon), (into) => compile(addon, into, detail), KEPT);
+      const entry = await cached(await entryOf(addon), (into) => compile(addon, into, detail), entriesKept);
       await mkdir(dirname(product), { recursive: true });
       // Put in place by renaming: a process that has the old file loaded keeps the old file.
       await copyFile(join(entry, basename(product)), `${product}.new`);

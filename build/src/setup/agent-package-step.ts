@@ -2,7 +2,7 @@
 /** The agent's Debian package, as a step of set-up. */
 
 import { agentPackageIsBuilt, packageAgent } from '../package-agent.ts';
-import type { Step } from './step.ts';
+import type { Step } from '../step.ts';
 
 export const agentPackage: Step = {
   name: "the agent's package",

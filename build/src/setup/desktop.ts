@@ -9,10 +9,10 @@ import { join, relative } from 'node:path';
 import { hashOf } from '../../bootstrap/cache.mjs';
 import { runProgram } from '../../bootstrap/programs.mjs';
 import { inRepository } from '../places.ts';
-import type { Step } from './step.ts';
+import type { Step } from '../step.ts';
 
 /** What goes into the console, from the top of the repository. */
-const INPUTS = [
+const bundleInputs = [
   'package-lock.json',
   'native-bindings/src',
   'agent/src/client',
@@ -25,7 +25,7 @@ const INPUTS = [
   'renderer/vite.config.ts',
   'renderer/svelte.config.js',
 ];
-const NOTES = ['electron/dist/built-from', 'renderer/dist/built-from'];
+const builtFromNotes = ['electron/dist/built-from', 'renderer/dist/built-from'];
 
 async function filesOf(path: string): Promise<string[]> {
   const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(
@@ -40,7 +40,7 @@ async function filesOf(path: string): Promise<string[]> {
 }
 
 async function hashOfInputs(): Promise<string> {
-  const files = (await Promise.all(INPUTS.map((input) => filesOf(inRepository(input))))).flat();
+  const files = (await Promise.all(bundleInputs.map((input) => filesOf(inRepository(input))))).flat();
   const contents = await Promise.all(files.map((file) => readFile(file)));
   return hashOf(files.flatMap((file, index) => [relative(inRepository(), file), contents[index] ?? '']));
 }
@@ -49,7 +49,7 @@ export const desktop: Step = {
   name: 'console',
   async isDone() {
     const notes = await Promise.all(
-      NOTES.map((note) => readFile(inRepository(note), 'utf8').catch(() => undefined)),
+      builtFromNotes.map((note) => readFile(inRepository(note), 'utf8').catch(() => undefined)),
     );
     const hash = await hashOfInputs();
     return notes.every((note) => note === hash);
@@ -65,6 +65,6 @@ export const desktop: Step = {
     await runProgram(node, [inRepository('node_modules/vite/bin/vite.js'), 'build'], {
       cwd: inRepository('renderer'),
     });
-    for (const note of NOTES) await writeFile(inRepository(note), hash);
+    for (const note of builtFromNotes) await writeFile(inRepository(note), hash);
   },
 };

@@ -2,7 +2,7 @@
 /** The Electron runtime, as a step of set-up. */
 
 import { describeElectron, findElectron, obtainElectron } from '../electron/runtime.ts';
-import type { Step } from './step.ts';
+import type { Step } from '../step.ts';
 
 export const electron: Step = {
   name: 'Electron',

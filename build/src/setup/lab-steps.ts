@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What a lab host is made of: two kernels and a root image with the agent's package installed. The lab
-// knows what these are made from and keeps them in the cache, so asking it to build is asking it to look.
+/**
+ * What a lab host is made of: two kernels and a root image with the agent's package installed; and one that was
+ * booted already, for tests to begin from. The lab knows what these are made from and keeps them in the cache, so asking it to build is asking it to look.
+ */
 
-import { buildImage, buildKernels, type Progress, type Suite } from '@luo-console/lab';
+import { buildImage, buildKernels, buildSnapshot, type Progress, type Suite } from '@luo-console/lab';
 import { packageAgent } from '../package-agent.ts';
-import type { Detail, Step } from './step.ts';
+import type { Detail, Step } from '../step.ts';
 
 /** Passes the lab's own progress on as the detail of a step. */
 function passOn(detail: Detail): (progress: Progress) => void {
@@ -26,6 +27,17 @@ export function imageOf(suite: Suite): Step {
     name: `root image (${suite})`,
     async run(detail) {
       await buildImage({ suite, deb: await packageAgent(), onProgress: passOn(detail) });
+    },
+  };
+}
+
+/** A host of one Debian suite, booted once for tests to begin from. */
+export function snapshotOf(suite: Suite): Step {
+  return {
+    name: `booted host (${suite})`,
+    async run(detail) {
+      const onProgress = passOn(detail);
+      await buildSnapshot(await buildImage({ suite, deb: await packageAgent() }), undefined, onProgress);
     },
   };
 }

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// The steps by name, in the order in which they are run. A command says which it needs; what those
-// need in turn is added here. A step's code is loaded only when it is asked for, because most of it
-// uses npm packages that an earlier step installs.
+/**
+ * The steps by name, in the order in which they are run. A command says which it needs; what those
+ * need in turn is added here. A step's code is loaded only when it is asked for, because most of it
+ * uses npm packages that an earlier step installs.
+ */
 
-import { runSteps, type Step } from './step.ts';
+import { runSteps, type Step } from '../step.ts';
 
 interface Entry {
   readonly needs: readonly Need[];
   load(): Promise<Step>;
 }
 
-const STEPS = {
+const setupSteps = {
   packages: { needs: [], load: async () => (await import('./npm-packages.ts')).npmPackages },
   addon: { needs: ['packages'], load: async () => (await import('./addons.ts')).nativeAddon },
   pty: { needs: ['packages'], load: async () => (await import('./addons.ts')).nodePty },
@@ -30,10 +31,18 @@ const STEPS = {
     needs: ['kernels', 'agent package'],
     load: async () => (await import('./lab-steps.ts')).imageOf('trixie'),
   },
+  'booted host': {
+    needs: ['image'],
+    load: async () => (await import('./lab-steps.ts')).snapshotOf('sid'),
+  },
+  'booted trixie host': {
+    needs: ['trixie image'],
+    load: async () => (await import('./lab-steps.ts')).snapshotOf('trixie'),
+  },
 } as const satisfies Record<string, { needs: readonly string[]; load(): Promise<Step> }>;
 
 /** The name of a set-up step. */
-export type Need = keyof typeof STEPS;
+export type Need = keyof typeof setupSteps;
 
 /**
  * What is needed, with what that needs in turn.
@@ -42,7 +51,7 @@ export type Need = keyof typeof STEPS;
  * @returns each once, in the order in which they have to be run
  */
 export function withPrerequisites(wanted: readonly Need[]): Need[] {
-  const entries: Readonly<Record<Need, Entry>> = STEPS;
+  const entries: Readonly<Record<Need, Entry>> = setupSteps;
   const all = new Set<Need>();
   const add = (need: Need): void => {
     if (all.has(need)) return;
@@ -50,7 +59,7 @@ export function withPrerequisites(wanted: readonly Need[]): Need[] {
     all.add(need);
   };
   for (const need of wanted) add(need);
-  return (Object.keys(STEPS) as Need[]).filter((need) => all.has(need));
+  return (Object.keys(setupSteps) as Need[]).filter((need) => all.has(need));
 }
 
 /**
@@ -62,6 +71,7 @@ export function withPrerequisites(wanted: readonly Need[]): Need[] {
  */
 export async function setUp(wanted: readonly Need[]): Promise<string[]> {
   const ran: string[] = [];
-  for (const need of withPrerequisites(wanted)) ran.push(...(await runSteps([await STEPS[need].load()])));
+  for (const need of withPrerequisites(wanted))
+    ran.push(...(await runSteps([await setupSteps[need].load()])));
   return ran;
 }

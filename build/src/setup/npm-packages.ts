@@ -8,7 +8,7 @@
 import { readFile } from 'node:fs/promises';
 import { npmCommand, runProgram } from '../../bootstrap/programs.mjs';
 import { inRepository } from '../places.ts';
-import type { Step } from './step.ts';
+import type { Step } from '../step.ts';
 
 interface LockedPackage {
   readonly version?: string;

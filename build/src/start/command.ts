@@ -3,12 +3,15 @@
  * `npm start`: a lab host, and the console connected to it; or, without a display, the main job in the
  * terminal. The host outlives this command, so that the next start is quick and nothing a person has
  * preserved in it is lost by closing a window.
+ *
+ * This folder is a client of the lab and of the agent, and builds nothing. It is here because it starts with
+ * set-up, the agent's package and Electron, of which the lab knows nothing.
  */
 
 import { type LabHost, type Progress, pushAgent, startHost } from '@luo-console/lab';
 import { packageAgent } from '../package-agent.ts';
-import { runSteps } from '../setup/step.ts';
-import { START_HELP, startArguments } from './options.ts';
+import { runSteps } from '../step.ts';
+import { startArguments, startHelp } from './options.ts';
 import { runInTerminal } from './terminal-mode.ts';
 import { openConsole } from './window.ts';
 
@@ -38,7 +41,7 @@ async function hostOf(name: string): Promise<LabHost> {
 export async function start(args: readonly string[]): Promise<number> {
   const { terminal, noDisplay, name, help } = startArguments(args);
   if (help) {
-    process.stdout.write(START_HELP);
+    process.stdout.write(startHelp);
     return 0;
   }
   const host = await hostOf(name);

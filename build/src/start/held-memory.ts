@@ -19,10 +19,10 @@ export interface HeldMemory {
   }[];
 }
 
-const MIB = 1024 * 1024;
+const bytesPerMiB = 1024 * 1024;
 
 // 319 is memfd_create on x86-64 (kernel: arch/x86/entry/syscalls/syscall_64.tbl).
-const HOLDER = `
+const holderProgram = `
 $| = 1;
 my $name = 'guest-memory';
 open(my $random, '<', '/dev/urandom') or die "urandom: $!";
@@ -31,8 +31,8 @@ for my $mebibytes (@ARGV) {
   die "memfd_create: $!" if $fd < 0;
   open(my $memory, '+<&=', $fd) or die "fdopen: $!";
   for (1 .. $mebibytes) {
-    sysread($random, my $bytes, ${MIB}) == ${MIB} or die "read: $!";
-    syswrite($memory, $bytes) == ${MIB} or die "write: $!";
+    sysread($random, my $bytes, ${bytesPerMiB}) == ${bytesPerMiB} or die "read: $!";
+    syswrite($memory, $bytes) == ${bytesPerMiB} or die "write: $!";
   }
   push @kept, $memory;
   print "$fd\\n";
@@ -65,7 +65,7 @@ export async function holdMemory(host: LabHost, mebibytes: readonly number[]): P
     host,
     `systemctl stop ${unit} 2>/dev/null; systemctl reset-failed ${unit} 2>/dev/null; true`,
   );
-  await runInHost(host, 'cat > /run/start-memory.pl && rm -f /run/start-memory.out', HOLDER);
+  await runInHost(host, 'cat > /run/start-memory.pl && rm -f /run/start-memory.out', holderProgram);
   const output = '/run/start-memory.out';
   const properties = ['Type=notify', 'NotifyAccess=all', `StandardOutput=append:${output}`];
   await runInHost(
@@ -78,7 +78,7 @@ export async function holdMemory(host: LabHost, mebibytes: readonly number[]): P
   const memfds = [];
   for (const [index, number] of numbers.entries()) {
     const digest = await digestInHost(host, `/proc/${pid}/fd/${number}`);
-    memfds.push({ fd: Number(number), size: (mebibytes[index] ?? 0) * MIB, digest });
+    memfds.push({ fd: Number(number), size: (mebibytes[index] ?? 0) * bytesPerMiB, digest });
   }
   return { pid, memfds };
 }

@@ -13,7 +13,7 @@ export interface StartArguments {
   readonly help: boolean;
 }
 
-export const START_HELP = `npm start [-- --terminal] [--name NAME]
+export const startHelp = `npm start [-- --terminal] [--name NAME]
 
 Starts the lab host and opens the console connected to it. Without a display, and with
 --terminal, it runs a live update in the terminal instead. It preserves memory in the host, replaces

@@ -4,7 +4,7 @@
 import type { Plan, Session, Update } from '@luo-console/agent/interface';
 import { formatElapsed } from '../../bootstrap/terminal.mjs';
 
-const BAR_WIDTH = 40;
+const barWidth = 40;
 
 /** What has to be known of a session to compare what was in it. */
 export interface Preserved {
@@ -54,11 +54,11 @@ export function timelineLines(update: Update): string[] {
   const begin = update.startedAtUs;
   const ends = update.phases.map((phase) => phase.startedAtUs + (phase.durationUs ?? 0));
   const length = Math.max(1, ...ends.map((end) => end - begin), (update.endedAtUs ?? begin) - begin);
-  const column = (atUs: number): number => Math.round(((atUs - begin) / length) * BAR_WIDTH);
+  const column = (atUs: number): number => Math.round(((atUs - begin) / length) * barWidth);
   const lines = update.phases.map((phase) => {
-    const from = Math.max(0, Math.min(BAR_WIDTH - 1, column(phase.startedAtUs)));
-    const to = Math.max(from + 1, Math.min(BAR_WIDTH, column(phase.startedAtUs + (phase.durationUs ?? 0))));
-    const bar = `${' '.repeat(from)}${'█'.repeat(to - from)}`.padEnd(BAR_WIDTH);
+    const from = Math.max(0, Math.min(barWidth - 1, column(phase.startedAtUs)));
+    const to = Math.max(from + 1, Math.min(barWidth, column(phase.startedAtUs + (phase.durationUs ?? 0))));
+    const bar = `${' '.repeat(from)}${'█'.repeat(to - from)}`.padEnd(barWidth);
     const duration = phase.durationUs === null ? 'not known' : elapsed(phase.durationUs);
     return `  ${phase.phase.padEnd(11)} ${bar} ${duration}`;
   });

@@ -16,13 +16,13 @@ import { holdMemory } from './held-memory.ts';
 import { compare, digestLines, outcomeLines, planLines, timelineLines, wayOutLines } from './report.ts';
 
 /** Size in MiB of each memfd, by session. The names are ours to reuse. */
-const MEMORY: Readonly<Record<string, readonly number[]>> = {
+const memorySizes: Readonly<Record<string, readonly number[]>> = {
   'start-one': [64, 32, 16],
   'start-two': [32, 16],
 };
 
 /** Seconds between the announcement of the kexec and the kexec. */
-const GRACE_SECONDS = 5;
+const graceSeconds = 5;
 
 function connectToHost(host: LabHost): Promise<AgentClient> {
   return connectAgent(`ssh://root@${host.sshAlias}`, { sshConfig: host.sshConfig });
@@ -52,14 +52,14 @@ interface Preserved {
 
 async function preserve(host: LabHost, agent: AgentClient): Promise<Preserved> {
   const { sessions: present } = await agent.call('ListSessions', {});
-  for (const { name } of present.filter(({ name }) => name in MEMORY))
+  for (const { name } of present.filter(({ name }) => name in memorySizes))
     await agent.call('CloseSession', { name });
   const held = await step('random memory in a process of the host', () =>
-    holdMemory(host, Object.values(MEMORY).flat()),
+    holdMemory(host, Object.values(memorySizes).flat()),
   );
   const waiting = [...held.memfds];
   const digests = new Map<string, string>();
-  for (const [name, sizes] of Object.entries(MEMORY)) {
+  for (const [name, sizes] of Object.entries(memorySizes)) {
     await step(`session ${name}: preserve ${sizes.length} memfds and take their digests`, async () => {
       await agent.call('CreateSession', { name });
       for (const memfd of waiting.splice(0, sizes.length)) {
@@ -75,7 +75,7 @@ async function preserve(host: LabHost, agent: AgentClient): Promise<Preserved> {
     });
   }
   const { sessions } = await agent.call('ListSessions', {});
-  return { sessions: sessions.filter(({ name }) => name in MEMORY), digests };
+  return { sessions: sessions.filter(({ name }) => name in memorySizes), digests };
 }
 
 /** The SHA-256 of a preserved descriptor, as the agent computes it now. */
@@ -89,7 +89,7 @@ async function takeDigest(agent: AgentClient, session: string, token: string): P
 async function digestsNow(agent: AgentClient): Promise<Map<string, string>> {
   const digests = new Map<string, string>();
   const { sessions } = await agent.call('ListSessions', {});
-  for (const { name, descriptors } of sessions.filter(({ name }) => name in MEMORY)) {
+  for (const { name, descriptors } of sessions.filter(({ name }) => name in memorySizes)) {
     for (const { token } of descriptors)
       digests.set(`${name} ${token}`, await takeDigest(agent, name, token));
   }
@@ -155,8 +155,8 @@ async function doTheJob(host: LabHost, connection: Connection, status: Status): 
     console.error('The plan cannot be run.');
     return 1;
   }
-  console.log([...wayOutLines(host.name, GRACE_SECONDS), ''].join('\n'));
-  const run = await runPlan(agent, plan.id, GRACE_SECONDS);
+  console.log([...wayOutLines(host.name, graceSeconds), ''].join('\n'));
+  const run = await runPlan(agent, plan.id, graceSeconds);
   const update = await follow(connection, run, status.bootId);
   showEnd(update);
   const after = await step('digests after the update', () => digestsNow(connection.agent));

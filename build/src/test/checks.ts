@@ -6,7 +6,7 @@
 
 import { runProgram } from '../../bootstrap/programs.mjs';
 import { formatElapsed } from '../../bootstrap/terminal.mjs';
-import { inRepository, TOP } from '../places.ts';
+import { inRepository, repositoryTop } from '../places.ts';
 import { ofCheck, type Tally } from './tally.ts';
 
 export interface Check {
@@ -23,7 +23,7 @@ export async function runCheck(check: Check): Promise<Tally> {
   const elapsed = (): string => formatElapsed(performance.now() - began);
   try {
     await runProgram(process.execPath, [inRepository(check.script), ...check.args], {
-      cwd: check.cwd ?? TOP,
+      cwd: check.cwd ?? repositoryTop,
       wholeOutput: true,
     });
     console.log(` ✓ ${check.name}  ${elapsed()}`);

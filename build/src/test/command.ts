@@ -8,7 +8,7 @@
 import { formatElapsed } from '../../bootstrap/terminal.mjs';
 import { readTestArguments, type StageName, type TestRun } from '../../bootstrap/test-arguments.mjs';
 import { setUp } from '../setup/needs.ts';
-import { STAGES, UNIT_TESTS } from './stages.ts';
+import { testStages, unitTests } from './stages.ts';
 import {
   exitStatus,
   ofCheck,
@@ -21,12 +21,12 @@ import {
 } from './tally.ts';
 import { type Selection, watchVitest } from './vitest.ts';
 
-const SLOWEST = 10;
+const slowestShown = 10;
 
 async function runStage(name: StageName, selection: Selection): Promise<Tally> {
-  const stage = STAGES[name];
+  const stage = testStages[name];
   try {
-    await setUp(stage.needs);
+    await setUp(stage.needs(selection.files));
   } catch (error) {
     console.log(error instanceof Error ? error.message : error);
     return ofCheck(`${name}: set-up`, false);
@@ -54,7 +54,7 @@ async function runStages({ stages, namePattern }: TestRun): Promise<number> {
     times.push({ name, milliseconds });
   }
   const total = sum(tallies);
-  console.log(['', ...slowestLines(total, SLOWEST)].join('\n'));
+  console.log(['', ...slowestLines(total, slowestShown)].join('\n'));
   if (total.failed > 0) console.log('Failed:');
   for (const failure of total.failures) console.log(`  ✗ ${failure}`);
   if (total.skipped > 0) console.log(`${total.skipped} skipped`);
@@ -73,7 +73,7 @@ async function runStages({ stages, namePattern }: TestRun): Promise<number> {
 export async function test(args: readonly string[]): Promise<number> {
   const run = readTestArguments(args);
   if (!run.watch) return runStages(run);
-  await setUp(STAGES.unit.needs);
   const files = run.stages.flatMap((chosen) => chosen.files);
-  return watchVitest(UNIT_TESTS, { files, namePattern: run.namePattern });
+  await setUp(testStages.unit.needs(files));
+  return watchVitest(unitTests, { files, namePattern: run.namePattern });
 }

@@ -7,12 +7,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { TOP } from '../places.ts';
+import { repositoryTop } from '../places.ts';
 
 const sourceFile = /(?<!\.generated)\.(?:ts|mjs|js|svelte)$/;
 const passedOver = new Set(['node_modules', 'dist', '.git', 'build/agent-package', 'native-bindings/build']);
 
-/** Workspaces whose headers are still in line comments, or not there at all. */
+/** What still has its headers in line comments, or none at all. */
 const notConverted = ['agent', 'electron', 'renderer'];
 
 /**
@@ -32,10 +32,10 @@ export function headerFault(path: string, text: string): string | undefined {
 }
 
 /** Paths of all source files, from the top of the repository. */
-function sourceFiles(directory = TOP): string[] {
+function sourceFiles(directory = repositoryTop): string[] {
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
     const path = join(directory, entry.name);
-    const fromTop = relative(TOP, path);
+    const fromTop = relative(repositoryTop, path);
     if (entry.isDirectory()) {
       return passedOver.has(entry.name) || passedOver.has(fromTop) ? [] : sourceFiles(path);
     }
@@ -47,7 +47,7 @@ function sourceFiles(directory = TOP): string[] {
 export function headerFaults(): string[] {
   const checked = sourceFiles().filter((path) => !notConverted.includes(path.split('/')[0] ?? ''));
   return checked.flatMap((path) => {
-    const fault = headerFault(path, readFileSync(join(TOP, path), 'utf8'));
+    const fault = headerFault(path, readFileSync(join(repositoryTop, path), 'utf8'));
     return fault === undefined ? [] : [`${path}: ${fault}`];
   });
 }

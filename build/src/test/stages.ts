@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// What `npm test` consists of; their order is that of their names, in ../../bootstrap/test-arguments.mjs. A stage
-// names the set-up it needs, so that a quick stage never waits for a kernel to be compiled.
+/**
+ * What `npm test` consists of; their order is that of their names, in ../../bootstrap/test-arguments.mjs. A stage
+ * names the set-up it needs, so that a quick stage never waits for a kernel to be compiled.
+ */
 
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
@@ -13,23 +14,24 @@ import { sum, type Tally } from './tally.ts';
 import { runVitest, type Selection } from './vitest.ts';
 
 export interface Stage {
-  readonly needs: readonly Need[];
+  /** The set-up that it needs, given the test files that are selected; none means all. */
+  needs(files: readonly string[]): readonly Need[];
   /** Runs it: all of it if it consists of checks, else the tests that are selected. */
   run(selection: Selection): Promise<Tally>;
 }
 
 /** Workspaces in the order of their layers, lowest first. */
-const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'] as const;
+const workspaceNames = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'] as const;
 
 function ofChecks(checks: () => readonly Check[]): Stage {
   return {
-    needs: ['packages'],
+    needs: () => ['packages'],
     run: async () => sum(await runChecks(checks(), availableParallelism())),
   };
 }
 
 function typeChecks(): Check[] {
-  return WORKSPACES.map((workspace) =>
+  return workspaceNames.map((workspace) =>
     existsSync(inRepository(workspace, 'svelte.config.js'))
       ? {
           name: `types of ${workspace}`,
@@ -46,12 +48,18 @@ function typeChecks(): Check[] {
 }
 
 /** The configuration of the unit tests, and with LUO_SLOW=1 of the slow ones. */
-export const UNIT_TESTS = 'vitest.config.ts';
-const LAB_TESTS = 'lab/vitest.lab.config.ts';
+export const unitTests = 'vitest.config.ts';
+const labTests = 'lab/vitest.lab.config.ts';
 
 /** What is selected; all files of a stage that has its configuration in common with another, if no file is. */
 function orAll(selection: Selection, all: string): Selection {
   return selection.files.length > 0 ? selection : { ...selection, files: [all] };
+}
+
+/** What hosts are made of. A few tests may make what they need themselves, and a kept host is made already. */
+function hosts(files: readonly string[]): Need[] {
+  if (process.env['LUO_LAB_KEEP']) return ['agent package'];
+  return files.length > 0 ? ['booted host'] : ['booted host', 'booted trixie host'];
 }
 
 /** What the tests in the lab cannot find out for themselves. */
@@ -69,7 +77,7 @@ async function electronEnvironment(): Promise<Record<string, string>> {
 }
 
 /** What `npm test` consists of. */
-export const STAGES: Readonly<Record<StageName, Stage>> = {
+export const testStages: Readonly<Record<StageName, Stage>> = {
   lint: ofChecks(() => [
     { name: 'lint', script: 'node_modules/@biomejs/biome/bin/biome', args: ['ci', '--colors=off'] },
     { name: 'words people read', script: 'build/src/test/words/check.ts', args: [] },
@@ -82,36 +90,37 @@ export const STAGES: Readonly<Record<StageName, Stage>> = {
     {
       name: 'imports point one way',
       script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
-      args: ['--config', '.dependency-cruiser.mjs', ...WORKSPACES],
+      args: ['--config', '.dependency-cruiser.mjs', ...workspaceNames],
     },
     {
       name: 'the blackout loads little',
       script: 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
       args: ['--config', '.dependency-cruiser.blackout.mjs', 'agent'],
     },
+    { name: 'files say what they are for', script: 'build/src/test/file-headers.ts', args: [] },
     { name: 'no dead code', script: 'node_modules/knip/bin/knip.js', args: ['--no-progress'] },
   ]),
   unit: {
-    needs: ['addon', 'pty'],
-    run: (selection) => runVitest('unit', UNIT_TESTS, selection),
+    needs: () => ['addon', 'pty'],
+    run: (selection) => runVitest('unit', unitTests, selection),
   },
   slow: {
-    needs: ['addon'],
+    needs: () => ['addon'],
     run: (selection) =>
-      runVitest('slow', UNIT_TESTS, orAll(selection, '.slow.test.ts'), [], { LUO_SLOW: '1' }),
+      runVitest('slow', unitTests, orAll(selection, '.slow.test.ts'), [], { LUO_SLOW: '1' }),
   },
   lab: {
-    needs: ['image', 'trixie image'],
+    needs: hosts,
     run: async (selection) =>
-      runVitest('lab', LAB_TESTS, orAll(selection, 'test/lab/'), [], await labEnvironment()),
+      runVitest('lab', labTests, orAll(selection, 'test/lab/'), [], await labEnvironment()),
   },
   electron: {
-    needs: ['image', 'pty', 'electron', 'desktop'],
+    needs: (files) => [...hosts(files), 'pty', 'electron', 'desktop'],
     run: async (selection) => {
       const environment = await electronEnvironment();
       return runVitest(
         'electron',
-        LAB_TESTS,
+        labTests,
         orAll(selection, 'test/electron/'),
         ['--maxWorkers=1'],
         environment,

@@ -31,7 +31,7 @@ export interface StageTime {
   readonly milliseconds: number;
 }
 
-export const NOTHING: Tally = { passed: 0, failed: 0, skipped: 0, failures: [], times: [] };
+export const emptyTally: Tally = { passed: 0, failed: 0, skipped: 0, failures: [], times: [] };
 
 /** The part of vitest's JSON report that is read here. */
 export interface VitestReport {
@@ -58,13 +58,13 @@ export function sum(tallies: readonly Tally[]): Tally {
       failures: [...total.failures, ...tally.failures],
       times: [...total.times, ...tally.times],
     }),
-    NOTHING,
+    emptyTally,
   );
 }
 
 /** The tally of one check that is no test. */
 export function ofCheck(name: string, ok: boolean): Tally {
-  return ok ? { ...NOTHING, passed: 1 } : { ...NOTHING, failed: 1, failures: [name] };
+  return ok ? { ...emptyTally, passed: 1 } : { ...emptyTally, failed: 1, failures: [name] };
 }
 
 /**
@@ -89,11 +89,11 @@ export function ofVitest(
     for (const test of file.assertionResults) {
       if (test.duration !== undefined) {
         const time = { name: `${name} › ${test.fullName}`, milliseconds: test.duration };
-        tallies.push({ ...NOTHING, times: [time] });
+        tallies.push({ ...emptyTally, times: [time] });
       }
-      if (test.status === 'passed') tallies.push({ ...NOTHING, passed: 1 });
+      if (test.status === 'passed') tallies.push({ ...emptyTally, passed: 1 });
       else if (test.status === 'failed') tallies.push(ofCheck(`${name} › ${test.fullName}`, false));
-      else tallies.push({ ...NOTHING, skipped: 1 });
+      else tallies.push({ ...emptyTally, skipped: 1 });
     }
     const explained = file.assertionResults.some((test) => test.status === 'failed');
     if (file.status === 'failed' && !explained) tallies.push(ofCheck(`${name} (could not be run)`, false));

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { inRepository, TOP } from '../places.ts';
+import { inRepository, repositoryTop } from '../places.ts';
 import { runWorkspace } from '../workspace-command.ts';
 import { ofVitest, type Tally, type VitestReport } from './tally.ts';
 
@@ -49,14 +49,14 @@ export async function runVitest(
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     const words = ['run', '--config', inRepository(config), ...reporters, ...options, ...wordsFor(selection)];
     const vitest = spawn(process.execPath, [vitestProgram, ...words], {
-      cwd: TOP,
+      cwd: repositoryTop,
       stdio: ['ignore', 'inherit', 'inherit'],
       env: { ...process.env, ...environment },
     });
     const [code] = (await once(vitest, 'exit')) as [number | null];
     const text = await readFile(file, 'utf8').catch(() => undefined);
     const report = text === undefined ? undefined : (JSON.parse(text) as VitestReport);
-    return ofVitest(stage, report, code, TOP);
+    return ofVitest(stage, report, code, repositoryTop);
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

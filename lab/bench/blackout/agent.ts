@@ -10,7 +10,7 @@ import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { LabHost } from '../../src/index.ts';
 import { connect, kernelsOf, runIn } from '../host.ts';
 import { commandLineOf, monitorOf } from './guests.ts';
-import { type Load, type Measured, PARTS, type PartEnds, type PartTimes, timesOf } from './parts.ts';
+import { blackoutParts, type Load, type Measured, type PartEnds, type PartTimes, timesOf } from './parts.ts';
 
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
@@ -24,12 +24,12 @@ function numbers(count: number): number[] {
 export function endsOf({ name, stage, detail, parts }: MachineRun): PartEnds {
   if (stage !== 'resumed') throw new Error(`machine ${name} was not resumed but ${stage}: ${detail}`);
   return Object.fromEntries(
-    PARTS.map((part) => {
+    blackoutParts.map((part) => {
       const timing = parts.find((each) => each.part === part);
       if (timing === undefined) throw new Error(`machine ${name}: the agent reports no part ${part}`);
       return [part, timing.startedAtUs + timing.durationUs];
     }),
-  ) as Record<(typeof PARTS)[number], number>;
+  ) as Record<(typeof blackoutParts)[number], number>;
 }
 
 /** The parts of an update of so many machines. @throws Error if it did not succeed, or machines are missing */

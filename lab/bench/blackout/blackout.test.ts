@@ -5,15 +5,16 @@ import { describe, expect, it } from 'vitest';
 import { timesOfUpdate } from './agent.ts';
 import { readFloor } from './floor.ts';
 import { commandLineOf } from './guests.ts';
-import { LOADS, PARTS, type PartEnds, type PartTimes, timesOf } from './parts.ts';
+import { allLoads, blackoutParts, type PartEnds, type PartTimes, timesOf } from './parts.ts';
 import { blackoutReport, blackoutTable } from './report.ts';
 
 /** Parts that end at these times, in milliseconds. */
 function ends(...ms: readonly number[]): PartEnds {
-  return Object.fromEntries(PARTS.map((part, index) => [part, (ms[index] ?? 0) * 1000])) as PartEnds & object;
+  return Object.fromEntries(blackoutParts.map((part, index) => [part, (ms[index] ?? 0) * 1000])) as PartEnds &
+    object;
 }
 function times(...ms: readonly number[]): PartTimes {
-  return Object.fromEntries(PARTS.map((part, index) => [part, ms[index] ?? 0])) as PartTimes & object;
+  return Object.fromEntries(blackoutParts.map((part, index) => [part, ms[index] ?? 0])) as PartTimes & object;
 }
 
 const one = ends(30, 530, 1700, 1702, 1750, 2300, 2350, 2355);
@@ -23,7 +24,7 @@ describe('parts of a blackout', () => {
   it('are over when they are for the last machine, and add up to the whole', () => {
     const host = timesOf([one, other]);
     expect(host).toEqual(times(30, 500, 1170, 2, 48, 750, 40, 10));
-    const sum = PARTS.reduce((total, part) => total + host[part], 0);
+    const sum = blackoutParts.reduce((total, part) => total + host[part], 0);
     expect(sum).toBe(2550);
   });
 
@@ -40,7 +41,7 @@ function said(step: number, guest: number, guests: number, memoryMiB: number, of
 }
 
 describe('what the floor says', () => {
-  const [single, four] = LOADS;
+  const [single, four] = allLoads;
   if (!single || !four) throw new Error('there are loads');
   const two = { guests: 2, memoryMiB: 64 };
 
@@ -77,8 +78,8 @@ describe("the agent's record", () => {
   const run = (name: string, of: PartEnds, stage: MachineRun['stage'] = 'resumed'): MachineRun => ({
     ...{ name, pid: 7, newPid: 8, way: 'cpr', session: name, stage, detail: 'why' },
     ...{ brownoutUs: 1, suspendedAtUs: 1, blackoutUs: 1 },
-    parts: PARTS.map((part, index) => {
-      const before = index === 0 ? 0 : of[PARTS[index - 1] ?? 'save'];
+    parts: blackoutParts.map((part, index) => {
+      const before = index === 0 ? 0 : of[blackoutParts[index - 1] ?? 'save'];
       return { part, startedAtUs: before, durationUs: of[part] - before };
     }),
   });
@@ -102,7 +103,7 @@ describe("the agent's record", () => {
 });
 
 describe('the report', () => {
-  const [load] = LOADS;
+  const [load] = allLoads;
   if (!load) throw new Error('there are loads');
   const floor = new Map([[load, [times(30, 500, 1200, 2, 50, 500, 50, 4)]]]);
   const agent = new Map([
@@ -120,7 +121,7 @@ describe('the report', () => {
   it('has medians and ratios in the shape that was promised', () => {
     expect(Object.keys(report)).toEqual(['kernel', 'runs', 'parts']);
     expect(report).toMatchObject({ kernel: '7.3.4-a and 7.3.4-b', runs: 3 });
-    expect(report.parts.map(({ part }) => part)).toEqual(PARTS);
+    expect(report.parts.map(({ part }) => part)).toEqual(blackoutParts);
     expect(report.parts[0]).toEqual({
       ...{ part: 'save', guests: 1, memoryMiB: 64, agentMs: 34, floorMs: 30, ratio: 1.13, note: null },
     });

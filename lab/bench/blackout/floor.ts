@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import type { LabHost } from '../../src/index.ts';
 import { installProgram, kernelsOf, runIn } from '../host.ts';
-import { type Load, type Measured, PARTS, type PartEnds, type PartTimes, timesOf } from './parts.ts';
+import { blackoutParts, type Load, type Measured, type PartEnds, type PartTimes, timesOf } from './parts.ts';
 
 /** One machine of one update. */
 interface FloorRun extends Load {
@@ -17,7 +17,7 @@ interface FloorRun extends Load {
 }
 
 /** For one update with eight machines under emulation; only what hangs is ended by it. */
-const STEP_LIMIT_MS = 240_000;
+const stepLimitMs = 240_000;
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0;
@@ -27,7 +27,7 @@ function parseRun(text: string): FloorRun {
   const value = JSON.parse(text) as Partial<FloorRun>;
   const { step, guest, guests, memoryMiB, ends } = value;
   const whole = [step, guest, guests, memoryMiB].every(isCount);
-  if (whole && ends && PARTS.every((part) => isCount(ends[part]))) return value as FloorRun;
+  if (whole && ends && blackoutParts.every((part) => isCount(ends[part]))) return value as FloorRun;
   throw new Error(`the floor said ${text}, expected counts and the end of every part`);
 }
 
@@ -83,11 +83,11 @@ export async function measureFloor(
   let position = from;
   for (let step = 1; step <= loads.length * runs; step += 1) {
     const pattern = new RegExp(`floor: (?:run \\{"step":${step},.*\\}|(failed: .*))`);
-    const { match, end } = await host.waitForSerial(pattern, { from: position, timeoutMs: STEP_LIMIT_MS });
+    const { match, end } = await host.waitForSerial(pattern, { from: position, timeoutMs: stepLimitMs });
     if (match[1] !== undefined) throw new Error(`the floor ${match[1].trim()}`);
     position = end;
     onUpdate(step);
   }
-  await host.waitForSerial(/floor: end/, { from: position, timeoutMs: STEP_LIMIT_MS });
+  await host.waitForSerial(/floor: end/, { from: position, timeoutMs: stepLimitMs });
   return readFloor((await readFile(host.serialLog, 'latin1')).slice(from), loads, runs);
 }

@@ -4,13 +4,13 @@
  * `@guest@` stands for the machine's number and `@memory@` for its memory in MiB.
  */
 import type { LabHost } from '../../src/index.ts';
-import { HOST_DIRECTORY, runIn } from '../host.ts';
+import { hostDirectory, runIn } from '../host.ts';
 
 /** Where the machines' sockets are; compiled into the floor as well. */
-const RUN_DIRECTORY = '/run/bench';
+const runDirectory = '/run/bench';
 
 /** Command line of one machine: memory that can be handed on, a monitor, and nothing that costs time. */
-const COMMAND_LINE: readonly string[] = [
+const kernelCommandLine: readonly string[] = [
   '/usr/bin/qemu-system-x86_64',
   ...['-name', 'bench-@guest@'],
   ...['-accel', 'tcg'],
@@ -18,19 +18,19 @@ const COMMAND_LINE: readonly string[] = [
   ...['-object', 'memory-backend-memfd,id=mem,size=@memory@M,share=on'],
   ...['-m', '@memory@'],
   ...['-nodefaults', '-no-user-config', '-display', 'none'],
-  ...['-qmp', `unix:${RUN_DIRECTORY}/@guest@.qmp,server=on,wait=off`],
+  ...['-qmp', `unix:${runDirectory}/@guest@.qmp,server=on,wait=off`],
 ];
 
 /** One machine's command line. */
 export function commandLineOf(guest: number, memoryMiB: number): string[] {
-  return COMMAND_LINE.map((word) =>
+  return kernelCommandLine.map((word) =>
     word.replaceAll('@guest@', `${guest}`).replaceAll('@memory@', `${memoryMiB}`),
   );
 }
 
 /** The path of one machine's monitor. */
 export function monitorOf(guest: number): string {
-  return `${RUN_DIRECTORY}/${guest}.qmp`;
+  return `${runDirectory}/${guest}.qmp`;
 }
 
 /**
@@ -39,9 +39,9 @@ export function monitorOf(guest: number): string {
  * @returns the template's path in the host
  */
 export async function installTemplate(host: LabHost): Promise<string> {
-  const path = `${HOST_DIRECTORY}/qemu`;
-  await runIn(host, `cat > ${path}`, `${COMMAND_LINE.join('\n')}\n`);
-  await runIn(host, 'cat > /etc/tmpfiles.d/bench.conf', `d ${RUN_DIRECTORY} 0755 root root\n`);
-  await runIn(host, `mkdir -p ${RUN_DIRECTORY}`);
+  const path = `${hostDirectory}/qemu`;
+  await runIn(host, `cat > ${path}`, `${kernelCommandLine.join('\n')}\n`);
+  await runIn(host, 'cat > /etc/tmpfiles.d/bench.conf', `d ${runDirectory} 0755 root root\n`);
+  await runIn(host, `mkdir -p ${runDirectory}`);
   return path;
 }

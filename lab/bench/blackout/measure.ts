@@ -10,7 +10,7 @@ import type { Load } from './parts.ts';
 import type { BlackoutMeasured } from './report.ts';
 
 /** Room for the biggest load twice over: what is preserved, and what starts anew beside it. */
-const MEMORY = '4G';
+const memorySizes = '4G';
 
 /**
  * @param loads which machines
@@ -21,7 +21,7 @@ export async function measureBlackout(
   runs: number,
   onProgress: OnProgress,
 ): Promise<BlackoutMeasured> {
-  await using host = await benchHost('blackout', MEMORY, onProgress);
+  await using host = await benchHost('blackout', memorySizes, onProgress);
   const template = await installTemplate(host);
   const kernels = (await kernelsOf(host)).map((path) => basename(path).replace('vmlinuz-', ''));
   const all = loads.length * runs;

@@ -8,11 +8,20 @@
 import { median } from '../numbers.ts';
 
 /** The parts, in their order. */
-export const PARTS = ['save', 'kexec', 'boot', 'userspace', 'retrieve', 'start', 'load', 'resume'] as const;
-export type Part = (typeof PARTS)[number];
+export const blackoutParts = [
+  'save',
+  'kexec',
+  'boot',
+  'userspace',
+  'retrieve',
+  'start',
+  'load',
+  'resume',
+] as const;
+export type Part = (typeof blackoutParts)[number];
 
 /** What depends on the kernel alone: the same for everybody who does the update. */
-export const KERNEL_PARTS: ReadonlySet<Part> = new Set<Part>(['kexec', 'boot']);
+export const kernelParts: ReadonlySet<Part> = new Set<Part>(['kexec', 'boot']);
 
 /** When each part was over for one machine, in microseconds since the first machine was stopped. */
 export type PartEnds = Readonly<Record<Part, number>>;
@@ -27,20 +36,20 @@ export interface Load {
 }
 
 /** All loads, and the only one of a quick run. */
-export const LOADS: readonly Load[] = [
+export const allLoads: readonly Load[] = [
   { guests: 1, memoryMiB: 64 },
   { guests: 4, memoryMiB: 64 },
   { guests: 8, memoryMiB: 64 },
   { guests: 1, memoryMiB: 512 },
   { guests: 1, memoryMiB: 1024 },
 ];
-export const QUICK_LOADS: readonly Load[] = LOADS.slice(0, 1);
+export const quickLoads: readonly Load[] = allLoads.slice(0, 1);
 
 /** Measured updates by load. */
 export type Measured = ReadonlyMap<Load, readonly PartTimes[]>;
 
 function fromParts(value: (part: Part) => number): PartTimes {
-  return Object.fromEntries(PARTS.map((part) => [part, value(part)])) as Record<Part, number>;
+  return Object.fromEntries(blackoutParts.map((part) => [part, value(part)])) as Record<Part, number>;
 }
 
 /**

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the blackout consists of, the agent's beside the floor's, as JSON and as a table. */
 import { ratioOf, rounded, shown, table } from '../numbers.ts';
-import { KERNEL_PARTS, type Load, type Measured, medianTimes, PARTS, type Part } from './parts.ts';
+import { blackoutParts, kernelParts, type Load, type Measured, medianTimes, type Part } from './parts.ts';
 
 /** In parts that userspace owns, the agent should take no longer than this times the floor. */
-export const TARGET = 1.15;
+export const targetRatio = 1.15;
 
 export interface BlackoutMeasured {
   /** Releases of the two kernels. */
@@ -34,13 +34,13 @@ export interface BlackoutReport {
 }
 
 /** The floor has no userspace to wait for: what is left of that part there is no measure for anybody. */
-const NO_USERSPACE = 'the floor is init itself';
+const noUserspace = 'the floor is init itself';
 
 function noteOf(part: Part, ratio: number | null): string | null {
-  if (part === 'userspace') return NO_USERSPACE;
+  if (part === 'userspace') return noUserspace;
   if (ratio === null) return 'not measured on both sides';
-  if (ratio <= TARGET) return null;
-  return KERNEL_PARTS.has(part) ? "the kernel's part, no target" : `misses ${TARGET}`;
+  if (ratio <= targetRatio) return null;
+  return kernelParts.has(part) ? "the kernel's part, no target" : `misses ${targetRatio}`;
 }
 
 export function blackoutReport({ kernels, runs, agent, floor }: BlackoutMeasured): BlackoutReport {
@@ -49,7 +49,7 @@ export function blackoutReport({ kernels, runs, agent, floor }: BlackoutMeasured
     const [ours, least] = [agent.get(load), floor.get(load)].map((updates) =>
       updates === undefined || updates.length === 0 ? null : medianTimes(updates),
     );
-    return PARTS.map((part): PartRow => {
+    return blackoutParts.map((part): PartRow => {
       const agentMs = ours ? rounded(ours[part]) : null;
       const floorMs = least ? rounded(least[part]) : null;
       const ratio = part === 'userspace' ? null : ratioOf(agentMs, floorMs);

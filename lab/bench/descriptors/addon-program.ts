@@ -6,7 +6,7 @@
 import { type Descriptor, type FdLike, native } from '../../../native-bindings/src/index.ts';
 
 const { liveUpdate, memory, kernel } = native;
-const PAGE = 4096n;
+const pageBytes = 4096n;
 
 /** What a request takes, in microseconds. */
 async function timed(request: () => Promise<unknown>): Promise<number> {
@@ -21,7 +21,7 @@ function tokens(count: number): bigint[] {
 
 function onePage(): Descriptor {
   const file = memory.memfdCreate('bench');
-  memory.truncate(file, PAGE);
+  memory.truncate(file, pageBytes);
   memory.write(file, 0n, Buffer.from('x'));
   return file;
 }

@@ -8,13 +8,13 @@ import { connectAgent, defaultAddress } from '../../../agent/src/client/index.ts
 import { type Descriptor, native } from '../../../native-bindings/src/index.ts';
 
 const { memory, kernel } = native;
-const PAGE = 4096n;
+const pageBytes = 4096n;
 /** Calls under way at once; the agent reads no more of a connection's calls ahead than some. */
-const TOGETHER = 16;
+const atOnce = 16;
 
 function onePage(): Descriptor {
   const file = memory.memfdCreate('bench');
-  memory.truncate(file, PAGE);
+  memory.truncate(file, pageBytes);
   memory.write(file, 0n, Buffer.from('x'));
   return file;
 }
@@ -27,8 +27,8 @@ for (const each of process.argv.slice(3)) {
     await agent.call('CreateSession', { name: session });
     const files = Array.from({ length: count }, onePage);
     const began = kernel.clock('monotonic');
-    for (let first = 0; first < count; first += TOGETHER) {
-      const some = files.slice(first, first + TOGETHER);
+    for (let first = 0; first < count; first += atOnce) {
+      const some = files.slice(first, first + atOnce);
       const calls = some.map((file) =>
         agent.exchange('PreserveDescriptor', { session, fileDescriptor: 0, token: null, label: null }, [
           file,

@@ -8,23 +8,23 @@ import { type OnProgress, step } from '../../src/progress.ts';
 import { benchHost, connect, installProgram, installScript, kernelsOf, runIn } from '../host.ts';
 import { median } from '../numbers.ts';
 import type { Figure, Row } from './report.ts';
-import { AGENT_SERIES, readSeries, SERIES, seriesArguments } from './series.ts';
+import { agentSeries, allSeries, readSeries, seriesArguments } from './series.ts';
 
 type Medians = ReadonlyMap<number, number>;
 
-const NODE = '/usr/lib/luo-console-agent/node';
+const nodeInHost = '/usr/lib/luo-console-agent/node';
 /** What a unit's output ends with once its program has ended, however it did. */
-const ENDED = 'ended';
+const endedMark = 'ended';
 
 /** Runs a program as a unit, which may stay, and reads what it says until it is done. */
 async function runUnit(host: LabHost, unit: string, words: readonly string[]): Promise<string> {
   const output = `/run/${unit}.out`;
   const properties = ['StandardOutput', 'StandardError'].map((stream) => `-p ${stream}=append:${output}`);
-  const atItsEnd = `-p ExecStopPost='/bin/echo ${ENDED}'`;
+  const atItsEnd = `-p ExecStopPost='/bin/echo ${endedMark}'`;
   await runIn(host, `: > ${output}`);
   await runIn(host, `systemd-run -q --unit=${unit} ${properties.join(' ')} ${atItsEnd} ${words.join(' ')}`);
-  await runIn(host, `tail -n +1 -f ${output} | grep -q -m1 -x -e done -e ${ENDED}`);
-  return (await runIn(host, `cat ${output}`)).replace(`\n${ENDED}\n`, '\n');
+  await runIn(host, `tail -n +1 -f ${output} | grep -q -m1 -x -e done -e ${endedMark}`);
+  return (await runIn(host, `cat ${output}`)).replace(`\n${endedMark}\n`, '\n');
 }
 
 /** What the agent took to retrieve each of its sessions, as its journal says. */
@@ -36,14 +36,14 @@ async function agentRetrieved(host: LabHost): Promise<Medians> {
       entries.flatMap(({ kind, session, durationUs }) =>
         kind === 'result' && session?.startsWith(prefix) && durationUs !== null ? [durationUs / 1000] : [],
       );
-    return new Map(AGENT_SERIES.map(({ count }) => [count, median(taken(`agent-${count}-`))]));
+    return new Map(agentSeries.map(({ count }) => [count, median(taken(`agent-${count}-`))]));
   } finally {
     agent.close();
   }
 }
 
 function rowsOf(operation: Row['operation'], c: Medians, addon: Medians, agent: Medians, why: string): Row[] {
-  return SERIES.map(({ count }) => {
+  return allSeries.map(({ count }) => {
     const [inC, throughAddon] = [c.get(count), addon.get(count)];
     if (inC === undefined || throughAddon === undefined)
       throw new Error(`no figure for ${count} descriptors`);
@@ -68,26 +68,31 @@ export async function measureDescriptors(onProgress: OnProgress): Promise<{ kern
   const inC = await installProgram(host, 'descriptors');
   const addon = await installScript(host, 'descriptors/addon-program.ts');
   const client = await installScript(host, 'descriptors/agent-program.ts');
-  const all = seriesArguments(SERIES);
-  const few = seriesArguments(AGENT_SERIES);
+  const all = seriesArguments(allSeries);
+  const few = seriesArguments(agentSeries);
   const kernel = (await runIn(host, 'uname -r')).trim();
   const why = await agentLimit(host);
   const measure = (
     name: string,
     unit: string,
     words: readonly string[],
-    series: typeof SERIES,
+    series: typeof allSeries,
   ): Promise<Medians> =>
     step(onProgress, name, async () => readSeries(await runUnit(host, unit, words), series));
 
   const preserved = [
-    await measure('preserve in C', 'preserve-c', [inC, 'preserve', ...all], SERIES),
-    await measure('preserve through the addon', 'preserve-addon', [NODE, addon, 'preserve', ...all], SERIES),
+    await measure('preserve in C', 'preserve-c', [inC, 'preserve', ...all], allSeries),
+    await measure(
+      'preserve through the addon',
+      'preserve-addon',
+      [nodeInHost, addon, 'preserve', ...all],
+      allSeries,
+    ),
     await measure(
       'preserve through the agent',
       'preserve-agent',
-      [NODE, client, 'preserve', ...few],
-      AGENT_SERIES,
+      [nodeInHost, client, 'preserve', ...few],
+      agentSeries,
     ),
   ] as const;
   const [, next] = await kernelsOf(host);
@@ -98,8 +103,13 @@ export async function measureDescriptors(onProgress: OnProgress): Promise<{ kern
     await host.waitForBoot(bootId);
   });
   const retrieved = [
-    await measure('retrieve in C', 'retrieve-c', [inC, 'retrieve', ...all], SERIES),
-    await measure('retrieve through the addon', 'retrieve-addon', [NODE, addon, 'retrieve', ...all], SERIES),
+    await measure('retrieve in C', 'retrieve-c', [inC, 'retrieve', ...all], allSeries),
+    await measure(
+      'retrieve through the addon',
+      'retrieve-addon',
+      [nodeInHost, addon, 'retrieve', ...all],
+      allSeries,
+    ),
     await agentRetrieved(host),
   ] as const;
   return {

@@ -10,7 +10,7 @@ export interface Series {
 }
 
 /** For C and the addon. */
-export const SERIES: readonly Series[] = [
+export const allSeries: readonly Series[] = [
   { count: 1, times: 31 },
   { count: 100, times: 9 },
   { count: 1000, times: 5 },
@@ -21,7 +21,7 @@ export const SERIES: readonly Series[] = [
  * Fewer for the agent. Each descriptor costs it two entries in the journal that reach the disk, a page of the manifest
  * that is written anew, and a place in the service manager's store.
  */
-export const AGENT_SERIES: readonly Series[] = [
+export const agentSeries: readonly Series[] = [
   { count: 1, times: 15 },
   { count: 100, times: 3 },
   { count: 1000, times: 1 },

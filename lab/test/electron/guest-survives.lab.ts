@@ -13,8 +13,8 @@ import { type Console, openConsole } from '../support/console.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
 import {
   expectUnharmed,
-  GUESTS,
   guestCommandLine,
+  guestsDirectory,
   installGuests,
   startGuest,
   waitForCounts,
@@ -27,7 +27,7 @@ import {
   hostIs,
   machine,
   outcome,
-  PATIENCE,
+  patienceMs,
   planUpdate,
   runPlan,
   show,
@@ -35,30 +35,30 @@ import {
 } from '../support/window.ts';
 
 /** Started by hand. */
-const FOUND = { name: 'web-01', log: `${GUESTS}/web-01.log` };
+const foundMachine = { name: 'web-01', log: `${guestsDirectory}/web-01.log` };
 /** Started by the agent, from a file of this name. */
-const DEFINED = { name: 'db-01', log: '/var/log/luo-console/machines/db-01/console.log' };
+const definedMachine = { name: 'db-01', log: '/var/log/luo-console/machines/db-01/console.log' };
 /** Counts in which a guest has looked at all of its 32 MiB once, and a few more. */
-const WHOLE_PASS = 132;
+const countsInWholePass = 132;
 
 describe('a Linux guest', () => {
   let host: LabHost;
   let window: Console;
 
   beforeAll(async () => {
-    host = await freshHost('guest');
+    host = await freshHost('guest', { reuse: 'it gets the definition of a machine' });
     await installGuests(host);
     const definition = {
       description: 'Counts, and knows what is in its memory',
       memory: 80,
       accelerator: 'tcg',
-      kernel: `${GUESTS}/vmlinuz`,
-      initrd: `${GUESTS}/guest-initramfs`,
-      commandLine: guestCommandLine('linux', DEFINED.name),
+      kernel: `${guestsDirectory}/vmlinuz`,
+      initrd: `${guestsDirectory}/guest-initramfs`,
+      commandLine: guestCommandLine('linux', definedMachine.name),
     };
-    const path = `/etc/luo-console/machines/${DEFINED.name}.json`;
+    const path = `/etc/luo-console/machines/${definedMachine.name}.json`;
     await host.sh(['tee', path], { input: JSON.stringify(definition) });
-    await startGuest(host, { name: FOUND.name, kind: 'linux', memory: 'shared' });
+    await startGuest(host, { name: foundMachine.name, kind: 'linux', memory: 'shared' });
     window = await openConsole(host);
   });
   afterAll(async () => {
@@ -70,39 +70,39 @@ describe('a Linux guest', () => {
   it('that was started by hand is found, and adopted while it runs', async () => {
     const { page } = window;
     await hostIs(page, 'Connected');
-    await waitForCounts(host, [FOUND], 1);
+    await waitForCounts(host, [foundMachine], 1);
     await show(page, 'Machines');
-    await machine(page, FOUND.name).getByText('cpr-transfer').first().waitFor();
+    await machine(page, foundMachine.name).getByText('cpr-transfer').first().waitFor();
     await window.expectAccessible();
     await window.screenshots('machines');
-    await adopt(page, FOUND.name);
-    await expectUnharmed(host, [FOUND]);
+    await adopt(page, foundMachine.name);
+    await expectUnharmed(host, [foundMachine]);
   });
 
   it('that is described in a file is started, and adopted with that', async () => {
     const { page } = window;
-    await startDefined(page, DEFINED.name);
-    await waitForCounts(host, [DEFINED], 1);
-    await machine(page, DEFINED.name).getByRole('tab', { name: 'Order' }).click();
+    await startDefined(page, definedMachine.name);
+    await waitForCounts(host, [definedMachine], 1);
+    await machine(page, definedMachine.name).getByRole('tab', { name: 'Order' }).click();
     await window.expectAccessible();
     await window.screenshots('machine-order');
   });
 
   it('prints its counts on a console in the window', async () => {
     const { page } = window;
-    await machine(page, DEFINED.name).getByRole('button', { name: 'Console' }).click();
+    await machine(page, definedMachine.name).getByRole('button', { name: 'Console' }).click();
     await page.getByRole('heading', { name: 'Terminal', level: 1 }).waitFor();
     const screen = page.locator('.xterm-rows').last();
-    await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toMatch(/count=\d+ boot=\d+ sum=/);
+    await expect.poll(() => screen.textContent(), { timeout: patienceMs }).toMatch(/count=\d+ boot=\d+ sum=/);
     await window.screenshots('machine-console');
   });
 
   it('goes on counting after the kernel of its host was replaced', async () => {
     const { page } = window;
-    await waitForCounts(host, [FOUND, DEFINED], 1);
+    await waitForCounts(host, [foundMachine, definedMachine], 1);
     await planUpdate(page, '-b');
     const planned = page.getByRole('list', { name: 'Machines in the plan' });
-    for (const { name } of [FOUND, DEFINED]) {
+    for (const { name } of [foundMachine, definedMachine]) {
       const row = planned.getByRole('listitem', { name });
       await row.getByText('Comes along').waitFor();
       await row.getByText(/^Expected blackout: \S+/).waitFor();
@@ -111,9 +111,9 @@ describe('a Linux guest', () => {
     await window.screenshots('machines-plan');
     await runPlan(page, 'lab', 0);
     const underWay = page.getByRole('table', { name: 'Machines in it' });
-    for (const { name } of [FOUND, DEFINED])
-      await underWay.getByRole('row', { name }).waitFor({ timeout: PATIENCE });
-    await page.getByText('The host is away, as expected.').waitFor({ timeout: PATIENCE });
+    for (const { name } of [foundMachine, definedMachine])
+      await underWay.getByRole('row', { name }).waitFor({ timeout: patienceMs });
+    await page.getByText('The host is away, as expected.').waitFor({ timeout: patienceMs });
     await window.screenshots('machines-away');
 
     const report = await outcome(page);
@@ -121,14 +121,14 @@ describe('a Linux guest', () => {
     await hostIs(page, 'Connected');
     expect((await run(host, 'uname -r')).trim()).toMatch(/-b$/);
     const fared = report.getByRole('table', { name: 'Machines of the live update' });
-    for (const { name } of [FOUND, DEFINED])
+    for (const { name } of [foundMachine, definedMachine])
       await fared.getByRole('row', { name }).getByText('Runs again').waitFor();
     const timeline = await report.getByRole('img', { name: /^Timeline:/ }).getAttribute('aria-label');
-    for (const { name } of [FOUND, DEFINED]) expect(timeline).toContain(name);
+    for (const { name } of [foundMachine, definedMachine]) expect(timeline).toContain(name);
     await window.expectAccessible();
     await window.screenshots('machines-outcome');
 
-    const reports = await expectUnharmed(host, [FOUND, DEFINED], WHOLE_PASS);
+    const reports = await expectUnharmed(host, [foundMachine, definedMachine], countsInWholePass);
     console.log(
       reports
         .map(
@@ -153,9 +153,9 @@ describe('a Linux guest', () => {
   it('is there in the window as before, and the journal has its blackout', async () => {
     const { page } = window;
     await show(page, 'Machines');
-    for (const { name } of [FOUND, DEFINED]) {
+    for (const { name } of [foundMachine, definedMachine]) {
       await page.getByRole('list', { name: 'Machines' }).getByRole('button', { name }).click();
-      await machine(page, name).getByText('Running', { exact: true }).waitFor({ timeout: PATIENCE });
+      await machine(page, name).getByText('Running', { exact: true }).waitFor({ timeout: patienceMs });
       await machine(page, name).getByText('Adopted', { exact: true }).waitFor();
     }
     const agent = await connect(host);
@@ -164,8 +164,8 @@ describe('a Linux guest', () => {
     const [update] = updates;
     console.log(update?.machines.map(blackoutLine).join('\n'));
     expect(update?.machines.map(({ name, way }) => [name, way]).sort()).toEqual([
-      [DEFINED.name, 'cpr'],
-      [FOUND.name, 'cpr'],
+      [definedMachine.name, 'cpr'],
+      [foundMachine.name, 'cpr'],
     ]);
     for (const each of update?.machines ?? []) expectWholeBlackout(each);
   });

@@ -14,7 +14,7 @@ import {
   createSession,
   hostIs,
   outcome,
-  PATIENCE,
+  patienceMs,
   planUpdate,
   preserveFromProcess,
   runPlan,
@@ -22,8 +22,8 @@ import {
   show,
 } from '../support/window.ts';
 
-const SIZES = [96, 64, 48, 32, 16];
-const PHASES = [
+const windowSizes = [96, 64, 48, 32, 16];
+const phasesShown = [
   'preserving',
   'prepared',
   'suspending',
@@ -62,8 +62,8 @@ describe.each<{ suite: Suite; manager: RegExp }>([
   const pictures = suite === 'sid';
 
   beforeAll(async () => {
-    host = await freshHost(`main-${suite}`, suite);
-    memory = await holdMemory(host, SIZES);
+    host = await freshHost(`main-${suite}`, { suite, reuse: 'its journal is read from the beginning' });
+    memory = await holdMemory(host, windowSizes);
     window = await openConsole(host);
   });
   afterAll(async () => {
@@ -109,10 +109,10 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     if (pictures) await window.screenshots('update-plan');
     await runPlan(page, 'lab', pictures ? 8 : 0);
     if (pictures) {
-      await page.getByText(/left to abort/).waitFor({ timeout: PATIENCE });
+      await page.getByText(/left to abort/).waitFor({ timeout: patienceMs });
       await window.screenshots('update-announced');
     }
-    await page.getByText('The host is away, as expected.').waitFor({ timeout: PATIENCE });
+    await page.getByText('The host is away, as expected.').waitFor({ timeout: patienceMs });
     await page.getByRole('timer', { name: 'Blackout' }).waitFor();
     if (pictures) await window.screenshots('update-away');
 
@@ -130,7 +130,9 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     const rows = await readJournalFile(host);
     const update = settledUpdate(rows);
     expect(update).toMatchObject({ outcome: 'updated' });
-    expect(update.phases.map(({ phase }) => phase).filter((phase) => phase !== 'normal')).toEqual(PHASES);
+    expect(update.phases.map(({ phase }) => phase).filter((phase) => phase !== 'normal')).toEqual(
+      phasesShown,
+    );
 
     await show(page, 'History');
     const report = await outcome(page);
@@ -140,7 +142,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     const exact = (us: number): string => `${us.toLocaleString('en-US').replaceAll(',', ' ')} µs`;
     await report.getByTitle(exact(update.blackoutUs), { exact: true }).first().waitFor();
     const timeline = await report.getByRole('img', { name: /^Timeline:/ }).getAttribute('aria-label');
-    for (const phase of PHASES) expect(timeline?.toLowerCase()).toContain(phase);
+    for (const phase of phasesShown) expect(timeline?.toLowerCase()).toContain(phase);
     await window.expectAccessible();
     if (pictures) await window.screenshots('history-updates');
 
@@ -149,7 +151,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     await expect
       .poll(
         async () => Number(await grid.getByRole('row').first().getByRole('gridcell').first().textContent()),
-        { timeout: PATIENCE },
+        { timeout: patienceMs },
       )
       .toBe(rows.at(-1)?.sequence);
     const first = grid.getByRole('row').first();
@@ -183,9 +185,9 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     if (pictures) await window.screenshots('terminal-empty');
     await page.getByRole('button', { name: 'Shell', exact: true }).click();
     const screen = page.locator('.xterm-rows').first();
-    await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toContain('#');
+    await expect.poll(() => screen.textContent(), { timeout: patienceMs }).toContain('#');
     await page.keyboard.type('uname -r; luocon status\n');
-    await expect.poll(() => screen.textContent(), { timeout: PATIENCE }).toMatch(/-b, up/);
+    await expect.poll(() => screen.textContent(), { timeout: patienceMs }).toMatch(/-b, up/);
     await page.getByRole('button', { name: 'Serial console', exact: true }).click();
     await page
       .getByLabel(/serial console/i)
@@ -193,7 +195,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
       .focus();
     await page.keyboard.press('Enter');
     await expect
-      .poll(() => page.locator('.xterm-rows').last().textContent(), { timeout: PATIENCE })
+      .poll(() => page.locator('.xterm-rows').last().textContent(), { timeout: patienceMs })
       .toMatch(/login:|root@/);
     await window.expectAccessible();
     if (pictures) await window.screenshots('terminal');

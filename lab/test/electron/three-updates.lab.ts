@@ -12,7 +12,7 @@ import {
   createSession,
   hostIs,
   outcome,
-  PATIENCE,
+  patienceMs,
   planUpdate,
   preserveFromProcess,
   runPlan,
@@ -25,7 +25,7 @@ describe('several live updates of one host', () => {
   let window: Console;
 
   beforeAll(async () => {
-    host = await freshHost('three');
+    host = await freshHost('three', { reuse: 'its updates are counted' });
     memory = await holdMemory(host, [24, 8]);
     window = await openConsole(host);
   });
@@ -65,13 +65,13 @@ describe('several live updates of one host', () => {
     const { page } = window;
     await planUpdate(page, '-a');
     await runPlan(page, 'lab', 600);
-    await page.getByText(/left to abort/).waitFor({ timeout: PATIENCE });
+    await page.getByText(/left to abort/).waitFor({ timeout: patienceMs });
     await host.powerCut();
-    await page.getByText('The host went away before the kexec.').waitFor({ timeout: PATIENCE });
+    await page.getByText('The host went away before the kexec.').waitFor({ timeout: patienceMs });
     await host.powerOn();
 
     const report = await outcome(page);
-    await report.getByRole('heading', { name: 'Cold boot' }).waitFor({ timeout: PATIENCE });
+    await report.getByRole('heading', { name: 'Cold boot' }).waitFor({ timeout: patienceMs });
     await report.getByText('The host booted afresh. What was preserved in memory is lost.').waitFor();
     await report.getByText('Lost: 2 descriptors, 32 MiB').waitFor();
     expect(await report.getByRole('listitem').filter({ hasText: 'guest' }).count()).toBe(2);

@@ -15,7 +15,7 @@ describe('aborting a live update', () => {
   let memory: HeldMemory;
 
   beforeAll(async () => {
-    host = await freshHost('abort');
+    host = await freshHost('abort', { reuse: true });
     memory = await holdMemory(host, [32, 8]);
     agent = await connect(host);
   });

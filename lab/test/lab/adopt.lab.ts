@@ -14,7 +14,7 @@ import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { blackoutLine, callOff, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
-const MACHINES: readonly { name: string; memory: Memory; way: Way; unlinks: string[] }[] = [
+const allMachines: readonly { name: string; memory: Memory; way: Way; unlinks: string[] }[] = [
   { name: 'fast', memory: 'shared', way: 'cpr', unlinks: [] },
   { name: 'named', memory: 'named', way: 'named_memory', unlinks: ['/dev/shm/named'] },
   { name: 'handed', memory: 'inherited', way: 'named_memory', unlinks: [] },
@@ -27,10 +27,10 @@ describe('machines started by hand', () => {
   const guests = new Map<string, Guest>();
 
   beforeAll(async () => {
-    host = await freshHost('adopt');
+    host = await freshHost('adopt', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
-    for (const { name, memory } of MACHINES) {
+    for (const { name, memory } of allMachines) {
       guests.set(name, await startGuest(host, { name, kind: 'bare', memory }));
     }
   });
@@ -54,7 +54,7 @@ describe('machines started by hand', () => {
 
   it('are found with the way that their command lines allow', async () => {
     await expectUnharmed(host, [...guests.values()]);
-    for (const { name, way, unlinks } of MACHINES) {
+    for (const { name, way, unlinks } of allMachines) {
       // A monitor that has not answered in time is asked again.
       await expect
         .poll(() => machine(name), { timeout: 120_000, interval: 1000 })
@@ -77,7 +77,7 @@ describe('machines started by hand', () => {
     expect((await agent.call('ListSessions', {})).sessions).toEqual([]);
   });
 
-  it.each(MACHINES)('are adopted while they run: $name, $way', async ({ name, way, unlinks }) => {
+  it.each(allMachines)('are adopted while they run: $name, $way', async ({ name, way, unlinks }) => {
     const { pid } = guest(name);
     const adopted = (await agent.call('AdoptMachine', { pid, unlink: unlinks.length > 0 })).machine;
     const session = `machine:${name}`;
@@ -107,14 +107,14 @@ describe('machines started by hand', () => {
   it('go on when an update is called off, and stay adopted', async () => {
     const plan = await planFor(agent, '-b');
     expect(plan.machines.map(({ name, way, leave }) => ({ name, way, leave }))).toEqual(
-      expect.arrayContaining(MACHINES.map(({ name, way }) => ({ name, way, leave: false }))),
+      expect.arrayContaining(allMachines.map(({ name, way }) => ({ name, way, leave: false }))),
     );
     const update = await callOff(host, agent, plan);
     expect(update).toMatchObject({
       outcome: 'aborted',
       reason: expect.stringContaining('a test calls it off'),
     });
-    for (const { name } of MACHINES) {
+    for (const { name } of allMachines) {
       expect(await machine(name)).toMatchObject({
         pid: guest(name).pid,
         state: 'running',
@@ -126,9 +126,10 @@ describe('machines started by hand', () => {
 
   it('have their names back when an update is called off with all sessions, and are let go of', async () => {
     await callOff(host, agent, await planFor(agent, '-b'), { closeSessions: true });
-    expect((await machines()).map(({ session }) => session)).toEqual(MACHINES.map(() => null));
+    expect((await machines()).map(({ session }) => session)).toEqual(allMachines.map(() => null));
     expect(await run(host, 'readlink /dev/shm/named')).toContain(`/proc/${guest('named').pid}/fd/`);
-    for (const { name } of MACHINES) await agent.call('AdoptMachine', { pid: guest(name).pid, unlink: true });
+    for (const { name } of allMachines)
+      await agent.call('AdoptMachine', { pid: guest(name).pid, unlink: true });
     await expectUnharmed(host, [...guests.values()]);
   });
 
@@ -136,7 +137,7 @@ describe('machines started by hand', () => {
     agent.close();
     await run(host, 'systemctl kill -s KILL luo-console-agent');
     agent = await connect(host);
-    for (const { name, way } of MACHINES) {
+    for (const { name, way } of allMachines) {
       expect(await machine(name)).toMatchObject({ pid: guest(name).pid, way, session: `machine:${name}` });
     }
   });
@@ -152,7 +153,7 @@ describe('machines started by hand', () => {
       outcome: 'updated',
       toRelease: expect.stringMatching(new RegExp(`${to}$`)),
     });
-    for (const { name, way } of MACHINES) {
+    for (const { name, way } of allMachines) {
       const ran = update.machines.find((each) => each.name === name);
       if (!ran) throw new Error(`nothing is said of ${name}`);
       expect(ran).toMatchObject({ way, pid: before.find((each) => each.name === name)?.pid });

@@ -15,9 +15,9 @@ import type { LabHost } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 
-const NATIVE = new URL('../../../native-bindings/', import.meta.url);
-const NODE = '/usr/lib/luo-console-agent/node';
-const GUEST = '/root/guest.mjs';
+const nativeDirectory = new URL('../../../native-bindings/', import.meta.url);
+const nodeInHost = '/usr/lib/luo-console-agent/node';
+const guestProgram = '/root/guest.mjs';
 
 interface CaseResult {
   name: string;
@@ -29,18 +29,21 @@ async function copyGuest(host: LabHost): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'luo-contract-'));
   const bundle = join(directory, 'guest.mjs');
   const build = await rolldown({
-    input: fileURLToPath(new URL('contract/guest.ts', NATIVE)),
+    input: fileURLToPath(new URL('contract/guest.ts', nativeDirectory)),
     platform: 'node',
   });
   await build.write({ file: bundle, format: 'esm' });
   await build.close();
-  await host.copyIn([bundle, fileURLToPath(new URL('build/Release/luo_native.node', NATIVE))], '/root');
+  await host.copyIn(
+    [bundle, fileURLToPath(new URL('build/Release/luo_native.node', nativeDirectory))],
+    '/root',
+  );
   await rm(directory, { recursive: true });
 }
 
 /** Results by name; the guest reports each case as a line of JSON. */
 async function results(host: LabHost, phase: 'before' | 'after'): Promise<Map<string, CaseResult>> {
-  const { stdout, stderr } = await host.sh([NODE, GUEST, phase]);
+  const { stdout, stderr } = await host.sh([nodeInHost, guestProgram, phase]);
   const lines = stdout.split('\n').filter((line) => line.startsWith('{"name"'));
   if (lines.length === 0)
     throw new Error(`the contract printed no result in phase ${phase}:\n${stdout}${stderr}`);
@@ -58,7 +61,7 @@ describe('contract: the kernel', () => {
   let host: LabHost;
 
   beforeAll(async () => {
-    host = await freshHost('contract');
+    host = await freshHost('contract', { reuse: true });
     await copyGuest(host);
   });
   afterAll(() => host?.down());
@@ -78,7 +81,7 @@ describe('contract: the kernel', () => {
       const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
       const commandLine = (await run(host, 'cat /proc/cmdline')).trim();
       // The connection ends with the kernel, so only the boot after it says how this went.
-      await host.sh(['systemd-run', '--quiet', NODE, GUEST, 'update', kernel, commandLine]);
+      await host.sh(['systemd-run', '--quiet', nodeInHost, guestProgram, 'update', kernel, commandLine]);
       await host.waitForBoot(bootId);
       all = await results(host, 'after');
     });

@@ -9,8 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import {
   checksums,
+  hostPrograms,
   installVmms,
-  PROGRAMS,
   startWithHost,
   tryVmm,
   untilSaid,
@@ -19,19 +19,19 @@ import {
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 
-const VMMS = [
-  { language: 'C', name: 'machine-c', program: PROGRAMS.C },
-  { language: 'TypeScript', name: 'machine-typescript', program: PROGRAMS.TypeScript },
+const bothVmms = [
+  { language: 'C', name: 'machine-c', program: hostPrograms.C },
+  { language: 'TypeScript', name: 'machine-typescript', program: hostPrograms.TypeScript },
 ];
-const SOCKET = 'unix:/run/luo-console/io.luoconsole.Agent io.luoconsole.Agent';
-const EACH = VMMS.map(({ name }) => name);
+const agentSocket = 'unix:/run/luo-console/io.luoconsole.Agent io.luoconsole.Agent';
+const bothNames = bothVmms.map(({ name }) => name);
 
 describe('cooperating VMMs', () => {
   let host: LabHost;
   let agent: AgentClient;
 
   beforeAll(async () => {
-    host = await freshHost('cooperating');
+    host = await freshHost('cooperating', { reuse: 'it gets services that start with it' });
     await installVmms(host);
     agent = await connect(host);
   });
@@ -41,7 +41,7 @@ describe('cooperating VMMs', () => {
   });
 
   const each = async (does: (name: string) => Promise<void>): Promise<void> =>
-    void (await Promise.all(EACH.map(does)));
+    void (await Promise.all(bothNames.map(does)));
 
   async function planForB(): Promise<string> {
     const { kernels } = await agent.call('ListKernels', {});
@@ -57,7 +57,7 @@ describe('cooperating VMMs', () => {
     return Object.fromEntries(sessions.map(({ name, direction }) => [name, direction]));
   };
 
-  describe.each(VMMS)('in $language', ({ program }) => {
+  describe.each(bothVmms)('in $language', ({ program }) => {
     it.each([
       { who: 'nobody in particular', group: undefined, needs: 'viewer' },
       { who: 'somebody who may only look', group: 'luo-console' as const, needs: 'operator' },
@@ -70,24 +70,27 @@ describe('cooperating VMMs', () => {
   });
 
   it('start a machine each, and preserve it in a session of their own', async () => {
-    for (const { name, program } of VMMS) await startWithHost(host, name, program);
+    for (const { name, program } of bothVmms) await startWithHost(host, name, program);
     await each((name) => untilSaid(host, name, 'protected'));
     expect(await directions()).toEqual({ 'machine-c': 'outgoing', 'machine-typescript': 'outgoing' });
   });
 
-  it.each(VMMS)('in $language start no second machine while the first runs', async ({ name, program }) => {
-    const { code, stdout, stderr } = await tryVmm(host, name, program, 'luo-console-operator');
-    expect(stderr).toContain(`session ${name} exists and no live update has carried it here`);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  });
+  it.each(bothVmms)(
+    'in $language start no second machine while the first runs',
+    async ({ name, program }) => {
+      const { code, stdout, stderr } = await tryVmm(host, name, program, 'luo-console-operator');
+      expect(stderr).toContain(`session ${name} exists and no live update has carried it here`);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    },
+  );
 
   it('stand still when an update is about to leave, and go on when another machine cannot come along', async () => {
     await agent.call('CreateSession', { name: 'stubborn' });
     const script = [
-      `varlinkctl call --more --json=short --timeout=infinity ${SOCKET}.AttendSession '{"name":"stubborn"}' > /run/told &`,
+      `varlinkctl call --more --json=short --timeout=infinity ${agentSocket}.AttendSession '{"name":"stubborn"}' > /run/told &`,
       `tail -n +1 -F /run/told | grep -q -m 1 '"still":true'`,
-      ...EACH.map((name) => `tail -n +1 -F /var/log/${name}.log | grep -q -m 1 '^suspended '`),
-      `varlinkctl call ${SOCKET}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
+      ...bothNames.map((name) => `tail -n +1 -F /var/log/${name}.log | grep -q -m 1 '^suspended '`),
+      `varlinkctl call ${agentSocket}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
     ];
     await host.sh(['tee', '/run/stubborn.sh'], { input: `${script.join('\n')}\n` });
     await run(
@@ -104,7 +107,7 @@ describe('cooperating VMMs', () => {
   it('come through an update into the other kernel', async () => {
     // A session that somebody was lent and preserved nothing in: it arrives as those of the VMMs do, and is hollow.
     await agent.call('CreateSession', { name: 'hollow' });
-    await run(host, `varlinkctl call --exec ${SOCKET}.FetchSession '{"name":"hollow"}' -- true`);
+    await run(host, `varlinkctl call --exec ${agentSocket}.FetchSession '{"name":"hollow"}' -- true`);
     const bootId = await host.bootId();
     const update = async (): Promise<void> => {
       for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 0 }));
@@ -120,7 +123,7 @@ describe('cooperating VMMs', () => {
     await each((name) => untilSaid(host, name, 'protected', 2));
   });
 
-  it.each(VMMS)('in $language go on at the next count, with all of their memory', async ({ name }) => {
+  it.each(bothVmms)('in $language go on at the next count, with all of their memory', async ({ name }) => {
     // So that there is something after the last thing that was said.
     const arrived = (await whatWasSaid(host, name)).at(-1)?.count ?? 0;
     await untilSaid(host, name, `count ${arrived + 4}`);
@@ -142,7 +145,7 @@ describe('cooperating VMMs', () => {
       'machine-typescript': 'outgoing',
       hollow: 'incoming',
     });
-    for (const { name } of VMMS) {
+    for (const { name } of bothVmms) {
       const { entries } = await agent.call('QueryJournal', { session: name, name: 'session.finish' });
       expect(entries.map(({ kind, ok }) => [kind, ok])).toEqual([
         ['result', true],
@@ -151,7 +154,7 @@ describe('cooperating VMMs', () => {
     }
   });
 
-  it.each(VMMS)(
+  it.each(bothVmms)(
     'in $language start no new machine if the old one cannot be retrieved',
     async ({ program }) => {
       const { code, stdout, stderr } = await tryVmm(host, 'hollow', program, 'luo-console-operator');

@@ -8,7 +8,7 @@ import type { MachineStage, Update } from '@luo-console/agent/interface';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
-import { expectUnharmed, GUESTS, type Guest, installGuests, startGuest } from '../support/guest.ts';
+import { expectUnharmed, type Guest, guestsDirectory, installGuests, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { carryOut, expectWholeBlackout, planFor, settled } from '../support/update.ts';
@@ -20,7 +20,7 @@ describe('a machine that cannot be saved', () => {
   let hanging: Guest;
 
   beforeAll(async () => {
-    host = await freshHost('failing-machines');
+    host = await freshHost('failing-machines', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
     sound = await startGuest(host, { name: 'sound', kind: 'bare', memory: 'shared' });
@@ -63,7 +63,7 @@ describe('a machine that cannot be saved', () => {
     const update: Update = await settled(agent, id);
     expect(update).toMatchObject({ outcome: 'aborted' });
     expect(update.reason).toContain('hanging cannot be saved');
-    expect(update.machines.find(({ name }) => name === 'sound')).toMatchObject({ stage: 'resumed' });
+    expect(update.machines.find(({ name }) => name === 'sound')).toMatchObject({ stage: 'running' });
     await expectUnharmed(host, [sound]);
     await goOn();
     await expectUnharmed(host, [hanging]);
@@ -109,7 +109,7 @@ describe('a machine that cannot be saved', () => {
   });
 
   it('is not adopted if a file that its VMM needs does not outlive the kernel', async () => {
-    await run(host, `cp ${GUESTS}/guest-bare /run/kernel`);
+    await run(host, `cp ${guestsDirectory}/guest-bare /run/kernel`);
     const transient = await startGuest(host, {
       name: 'transient',
       kind: 'bare',
@@ -124,8 +124,8 @@ describe('a machine that cannot be saved', () => {
   });
 
   it('is left behind, one whose VMM does not start again is held, and the rest runs', async () => {
-    const kernel = `${GUESTS}/kernel-of-doomed`;
-    await run(host, `cp ${GUESTS}/guest-bare ${kernel}`);
+    const kernel = `${guestsDirectory}/kernel-of-doomed`;
+    await run(host, `cp ${guestsDirectory}/guest-bare ${kernel}`);
     const doomed = await startGuest(host, { name: 'doomed', kind: 'bare', memory: 'shared', kernel });
     await agent.call('AdoptMachine', { pid: doomed.pid });
     await run(host, `rm ${kernel}`);

@@ -12,14 +12,14 @@ import { execa } from 'execa';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BootError, hostNames, type LabHost, type StartOptions, startHost } from '../../src/index.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/main.ts');
+const mainProgram = join(import.meta.dirname, '../../src/main.ts');
 const { LUO_CONSOLE_DEB: deb } = process.env;
 
 const start = (name: string, options: StartOptions = {}): Promise<LabHost> =>
   startHost({ name: `test-${name}`, fresh: true, deb, ...options });
 
 const lab = (args: readonly string[], input = '') =>
-  execa(process.execPath, [MAIN, ...args], { input, reject: false, stripFinalNewline: false });
+  execa(process.execPath, [mainProgram, ...args], { input, reject: false, stripFinalNewline: false });
 
 describe('a host', () => {
   let host: LabHost;
@@ -77,7 +77,7 @@ describe('a host', () => {
   });
 
   test('shows its console with scrollback, takes what is typed, and lets go at Ctrl-]', async () => {
-    const console = execa(process.execPath, [MAIN, 'console', '--name', host.name], { stdin: 'pipe' });
+    const console = execa(process.execPath, [mainProgram, 'console', '--name', host.name], { stdin: 'pipe' });
     console.stdin.write('echo typed-$((6 * 7))\r');
     await host.waitForSerial(/typed-42/, { timeoutMs: 60_000 });
     console.stdin.write('\x1d');
@@ -160,7 +160,7 @@ describe('a failed boot', () => {
   });
 
   test('of a file that is no kernel ends the command with QEMU’s words', async () => {
-    const up = await lab(['up', '--name', 'test-nokernel', '--kernel', MAIN]);
+    const up = await lab(['up', '--name', 'test-nokernel', '--kernel', mainProgram]);
     expect(up.exitCode).toBe(1);
     expect(up.stderr).toMatch(/test-nokernel.*QEMU.*ended/);
     await lab(['down', '--name', 'test-nokernel']);

@@ -11,14 +11,21 @@ import type { LabHost, Suite } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
-const LUOCTL = fileURLToPath(new URL('../../../agent/src/luocon/main.ts', import.meta.url));
+const luoconProgram = fileURLToPath(new URL('../../../agent/src/luocon/main.ts', import.meta.url));
 
 /** Runs this repository's luocon here, against a host reached by ssh. */
 async function luocon(
   host: LabHost,
   ...args: string[]
 ): Promise<{ code: number | undefined; stdout: string }> {
-  const words = [LUOCTL, '--host', `ssh://root@${host.sshAlias}`, '--ssh-config', host.sshConfig, ...args];
+  const words = [
+    luoconProgram,
+    '--host',
+    `ssh://root@${host.sshAlias}`,
+    '--ssh-config',
+    host.sshConfig,
+    ...args,
+  ];
   const { exitCode, stdout, stderr } = await execa(process.execPath, words, { reject: false, input: '' });
   return { code: exitCode, stdout: exitCode === 0 ? stdout : `${stdout}\n${stderr}` };
 }
@@ -46,7 +53,7 @@ describe('luocon', () => {
   });
 
   it('replaces the kernel over ssh, stays attached, and reports the outcome', async () => {
-    host = await freshHost('luocon');
+    host = await freshHost('luocon', { reuse: 'its updates are counted' });
     const memory = await preserved(host);
     const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
     const plan = await luocon(host, 'plan', kernel);
@@ -68,7 +75,7 @@ describe('luocon', () => {
   it.each<{ suite: Suite }>([{ suite: 'sid' }, { suite: 'trixie' }])(
     'finds its sessions again after "systemctl kexec" by hand on $suite',
     async ({ suite }) => {
-      host = await freshHost(`by-hand-${suite}`, suite);
+      host = await freshHost(`by-hand-${suite}`, { suite, reuse: true });
       const memory = await preserved(host);
       await run(host, 'luocon kernels load $(ls /boot/vmlinuz-*-b)');
       const bootId = await host.bootId();

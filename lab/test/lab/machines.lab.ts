@@ -11,14 +11,14 @@ import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 
 const MiB = 1024 * 1024;
-const NODE = '/usr/lib/luo-console-agent/node';
+const nodeInHost = '/usr/lib/luo-console-agent/node';
 
 describe('machines', () => {
   let host: LabHost;
   let agent: AgentClient;
 
   beforeAll(async () => {
-    host = await freshHost('machines');
+    host = await freshHost('machines', { reuse: true });
     agent = await connect(host);
   });
   afterAll(async () => {
@@ -154,7 +154,7 @@ describe('machines', () => {
       'require("net").connect("/run/one.qmp").once("data", () => require("fs").writeFileSync("/run/greeted", "x"))';
     await run(
       host,
-      `mkfifo /run/greeted && systemd-run --quiet --unit=other-client ${NODE} -e '${script}' && cat /run/greeted`,
+      `mkfifo /run/greeted && systemd-run --quiet --unit=other-client ${nodeInHost} -e '${script}' && cat /run/greeted`,
     );
     const pid = Number(await run(host, 'cat /run/one.pid'));
     expect(await machineOf(pid)).toMatchObject({
@@ -181,7 +181,7 @@ describe('machines', () => {
       'fs.writeFileSync("/run/watching", "x"); while (!waits()); process.kill(+victim, "SIGKILL")';
     await run(
       host,
-      `kill -STOP ${pid} && mkfifo /run/watching && systemd-run --quiet --unit=killer --expand-environment=no ${NODE} -e '${script}' ${pid} ${agentPid} && cat /run/watching`,
+      `kill -STOP ${pid} && mkfifo /run/watching && systemd-run --quiet --unit=killer --expand-environment=no ${nodeInHost} -e '${script}' ${pid} ${agentPid} && cat /run/watching`,
     );
     const { machines } = await agent.call('ListMachines', {});
     expect(machines.find((machine) => machine.pid === pid)).toMatchObject({ state: 'gone', descriptors: [] });

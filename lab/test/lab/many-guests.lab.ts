@@ -19,7 +19,7 @@ import {
 import { connect, freshHost } from '../support/host.ts';
 import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
-const GUESTS: readonly GuestOptions[] = [
+const guestsDirectory: readonly GuestOptions[] = [
   { name: 'writer', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'write' } },
   { name: 'reader', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'read' } },
   { name: 'third', kind: 'bare', memory: 'shared' },
@@ -32,10 +32,10 @@ describe('four guests at once', () => {
   const guests: Guest[] = [];
 
   beforeAll(async () => {
-    host = await freshHost('many-guests');
+    host = await freshHost('many-guests', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
-    for (const options of GUESTS) guests.push(await startGuest(host, options));
+    for (const options of guestsDirectory) guests.push(await startGuest(host, options));
   });
   afterAll(async () => {
     agent?.close();
@@ -74,7 +74,9 @@ describe('four guests at once', () => {
 
   it('go through a live update together', async () => {
     const plan = await planFor(agent, '-b');
-    expect(plan.machines.map(({ name }) => name).sort()).toEqual(GUESTS.map(({ name }) => name).sort());
+    expect(plan.machines.map(({ name }) => name).sort()).toEqual(
+      guestsDirectory.map(({ name }) => name).sort(),
+    );
     expect(plan.graph.cycle).toEqual([]);
     // Memory comes before the machines that need it.
     const place = new Map(plan.graph.order.map((id, index) => [id, index]));
@@ -87,7 +89,7 @@ describe('four guests at once', () => {
     const { update } = done;
     console.log(update.machines.map(blackoutLine).join('\n'));
     expect(update).toMatchObject({ outcome: 'updated' });
-    expect(update.machines.length).toBe(GUESTS.length);
+    expect(update.machines.length).toBe(guestsDirectory.length);
     for (const machine of update.machines) expectWholeBlackout(machine);
 
     await expectUnharmed(host, guests, 64);
@@ -95,7 +97,7 @@ describe('four guests at once', () => {
     expect(seen.at(-1)).toBeGreaterThan(written + 32);
     const [ofWriter, ofReader] = await commonInodes();
     expect(ofReader).toBe(ofWriter);
-    for (const { name } of GUESTS) {
+    for (const { name } of guestsDirectory) {
       expect((await machines()).get(name)).toMatchObject({ state: 'running', session: `machine:${name}` });
     }
   });

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import {
-  DEBUGFS,
+  debugfsDirectory,
   installSteps,
   perform,
   performAndJump,
@@ -17,15 +17,15 @@ import {
 import { run } from '../support/memory.ts';
 import type { Step } from '../support/session-steps.ts';
 
-const SHARED = `${DEBUGFS}/shared`;
+const sharedFile = `${debugfsDirectory}/shared`;
 /** EREMOTEIO: LUO itself never says it. */
-const CHOSEN = '121';
+const chosenErrno = '121';
 
 function write(device: string, text: string): Step {
   return { do: 'write', path: `/dev/luo_lab/${device}`, text };
 }
 function set(device: string, name: string, text: string): Step {
-  return { do: 'write', path: `${DEBUGFS}/${device}/${name}`, text };
+  return { do: 'write', path: `${debugfsDirectory}/${device}/${name}`, text };
 }
 /** Preserves memoryN, iommuN and deviceN as tokens 0, 1 and 2 of a session. */
 function chain(number: number, session: string): Step[] {
@@ -45,7 +45,7 @@ describe('devices of the lab across a kexec', () => {
   let identity: string;
 
   beforeAll(async () => {
-    host = await freshHost('order-across');
+    host = await freshHost('order-across', { reuse: true });
     await installSteps(host);
     const kernel = (await run(host, 'ls /boot/vmlinuz-*-b')).trim();
     const commandLine = (await run(host, 'cat /proc/cmdline')).trim();
@@ -57,7 +57,7 @@ describe('devices of the lab across a kexec', () => {
       act('create', 'faulty'),
       { do: 'preserve', session: 'faulty', token: 0, device: 'memory2' },
       { do: 'preserve', session: 'faulty', token: 1, device: 'memory3' },
-      set('memory2', 'retrieve_error', CHOSEN),
+      set('memory2', 'retrieve_error', chosenErrno),
       set('memory3', 'retrieve_delay_ms', '700'),
       set('memory3', 'finish_error', '16'),
       set('memory3', 'finish_delay_ms', '600'),
@@ -68,7 +68,7 @@ describe('devices of the lab across a kexec', () => {
       { do: 'preserve', session: 'abandoned', token: 0, device: 'memory4' },
       write('memory4', 'to be lost'),
       write('memory0', 'written after preserving'),
-      { do: 'read', path: SHARED },
+      { do: 'read', path: sharedFile },
       { do: 'load', kernel, commandLine },
       { do: 'jump' },
     ]);
@@ -81,7 +81,7 @@ describe('devices of the lab across a kexec', () => {
   });
 
   it('shows the shared state before anything is retrieved', async () => {
-    const text = await run(host, `cat ${SHARED}`);
+    const text = await run(host, `cat ${sharedFile}`);
     const incoming = sharedState(text, 'incoming');
     expect(incoming).toMatchObject({ generation: '1', creator: 'device0', members: '0-1' });
     expect(sharedState(text, 'outgoing')).toBe('none');
@@ -105,7 +105,7 @@ describe('devices of the lab across a kexec', () => {
       { do: 'preserve again', session: 'early', token: 0 },
       act('finish', 'chain'),
       { do: 'preserve again', session: 'early', token: 0 },
-      { do: 'read', path: SHARED },
+      { do: 'read', path: sharedFile },
     ]);
     const retrieving = ['ok', 'ok', 'EBUSY', 'ok', 'ok', 'EBUSY', 'ok', 'ok'];
     const codes = [...retrieving, 'ok', 'EBUSY', 'ok', 'ok', 'ok'];
@@ -134,7 +134,7 @@ describe('devices of the lab across a kexec', () => {
     const { results, log } = await performAndLog(host, [
       act('take', 'second'),
       act('finish', 'second'),
-      { do: 'read', path: SHARED },
+      { do: 'read', path: sharedFile },
     ]);
     expect(results.map(({ code }) => code)).toEqual(['ok', 'ok', 'ok']);
     expect(sharedState(results[2]?.value ?? '', 'incoming')).toBe('none');
@@ -154,7 +154,7 @@ describe('devices of the lab across a kexec', () => {
       retrieve('faulty', 0),
       retrieve('faulty', 1),
       act('finish', 'faulty'),
-      { do: 'read', path: `${DEBUGFS}/memory3/finish_error` },
+      { do: 'read', path: `${debugfsDirectory}/memory3/finish_error` },
       set('memory3', 'finish_error', '0'),
       act('finish', 'faulty'),
     ]);
@@ -183,7 +183,7 @@ describe('devices of the lab across a kexec', () => {
     const results = await perform(host, [
       act('create', 'next'),
       ...chain(0, 'next'),
-      { do: 'read', path: SHARED },
+      { do: 'read', path: sharedFile },
     ]);
     expect(results.map(({ code }) => code)).toEqual(['ok', 'ok', 'ok', 'ok', 'ok']);
     const outgoing = sharedState(results[4]?.value ?? '', 'outgoing');

@@ -13,11 +13,11 @@ import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { planFor, runPlan } from '../support/update.ts';
 
-const DEVICES = ['memory0', 'iommu0', 'device0'];
-const PRESERVED = ['preserved', 'preserved', 'preserved'];
-const IDLE = ['idle', 'idle', 'idle'];
+const deviceNames = ['memory0', 'iommu0', 'device0'];
+const allPreserved = ['preserved', 'preserved', 'preserved'];
+const allIdle = ['idle', 'idle', 'idle'];
 /** EREMOTEIO: nothing but the driver says it. */
-const CHOSEN = '121';
+const chosenErrno = '121';
 
 describe('the order of a machine’s devices', () => {
   let host: LabHost;
@@ -25,7 +25,7 @@ describe('the order of a machine’s devices', () => {
   let pid: number;
 
   beforeAll(async () => {
-    host = await freshHost('order-agent');
+    host = await freshHost('order-agent', { reuse: true });
     agent = await connect(host);
     pid = await startWithDevices(host, 'scrambled', { 300: 'device0', 301: 'memory0', 302: 'iommu0' });
   });
@@ -47,7 +47,7 @@ describe('the order of a machine’s devices', () => {
     ]);
     const { graph } = await agent.call('ListMachines', {});
     const labels = graph.order.map((id) => graph.nodes.find((node) => node.id === id)?.label);
-    expect(labels.filter((label) => DEVICES.includes(label ?? ''))).toEqual(DEVICES);
+    expect(labels.filter((label) => deviceNames.includes(label ?? ''))).toEqual(deviceNames);
     expect(labels.at(-1)).toBe('scrambled');
     expect(graph.cycle).toEqual([]);
   });
@@ -91,7 +91,7 @@ describe('the order of a machine’s devices', () => {
   });
 
   it('is undone in reverse when a device refuses to be preserved, which is named with its errno', async () => {
-    await setSwitch(host, 'device0', 'preserve_error', CHOSEN);
+    await setSwitch(host, 'device0', 'preserve_error', chosenErrno);
     await setSwitch(host, 'iommu0', 'preserve_delay_ms', '600');
     const { calls } = await whatWasCalled(host, () =>
       expect(agent.call('AdoptMachine', { pid })).rejects.toMatchObject({
@@ -117,21 +117,21 @@ describe('the order of a machine’s devices', () => {
 
   it('is accepted by the driver, and undone in reverse when the machine is released', async () => {
     const adopted = await whatWasCalled(host, () => agent.call('AdoptMachine', { pid }));
-    expect(adopted.calls).toEqual(DEVICES.map((device) => `${device} preserve`));
+    expect(adopted.calls).toEqual(deviceNames.map((device) => `${device} preserve`));
     expect(await sessionNames()).toEqual([adopted.result.machine.session]);
-    expect(await statesOf(host, DEVICES)).toEqual(PRESERVED);
+    expect(await statesOf(host, deviceNames)).toEqual(allPreserved);
     const preserved = (await machine()).descriptors.filter(({ kind }) => kind === 'device');
     expect(preserved.map(({ session }) => session)).toEqual(Array(3).fill(adopted.result.machine.session));
 
     const released = await whatWasCalled(host, () => agent.call('ReleaseMachine', { pid }));
-    expect(released.calls).toEqual(DEVICES.toReversed().map((device) => `${device} unpreserve`));
+    expect(released.calls).toEqual(deviceNames.toReversed().map((device) => `${device} unpreserve`));
     expect(await sessionNames()).toEqual([]);
-    expect(await statesOf(host, DEVICES)).toEqual(IDLE);
+    expect(await statesOf(host, deviceNames)).toEqual(allIdle);
   });
 
   it('lets the machine run on when a device refuses to be frozen, which the outcome names', async () => {
     const { session } = (await agent.call('AdoptMachine', { pid })).machine;
-    await setSwitch(host, 'iommu0', 'freeze_error', CHOSEN);
+    await setSwitch(host, 'iommu0', 'freeze_error', chosenErrno);
     await setSwitch(host, 'iommu0', 'freeze_delay_ms', '600');
     const bootId = await host.bootId();
     const { update } = await runPlan(host, agent, await planFor(agent, '-b'));
@@ -145,14 +145,14 @@ describe('the order of a machine’s devices', () => {
         errno: 'EREMOTEIO',
       },
       reason: expect.stringMatching(/iommu0 .* refused to be frozen.*EREMOTEIO.*nothing is lost/),
-      machines: [{ name: 'scrambled', pid, stage: 'resumed' }],
+      machines: [{ name: 'scrambled', pid, stage: 'running' }],
     });
     // It stood still for as long as the device was told to take, and runs on since.
     expect(update.machines[0]?.blackoutUs).toBeGreaterThanOrEqual(600_000);
     expect(update.carried.map(({ verdict }) => verdict)).not.toContain('missing');
     expect(await host.bootId()).toBe(bootId);
     expect(await machine()).toMatchObject({ session, state: 'running' });
-    expect(await statesOf(host, DEVICES)).toEqual(PRESERVED);
+    expect(await statesOf(host, deviceNames)).toEqual(allPreserved);
     await setSwitch(host, 'iommu0', 'freeze_error', '0');
     await setSwitch(host, 'iommu0', 'freeze_delay_ms', '0');
     await agent.call('ReleaseMachine', { pid });
@@ -168,7 +168,7 @@ describe('the order of a machine’s devices', () => {
       sessions.push((await agent.call('AdoptMachine', { pid: each })).machine.session);
     const [scrambled = '', stuck = '', orphaned = ''] = sessions;
     // A device, one that others need, and one that cannot be finished.
-    await setSwitch(host, 'device0', 'retrieve_error', CHOSEN);
+    await setSwitch(host, 'device0', 'retrieve_error', chosenErrno);
     await setSwitch(host, 'memory2', 'retrieve_error', '5');
     await setSwitch(host, 'memory1', 'retrieve_delay_ms', '600');
     await setSwitch(host, 'iommu1', 'finish_error', '16');

@@ -6,24 +6,30 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
-import { DEBUGFS, installSteps, perform, performAndLog, sharedState } from '../support/lab-devices.ts';
+import {
+  debugfsDirectory,
+  installSteps,
+  perform,
+  performAndLog,
+  sharedState,
+} from '../support/lab-devices.ts';
 import { run } from '../support/memory.ts';
 import type { Step } from '../support/session-steps.ts';
 
-const SESSION = 'order';
-const create: Step = { do: 'create', session: SESSION };
-const close: Step = { do: 'close', session: SESSION };
-const SHARED: Step = { do: 'read', path: `${DEBUGFS}/shared` };
+const sessionName = 'order';
+const create: Step = { do: 'create', session: sessionName };
+const close: Step = { do: 'close', session: sessionName };
+const sharedFile: Step = { do: 'read', path: `${debugfsDirectory}/shared` };
 
-function preserve(device: string, token: number, session = SESSION): Step {
+function preserve(device: string, token: number, session = sessionName): Step {
   return { do: 'preserve', session, token, device };
 }
 /** Throws a switch of a device: `preserve_error`, `freeze_delay_ms`, `needs`, … */
 function set(device: string, name: string, text: string): Step {
-  return { do: 'write', path: `${DEBUGFS}/${device}/${name}`, text };
+  return { do: 'write', path: `${debugfsDirectory}/${device}/${name}`, text };
 }
 function stateOf(device: string): Step {
-  return { do: 'read', path: `${DEBUGFS}/${device}/state` };
+  return { do: 'read', path: `${debugfsDirectory}/${device}/state` };
 }
 function outcome({ call, result }: { call: string; result: number }): string {
   return result === 0 ? call : `${call}: ${result}`;
@@ -32,7 +38,7 @@ function outcome({ call, result }: { call: string; result: number }): string {
 describe('devices of the lab before a kexec', () => {
   let host: LabHost;
   beforeAll(async () => {
-    host = await freshHost('order');
+    host = await freshHost('order', { reuse: true });
     await installSteps(host);
   });
   afterAll(() => host?.down());
@@ -111,7 +117,7 @@ describe('devices of the lab before a kexec', () => {
       set('device0', 'preserve_error', '5'),
       preserve('device0', 1),
       stateOf('device0'),
-      SHARED,
+      sharedFile,
       set('device0', 'preserve_error', '0'),
       preserve('device0', 1),
       stateOf('device0'),
@@ -194,15 +200,15 @@ describe('devices of the lab before a kexec', () => {
     const { results, log } = await performAndLog(host, [
       { do: 'create', session: 'one' },
       { do: 'create', session: 'two' },
-      SHARED,
+      sharedFile,
       ...chain(3, 'one'),
-      SHARED,
+      sharedFile,
       ...chain(1, 'two'),
-      SHARED,
+      sharedFile,
       { do: 'close', session: 'one' },
-      SHARED,
+      sharedFile,
       { do: 'close', session: 'two' },
-      SHARED,
+      sharedFile,
     ]);
     expect(results.map(({ code }) => code)).toEqual(results.map(() => 'ok'));
     const states = results.flatMap(({ value }) =>

@@ -13,7 +13,7 @@ describe('the agent', () => {
   let memory: HeldMemory;
 
   beforeAll(async () => {
-    host = await freshHost('survival');
+    host = await freshHost('survival', { reuse: true });
     memory = await holdMemory(host, [16]);
   });
   afterAll(() => host?.down());
@@ -111,11 +111,10 @@ describe('a host without live update', () => {
     { arguments: ['liveupdate=off'], availability: 'not_enabled' },
     { arguments: ['kho=off'], availability: 'handover_off' },
   ])('started with $arguments says so, and the rest of the agent works', async (cause) => {
-    const host = await freshHost(
-      `without-${cause.availability.replaceAll('_', '-')}`,
-      'sid',
-      cause.arguments,
-    );
+    const host = await freshHost(`without-${cause.availability.replaceAll('_', '-')}`, {
+      kernelArguments: cause.arguments,
+      reuse: 'it boots with other arguments',
+    });
     try {
       const agent = await connect(host);
       const { status } = await agent.call('GetStatus', {});

@@ -9,11 +9,11 @@ import type { LabHost } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
-const SOCKET = 'unix:/run/luo-console/io.luoconsole.Agent';
-const INTERFACE = new URL('../../../agent/io.luoconsole.Agent.varlink', import.meta.url);
+const agentSocket = 'unix:/run/luo-console/io.luoconsole.Agent';
+const interfaceFile = new URL('../../../agent/io.luoconsole.Agent.varlink', import.meta.url);
 
 const call = (method: string, parameters: object, options = ''): string =>
-  `varlinkctl call ${options} ${SOCKET} io.luoconsole.Agent.${method} '${JSON.stringify(parameters)}'`;
+  `varlinkctl call ${options} ${agentSocket} io.luoconsole.Agent.${method} '${JSON.stringify(parameters)}'`;
 
 /** What `--more` prints: each reply after a record separator (RFC 7464). */
 const jsonSequence = (text: string): unknown[] =>
@@ -27,7 +27,7 @@ describe('varlinkctl', () => {
   let memory: HeldMemory;
 
   beforeAll(async () => {
-    host = await freshHost('varlinkctl');
+    host = await freshHost('varlinkctl', { reuse: true });
     memory = await holdMemory(host, [8]);
   });
   afterAll(() => host?.down());
@@ -35,18 +35,18 @@ describe('varlinkctl', () => {
   it('introspects the same interface description that is in the repository', async () => {
     const answer = await run(
       host,
-      `varlinkctl call --json=short ${SOCKET} org.varlink.service.GetInterfaceDescription '{"interface":"io.luoconsole.Agent"}'`,
+      `varlinkctl call --json=short ${agentSocket} org.varlink.service.GetInterfaceDescription '{"interface":"io.luoconsole.Agent"}'`,
     );
-    expect(JSON.parse(answer).description).toBe(await readFile(INTERFACE, 'utf8'));
-    expect(await run(host, `varlinkctl introspect ${SOCKET} io.luoconsole.Agent`)).toContain(
+    expect(JSON.parse(answer).description).toBe(await readFile(interfaceFile, 'utf8'));
+    expect(await run(host, `varlinkctl introspect ${agentSocket} io.luoconsole.Agent`)).toContain(
       'method RunUpdate(',
     );
-    expect(await run(host, `varlinkctl info ${SOCKET}`)).toContain('io.luoconsole.Agent');
+    expect(await run(host, `varlinkctl info ${agentSocket}`)).toContain('io.luoconsole.Agent');
   });
 
   it('finds both interface descriptions valid', async () => {
     for (const file of [
-      INTERFACE,
+      interfaceFile,
       new URL('../../../electron/io.luoconsole.Console.varlink', import.meta.url),
     ]) {
       await run(host, `varlinkctl validate-idl /dev/stdin <<'IDL'\n${await readFile(file, 'utf8')}\nIDL`);
@@ -119,7 +119,7 @@ describe('varlinkctl', () => {
     expect(news.at(-1)?.update).toMatchObject({ outcome: 'updated' });
     const fetched = await run(
       host,
-      `varlinkctl call --exec ${SOCKET} io.luoconsole.Agent.FetchDescriptor '${JSON.stringify({ session: 'pushed', token: '0x2a' })}' -- sh -c 'sha256sum < /proc/self/fd/3'`,
+      `varlinkctl call --exec ${agentSocket} io.luoconsole.Agent.FetchDescriptor '${JSON.stringify({ session: 'pushed', token: '0x2a' })}' -- sh -c 'sha256sum < /proc/self/fd/3'`,
     );
     expect(fetched.slice(0, 64)).toBe(held.digest);
   });

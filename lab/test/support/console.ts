@@ -15,9 +15,9 @@ import { _electron, type ElectronApplication, type Page } from 'playwright-core'
 import { expect } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 
-const TOP = fileURLToPath(new URL('../../../', import.meta.url));
+const repositoryTop = fileURLToPath(new URL('../../../', import.meta.url));
 
-export const SIZES = [
+export const windowSizes = [
   { width: 1366, height: 768 },
   { width: 1920, height: 1080 },
 ] as const;
@@ -67,13 +67,13 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
   // Without a path of its own Playwright asks the electron package, which looks at the variable above; with one it
   // leaves out its loader and can wait for ever.
   const app = await _electron.launch({
-    cwd: join(TOP, 'electron'),
+    cwd: join(repositoryTop, 'electron'),
     // The appearance is the console's to choose.
     colorScheme: null,
     args: [
       // As root Chromium's sandbox cannot start; an ordinary user runs with it.
       ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-      join(TOP, 'electron'),
+      join(repositoryTop, 'electron'),
       `--user-data-dir=${profile}`,
     ],
     env: environment,
@@ -82,7 +82,7 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
   const page = await app.firstWindow();
   page.setDefaultTimeout(60_000);
 
-  async function resize({ width, height }: (typeof SIZES)[number]): Promise<void> {
+  async function resize({ width, height }: (typeof windowSizes)[number]): Promise<void> {
     await app.evaluate(
       ({ BrowserWindow }, size) => BrowserWindow.getAllWindows()[0]?.setContentSize(size.width, size.height),
       {
@@ -97,11 +97,11 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
   }
 
   async function screenshots(view: string): Promise<void> {
-    const directory = process.env['LUO_SCREENSHOTS'] ?? join(TOP, 'docs', 'screenshots');
+    const directory = process.env['LUO_SCREENSHOTS'] ?? join(repositoryTop, 'docs', 'screenshots');
     await mkdir(directory, { recursive: true });
     for (const theme of ['light', 'dark'] as const) {
       await setTheme(theme);
-      for (const size of SIZES) {
+      for (const size of windowSizes) {
         await resize(size);
         await page.screenshot({
           path: join(directory, `${view}-${size.width}x${size.height}-${theme}.png`),
@@ -110,7 +110,7 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
       }
     }
     await setTheme('light');
-    await resize(SIZES[0]);
+    await resize(windowSizes[0]);
   }
 
   async function setTheme(theme: 'light' | 'dark'): Promise<void> {

@@ -12,16 +12,16 @@ import { rolldown } from 'rolldown';
 import type { LabHost } from '../../src/index.ts';
 import { run } from './memory.ts';
 
-const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
-const ADDON = fileURLToPath(
+const examplesDirectory = fileURLToPath(new URL('../../examples', import.meta.url));
+const addonPath = fileURLToPath(
   new URL('../../../native-bindings/build/Release/luo_native.node', import.meta.url),
 );
-const DIRECTORY = '/usr/local/lib/cooperating-vmm';
+const vmmDirectory = '/usr/local/lib/cooperating-vmm';
 
 /** How each is started; the name of a session follows. */
-export const PROGRAMS = {
-  C: `${DIRECTORY}/cooperating-vmm`,
-  TypeScript: `/usr/lib/luo-console-agent/node ${DIRECTORY}/cooperating-vmm.mjs`,
+export const hostPrograms = {
+  C: `${vmmDirectory}/cooperating-vmm`,
+  TypeScript: `/usr/lib/luo-console-agent/node ${vmmDirectory}/cooperating-vmm.mjs`,
 } as const;
 
 /** A line about the machine: what happened, and where the machine was then. */
@@ -38,15 +38,18 @@ export async function installVmms(host: LabHost): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'luo-cooperating-'));
   const binary = join(directory, 'cooperating-vmm');
   const bundle = join(directory, 'cooperating-vmm.mjs');
-  const sources = (await readdir(join(EXAMPLES, 'c'))).filter((name) => name.endsWith('.c'));
+  const sources = (await readdir(join(examplesDirectory, 'c'))).filter((name) => name.endsWith('.c'));
   const flags = ['-O2', '-static', '-Wall', '-Wextra', '-Werror'];
-  await execa('gcc', [...flags, '-o', binary, ...sources], { cwd: join(EXAMPLES, 'c') });
-  const build = await rolldown({ input: join(EXAMPLES, 'typescript/cooperating-vmm.ts'), platform: 'node' });
+  await execa('gcc', [...flags, '-o', binary, ...sources], { cwd: join(examplesDirectory, 'c') });
+  const build = await rolldown({
+    input: join(examplesDirectory, 'typescript/cooperating-vmm.ts'),
+    platform: 'node',
+  });
   await build.write({ file: bundle, format: 'esm', codeSplitting: false });
   await build.close();
-  await run(host, `mkdir ${DIRECTORY}`);
-  await host.copyIn([binary, bundle, ADDON], DIRECTORY);
-  await run(host, `chmod -R a+rX ${DIRECTORY}`);
+  await run(host, `mkdir ${vmmDirectory}`);
+  await host.copyIn([binary, bundle, addonPath], vmmDirectory);
+  await run(host, `chmod -R a+rX ${vmmDirectory}`);
   await rm(directory, { recursive: true });
 }
 
@@ -101,14 +104,14 @@ export async function whatWasSaid(host: LabHost, name: string): Promise<readonly
   });
 }
 
-const PAGES = 1024;
-const PAGE_WORDS = 1024;
+const memoryPages = 1024;
+const pageWords = 1024;
 
 /** The checksum of the machine's memory at each count from 0 on. */
 export function checksums(most: number): readonly string[] {
-  const memory = new Uint32Array(PAGES * PAGE_WORDS);
+  const memory = new Uint32Array(memoryPages * pageWords);
   const write = (page: number, count: number): void => {
-    for (let word = page * PAGE_WORDS; word < (page + 1) * PAGE_WORDS; word += 1)
+    for (let word = page * pageWords; word < (page + 1) * pageWords; word += 1)
       memory[word] = Math.imul(count, 2654435761) ^ Math.imul(word, 2246822507);
   };
   const sum = (): string => {
@@ -116,10 +119,10 @@ export function checksums(most: number): readonly string[] {
     const all = memory.reduce((hash, word) => Math.imul(turned(hash ^ word), 16777619), 2166136261);
     return (all >>> 0).toString(16).padStart(8, '0');
   };
-  for (let page = 0; page < PAGES; page += 1) write(page, 0);
+  for (let page = 0; page < memoryPages; page += 1) write(page, 0);
   const found = [sum()];
   for (let count = 1; count <= most; count += 1) {
-    write(count % PAGES, count);
+    write(count % memoryPages, count);
     found.push(sum());
   }
   return found;

@@ -4,7 +4,7 @@
  * the agent about them, and their descriptors are in whatever order they came.
  */
 import type { LabHost } from '../../src/index.ts';
-import { type Callback, callbacks, DEBUGFS } from './lab-devices.ts';
+import { type Callback, callbacks, debugfsDirectory } from './lab-devices.ts';
 import { run } from './memory.ts';
 
 const options =
@@ -35,12 +35,12 @@ export async function startWithDevices(
 
 /** Throws a switch of a device, for example `freeze_error`. */
 export async function setSwitch(host: LabHost, device: string, name: string, value: string): Promise<void> {
-  await run(host, `echo ${value} > ${DEBUGFS}/${device}/${name}`);
+  await run(host, `echo ${value} > ${debugfsDirectory}/${device}/${name}`);
 }
 
 /** How far each device is: `idle`, `preserved` or `frozen`. */
 export async function statesOf(host: LabHost, devices: readonly string[]): Promise<string[]> {
-  const files = devices.map((device) => `${DEBUGFS}/${device}/state`);
+  const files = devices.map((device) => `${debugfsDirectory}/${device}/state`);
   return (await run(host, `cat ${files.join(' ')}`)).trim().split('\n');
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The checks of what a guest prints, against logs with a fault in them. */
 import { describe, expect, it } from 'vitest';
-import { checkGuest, expectedSums, type GuestReport, readGuestLog, UNHARMED } from './guest-lines.ts';
+import { checkGuest, expectedSums, type GuestReport, readGuestLog, unharmedReport } from './guest-lines.ts';
 
 // What a bare guest really printed. The later sums further down are the C code's.
-const PRINTED = `SeaBIOS (version 1.17.0)
+const printedByGuest = `SeaBIOS (version 1.17.0)
 
 guest tag=b1 memory=4194304 slice=65536 seed=00000abc\r
 count=0 boot=423000 sum=f55efff4 ok\r
@@ -18,7 +18,7 @@ const check = (text: string): GuestReport => checkGuest(readGuestLog(text));
 
 describe("a guest's log", () => {
   it('is read past what its firmware said', () => {
-    const log = readGuestLog(`${PRINTED}count=5 boot=8009`);
+    const log = readGuestLog(`${printedByGuest}count=5 boot=8009`);
     expect(log.starts).toEqual([{ tag: 'b1', memory: 4 << 20, slice: 64 << 10, seed: 0xabc }]);
     expect(log.lines.length).toBe(5);
     expect(log.lines.at(-1)).toEqual({
@@ -32,8 +32,8 @@ describe("a guest's log", () => {
   });
 
   it('of a guest that is well has nothing wrong', () => {
-    expect(check(PRINTED)).toMatchObject({
-      ...UNHARMED,
+    expect(check(printedByGuest)).toMatchObject({
+      ...unharmedReport,
       lines: 5,
       lastCount: 4,
       largestGapNs: 250_095_700,
@@ -70,18 +70,18 @@ describe("a guest's log", () => {
       wrong: { clockBack: [3] },
     },
   ])('shows $what', ({ from, to, wrong }) => {
-    expect(check(PRINTED.replace(from, to))).toMatchObject(wrong);
+    expect(check(printedByGuest.replace(from, to))).toMatchObject(wrong);
   });
 
   it('shows a second start, and what is no line', () => {
-    const report = check(`${PRINTED}panic: at the disco\n${PRINTED}`);
+    const report = check(`${printedByGuest}panic: at the disco\n${printedByGuest}`);
     expect(report).toMatchObject({ starts: 2, repeated: [0, 1, 2, 3, 4], clockBack: [0] });
     expect(report.strange).toEqual(['panic: at the disco', 'SeaBIOS (version 1.17.0)']);
   });
 
   it('shows shared memory that went back', () => {
-    const shared = PRINTED.replace(/ ok/g, ' shared=7 ok');
-    expect(check(shared)).toMatchObject(UNHARMED);
+    const shared = printedByGuest.replace(/ ok/g, ' shared=7 ok');
+    expect(check(shared)).toMatchObject(unharmedReport);
     expect(check(shared.replace('bd56 shared=7', 'bd56 shared=6'))).toMatchObject({ sharedBack: [2] });
   });
 

@@ -50,9 +50,9 @@ export interface GuestReport {
   readonly largestGapAt: number;
 }
 
-const STEP = 0x9e3779b1;
-const START = /^guest tag=(\S*) memory=(\d+) slice=(\d+) seed=([0-9a-f]{8})$/;
-const LINE = /^count=(\d+) boot=(\d+) sum=([0-9a-f]{8})(?: shared=(\d+))? (ok|BAD)$/;
+const sumStep = 0x9e3779b1;
+const startLine = /^guest tag=(\S*) memory=(\d+) slice=(\d+) seed=([0-9a-f]{8})$/;
+const countLine = /^count=(\d+) boot=(\d+) sum=([0-9a-f]{8})(?: shared=(\d+))? (ok|BAD)$/;
 
 /** Reads a console's log. What stands before the guest's introduction is its firmware's and its kernel's. */
 export function readGuestLog(text: string): GuestLog {
@@ -62,8 +62,8 @@ export function readGuestLog(text: string): GuestLog {
   // What follows the last line break is still being written.
   for (const row of text.split('\n').slice(0, -1)) {
     const line = row.replace(/\r+$/, '');
-    const start = START.exec(line);
-    const counted = LINE.exec(line);
+    const start = startLine.exec(line);
+    const counted = countLine.exec(line);
     if (start) {
       const [, tag = '', memory, slice, seed = ''] = start;
       starts.push({ tag, memory: Number(memory), slice: Number(slice), seed: Number.parseInt(seed, 16) });
@@ -99,10 +99,10 @@ export function expectedSums({ memory, slice, seed }: GuestTerms, last: number):
   const words = slice / 4;
   let sum = seed | 0;
   for (let count = 0; count <= last; count += 1) {
-    let value = (start(seed, Math.floor(count / slices)) + Math.imul((count % slices) * words, STEP)) | 0;
+    let value = (start(seed, Math.floor(count / slices)) + Math.imul((count % slices) * words, sumStep)) | 0;
     for (let word = 0; word < words; word += 1) {
       sum = (((sum << 5) | (sum >>> 27)) + value) | 0;
-      value = (value + STEP) | 0;
+      value = (value + sumStep) | 0;
     }
     sums[count] = sum;
   }
@@ -149,7 +149,7 @@ export function checkGuest({ starts, lines, strange }: GuestLog): GuestReport {
 }
 
 /** What a report of a guest that lost nothing says; the rest of it is only to be told. */
-export const UNHARMED = {
+export const unharmedReport = {
   starts: 1,
   missing: [],
   repeated: [],

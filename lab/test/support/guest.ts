@@ -6,11 +6,11 @@
  */
 import { expect } from 'vitest';
 import { buildGuests, type LabHost } from '../../src/index.ts';
-import { checkGuest, type GuestLine, type GuestReport, readGuestLog, UNHARMED } from './guest-lines.ts';
+import { checkGuest, type GuestLine, type GuestReport, readGuestLog, unharmedReport } from './guest-lines.ts';
 import { run } from './memory.ts';
 
 /** In the host: the guests' files and logs. On its disk, and no directory that a service sees one of its own of. */
-export const GUESTS = '/srv/guests';
+export const guestsDirectory = '/srv/guests';
 
 /**
  * What QEMU knows of the guest's memory. `shared`: an anonymous memfd, with everything that cpr-transfer asks for.
@@ -39,20 +39,20 @@ export interface Guest {
 }
 
 /** Descriptor under which an inherited memfd is there. */
-const MEMORY_FD = 9;
-const LINUX_MIB = 80;
-const BARE_MIB = 16;
+const memoryFd = 9;
+const linuxMiB = 80;
+const bareMiB = 16;
 
 /** For waiting in the host, in seconds: only ends what hangs. */
-const PATIENCE_S = 300;
+const patienceS = 300;
 
 /** Puts the guests' files into a host. */
 export async function installGuests(host: LabHost): Promise<void> {
   const { initramfs, bare, withMemfd } = await buildGuests();
-  await run(host, `mkdir -p ${GUESTS}`);
-  await host.copyIn([initramfs, bare, withMemfd], GUESTS);
+  await run(host, `mkdir -p ${guestsDirectory}`);
+  await host.copyIn([initramfs, bare, withMemfd], guestsDirectory);
   // One of the host's own kernels runs in the guest too.
-  await run(host, `ln -f /boot/vmlinuz-*-a ${GUESTS}/vmlinuz`);
+  await run(host, `ln -f /boot/vmlinuz-*-a ${guestsDirectory}/vmlinuz`);
 }
 
 /** The kernel command line of a guest; `seed` makes its memory differ from every other guest's. */
@@ -76,7 +76,7 @@ function memoryWords(name: string, memory: Memory, mib: number): string[] {
     case 'named':
       return ['-machine', 'q35,memory-backend=mem', '-object', file(`/dev/shm/${name}`)];
     case 'inherited':
-      return ['-machine', 'q35,memory-backend=mem', '-object', file(`/proc/self/fd/${MEMORY_FD}`)];
+      return ['-machine', 'q35,memory-backend=mem', '-object', file(`/proc/self/fd/${memoryFd}`)];
     case 'private':
       return ['-machine', 'q35'];
   }
@@ -86,13 +86,13 @@ function qemuWords({
   name,
   kind,
   memory,
-  mib = kind === 'linux' ? LINUX_MIB : BARE_MIB,
-  kernel = `${GUESTS}/guest-bare`,
+  mib = kind === 'linux' ? linuxMiB : bareMiB,
+  kernel = `${guestsDirectory}/guest-bare`,
   common,
 }: GuestOptions): string[] {
   const line = guestCommandLine(kind, name);
   return [
-    ...(memory === 'inherited' ? [`${GUESTS}/with-memfd`, `${MEMORY_FD}`, `${mib}`] : []),
+    ...(memory === 'inherited' ? [`${guestsDirectory}/with-memfd`, `${memoryFd}`, `${mib}`] : []),
     ...[
       'qemu-system-x86_64',
       '-name',
@@ -118,19 +118,27 @@ function qemuWords({
         ]
       : []),
     ...(kind === 'linux'
-      ? ['-kernel', `${GUESTS}/vmlinuz`, '-initrd', `${GUESTS}/guest-initramfs`, '-append', line]
+      ? [
+          '-kernel',
+          `${guestsDirectory}/vmlinuz`,
+          '-initrd',
+          `${guestsDirectory}/guest-initramfs`,
+          '-append',
+          line,
+        ]
       : ['-kernel', kernel, '-append', common ? `${line} share=${common.role}` : line]),
   ];
 }
 
-const logOf = (name: string): string => `${GUESTS}/${name}.log`;
+const logOf = (name: string): string => `${guestsDirectory}/${name}.log`;
 
 /** Starts a guest, as a unit `vm-NAME` that outlives the shell. It need not have counted yet when this resolves. */
 export async function startGuest(host: LabHost, options: GuestOptions): Promise<Guest> {
   const { name } = options;
   const words = qemuWords(options).map((word) => `'${word}'`);
   const unit = `--unit=vm-${name} --collect -p Type=forking -p PIDFile=/run/${name}.pid`;
-  await run(host, `systemd-run --quiet ${unit} ${words.join(' ')}`);
+  // A host that is kept has the log of an earlier guest of this name.
+  await run(host, `rm -f ${logOf(name)} && systemd-run --quiet ${unit} ${words.join(' ')}`);
   return { name, pid: Number(await run(host, `cat /run/${name}.pid`)), log: logOf(name) };
 }
 
@@ -151,7 +159,7 @@ export async function waitForCounts(
   });
   await run(
     host,
-    waits.map((wait) => `timeout ${PATIENCE_S} sh -c '${wait.replaceAll("'", `'"'"'`)}'`).join(' && '),
+    waits.map((wait) => `timeout ${patienceS} sh -c '${wait.replaceAll("'", `'"'"'`)}'`).join(' && '),
   );
 }
 
@@ -179,7 +187,7 @@ export async function expectUnharmed(
   const reports: GuestReport[] = [];
   for (const guest of guests) {
     const report = await reportOf(host, guest);
-    expect(report, `guest ${guest.name}`).toMatchObject(UNHARMED);
+    expect(report, `guest ${guest.name}`).toMatchObject(unharmedReport);
     reports.push(report);
   }
   return reports;

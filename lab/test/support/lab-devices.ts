@@ -12,13 +12,13 @@ import type { LabHost } from '../../src/index.ts';
 import { run } from './memory.ts';
 import type { Step, StepResult } from './session-steps.ts';
 
-const ADDON = fileURLToPath(
+const addonPath = fileURLToPath(
   new URL('../../../native-bindings/build/Release/luo_native.node', import.meta.url),
 );
-const NODE = '/usr/lib/luo-console-agent/node';
-const PROGRAM = '/root/session-steps.mjs';
-const SCRIPT = '/root/steps.json';
-export const DEBUGFS = '/sys/kernel/debug/luo_lab';
+const nodeInHost = '/usr/lib/luo-console-agent/node';
+const stepsProgram = '/root/session-steps.mjs';
+const lockScript = '/root/steps.json';
+export const debugfsDirectory = '/sys/kernel/debug/luo_lab';
 
 /** A line of the driver's log. */
 export interface Callback {
@@ -40,13 +40,15 @@ export async function installSteps(host: LabHost): Promise<void> {
   const build = await rolldown({ input, platform: 'node' });
   await build.write({ file: bundle, format: 'esm' });
   await build.close();
-  await host.copyIn([bundle, ADDON], '/root');
+  await host.copyIn([bundle, addonPath], '/root');
   await rm(directory, { recursive: true });
 }
 
 /** Performs steps in one process, which is gone afterwards; one result a step. */
 export async function perform(host: LabHost, steps: readonly Step[]): Promise<readonly StepResult[]> {
-  const { code, stdout, stderr } = await host.sh([NODE, PROGRAM], { input: JSON.stringify(steps) });
+  const { code, stdout, stderr } = await host.sh([nodeInHost, stepsProgram], {
+    input: JSON.stringify(steps),
+  });
   if (code !== 0) throw new Error(`steps in ${host.name}: exit status ${code}\n${stdout}${stderr}`);
   return stdout
     .trimEnd()
@@ -57,10 +59,10 @@ export async function perform(host: LabHost, steps: readonly Step[]): Promise<re
 /** Performs steps the last of which jumps into another kernel, and waits until that is up. */
 export async function performAndJump(host: LabHost, steps: readonly Step[]): Promise<void> {
   const bootId = await host.bootId();
-  const written = await host.sh(`cat > ${SCRIPT}`, { input: JSON.stringify(steps) });
-  if (written.code !== 0) throw new Error(`${SCRIPT} in ${host.name}: ${written.stderr}`);
+  const written = await host.sh(`cat > ${lockScript}`, { input: JSON.stringify(steps) });
+  if (written.code !== 0) throw new Error(`${lockScript} in ${host.name}: ${written.stderr}`);
   // The connection ends with the kernel, so only the boot after it says how this went.
-  await host.sh(['systemd-run', '--quiet', NODE, PROGRAM, SCRIPT]);
+  await host.sh(['systemd-run', '--quiet', nodeInHost, stepsProgram, lockScript]);
   await host.waitForBoot(bootId);
 }
 

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 import type { LabHost } from '../../src/index.ts';
 
-const SOURCE = fileURLToPath(new URL('../../guest/memory-holder.c', import.meta.url));
+const holderSource = fileURLToPath(new URL('../../guest/memory-holder.c', import.meta.url));
 
 export interface HeldMemory {
   readonly pid: number;
@@ -38,7 +38,7 @@ export async function holdMemory(
 ): Promise<HeldMemory> {
   const directory = await mkdtemp(join(tmpdir(), 'luo-holder-'));
   const binary = join(directory, 'memory-holder');
-  await execa('gcc', ['-O2', '-static', '-Wall', '-Werror', '-o', binary, SOURCE]);
+  await execa('gcc', ['-O2', '-static', '-Wall', '-Werror', '-o', binary, holderSource]);
   await host.copyIn([binary], '/run');
   const output = `/run/${unit}.out`;
   await run(

@@ -35,7 +35,7 @@ export interface StepResult {
   readonly ms: number;
 }
 
-const MOST_CONTENTS = 8192;
+const mostContents = 8192;
 const { liveUpdate, memory, kernel } = native;
 const harness: Harness = {
   liveUpdate,
@@ -76,7 +76,7 @@ async function take(name: string): Promise<void> {
 async function retrieve(name: string, token: number): Promise<string> {
   const file = await liveUpdate.retrieveFd(session(name), BigInt(token));
   retrieved.push(file);
-  return memory.read(file, 0n, MOST_CONTENTS).toString();
+  return memory.read(file, 0n, mostContents).toString();
 }
 
 async function load(image: string, commandLine: string): Promise<void> {

@@ -104,7 +104,7 @@ export async function callOff(
   }
 }
 
-const PARTS: readonly BlackoutPart[] = [
+const blackoutParts: readonly BlackoutPart[] = [
   'save',
   'kexec',
   'boot',
@@ -116,7 +116,7 @@ const PARTS: readonly BlackoutPart[] = [
 ];
 
 /** How far the parts of a blackout may be from its whole, in µs: each is rounded to whole ones. */
-const ROUNDING_US = 16;
+const roundingUs = 16;
 
 /** Fails unless a machine ran again, and its blackout is made of all its parts, one after the other. */
 export function expectWholeBlackout(machine: MachineRun): void {
@@ -125,16 +125,16 @@ export function expectWholeBlackout(machine: MachineRun): void {
   expect(
     parts.map(({ part }) => part),
     name,
-  ).toEqual(PARTS);
+  ).toEqual(blackoutParts);
   for (const [index, { part, startedAtUs }] of parts.entries()) {
     const before = parts[index - 1];
     if (!before) continue;
     const gap = startedAtUs - (before.startedAtUs + before.durationUs);
-    expect(Math.abs(gap), `${name}: ${before.part} is followed by ${part}`).toBeLessThanOrEqual(ROUNDING_US);
+    expect(Math.abs(gap), `${name}: ${before.part} is followed by ${part}`).toBeLessThanOrEqual(roundingUs);
   }
   const sum = parts.reduce((total, { durationUs }) => total + durationUs, 0);
   expect(Math.abs(sum - (blackoutUs ?? 0)), `${name}: ${sum} of ${blackoutUs} µs`).toBeLessThanOrEqual(
-    ROUNDING_US,
+    roundingUs,
   );
 }
 

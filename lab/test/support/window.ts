@@ -6,7 +6,7 @@ import { expect } from 'vitest';
 export type View = 'Hosts' | 'Sessions' | 'Machines' | 'Live update' | 'History' | 'Terminal';
 
 /** Longest that anything under emulation may take, in ms: only ends what hangs. */
-export const PATIENCE = 300_000;
+export const patienceMs = 300_000;
 
 export async function show(page: Page, view: View): Promise<void> {
   await page.getByRole('navigation', { name: 'Views' }).getByRole('link', { name: view }).click();
@@ -16,7 +16,7 @@ export async function show(page: Page, view: View): Promise<void> {
 /** Waits until the bar at the top says so of the host in focus. */
 export async function hostIs(page: Page, connection: 'Connected' | 'Away'): Promise<void> {
   const bar = page.getByLabel('Host in focus');
-  await bar.getByText(connection, { exact: true }).waitFor({ timeout: PATIENCE });
+  await bar.getByText(connection, { exact: true }).waitFor({ timeout: patienceMs });
 }
 
 export async function createSession(page: Page, name: string): Promise<void> {
@@ -46,9 +46,9 @@ export async function preserveFromProcess(
   for (const fd of fds)
     await process.getByRole('checkbox', { name: new RegExp(`descriptor ${fd}$`) }).check();
   await dialog.getByRole('button', { name: 'Preserve', exact: true }).click();
-  await dialog.waitFor({ state: 'detached', timeout: PATIENCE });
+  await dialog.waitFor({ state: 'detached', timeout: patienceMs });
   await expect
-    .poll(() => session(page, name).getByRole('table').getByRole('row').count(), { timeout: PATIENCE })
+    .poll(() => session(page, name).getByRole('table').getByRole('row').count(), { timeout: patienceMs })
     .toBe(fds.length + 1);
 }
 
@@ -63,7 +63,7 @@ export async function adopt(page: Page, name: string): Promise<void> {
   await machine(page, name).getByRole('button', { name: 'Adopt…' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByRole('button', { name: `Adopt ${name}` }).click();
-  await dialog.waitFor({ state: 'detached', timeout: PATIENCE });
+  await dialog.waitFor({ state: 'detached', timeout: patienceMs });
   await machine(page, name).getByText('Adopted', { exact: true }).waitFor();
 }
 
@@ -75,7 +75,7 @@ export async function startDefined(page: Page, name: string): Promise<void> {
     .getByRole('article', { name: `Definition ${name}` })
     .getByRole('button', { name: 'Start' })
     .click();
-  await machine(page, name).getByText('Adopted', { exact: true }).waitFor({ timeout: PATIENCE });
+  await machine(page, name).getByText('Adopted', { exact: true }).waitFor({ timeout: patienceMs });
 }
 
 /** Chooses a kernel by the end of its release and has a plan made. */
@@ -83,7 +83,7 @@ export async function planUpdate(page: Page, releaseEnd: string): Promise<void> 
   await show(page, 'Live update');
   await page.getByRole('radio', { name: new RegExp(`${releaseEnd}$`) }).check({ force: true });
   await page.getByRole('button', { name: 'Plan live update' }).click();
-  await page.getByRole('heading', { name: /^Plan:/ }).waitFor({ timeout: PATIENCE });
+  await page.getByRole('heading', { name: /^Plan:/ }).waitFor({ timeout: patienceMs });
 }
 
 /** Runs the plan on screen, after typing the host's name. */
@@ -100,6 +100,6 @@ export async function runPlan(page: Page, host: string, graceSeconds: number): P
 /** The report of how the update ended, once it is there. */
 export async function outcome(page: Page): Promise<Locator> {
   const report = page.getByRole('article', { name: 'Outcome of the live update' });
-  await report.waitFor({ timeout: PATIENCE });
+  await report.waitFor({ timeout: patienceMs });
   return report;
 }

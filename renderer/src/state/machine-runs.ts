@@ -6,7 +6,7 @@
 import type { MachineRun, MachineStage } from '@luo-console/agent/interface';
 
 /** Stages after which nothing more happens to a machine in a live update. */
-const ended: readonly MachineStage[] = ['resumed', 'held', 'left_behind', 'lost'];
+const ended: readonly MachineStage[] = ['resumed', 'running', 'held', 'left_behind', 'lost'];
 
 /** Machines that the update is to carry over. */
 export function carriedOver(machines: readonly MachineRun[]): MachineRun[] {

@@ -40,7 +40,7 @@ function partsOf({ parts }: MachineRun, startUs: number): LanePart[] {
 
 function wordsOf({ stage, blackoutUs }: MachineRun): string {
   const length = blackoutUs === null ? '' : `blackout ${duration(blackoutUs)}`;
-  if (stage === 'resumed') return length;
+  if (stage === 'resumed' || stage === 'running') return length;
   const state = stageMarks[stage].word.toLowerCase();
   return length ? `${length}, ${state}` : state;
 }

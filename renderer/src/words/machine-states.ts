@@ -88,6 +88,7 @@ export const stageMarks: Record<MachineStage, Mark> = {
   starting: { ...mark('VMM starting', 'busy', LoaderCircle), turning: true },
   loading: { ...mark('Loading', 'busy', LoaderCircle), turning: true },
   resumed: mark('Runs again', 'good', CircleCheck),
+  running: mark('Runs on', 'good', CircleCheck),
   held: mark('Held', 'warn', ShieldCheck),
   left_behind: mark('Left behind', 'warn', LogOut),
   lost: mark('Lost', 'bad', CircleX),

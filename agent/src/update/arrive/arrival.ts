@@ -9,7 +9,7 @@ import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
-import { type ArrivedIndex, arrive, dismiss } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex, takeIndex } from '../record/index-session.ts';
 import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
@@ -24,8 +24,8 @@ export interface Past {
 }
 
 /** What the agent found and retrieved; null if there was nothing to do. */
-export interface Arrived {
-  readonly index: ArrivedIndex | null;
+export interface HandoverTaken {
+  readonly index: IncomingIndex | null;
   /** The update that brought the host here, if it is known. */
   readonly record: Update | null;
   readonly announced: boolean;
@@ -59,13 +59,13 @@ export async function retrieveAll(
   past: Past,
   handedIndex: NativeDescriptor | null,
   resumed: ResumedMachines | null,
-): Promise<Arrived | null> {
+): Promise<HandoverTaken | null> {
   const { sessions, phases, kernel } = context;
   const { bootId } = kernel.facts;
   const newBoot = past.inventory.bootId !== bootId;
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
   const expected = newBoot || handedIndex !== null || unsettled !== null;
-  const index = expected ? await arriveOrExplain(context, handedIndex) : null;
+  const index = expected ? await takeIndexOrExplain(context, handedIndex) : null;
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));
   const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
@@ -117,12 +117,12 @@ export async function retrieveAll(
   };
 }
 
-async function arriveOrExplain(
+async function takeIndexOrExplain(
   context: UpdateContext,
   handed: NativeDescriptor | null,
-): Promise<ArrivedIndex | null> {
+): Promise<IncomingIndex | null> {
   try {
-    return await arrive(context, handed);
+    return await takeIndex(context, handed);
   } catch (error) {
     context.log('error', 'the index session cannot be retrieved', { problem: String(error) });
     return null;

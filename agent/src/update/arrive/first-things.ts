@@ -1,8 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What an agent does before anything else: take back what the service manager kept, and let machines run again
- * that a live update brought here. It is a part of its own because a program is read and set up before it runs: the
- * rest of the agent, which is most of it, is loaded when the machines run.
+ * The first things the agent does, and the lifecycle of its start.
+ *
+ *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
+ *
+ * - *first things*: everything that the service manager kept is taken over. If the index session of an update came
+ *   through the kexec, its machines are started. This is a separate module so that Node loads as little as possible
+ *   before machines run again. It reaches neither the journal nor the service nor the plan.
+ * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
+ * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
+ * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/adoptions.ts`).
+ * - *retrieve*: an update of this boot without an end is settled as aborted. Then every session that the index or the
+ *   journal names is retrieved.
+ * - *serve*: calls are answered, and the service manager hears READY=1.
+ * - *settle*: digests, finishing, outcome; then machines are adopted under their new processes and watched.
+ *
+ * The agent may die at any point and is started again after 200 ms. VMMs are not its children, so they live on. What
+ * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was.
+ *
+ * - The device is busy: machines are worth waiting for, so the agent waits without end and logs it. No call is
+ *   answered meanwhile. After 5 min the service manager ends the start and begins it again.
+ * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
+ * - The index cannot be retrieved: every errno counts as "none came", so no machine is started. The second look, with the
+ *   journal open, may get it; its machines are then not started, and settling finishes it with their states.
+ * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt, and the
+ *   start as a whole 5 min: the service manager may then kill the agent, and the next one begins with that machine again.
+ * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
+ *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
+ *   repaired, the next start does all of it.
+ * - The journal is found damaged only when it is read, or the disk is full and an update has to be settled: the start
+ *   fails, and is repeated every 200 ms until somebody mends it. Machines run, but no call is answered.
+ * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
+ *   sessions, and the next start names what is lost.
+ * - Second start in the same boot: everything comes from the store, nothing is settled again, and machines that may
+ *   have run are not touched. A session that the journal knows and the store does not is looked for, then named as lost.
+ *
+ * Tests:
+ *     agent/test/start.test.ts
+ *       waits for the device while somebody else has it open, and answers no call meanwhile
+ *       finds no device: everything is named as lost, and the outcome is unknown
+ *       retrieves nothing while its journal cannot be written, and everything once it can
+ *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/test/sessions.test.ts
+ *       stops acts when it cannot be written, and the agent goes on answering
+ *     agent/test/unmanaged.test.ts
+ *       works, warns before an update, and says after its death what is gone
+ *       leaves a record that says what became of each descriptor (managed: $managed)
+ *     agent/test/live-update.test.ts
+ *       takes back what systemd 261 carried through its own kexec, without retrieving by name
+ *     agent/test/crash.test.ts
+ *       in the next kernel gets everything back at the next start
+ *     agent/src/adoption/adoptions.test.ts
+ *       is let run on by the agent that finds its mark
+ *     agent/src/update/arrive/resume-machines.test.ts
+ *       is not started while the index cannot be retrieved: no errno is told from there being none
+ *       without live update has nothing to let run
+ *       without saved machines hands on what it found
+ *       that an agent had begun to start is stopped first
  */
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Phase, Update } from '../../interface/agent.generated.ts';
 import { mayFollow, Phases, withPhase } from '../record/phases.ts';
-import { type Arrival, decideOutcome } from './outcome.ts';
+import { decideOutcome, type Evidence } from './outcome.ts';
 
 const record: Update = {
   id: 'u',
@@ -27,7 +27,7 @@ const record: Update = {
   startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'sh', role: 'administrator' },
 };
 
-const arrival: Arrival = {
+const evidence: Evidence = {
   bootId: 'second',
   number: 3,
   handoverFound: true,
@@ -40,7 +40,7 @@ const arrival: Arrival = {
 };
 
 describe('the outcome', () => {
-  it.each<[string, Partial<Arrival>, string]>([
+  it.each<[string, Partial<Evidence>, string]>([
     ['the index and the next number', {}, 'updated'],
     ['the index, and a kernel that does not tell its number', { number: null }, 'updated'],
     ['the index, and a number that does not fit', { number: 5 }, 'unknown'],
@@ -70,13 +70,13 @@ describe('the outcome', () => {
     ],
     ['the same boot', { bootId: 'first' }, 'aborted'],
   ])('%s', (_what, found, outcome) => {
-    const decision = decideOutcome(record, true, { ...arrival, ...found });
+    const decision = decideOutcome(record, true, { ...evidence, ...found });
     expect(decision.outcome).toBe(outcome);
     expect(decision.reason).not.toBe('');
   });
 
   it('says whether the kexec had been announced', () => {
-    const cold = { ...arrival, indexArrived: false, number: 0 };
+    const cold = { ...evidence, indexArrived: false, number: 0 };
     expect(decideOutcome(record, true, cold).reason).toContain('between the announcement');
     expect(decideOutcome(record, false, cold).reason).toContain('before the kexec was announced');
   });
@@ -104,7 +104,7 @@ describe('phases', () => {
     expect(mayFollow('normal', 'booting')).toBe(true);
   });
 
-  it('can be called off until the kexec and not once sessions resume', () => {
+  it('can be aborted until the kexec and not once sessions resume', () => {
     const back = order.slice(1, -1).filter((phase) => mayFollow(phase, 'normal'));
     expect(back).toEqual([
       'preserving',

@@ -7,7 +7,7 @@
 import type { Outcome, Update } from '../../interface/agent.generated.ts';
 
 /** What the agent finds when it starts. */
-export interface Arrival {
+export interface Evidence {
   readonly bootId: string;
   /** The live update number of this boot; null if the kernel does not tell. */
   readonly number: number | null;
@@ -36,39 +36,39 @@ export interface Decision {
  *
  * @param announced whether its kexec was announced in the journal.
  */
-export function decideOutcome(record: Update, announced: boolean, arrival: Arrival): Decision {
-  if (arrival.bootId === record.fromBootId) return sameBoot(announced);
-  if (arrival.indexArrived) return arrived(record, arrival);
-  if (arrival.handoverRefused.length > 0) {
-    const reason = `the next kernel could not use the handover, so what was preserved is out of reach: "${arrival.handoverRefused.join('", "')}"`;
+export function decideOutcome(record: Update, announced: boolean, evidence: Evidence): Decision {
+  if (evidence.bootId === record.fromBootId) return sameBoot(announced);
+  if (evidence.indexArrived) return arrived(record, evidence);
+  if (evidence.handoverRefused.length > 0) {
+    const reason = `the next kernel could not use the handover, so what was preserved is out of reach: "${evidence.handoverRefused.join('", "')}"`;
     return { outcome: 'unknown', reason };
   }
-  const cold = arrival.number === 0 || (arrival.number === null && arrival.handoverFound === false);
+  const cold = evidence.number === 0 || (evidence.number === null && evidence.handoverFound === false);
   if (cold) {
     const before = announced
       ? 'between the announcement and the end of the kexec'
       : 'before the kexec was announced';
     return { outcome: 'cold_boot', reason: `the host was started afresh ${before}; nothing was handed over` };
   }
-  if (arrival.handoverFound === false && !arrival.available) {
+  if (evidence.handoverFound === false && !evidence.available) {
     return {
       outcome: 'cold_boot',
-      reason: `the host was started afresh without live update: ${arrival.explanation}`,
+      reason: `the host was started afresh without live update: ${evidence.explanation}`,
     };
   }
-  if (arrival.indexProblem !== null) {
+  if (evidence.indexProblem !== null) {
     return {
       outcome: 'unknown',
-      reason: `the index session came through but cannot be read: ${arrival.indexProblem}`,
+      reason: `the index session came through but cannot be read: ${evidence.indexProblem}`,
     };
   }
-  if (!arrival.available) {
-    return { outcome: 'unknown', reason: `another boot, and no live update to ask: ${arrival.explanation}` };
+  if (!evidence.available) {
+    return { outcome: 'unknown', reason: `another boot, and no live update to ask: ${evidence.explanation}` };
   }
   const found =
-    arrival.number === null
+    evidence.number === null
       ? 'its live update number is not known'
-      : `its live update number is ${arrival.number}`;
+      : `its live update number is ${evidence.number}`;
   return { outcome: 'unknown', reason: `another boot without the index session of this update; ${found}` };
 }
 
@@ -79,7 +79,7 @@ function sameBoot(announced: boolean): Decision {
   return { outcome: 'aborted', reason: `the agent stopped ${when}; the host is still in the same boot` };
 }
 
-function arrived(record: Update, { number, sessionsAbsent }: Arrival): Decision {
+function arrived(record: Update, { number, sessionsAbsent }: Evidence): Decision {
   if (sessionsAbsent.length > 0) {
     const reason = `the index session came through, but these sessions did not: ${sessionsAbsent.join(', ')}`;
     return { outcome: 'unknown', reason };

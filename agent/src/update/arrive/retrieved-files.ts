@@ -2,8 +2,8 @@
 /** Files of saved machines as they are retrieved: each once, and what could not be retrieved is said when it is needed. */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import type { Place } from '../../adoption/suspension.ts';
 import { errnoOf } from '../../host/refusal.ts';
+import type { Place } from '../../liveupdate/session-entries.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 
 /** Files by session and token, each retrieved once. */

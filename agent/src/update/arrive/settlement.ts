@@ -10,16 +10,16 @@ import type { Carried, Phase, Update } from '../../interface/agent.generated.ts'
 import { compareDigests } from '../../liveupdate/digests.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
-import { type ArrivedIndex, dismiss } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex } from '../record/index-session.ts';
 import { inventoryOf } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
 import { ended, explainVerdict, lostDescriptors, stayed } from '../record/record.ts';
 import { refusedToReturn } from '../record/refused.ts';
 import type { UpdateContext } from '../record/update-context.ts';
-import { type Arrived, missingKey, type Past } from './arrival.ts';
+import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
 import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, noteMachines } from './machines-after.ts';
-import { type Arrival, decideOutcome } from './outcome.ts';
+import { decideOutcome, type Evidence } from './outcome.ts';
 
 /** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
@@ -56,7 +56,7 @@ export async function completeArrival(
   context: UpdateContext,
   board: ProgressBoard,
   past: Past,
-  arrived: Arrived,
+  arrived: HandoverTaken,
 ): Promise<void> {
   const { phases, sessions, history, log } = context;
   let { record } = arrived;
@@ -133,7 +133,7 @@ export async function completeArrival(
   context.journal.note(name, { parameters });
 }
 
-async function dismissOrSay(context: UpdateContext, index: ArrivedIndex): Promise<void> {
+async function dismissOrSay(context: UpdateContext, index: IncomingIndex): Promise<void> {
   try {
     await dismiss(context, index);
   } catch (error) {
@@ -150,7 +150,7 @@ function isKnown({ history }: UpdateContext, id: string): boolean {
   }
 }
 
-async function compare(context: UpdateContext, name: string, arrived: Arrived): Promise<Carried[]> {
+async function compare(context: UpdateContext, name: string, arrived: HandoverTaken): Promise<Carried[]> {
   const session = context.sessions.get(name);
   const entries = new Map(session.manifest?.entries().map((entry) => [entry.token, entry]) ?? []);
   return (await compareDigests(context.sessions, name)).map(
@@ -175,8 +175,8 @@ async function compare(context: UpdateContext, name: string, arrived: Arrived): 
 function settleRecord(
   context: UpdateContext,
   record: Update,
-  arrived: Arrived,
-  observed: Arrival,
+  arrived: HandoverTaken,
+  observed: Evidence,
   after: readonly Carried[],
   problems: readonly string[],
 ): Update {
@@ -249,7 +249,7 @@ function againstRecord(before: Carried, found: Carried): Carried {
 }
 
 /** Sessions that are gone are named, empty ones too, and also where there is no update to blame. */
-function noteLosses(context: UpdateContext, past: Past, { absent }: Arrived): void {
+function noteLosses(context: UpdateContext, past: Past, { absent }: HandoverTaken): void {
   const lost = lostDescriptors(
     past.inventory.sessions.filter(({ name }) => absent.has(name)),
     'the session is gone',
@@ -263,7 +263,7 @@ function noteLosses(context: UpdateContext, past: Past, { absent }: Arrived): vo
   });
 }
 
-async function observe({ kernel }: UpdateContext, arrived: Arrived | null): Promise<Arrival> {
+async function observe({ kernel }: UpdateContext, arrived: HandoverTaken | null): Promise<Evidence> {
   const { availability, explanation } = await kernel.availability();
   return {
     bootId: kernel.facts.bootId,
@@ -279,7 +279,7 @@ async function observe({ kernel }: UpdateContext, arrived: Arrived | null): Prom
 }
 
 /** Sessions that the index names and the kernel did not hand over. */
-function expectedAbsent({ index, absent }: Arrived): string[] {
+function expectedAbsent({ index, absent }: HandoverTaken): string[] {
   return (index?.record?.sessions ?? [])
     .filter(({ name }) => absent.has(name))
     .map(({ name }) => `${name} (${absent.get(name)})`);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The machines in a run: the steps that make them ready, and their suspension. A thin layer between the run, which
- * knows steps and phases, and `adoption/`, which knows VMMs.
+ * The machines of an update: made ready, stopped, and let run on. A thin layer between the departure, which knows
+ * steps and phases, and `adoption/`, which knows VMMs.
  */
 import type { Descriptor } from '@luo-console/native';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { NotSaved, type Place, Suspension } from '../../adoption/suspension.ts';
+import { NotSaved, Suspension } from '../../adoption/suspension.ts';
 import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
 import type { Actor } from '../../liveupdate/live-update-context.ts';
+import type { Place } from '../../liveupdate/session-entries.ts';
 import { reachOf } from '../../machines/monitor.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
-import { stepIds } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
-import type { ExecutableStep } from './step-list.ts';
 
 export interface RunMachinesOptions {
   readonly plan: Plan;
@@ -30,7 +29,6 @@ export class RunMachines {
   readonly #context: UpdateContext;
   readonly #options: RunMachinesOptions;
   readonly #suspension: Suspension;
-  readonly #sessions: readonly { readonly name: string; readonly session: string }[];
   #saved: readonly SavedMachine[] = [];
 
   constructor(context: UpdateContext, options: RunMachinesOptions) {
@@ -40,7 +38,6 @@ export class RunMachines {
     const { adoptions, native, nowUs, sessions, socketDirectory } = context;
     const planned = new Set(plan.machines.filter(({ leave }) => !leave).map(({ session }) => session));
     const adopted = adoptions.list().filter(({ session }) => planned.has(session));
-    this.#sessions = adopted.map(({ session, machine }) => ({ name: machine.name, session }));
     this.#suspension = new Suspension(
       {
         native,
@@ -64,11 +61,6 @@ export class RunMachines {
     );
   }
 
-  /** How many will come along. */
-  get count(): number {
-    return this.#sessions.length;
-  }
-
   /** How each machine stands. */
   runs(): MachineRun[] {
     return this.#suspension.runs();
@@ -79,26 +71,14 @@ export class RunMachines {
     return this.#saved;
   }
 
-  /** Steps that preserve what has come to a machine since it was adopted. */
-  protectSteps(): ExecutableStep[] {
-    return this.#sessions.map(({ name, session }) => ({
-      id: stepIds.machine(session),
-      message: `preserving the memory of ${name}`,
-      run: () => this.#context.adoptions.protect(session, this.#options.actor),
-    }));
+  /** Preserves what has come to a machine since it was adopted; it runs. @throws Refusal */
+  async protect(session: string): Promise<void> {
+    await this.#context.adoptions.protect(session, this.#options.actor);
   }
 
-  /** The step that makes everything ready to stop them. */
-  prepareSteps(): ExecutableStep[] {
-    if (this.count === 0) return [];
-    return [
-      {
-        id: stepIds.ready,
-        message: 'making everything ready to stop the machines',
-        run: () => this.#suspension.prepare(),
-        undo: () => this.#suspension.close(),
-      },
-    ];
+  /** Makes everything ready to stop them. @throws NotSaved */
+  async prepare(): Promise<void> {
+    await this.#suspension.prepare();
   }
 
   /** Stops and saves them all. @throws NotSaved */
@@ -106,9 +86,14 @@ export class RunMachines {
     this.#saved = await this.#suspension.save();
   }
 
-  /** Lets them all run on. @returns what went wrong, in words */
-  async resume(): Promise<string[]> {
-    return await this.#suspension.resume();
+  /** Lets them all run on in this kernel. @returns what went wrong, in words */
+  async letRunOn(): Promise<string[]> {
+    return await this.#suspension.letRunOn();
+  }
+
+  /** Closes monitors, sockets and files. */
+  close(): void {
+    this.#suspension.close();
   }
 
   async #preserve(file: Descriptor): Promise<Place> {

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Steps that are done one after the other and undone in reverse. Each is an act in the journal, done or undone; a
- * step that fails half-way is undone too, and undoing goes on where it fails.
+ * Does steps one after the other and undoes them in reverse. Each is an act in the journal, done or undone. A step
+ * that fails half-way is undone too, and undoing goes on where one undo fails.
+ *
+ * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
+ * begins. Their results are written once the machines run on. In a kexec that works nobody writes them: the outcome tells.
  */
-import type { Journal, RecordedPeer } from '../../journal/index.ts';
+import type { Journal, JournalEntry, RecordedPeer } from '../../journal/index.ts';
+import { type LeavingId, type PlannedStep, type StepKind, steps } from '../record/steps.ts';
 
-export interface ExecutableStep {
-  readonly id: string;
-  readonly message: string;
+type LeavingStep = PlannedStep<LeavingId>;
+
+/** What is to be done for a step. */
+export interface Work {
   run(): Promise<void>;
   undo?(): Promise<void> | void;
 }
@@ -18,51 +23,123 @@ export interface StepListOptions {
   readonly update: string;
   /** Ends the list between two steps. */
   readonly signal: AbortSignal;
-  /** Told of every step before it is done or undone. */
-  show(step: string, message: string): void;
+  /** A clock in µs. */
+  nowUs(): number;
+  work(step: LeavingStep): Work;
+  /** Told of every step before it is done. */
+  begin(step: LeavingStep): void;
+  /** Told of every step before it is undone. */
+  undoing(step: LeavingStep): void;
 }
+
+/** What could not be written when it happened. */
+interface Deferred {
+  readonly name: 'update.step' | 'update.undo';
+  readonly step: LeavingStep;
+  /** The announcement, if it is written already. */
+  readonly announced: JournalEntry | null;
+  readonly failure: unknown;
+  readonly durationUs: number | null;
+}
+
+const inBlackout = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).blackout === true;
 
 export class StepList {
   readonly #options: StepListOptions;
-  readonly #done: ExecutableStep[] = [];
+  readonly #done: LeavingStep[] = [];
+  /** Announcements of blackout steps that have no result yet. */
+  readonly #announced = new Map<LeavingStep, JournalEntry>();
+  readonly #deferred: Deferred[] = [];
 
   constructor(options: StepListOptions) {
     this.#options = options;
   }
 
   /** @throws what a step throws, or the signal's reason */
-  async run(steps: readonly ExecutableStep[]): Promise<void> {
-    const { signal, show } = this.#options;
-    for (const step of steps) {
+  async run(list: readonly LeavingStep[]): Promise<void> {
+    const { signal, begin, work } = this.#options;
+    for (const step of list) {
       signal.throwIfAborted();
-      show(step.id, step.message);
-      await this.#act('update.step', step, async () => {
+      if (inBlackout(step) && this.#announced.size === 0) this.#announce(list.filter(inBlackout));
+      // Somebody may have aborted while the announcement was written; from here to `begin` nobody can.
+      signal.throwIfAborted();
+      begin(step);
+      const doing = (): Promise<void> => {
         // Noted before it runs: a step that fails half-way is undone too.
         this.#done.push(step);
-        await step.run();
-      });
+        return work(step).run();
+      };
+      if (inBlackout(step)) await this.#inSilence('update.step', step, doing);
+      else await this.#act('update.step', step, doing);
     }
-    signal.throwIfAborted();
   }
 
-  /** Undoes what was done, the last first. @returns what went wrong, in words */
+  /** Undoes what was done, the last first. Never throws. @returns what went wrong, in words */
   async undo(): Promise<string[]> {
+    const { work, undoing } = this.#options;
     const problems: string[] = [];
-    for (const step of this.#done.splice(0).reverse()) {
-      const { undo } = step;
-      if (!undo) continue;
-      this.#options.show(step.id, `undoing: ${step.message}`);
+    const attempt = async (what: string, doing: () => Promise<void> | void): Promise<void> => {
       try {
-        await this.#act('update.undo', step, undo);
+        await doing();
       } catch (error) {
-        problems.push(`undoing ${step.id}: ${error instanceof Error ? error.message : String(error)}`);
+        problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
       }
+    };
+    for (const step of this.#done.splice(0).reverse()) {
+      if (!inBlackout(step)) await attempt('the journal', () => this.#writeDeferred());
+      const { undo } = work(step);
+      if (!undo) continue;
+      undoing(step);
+      const act = inBlackout(step) ? this.#inSilence : this.#act;
+      await attempt(`undoing ${step.shown.id}`, () =>
+        act.call(this, 'update.undo', step, async () => undo()),
+      );
     }
+    await attempt('the journal', () => this.#writeDeferred());
     return problems;
   }
 
-  async #act(name: string, { id }: ExecutableStep, work: () => Promise<void> | void): Promise<void> {
-    const { journal, update, peer } = this.#options;
-    await journal.act(name, { update, peer, parameters: { step: id } }, work);
+  #announce(list: readonly LeavingStep[]): void {
+    const { journal } = this.#options;
+    for (const step of list) this.#announced.set(step, journal.announce('update.step', this.#fields(step)));
+  }
+
+  /** Does something and keeps what is to be written of it. */
+  async #inSilence(name: Deferred['name'], step: LeavingStep, doing: () => Promise<void>): Promise<void> {
+    const { nowUs } = this.#options;
+    const announced = name === 'update.step' ? (this.#announced.get(step) ?? null) : null;
+    if (announced !== null) this.#announced.delete(step);
+    const startedUs = nowUs();
+    let failure: unknown = null;
+    try {
+      await doing();
+    } catch (error) {
+      failure = error;
+      throw error;
+    } finally {
+      this.#deferred.push({ name, step, announced, failure, durationUs: nowUs() - startedUs });
+    }
+  }
+
+  #writeDeferred(): void {
+    const { journal } = this.#options;
+    for (const [step, announced] of this.#announced) {
+      const failure = new Error('not done: the update ended before it');
+      this.#deferred.push({ name: 'update.step', step, announced, failure, durationUs: null });
+    }
+    this.#announced.clear();
+    for (const { name, step, announced, failure, durationUs } of this.#deferred.splice(0)) {
+      const fields = this.#fields(step);
+      journal.settle(announced ?? journal.announce(name, fields), fields, failure, durationUs);
+    }
+  }
+
+  async #act(name: string, step: LeavingStep, doing: () => Promise<void>): Promise<void> {
+    await this.#options.journal.act(name, this.#fields(step), doing);
+  }
+
+  #fields({ shown }: LeavingStep) {
+    const { update, peer } = this.#options;
+    return { update, peer, parameters: { step: shown.id } };
   }
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a live update does to each machine, in words, and the steps that do it. */
-
-import { counted } from '../../host/plain-words.ts';
-import type { Machine, PlannedMachine, Step, Way } from '../../interface/agent.generated.ts';
-import { stepIds } from '../record/steps.ts';
+/** What a live update does to each machine, in words. */
+import type { Machine, PlannedMachine, Way } from '../../interface/agent.generated.ts';
 
 /** Machines by pid that are to be left behind. */
 export type Leave = ReadonlySet<number>;
@@ -56,78 +53,4 @@ function whatHappens({ way, wayReason }: Machine): Pick<PlannedMachine, 'detail'
     detail: `${how}: ${wayReason}.`,
     risk: 'It stands still during the blackout, and its network connections with it. If it cannot be started again, its memory and its state stay with the agent.',
   };
-}
-
-/** Steps before the kexec while the machines run. */
-export function stepsToProtect(machines: readonly PlannedMachine[]): Step[] {
-  return coming(machines).map(({ name, session }) => ({
-    id: stepIds.machine(session),
-    phase: 'preserving',
-    title: `Preserve the memory of ${name}`,
-    detail: 'What has come to it since it was adopted is preserved too. The machine runs.',
-    risk: 'None to the machine. If the kernel refuses, the update ends here.',
-    reversible: true,
-    session,
-  }));
-}
-
-/** The step that makes everything ready while the machines run. */
-export function stepsToGetReady(machines: readonly PlannedMachine[]): Step[] {
-  const count = coming(machines).length;
-  if (count === 0) return [];
-  return [
-    {
-      id: stepIds.ready,
-      phase: 'prepared',
-      title: 'Make everything ready to stop the machines',
-      detail: `Their monitors are taken and memory for their states is allocated, so that little is left to do while ${counted(count, 'machine')} ${count === 1 ? 'stands' : 'stand'} still.`,
-      risk: 'Nobody else can use their monitors until the update is over.',
-      reversible: true,
-      session: null,
-    },
-  ];
-}
-
-/** The step that begins the blackout. */
-export function stepsToSuspend(
-  machines: readonly PlannedMachine[],
-  ifMachineFails: 'stop' | 'leave',
-): Step[] {
-  const names = coming(machines).map(({ name }) => name);
-  if (names.length === 0) return [];
-  const policy =
-    ifMachineFails === 'stop'
-      ? 'If one cannot be saved, all run on and the update ends.'
-      : 'If one cannot be saved, it is left behind and lost; the update goes on.';
-  return [
-    {
-      id: stepIds.suspend,
-      phase: 'suspending',
-      title: 'Stop the machines and save their states',
-      detail: `${names.join(', ')}: all at once. The blackout begins.`,
-      risk: policy,
-      reversible: true,
-      session: null,
-    },
-  ];
-}
-
-/** The steps that end it. */
-export function stepsToResume(machines: readonly PlannedMachine[]): Step[] {
-  return coming(machines).map(({ name, session }) => ({
-    id: `resume:${session}`,
-    phase: 'resuming',
-    title: `Let ${name} run again`,
-    detail:
-      'Its memory and its state are retrieved, a VMM is started with the same command line, and takes them.',
-    risk: 'If any part of it did not come through it is not started. If its VMM fails, its memory and its state stay with the agent.',
-    reversible: false,
-    session,
-  }));
-}
-
-function coming(machines: readonly PlannedMachine[]): (PlannedMachine & { session: string })[] {
-  return machines.flatMap((each) =>
-    each.leave || each.session === null ? [] : [{ ...each, session: each.session }],
-  );
 }

@@ -19,13 +19,16 @@ import {
   indexTokens,
   manifestToken,
 } from '../../liveupdate/tokens.ts';
+import { UpdateFacts } from './facts.ts';
 import { readRecord } from './stored-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+const indexFormat = 'luo-index-1';
+
 const IndexRecord = v.object({
-  format: v.literal('luo-index-1'),
+  format: v.literal(indexFormat),
   update: v.pipe(
     v.unknown(),
     v.transform(readRecord),
@@ -42,8 +45,15 @@ const IndexRecord = v.object({
   machines: v.optional(v.pipe(v.array(SavedMachine), v.maxLength(4096)), []),
   /** A reading of the clock that goes on through the kexec. */
   clock: v.optional(v.nullable(ClockReading), null),
+  /** What the plan's steps follow from; null from an agent before this one, or one that knows other facts. */
+  facts: v.optional(v.fallback(v.nullable(UpdateFacts), null), null),
 });
 export type IndexRecord = v.InferOutput<typeof IndexRecord>;
+
+/** A record in the format of this agent. */
+export function newIndexRecord(content: Omit<IndexRecord, 'format'>): IndexRecord {
+  return { format: indexFormat, ...content };
+}
 
 const smallestBytes = 256 * 1024;
 /** Room for what is written down of a machine once it is saved, beside its command line. */
@@ -123,7 +133,7 @@ export class OutgoingIndex {
 }
 
 /** The index of the update that brought the host here. */
-export interface ArrivedIndex {
+export interface IncomingIndex {
   readonly session: NativeDescriptor;
   /** Null if the record cannot be read, with the reason in `problem`. */
   readonly record: IndexRecord | null;
@@ -138,16 +148,16 @@ export interface ArrivedIndex {
  * @returns null if none was handed over.
  * @throws Refusal DeviceBusy
  */
-export async function arrive(
+export async function takeIndex(
   context: UpdateContext,
   handed: NativeDescriptor | null,
-): Promise<ArrivedIndex | null> {
+): Promise<IncomingIndex | null> {
   const session = handed ?? (await retrieveIndex(context));
   return session === null ? null : await readIndex(context.native, session);
 }
 
 /** Reads the record out of an incoming index session. */
-export async function readIndex(native: Native, session: NativeDescriptor): Promise<ArrivedIndex> {
+export async function readIndex(native: Native, session: NativeDescriptor): Promise<IncomingIndex> {
   try {
     using file = await native.liveUpdate.retrieveFd(session, manifestToken);
     return { session, record: recordIn(new SlotFile(native.memory, file)), problem: null };
@@ -189,7 +199,7 @@ async function retrieveIndex(context: UpdateContext): Promise<NativeDescriptor |
 }
 
 /** Finishes the index session: it has done its work. */
-export async function dismiss(context: UpdateContext, index: ArrivedIndex): Promise<void> {
+export async function dismiss(context: UpdateContext, index: IncomingIndex): Promise<void> {
   await context.journal.act('index.finish', { update: index.record?.update.id ?? null }, async () => {
     try {
       await context.native.liveUpdate.finish(index.session);

@@ -100,6 +100,8 @@ function apply(known: Map<string, Map<string, KnownDescriptor>>, entry: JournalE
       if (one.success) descriptors.delete(one.output.token);
       break;
     case 'session.retrieve':
+    case 'session.take-back':
+    // What agents before this one called it.
     case 'session.adopt':
     case 'session.carry':
       if (all.success) known.set(session, new Map(all.output.map((each) => [each.token, each])));

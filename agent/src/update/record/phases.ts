@@ -1,18 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the host stands in a live update, as a table: which phase may follow which. Everything that moves the
- * host from one to another goes through `enter`, which is the only place where a phase changes.
+ * The phases of a live update, and its lifecycle in both kernels. The table below says which phase may follow which;
+ * `enter` is the only place where a phase changes. The steps of each phase are in `steps.ts`.
  *
  *     normal → preserving → prepared → suspending → kexec ╌╌(next kernel)╌╌ booting → retrieving → resuming
  *        ↑         │           │            │         │                       │          │           │
- *        ├─────────┴───────────┴────────────┴─────────┴── called off          ├──────────┤           ↓
+ *        ├─────────┴───────────┴────────────┴─────────┴── aborted, returned   ├──────────┤           ↓
  *        └────────────────────────────────────────────────────────────────────┴──────────┴─────── finishing
  *
- * The kexec ends one agent and another begins; that one starts in `normal` and enters `booting` if it finds that
- * an update brought it here.
+ * - *preserving*: the next kernel is loaded; memory that machines got since their adoption is preserved.
+ * - *prepared*: the index session is created, digests are taken, monitors are taken. Then the kexec is announced in
+ *   the journal, on disk, and the grace runs.
+ * - *suspending*: machines stop, and their states go into the index session. *kexec*: the reboot call.
+ * - *booting*, *retrieving*: the next agent starts in `normal` and enters both if it finds an update that is not
+ *   settled. Machines run again by then (`arrive/first-things.ts`). *resuming*: they are adopted as they run now.
+ * - *finishing*: digests are compared, sessions finished and built again, the outcome is written, the index finished.
+ *
+ * An abort works until the reboot call; afterwards it is refused with `WrongPhase`. In *preserving* and *prepared* it
+ * takes effect between two steps, during digests and at once in the grace. In *suspending* it waits until every
+ * machine is saved or has failed. Machines run on first, whatever the journal says; then the other steps are undone in
+ * reverse, and sessions stay. The abort is an act, and so are these undos: with a full disk an abort is refused, and
+ * an undo is not done and becomes a problem of the outcome.
+ *
+ * How it ends otherwise:
+ * - A step fails: undone like an abort, outcome *aborted*. The kernel refuses to freeze: the call returns, undone in the
+ *   same way, outcome *returned* with the errno and, if the log tells, the descriptor.
+ * - The agent dies before the kexec: the kernel drops the index, which no store has. The next agent lets guests run on,
+ *   unloads the kernel and settles the update as *aborted*.
+ * - The agent dies in the next kernel: the store has the index. The next agent begins again; it settles only once.
+ * - The power fails: memory and sessions are gone in every phase. The outcome is *cold boot*, the reason says whether
+ *   the kexec was announced, and every descriptor is named. Also if the next kernel ran and had not settled it.
+ * - Another kernel boots: *updated*, with a remark. One that cannot read the handover: *unknown*, with its log line. One
+ *   that panics over it is seen as a cold boot by whatever boots next.
+ * - A kernel without the device: nothing can be retrieved. *cold boot* if its log shows no handover, else *unknown*;
+ *   the memory stays taken until the next reset.
+ * - An index and no journal: the index has the record, and the update is entered afterwards. A journal and no index: the
+ *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*, and it is finished all
+ *   the same, with every machine's state in it. So is one that only the second attempt retrieved.
+ * - Settled, but the index is not finished: the next agent gets it from the store and only finishes it.
+ * - A VMM ends just while *resuming* enters it: settling stops there. The phase stays, and every act is refused, until
+ *   the agent is started again.
+ *
+ * Tests:
+ *     agent/src/update/arrive/outcome.test.ts
+ *       follow each other as named, and the kexec is followed by another agent
+ *       cannot be skipped
+ *       says whether the kexec had been announced
+ *     agent/test/live-update.test.ts
+ *       carries sessions into the next kernel and proves it
+ *       needs nothing from disk: an empty journal learns of the update from the index
+ *       reports a handover the next kernel refused as unknown
+ *       says returned with the errno when the kernel refuses, and leaves everything as it was
+ *       leaves no index, no kernel and the memory untouched; it closes sessions only if asked
+ *     agent/test/crash.test.ts
+ *       before the kexec settles the update as aborted and keeps the sessions
+ *       in the next kernel gets everything back at the next start
+ *     agent/test/power-loss.test.ts
+ *       a power cut in phase $phase is a cold boot
+ *       a power cut in the next kernel, in phase $phase, is a cold boot
+ *     agent/test/unplanned.test.ts
+ *       is said: another kernel than the planned one
+ *       is never an update: a session that is gone, though nothing was in it
+ *     agent/test/start.test.ts
+ *       finds no device: everything is named as lost, and the outcome is unknown
+ *       finds the sessions by the journal where the index did not come, and calls the outcome unknown
+ *       that died before it had finished the index of a settled update finishes it, and nothing else
  */
 import { EventEmitter } from 'node:events';
 import type { Phase, PhaseTiming } from '../../interface/agent.generated.ts';
+import { stepKinds } from './steps.ts';
 
 const followers: Readonly<Record<Phase, readonly Phase[]>> = {
   normal: ['preserving', 'booting'],
@@ -30,6 +86,37 @@ const followers: Readonly<Record<Phase, readonly Phase[]>> = {
 export function mayFollow(from: Phase, to: Phase): boolean {
   return followers[from].includes(to);
 }
+
+/**
+ * The phases to enter, one after the other, to come from one to another: forward only.
+ *
+ * @returns the last is `to`; empty if that is where the host is; null if no way leads there
+ */
+export function wayTo(from: Phase, to: Phase): Phase[] | null {
+  const way: Phase[] = [];
+  for (let at = from; at !== to; ) {
+    // The kexec leads into the next kernel; elsewhere the first follower is the one that goes on.
+    const next = at === 'kexec' ? 'booting' : followers[at][0];
+    if (next === undefined || next === 'normal') return null;
+    way.push(next);
+    at = next;
+  }
+  return way;
+}
+
+/**
+ * Checks that steps in this order only go forward. Done with the table itself when the agent starts.
+ *
+ * @throws Error that names the two steps that do not fit
+ */
+export function checkForward(kinds: readonly (readonly [string, { readonly phase: Phase }])[]): void {
+  for (const [index, [id, { phase }]] of kinds.entries()) {
+    const [before, { phase: from }] = kinds[index - 1] ?? ['the start', { phase: 'normal' }];
+    if (wayTo(from, phase) === null)
+      throw new Error(`step ${id} in phase ${phase} cannot follow ${before} in phase ${from}`);
+  }
+}
+checkForward(stepKinds);
 
 export class Phases {
   /** Emits `changed`. */

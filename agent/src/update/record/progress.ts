@@ -6,6 +6,7 @@
 import { EventEmitter } from 'node:events';
 import type { Progress, Update } from '../../interface/agent.generated.ts';
 import type { Phases } from './phases.ts';
+import { mayAbort } from './steps.ts';
 
 /** What a step says about itself while it runs. */
 export interface StepProgress {
@@ -14,8 +15,6 @@ export interface StepProgress {
   readonly done?: number | null;
   readonly total?: number | null;
   readonly graceEndsAtUs?: number | null;
-  /** Whether an abort would be accepted now; not in the next kernel. */
-  readonly mayAbort?: boolean;
 }
 
 export class ProgressBoard {
@@ -36,9 +35,10 @@ export class ProgressBoard {
 
   /** Shows a step of an update in the phase the host is in. */
   show(update: Pick<Update, 'id' | 'startedAtUs' | 'machines'>, step: StepProgress): void {
+    const { phase } = this.#phases;
     this.#progress = {
       update: update.id,
-      phase: this.#phases.phase,
+      phase,
       phaseStartedAtUs: this.#phases.startedAtUs,
       startedAtUs: update.startedAtUs,
       step: step.step,
@@ -46,7 +46,7 @@ export class ProgressBoard {
       done: step.done ?? null,
       total: step.total ?? null,
       graceEndsAtUs: step.graceEndsAtUs ?? null,
-      mayAbort: step.mayAbort ?? false,
+      mayAbort: mayAbort({ phase }),
       machines: update.machines,
     };
     this.#settled = null;

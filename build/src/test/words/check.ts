@@ -4,7 +4,7 @@
  * With file names it looks at these only. Ends with 1 and a line for each finding.
  */
 import { globSync, readFileSync } from 'node:fs';
-import { inRepository, TOP } from '../../places.ts';
+import { inRepository, repositoryTop } from '../../places.ts';
 import { areas, isRead } from './areas.ts';
 import { findingsIn } from './findings.ts';
 import { unsaidIn } from './glossary.ts';
@@ -14,7 +14,7 @@ const unsaid = unsaidIn(readFileSync(inRepository('docs/GLOSSARY.md'), 'utf8'));
 const findings: string[] = [];
 
 for (const { name, files, textsOf } of areas) {
-  const paths = globSync([...files], { cwd: TOP, exclude: ['**/node_modules'] })
+  const paths = globSync([...files], { cwd: repositoryTop, exclude: ['**/node_modules'] })
     .filter(isRead)
     .sort();
   if (paths.length === 0) throw new Error(`${name}: no file matches ${files.join(' ')}`);

@@ -6,10 +6,10 @@
  */
 import { enableCompileCache, flushCompileCache } from 'node:module';
 
-const FLUSH_AFTER_MS = 5000;
+const flushAfterMs = 5000;
 
 if (process.getuid?.() === 0) {
   enableCompileCache('/var/cache/luo-console');
-  setTimeout(flushCompileCache, FLUSH_AFTER_MS).unref();
+  setTimeout(flushCompileCache, flushAfterMs).unref();
 }
 await import('./luo-console-agent.mjs');

@@ -5,7 +5,7 @@
  * goes on where it stopped, a repeated one does nothing, and a changed input is noticed.
  */
 
-import { showStep } from '../../bootstrap/terminal.mjs';
+import { showStep } from '../bootstrap/terminal.mjs';
 
 /** Says how far a step is, in a few words. */
 export type Detail = (text: string) => void;

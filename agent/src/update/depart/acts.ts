@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What each step of the kernel that is left does, and how it is undone. The rows are those of `record/steps.ts`:
+ * a step without an act does not compile.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Plan, Update } from '../../interface/agent.generated.ts';
+import type { RecordedPeer } from '../../journal/index.ts';
+import { markKernelLog } from '../../kernel/log.ts';
+import { digestSession } from '../../liveupdate/digests.ts';
+import type { UpdateFacts } from '../record/facts.ts';
+import { type IndexRecord, OutgoingIndex } from '../record/index-session.ts';
+import type { StepProgress } from '../record/progress.ts';
+import { carriedBefore } from '../record/record.ts';
+import { CameBack } from '../record/refused.ts';
+import { type LeavingId, type Subject, steps } from '../record/steps.ts';
+import type { UpdateContext } from '../record/update-context.ts';
+import type { RunMachines } from './run-machines.ts';
+
+/** How long the program that attends a session may take to say that its machine is stopped, in ms. */
+const attendantsMs = 10_000;
+
+/** The update as its steps see it. */
+export interface Leaving {
+  readonly context: UpdateContext;
+  readonly plan: Plan;
+  readonly facts: UpdateFacts;
+  readonly peer: RecordedPeer;
+  /** How long the announced kexec waits for an abort, in seconds. */
+  readonly graceSeconds: number;
+  /** Fires when the update is aborted. */
+  readonly signal: AbortSignal;
+  readonly machines: RunMachines;
+  /** The index session, once it is created. */
+  index: OutgoingIndex | null;
+  readonly record: Update;
+  /** Changes the record. */
+  change(change: Partial<Update>): void;
+  /** What the index session says now. `jumpedAtUs`: when the reboot call is made, or null before. */
+  indexRecord(jumpedAtUs: number | null): IndexRecord;
+  /** Shows how far the step under way is. */
+  progress(more: Omit<StepProgress, 'step' | 'message'> & { readonly message?: string }): void;
+}
+
+/** Steps that are there once have no subject. */
+interface Act {
+  run(update: Leaving, subject: Subject | null): Promise<void>;
+  undo?(update: Leaving, subject: Subject | null): Promise<void> | void;
+}
+
+export const acts: { readonly [Id in LeavingId]: Act } = {
+  load: {
+    async run({ context, plan, peer }) {
+      const { kernel: image, commandLine } = plan;
+      await context.loader.load({ image, commandLine, peer });
+    },
+    async undo({ context: { loader }, peer }) {
+      if (loader.loaded !== null) await loader.unload(peer);
+    },
+  },
+
+  protect: {
+    run: ({ machines }, machine) => machines.protect(the(machine).session),
+  },
+
+  index: {
+    async run(update) {
+      const { context, facts } = update;
+      // A preserve that was asked for before the update began may still be walking pages.
+      await context.sessions.quiet();
+      update.change({ carried: carriedBefore(context) });
+      update.index = await OutgoingIndex.create(context, update.indexRecord(null), facts.machines.length);
+    },
+    undo(update) {
+      update.index?.close();
+      update.index = null;
+    },
+  },
+
+  digest: {
+    async run({ context, facts, signal, progress }, subject) {
+      const { session, name } = the(subject);
+      const all = steps.digest.subjects(facts);
+      const before = all.slice(
+        0,
+        all.findIndex((each) => each.session === session),
+      );
+      const bytesOf = (list: readonly Subject[]): number => list.reduce((sum, { bytes }) => sum + bytes, 0);
+      const [start, total] = [bytesOf(before), bytesOf(all)];
+      await digestSession(context.sessions, session, signal, (label, bytes) => {
+        progress({ message: `digest of ${name}: ${label}`, done: start + bytes, total });
+      });
+    },
+  },
+
+  ready: {
+    run: ({ machines }) => machines.prepare(),
+    async undo({ machines }) {
+      try {
+        const problems = await machines.letRunOn();
+        if (problems.length > 0) throw new Error(problems.join('; '));
+      } finally {
+        machines.close();
+      }
+    },
+  },
+
+  announce: {
+    async run(update) {
+      const { context, graceSeconds, peer, plan, signal } = update;
+      const { attendance, history, native, nowUs, paths } = context;
+      const announcedAtUs = nowUs();
+      const graceEndsAtUs = announcedAtUs + graceSeconds * 1_000_000;
+      update.change({ announcedAtUs, graceEndsAtUs, carried: carriedBefore(context) });
+      update.index?.write(update.indexRecord(null));
+      history.announced(update.record, { peer, parameters: { graceSeconds } });
+      markKernelLog(paths, `update ${update.record.id} announced, kexec into ${plan.kernel.release}`);
+      if (graceSeconds > 0) {
+        update.progress({ graceEndsAtUs });
+        await delay(graceSeconds * 1000, undefined, { signal }).catch(() => {});
+        signal.throwIfAborted();
+      }
+      // Write dirty pages to disk now, while the machines still run.
+      await native.kernel.sync();
+      const unplanned = attendance.sessions.filter(
+        (name) => !update.facts.sessions.some(({ session, attended }) => attended && session === name),
+      );
+      if (unplanned.length > 0)
+        throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
+    },
+    undo({ context: { paths }, record }) {
+      markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
+    },
+  },
+
+  suspend: {
+    async run({ context, facts, machines, signal }) {
+      const { attendance, native } = context;
+      // Programs that look after their machines themselves stop them at the same time.
+      const attended = attendance.standStill(attendantsMs, signal);
+      if (facts.machines.length > 0) await machines.suspend();
+      const problems = await attended;
+      signal.throwIfAborted();
+      if (problems.size > 0)
+        throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
+      // What the VMMs wrote when they stopped.
+      await native.kernel.sync();
+    },
+    async undo({ context, machines }) {
+      context.attendance.letRun();
+      const problems = await machines.letRunOn();
+      if (problems.length > 0) throw new Error(problems.join('; '));
+    },
+  },
+
+  kexec: {
+    async run(update) {
+      const { context, plan, record } = update;
+      const { kernelLog, log, native, nowUs, sessions } = context;
+      log('info', 'kexec', { update: record.id, release: plan.kernel.release });
+      const mark = kernelLog.mark();
+      try {
+        update.index?.write(update.indexRecord(nowUs()));
+        await native.kernel.rebootKexec();
+      } catch (error) {
+        throw new CameBack(error, kernelLog.since(mark), sessions.list());
+      }
+      throw new Error('the reboot call returned without an error');
+    },
+  },
+};
+
+/** The subject of a step that is there once for each. */
+function the(subject: Subject | null): Subject {
+  if (subject === null) throw new Error('the step has no subject');
+  return subject;
+}
