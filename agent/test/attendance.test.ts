@@ -69,7 +69,7 @@ describe('a live update with an attended session', () => {
     const { update } = await client.call('GetUpdate', { id: await running });
     expect(update).toMatchObject({
       outcome: 'aborted',
-      reason: 'session guest: whoever attended it is gone',
+      reason: 'session guest: the VMM that attended it has gone',
     });
   });
 

@@ -61,6 +61,6 @@ it('anybody else who has the device open is waited for', async () => {
   using _device = openBy('systemd', 1);
   expect(await plan()).toMatchObject({
     verdict: 'warn',
-    detail: expect.stringMatching(/^systemd \(pid 1\) has .+ open; the agent waits until it is free$/),
+    detail: expect.stringMatching(/^systemd \(pid 1\) has .+ open; the agent waits until it is closed$/),
   });
 });

@@ -78,7 +78,7 @@ describe('a host with an agent', () => {
     connections.connect(id);
     await state('failed');
     expect(connections.view(id).detail).toBe(
-      `${path}: there is no such socket; is luo-console-agent running?`,
+      `${path}: the socket does not exist; is luo-console-agent running?`,
     );
     await expect(connections.call(id, 'ListSessions', {})).rejects.toMatchObject({
       error: 'io.luoconsole.Console.NotConnected',

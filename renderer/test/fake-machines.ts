@@ -240,7 +240,7 @@ export function plannedMachines(): PlannedMachine[] {
       session: null,
       memory: 512 * MiB,
       leave: true,
-      detail: 'It is not adopted. It cannot be: its monitor is used by somebody else.',
+      detail: 'Not adopted. It cannot be carried over: its monitor is used by somebody else.',
       risk: 'It ends with this kernel, as if its power were cut.',
       expectedBlackoutUs: null,
       measuredBlackoutUs: null,

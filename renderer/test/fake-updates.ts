@@ -242,7 +242,7 @@ export function updates(): Update[] {
     ...one,
     digestAfter: null,
     verdict: 'missing' as const,
-    reason: 'The host booted afresh; its memory was cleared.',
+    reason: 'The host started without a handover; its memory was cleared.',
   }));
   const old = nowUs() - 190_000 * second;
   return [

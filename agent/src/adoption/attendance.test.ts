@@ -81,7 +81,7 @@ describe('attended sessions', () => {
     const attendance = new Attendance();
     const each = attend(attendance, 'guest', () => undefined);
     await settle();
-    const late = expect.stringContaining('did not say within 1 ms');
+    const late = expect.stringContaining('did not report within 1 ms');
     expect(await attendance.standStill(1, never)).toEqual(new Map([['guest', late]]));
     const aborted = new AbortController();
     const standing = attendance.standStill(60_000, aborted.signal);

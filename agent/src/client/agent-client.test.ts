@@ -142,10 +142,10 @@ describe('an agent that is not there', () => {
   it('no socket, nobody listening', async () => {
     const path = join(temporaryFolder(), 'agent');
     await expect(connectAgent(`unix:${path}`)).rejects.toThrow(
-      `no agent at unix:${path}: there is no such socket`,
+      `no agent at unix:${path}: the socket does not exist`,
     );
     native.sockets.listenUnix(path).close();
-    await expect(connectAgent(`unix:${path}`)).rejects.toThrow('nobody listens on the socket');
+    await expect(connectAgent(`unix:${path}`)).rejects.toThrow('no program listens on the socket');
   });
 
   it('somebody else answers', async () => {
@@ -153,7 +153,7 @@ describe('an agent that is not there', () => {
     const info = { vendor: '', product: '', version: '', url: '' };
     const listening = native.sockets.listenUnix(path);
     const server = serve({ listening, info, interfaces: [], admit: () => true, log: () => {} });
-    await expect(connectAgent(`unix:${path}`)).rejects.toThrow('does not have io.luoconsole.Agent');
+    await expect(connectAgent(`unix:${path}`)).rejects.toThrow('does not offer io.luoconsole.Agent');
     await server.close();
   });
 });

@@ -82,8 +82,8 @@ describe('a definition', () => {
   });
 
   it.each([
-    ['', 'it is no JSON'],
-    ['{"memory": 64', 'it is no JSON'],
+    ['', 'it is not valid JSON'],
+    ['{"memory": 64', 'it is not valid JSON'],
     ['[]', 'the whole is []; expected an object'],
     ['{}', 'member "memory" is missing'],
     ['null', 'the whole is null; expected an object'],
@@ -92,20 +92,20 @@ describe('a definition', () => {
   });
 
   it.each([
-    [['-daemonize'], 'QEMU has to stay the process'],
-    [['--daemonize'], 'QEMU has to stay the process'],
-    [['-device', 'pcie-root-port', '-incoming', 'defer'], 'the agent says itself'],
-    [['-S'], 'waits'],
+    [['-daemonize'], 'QEMU must stay the process'],
+    [['--daemonize'], 'QEMU must stay the process'],
+    [['-device', 'pcie-root-port', '-incoming', 'defer'], 'the agent sets where the machine comes from'],
+    [['-S'], 'waiting machine'],
     [['-qmp', 'unix:/tmp/q,server=on'], 'only the agent’s monitor is allowed'],
-    [['-m', '4G'], 'that is said by member "memory"'],
-    [['-name', 'two'], 'that is said by the name of its file'],
+    [['-m', '4G'], 'it is set by member "memory"'],
+    [['-name', 'two'], 'it is set by the name of its file'],
     [['-netdev', 'tap,id=n,fd=3'], 'a descriptor does not exist after a kexec'],
     [['-netdev', 'tap,id=n,vhostfds=3:4'], 'a descriptor does not exist after a kexec'],
     [['-blockdev', 'file,filename=/dev/fdset/1'], 'a descriptor does not exist after a kexec'],
-    [['-object', 'memory-backend-ram,id=more,size=1G'], 'guest memory that is not shared'],
+    [['-object', 'memory-backend-ram,id=more,size=1G'], 'guest memory must be shared'],
     [
       ['-object', '{"qom-type":"memory-backend-memfd","id":"more","share":false}'],
-      'guest memory that is not shared',
+      'guest memory must be shared',
     ],
     [['-chardev', 'null,id=serial0'], 'the agent uses this id for another object'],
   ])('with the further words %j is refused', (extraArguments, reason) => {

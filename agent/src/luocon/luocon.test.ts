@@ -100,7 +100,7 @@ describe('failures', () => {
     const { status, stderr } = await luocon(['status', '--host', 'unix:/nonexistent']);
     expect({ status, stderr }).toMatchObject({
       status: 3,
-      stderr: expect.stringContaining('there is no such socket'),
+      stderr: expect.stringContaining('the socket does not exist'),
     });
   });
 });

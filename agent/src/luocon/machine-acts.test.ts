@@ -118,7 +118,7 @@ describe('machines that are described', () => {
         if (name === 'one') return { machine: adopted };
         if (name === 'bad') {
           const path = '/etc/luo-console/machines/bad.json';
-          throw interfaceError(AgentInterface, 'DefinitionInvalid', { path, reason: 'it is no JSON' });
+          throw interfaceError(AgentInterface, 'DefinitionInvalid', { path, reason: 'it is not valid JSON' });
         }
         throw interfaceError(AgentInterface, 'DefinitionNotFound', { name });
       },
@@ -127,7 +127,9 @@ describe('machines that are described', () => {
     expect((await start('one')).stdout).toMatch(
       /^Started one \(pid 100\): updates carry it over \(cpr-transfer\)/,
     );
-    expect((await start('bad')).stderr).toBe('luocon: /etc/luo-console/machines/bad.json: it is no JSON\n');
+    expect((await start('bad')).stderr).toBe(
+      'luocon: /etc/luo-console/machines/bad.json: it is not valid JSON\n',
+    );
     expect((await start('two')).stderr).toContain('no definition for machine "two"');
   });
 });

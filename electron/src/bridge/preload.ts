@@ -23,7 +23,7 @@ function assertKnown(method: unknown, streaming: boolean): asserts method is key
     throw new TypeError(`window.luo: no method "${String(method)}" in ${ConsoleInterface.name}`);
   }
   if ((methods[method as keyof typeof methods].streaming === 'must') !== streaming) {
-    throw new TypeError(`window.luo: ${method} is to be asked with ${streaming ? 'call' : 'stream'}`);
+    throw new TypeError(`window.luo: ${method}: expected ${streaming ? 'call' : 'stream'} instead`);
   }
 }
 

@@ -6,7 +6,7 @@ import { firstAnswer } from './first-answer.ts';
 import type { Connector } from './link.ts';
 
 const explanations: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket; is luo-console-agent running?',
+  ENOENT: 'the socket does not exist; is luo-console-agent running?',
   ECONNREFUSED: 'nobody listens there; is luo-console-agent running?',
   EACCES: 'not permitted; are you in group luo-console or luo-console-operator?',
 };

@@ -96,8 +96,8 @@ method ReadAgent(host: string, method: string, parameters: object) -> (parameter
 # A streaming method of the agent. [Requires 'more' flag]
 method FollowAgent(host: string, method: string, parameters: object) -> (parameters: object)
 
-# A shell is a new one each time. A host and a machine have one serial console each: whoever opens it again gets the
-# same terminal. \`machine\` is the process of the machine's VMM.
+# A shell is a new one each time. A host and a machine have one serial console each: opening it again gives the same
+# terminal. \`machine\` is the process of the machine's VMM.
 method OpenTerminal(host: string, kind: TerminalKind, machine: ?int, columns: int, rows: int) -> (terminal: string)
 
 # What the terminal shows, from its beginning; ends when it ends. [Requires 'more' flag]
@@ -225,8 +225,8 @@ error Failed(reason: string)
       streaming: 'must',
     },
     /**
-     * A shell is a new one each time. A host and a machine have one serial console each: whoever opens it again gets the
-     * same terminal. `machine` is the process of the machine's VMM.
+     * A shell is a new one each time. A host and a machine have one serial console each: opening it again gives the same
+     * terminal. `machine` is the process of the machine's VMM.
      */
     OpenTerminal: {
       parameters: v.strictObject({

@@ -104,7 +104,7 @@ describe('a Linux guest', () => {
     const planned = page.getByRole('list', { name: 'Machines in the plan' });
     for (const { name } of [foundMachine, definedMachine]) {
       const row = planned.getByRole('listitem', { name });
-      await row.getByText('Comes along').waitFor();
+      await row.getByText('Carried over').waitFor();
       await row.getByText(/^Expected blackout: \S+/).waitFor();
     }
     await window.expectAccessible();

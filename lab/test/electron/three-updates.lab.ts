@@ -72,7 +72,9 @@ describe('several live updates of one host', () => {
 
     const report = await outcome(page);
     await report.getByRole('heading', { name: 'Cold boot' }).waitFor({ timeout: patienceMs });
-    await report.getByText('The host booted afresh. What was preserved in memory is lost.').waitFor();
+    await report
+      .getByText('The host started without a handover. What was preserved in memory is lost.')
+      .waitFor();
     await report.getByText('Lost: 2 descriptors, 32 MiB').waitFor();
     expect(await report.getByRole('listitem').filter({ hasText: 'guest' }).count()).toBe(2);
     await window.expectAccessible();

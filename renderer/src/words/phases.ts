@@ -43,7 +43,7 @@ export const phaseMarks: Record<Phase, Mark> = {
 
 export const outcomeWords: Record<Outcome, string> = {
   updated: 'The host runs the new kernel, and its sessions were carried over.',
-  cold_boot: 'The host booted afresh. What was preserved in memory is lost.',
+  cold_boot: 'The host started without a handover. What was preserved in memory is lost.',
   returned:
     'The reboot call came back with an error. The host still runs the old kernel and nothing is lost.',
   aborted:

@@ -30,7 +30,7 @@ export const closeWords = {
 export const removeWords = {
   loss: 'will be unpreserved and will not survive the next update. Its contents are lost unless a process still has it open.',
   rebuilt: (others: number) =>
-    `Linux 7.3 cannot take one descriptor out of a session, so the agent rebuilds it: it closes the session and creates it again with the ${counted(others, 'remaining descriptor')}, under the same tokens.`,
+    `Linux 7.3 cannot take one descriptor out of a session, so the agent rebuilds it. It closes the session and creates it again with the ${counted(others, 'remaining descriptor')}, under the same tokens.`,
   meanwhile: 'Until that is done they are not preserved.',
   done: 'The session was rebuilt without it.',
   failed: 'The descriptor could not be removed',

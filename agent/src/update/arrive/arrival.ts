@@ -139,7 +139,7 @@ async function retrieveNamed(
   const afresh = newBoot && kernel.number === 0 && kernel.handoverFound === false;
   for (const name of names) {
     if (afresh) {
-      absent.set(name, 'the host was started afresh: nothing was handed over');
+      absent.set(name, 'the host started without a handover');
       continue;
     }
     try {

@@ -60,7 +60,7 @@ export async function keepWhatIsHeld(
   }
   for (const { session, stage, name } of record?.machines ?? []) {
     if (stage !== 'left_behind' || session === null || !sessions.has(session)) continue;
-    log('warning', 'what is left of a machine that was left behind is let go of', { name });
+    log('warning', 'released the memory of a machine that was left behind', { name });
     await attempt(session, () => sessions.close(session, agentItself));
   }
   return problems;

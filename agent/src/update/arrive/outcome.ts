@@ -48,12 +48,12 @@ export function decideOutcome(record: Update, announced: boolean, evidence: Evid
     const before = announced
       ? 'between the announcement and the end of the kexec'
       : 'before the kexec was announced';
-    return { outcome: 'cold_boot', reason: `the host was started afresh ${before}; nothing was handed over` };
+    return { outcome: 'cold_boot', reason: `the host started again without a handover, ${before}` };
   }
   if (evidence.handoverFound === false && !evidence.available) {
     return {
       outcome: 'cold_boot',
-      reason: `the host was started afresh without live update: ${evidence.explanation}`,
+      reason: `the host started again without live update: ${evidence.explanation}`,
     };
   }
   if (evidence.indexProblem !== null) {

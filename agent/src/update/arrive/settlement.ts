@@ -199,7 +199,8 @@ function settleRecord(
     const why = unread
       ? 'not retrieved: the manifest of its session cannot be read'
       : `lost: ${arrived.absent.get(before.session) ?? 'the session came without it'}`;
-    const lost = outcome === 'cold_boot' ? 'lost: the host was started afresh and its memory is gone' : why;
+    const lost =
+      outcome === 'cold_boot' ? 'lost: the host started without a handover and its memory is gone' : why;
     return { ...before, digestAfter: null, verdict: 'missing' as const, reason: lost };
   });
   const known = new Set(expected.map(({ session, token }) => missingKey(session, token)));

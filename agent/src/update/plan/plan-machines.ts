@@ -37,9 +37,12 @@ function whatIsLost(
 ): Pick<PlannedMachine, 'detail' | 'risk'> {
   const risk =
     'It ends with this kernel, as if its power were cut. What its guest has not written to disk is lost.';
-  if (chosen) return { detail: 'It is left behind, as was chosen.', risk };
-  const why = way === 'none' ? `It cannot be: ${wayReason}.` : 'It can be.';
-  return { detail: session === null ? `It is not adopted. ${why}` : 'It is left behind.', risk };
+  if (chosen) return { detail: 'It is left behind, as you chose.', risk };
+  const why =
+    way === 'none'
+      ? `It cannot be carried over: ${wayReason}.`
+      : 'You can adopt it now; it is then carried over.';
+  return { detail: session === null ? `Not adopted. ${why}` : 'It is left behind.', risk };
 }
 
 function whatHappens({ way, wayReason }: Machine): Pick<PlannedMachine, 'detail' | 'risk'> {
@@ -47,10 +50,10 @@ function whatHappens({ way, wayReason }: Machine): Pick<PlannedMachine, 'detail'
     cpr: 'It is stopped, its descriptors and its state are preserved, and a new VMM takes them over',
     named_memory: 'It is stopped, its state is preserved beside its memory, and a new VMM loads it',
     whole_state: 'It is stopped, its memory and its state are copied and preserved, and a new VMM loads them',
-    none: 'It cannot come along',
+    none: 'It cannot be carried over',
   }[way];
   return {
     detail: `${how}: ${wayReason}.`,
-    risk: 'It stands still during the blackout, and its network connections with it. If it cannot be started again, its memory and its state stay with the agent.',
+    risk: 'It is stopped during the blackout, and its network connections wait. If it cannot be started again, the agent keeps its memory and its state.',
   };
 }

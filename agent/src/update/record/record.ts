@@ -83,7 +83,7 @@ export function explainVerdict(verdict: Verdict): string {
     case 'match':
       return 'its contents are the ones digested before the kexec';
     case 'differs':
-      return 'its contents differ from the ones digested before the kexec; whoever had it open may have written to it since';
+      return 'its contents differ from those digested before the kexec; a process that had it open may have written to it';
     case 'unchecked':
       return 'no digest was taken before the kexec';
     case 'missing':

@@ -22,19 +22,18 @@ const noTexts = /(^|\/)node_modules\/|\.(test|fixture|generated)\.ts$/;
 export const areas: readonly Area[] = [
   {
     name: 'documents',
-    files: ['README.md', 'docs/**/*.md', 'lab/**/*.md'],
+    files: ['{README,CHANGELOG,CONTRIBUTING,HACKING}.md', 'docs/**/*.md', 'lab/**/*.md'],
     // The glossary names what is not to be said.
     textsOf: (source) => textsOfMarkdown(source, 'do not say'),
   },
   { name: 'manual pages', files: ['build/agent-package/man/*'], textsOf: textsOfManual },
-  { name: 'interface descriptions', files: ['agent/*.varlink'], textsOf: textsOfVarlink },
+  { name: 'interface descriptions', files: ['*/*.varlink'], textsOf: textsOfVarlink },
   {
-    name: 'console, window',
-    files: ['renderer/src/{components,history,hosts,sessions,shell,terminal}/**/*.svelte'],
-    textsOf: textsOfSvelte,
+    name: 'programs',
+    files: ['{agent,build,electron,lab,renderer}/src/**/*.ts'],
+    textsOf: textsOfTypeScript,
   },
-  { name: 'luocon', files: ['agent/src/luocon/**/*.ts'], textsOf: textsOfTypeScript },
-  { name: 'build and lab', files: ['{build,lab}/src/**/*.ts'], textsOf: textsOfTypeScript },
+  { name: 'window', files: ['renderer/src/**/*.svelte'], textsOf: textsOfSvelte },
 ];
 
 export const isRead = (path: string): boolean => !noTexts.test(path);
