@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Runs luocon in this process against a fake agent, and keeps what it wrote. */
 import { PassThrough } from 'node:stream';
-import { runLuoctl } from './run.ts';
+import { runLuocon } from './run.ts';
 
 export interface Result {
   readonly status: number;
@@ -42,7 +42,7 @@ export async function luocon(args: readonly string[], options: RunOptions = {}):
   const input = Object.assign(new PassThrough(), { isTTY: stdin.isTTY });
   if (options.typed !== undefined) input.write(options.typed);
   const signal = options.signal ?? new AbortController().signal;
-  const status = await runLuoctl(args, { stdin: input, stdout, stderr }, signal);
+  const status = await runLuocon(args, { stdin: input, stdout, stderr }, signal);
   const lines = stdout.text.split('\n').filter((line) => line !== '');
   return {
     status,

@@ -28,6 +28,19 @@ describe('status', () => {
     expect(stdout).toContain('none (not enabled): no liveupdate=on');
   });
 
+  it.each([
+    [true, 'can be aborted'],
+    [false, 'can no longer be aborted'],
+  ])('says what the agent says of an abort: %s', async (mayAbort, words) => {
+    const progress = {
+      ...{ update: 'u', phase: 'suspending', phaseStartedAtUs: 1, startedAtUs: 1, step: null, done: null },
+      ...{ total: null, message: 'stopping the machines', graceEndsAtUs: null, mayAbort, machines: [] },
+    } as const;
+    const { address } = serveAgent({ GetStatus: async () => ({ status: { ...sampleStatus, progress } }) });
+    const { stdout } = await luocon(['--host', address, 'status']);
+    expect(stdout).toContain(`u, suspending: stopping the machines, ${words}\n`);
+  });
+
   it('follows, until interrupted', async () => {
     const interrupt = new AbortController();
     const { address } = serveAgent({

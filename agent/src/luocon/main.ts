@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** luocon: the agent's command line. */
 import process from 'node:process';
-import { runLuoctl } from './run.ts';
+import { runLuocon } from './run.ts';
 
 // What the agent's journal calls its peer; Node would be called MainThread.
 process.title = 'luocon';
@@ -24,5 +24,5 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-const status = await runLuoctl(process.argv.slice(2), process, interrupt.signal);
+const status = await runLuocon(process.argv.slice(2), process, interrupt.signal);
 process.exitCode = interrupt.signal.aborted ? interrupted : status;

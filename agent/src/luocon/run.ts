@@ -29,7 +29,7 @@ async function complain(screen: Screen, error: unknown, json: boolean): Promise<
  * @param args without the program's name
  * @param signal ends what would go on for ever; the run then ends as if it were done
  */
-export async function runLuoctl(
+export async function runLuocon(
   args: readonly string[],
   streams: Streams,
   signal: AbortSignal,
