@@ -4,5 +4,6 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   root: import.meta.dirname,
-  test: { name: 'build', include: ['test/**/*.test.ts'] },
+  // Some tests run a command of this repository, which takes seconds on a busy machine.
+  test: { name: 'build', include: ['test/**/*.test.ts'], testTimeout: 20_000 },
 });

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { sampleStatus, serveAgent } from '../client/fake-agent.fixture.ts';
-import { AgentInterface } from '../interface/agent.generated.ts';
+import { AgentInterface, type Progress } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { luocon } from './luocon.fixture.ts';
 
@@ -26,6 +26,28 @@ describe('status', () => {
     const { address } = serveAgent({ GetStatus: async () => ({ status: { ...sampleStatus, liveUpdate } }) });
     const { stdout } = await luocon(['--host', address, 'status']);
     expect(stdout).toContain('not available (not enabled): no liveupdate=on');
+  });
+
+  it.each([
+    [true, 'can be aborted'],
+    [false, 'can no longer be aborted'],
+  ])('says what the agent says of an abort: %s', async (mayAbort, words) => {
+    const progress: Progress = {
+      update: 'u',
+      phase: 'suspending',
+      phaseStartedAtUs: 1,
+      startedAtUs: 1,
+      step: null,
+      message: 'stopping the machines',
+      done: null,
+      total: null,
+      graceEndsAtUs: null,
+      mayAbort,
+      machines: [],
+    };
+    const { address } = serveAgent({ GetStatus: async () => ({ status: { ...sampleStatus, progress } }) });
+    const { stdout } = await luocon(['--host', address, 'status']);
+    expect(stdout).toContain(`u, suspending: stopping the machines, ${words}\n`);
   });
 
   it('follows, until interrupted', async () => {

@@ -28,9 +28,14 @@ export function loadedKernel(loaded: LoadedKernel | null): string {
 /** @returns what an update under way is doing, in one line */
 export function describeProgress({ phase, message, done, total, graceEndsAtUs }: Progress): string {
   const part = done === null || total === null || total === 0 ? '' : ` ${size(done)} of ${size(total)}`;
-  const grace =
-    graceEndsAtUs === null ? '' : `, waits for an abort until ${clock(graceEndsAtUs).slice(0, 8)}`;
+  const grace = graceEndsAtUs === null ? '' : `, grace until ${clock(graceEndsAtUs).slice(0, 8)}`;
   return `${phase}: ${message}${part}${grace}`;
+}
+
+/** Only the agent knows until when an update can be aborted. */
+function underWay(progress: Progress): string {
+  const abort = progress.mayAbort ? 'can be aborted' : 'can no longer be aborted';
+  return `${progress.update}, ${describeProgress(progress)}, ${abort}`;
 }
 
 async function show(screen: Screen, status: Status): Promise<void> {
@@ -42,9 +47,7 @@ async function show(screen: Screen, status: Status): Promise<void> {
     ['Live update', liveUpdate(status)],
     ['Handover', handover(status)],
     ['Loaded kernel', loadedKernel(status.loadedKernel)],
-    ...(progress === null
-      ? []
-      : [['Under way', `${progress.update}, ${describeProgress(progress)}`] as const]),
+    ...(progress === null ? [] : [['Under way', underWay(progress)] as const]),
     ['Last update', status.lastUpdate ?? 'none'],
     ['Agent', `${status.agentVersion} under ${status.serviceManager}`],
     ['You', `${you.user} (${you.role})`],

@@ -216,8 +216,6 @@ export type StepId = keyof typeof steps;
 type OfSide<Side> = { [Id in StepId]: (typeof steps)[Id]['side'] extends Side ? Id : never }[StepId];
 /** Steps of the kernel that is left. */
 export type LeavingId = OfSide<'leaving'>;
-/** Steps of the next kernel. */
-export type ArrivingId = OfSide<'arriving'>;
 
 /** The rows by id, in order. */
 export const stepKinds: readonly (readonly [StepId, StepKind])[] = Object.entries(steps) as [
