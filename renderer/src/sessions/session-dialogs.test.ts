@@ -71,7 +71,7 @@ describe('removing a descriptor', () => {
 
   test('says that the session is rebuilt without it, and removes it', async () => {
     const { bridge, onclose } = open();
-    expect(screen.getByText(/the agent rebuilds it: .* the 3 remaining descriptors/)).toBeTruthy();
+    expect(screen.getByText(/the agent rebuilds it\. It closes .* the 3 remaining descriptors/)).toBeTruthy();
     await fireEvent.click(screen.getByRole('button', { name: 'Remove descriptor' }));
     await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
     expect(bridge.askedFor('RemoveDescriptor')).toEqual([{ session: 'web-01', token: descriptor.token }]);
