@@ -109,7 +109,7 @@ describe.each<{ suite: Suite; manager: RegExp }>([
     if (pictures) await window.screenshots('update-plan');
     await runPlan(page, 'lab', pictures ? 8 : 0);
     if (pictures) {
-      await page.getByText(/left to abort/).waitFor({ timeout: patienceMs });
+      await page.getByText(/left in the grace/).waitFor({ timeout: patienceMs });
       await window.screenshots('update-announced');
     }
     await page.getByText('The host is away, as expected.').waitFor({ timeout: patienceMs });

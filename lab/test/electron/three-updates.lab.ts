@@ -65,7 +65,7 @@ describe('several live updates of one host', () => {
     const { page } = window;
     await planUpdate(page, '-a');
     await runPlan(page, 'lab', 600);
-    await page.getByText(/left to abort/).waitFor({ timeout: patienceMs });
+    await page.getByText(/left in the grace/).waitFor({ timeout: patienceMs });
     await host.powerCut();
     await page.getByText('The host went away before the kexec.').waitFor({ timeout: patienceMs });
     await host.powerOn();
