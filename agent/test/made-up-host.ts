@@ -27,6 +27,8 @@ export class MadeUpHost {
   loaded: { commandLine: string } | null = null;
   /** What happens when the agent asks for the kexec. */
   kexec: 'works' | 'refused' = 'works';
+  /** What syncing the file systems does. */
+  sync: () => Promise<void> = async () => {};
   /** What the kernel logs when it refuses. */
   refusal = '';
   /** Whether a service manager keeps descriptors. */
@@ -188,7 +190,7 @@ export class MadeUpHost {
       kernel: {
         clock: (which) => realNative.kernel.clock(which),
         counter: () => realNative.kernel.counter(),
-        sync: async () => {},
+        sync: () => this.sync(),
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
           this.loaded = { commandLine };
         },

@@ -135,7 +135,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   suspend: {
     async run({ context, facts, machines, signal }) {
-      const { attendance, native } = context;
+      const { attendance } = context;
       // Programs that look after their machines themselves stop them at the same time.
       const attended = attendance.standStill(attendantsMs, signal);
       if (facts.machines.length > 0) await machines.suspend();
@@ -143,8 +143,6 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       signal.throwIfAborted();
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
-      // What the VMMs wrote when they stopped.
-      await native.kernel.sync();
     },
     async undo({ context, machines }) {
       context.attendance.letRun();
@@ -160,6 +158,9 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
       const mark = kernelLog.mark();
       try {
+        // What the VMMs wrote when they stopped. Meanwhile the phase reaches clients: one that does not hear of it
+        // before its connection ends takes the kexec for a host that was lost.
+        await native.kernel.sync();
         update.index?.write(update.indexRecord(nowUs()));
         await native.kernel.rebootKexec();
       } catch (error) {

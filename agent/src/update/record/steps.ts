@@ -148,7 +148,7 @@ export const steps = {
     subjects: once,
     title: (_, { release }) => `Start ${release}`,
     detail: () =>
-      'The kernel freezes the sessions and starts the new kernel. Other services are not stopped: they end with the old kernel.',
+      'File systems are synced. The kernel freezes the sessions and starts the new kernel. Other services are not stopped: they end with the old kernel.',
     risk: () =>
       'Everything outside a session ends. If the kernel refuses, the machines run on and nothing is lost. If the new kernel hangs, only a reset helps and the memory is lost.',
     doing: (_, { release }) => `starting ${release}`,
@@ -263,7 +263,7 @@ const abortable: ReadonlySet<Phase> = new Set(
 );
 
 /**
- * Whether an abort would be accepted now: until the reboot call is made, and never in the next kernel. The phase
- * *kexec* is that call and nothing else.
+ * Whether an abort would be accepted now: until the reboot call is about to be made, and never in the next kernel.
+ * The phase *kexec* is a last sync and that call.
  */
 export const mayAbort = ({ phase }: Pick<Progress, 'phase'>): boolean => abortable.has(phase);
