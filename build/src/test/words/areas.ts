@@ -22,7 +22,7 @@ const noTexts = /(^|\/)node_modules\/|\.(test|fixture|generated)\.ts$/;
 export const areas: readonly Area[] = [
   {
     name: 'documents',
-    files: ['{README,HACKING,CONTRIBUTING,CHANGELOG}.md', 'docs/**/*.md', 'lab/**/*.md'],
+    files: ['{README,ARCHITECTURE,HACKING,CONTRIBUTING,CHANGELOG}.md', 'docs/**/*.md', 'lab/**/*.md'],
     // The glossary names what is not to be said.
     textsOf: (source) => textsOfMarkdown(source, 'do not say'),
   },
