@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runes everywhere, in our own components; libraries decide for themselves.
+/** Runes everywhere, in our own components; libraries decide for themselves. */
 import { vitePreprocess } from '@sveltejs/vite-plugin-svelte';
 
 // The content security policy refuses style attributes that stand in markup; set by a directive they go through the

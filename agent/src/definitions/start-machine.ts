@@ -3,9 +3,9 @@
  * Starting a machine from its definition: QEMU runs in a unit of the service manager and counts as started once
  * its monitor answers. What belongs to a caller (roles, journal, adoption) is the method handler's.
  */
-import { access, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access } from 'node:fs/promises';
 import type { Native } from '@luo-console/native';
+import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { commandLineOf } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
@@ -35,6 +35,7 @@ export async function processOf(paths: HostPaths, name: string): Promise<number 
 export interface MachineStart {
   readonly native: Native;
   readonly paths: HostPaths;
+  readonly accounts: Accounts;
   readonly name: string;
   readonly definition: Definition;
   /** The definition's file, for refusals. */
@@ -51,8 +52,8 @@ export interface MachineStart {
  *   DefinitionInvalid if its user does not exist
  */
 export async function startMachine(start: MachineStart): Promise<number> {
-  const { native, paths, name, definition, path, manager } = start;
-  const user = await userOf(paths.etc, definition.user, path);
+  const { native, paths, accounts, name, definition, path, manager } = start;
+  const user = userOf(accounts, definition.user, path);
   const places = machineFiles(name);
   const words = qemuWords(name, definition, places);
   try {
@@ -100,16 +101,18 @@ async function answers(native: Native, pid: number, name: string, { monitor }: M
   }
 }
 
-/** @throws Refusal DefinitionInvalid if there is no such user */
-async function userOf(etc: string, user: string, path: string): Promise<{ uid: number; gid: number } | null> {
-  const text = await readFile(join(etc, 'passwd'), 'utf8');
-  const fields = text.split('\n').map((line) => line.split(':'));
-  const [, , uid, gid] = fields.find(([name]) => name === user) ?? [];
-  if (uid === undefined || gid === undefined) {
-    const reason = `member "user" is "${user}"; expected a user in /etc/passwd`;
+/**
+ * Whom a machine runs as; null for root, who is the service manager's own choice.
+ *
+ * @throws Refusal DefinitionInvalid if there is no such user
+ */
+function userOf(accounts: Accounts, name: string, path: string): { uid: number; gid: number } | null {
+  const user = accounts.user(name);
+  if (user === null) {
+    const reason = `member "user" is "${name}"; expected a user in /etc/passwd`;
     throw new Refusal('DefinitionInvalid', { path, reason });
   }
-  return uid === '0' ? null : { uid: Number(uid), gid: Number(gid) };
+  return user.uid === 0 ? null : user;
 }
 
 /**

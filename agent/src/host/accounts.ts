@@ -22,6 +22,15 @@ export class Accounts {
     return String(uid);
   }
 
+  /** The numbers of a user and of their first group, or null if there is no user of that name. */
+  user(name: string): { readonly uid: number; readonly gid: number } | null {
+    for (const [called, , uid = '', gid = ''] of this.#read('passwd')) {
+      if (called === name && /^\d+$/.test(uid) && /^\d+$/.test(gid))
+        return { uid: Number(uid), gid: Number(gid) };
+    }
+    return null;
+  }
+
   /** The number of a group, or null if there is none of that name. */
   groupId(name: string): number | null {
     for (const fields of this.#read('group')) {

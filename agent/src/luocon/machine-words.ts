@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines in words: the way each is carried over, how far it is, and which machine a person means. */
 import type { AgentClient } from '../client/index.ts';
-import type { BlackoutPart, Machine, MachineStage, OrderGraph, Way } from '../interface/agent.generated.ts';
+import type { Machine, MachineStage, OrderGraph, Way } from '../interface/agent.generated.ts';
 import type { Tone } from './screen.ts';
 import { duration } from './units.ts';
 
@@ -31,11 +31,6 @@ export const stageTones: Readonly<Record<MachineStage, Tone>> = {
   ...{ waiting: 'plain', suspending: 'plain', saved: 'plain', retrieving: 'plain', starting: 'plain' },
   ...{ loading: 'plain', resumed: 'good', running: 'good', held: 'bad', left_behind: 'warning', lost: 'bad' },
 };
-
-/** The parts of a blackout, in their order. */
-export const blackoutParts: readonly BlackoutPart[] = [
-  ...(['save', 'kexec', 'boot', 'userspace', 'retrieve', 'start', 'load', 'resume'] as const),
-];
 
 /** @param us microseconds; null: unknown */
 export const perhaps = (us: number | null): string => (us === null ? 'unknown' : duration(us));

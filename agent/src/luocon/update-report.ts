@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One live update in text: how it ended, its phases, a timeline, and what became of machines and of what was preserved. */
-import type { MachineRun, Outcome, Update } from '../interface/agent.generated.ts';
-import { blackoutParts, perhaps, stageTones, stageWords, wayWords } from './machine-words.ts';
+import { BlackoutPart, type MachineRun, type Outcome, type Update } from '../interface/agent.generated.ts';
+import { perhaps, stageTones, stageWords, wayWords } from './machine-words.ts';
 import type { Screen, Tone } from './screen.ts';
 import { count, duration, size, time, words } from './units.ts';
 
@@ -83,7 +83,7 @@ async function showPhases(screen: Screen, { phases, startedAtUs, endedAtUs }: Up
 
 /** What a machine's blackout was made of, part by part; several pieces of one part are one. */
 function partsOf({ parts }: MachineRun): string[] {
-  return blackoutParts.map((name) => {
+  return BlackoutPart.options.map((name) => {
     const pieces = parts.filter(({ part }) => part === name);
     return pieces.length === 0 ? '' : duration(pieces.reduce((sum, { durationUs }) => sum + durationUs, 0));
   });
@@ -110,7 +110,7 @@ async function showMachines(screen: Screen, { machines }: Update): Promise<void>
   if (measured.length === 0) return;
   screen.line();
   await screen.table(
-    ['blackout of', ...blackoutParts],
+    ['blackout of', ...BlackoutPart.options],
     measured.map((machine) => [machine.name, ...partsOf(machine)]),
   );
 }

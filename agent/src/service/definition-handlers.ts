@@ -16,7 +16,7 @@ export function definitionHandlers(
   context: HandlerContext,
   manager?: string,
 ): PeerHandlers<DefinitionMethods> {
-  const { native, paths, phases, journal, adoptions, look } = context;
+  const { native, paths, accounts, phases, journal, adoptions, look } = context;
   const ownUid = process.getuid?.() ?? 0;
   const directory = join(paths.etc, 'luo-console/machines');
   // One at a time, so that nobody starts what somebody else is starting.
@@ -49,7 +49,7 @@ export function definitionHandlers(
         await checkFiles(definition, pathOf(name));
         const fields = { peer: recorded(peer), parameters: { name, user: definition.user } };
         const pid = await journal.act('machine.start', fields, () =>
-          startMachine({ native, paths, name, definition, path: pathOf(name), manager }),
+          startMachine({ native, paths, accounts, name, definition, path: pathOf(name), manager }),
         );
         await adoptions.adopt(
           pid,

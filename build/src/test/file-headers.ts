@@ -13,7 +13,7 @@ const sourceFile = /(?<!\.generated)\.(?:ts|mjs|js|svelte)$/;
 const passedOver = new Set(['node_modules', 'dist', '.git', 'build/agent-package', 'native-bindings/build']);
 
 /** What still has its headers in line comments, or none at all. */
-const notConverted = ['agent', 'electron', 'renderer'];
+const notConverted = ['agent', 'electron'];
 
 /**
  * What is wrong with the header of a source file.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The report of the blackout benchmark, from made-up measurements. */
+import { readFileSync } from 'node:fs';
 import type { MachineRun, Update } from '@luo-console/agent/interface';
 import { describe, expect, it } from 'vitest';
 import { timesOfUpdate } from './agent.ts';
@@ -21,6 +22,12 @@ const one = ends(30, 530, 1700, 1702, 1750, 2300, 2350, 2355);
 const other = ends(20, 530, 1700, 1702, 1750, 2500, 2540, 2550);
 
 describe('parts of a blackout', () => {
+  it('are said by the floor, too, by the same names and in the same order', () => {
+    const source = readFileSync(new URL('../native/floor.c', import.meta.url), 'utf8');
+    const ends = /\\"ends\\":\{(.+?)\}/s.exec(source)?.[1] ?? '';
+    expect([...ends.matchAll(/\\"(\w+)\\":%llu/g)].map(([, name]) => name)).toEqual([...blackoutParts]);
+  });
+
   it('are over when they are for the last machine, and add up to the whole', () => {
     const host = timesOf([one, other]);
     expect(host).toEqual(times(30, 500, 1170, 2, 48, 750, 40, 10));

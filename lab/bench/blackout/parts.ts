@@ -5,20 +5,12 @@
  * before is over: so the parts of one update add up to its blackout, from the first machine that stops to the last
  * one that runs.
  */
+import { BlackoutPart } from '@luo-console/agent/interface';
 import { median } from '../numbers.ts';
 
 /** The parts, in their order. */
-export const blackoutParts = [
-  'save',
-  'kexec',
-  'boot',
-  'userspace',
-  'retrieve',
-  'start',
-  'load',
-  'resume',
-] as const;
-export type Part = (typeof blackoutParts)[number];
+export const blackoutParts = BlackoutPart.options;
+export type Part = BlackoutPart;
 
 /** What depends on the kernel alone: the same for everybody who does the update. */
 export const kernelParts: ReadonlySet<Part> = new Set<Part>(['kexec', 'boot']);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A live update from beginning to end, by a client of the agent that comes back once the host is there again. */
 import type { AgentClient } from '@luo-console/agent/client';
-import type {
+import {
   BlackoutPart,
-  FailurePolicy,
-  MachineRun,
-  Plan,
-  Progress,
-  Update,
+  type FailurePolicy,
+  type MachineRun,
+  type Plan,
+  type Progress,
+  type Update,
 } from '@luo-console/agent/interface';
 import { expect } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
@@ -104,17 +104,6 @@ export async function callOff(
   }
 }
 
-const blackoutParts: readonly BlackoutPart[] = [
-  'save',
-  'kexec',
-  'boot',
-  'userspace',
-  'retrieve',
-  'start',
-  'load',
-  'resume',
-];
-
 /** How far the parts of a blackout may be from its whole, in µs: each is rounded to whole ones. */
 const roundingUs = 16;
 
@@ -125,7 +114,7 @@ export function expectWholeBlackout(machine: MachineRun): void {
   expect(
     parts.map(({ part }) => part),
     name,
-  ).toEqual(blackoutParts);
+  ).toEqual(BlackoutPart.options);
   for (const [index, { part, startedAtUs }] of parts.entries()) {
     const before = parts[index - 1];
     if (!before) continue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The state of an update after each event, with the recording of a real one. */
+/** The state of an update after each event, with a recording of what the agent said. */
 import type { Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { machineRun, plan, progress, update } from '../../test/fake-data.ts';
@@ -12,7 +12,7 @@ const told = (events: readonly UpdateEvent[], from: UpdateState = initialState) 
 const heard = (one: Progress, offsetUs = 0): UpdateEvent => ({ kind: 'progress', progress: one, offsetUs });
 const refusal = new Failure('PlanStale', { changed: 'A session was created.' }, 'stale');
 
-describe('the recording of a real update', () => {
+describe('the recording of an update', () => {
   const recording = recordedUpdate();
   const events = recording.heard.map<UpdateEvent>(({ progress: one, update: settled }) =>
     one ? heard(one, 7) : { kind: 'settled', update: settled ?? recording.ended },

@@ -15,7 +15,7 @@
  * progress of another update begins the story anew. A phase that is over is never heard again, and a phase that
  * passed while the host was away is not heard at all.
  *
- * Pinned by update-state.test.ts, with events made by hand and with the recording of a real update.
+ * Pinned by update-state.test.ts, with events made by hand and with the recording of an update.
  */
 import type { MachineRun, PhaseTiming, Plan, Progress, Update } from '@luo-console/agent/interface';
 import type { Failure } from '../bridge/failure.ts';

@@ -73,18 +73,7 @@ export const policyWords: Record<FailurePolicy, PolicyWords> = {
   },
 };
 
-/** The parts of a blackout, in their order. */
-export const blackoutParts: readonly BlackoutPart[] = [
-  'save',
-  'kexec',
-  'boot',
-  'userspace',
-  'retrieve',
-  'start',
-  'load',
-  'resume',
-];
-
+/** What the parts of a blackout are called, in their order. */
 export const partWords: Record<BlackoutPart, string> = {
   save: 'Save',
   kexec: 'Kexec',
@@ -95,6 +84,8 @@ export const partWords: Record<BlackoutPart, string> = {
   load: 'Load',
   resume: 'Resume',
 };
+
+export const blackoutParts = Object.keys(partWords) as BlackoutPart[];
 
 /** VMM and version: `QEMU 11.1.0`. */
 export function vmmWords({ vmm, version }: Pick<Machine, 'vmm' | 'version'>): string {

@@ -81,12 +81,10 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     async run({ context, facts, signal, progress }, subject) {
       const { session, name } = the(subject);
       const all = steps.digest.subjects(facts);
-      const before = all.slice(
-        0,
-        all.findIndex((each) => each.session === session),
-      );
+      const at = all.findIndex((each) => each.session === session);
       const bytesOf = (list: readonly Subject[]): number => list.reduce((sum, { bytes }) => sum + bytes, 0);
-      const [start, total] = [bytesOf(before), bytesOf(all)];
+      const start = bytesOf(all.slice(0, at));
+      const total = bytesOf(all);
       await digestSession(context.sessions, session, signal, (label, bytes) => {
         progress({ message: `digest of ${name}: ${label}`, done: start + bytes, total });
       });

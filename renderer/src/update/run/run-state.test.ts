@@ -147,7 +147,7 @@ describe('the counter', () => {
   });
 });
 
-test('the recording of a real update is steps, then grace, then stopping', () => {
+test('the recording of an update is steps, then grace, then stopping', () => {
   const { progress: heard } = recordedUpdate();
   const kinds: string[] = [];
   let update = initialState;
