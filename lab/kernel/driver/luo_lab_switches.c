@@ -14,6 +14,8 @@
  *   shared                   the state of all deviceN, incoming and outgoing
  */
 
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/debugfs.h>
 #include <linux/delay.h>
 #include <linux/fs.h>
@@ -51,8 +53,14 @@ void luo_lab_wait(const struct luo_lab_device *dev, enum luo_lab_op op)
 {
 	u32 delay_ms = READ_ONCE(dev->switches[op].delay_ms);
 
-	if (delay_ms)
-		msleep(delay_ms);
+	if (!delay_ms)
+		return;
+	/*
+	 * Said, because a test cannot measure it: just after a kexec the kernel
+	 * still calibrates its clock, and seconds are up to 2 % too short.
+	 */
+	pr_info("%s %s waits %u ms\n", dev->name, op_names[op], delay_ms);
+	msleep(delay_ms);
 }
 
 /**

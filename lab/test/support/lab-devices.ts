@@ -77,6 +77,13 @@ export async function callbacks(host: LabHost): Promise<readonly Callback[]> {
   }));
 }
 
+/** The delays the driver took since the kernel booted, oldest first: `iommu0 freeze waits 700 ms`. */
+export async function delays(host: LabHost): Promise<readonly string[]> {
+  return [...(await run(host, 'dmesg')).matchAll(/luo_lab: (\S+ \S+ waits \d+ ms)$/gm)].map(
+    ([, line = '']) => line,
+  );
+}
+
 /** Performs steps and says what the driver was called for meanwhile. */
 export async function performAndLog(
   host: LabHost,

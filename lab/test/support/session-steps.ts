@@ -31,8 +31,6 @@ export interface StepResult {
   readonly code: string;
   /** What was read. */
   readonly value?: string;
-  /** How long the step took, in ms. */
-  readonly ms: number;
 }
 
 const mostContents = 8192;
@@ -131,15 +129,13 @@ async function perform(step: Step): Promise<string | undefined> {
 }
 
 async function attempt(step: Step): Promise<StepResult> {
-  const start = kernel.clock('monotonic');
-  const elapsed = (): number => Number((kernel.clock('monotonic') - start) / 1_000_000n);
   try {
     const value = await perform(step);
-    return { code: 'ok', ms: elapsed(), ...(value === undefined ? {} : { value }) };
+    return { code: 'ok', ...(value === undefined ? {} : { value }) };
   } catch (error) {
     const { code } = error as SystemError;
     if (code === undefined) throw error;
-    return { code, ms: elapsed() };
+    return { code };
   }
 }
 

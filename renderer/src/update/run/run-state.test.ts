@@ -64,8 +64,8 @@ describe.each(standings)('in phase %s', (...row) => {
     const begun = updatePhases.indexOf(phase) <= updatePhases.indexOf('kexec');
     const leaving = kind === 'away expected' && begun;
     expect(seen.said).toBe(leaving ? 'The host is starting the new kernel' : `At ${phase}`);
-    // The counter: without machines the blackout begins with the kexec.
-    const left = updatePhases.indexOf(phase) >= updatePhases.indexOf('kexec');
+    // The counter: without machines the blackout begins with the kexec, whether that was heard of or not.
+    const left = updatePhases.indexOf(phase) >= updatePhases.indexOf('kexec') || leaving;
     expect(seen.counter.label).toBe(left ? 'Blackout' : 'Elapsed');
   });
 });
@@ -100,6 +100,10 @@ describe('the grace', () => {
   test.each(['failed', 'disconnected'] as const)('says nothing to a host that is %s', (state) => {
     expect(look('prepared', state, { graceEndsAtUs })).toMatchObject({ kind: 'lost', mayAbort: false });
   });
+});
+
+test('a host that went before its phase *kexec* was heard of has been in its blackout since', () => {
+  expect(look('prepared', 'away').counter).toEqual({ label: 'Blackout', us: second });
 });
 
 test('whether an abort works is the agent’s word, not a matter of phases', () => {

@@ -50,11 +50,12 @@ export interface RunFacts {
 export function runState(facts: RunFacts): RunState {
   const { host, update, nowUs } = facts;
   const standing = standingOf(facts);
+  const gone = standing.kind === 'away' && standing.reading !== 'early';
   return {
     ...standing,
     said: saidOf(standing, facts),
     mayAbort: host.state === 'connected' && update.progress?.mayAbort === true,
-    counter: counterReading(update, nowUs),
+    counter: counterReading(update, nowUs, gone ? nowUs - standing.forUs : null),
   };
 }
 
