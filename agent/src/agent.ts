@@ -11,6 +11,7 @@ import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
+import { saidBy } from './host/said-by.ts';
 import { Journal, JournalReader } from './journal/index.ts';
 import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
@@ -231,7 +232,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
   const settled = complete().catch((error: unknown) => {
     log('error', 'the live update could not be settled', {
-      problem: error instanceof Error ? error.message : String(error),
+      problem: saidBy(error),
     });
   });
   // Examining the running kernel takes seconds on a slow host: done before somebody asks, after what matters.

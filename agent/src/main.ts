@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { native } from '@luo-console/native';
 import { createLog } from './host/log.ts';
 import { realHostPaths } from './host/paths.ts';
+import { saidBy } from './host/said-by.ts';
 import { doFirstThings } from './update/arrive/first-things.ts';
 import { agentVersion } from './version.ts';
 
@@ -61,7 +62,7 @@ function readOptions(): Options {
       socket: absolute('socket', values.socket),
     };
   } catch (error) {
-    return end(1, `luo-console-agent: ${error instanceof Error ? error.message : String(error)}`);
+    return end(1, `luo-console-agent: ${saidBy(error)}`);
   }
 }
 
@@ -95,7 +96,7 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
   } catch (error) {
-    log('error', 'could not start', { problem: error instanceof Error ? error.message : String(error) });
+    log('error', 'could not start', { problem: saidBy(error) });
     process.exit(1);
   }
 }

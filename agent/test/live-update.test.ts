@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A live update of the whole agent on a made-up host, from the plan to the outcome, and its abort. */
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The copy of a host's journal: kept up to date, read back, and its file. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry } from '@luo-console/agent/interface';

@@ -7,6 +7,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { connected, pause } from '../host/waiting.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
@@ -54,7 +55,7 @@ export interface RestoreOptions {
 export class RanPerhaps extends Error {
   override readonly name = 'RanPerhaps';
   constructor(cause: unknown) {
-    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    super(`it was told to run, and then: ${saidBy(cause)}`, {
       cause,
     });
   }

@@ -5,6 +5,7 @@
  * `SavedMachine`s; the files with the states are handed to whoever preserves them.
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
@@ -45,8 +46,6 @@ interface Member {
 
 /** Bytes of state to have pages ready for: what bare machines need, and some. */
 const usualStateBytes = 2 * 1024 * 1024;
-
-const saidBy = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** A machine could not be saved. */
 export class NotSaved extends Error {

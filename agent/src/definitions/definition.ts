@@ -7,6 +7,7 @@
 import * as v from 'valibot';
 import { isVisible } from '../host/plain-words.ts';
 import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { checkExtraArguments } from './arguments.ts';
 
 /** What a machine of the agent's own may be called: good for a file's name, a unit's and a socket's path. */
@@ -188,7 +189,7 @@ export function readDefinition(json: string, file: string): Definition {
   try {
     value = JSON.parse(json);
   } catch (error) {
-    return refuse(`it is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`it is not valid JSON: ${saidBy(error)}`);
   }
   // An array passes for an object without members otherwise.
   if (Array.isArray(value)) return refuse(`the whole is ${shown(value)}; expected an object`);

@@ -9,6 +9,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Refusal } from './refusal.ts';
+import { saidBy } from './said-by.ts';
 
 /** include/uapi/asm-generic/fcntl.h; Node does not name it. */
 const pathOnly = 0o10000000;
@@ -34,7 +35,7 @@ export async function openRegularFile(path: string, links: 'follow' | 'refuse'):
   } catch (error) {
     if (error instanceof Refusal) throw error;
     const { code = 'EIO' } = error as NodeJS.ErrnoException;
-    return refuse(code, reasons[code] ?? (error instanceof Error ? error.message : String(error)));
+    return refuse(code, reasons[code] ?? saidBy(error));
   } finally {
     await place?.close();
   }

@@ -13,6 +13,7 @@
  */
 import { EventEmitter } from 'node:events';
 import type { Statement } from 'better-sqlite3';
+import { saidBy } from '../host/said-by.ts';
 import { type JournalDatabase, openJournalDatabase } from './database.ts';
 import {
   chainStart,
@@ -97,7 +98,7 @@ export class Journal {
         .get();
       if (row) this.#last = row;
     } catch (error) {
-      this.#refuse(`${path}: ${error instanceof Error ? error.message : String(error)}`, error);
+      this.#refuse(`${path}: ${saidBy(error)}`, error);
     }
     this.#database = database;
   }
@@ -176,8 +177,7 @@ export class Journal {
     failure: unknown,
     durationUs: number | null,
   ): JournalEntry {
-    const message =
-      failure === null ? fields.message : failure instanceof Error ? failure.message : String(failure);
+    const message = failure === null ? fields.message : saidBy(failure);
     return this.#write({
       kind: 'result',
       name: announced.name,
@@ -228,7 +228,7 @@ export class Journal {
       this.#insert ??= this.#database.prepare(insertSql);
       this.#insert.run(rowOf(entry));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = saidBy(error);
       const code = codeOf(error) ?? 'EIO';
       if (code !== 'ENOSPC' || draft.kind === 'result') this.#refuse(reason, error);
       throw new JournalUnwritable(reason, code);

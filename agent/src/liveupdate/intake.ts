@@ -10,6 +10,7 @@
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { giveManifest, takeApart } from './build-session.ts';
 import { parseStoredName } from './descriptor-store.ts';
 import { HeldSession } from './held-session.ts';
@@ -61,7 +62,7 @@ export async function takeInStored(
     try {
       await takeInOne(context, sessions, { name, ...entry }, intake);
     } catch (error) {
-      intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      intake.problems.push(`${name}: ${saidBy(error)}`);
     }
   }
   return intake;
@@ -141,7 +142,7 @@ function readManifest(
   try {
     return Manifest.read(context.native.memory, parts);
   } catch (error) {
-    intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    intake.problems.push(`${name}: ${saidBy(error)}`);
     return null;
   }
 }

@@ -10,6 +10,7 @@
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, isKernelFailure, kernelCallFailed } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { HeldSession } from './held-session.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
@@ -46,7 +47,7 @@ export async function takeIn(
     manifest = Manifest.read(memory, parts);
   } catch (error) {
     for (const part of parts) part.close();
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = saidBy(error);
     return { session: new HeldSession(name, 'incoming', descriptor, null), missing: [], problem };
   }
   for (const { token, file } of manifest.parts) context.store.keepFile(name, token, file);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon update`: followed through a kexec, aborted, refused, and lost on the way. */
 import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
 import {

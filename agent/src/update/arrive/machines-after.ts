@@ -2,6 +2,7 @@
 /** The machines of a live update once it has arrived: how each fared, and what is kept of those that do not run. */
 import type { Descriptor, Memory } from '@luo-console/native';
 import { counted } from '../../host/plain-words.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, Update } from '../../interface/agent.generated.ts';
 import { initStartedUs } from '../../kernel/log.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
@@ -42,7 +43,7 @@ export async function keepWhatIsHeld(
     try {
       await work();
     } catch (error) {
-      problems.push(`session ${session}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`session ${session}: ${saidBy(error)}`);
     }
   };
   for (const [session, state] of resumed?.heldStates ?? []) {

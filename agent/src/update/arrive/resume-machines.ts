@@ -19,6 +19,7 @@ import {
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { Refusal } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
@@ -239,7 +240,7 @@ async function resumeOne({ context, files, saved, reached }: One): Promise<Machi
       }),
     );
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = saidBy(error);
     if (error instanceof Missing)
       return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
     return { ...run, stage: 'held', detail: `it does not run: ${why}` };

@@ -3,6 +3,7 @@
 import type { Descriptor, Native } from '@luo-console/native';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { errnoOf } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 
@@ -39,7 +40,7 @@ export class RetrievedFiles {
       if (!session) throw new Error('the session did not come through');
       this.files.set(key, await native.liveUpdate.retrieveFd(session, BigInt(place.token)));
     } catch (error) {
-      this.#problems.set(key, errnoOf(error) ?? (error instanceof Error ? error.message : String(error)));
+      this.#problems.set(key, errnoOf(error) ?? saidBy(error));
     }
   }
 

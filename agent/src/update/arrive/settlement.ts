@@ -4,8 +4,8 @@
  * finished and carried on, the outcome is decided and written down. A session that fails on the way does not
  * hold the others up; what went wrong with it becomes part of the reason.
  */
-
 import { counted } from '../../host/plain-words.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
 import { compareDigests } from '../../liveupdate/digests.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
@@ -102,7 +102,7 @@ export async function completeArrival(
         problems.push(`${what} is held, but will not come through another live update: ${why}`);
       }
     } catch (error) {
-      problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`session ${held.name}: ${saidBy(error)}`);
     }
   }
   problems.push(...(await keepWhatIsHeld(context, record, resumed)));

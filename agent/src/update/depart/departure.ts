@@ -5,6 +5,7 @@
  * last step does not return, unless the kernel refuses: then nothing is lost either.
  */
 import { Refusal } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import type { MadePlan } from '../plan/plan.ts';
@@ -132,7 +133,7 @@ export class Departure {
   #settle(failure: unknown, problems: readonly string[]): Update {
     const { history, log, nowUs } = this.#context;
     const cameBack = failure instanceof CameBack ? failure : null;
-    const said = failure instanceof Error ? failure.message : String(failure);
+    const said = saidBy(failure);
     const reason = [said, ...problems].join('; ');
     const outcome = cameBack === null ? 'aborted' : 'returned';
     const record = {

@@ -6,6 +6,7 @@
  * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
  * begins. Their results are written once the machines run on. In a kexec that works nobody writes them: the outcome tells.
  */
+import { saidBy } from '../../host/said-by.ts';
 import type { Journal, JournalEntry, RecordedPeer } from '../../journal/index.ts';
 import { type LeavingId, type PlannedStep, type StepKind, steps } from '../record/steps.ts';
 
@@ -82,7 +83,7 @@ export class StepList {
       try {
         await doing();
       } catch (error) {
-        problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+        problems.push(`${what}: ${saidBy(error)}`);
       }
     };
     for (const step of this.#done.splice(0).reverse()) {

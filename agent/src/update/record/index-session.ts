@@ -9,6 +9,7 @@ import type { LiveUpdate, Native, Descriptor as NativeDescriptor } from '@luo-co
 import * as v from 'valibot';
 import { SavedMachine } from '../../adoption/saved-machine.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { ClockReading } from '../../kernel/surviving-clock.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
@@ -162,7 +163,7 @@ export async function readIndex(native: Native, session: NativeDescriptor): Prom
     using file = await native.liveUpdate.retrieveFd(session, manifestToken);
     return { session, record: recordIn(new SlotFile(native.memory, file)), problem: null };
   } catch (error) {
-    const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
+    const reason = errnoOf(error) ?? saidBy(error);
     return { session, record: null, problem: reason };
   }
 }
