@@ -14,6 +14,7 @@ import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { ArrivingSteps } from './arriving-steps.ts';
 import { machinesAfter } from './machines-after.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 
@@ -39,6 +40,8 @@ export interface HandoverTaken {
   readonly resumed: ResumedMachines | null;
   /** The clock that goes on from the kernel before, on which all times of the update are. */
   readonly clock: SurvivingClock;
+  /** The steps of the plan that are done here. */
+  readonly steps: ArrivingSteps;
 }
 
 /** How a descriptor is called in `missing`. */
@@ -86,16 +89,20 @@ export async function retrieveAll(
     index?.record?.jumpedAtUs ?? 0,
     record?.phases.at(-1)?.startedAtUs ?? 0,
   );
+  const steps = new ArrivingSteps(board, index?.record?.facts ?? null, () => clock.nowUs());
+  const retrievingAtUs = Math.max(bootingAtUs, resumed?.times.agentStartedAtUs ?? clock.nowUs());
   phases.enter('booting', bootingAtUs);
-  phases.enter('retrieving', Math.max(bootingAtUs, resumed?.times.agentStartedAtUs ?? clock.nowUs()));
-  let timed = record;
+  let timed = record && { ...record, phases: withPhase(record.phases, 'booting', bootingAtUs) };
+  await steps.do(
+    { id: 'boot', session: null, update: timed, tookUs: retrievingAtUs - bootingAtUs },
+    () => {},
+  );
+  phases.enter('retrieving', retrievingAtUs);
   if (timed) {
-    timed = { ...timed, phases: withPhase(timed.phases, 'booting', bootingAtUs) };
-    timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', phases.startedAtUs) };
+    timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
     if (resumed !== null) timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
-    board.show(timed, { step: null, message: 'retrieving sessions' });
   }
-  const { absent, missing } = await retrieveNamed(context, names, newBoot);
+  const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {
     for (const entry of held.manifest?.entries() ?? []) {
       const token = BigInt(entry.token);
@@ -114,6 +121,7 @@ export async function retrieveAll(
     retrievedAtUs: clock.nowUs(),
     resumed,
     clock,
+    steps,
   };
 }
 
@@ -129,32 +137,38 @@ async function takeIndexOrExplain(
   }
 }
 
+/** Retrieves the sessions of these names. Those that the plan knows are steps, also where they are in hand already. */
 async function retrieveNamed(
   { sessions, descriptorStore, kernel, log }: UpdateContext,
   names: ReadonlySet<string>,
   newBoot: boolean,
+  steps: ArrivingSteps,
+  update: Update | null,
 ): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
   const absent = new Map<string, string>();
   const missing = new Map<string, string>();
   const afresh = newBoot && kernel.number === 0 && kernel.handoverFound === false;
-  for (const name of names) {
-    if (afresh) {
-      absent.set(name, 'the host started without a handover');
-      continue;
-    }
-    try {
-      const retrieved = await sessions.retrieve(name, agentItself);
-      for (const { token, errno } of retrieved.missing) missing.set(missingKey(name, token), errno);
-      if (retrieved.problem !== null)
-        log('warning', 'a session came through without a readable manifest', {
-          session: name,
-          problem: retrieved.problem,
-        });
-    } catch (error) {
-      const notThere = error instanceof Refusal && error.refusal === 'SessionNotFound';
-      const reason = notThere ? 'the kernel has no session of that name' : (errnoOf(error) ?? String(error));
-      absent.set(name, reason);
-    }
+  const retrieve = async (name: string): Promise<void> => {
+    if (afresh) throw new Refusal('SessionNotFound', { name });
+    const retrieved = await sessions.retrieve(name, agentItself);
+    for (const { token, errno } of retrieved.missing) missing.set(missingKey(name, token), errno);
+    if (retrieved.problem !== null)
+      log('warning', 'a session came through without a readable manifest', {
+        session: name,
+        problem: retrieved.problem,
+      });
+  };
+  const explain = (error: unknown): string => {
+    if (afresh) return 'the host started without a handover';
+    const notThere = error instanceof Refusal && error.refusal === 'SessionNotFound';
+    return notThere ? 'the kernel has no session of that name' : (errnoOf(error) ?? String(error));
+  };
+  for (const name of steps.inOrder('retrieve', names)) {
+    // One that was retrieved for its machine, or by the service manager, is in hand.
+    const work = sessions.has(name) ? () => {} : () => retrieve(name);
+    await steps.do({ id: 'retrieve', session: name, update }, work).catch((error: unknown) => {
+      absent.set(name, explain(error));
+    });
   }
   await descriptorStore.settled();
   return { absent, missing };

@@ -8,6 +8,7 @@ import { initStartedUs } from '../../kernel/log.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { withUserspace } from '../record/blackout-parts.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import type { ArrivingSteps } from './arriving-steps.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 
 /** What the record says of each machine now: those that came, and those that did not. */
@@ -26,6 +27,43 @@ export function machinesAfter(
 function neverSaved(run: MachineRun): MachineRun {
   return { ...run, stage: 'lost', detail: 'the index session says nothing of its state' };
 }
+
+/** The machine does not run, which its run says already. */
+class NotResumed extends Error {}
+
+/**
+ * Does the plan's steps *resume*, whose machines run or do not by now: they are adopted under their new processes.
+ *
+ * @returns what went wrong, in words, beside what the machines' runs say
+ */
+export async function enterMachines(
+  { adoptions, sessions }: UpdateContext,
+  steps: ArrivingSteps,
+  update: Update | null,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const runs = new Map(update?.machines.flatMap((run) => (run.session ? [[run.session, run]] : [])));
+  for (const session of steps.inOrder('resume', runs.keys())) {
+    const { name, stage, detail, newPid } = runs.get(session) ?? notKnown;
+    const enter = async (): Promise<void> => {
+      if (newPid !== null && sessions.has(session)) await adoptions.moved(session, newPid);
+      if (stage !== 'resumed') throw new NotResumed(`${stage}: ${detail}`);
+    };
+    // How long it took is among the parts of its blackout.
+    await steps.do({ id: 'resume', session, name, update, tookUs: null }, enter).catch((error: unknown) => {
+      if (!(error instanceof NotResumed)) problems.push(`session ${session}: ${saidBy(error)}`);
+    });
+  }
+  return problems;
+}
+
+/** A machine of the plan of which the record has nothing. */
+const notKnown: Pick<MachineRun, 'name' | 'stage' | 'detail' | 'newPid'> = {
+  name: '',
+  stage: 'lost',
+  detail: 'the record of the update has no such machine',
+  newPid: null,
+};
 
 /**
  * Keeps the states of machines that do not run in their sessions, where their memory is, and lets go of what is

@@ -4,7 +4,8 @@
  * that fails half-way is undone too, and undoing goes on where one undo fails.
  *
  * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
- * begins. Their results are written once the machines run on. In a kexec that works nobody writes them: the outcome tells.
+ * begins. Their results are written once the machines run on. After a kexec that works the agent in the next kernel
+ * writes them (`arrive/arriving-steps.ts`).
  */
 import { saidBy } from '../../host/said-by.ts';
 import type { Journal, JournalEntry, RecordedPeer } from '../../journal/index.ts';

@@ -38,8 +38,7 @@
  *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*, and it is finished all
  *   the same, with every machine's state in it. So is one that only the second attempt retrieved.
  * - Settled, but the index is not finished: the next agent gets it from the store and only finishes it.
- * - A VMM ends just while *resuming* enters it: settling stops there. The phase stays, and every act is refused, until
- *   the agent is started again.
+ * - A VMM ends just while *resuming* enters it: the outcome says so, and the others are entered.
  *
  * Tests:
  *     agent/src/update/arrive/outcome.test.ts
