@@ -154,9 +154,11 @@ describe('the journal of an update', () => {
     host.kill();
     client = await startSettled(host);
     expect((await entriesOf(client, 'update.settled', id)).length).toBe(1);
-    const acts = (await entriesOf(client, 'update.step', id)).filter(({ kind }) => kind === 'act');
-    const steps = acts.map(({ parameters }) => parameters['step']);
-    expect(steps).toContain('boot');
-    expect(new Set(steps).size).toBe(steps.length);
+    const entries = await entriesOf(client, 'update.step', id);
+    for (const kind of ['act', 'result']) {
+      const steps = entries.flatMap((each) => (each.kind === kind ? [each.parameters['step']] : []));
+      expect(steps).toContain('boot');
+      expect(new Set(steps).size, kind).toBe(steps.length);
+    }
   });
 });
