@@ -31,6 +31,7 @@ import { type Past, retrieveAll } from './update/arrive/arrival.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
 import { completeArrival, settleInterrupted } from './update/arrive/settlement.ts';
 import { History } from './update/record/history.ts';
+import { takeOutIndex } from './update/record/incoming-index.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/record/inventory.ts';
 import { Phases } from './update/record/phases.ts';
 import { ProgressBoard } from './update/record/progress.ts';
@@ -143,14 +144,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   // Before anything is written in this boot: the newest entry tells which boot was the last.
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
-  const intake = await takeInStored(liveUpdate, sessions, handed);
+  const { index, others } = await takeOutIndex(context, handed);
+  const intake = await takeInStored(liveUpdate, sessions, others);
   // Machines may stand still since the agent that stopped them died.
   await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
   if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, intake.index, resumed) : null;
+  const arrived = writable ? await retrieveAll(context, board, past, index, resumed) : null;
 
   const updater = new Updater(context, board);
   const authorisation = new Authorisation(paths, accounts, options.ownUid);

@@ -18,7 +18,7 @@ import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
 import { tokenIsTaken } from './preserve.ts';
 import type { SessionStore } from './sessions.ts';
-import { indexSessionName, manifestToken } from './tokens.ts';
+import { manifestToken } from './tokens.ts';
 
 export interface HandedBack {
   readonly name: string;
@@ -30,15 +30,14 @@ interface Found {
   readonly files: Map<bigint, NativeDescriptor>;
 }
 
-/** How the intake went. `index`: the agent's own session, incoming; `problems`: what could not be taken in, in words. */
+/** How the intake went. `problems`: what could not be taken in, in words. */
 export interface Intake {
   readonly outgoing: string[];
   readonly incoming: string[];
   readonly problems: string[];
-  index: NativeDescriptor | null;
 }
 
-/** Rebuilds the agent's sessions from what it was handed. Takes ownership of all descriptors given. */
+/** Rebuilds sessions from what the agent was handed, without its own index. Takes ownership of all descriptors given. */
 export async function takeInStored(
   context: LiveUpdateContext,
   sessions: SessionStore,
@@ -57,7 +56,7 @@ export async function takeInStored(
     if (stored.kind === 'session') entry.descriptor = descriptor;
     else entry.files.set(stored.token, descriptor);
   }
-  const intake: Intake = { outgoing: [], incoming: [], problems: [], index: null };
+  const intake: Intake = { outgoing: [], incoming: [], problems: [] };
   for (const [name, entry] of found) {
     try {
       await takeInOne(context, sessions, { name, ...entry }, intake);
@@ -75,12 +74,6 @@ async function takeInOne(
   intake: Intake,
 ): Promise<void> {
   const { name } = found;
-  if (name === indexSessionName) {
-    // Kept only in the next kernel, by an agent that died before it had finished there.
-    for (const file of found.files.values()) file.close();
-    intake.index = found.descriptor;
-    return;
-  }
   const state = found.descriptor === null ? 'none' : await stateOf(context, found.descriptor);
   if (found.descriptor !== null && (state === 'incoming' || (state === 'empty' && found.files.size === 0))) {
     for (const file of found.files.values()) file.close();

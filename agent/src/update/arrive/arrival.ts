@@ -4,12 +4,11 @@
  * index session, then retrieves every session the index or the journal names. Digests, finishing and the
  * settlement come later (`settlement.ts`), once the memory is in hand.
  */
-import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
-import { dismiss, type IncomingIndex, takeIndex } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
 import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
@@ -53,14 +52,14 @@ export function missingKey(session: string, token: string): string {
  * Retrieves what the kernel before handed over. The host is in phase *retrieving* afterwards, or still in
  * *normal* if there was nothing to do.
  *
- * @param handedIndex the index session, if the service manager handed it back.
+ * @param handedIndex the index, if it was retrieved before.
  * @param resumed machines that were let run again before.
  */
 export async function retrieveAll(
   context: UpdateContext,
   board: ProgressBoard,
   past: Past,
-  handedIndex: NativeDescriptor | null,
+  handedIndex: IncomingIndex | null,
   resumed: ResumedMachines | null,
 ): Promise<HandoverTaken | null> {
   const { sessions, phases, kernel } = context;
@@ -68,7 +67,7 @@ export async function retrieveAll(
   const newBoot = past.inventory.bootId !== bootId;
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
   const expected = newBoot || handedIndex !== null || unsettled !== null;
-  const index = expected ? await takeIndexOrExplain(context, handedIndex) : null;
+  const index = handedIndex ?? (expected ? await retrieveIndexOrExplain(context) : null);
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));
   const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
@@ -125,12 +124,9 @@ export async function retrieveAll(
   };
 }
 
-async function takeIndexOrExplain(
-  context: UpdateContext,
-  handed: NativeDescriptor | null,
-): Promise<IncomingIndex | null> {
+async function retrieveIndexOrExplain(context: UpdateContext): Promise<IncomingIndex | null> {
   try {
-    return await takeIndex(context, handed);
+    return await retrieveIndex(context);
   } catch (error) {
     context.log('error', 'the index session cannot be retrieved', { problem: String(error) });
     return null;

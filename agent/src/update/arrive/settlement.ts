@@ -7,7 +7,7 @@ import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
-import { dismiss, type IncomingIndex } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex } from '../record/incoming-index.ts';
 import { inventoryOf } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
