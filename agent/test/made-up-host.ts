@@ -8,10 +8,12 @@ import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
+import type { VmmStarter } from '../src/adoption/restore.ts';
 import { type RunningAgent, startAgent } from '../src/agent.ts';
 import { type AgentClient, connectAgent } from '../src/client/index.ts';
 import type { HostPaths } from '../src/host/paths.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
+import { standIns } from './made-up-vmms.ts';
 import { Manager } from './service-manager.ts';
 import { type Death, Process } from './tapped-native.ts';
 
@@ -35,6 +37,10 @@ export class MadeUpHost {
   managed = true;
   /** How many. */
   places = 4096;
+  /** Starts VMMs; a service manager that is not there if none is given. */
+  starter: VmmStarter | null = null;
+  /** Processes that VMMs of this test process stand for, by the path at which they meet the agent. */
+  readonly peers = new Map<string, number>();
   process: Process | null = null;
   agent: RunningAgent | null = null;
   #boots = 0;
@@ -147,6 +153,7 @@ export class MadeUpHost {
       descriptorStoreLimit: this.managed ? this.places : null,
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
+      ...(this.starter && { starter: this.starter }),
     });
     const alive = starting.catch((error: unknown) => {
       if (process.dead) return null;
@@ -187,6 +194,7 @@ export class MadeUpHost {
     return {
       ...realNative,
       liveUpdate: this.double,
+      sockets: standIns(this.peers),
       kernel: {
         clock: (which) => realNative.kernel.clock(which),
         counter: () => realNative.kernel.counter(),

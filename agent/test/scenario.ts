@@ -2,7 +2,7 @@
 /** Steps that many tests take. */
 import { type Descriptor, native } from '@luo-console/native';
 import type { AgentClient } from '../src/client/index.ts';
-import type { Entry, Plan, Update } from '../src/interface/agent.generated.ts';
+import type { Entry, FailurePolicy, Plan, Update } from '../src/interface/agent.generated.ts';
 import type { MadeUpHost } from './made-up-host.ts';
 
 /** A memfd with some text in it. The caller closes it. */
@@ -55,10 +55,17 @@ export interface RunWish {
   readonly wait?: 'kexec' | 'announced' | 'settled';
 }
 
+/** What a plan is made with beside the kernel. */
+interface PlanWish {
+  /** Machines, by pid, to be left behind. */
+  readonly leave?: number[];
+  readonly ifMachineFails?: FailurePolicy;
+}
+
 /** A plan of an update into the other kernel. */
-export async function planOf(host: MadeUpHost, client: AgentClient, leave: number[] = []): Promise<Plan> {
+export async function planOf(host: MadeUpHost, client: AgentClient, wish: PlanWish = {}): Promise<Plan> {
   const kernel = `${host.paths.boot}/vmlinuz-7.3.4-b`;
-  return (await client.call('MakePlan', { kernel, leave })).plan;
+  return (await client.call('MakePlan', { kernel, ...wish })).plan;
 }
 
 /** What the journal has of this name about an update, oldest first. */

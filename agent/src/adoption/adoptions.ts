@@ -104,6 +104,14 @@ export interface Adopted {
   readonly machine: MachineHead;
 }
 
+/** In place of the start time of a process that has ended: no process has it. */
+const noStartTime = 'ended';
+
+function nullIfGone(error: unknown): null {
+  if (error instanceof Refusal && error.refusal === 'NoSuchProcess') return null;
+  throw error;
+}
+
 /** How long to wait before a machine that stands still is tried again, in ms: its monitor says nothing of itself. */
 const againMs = 2000;
 
@@ -193,16 +201,20 @@ export class Adoptions {
     }
   }
 
-  /** Writes down that a machine's VMM is another process now: it was started again after a live update. */
+  /**
+   * Writes down that a machine's VMM is another process now: it was started again after a live update. One that has
+   * ended already is written down too, for `takeOver` to let go of.
+   */
   async moved(session: string, pid: number): Promise<void> {
     const { paths, sessions, bootId } = this.#context;
-    const identity = await identify(paths.proc, pid);
-    if (identity === null) return;
     const held = sessions.get(session);
-    const command = await commandOfVmm(paths.proc, pid);
-    const { startTime } = identity;
-    held.updateMachine({ pid, startTime, bootId, command, unlinked: [], suspended: false });
-    if (held.machine) this.#watchOne(session, held.machine);
+    const moved = { pid, bootId, unlinked: [], suspended: false };
+    const identity = await identify(paths.proc, pid);
+    const command = identity && (await commandOfVmm(paths.proc, pid).catch(nullIfGone));
+    if (identity !== null && command !== null) {
+      held.updateMachine({ ...moved, startTime: identity.startTime, command });
+      if (held.machine) this.#watchOne(session, held.machine);
+    } else held.updateMachine({ ...moved, startTime: noStartTime });
     sessions.touched();
   }
 

@@ -67,7 +67,7 @@ export class Suspension {
     machines: readonly Adopted[],
     policy: FailurePolicy,
     brownoutFromUs: number,
-    left: readonly { name: string; pid: number }[],
+    left: readonly { name: string; pid: number; session: string | null }[],
   ) {
     this.#context = context;
     this.#policy = policy;
@@ -80,8 +80,10 @@ export class Suspension {
       pieces: [],
       saved: null,
     }));
-    this.#left = left.map(({ name, pid }) => ({
+    this.#left = left.map(({ name, pid, session }) => ({
       ...emptyRun(name, pid),
+      // The next kernel's agent closes it: nobody would ever ask for what is in it.
+      session,
       stage: 'left_behind',
       detail: 'left behind, as planned',
     }));

@@ -43,7 +43,8 @@ export async function enterMachines(
 ): Promise<string[]> {
   const problems: string[] = [];
   const runs = new Map(update?.machines.flatMap((run) => (run.session ? [[run.session, run]] : [])));
-  for (const session of steps.inOrder('resume', runs.keys())) {
+  const came = [...runs].flatMap(([session, { stage }]) => (stage === 'left_behind' ? [] : [session]));
+  for (const session of steps.inOrder('resume', came)) {
     const { name, stage, detail, newPid } = runs.get(session) ?? notKnown;
     const enter = async (): Promise<void> => {
       if (newPid !== null && sessions.has(session)) await adoptions.moved(session, newPid);
