@@ -29,6 +29,8 @@ export class MadeUpHost {
   loaded: { commandLine: string } | null = null;
   /** What happens when the agent asks for the kexec. */
   kexec: 'works' | 'refused' = 'works';
+  /** What loading a kernel does first. */
+  load: () => Promise<void> = async () => {};
   /** What syncing the file systems does. */
   sync: () => Promise<void> = async () => {};
   /** What the kernel logs when it refuses. */
@@ -200,6 +202,7 @@ export class MadeUpHost {
         counter: () => realNative.kernel.counter(),
         sync: () => this.sync(),
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
+          await this.load();
           this.loaded = { commandLine };
         },
         kexecUnload: async () => {

@@ -50,6 +50,15 @@
  *       is tried $how if its monitor refuses
  *       and whose VMM ends is not closed by that: its session stays until it is released
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/test/machine-update.test.ts
+ *       is carried over: %s
+ *       whose VMM ends after it is saved is started again in the next kernel all the same
+ *       whose VMM ends before it is stopped is dealt with by the policy: $ifMachineFails
+ *       that does not start is held: its memory and a copy of its state are in its session
+ *       that is held loses its state if the copy of it fails, and the outcome says so
+ *       that was left behind by %s has no session in the next kernel any more
+ *       whose VMM ends just while it is entered again has no session any more, and holds nothing up
+ *       are let run on by the next agent if this one dies before the kexec
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready

@@ -54,6 +54,7 @@
  *       of a name that another program holds is refused, and nothing is left of it
  *       that was handed out and closed lives on with its holder, and so does its name
  *       is lost if the agent dies with the only descriptor of it, and the outcome says so
+ *       whose finish the kernel refuses stays incoming, and the outcome says so
  *       that cannot be retrieved is reported as absent, and can be retrieved by hand later
  *       stays incoming after the update with everything in it, until somebody finishes it
  *       is held by an agent that was started again, and keeps updates from beginning

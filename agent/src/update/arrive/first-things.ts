@@ -23,6 +23,7 @@
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
  * - The index cannot be retrieved: every errno counts as "none came", so no machine is started. The second look, with the
  *   journal open, may get it; its machines are then not started, and settling finishes it with their states.
+ * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
  * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt, and the
  *   start as a whole 5 min: the service manager may then kill the agent, and the next one begins with that machine again.
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
@@ -41,6 +42,11 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/test/abort.test.ts
+ *       and whose agent has died is settled once there is room: until then no agent starts
+ *     agent/test/index-session.test.ts
+ *       is not taken for the index by the second look, which the agent makes with its journal open
+ *       is carried over like any other: %s
  *     agent/test/sessions.test.ts
  *       stops acts when it cannot be written, and the agent goes on answering
  *     agent/test/unmanaged.test.ts
