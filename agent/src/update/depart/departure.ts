@@ -69,6 +69,8 @@ export class Departure {
       index: () => leaving.index,
       changed: () => this.#showMachines(),
     });
+    // Those that are left behind are known from the start, and nothing about them changes any more.
+    this.#record = { ...this.#record, machines: this.#machines.runs() };
     const leaving = this.#leaving(recorded, graceSeconds);
     this.#steps = new StepList({
       ...{ journal: context.journal, peer: recorded, update: this.id, signal: this.#abort.signal },
