@@ -2,9 +2,11 @@
 /** A live update of the whole agent with machines in it (`src/adoption/adoptions.ts`), on a made-up host. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
+import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
@@ -172,6 +174,33 @@ describe('a machine', () => {
       expect(await sessionNames()).toEqual(by === 'choice, alone' ? [] : ['machine:two']);
     },
   );
+
+  it.each([
+    { what: 'an index that cannot be read', outcome: 'unknown', sessions: ['machine:one'] },
+    { what: 'a power cut', outcome: 'cold_boot', sessions: [] },
+  ])('is lost with $what, and the record says so', async ({ what, outcome, sessions }) => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    if (what === 'a power cut') host.powerCut();
+    else {
+      host.becomeNextKernel();
+      using device = host.double.openDevice(host.paths.device);
+      using index = await host.double.retrieveSession(device, indexSessionName);
+      using record = await host.double.retrieveFd(index, manifestToken);
+      native.memory.write(record, 0n, Buffer.alloc(Number(native.memory.fileFacts(record).size)));
+      host.manager.kept.set(
+        `s-${Buffer.from(indexSessionName).toString('hex')}`,
+        native.descriptors.duplicate(index),
+      );
+    }
+    await vmms.endAll();
+    client = await startSettled(host);
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update).toMatchObject({ outcome, machines: [{ name: 'one', stage: 'lost', newPid: null }] });
+    expect(update?.reason).toContain('1 of 1 machine does not run: one is lost');
+    expect(vmm.guest.running).toBe(false);
+    expect(await sessionNames()).toEqual(sessions);
+  });
 
   it('whose VMM ends just while it is entered again has no session any more, and holds nothing up', async () => {
     const vmm = await adopted('one');

@@ -57,6 +57,7 @@
  *       that does not start is held: its memory and a copy of its state are in its session
  *       that is held loses its state if the copy of it fails, and the outcome says so
  *       that was left behind by %s has no session in the next kernel any more
+ *       is lost with $what, and the record says so
  *       whose VMM ends just while it is entered again has no session any more, and holds nothing up
  *       are let run on by the next agent if this one dies before the kexec
  *     agent/src/adoption/suspension.test.ts

@@ -99,7 +99,7 @@ export async function retrieveAll(
   phases.enter('retrieving', retrievingAtUs);
   if (timed) {
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
-    if (resumed !== null) timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
+    timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
   }
   const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {

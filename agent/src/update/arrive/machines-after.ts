@@ -11,22 +11,29 @@ import type { UpdateContext } from '../record/update-context.ts';
 import type { ArrivingSteps } from './arriving-steps.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 
-/** What the record says of each machine now: those that came, and those that did not. */
+/**
+ * What the record says of each machine in the next kernel: those that came, and those that did not.
+ *
+ * @param resumed null if no index came from which machines could be started
+ */
 export function machinesAfter(
   { paths }: UpdateContext,
   { machines }: Update,
-  resumed: ResumedMachines,
+  resumed: ResumedMachines | null,
 ): MachineRun[] {
+  if (resumed === null) {
+    const why = 'no index session with its state came that could be read in time';
+    return machines.map((run) => (run.stage === 'left_behind' ? run : lost(run, why)));
+  }
   const initUs = initStartedUs(paths);
   const came = resumed.machines.map(({ run }) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
   const sessions = new Set(came.map(({ session }) => session));
   const others = machines.filter(({ session }) => !sessions.has(session));
-  return [...came, ...others.map((run) => (run.stage === 'left_behind' ? run : neverSaved(run)))];
+  const why = 'the index session says nothing of its state';
+  return [...came, ...others.map((run) => (run.stage === 'left_behind' ? run : lost(run, why)))];
 }
 
-function neverSaved(run: MachineRun): MachineRun {
-  return { ...run, stage: 'lost', detail: 'the index session says nothing of its state' };
-}
+const lost = (run: MachineRun, detail: string): MachineRun => ({ ...run, stage: 'lost', detail });
 
 /** The machine does not run, which its run says already. */
 class NotResumed extends Error {}

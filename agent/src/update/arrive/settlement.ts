@@ -181,7 +181,7 @@ function settleRecord(
       : '',
     few('missing', 'is lost', 'are lost'),
     few('differs', 'differs from its digest', 'differ from their digests'),
-    ...(outcome === 'updated' ? aboutMachines(record.machines) : []),
+    ...aboutMachines(record.machines),
     outcome === 'updated' && !arrived.clock.exact
       ? 'the clock across the kexec is good to about a second'
       : '',
