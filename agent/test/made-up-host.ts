@@ -13,8 +13,8 @@ import { type RunningAgent, startAgent } from '../src/agent.ts';
 import { type AgentClient, connectAgent } from '../src/client/index.ts';
 import type { HostPaths } from '../src/host/paths.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
-import { standIns } from './made-up-vmms.ts';
 import { Manager } from './service-manager.ts';
+import { standIns } from './stand-ins.ts';
 import { type Death, Process } from './tapped-native.ts';
 
 const patience = { firstMs: 1, totalMs: 20 };

@@ -8,7 +8,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { native, type Sockets } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
 import type { VmmStarter } from '../src/adoption/restore.ts';
 import type { Way } from '../src/interface/agent.generated.ts';
@@ -24,37 +23,6 @@ export interface MadeUpVmm {
   readonly guest: FakeVmm;
   child: ChildProcess;
   pid: number;
-}
-
-/** The sockets of the real face, on which the other end of some paths is taken for another process. */
-export function standIns(peers: ReadonlyMap<string, number>): Sockets {
-  const { sockets } = native;
-  const paths = new WeakMap<object, string>();
-  return {
-    ...sockets,
-    listenUnix: (path, options) => {
-      const listening = sockets.listenUnix(path, options);
-      paths.set(listening, path);
-      return listening;
-    },
-    connectUnix: (path) => {
-      const connection = sockets.connectUnix(path);
-      paths.set(connection, path);
-      return connection;
-    },
-    accept: (listening) => {
-      const connection = sockets.accept(listening);
-      const path = typeof listening === 'object' ? paths.get(listening) : undefined;
-      if (connection !== null && path !== undefined) paths.set(connection, path);
-      return connection;
-    },
-    peerCredentials: (socket) => {
-      const credentials = sockets.peerCredentials(socket);
-      const path = typeof socket === 'object' ? paths.get(socket) : undefined;
-      const pid = path === undefined ? undefined : peers.get(path);
-      return pid === undefined ? credentials : { ...credentials, pid };
-    },
-  };
 }
 
 const refused: Answer = (socket, id) =>
