@@ -15,7 +15,8 @@ const agentFolders = {
   varlink: [],
   client: ['varlink', 'interface'],
   host: ['interface'],
-  journal: ['interface'],
+  // Of the client only the filter, which both ends of QueryJournal share.
+  journal: ['client', 'host', 'interface'],
   qemu: ['host', 'interface'],
   units: ['host', 'interface'],
   kernel: ['journal', 'host', 'interface'],

@@ -70,13 +70,13 @@ import type { HostPaths } from '../host/paths.ts';
 import { identify, type ProcessIdentity } from '../host/process-files.ts';
 import { ProcessWatch } from '../host/process-watch.ts';
 import { Refusal } from '../host/refusal.ts';
+import { socketSeenBy } from '../host/seen-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
-import { reachOf } from '../machines/monitor.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
@@ -225,7 +225,7 @@ export class Adoptions {
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
     try {
-      using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
+      using monitor = await VmmMonitor.open(socketSeenBy(paths.proc, machine.pid, machine.monitor));
       if (!(await monitor.isRunning())) await monitor.tell('cont');
       this.markSuspended(session, false);
       log('warning', 'let a stopped machine run on', { session });

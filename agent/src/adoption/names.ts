@@ -6,15 +6,13 @@
  * has of it, good for as long as that VMM runs.
  */
 import { lstatSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { seenBy } from '../host/seen-by.ts';
 
 /** A name, and the VMM's descriptor of the file it belongs to. */
 export interface TakenName {
   readonly path: string;
   readonly fd: number;
 }
-
-/** The path as the process sees it, which may have another root. */
-const seenBy = (proc: string, pid: number, path: string): string => `${proc}/${pid}/root${path}`;
 
 /**
  * Takes a name away, if it is still that of the file.

@@ -18,6 +18,7 @@ export {
   isAgentError,
   type StreamingMethod,
 } from './agent-client.ts';
+export { type JournalFilter, journalConditions } from './journal-filter.ts';
 export { type SshOptions, sshForwardArguments, sshShellArguments } from './ssh-arguments.ts';
 export type { TunnelOptions } from './ssh-tunnel.ts';
 export { AgentUnreachable } from './unreachable.ts';

@@ -6,6 +6,7 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import { Serial } from '../host/serial.ts';
 
 const Examined = v.object({
   release: v.string(),
@@ -35,7 +36,7 @@ export class ExaminedImages {
   #loaded: Promise<void> | null = null;
   #saved: Promise<void> = Promise.resolve();
   /** One image after the other: unpacking takes all of a processor. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
 
   /** @param path the file to keep them in; null keeps them in memory only. */
   constructor(path: string | null) {
@@ -56,8 +57,7 @@ export class ExaminedImages {
       this.#known.set(path, known);
       return await known.examined;
     }
-    const examined = this.#turn.then(examine);
-    this.#turn = examined.catch(() => {});
+    const examined = this.#serial.run(examine);
     const entry: Known = { identity, examined, found: null };
     this.#known.set(path, entry);
     for (const oldest of this.#known.keys()) {
@@ -69,7 +69,8 @@ export class ExaminedImages {
         entry.found = found;
         this.#save();
       },
-      () => this.#known.delete(path),
+      // Somebody may have asked for a newer file of that path meanwhile.
+      () => this.#known.get(path) === entry && this.#known.delete(path),
     );
     return await examined;
   }

@@ -7,6 +7,7 @@
  * which the agent's process does not outlive.
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import { Serial } from '../host/serial.ts';
 import type { MachineFile } from '../interface/agent.generated.ts';
 
 export interface KernelAnswer {
@@ -68,7 +69,7 @@ export interface Example {
 export class KernelAnswers {
   readonly #sources: AskingSources;
   readonly #known = new Map<MachineFile, Promise<KernelAnswer | null>>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
   #notBefore = 0;
 
   constructor(sources: AskingSources) {
@@ -81,8 +82,7 @@ export class KernelAnswers {
     if (make === null) return null;
     const known = this.#known.get(kind);
     if (known) return await known;
-    const asking = this.#turn.then(() => this.#ask(make));
-    this.#turn = asking;
+    const asking = this.#serial.run(() => this.#ask(make));
     this.#known.set(kind, asking);
     const answer = await asking;
     // Not asked, so there is nothing to remember.
