@@ -11,7 +11,7 @@ import { type Native, native } from '@luo-console/native';
 import { createLog, type Log, levelNamed, levels } from './host/log.ts';
 import { realHostPaths } from './host/paths.ts';
 import { saidBy } from './host/said-by.ts';
-import type { MonitorCommand } from './qemu/qmp-client.ts';
+import { type MonitorCommand, monitorCommands } from './qemu/monitor-commands.ts';
 import { doFirstThings } from './update/arrive/first-things.ts';
 import { agentVersion } from './version.ts';
 
@@ -72,10 +72,7 @@ function readOptions(): Options {
 
 /** Logs every command to a monitor from now on. @returns the addon with its calls logged as well */
 async function tracedCalls(log: Log): Promise<Native> {
-  const [{ tracedNative }, { monitorCommands }] = await Promise.all([
-    import('./host/trace.ts'),
-    import('./qemu/qmp-client.ts'),
-  ]);
+  const { tracedNative } = await import('./host/trace.ts');
   monitorCommands.subscribe((told) => {
     const { command, problem } = told as MonitorCommand;
     log('debug', 'monitor command', { command, ...(problem === null ? {} : { problem }) });

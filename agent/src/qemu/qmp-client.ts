@@ -8,11 +8,11 @@
  * length, each answer is validated, and every wait has an end. A monitor admits one client at a time and lets
  * the next one wait without a word: a connection without a greeting is given up as `busy`.
  */
-import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import * as v from 'valibot';
 import { saidBy } from '../host/said-by.ts';
+import { type MonitorCommand, monitorCommands } from './monitor-commands.ts';
 
 /**
  * Why a monitor was of no use: it could not be reached, has another client, says nothing, says what is no QMP,
@@ -62,16 +62,6 @@ interface Waiting {
   readonly take: (answer: unknown) => void;
   readonly fail: (error: QmpError) => void;
 }
-
-/** One command to a monitor, once it was answered. */
-export interface MonitorCommand {
-  readonly command: string;
-  /** Null if it succeeded. */
-  readonly problem: string | null;
-}
-
-/** On which every client tells of each command, as a `MonitorCommand`. Costs nothing while nobody listens. */
-export const monitorCommands = channel('luo-console:monitor-commands');
 
 /** What a command is called among the ones that wait; the greeting answers no command. */
 const greetingId = 0;
