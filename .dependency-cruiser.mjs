@@ -233,8 +233,6 @@ export default {
     ]),
     only('build', 'drives the agent and the lab', '^build/', [
       '^agent/src/(client|interface|varlink)/',
-      // The manual of luocon is made from its commands.
-      '^agent/src/luocon/(exit-status|program)\\.ts$',
       '^lab/src/index\\.ts$',
     ]),
     only('electron', 'is a client of the agent', '^electron/', [

@@ -36,6 +36,22 @@ function addCompletion(program: Command, act: Act): void {
     );
 }
 
+function addManual(program: Command, act: Act): void {
+  program
+    .command('manual', { hidden: true })
+    .description('print a part of the manual page, as roff')
+    .addArgument(new Argument('<part>', 'the part').choices(['options', 'commands', 'exit-status']))
+    .action(
+      act(async ({ screen }, [part]) => {
+        const { manualParts } = await import('./manual.ts');
+        const write = manualParts.get(required(part));
+        if (write === undefined) throw new UsageError(`no part ${part} in the manual`);
+        screen.output.write(`${write(program)}\n`);
+        return undefined;
+      }),
+    );
+}
+
 /** @param act makes commander actions of what the commands do */
 export function buildProgram(act: Act): Command {
   const program = new Command('luocon')
@@ -63,5 +79,6 @@ export function buildProgram(act: Act): Command {
   addHistory(program, act);
   addJournal(program, act);
   addCompletion(program, act);
+  addManual(program, act);
   return program;
 }
