@@ -6,8 +6,8 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AgentClient } from '../client/index.ts';
-import { type ExitStatus, exitStatus } from './exit-status.ts';
 import type { Screen } from './screen.ts';
+import { type ExitStatus, exitStatus } from './words/exit-status.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {

@@ -5,7 +5,7 @@
  */
 import type { Command } from 'commander';
 import { visibleCommands } from './describe.ts';
-import { exitStatusHelp } from './exit-status.ts';
+import { exitStatusHelp } from './words/exit-status.ts';
 
 /** Makes text safe for roff: no character of it is taken for a request or an escape. */
 export function roff(text: string): string {

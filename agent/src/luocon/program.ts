@@ -13,8 +13,8 @@ import { addFetch, addPreserve } from './commands/preserve.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addStatus } from './commands/status.ts';
 import { addAbort, addUpdate } from './commands/update.ts';
-import { exitStatusHelp } from './exit-status.ts';
 import { type Act, required, UsageError } from './invocation.ts';
+import { exitStatusHelp } from './words/exit-status.ts';
 
 /** The agent of this machine; the client has the same, but is not loaded for this. */
 const defaultHost = 'unix:/run/luo-console/io.luoconsole.Agent';

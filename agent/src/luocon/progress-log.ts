@@ -5,9 +5,9 @@
  */
 import type { MachineRun, Progress } from '../interface/agent.generated.ts';
 import { describeProgress } from './commands/status.ts';
-import { stageWords } from './machine-words.ts';
 import type { Screen } from './screen.ts';
-import { clock, duration } from './units.ts';
+import { stageWords } from './words/machines.ts';
+import { clock, duration } from './words/quantities.ts';
 
 /** Where a machine stands, in one line. */
 function lineOf({ name, stage, detail, blackoutUs }: MachineRun): string {

@@ -7,8 +7,8 @@ import { Socket } from 'node:net';
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import { type Act, type Invocation, required } from '../invocation.ts';
-import { findMachine } from '../machine-words.ts';
 import type { Input, Output } from '../screen.ts';
+import { findMachine } from '../words/machines.ts';
 
 /** Ctrl-]: leaves, as in telnet(1). */
 const leave = 0x1d;
