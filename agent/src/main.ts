@@ -11,21 +11,19 @@ import { type Native, native } from '@luo-console/native';
 import { createLog, type Log, levelNamed, levels } from './host/log.ts';
 import { realHostPaths } from './host/paths.ts';
 import { saidBy } from './host/said-by.ts';
+import { agentSocket, stateDirectory as usualState } from './interface/places.ts';
 import { type MonitorCommand, monitorCommands } from './qemu/monitor-commands.ts';
 import { doFirstThings } from './update/arrive/first-things.ts';
 import { agentVersion } from './version.ts';
-
-const usualSocket = '/run/luo-console/io.luoconsole.Agent';
-const usualStateDirectory = '/var/lib/luo-console';
 
 const help = `Usage: luo-console-agent [options]
 
 Holds live update sessions on a hypervisor host, carries them through a kexec, and keeps a journal.
 
 Options:
-  --state-directory <dir>  where the journal is kept (default: ${usualStateDirectory})
+  --state-directory <dir>  where the journal is kept (default: ${usualState})
   --socket <path>          where to listen if the service manager passes no socket
-                           (default: ${usualSocket})
+                           (default: ${agentSocket})
   --version                print the version
   -h, --help               print this
 
@@ -52,9 +50,9 @@ function readOptions(): Options {
       options: {
         'state-directory': {
           type: 'string',
-          default: process.env['STATE_DIRECTORY']?.split(':')[0] ?? usualStateDirectory,
+          default: process.env['STATE_DIRECTORY']?.split(':')[0] ?? usualState,
         },
-        socket: { type: 'string', default: usualSocket },
+        socket: { type: 'string', default: agentSocket },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

@@ -3,8 +3,6 @@
 export {
   type Address,
   AddressError,
-  agentSocket,
-  defaultAddress,
   parseAddress,
   type SshAddress,
   type UnixAddress,

@@ -3,7 +3,8 @@
  * ssh's command line, for whoever runs it: `luocon` with the terminal it has, the console in a terminal of its
  * own, so that host keys, passphrases and second factors are asked for as they always are.
  */
-import { agentSocket, type SshAddress } from './address.ts';
+import { agentSocket } from '../interface/places.ts';
+import type { SshAddress } from './address.ts';
 
 export interface SshOptions {
   /** A configuration file instead of the user's. */

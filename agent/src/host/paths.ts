@@ -3,6 +3,7 @@
  * Where the agent looks on the host. Everything it reads from the machine goes through these paths, so that
  * a test can put a made-up host in a temporary directory and the code under test cannot tell.
  */
+import { runtimeDirectory } from '../interface/places.ts';
 
 /** Absolute paths; directories without a trailing slash. */
 export interface HostPaths {
@@ -27,5 +28,5 @@ export const realHostPaths: HostPaths = {
   sys: '/sys',
   boot: '/boot',
   etc: '/etc',
-  runtime: '/run/luo-console',
+  runtime: runtimeDirectory,
 };

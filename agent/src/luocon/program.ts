@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** luocon's commands and options, all of them. */
 import { Argument, Command } from 'commander';
+import { localAddress } from '../interface/places.ts';
 import { agentVersion } from '../version.ts';
 import { addConsole } from './commands/console.ts';
 import { addHistory } from './commands/history.ts';
@@ -15,9 +16,6 @@ import { addStatus } from './commands/status.ts';
 import { addAbort, addUpdate } from './commands/update.ts';
 import { type Act, required, UsageError } from './invocation.ts';
 import { exitStatusHelp } from './words/exit-status.ts';
-
-/** The agent of this machine; the client has the same, but is not loaded for this. */
-const defaultHost = 'unix:/run/luo-console/io.luoconsole.Agent';
 
 function addCompletion(program: Command, act: Act): void {
   program
@@ -60,7 +58,7 @@ export function buildProgram(act: Act): Command {
     .option(
       '-H, --host <address>',
       'the agent’s address: unix:/PATH or ssh://[USER@]HOST[:PORT]',
-      defaultHost,
+      localAddress,
     )
     .option('--ssh-config <file>', 'a configuration file for ssh')
     .option('--json', 'print the agent’s answers as JSON, one value a line')

@@ -14,8 +14,9 @@
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AgentClient, agentSocket, connectAgent, isAgentError } from '@luo-console/agent/client';
+import { type AgentClient, connectAgent, isAgentError } from '@luo-console/agent/client';
 import type { Direction } from '@luo-console/agent/interface';
+import { agentSocket } from '@luo-console/agent/places';
 import { type Descriptor, liveUpdate } from '@luo-console/native';
 import { Machine } from './machine.ts';
 

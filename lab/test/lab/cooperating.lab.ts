@@ -4,6 +4,7 @@
  * lab/examples side by side on one host, through an update that another machine holds up and one into the other kernel.
  */
 import type { AgentClient } from '@luo-console/agent/client';
+import { localAddress } from '@luo-console/agent/places';
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
@@ -23,7 +24,7 @@ const bothVmms = [
   { language: 'C', name: 'machine-c', program: hostPrograms.C },
   { language: 'TypeScript', name: 'machine-typescript', program: hostPrograms.TypeScript },
 ];
-const agentSocket = 'unix:/run/luo-console/io.luoconsole.Agent io.luoconsole.Agent';
+const agentInterface = `${localAddress} io.luoconsole.Agent`;
 const bothNames = bothVmms.map(({ name }) => name);
 
 describe('cooperating VMMs', () => {
@@ -87,10 +88,10 @@ describe('cooperating VMMs', () => {
   it('stand still when an update is about to leave, and go on when another machine cannot come along', async () => {
     await agent.call('CreateSession', { name: 'stubborn' });
     const script = [
-      `varlinkctl call --more --json=short --timeout=infinity ${agentSocket}.AttendSession '{"name":"stubborn"}' > /run/told &`,
+      `varlinkctl call --more --json=short --timeout=infinity ${agentInterface}.AttendSession '{"name":"stubborn"}' > /run/told &`,
       `tail -n +1 -F /run/told | grep -q -m 1 '"still":true'`,
       ...bothNames.map((name) => `tail -n +1 -F /var/log/${name}.log | grep -q -m 1 '^suspended '`),
-      `varlinkctl call ${agentSocket}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
+      `varlinkctl call ${agentInterface}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
     ];
     await host.sh(['tee', '/run/stubborn.sh'], { input: `${script.join('\n')}\n` });
     await run(
@@ -107,7 +108,7 @@ describe('cooperating VMMs', () => {
   it('come through an update into the other kernel', async () => {
     // A session that somebody was lent and preserved nothing in: it arrives as those of the VMMs do, and is hollow.
     await agent.call('CreateSession', { name: 'hollow' });
-    await run(host, `varlinkctl call --exec ${agentSocket}.FetchSession '{"name":"hollow"}' -- true`);
+    await run(host, `varlinkctl call --exec ${agentInterface}.FetchSession '{"name":"hollow"}' -- true`);
     const bootId = await host.bootId();
     const update = async (): Promise<void> => {
       for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 0 }));
