@@ -121,7 +121,7 @@ function electronLayers() {
 }
 
 /** The folders of the window's layers, from the top down. Folders of one layer do not know each other. */
-const WINDOW = [
+const windowLayers = [
   ['shell'],
   ['history'],
   ['update'],
@@ -136,8 +136,8 @@ const WINDOW = [
 
 /** The rules that keep each folder of the window from importing anything but layers below its own. */
 function windowRules() {
-  return WINDOW.flatMap((layer, at) => {
-    const below = WINDOW.slice(at + 1).flat();
+  return windowLayers.flatMap((layer, at) => {
+    const below = windowLayers.slice(at + 1).flat();
     return layer.map((folder) => ({
       name: `window-${folder.replace('/', '-')}`,
       comment: `imports itself and ${below.length > 0 ? below.join(', ') : 'nothing else of the window'}`,

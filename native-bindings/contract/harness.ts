@@ -29,8 +29,8 @@ export interface ContractCase {
   run(harness: Harness): Promise<void>;
 }
 
-const OPEN_ATTEMPTS = 200;
-const BETWEEN_ATTEMPTS_MS = 50;
+const openAttempts = 200;
+const betweenAttemptsMs = 50;
 
 /**
  * Opens the device. Others on the host open it for moments at a time and the kernel has no way to wait for it,
@@ -41,8 +41,8 @@ export async function openDevice(harness: Harness): Promise<Descriptor> {
     try {
       return harness.liveUpdate.openDevice();
     } catch (error) {
-      if ((error as SystemError).code !== 'EBUSY' || attempt === OPEN_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
+      if ((error as SystemError).code !== 'EBUSY' || attempt === openAttempts) throw error;
+      await new Promise((resolve) => setTimeout(resolve, betweenAttemptsMs));
     }
   }
 }
