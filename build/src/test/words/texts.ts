@@ -119,6 +119,27 @@ export function textsOfVarlink(source: string): Text[] {
   return found;
 }
 
+/**
+ * The comment at the head of a source file. A blank line ends a text, and what is indented is a drawing or an example.
+ *
+ * @param source its second line begins the comment
+ */
+export function textsOfHeader(source: string): Text[] {
+  const [head = ''] = source.split(/\*\/|-->/, 1);
+  const found: Text[] = [];
+  let paragraph: string[] = [];
+  for (const [index, line] of [...head.split('\n'), ''].entries()) {
+    const text = line.replace(/^(\/\/ SPDX.*|<!-- SPDX.*|\/\*\*|<!--| \*| {5})/, '').replace(/^ /, '');
+    if (text !== '' && !text.startsWith('  ')) paragraph.push(text);
+    else if (paragraph.length > 0) {
+      const whole = paragraph.join(' ').replace(/`[^`]*`/g, placeholder);
+      found.push({ line: index + 1 - paragraph.length, text: whole });
+      paragraph = [];
+    }
+  }
+  return found;
+}
+
 /** Each line of a string is a text: a string with several lines is a list or a table. */
 function addString(found: Text[], line: number, text: string): void {
   for (const [index, piece] of text.split('\n').entries())
