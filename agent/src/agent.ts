@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Puts the agent together. Every part is made here and given what it needs, so a test can use a made-up host. Start
- * order follows importance: take back what the service manager kept, get back the memory of a live update, answer
- * calls. Only then compare, finish and settle.
+ * Puts the agent together. Every part is made here and given what it needs, so a test can use a made-up host. The start
+ * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
+ * answers calls. Only then it compares, finishes and settles.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The running kernel as the rest of the agent sees it: its facts, whether it can do live update, what the kernel before
- * handed over. Facts that cannot change within a boot are read once, on first use.
+ * The running kernel as the rest of the agent sees it: its facts, its support for live update, and what the kernel
+ * before handed over. Facts that cannot change within a boot are read once, on first use.
  */
 import type { LiveUpdate as LiveUpdateCalls } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';

@@ -5,7 +5,7 @@
  * the other way. A file that several machines have is one node, because it is preserved once.
  *
  * Among nodes that could come next, the lowest pid and then the lowest descriptor wins. A machine comes after all its
- * files. The order has only files that matter to it: those the kernel takes, disks, those that hold a guest's memory or
+ * files. The order has only files that matter to it: those the kernel takes, disks, and those that hold guest memory or
  * hand it to a device. It leaves out the hundreds of sockets and signals of a VMM.
  */
 

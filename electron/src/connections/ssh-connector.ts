@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The agent of another machine, through the system's own ssh. It forwards the agent's socket to one in a
- * private folder here. ssh runs in a separate terminal, where it asks its questions as it always does. The
- * window shows that terminal while ssh waits. When the socket appears, the host has let ssh in. When the
- * agent answers behind it, the host is connected.
+ * private folder here. The process runs in a separate terminal, where ssh asks its questions as it always
+ * does. The window shows that terminal while ssh waits. When the socket appears, the host has let ssh in.
+ * When the agent answers behind it, the host is connected.
  */
 import { VarlinkError } from '@luo-console/agent/varlink';
 import { startProgram } from '../terminals/program-source.ts';

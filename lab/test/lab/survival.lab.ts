@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What must not cost anybody their memory or their agent: the agent being killed, bad input from the socket, a
- * caller without rights, a host without live update.
+ * Events that must not cost anybody their memory or their agent: a killed agent, bad input from the socket, a caller
+ * without rights, a host without live update.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Counting guests in a host, each in a QEMU that somebody started by hand: the command line says nothing of
- * agents or live updates, and its kind decides which way the machine can come along. What a guest prints goes to a
- * file on the host's disk, where the QEMU before a kexec and the one after it write one log.
+ * Counting guests in a host, each in a QEMU that somebody started by hand. The command line says nothing of agents or
+ * live updates, and its kind decides how the machine can be carried over. A guest prints to a file on the host's disk.
+ * The QEMU before a kexec and the one after it write one log there.
  */
 import { expect } from 'vitest';
 import { buildGuests, type LabHost } from '../../src/index.ts';
 import { checkGuest, type GuestLine, type GuestReport, readGuestLog, unharmedReport } from './guest-lines.ts';
 import { run } from './memory.ts';
 
-/** In the host: the guests' files and logs. On its disk, and no directory that a service sees one of its own of. */
+/**
+ * In the host: the guests' files and logs. On its disk, in a directory that services see too, not a private copy of
+ * their own.
+ */
 export const guestsDirectory = '/srv/guests';
 
 /**
