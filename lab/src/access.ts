@@ -2,7 +2,7 @@
 /**
  * Access to a host: SSH with keys made for this host alone. Both key pairs, the user's and the host's, are made outside
  * before the first boot. So the host's key is known in advance, and ssh never asks whether to trust it. And the image
- * that all hosts share holds no key. The host gets the keys as the systemd credential tmpfiles.extra, from which
+ * that all hosts share holds no key. The host gets the keys as the systemd credential tmpfiles.extra. From it
  * systemd-tmpfiles creates the files at every boot (systemd.system-credentials(7), known to systemd 257 and 262).
  */
 

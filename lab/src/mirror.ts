@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Where this machine gets Debian's packages. The lab needs suites that the machine itself does not use
- * (trixie-backports, sid). It takes them from the same mirror, the one known to be reachable. The `apt` configuration
- * describes sources in two formats: one-line (`deb [options] URI SUITE COMPONENT…`, in `sources.list` and `*.list`) and
- * deb822 (stanzas in `*.sources`). Both are read here. Other archives are usually configured too, so the Debian archive
- * is recognised by the release this machine runs.
+ * (trixie-backports, sid). It takes them from the same mirror, the one known to be reachable. The sources of `apt` have
+ * two formats: one-line (`deb [options] URI SUITE COMPONENT…`, in `sources.list` and `*.list`) and deb822 (stanzas in
+ * `*.sources`). Both are read here. Other archives are usually configured too, so the Debian archive is recognised by
+ * the release this machine runs.
  */
 
 import { readdir, readFile } from 'node:fs/promises';

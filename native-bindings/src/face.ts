@@ -3,9 +3,8 @@
  * What the rest of the project may ask of the kernel.
  *
  * Every member is one system call (or one ioctl, or a row of the same) and nothing more: no retries, no policy, no
- * state. The
- * addon implements this interface against the running kernel; `double/` implements the live update part
- * of it in memory, and one contract suite holds both to the same behaviour.
+ * state. The addon implements this interface against the running kernel. `double/` implements the live update part of
+ * it in memory. One contract suite holds both to the same behaviour.
  *
  * Failures are `SystemError`s. A wrong type throws `TypeError`, a value out of range `RangeError`; both
  * name the argument. Whatever can block (preserve walks every page of a file) returns a promise and runs

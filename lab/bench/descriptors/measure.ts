@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Preserves many small memfds in one kernel and retrieves them in the next: in C, through the addon and through the
- * agent, one after the other on one host. One kexec serves all of them: the programs hold their sessions until then.
+ * Preserves many small memfds in one kernel and retrieves them in the next. C, the addon and the agent take turns on
+ * one host. One kexec serves all of them: the programs hold their sessions until then.
  */
 import type { LabHost } from '../../src/index.ts';
 import { type OnProgress, step } from '../../src/progress.ts';

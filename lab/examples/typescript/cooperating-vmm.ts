@@ -86,7 +86,7 @@ class CooperatingVmm {
       this.#keep(signal, (client) => this.#attend(client, signal)),
     ]);
     clearInterval(counting);
-    // A kernel replaced without the agent stops services first: the state must be there in that case too.
+    // Replacing the kernel without the agent stops services first: the state must be there then too.
     if (this.#machine.running) this.#suspend();
   }
 

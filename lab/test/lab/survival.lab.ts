@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Events that must not cost anybody their memory or their agent: a killed agent, bad input from the socket, a caller
- * without rights, a host without live update.
+ * Nobody may lose memory or the agent through any of these: a killed agent, bad input from the socket, a caller without
+ * rights, a host without live update.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

@@ -9,10 +9,7 @@ import { buildGuests, type LabHost } from '../../src/index.ts';
 import { checkGuest, type GuestLine, type GuestReport, readGuestLog, unharmedReport } from './guest-lines.ts';
 import { run } from './memory.ts';
 
-/**
- * In the host: the guests' files and logs. On its disk, in a directory that services see too, not a private copy of
- * their own.
- */
+/** In the host: the guests' files and logs. On its disk, in a directory that no service has a private copy of. */
 export const guestsDirectory = '/srv/guests';
 
 /**

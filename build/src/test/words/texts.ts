@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a person can read in a file, whatever kind of file it is: paragraphs and cells of Markdown, paragraphs of a
- * manual page, comments of an interface description, string literals of a program, text in a component's markup.
- * Code in backquotes and values put into a text count as one word.
+ * The text that a person can read in a file. In Markdown it is paragraphs and cells, in a manual page its paragraphs,
+ * in an interface description its comments. In a program it is string literals, in a component the text in its markup,
+ * and in a source file the comment at its head. Code in backquotes and values put into a text count as one word.
  */
 import { lexer, type Token, type Tokens } from 'marked';
 import { parse } from 'svelte/compiler';
