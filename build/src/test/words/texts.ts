@@ -120,22 +120,32 @@ export function textsOfVarlink(source: string): Text[] {
 }
 
 /**
- * The comment at the head of a source file. A blank line ends a text, and what is indented is a drawing or an example.
+ * The comment at the head of a source file. A blank line ends a text, and an item of a list is one. Other lines that
+ * are indented are a drawing or an example.
  *
  * @param source its second line begins the comment
  */
 export function textsOfHeader(source: string): Text[] {
-  const [head = ''] = source.split(/\*\/|-->/, 1);
+  const [, ...lines] = source.split('\n');
+  const [comment = ''] = lines.join('\n').split(/\*\/|-->/, 1);
   const found: Text[] = [];
   let paragraph: string[] = [];
-  for (const [index, line] of [...head.split('\n'), ''].entries()) {
-    const text = line.replace(/^(\/\/ SPDX.*|<!-- SPDX.*|\/\*\*|<!--| \*| {5})/, '').replace(/^ /, '');
-    if (text !== '' && !text.startsWith('  ')) paragraph.push(text);
-    else if (paragraph.length > 0) {
-      const whole = paragraph.join(' ').replace(/`[^`]*`/g, placeholder);
+  let inItem = false;
+  // In place of the first line, which has the licence, and to end the last text.
+  for (const [index, line] of ['', ...comment.split('\n'), ''].entries()) {
+    const text = line.replace(/^(\/\*\*|<!--| \*| {5})/, '').replace(/^ /, '');
+    const beginsItem = text.startsWith('- ');
+    const goesOn: boolean = inItem ? /^ {2}\S/.test(text) : /^\S/.test(text);
+    if (paragraph.length > 0 && (beginsItem || !goesOn)) {
+      const whole = paragraph
+        .join(' ')
+        .trim()
+        .replace(/`[^`]*`/g, placeholder);
       found.push({ line: index + 1 - paragraph.length, text: whole });
       paragraph = [];
     }
+    inItem = beginsItem || (inItem && goesOn);
+    if (inItem || /^\S/.test(text)) paragraph.push(text.replace(/^(- | {2})/, ''));
   }
   return found;
 }
