@@ -4,8 +4,8 @@
  *
  * - `prepare`: the monitor is taken, sockets listen, the file for the state is there and its pages are too. With
  *   cpr-transfer QEMU hands over its descriptors (`collect`), while the guest runs.
- * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest
- *   stands still.
+ * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest is
+ *   stopped.
  *
  * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`letRunOn`), and the kexec ends it.
  */

@@ -5,8 +5,8 @@
  * the other way. A file that several machines have is one node, because it is preserved once.
  *
  * Among nodes that could come next, the lowest pid and then the lowest descriptor wins. A machine comes after all its
- * files. The order has only files that matter to it: those the kernel takes, disks, and holders of guest memory or
- * links from it to a device. It leaves out the hundreds of sockets and signals of a VMM.
+ * files. The order has only files that matter to it: those the kernel takes, and disks. Files that hold a guest's
+ * memory or hand it to a device are in it too. It leaves out the hundreds of sockets and signals of a VMM.
  */
 
 import { inMebibytes } from '../host/plain-words.ts';
