@@ -137,7 +137,7 @@ export class LabHost implements AsyncDisposable {
   /**
    * Waits for the boot after a given one: after a kexec, a reset, or a panic that starts it again.
    *
-   * @param previousBootId the boot that is to be followed by another; the latest one if not given
+   * @param previousBootId the boot before the one to wait for; the latest one if not given
    * @throws BootError when that boot fails, with the end of the serial console
    */
   async waitForBoot(previousBootId?: string, options: { limitMs?: number } = {}): Promise<Boot> {

@@ -181,8 +181,8 @@ export interface KernelControl {
   /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */
   clock(which: 'realtime' | 'boottime' | 'monotonic'): bigint;
   /**
-   * The processor's own counter (x86: the time-stamp counter). A kexec does not reset it, which no clock of the
-   * kernel's can say; its rate is for the caller to measure. Null where there is none that can be read.
+   * The processor's own counter (x86: the time-stamp counter). A kexec does not reset it, unlike the kernel's clocks;
+   * the caller measures its rate. Null if no counter can be read.
    */
   counter(): bigint | null;
 }

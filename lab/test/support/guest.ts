@@ -59,7 +59,7 @@ export async function installGuests(host: LabHost): Promise<void> {
 export function guestCommandLine(kind: 'linux' | 'bare', name: string): string {
   const seed = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 0x1_0000_0000, 7);
   const told = `tag=${name} seed=${seed.toString(16)}`;
-  // Nothing but the guest's own lines on its console; no memory set aside for a kexec of its own.
+  // Nothing but the guest's own lines on its console; no memory set aside for a kexec in the guest.
   return kind === 'bare'
     ? told
     : `console=ttyS0 loglevel=0 kho=off tsc=reliable no_timer_check panic=-1 ${told}`;
