@@ -12,7 +12,7 @@
  * time, because its clock was stopped. A kexec, a reset or a power cut afterwards is as on any host.
  *
  * A snapshot is in the cache, under a hash of everything that decides its contents. That is the image, kernel, package,
- * this lab's hardware, QEMU's version, and the processor. The emulated time stamp counter follows the processor's.
+ * this lab's hardware, QEMU's version, and the processor, because the emulated time stamp counter follows its counter.
  */
 
 import { once } from 'node:events';

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Words that a definition adds to QEMU's command line. After a kexec the same words start the machine again, in another
- * process with other descriptors. Only the agent talks to its monitor. So words are refused that start a process
- * outside the unit or take the monitor away. So are words that hold guest memory where it cannot be handed on, or name
- * descriptors that only one process has. Words that belong to another member of the definition are refused too.
+ * process with other descriptors. Only the agent talks to its monitor. So a word is refused if it starts a process
+ * outside the unit or takes the monitor away. It is also refused if it holds guest memory where it cannot be handed on,
+ * or names descriptors that only one process has. Words that belong to another member of the definition are refused
+ * too.
  */
 
 /** Options that cannot be given, each with why; those of another member are below. */

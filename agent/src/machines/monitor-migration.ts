@@ -24,7 +24,7 @@ export async function askMigration(client: QmpClient): Promise<MigrationFacts> {
     auxRamShare,
     backends: await Promise.all(backends.map((backend) => withPath(client, backend))),
     blocked,
-    // The container has one property besides the devices in it.
+    // The container has its own property beside the devices in it.
     devices: children.filter(({ type }) => type.startsWith('child<')).map(({ name }) => name),
   };
 }

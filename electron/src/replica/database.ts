@@ -43,7 +43,7 @@ const migrations: readonly string[] = [
      entry TEXT NOT NULL,
      PRIMARY KEY (epoch, sequence)
    ) STRICT, WITHOUT ROWID;`,
-  // Answers are kept as they were given. Those from before answers named machines lack what is shown of each.
+  // Answers are kept as they were given. They now tell of machines; older ones lack what is shown of each.
   'DELETE FROM answers;',
 ];
 
