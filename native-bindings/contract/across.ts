@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the next kernel must give back of what `prepared.ts` preserved.
+ * What the next kernel must give back after `prepared.ts` preserved it.
  *
- * A session is retrieved once, so the cases share the descriptors and run in the order they stand, each on what
- * the ones before it left.
+ * A session is retrieved only once. So the cases share the descriptors and run in this order, each after the ones
+ * before it.
  */
 import assert from 'node:assert/strict';
 import { readFileSync, readlinkSync } from 'node:fs';

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the contract is checked on, and the small tools its cases share.
+ * The two sides that the contract is checked on, and the small tools that its cases share.
  *
- * A case is a name and a function; it throws if the behaviour is not there. The same cases run under vitest on
- * the double and, bundled into one file, inside a host with a real `/dev/liveupdate`, where there is no test
- * runner. So they use `node:assert` and nothing else.
+ * A case is a name and a function; it throws if the behaviour is not there. The same cases run under vitest on the
+ * double. Bundled into one file, they also run inside a host with a real `/dev/liveupdate`, without a test runner. So
+ * they use `node:assert` and nothing else.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';

@@ -2,10 +2,10 @@
 /**
  * Checking arguments before the kernel sees them.
  *
- * A wrong type is a `TypeError`, a value no call could take a `RangeError`; both name the argument, what was
- * expected, and what came. A value the kernel itself judges (a descriptor that is not open, a name that is too
- * long) is passed on, so that its answer is the one the caller gets. A closed `Descriptor` is -1, which the
- * kernel answers with `EBADF`.
+ * A wrong type is a `TypeError`, a value no call could take a `RangeError`; both name the argument, what was expected,
+ * and what came. A value that the kernel itself judges (a descriptor that is not open, a name that is too long) is
+ * passed on. The caller then gets the kernel's answer. A closed `Descriptor` is -1, which the kernel answers with
+ * `EBADF`.
  */
 import type { FdLike } from './face.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The service manager's two protocols, spoken directly: a datagram to `$NOTIFY_SOCKET` (sd_notify(3)), and
- * descriptors handed in from number 3 on with their names in the environment (sd_listen_fds(3)).
+ * The service manager's two protocols, spoken directly. One is a datagram to `$NOTIFY_SOCKET` (sd_notify(3)). The other
+ * hands in descriptors from number 3 on, with their names in the environment (sd_listen_fds(3)).
  *
  * The handed-in descriptors are taken once. Their variables are removed, so that a child process does not
  * take numbers for its own that mean something else there, and they become close-on-exec.

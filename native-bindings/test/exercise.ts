@@ -3,8 +3,8 @@
  * Every call of the addon, succeeding and failing, many times over; run by the sanitizer test against a build
  * that reports memory errors. It checks nothing itself beyond reaching its end.
  *
- * The addon is imported by path (first argument: the package's `index.ts`), because the build under test lies
- * in a directory of its own.
+ * The addon is imported by path (first argument: the package's `index.ts`), because the build under test lies in a
+ * separate directory.
  */
 import { randomBytes } from 'node:crypto';
 import type * as Package from '../src/index.ts';

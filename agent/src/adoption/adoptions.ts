@@ -37,9 +37,9 @@
  * - The agent dies while guests are stopped: the next one finds the marks and says `cont` (`letRunOn`), again every
  *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
  *   the marks are gone, and the guests stay stopped.
- * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). *starting*: the
- *   VMM is stopped and started again, with two new attempts. *running*: it may have run, so only its pid is asked.
- *   It is then reported as running, even if the agent died before it said `cont`.
+ * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
+ *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so only its
+ *   pid is asked. It is then reported as running, even if the agent died before it said `cont`.
  *
  * Tests:
  *     agent/src/adoption/adoptions.test.ts

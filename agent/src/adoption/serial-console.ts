@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Connecting to a machine's serial console. QEMU takes one client at a time and lets others wait without a word, so
- * the kernel's table of sockets is looked at before connecting, as for a monitor (`machines/monitor.ts`).
+ * Connecting to a machine's serial console. QEMU takes one client at a time and lets others wait without a word. So the
+ * agent looks at the kernel's table of sockets before it connects, as for a monitor (`machines/monitor.ts`).
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import { commandLineOf } from '../host/process-files.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What was found out about kernel images. Unpacking one takes seconds on a slow host, and right after a live
- * update people are waiting for the host to answer: so what was found is kept, in memory and in a file, until
- * the image changes. The file is only ever an advantage: one that is missing, old or damaged is the same as none.
+ * What the agent found out about kernel images. Unpacking one takes seconds on a slow host, and right after a live
+ * update people wait for the host to answer. So the results are kept, in memory and in a file, until the image changes.
+ * The file only saves time: if it is missing, old or damaged, the images are examined again.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import * as v from 'valibot';
@@ -88,7 +88,7 @@ export class ExaminedImages {
         this.#known.set(path, { identity, examined: Promise.resolve(examined), found: examined });
       }
     } catch {
-      // None, or none that can be used: it is made again.
+      // Missing or unusable: it is made again.
     }
   }
 

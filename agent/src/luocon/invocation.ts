@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One run of luocon, as its commands see it. What talks to the agent is loaded when a command first wants it:
- * help, completion and mistakes on the command line should not wait for it.
+ * One run of luocon, as its commands see it. The code that talks to the agent is loaded when a command first needs it.
+ * Help, completion and usage errors should not wait for it.
  */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Asking a machine's own monitor who it is, without disturbing anybody. QEMU admits one client to a monitor and
- * lets one or two more queue; whoever queues keeps the manager that comes back from getting in. So before
- * connecting the kernel's table of sockets is looked at: a monitor that has a client, as libvirt's always has,
- * is `busy` and left alone. The table belongs to a network namespace, and a connection to that of the client
- * (`unix_stream_connect`): of a client in another namespace than the machine's, silence is the only sign.
+ * Asking a machine's monitor who it is, without disturbing anybody. QEMU admits one client to a monitor and lets one or
+ * two more queue. A client in the queue keeps out the manager that comes back. So the agent looks at the kernel's table
+ * of sockets before it connects. A monitor that has a client, as libvirt's always has, is `busy` and left alone. The
+ * table belongs to a network namespace, and a connection to that of the client (`unix_stream_connect`). A client in
+ * another namespace than the machine's is not in the table; silence is then the only sign.
  */
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Where each command to a monitor is told of, for whoever wants to log it. Costs nothing while nobody listens. */
+/** Reports each command to a monitor, for logging. Costs nothing while nobody listens. */
 import { channel } from 'node:diagnostics_channel';
 
 /** One command to a monitor, once it was answered. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Copies of the hosts' journals. Entries only ever follow on each other: an entry that does not carry
- * the hash of the one before it is not appended, because then the journal on the host is another one.
- * The copy of that other journal is begun as a new epoch and the old epoch is kept.
+ * Copies of the hosts' journals. An entry is appended only if it carries the hash of the entry before it. If
+ * it does not, the host has another journal now. The copy of that one begins as a new epoch, and the old
+ * epoch is kept.
  */
 import { type JournalFilter, journalConditions } from '@luo-console/agent/client';
 import type { Entry } from '@luo-console/agent/interface';

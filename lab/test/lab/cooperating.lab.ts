@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * VMMs that preserve and retrieve for themselves, in sessions that the agent lends them: the two examples of
- * lab/examples side by side on one host, through an update that another machine holds up and one into the other kernel.
+ * VMMs that preserve and retrieve for themselves, in sessions that the agent lends them. The two examples of
+ * lab/examples run side by side on one host. One update is held up by another machine, and one goes into the other
+ * kernel.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import { localAddress } from '@luo-console/agent/places';
@@ -106,7 +107,7 @@ describe('cooperating VMMs', () => {
   });
 
   it('come through an update into the other kernel', async () => {
-    // A session that somebody was lent and preserved nothing in: it arrives as those of the VMMs do, and is hollow.
+    // A lent session in which nobody preserved anything: it arrives as those of the VMMs do, but empty.
     await agent.call('CreateSession', { name: 'hollow' });
     await run(host, `varlinkctl call --exec ${agentInterface}.FetchSession '{"name":"hollow"}' -- true`);
     const bootId = await host.bootId();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The real console: Electron with a profile of its own, on the display there is or on one of Xvfb's, driven
- * by Playwright. Elements are found the way a person or a screen reader finds them, by role and name.
+ * The real console: Electron with a separate profile, on the display of this machine or on one of Xvfb's, driven by
+ * Playwright. Elements are found the way a person or a screen reader finds them, by role and name.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -67,8 +67,8 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
       serialSocket: host.serialSocket,
     });
   }
-  // Without a path of its own Playwright asks the electron package, which looks at the variable above; with one it
-  // leaves out its loader and can wait for ever.
+  // Without a path Playwright asks the electron package, which looks at the variable above; with one it leaves out its
+  // loader and can wait for ever.
   const app = await _electron.launch({
     cwd: join(repositoryTop, 'electron'),
     // The appearance is the console's to choose.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The main job, through the real window on a real kernel: connect by ssh to a fresh host, create two sessions,
- * preserve 256 MiB of random memory held by a process in the host, replace the kernel, wait for the host to come
- * back by itself, read that it worked, and have every digest match. The same on every service manager that the lab has.
+ * The main job, through the real window on a real kernel. Connect by ssh to a fresh host, create two sessions, and
+ * preserve 256 MiB of random memory held by a process in the host. Replace the kernel, wait for the host to come back
+ * by itself, and read that it worked. Every digest must match. The same on every service manager that the lab has.
  */
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LabHost, Suite } from '../../src/index.ts';

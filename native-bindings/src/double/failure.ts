@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The errors of the double: the same objects, calls and arguments as the addon's, so that nothing which reads
- * an error can tell which of the two it came from.
+ * The errors of the double: the same objects, calls and arguments as the addon's. Code that reads an error cannot tell
+ * which of the two it came from.
  */
 import { constants } from 'node:os';
 import type { SystemError } from '../face.ts';

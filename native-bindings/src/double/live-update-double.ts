@@ -6,8 +6,8 @@
  * ends. That a descriptor was closed is noticed at the next call, so a release and what it frees are in order for
  * every caller. `kexec()` stands for the kexec: outgoing sessions become incoming, everything else is gone.
  *
- * It answers as Linux 7.3 does, checked by the contract suite on both, with one exception: the size of a
- * preserved file stays changeable, which only a kernel can prevent.
+ * It answers as Linux 7.3 does; the contract suite checks both. There is one exception: the size of a preserved file
+ * can still change, because only a kernel can prevent that.
  */
 import { fdOf, fdsOf, mostFiles, textOf, tokenOf, tokensOf } from '../arguments.ts';
 import type { Descriptor, FdLike, LiveUpdate } from '../face.ts';
@@ -142,7 +142,7 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
     this.#outgoing = new Map();
   }
 
-  /** Lets everything go, as a machine does that is switched off. */
+  /** Frees everything, as a machine does that is switched off. */
   [Symbol.dispose](): void {
     this.kexec();
     this.kexec();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `luocon console`: a machine's serial console. On a terminal every key goes to the guest and Ctrl-] leaves; in a
- * pipe, what comes in goes to the guest, and what the guest says goes out until the machine or luocon ends.
+ * `luocon console`: a machine's serial console. On a terminal every key goes to the guest, and Ctrl-] leaves. In a
+ * pipe, input goes to the guest and its output comes back, until the machine or luocon ends.
  */
 import { Socket } from 'node:net';
 import type { Command } from 'commander';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The end of a live update, in the next kernel or in the one it did not leave: digests are compared, sessions
- * finished and carried on, the outcome is decided and written down. A session that fails on the way does not
- * hold the others up; what went wrong with it becomes part of the reason.
+ * The end of a live update, in the next kernel or in the one it did not leave. Digests are compared, sessions are
+ * finished and built again, and the outcome is decided and written down. A session that fails on the way does not hold
+ * up the others. What went wrong with it becomes part of the reason.
  */
 import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -21,7 +21,7 @@ import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
 import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, noteMachines } from './machines-after.ts';
 import { decideOutcome, type Evidence } from './outcome.ts';
 
-/** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
+/** Settles an update of this boot that no agent ended, and undoes what it left behind. */
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
   const { kernel, history, loader, nowUs, log } = context;
   if (unsettled === null || unsettled.record.fromBootId !== kernel.facts.bootId) return;
@@ -30,13 +30,13 @@ export async function settleInterrupted(context: UpdateContext, { unsettled }: P
     unsettled.announced,
     await observe(context, null),
   );
-  // The index session went with the agent that held it; a loaded kernel does not.
+  // The index session ended with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
   history.settled(ended(stayedIfHeld(context, unsettled.record), outcome, reason, nowUs()));
   log('warning', 'an interrupted live update was settled', { update: unsettled.record.id, outcome, reason });
 }
 
-/** Without a service manager the sessions went with the agent that held them. */
+/** Without a service manager the sessions ended with the agent that held them. */
 function stayedIfHeld({ sessions }: UpdateContext, record: Update): Update {
   const held = new Set(
     sessions

@@ -19,8 +19,8 @@
  * An abort works until the reboot call; afterwards it is refused with `WrongPhase`. In *preserving* and *prepared* it
  * takes effect between two steps, during digests and at once in the grace. In *suspending* it waits until every
  * machine is saved or has failed. Machines run on first, whatever the journal says; then the other steps are undone in
- * reverse, and sessions stay. The abort is an act, and so are these undos: with a full disk an abort is refused, and
- * an undo is not done and becomes a problem of the outcome.
+ * reverse, and sessions stay. The abort is an act, and so are these undos. With a full disk an abort is refused. An undo
+ * is then not done, and becomes a problem of the outcome.
  *
  * How it ends otherwise:
  * - A step fails: undone like an abort, outcome *aborted*. The kernel refuses to freeze: the call returns, undone in the
@@ -32,8 +32,8 @@
  *   the kexec was announced, and every descriptor is named. Also if the next kernel ran and had not settled it.
  * - Another kernel boots: *updated*, with a remark. One that cannot read the handover: *unknown*, with its log line. One
  *   that panics over it is seen as a cold boot by whatever boots next.
- * - A kernel without the device: nothing can be retrieved. *cold boot* if its log shows no handover, else *unknown*;
- *   the memory stays taken until the next reset.
+ * - A kernel without the device: nothing can be retrieved. The outcome is *cold boot* if its log shows no handover,
+ *   else *unknown*. The memory stays taken until the next reset.
  * - An index and no journal: the index has the record, and the update is entered afterwards. A journal and no index: the
  *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*, and it is finished all
  *   the same, with every machine's state in it. So is one that only the second attempt retrieved.
