@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent's unit tests: everything that needs no lab. With LUO_SLOW=1 also those that run for long (`*.slow.test.ts`). Each file gets a process of its own, because
- * descriptor counts in /proc/self/fd belong to a process.
+ * The agent's unit tests: everything that needs no lab. With LUO_SLOW=1 also those that run for long
+ * (`*.slow.test.ts`). Each file gets a separate process, because descriptor counts in /proc/self/fd belong to a process.
  */
 import { defineConfig } from 'vitest/config';
 

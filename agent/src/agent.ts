@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent put together: every part is made here and given what it needs, so that a test can put it together
- * with a made-up host. The order of the start is the order of what matters: take back what the service manager
- * kept, get the memory of a live update back, answer calls, and only then compare, finish and settle.
+ * Puts the agent together. Every part is made here and given what it needs, so a test can use a made-up host. The start
+ * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
+ * answers calls. Only then it compares, finishes and settles.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -146,7 +146,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
-  // Machines may stand still since the agent that stopped them died.
+  // The agent that stopped the machines may have died since.
   await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
@@ -200,7 +200,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     interfaces: [service],
     connectionLimit: connections,
     share: (peer) => authorisation.share(peer),
-    // Every process may call; what it may call is decided for each method. Who it is, is found out now.
+    // Every process may connect. Its identity is found out now; its rights are checked for each method.
     admit: (peer) => {
       authorisation.identify(peer).catch(() => {});
       return true;
@@ -249,7 +249,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
 }
 
-/** A socket of our own, in place of one that an agent before left behind. */
+/** A socket of our own. Replaces one that an earlier agent left there. */
 function listenAt(native: Native, path: string): Descriptor {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   try {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A host for the agent in a temporary directory: procfs, /boot and a kernel log made of files, a live update
- * device that is the in-memory double, a service manager that keeps descriptors, and a kexec that swaps the boot
- * for another one. The agent under test is the real one, on a real socket.
+ * A host for the agent in a temporary directory. Its procfs, /boot and kernel log are files, and its live update device
+ * is the in-memory double. Its service manager keeps descriptors, and its kexec swaps the boot for another one. The
+ * agent under test is the real one, on a real socket.
  */
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -134,7 +134,7 @@ export class MadeUpHost {
     return new Promise((resolve) => this.#kexecs.push(resolve));
   }
 
-  /** Starts the agent in a process of its own and connects to it. */
+  /** Starts the agent in a separate process and connects to it. */
   async start(): Promise<AgentClient> {
     await this.launch();
     return await this.connect();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The recording of an update: what an agent told a client that followed it, word for word. Tests take progress from here and
- * not from their own idea of an update, so that they cannot pass on a state that no agent is ever in.
+ * The recording of an update: what an agent told a client that followed it, word for word. Tests take progress from
+ * here and not from their own idea of an update. So they cannot pass on a state that no agent is ever in.
  *
  * `recorded/update.json` is a JSON array in the order of arrival. Each element is one reply of `RunUpdate` or
  * `FollowUpdate`, with the time it was heard at:
@@ -54,7 +54,7 @@ export interface RecordedUpdate {
 /**
  * Reads the recording.
  * @param startUs where to put the beginning of the update in time, in µs since the epoch; its own time if left out
- * @throws Error, of valibot if the file does not fit the interface any more: record it anew
+ * @throws Error, of valibot if the file does not fit the interface any more: record it again
  */
 export function recordedUpdate(startUs?: number): RecordedUpdate {
   const parsed = v.parse(Recording, recording);

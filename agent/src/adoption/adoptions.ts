@@ -37,9 +37,9 @@
  * - The agent dies while guests are stopped: the next one finds the marks and says `cont` (`letRunOn`), again every
  *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
  *   the marks are gone, and the guests stay stopped.
- * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). *starting*: the
- *   VMM is stopped and started again, with two new attempts. *running*: it may have run, so only its pid is asked.
- *   It is then reported as running, even if the agent died before it said `cont`.
+ * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
+ *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so only its
+ *   pid is asked. It is then reported as running, even if the agent died before it said `cont`.
  *
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
@@ -80,13 +80,13 @@ import type { HostPaths } from '../host/paths.ts';
 import { identify, type ProcessIdentity } from '../host/process-files.ts';
 import { ProcessWatch } from '../host/process-watch.ts';
 import { Refusal } from '../host/refusal.ts';
+import { socketSeenBy } from '../host/seen-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
-import { reachOf } from '../machines/monitor.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
@@ -247,7 +247,7 @@ export class Adoptions {
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
     try {
-      using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
+      using monitor = await VmmMonitor.open(socketSeenBy(paths.proc, machine.pid, machine.monitor));
       if (!(await monitor.isRunning())) await monitor.tell('cont');
       this.markSuspended(session, false);
       log('warning', 'let a stopped machine run on', { session });

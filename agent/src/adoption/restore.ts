@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Starting a VMM again for a saved machine, giving it back its descriptors and its state, and letting the guest
- * run. Up to `loaded` the guest has not run, so a VMM that fails before may be thrown away and the attempt made
- * again; once it has been told to run, its memory has changed and the saved state fits no more.
+ * Starts a VMM again for a saved machine, gives it back its descriptors and its state, and lets the guest run. Up to
+ * `loaded` the guest has not run, so a VMM that fails before may be thrown away and started again. Once it has been
+ * told to run, its memory has changed and the saved state no longer fits.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

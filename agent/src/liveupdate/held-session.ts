@@ -78,7 +78,7 @@ export class HeldSession {
   readonly files = new Map<bigint, NativeDescriptor>();
   /** The errno of each descriptor that could not be retrieved. */
   readonly unretrieved = new Map<bigint, string>();
-  /** Those of the files that the kernel did not take when the session was built anew, with the reason. */
+  /** The files that the kernel did not take when the session was built again, with the reason. */
   readonly refused = new Map<bigint, string>();
   direction: Direction;
   descriptor: NativeDescriptor | null;

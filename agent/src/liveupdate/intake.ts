@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the service manager hands back when the agent starts: session descriptors and files it kept
- * (`descriptor-store.ts`). From them and the manifests among the files the agent is what it was before it died.
+ * (`descriptor-store.ts`). From these, and the manifests among the files, the agent rebuilds what it had before it
+ * died.
  *
- * A session descriptor may come back in either direction: outgoing after a crash, incoming (and retrieved
- * already) if systemd 261 or later carried its store through a kexec. The kernel has no request that tells, but
- * retrieving answers `EINVAL` on an outgoing session and nothing else does under the manifest's token
+ * A session descriptor may come back in either direction. It is outgoing after a crash. It is incoming, and already
+ * retrieved, if systemd 261 or later carried its store through a kexec. The kernel has no request that tells. But
+ * retrieving answers `EINVAL` on an outgoing session, and nothing else does under the manifest's token
  * (`luo_session_ioctl`, `kernel/liveupdate/luo_session.c`).
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
@@ -82,7 +83,7 @@ async function takeInOne(
     return;
   }
   if (state === 'empty') {
-    // Finished, and the agent died before it had built the session anew: the files are what is left of it.
+    // Finished, and the agent died before it had built the session again: only its files are left.
     context.store.dropSession(name);
     found.descriptor?.close();
     found.descriptor = null;
@@ -140,7 +141,7 @@ function readManifest(
   }
 }
 
-/** Lets go of files that were stored but not yet entered: nobody was told that they are preserved, and they are not. */
+/** Drops files that were stored but not yet entered: nobody was told that they are preserved, and they are not. */
 function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: HeldSession): void {
   if (manifest === null) return;
   for (const [token, file] of files) {

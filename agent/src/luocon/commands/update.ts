@@ -5,11 +5,11 @@ import type { AgentClient } from '../../client/index.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
 import { longestGraceSeconds } from '../../interface/limits.ts';
 import { wholeNumber } from '../arguments.ts';
-import { type ExitStatus, exitStatus, statusOfOutcome } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import { ProgressLog } from '../progress-log.ts';
 import { hasLosses, showUpdate } from '../update-report.ts';
 import type { WatchOptions } from '../watch-update.ts';
+import { type ExitStatus, exitStatus, statusOfOutcome } from '../words/exit-status.ts';
 import { findKernel, hasPlanOptions, makePlan, type PlanOptions, showPlan, withPlanOptions } from './plan.ts';
 
 interface UpdateOptions extends PlanOptions {

@@ -26,7 +26,7 @@ import {
 } from './machines-after.ts';
 import { decideOutcome, type Evidence } from './outcome.ts';
 
-/** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
+/** Settles an update of this boot that no agent ended, and undoes what it left behind. */
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
   const { kernel, history, loader, nowUs, log } = context;
   if (unsettled === null || unsettled.record.fromBootId !== kernel.facts.bootId) return;
@@ -35,13 +35,13 @@ export async function settleInterrupted(context: UpdateContext, { unsettled }: P
     unsettled.announced,
     await observe(context, null),
   );
-  // The index session went with the agent that held it; a loaded kernel does not.
+  // The index session ended with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
   history.settled(ended(stayedIfHeld(context, unsettled.record), outcome, reason, nowUs()));
   log('warning', 'an interrupted live update was settled', { update: unsettled.record.id, outcome, reason });
 }
 
-/** Without a service manager the sessions went with the agent that held them. */
+/** Without a service manager the sessions ended with the agent that held them. */
 function stayedIfHeld({ sessions }: UpdateContext, record: Update): Update {
   const held = new Set(
     sessions

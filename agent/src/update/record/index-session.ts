@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The index: a session named `luo-console` with the record of the update itself in a memfd. It exists from
- * *prepared* until the agent in the next kernel has finished, which reads it first and so needs nothing from disk
- * to know what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the
- * kernel drops it, and a half-prepared update undoes itself.
+ * The index: a session named `luo-console` with the record of the update itself in a memfd. It exists from *prepared*
+ * until the agent in the next kernel has finished. That agent reads it first, so it needs nothing from disk to know
+ * what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the kernel drops it,
+ * and a half-prepared update undoes itself.
  */
 import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
 import * as v from 'valibot';
@@ -62,7 +62,7 @@ export function newIndexRecord(content: Omit<IndexRecord, 'format'>): IndexRecor
 }
 
 const smallestBytes = 256 * 1024;
-/** Room for what is written down of a machine once it is saved, beside its command line. */
+/** Room for the record of a saved machine, beside its command line. */
 const machineBytes = 64 * 1024;
 
 /** The index of an update that has not left yet. */
@@ -125,7 +125,7 @@ export class OutgoingIndex {
   }
 
   /**
-   * Preserves a file beside the record, for the next kernel's agent alone. What is preserved so goes with the index.
+   * Preserves a file beside the record, for the next kernel's agent alone. It ends with the index.
    *
    * @throws SystemError, as preserving does
    */

@@ -35,8 +35,8 @@
  *   the kexec was announced, and every descriptor is named. Also if the next kernel ran and had not settled it.
  * - Another kernel boots: *updated*, with a remark. One that cannot read the handover: *unknown*, with its log line. One
  *   that panics over it is seen as a cold boot by whatever boots next.
- * - A kernel without the device: nothing can be retrieved. *cold boot* if its log shows no handover, else *unknown*;
- *   the memory stays taken until the next reset.
+ * - A kernel without the device: nothing can be retrieved. The outcome is *cold boot* if its log shows no handover,
+ *   else *unknown*. The memory stays taken until the next reset.
  * - An index and no journal: the index has the record, and the update is entered afterwards. A journal and no index: the
  *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*, and it is finished all
  *   the same, with every machine's state in it. So is one that only the second attempt retrieved. A session of people
