@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * VMMs on a made-up host. Each is a process with the command line of a QEMU and a memfd, and a monitor that this
- * process serves; its listening socket is the VMM's too, because the agent asks nobody else. What meets the agent on
+ * VMMs on a made-up host. Each is a process with the command line of a QEMU, a memfd, and a monitor that this process
+ * serves. The VMM has the monitor's listening socket too, because the agent asks nobody else. What meets the agent on
  * further sockets is this process, so the agent is told that it is the VMM.
  */
 import { type ChildProcess, spawn } from 'node:child_process';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Whole runs of an update on a made-up host, of whatever mixture: sessions that people made, that were handed out, or
- * whose program stops its machine itself; machines on each way, left behind, not saved, or not started again; a
- * kernel that refuses; a session that does not come through. What holds of each of them is checked here.
+ * Whole runs of an update on a made-up host, of whatever mixture. Sessions are handed out, or a program stops their
+ * machine itself, or they do not come through. Machines come on each way, are left behind, are not saved, or do not
+ * start again. The kernel works or refuses. What holds of each run is checked here.
  */
 import type { Descriptor } from '@luo-console/native';
 import fc from 'fast-check';

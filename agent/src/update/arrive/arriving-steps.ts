@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The steps of the next kernel, as the plan named them. The index session carries the plan's facts, so nothing is
- * listed a second time: these are the steps of `record/steps.ts` that follow from the facts and lie on this side.
+ * listed a second time. These are the steps of `record/steps.ts` that follow from the facts and lie on this side.
  * Each is shown when it begins. An index without facts comes from an earlier agent: its work is shown without a step.
  *
- * Results are kept and written together once everything is in hand, because memory, and perhaps machines, wait for
- * what comes before. They are written with the results of the steps during which the machines were stopped: the
- * kernel before could only announce those. An agent that dies meanwhile has written some; the next one adds the rest.
+ * Results are kept, and written together once everything is in hand: memory, and perhaps machines, wait until then.
+ * With them come the results of the steps during which the machines were stopped. The kernel before could only announce
+ * those. An agent that dies meanwhile has written some, and the next one adds the rest.
  */
 import { setImmediate } from 'node:timers/promises';
 import type { Update } from '../../interface/agent.generated.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The end of a live update, in the next kernel or in the one it did not leave: machines are entered as they run,
- * sessions finished and carried on, the outcome is decided and written down.
+ * The end of a live update, in the next kernel or in the one it did not leave. Machines are entered as they run,
+ * sessions are finished and built again, and the outcome is decided and written down.
  */
 import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The index session of the update that brought the host here. It is told from others by what is in it: a session of
- * its name may be one that people made, if the agent before reserved other names. Its memfd comes back from the
- * kernel without a name, so the format of the record decides.
+ * The index session of the update that brought the host here. What is in it tells it from others: an agent that
+ * reserved other names may have carried over a session of people with its name. Its memfd comes back from the kernel
+ * without a name, so the format of the record decides.
  *
  * - A whole record in the index's format: the index.
  * - A whole record in another format, as a manifest is, or a session that is outgoing: somebody's session.
- * - Anything else cannot be told. It counts as the index, unreadable, if none of the others is the index; an index that
- *   went unnoticed would keep the machines' states out of reach.
+ * - Anything else, if no other session is the index: an index that cannot be read. Unnoticed it would stay incoming, and
+ *   no update could begin.
  */
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, Refusal } from '../../host/refusal.ts';

@@ -22,8 +22,8 @@
  * steps are undone in reverse, and sessions stay. The abort is an act: with a full disk it is refused.
  *
  * With a full disk no update begins, and one that has begun ends before machines are stopped. Undoing does not wait for
- * the journal (`depart/step-list.ts`). A result that cannot be written closes the journal, so the update is settled by
- * the next agent, as *aborted*, once there is room; until then no agent starts (`arrive/first-things.ts`).
+ * the journal (`depart/step-list.ts`). A result that cannot be written closes the journal. The next agent then
+ * settles the update as *aborted*, once there is room; until then no agent starts (`arrive/first-things.ts`).
  *
  * How it ends otherwise:
  * - A step fails: undone like an abort, outcome *aborted*. The kernel refuses to freeze: the call returns, undone in the

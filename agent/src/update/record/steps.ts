@@ -3,7 +3,7 @@
  * The steps of an update: one row for each kind, in the order in which they are done. The plan, the run, the undo,
  * the progress and the next kernel's agent all read this table, and nothing else names a step.
  *
- * What a step does is in `depart/acts.ts` for the kernel that is left, and in `arrive/` for the next one, which
+ * What a step does is in `depart/acts.ts` for the kernel that is left, and in `arrive/` for the next one. That one
  * shows and notes its steps in `arrive/arriving-steps.ts`.
  * To add a step, add a row here; the compiler then asks for its act.
  */
