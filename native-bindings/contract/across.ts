@@ -153,7 +153,10 @@ export function acrossCases(): readonly ContractCase[] {
           prepared.inheritedToken,
         );
         const cloexecFlag = 0o2000000;
-        assert.ok((Number.parseInt(fdinfo(file, 'flags'), 8) & cloexecFlag) !== 0, 'close-on-exec is not set');
+        assert.ok(
+          (Number.parseInt(fdinfo(file, 'flags'), 8) & cloexecFlag) !== 0,
+          'close-on-exec is not set',
+        );
       },
     },
     {
