@@ -14,6 +14,7 @@ import type {
   PlannedMachine,
 } from '../../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/facts.ts';
+import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 export interface Candidate {
@@ -42,6 +43,12 @@ const checks: Readonly<Record<string, Check1>> = {
   'other openers': async ({ paths }) => {
     const holders = await holdersOf(paths.proc, paths.device);
     const holder = holders.find(({ command }) => command === upstreamDaemon) ?? holders[0];
+    if (!holder && (await isEnabled(paths.etc, `${upstreamDaemon}.service`))) {
+      return [
+        'warn',
+        `${upstreamDaemon} starts with the next kernel and keeps ${paths.device} there; sessions come through, but are not protected again until it is stopped; do not start it: systemctl disable ${upstreamDaemon}`,
+      ];
+    }
     if (!holder) return ['pass', `no other process has ${paths.device} open`];
     const held = `${holder.command} (pid ${holder.pid}) has ${paths.device} open`;
     if (holder.command !== upstreamDaemon) return ['warn', `${held}; the agent waits until it is closed`];
