@@ -46,7 +46,7 @@ const checks: Readonly<Record<string, Check1>> = {
     if (!holder && (await isEnabled(paths.etc, `${upstreamDaemon}.service`))) {
       return [
         'warn',
-        `${upstreamDaemon} starts with the next kernel and keeps ${paths.device} there; sessions come through, but are not protected again until it is stopped; do not start it: systemctl disable ${upstreamDaemon}`,
+        `${upstreamDaemon} is enabled and takes ${paths.device} in the next kernel; no session is protected again there until it stops; systemctl disable ${upstreamDaemon}`,
       ];
     }
     if (!holder) return ['pass', `no other process has ${paths.device} open`];
