@@ -7,8 +7,12 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, relative } from 'node:path';
 import { execa } from 'execa';
+import { expect } from 'vitest';
 import type { LabHost, ShResult } from '../../src/index.ts';
 import { run } from './memory.ts';
+
+/** The name of our package. */
+export const ours = 'luo-console-agent';
 
 interface MadeFile {
   readonly contents: string | Buffer;
@@ -149,4 +153,14 @@ export async function mustDpkg(host: LabHost, ...words: string[]): Promise<strin
 /** Each file with its SHA-256, as `sha256sum` prints them. */
 export function digestsOf(host: LabHost, paths: readonly string[]): Promise<string> {
   return run(host, `sha256sum ${paths.join(' ')}`);
+}
+
+/** Fails unless our package is whole and its agent answers. */
+export async function expectOurs(host: LabHost): Promise<void> {
+  // The lab's hosts have no documentation.
+  const verified = `dpkg --verify ${ours} | grep -v ' /usr/share/doc'`;
+  expect(await run(host, `dpkg-query -W -f '\${Status}' ${ours}; ${verified} || true`)).toBe(
+    'install ok installed',
+  );
+  expect(JSON.parse(await run(host, 'luocon --json status')).status).toMatchObject({ phase: 'normal' });
 }
