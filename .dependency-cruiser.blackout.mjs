@@ -3,7 +3,7 @@
  * What runs in the next kernel while machines are stopped loads nothing that it does not need. Only values count
  * here, since types are gone when the program runs; that is why this is a configuration of its own.
  */
-import everything from './.dependency-cruiser.mjs';
+import everything from '.dependency-cruiser.mjs';
 
 export default {
   forbidden: [

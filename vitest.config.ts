@@ -4,12 +4,12 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
-const WORKSPACES = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'];
+const workspaceNames = ['native-bindings', 'agent', 'lab', 'build', 'electron', 'renderer'];
 
 export default defineConfig({
   test: {
-    projects: WORKSPACES.map((workspace) => join(import.meta.dirname, workspace, 'vitest.config.ts')).filter(
-      existsSync,
-    ),
+    projects: workspaceNames
+      .map((workspace) => join(import.meta.dirname, workspace, 'vitest.config.ts'))
+      .filter(existsSync),
   },
 });

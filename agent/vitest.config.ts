@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's unit tests: everything under src that needs no lab. Each file gets a process of its own, because
-// descriptor counts in /proc/self/fd belong to a process.
+/**
+ * The agent's unit tests: everything that needs no lab. With LUO_SLOW=1 also those that run for long
+ * (`*.slow.test.ts`). Each file gets a separate process, because descriptor counts in /proc/self/fd belong to a process.
+ */
 import { defineConfig } from 'vitest/config';
+
+const { LUO_SLOW: slow } = process.env;
 
 export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'generator/**/*.test.ts', 'test/**/*.test.ts'],
+    exclude: slow === '1' ? [] : ['**/*.slow.test.ts'],
     pool: 'forks',
     testTimeout: 20_000,
   },

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The first thing every npm script runs. It must work on a machine that has Node 20, npm and nothing
- * else of this project, so it is plain JavaScript without dependencies. It does three things: Debian
- * packages first, because without them nothing may be begun; then the Node 24 runtime the project is
- * written for; then it hands over to src/main.ts under that runtime and ends as that ends.
+ * The first thing every npm script runs. It must work on a machine that has Node 20, npm and nothing else of this
+ * project, so it is plain JavaScript without dependencies. It does three things. First it gets Debian packages, because
+ * nothing can begin without them. Then it gets the Node 24 runtime that the project is written for. Then it runs
+ * src/main.ts under that runtime, and ends as that ends.
  *
  *     node build/bootstrap.mjs COMMAND [ARGUMENT…]
  */

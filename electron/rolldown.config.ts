@@ -2,8 +2,8 @@
 /**
  * Bundles the main process into one ES module and the preload script into one CommonJS file (a sandboxed
  * preload can load nothing else). Packages with native code stay outside and are resolved from
- * `node_modules`, because their binaries are found relative to their own files; the project's own addon
- * is looked for beside the bundle and therefore copied there.
+ * `node_modules`, because their binaries are found relative to their own files. The project's own addon is
+ * looked for beside the bundle, so it is copied there.
  */
 import { copyFileSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

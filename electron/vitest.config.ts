@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tests of everything that needs no Electron: the main process keeps its imports of it at the edge.
+/** Tests of everything that needs no Electron: the main process keeps its imports of it at the edge. */
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({

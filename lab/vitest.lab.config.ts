@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Tests that need a host. Two files at a time: an emulated machine waits for one of its processors most of the
- * time, so that two of them are through sooner than one after the other. Limits are generous, since they only
- * end what hangs. Tests with a window ask for one at a time, and so does a host that is kept for all tests.
+ * Tests that need a host. Two files at a time: an emulated machine waits for one of its processors most of the time, so
+ * two of them finish sooner together. Limits are generous, since they only end what hangs. A host that is kept for all
+ * tests runs one file at a time.
  */
 
 import { defineConfig } from 'vitest/config';

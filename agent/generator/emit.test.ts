@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What the generator writes: validators that accept and refuse what the description says, and nothing else. */
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
 import { AgentInterface, Progress, Status } from '../src/interface/agent.generated.ts';

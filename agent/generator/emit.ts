@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Writes an interface description down as TypeScript: a valibot schema and the type inferred from it for each
- * named type, and one object with every method's and error's schemas.
+ * Writes an interface description as TypeScript. Each named type becomes a valibot schema and the type inferred from
+ * it. One object has every method's and error's schemas.
  *
- * Parameters are strict (an unknown one is an error), replies and errors are not: what a newer agent says in
- * addition is dropped. A nullable field may be missing on the way in and is null, never undefined, afterwards.
+ * Parameters are strict (an unknown one is an error), replies and errors are not: members that only a newer agent sends
+ * are dropped. A nullable field may be missing on the way in and is null, never undefined, afterwards.
  */
 import { orderedTypes } from './check.ts';
 import type { EnumType, Field, InterfaceDescription, StructType, TypeReference } from './syntax.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `node agent/generator/generate.ts [--check]`: writes the modules generated from the interface
- * descriptions, or with `--check` only says which of them differ from what is on disk (exit status 1).
+ * `node agent/generator/generate.ts [--check]` writes the modules generated from the interface descriptions. With
+ * `--check` it only says which of them differ from those on disk (exit status 1).
  */
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Reading a .varlink description, and the error for each mistake in one. */
 import { describe, expect, it } from 'vitest';
 import { parseInterface } from './parse.ts';
 import { DescriptionError } from './syntax.ts';

@@ -2,8 +2,8 @@
 /**
  * An interface description as data: what the parser makes and the generator reads.
  *
- * Anonymous structures and enumerations inside a field, which Varlink's grammar allows, are left out on
- * purpose: every type has a name here, so that every type has a name in TypeScript as well.
+ * Varlink's grammar allows anonymous structures and enumerations inside a field. They are left out on purpose: every
+ * type has a name here, so that it has one in TypeScript as well.
  */
 
 /** Varlink's own types. `object` is any JSON object. */

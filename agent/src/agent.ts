@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent put together: every part is made here and given what it needs, so that a test can put it together
- * with a made-up host. The order of the start is the order of what matters: take back what the service manager
- * kept, get the memory of a live update back, answer calls, and only then compare, finish and settle.
+ * Puts the agent together. Every part is made here and given what it needs, so a test can use a made-up host. The start
+ * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
+ * answers calls. Only then it compares, finishes and settles.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,6 +11,7 @@ import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
+import { saidBy } from './host/said-by.ts';
 import { Journal, JournalReader } from './journal/index.ts';
 import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
@@ -30,6 +31,7 @@ import { type Past, retrieveAll } from './update/arrive/arrival.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
 import { completeArrival, settleInterrupted } from './update/arrive/settlement.ts';
 import { History } from './update/record/history.ts';
+import { takeOutIndex } from './update/record/incoming-index.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/record/inventory.ts';
 import { Phases } from './update/record/phases.ts';
 import { ProgressBoard } from './update/record/progress.ts';
@@ -142,14 +144,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
 
   // Before anything is written in this boot: the newest entry tells which boot was the last.
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
-  const intake = await takeInStored(liveUpdate, sessions, handed);
-  // Machines may stand still since the agent that stopped them died.
+  const { index, others } = await takeOutIndex(context, handed);
+  const intake = await takeInStored(liveUpdate, sessions, others);
+  // The agent that stopped the machines may have died since.
   await adoptions.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
   if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, intake.index, resumed) : null;
+  const arrived = writable ? await retrieveAll(context, board, past, index, resumed) : null;
 
   const updater = new Updater(context, board);
   const authorisation = new Authorisation(paths, accounts, options.ownUid);
@@ -197,7 +200,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     interfaces: [service],
     connectionLimit: connections,
     share: (peer) => authorisation.share(peer),
-    // Every process may call; what it may call is decided for each method. Who it is, is found out now.
+    // Every process may connect. Its identity is found out now; its rights are checked for each method.
     admit: (peer) => {
       authorisation.identify(peer).catch(() => {});
       return true;
@@ -231,7 +234,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
   const settled = complete().catch((error: unknown) => {
     log('error', 'the live update could not be settled', {
-      problem: error instanceof Error ? error.message : String(error),
+      problem: saidBy(error),
     });
   });
   // Examining the running kernel takes seconds on a slow host: done before somebody asks, after what matters.
@@ -246,7 +249,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   };
 }
 
-/** A socket of our own, in place of one that an agent before left behind. */
+/** A socket of our own. Replaces one that an earlier agent left there. */
 function listenAt(native: Native, path: string): Descriptor {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
   try {

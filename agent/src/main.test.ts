@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The agent as a program: its options, and how it ends when it cannot start. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -7,25 +7,28 @@
  */
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { native } from '@luo-console/native';
-import { createLog } from './host/log.ts';
+import { type Native, native } from '@luo-console/native';
+import { createLog, type Log, levelNamed, levels } from './host/log.ts';
 import { realHostPaths } from './host/paths.ts';
+import { saidBy } from './host/said-by.ts';
+import { agentSocket, stateDirectory as usualState } from './interface/places.ts';
+import { type MonitorCommand, monitorCommands } from './qemu/monitor-commands.ts';
 import { doFirstThings } from './update/arrive/first-things.ts';
 import { agentVersion } from './version.ts';
-
-const usualSocket = '/run/luo-console/io.luoconsole.Agent';
-const usualStateDirectory = '/var/lib/luo-console';
 
 const help = `Usage: luo-console-agent [options]
 
 Holds live update sessions on a hypervisor host, carries them through a kexec, and keeps a journal.
 
 Options:
-  --state-directory <dir>  where the journal is kept (default: ${usualStateDirectory})
+  --state-directory <dir>  where the journal is kept (default: ${usualState})
   --socket <path>          where to listen if the service manager passes no socket
-                           (default: ${usualSocket})
+                           (default: ${agentSocket})
   --version                print the version
-  -h, --help               print this`;
+  -h, --help               print this
+
+Environment:
+  LUO_LOG                  what is logged: debug, info (the default), warning or error`;
 
 interface Options {
   readonly stateDirectory: string;
@@ -47,9 +50,9 @@ function readOptions(): Options {
       options: {
         'state-directory': {
           type: 'string',
-          default: process.env['STATE_DIRECTORY']?.split(':')[0] ?? usualStateDirectory,
+          default: process.env['STATE_DIRECTORY']?.split(':')[0] ?? usualState,
         },
-        socket: { type: 'string', default: usualSocket },
+        socket: { type: 'string', default: agentSocket },
         version: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -61,17 +64,35 @@ function readOptions(): Options {
       socket: absolute('socket', values.socket),
     };
   } catch (error) {
-    return end(1, `luo-console-agent: ${error instanceof Error ? error.message : String(error)}`);
+    return end(1, `luo-console-agent: ${saidBy(error)}`);
   }
 }
 
+/** Logs every command to a monitor from now on. @returns the addon with its calls logged as well */
+async function tracedCalls(log: Log): Promise<Native> {
+  const { tracedNative } = await import('./host/trace.ts');
+  monitorCommands.subscribe((told) => {
+    const { command, problem } = told as MonitorCommand;
+    log('debug', 'monitor command', { command, ...(problem === null ? {} : { problem }) });
+  });
+  return tracedNative(native, log);
+}
+
 async function run({ stateDirectory, socket }: Options): Promise<void> {
-  const log = createLog((line) => writeSync(2, line));
+  const wanted = levelNamed(process.env['LUO_LOG']);
+  const log = createLog((line) => writeSync(2, line), wanted ?? 'info');
+  // Machines may be waiting for this start: a word that is not understood must not end it.
+  if (wanted === null)
+    log('warning', 'LUO_LOG is no level, info is used', {
+      value: process.env['LUO_LOG'],
+      expected: levels.join(', '),
+    });
   const notifySocket = process.env['NOTIFY_SOCKET'];
   const places = Number(process.env['FDSTORE']);
   const descriptorStoreLimit = Number.isInteger(places) && places > 0 ? places : null;
   try {
-    const beginnings = { native, paths: realHostPaths, log, descriptorStoreLimit };
+    const calls = wanted === 'debug' ? await tracedCalls(log) : native;
+    const beginnings = { native: calls, paths: realHostPaths, log, descriptorStoreLimit };
     const first = await doFirstThings(beginnings);
     const { nameServiceManager, startAgent } = await import('./agent.ts');
     const agent = await startAgent({
@@ -95,7 +116,7 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
     process.once('SIGTERM', stop);
     process.once('SIGINT', stop);
   } catch (error) {
-    log('error', 'could not start', { problem: error instanceof Error ? error.message : String(error) });
+    log('error', 'could not start', { problem: saidBy(error) });
     process.exit(1);
   }
 }

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A live update of the whole agent on a made-up host, from the plan to the outcome, and its abort. */
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
+import { longestGraceSeconds } from '../src/interface/limits.ts';
 import { formerIndexSessionName, indexSessionName } from '../src/liveupdate/tokens.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import {
   arriveInNextKernel,
   contentOf,
   memfdWith,
+  planOf,
   preserve,
   preserveText,
   runToKexec,
@@ -236,6 +239,20 @@ describe('a live update', () => {
     expect(sessions).toMatchObject([{ name: 's', direction: 'outgoing', carried: 1 }]);
     expect(sessions[0]?.descriptors).toMatchObject([{ label: 'kept' }]);
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+});
+
+describe('a grace', () => {
+  it('longer than the longest is refused, and nothing begins', async () => {
+    const running = client.stream('RunUpdate', {
+      plan: (await planOf(host, client)).id,
+      graceSeconds: longestGraceSeconds + 1,
+    });
+    await expect(running.next()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.InvalidValue',
+      parameters: { parameter: 'graceSeconds', expected: `0 to ${longestGraceSeconds}` },
+    });
+    expect((await client.call('ListUpdates', {})).updates).toEqual([]);
   });
 });
 

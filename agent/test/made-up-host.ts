@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A host for the agent in a temporary directory: procfs, /boot and a kernel log made of files, a live update
- * device that is the in-memory double, a service manager that keeps descriptors, and a kexec that swaps the boot
- * for another one. The agent under test is the real one, on a real socket.
+ * A host for the agent in a temporary directory. Its procfs, /boot and kernel log are files, and its live update device
+ * is the in-memory double. Its service manager keeps descriptors, and its kexec swaps the boot for another one. The
+ * agent under test is the real one, on a real socket.
  */
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
+import type { VmmStarter } from '../src/adoption/restore.ts';
 import { type RunningAgent, startAgent } from '../src/agent.ts';
 import { type AgentClient, connectAgent } from '../src/client/index.ts';
 import type { HostPaths } from '../src/host/paths.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
 import { Manager } from './service-manager.ts';
+import { standIns } from './stand-ins.ts';
 import { type Death, Process } from './tapped-native.ts';
 
 const patience = { firstMs: 1, totalMs: 20 };
@@ -27,6 +29,8 @@ export class MadeUpHost {
   loaded: { commandLine: string } | null = null;
   /** What happens when the agent asks for the kexec. */
   kexec: 'works' | 'refused' = 'works';
+  /** What loading a kernel does first. */
+  load: () => Promise<void> = async () => {};
   /** What syncing the file systems does. */
   sync: () => Promise<void> = async () => {};
   /** What the kernel logs when it refuses. */
@@ -35,6 +39,10 @@ export class MadeUpHost {
   managed = true;
   /** How many. */
   places = 4096;
+  /** Starts VMMs; a service manager that is not there if none is given. */
+  starter: VmmStarter | null = null;
+  /** Processes that VMMs of this test process stand for, by the path at which they meet the agent. */
+  readonly peers = new Map<string, number>();
   process: Process | null = null;
   agent: RunningAgent | null = null;
   #boots = 0;
@@ -126,7 +134,7 @@ export class MadeUpHost {
     return new Promise((resolve) => this.#kexecs.push(resolve));
   }
 
-  /** Starts the agent in a process of its own and connects to it. */
+  /** Starts the agent in a separate process and connects to it. */
   async start(): Promise<AgentClient> {
     await this.launch();
     return await this.connect();
@@ -147,6 +155,7 @@ export class MadeUpHost {
       descriptorStoreLimit: this.managed ? this.places : null,
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
+      ...(this.starter && { starter: this.starter }),
     });
     const alive = starting.catch((error: unknown) => {
       if (process.dead) return null;
@@ -187,11 +196,13 @@ export class MadeUpHost {
     return {
       ...realNative,
       liveUpdate: this.double,
+      sockets: standIns(this.peers),
       kernel: {
         clock: (which) => realNative.kernel.clock(which),
         counter: () => realNative.kernel.counter(),
         sync: () => this.sync(),
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
+          await this.load();
           this.loaded = { commandLine };
         },
         kexecUnload: async () => {

@@ -2,7 +2,7 @@
 /** Steps that many tests take. */
 import { type Descriptor, native } from '@luo-console/native';
 import type { AgentClient } from '../src/client/index.ts';
-import type { Update } from '../src/interface/agent.generated.ts';
+import type { Entry, FailurePolicy, Plan, Update } from '../src/interface/agent.generated.ts';
 import type { MadeUpHost } from './made-up-host.ts';
 
 /** A memfd with some text in it. The caller closes it. */
@@ -48,15 +48,35 @@ export async function contentOf(client: AgentClient, session: string, token: str
 }
 
 export interface RunWish {
+  /** A plan made before; a new one if none is given. */
+  readonly plan?: Plan;
   readonly graceSeconds?: number;
   /** Where to stop following: at the reboot call, once the kexec is announced and waits, or at the end. */
   readonly wait?: 'kexec' | 'announced' | 'settled';
 }
 
+/** What a plan is made with beside the kernel. */
+interface PlanWish {
+  /** Machines, by pid, to be left behind. */
+  readonly leave?: number[];
+  readonly ifMachineFails?: FailurePolicy;
+}
+
+/** A plan of an update into the other kernel. */
+export async function planOf(host: MadeUpHost, client: AgentClient, wish: PlanWish = {}): Promise<Plan> {
+  const kernel = `${host.paths.boot}/vmlinuz-7.3.4-b`;
+  return (await client.call('MakePlan', { kernel, ...wish })).plan;
+}
+
+/** What the journal has of this name about an update, oldest first. */
+export async function entriesOf(client: AgentClient, name: string, update: string): Promise<Entry[]> {
+  return (await client.call('QueryJournal', { name, update, limit: 1000 })).entries.reverse();
+}
+
 /** Plans an update into the other kernel and runs it. @returns the update's id */
 export async function runToKexec(host: MadeUpHost, client: AgentClient, wish: RunWish = {}): Promise<string> {
   const { wait = 'kexec', graceSeconds = 0 } = wish;
-  const { plan } = await client.call('MakePlan', { kernel: `${host.paths.boot}/vmlinuz-7.3.4-b` });
+  const plan = wish.plan ?? (await planOf(host, client));
   if (!plan.runnable) throw new Error(`not runnable: ${JSON.stringify(plan.checks)}`);
   const asked = host.kexecAsked();
   const stop = new AbortController();

@@ -115,6 +115,34 @@ describe('a session', () => {
     expect((await client.call('ListSessions', {})).sessions).toEqual([]);
   });
 
+  it('whose finish the kernel refuses stays incoming, and the outcome says so', async () => {
+    for (const name of ['s', 't']) {
+      await client.call('CreateSession', { name });
+      await preserveText(client, name, 'kept');
+    }
+    await runToKexec(host, client);
+    const { finish, sessionName } = host.double;
+    const refusing = vi.spyOn(host.double, 'finish').mockImplementation(async (session) => {
+      if (sessionName.call(host.double, session) !== 's') return await finish.call(host.double, session);
+      throw Object.assign(new Error('finish: EBUSY'), { code: 'EBUSY', errno: 16, syscall: 'ioctl' });
+    });
+    const { client: next, update } = await arriveInNextKernel(host);
+    client = next;
+    expect(update.outcome).toBe('updated');
+    expect(update.reason).toMatch(/; session s: .*EBUSY/);
+    expect(update.carried.map(({ session, verdict }) => [session, verdict])).toEqual([
+      ['s', 'match'],
+      ['t', 'match'],
+    ]);
+    expect((await client.call('GetSession', { name: 's' })).session.direction).toBe('incoming');
+    expect((await client.call('GetSession', { name: 't' })).session.direction).toBe('outgoing');
+    expect(await failedChecks()).toEqual(['sessions']);
+    refusing.mockRestore();
+    await client.call('FinishSession', { name: 's' });
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+    expect(await failedChecks()).toEqual([]);
+  });
+
   it('that cannot be retrieved is reported as absent, and can be retrieved by hand later', async () => {
     await client.call('CreateSession', { name: 's' });
     await preserveText(client, 's', 'kept');

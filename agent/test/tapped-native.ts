@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The system calls of one process, with a hand on its power switch. Every call that leaves a trace outside the
- * process is counted; at a chosen one the process dies, before it or right after it: from then on no call gets
- * through, none returns, and the clock that every journal entry needs stands still. Descriptors the process made
- * are known, so that they can be closed as its death would.
+ * The system calls of one process, which a test can kill at any of them. Every call that leaves a trace outside the
+ * process is counted. At a chosen one the process dies, before it or right after it. From then on no call gets through
+ * or returns, and the clock that every journal entry needs is stopped. Descriptors that the process made are known, so
+ * that they can be closed as its death would close them.
  */
 import type { Descriptor, Native } from '@luo-console/native';
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The cache: whatever takes long to make and can be made again. An entry is a directory THING-HASH
- * where the hash covers all it is made from, so that a changed input is a new entry and never a stale
- * one. It is made beside its place and renamed when it is whole: an interruption leaves no half thing.
+ * The cache: everything that takes long to make and can be made again. An entry is a directory THING-HASH. The hash
+ * covers all that it is made from, so a changed input gives a new entry and never a stale one. An entry is made beside
+ * its place and renamed when it is whole, so an interruption leaves no half-made entry.
  */
 
 import { createHash } from 'node:crypto';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Removing the cache. Node 24 is in the cache too, so this runs under whatever Node npm itself runs
- * under. Lab hosts are not in it: they have what they need in directories of their own, and go on.
+ * Removes the cache. Node 24 is in the cache too, so this runs under npm's own Node. Lab hosts are not in the cache:
+ * they have separate directories, and go on.
  */
 
 import { existsSync } from 'node:fs';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Debian packages, by what they are for (debian-packages.json; `a | b` means that either will do, for
- * names that differ between releases). They come first of all: with the right to install them they are
- * installed, without it the one line that would do so is shown and nothing is begun.
+ * Debian packages, by purpose (debian-packages.json; `a | b` means that either will do, for names that differ between
+ * releases). They come first of all. With the right to install them, they are installed. Without it, the person gets
+ * the one line that would install them, and nothing is begun.
  */
 
 import { spawnSync } from 'node:child_process';
@@ -68,7 +68,7 @@ export function aptLine(names) {
  */
 export function packagesFor(command, args, env = process.env, uid = process.getuid?.() ?? 0) {
   const groups = [...groupsFor(command, args, env)];
-  // Whoever is not root makes root images as the root of a user namespace with many users in it.
+  // Other users than root make root images as the root of a user namespace with many users in it.
   if (groups.includes('lab') && uid !== 0) groups.push('unprivileged lab');
   return [...new Set(groups.flatMap((group) => packageNames[group]))];
 }

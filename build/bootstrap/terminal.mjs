@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How work that takes a while is shown. On a terminal: one line that is redrawn with the elapsed time,
- * and stays with a mark when the step has ended. Anywhere else (a log, a pipe): one line when a step
- * begins, one when it ends, and in between one every half minute, so that a log shows it is alive.
+ * How long work is shown. On a terminal: one line that is redrawn with the elapsed time, and stays with a mark when the
+ * step has ended. Anywhere else (a log, a pipe): one line when a step begins and one when it ends. In between comes one
+ * every half minute, so that a log shows it is alive.
  */
 
 /**

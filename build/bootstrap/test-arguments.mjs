@@ -33,10 +33,19 @@ export const stageNames = /** @type {const} */ ([
   'slow',
   'lab',
   'electron',
+  'conformance',
 ]);
 
+/**
+ * What `npm test` runs if no stage is named. Conformance is what one of each kind stands for here: the same tests
+ * on every service manager.
+ *
+ * @type {readonly StageName[]}
+ */
+export const usualStages = stageNames.filter((name) => name !== 'conformance');
+
 /** @type {readonly StageName[]} */
-const stagesWithTests = ['unit', 'slow', 'lab', 'electron'];
+const stagesWithTests = ['unit', 'slow', 'lab', 'electron', 'conformance'];
 
 /**
  * What a command line asks for.
@@ -63,7 +72,7 @@ export function readTestArguments(words, files = testFiles()) {
     } else named.add(stageFrom(word));
   }
   const asked = new Set([...named, ...[...chosen].map(({ stage }) => stage)]);
-  const stages = asked.size > 0 ? asked : new Set(watch || namePattern ? ['unit'] : stageNames);
+  const stages = asked.size > 0 ? asked : new Set(watch || namePattern ? ['unit'] : usualStages);
   refuseOthers(stages, watch, namePattern);
   return {
     watch,

@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** @typedef {'unit' | 'slow' | 'lab' | 'electron'} TestStage a stage that consists of test files */
+/** @typedef {'unit' | 'slow' | 'lab' | 'electron' | 'conformance'} TestStage a stage that consists of test files */
 
 /**
  * @typedef {object} TestFile
@@ -31,7 +31,8 @@ export function stageOf(path) {
   if (path.endsWith('.slow.test.ts')) return 'slow';
   if (path.endsWith('.test.ts')) return 'unit';
   if (!path.endsWith('.lab.ts')) return undefined;
-  return /(?:^|\/)lab\/test\/electron\//.test(path) ? 'electron' : 'lab';
+  const folder = /(?:^|\/)lab\/test\/(electron|conformance)\//.exec(path)?.[1];
+  return folder === 'electron' || folder === 'conformance' ? folder : 'lab';
 }
 
 /**

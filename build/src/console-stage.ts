@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The application that goes into a package of the console: the built code and the two packages with
- * native code that cannot be bundled, and of those only what is needed on this platform.
+ * The application that goes into a package of the console: the built code, and the two packages whose native code
+ * cannot be bundled. Of those it has only the files for this platform.
  */
 
 import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -45,7 +45,7 @@ export async function stageConsole(): Promise<string> {
   for (const name of nativePackages) {
     const { version, main } = await packageOf(join('node_modules', name));
     dependencies[name] = version;
-    // What they need to be compiled is no part of what runs.
+    // Files needed only to compile them are left out.
     const manifest = JSON.stringify({ name, version, main });
     await writeFile(join(stage, 'node_modules', name, 'package.json'), manifest);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The commands behind the npm scripts. Each names the set-up steps it needs and what it does when they
- * are done. npm packages may be missing when this starts, so nothing here is imported from a package
- * until set-up is through: every command loads its code when it is run.
+ * The commands behind the npm scripts. Each names the set-up steps it needs and does its work after them. npm packages
+ * may be missing when this starts. So nothing here is imported from a package until set-up is done: every command loads
+ * its code when it runs.
  */
 
 import { measures } from './bench-arguments.ts';

@@ -14,7 +14,6 @@ import { constants, gzip } from 'node:zlib';
 import { cached, cacheRoot } from '../bootstrap/cache.mjs';
 import { runProgram } from '../bootstrap/programs.mjs';
 import { addonFiles, type Bundle, bundleProgram, licencesOf } from './package-agent/bundle.ts';
-import { manualParts } from './package-agent/manual.ts';
 import { filesUnder, hashOfFiles, type PackageFile, packageTime, writeTree } from './package-agent/tree.ts';
 import { inRepository, nodeDirectory } from './places.ts';
 
@@ -31,8 +30,17 @@ async function compressed(text: string | Buffer): Promise<Buffer> {
   return promisify(gzip)(text, { level: constants.Z_BEST_COMPRESSION });
 }
 
-async function manualPages(version: string): Promise<PackageFile[]> {
-  const parts = manualParts(version);
+/** The manual pages: their prose from files, and the parts of luocon's page as the finished luocon prints them. */
+async function manualPages(version: string, luocon: string): Promise<PackageFile[]> {
+  const part = async (name: string): Promise<string> =>
+    (await runProgram(process.execPath, [luocon, 'manual', name])).trimEnd();
+  const [options, commands, exitStatus] = await Promise.all(['options', 'commands', 'exit-status'].map(part));
+  const parts: Readonly<Record<string, string | undefined>> = {
+    '@VERSION@': version,
+    '@OPTIONS@': options,
+    '@COMMANDS@': commands,
+    '@EXIT_STATUS@': exitStatus,
+  };
   const pages = await filesUnder(join(filesDirectory, 'man'), () => 0o644);
   return Promise.all(
     pages.map(async ({ path, contents }) => {
@@ -80,7 +88,7 @@ async function documentation(bundles: readonly Bundle[]): Promise<PackageFile[]>
  * Everything in the package but the package's own control files.
  *
  * @param version of the agent
- * @param scratch empty directory; the programs are put into it to be asked for their completions
+ * @param scratch empty directory; the programs are put into it, and luocon is asked for its completions and its manual
  */
 export async function packageFiles(version: string, scratch: string): Promise<PackageFile[]> {
   const programs = await Promise.all([
@@ -109,11 +117,12 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
     mode: 0o755,
     contents: { copyOf: process.execPath, identity: basename(nodeDirectory) },
   };
+  const luocon = join(scratch, libraryDirectory, 'luocon.mjs');
   return [
     ...library,
     ...installed,
-    ...(await manualPages(version)),
-    ...(await completions(join(scratch, libraryDirectory, 'luocon.mjs'))),
+    ...(await manualPages(version, luocon)),
+    ...(await completions(luocon)),
     ...(await documentation(bundles)),
     node,
   ];

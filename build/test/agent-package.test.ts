@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { packagesOf } from '../src/package-agent/bundle.ts';
-import { exitStatusManual, roff } from '../src/package-agent/manual.ts';
 import { filesUnder, hashOfFiles, type PackageFile, writeTree } from '../src/package-agent/tree.ts';
 import { controlFile, newestGlibc, packageFiles } from '../src/package-agent.ts';
 
@@ -37,6 +36,7 @@ describe('what is in the package', () => {
       'usr/bin/luocon',
       'usr/lib/luo-console-agent/better_sqlite3.node',
       'usr/lib/luo-console-agent/luo-console-agent-agent.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent-trace.mjs',
       'usr/lib/luo-console-agent/luo-console-agent.mjs',
       'usr/lib/luo-console-agent/luo_native.node',
       'usr/lib/luo-console-agent/luocon.mjs',
@@ -75,7 +75,12 @@ describe('what is in the package', () => {
   });
 
   it('names no directory of the machine it was made on', () => {
-    for (const name of ['luo-console-agent.mjs', 'luo-console-agent-agent.mjs', 'luocon.mjs']) {
+    for (const name of [
+      'luo-console-agent.mjs',
+      'luo-console-agent-agent.mjs',
+      'luo-console-agent-trace.mjs',
+      'luocon.mjs',
+    ]) {
       expect(text(`usr/lib/luo-console-agent/${name}`)).not.toContain(join(import.meta.dirname, '../..'));
     }
   });
@@ -158,12 +163,5 @@ describe('parts of it', () => {
       '/r/node_modules/a/z.js',
     ];
     expect(packagesOf(modules)).toEqual(['/r/node_modules/@s/b', '/r/node_modules/a']);
-  });
-
-  it('cannot be mistaken for roff', () => {
-    expect(roff("'a\\b\n.c --d")).toBe("\\&'a\\eb\n\\&.c \\-\\-d");
-    expect(exitStatusManual('\nExit status:\n  0   done\n  10  lost (cold boot)')).toBe(
-      '.TP\n.B 0\ndone.\n.TP\n.B 10\nlost (cold boot).',
-    );
   });
 });

@@ -3,7 +3,6 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { buildProgram } from '../../agent/src/luocon/program.ts';
 import { stageNames } from '../bootstrap/test-arguments.mjs';
 import { inRepository } from '../src/places.ts';
 
@@ -49,7 +48,9 @@ describe('the README', () => {
   });
 
   it('names commands of luocon', () => {
-    const there = buildProgram(() => async () => {}).commands.map((command) => command.name());
+    const luocon = [inRepository('agent/src/luocon/main.ts'), '--help'];
+    const help = execFileSync(process.execPath, luocon, { encoding: 'utf8' });
+    const there = [...help.matchAll(/^ {2}([a-z]+)/gm)].map(([, name = '']) => name);
     const named = new Set(all(/luocon (?:--host \S+ )?([a-z]+)/g));
     expect([...named]).toEqual(
       expect.arrayContaining(['adopt', 'console', 'definitions', 'machines', 'start']),

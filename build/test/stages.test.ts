@@ -40,9 +40,9 @@ describe('the stages of npm test', () => {
     expect(await listed('vitest.config.ts', { LUO_SLOW: '1' })).toEqual(filesOf('unit', 'slow'));
   });
 
-  it('leave out no test in the lab or in Electron', { timeout: 60_000 }, async () => {
-    const there = filesOf('lab', 'electron');
+  it('leave out no test that needs a host', { timeout: 60_000 }, async () => {
+    const there = filesOf('lab', 'electron', 'conformance');
     expect(await listed('lab/vitest.lab.config.ts')).toEqual(there);
-    for (const path of there) expect(path).toMatch(/^lab\/test\/(?:lab|electron)\//);
+    for (const path of there) expect(path).toMatch(/^lab\/test\/(?:lab|electron|conformance)\//);
   });
 });

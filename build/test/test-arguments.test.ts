@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The words after `npm test --`, read against a made-up list of test files. */
 import { describe, expect, it } from 'vitest';
-import { readTestArguments, stageNames } from '../bootstrap/test-arguments.mjs';
+import { readTestArguments, usualStages } from '../bootstrap/test-arguments.mjs';
 import { stageOf, type TestFile, testFiles } from '../bootstrap/test-files.mjs';
 
 const files: TestFile[] = [
@@ -17,7 +17,8 @@ const stagesOf = (...words: string[]) => read(...words).stages;
 
 describe('stages', () => {
   it('are all run, in order, if nothing is named', () => {
-    expect(stagesOf()).toEqual(stageNames.map((name) => ({ name, files: [] })));
+    expect(stagesOf()).toEqual(usualStages.map((name) => ({ name, files: [] })));
+    expect(stagesOf('conformance')).toEqual([{ name: 'conformance', files: [] }]);
   });
 
   it('are chosen by name, in their own order', () => {
@@ -26,7 +27,7 @@ describe('stages', () => {
 
   it('are not guessed', () => {
     expect(() => read('units')).toThrow(
-      'unknown word "units", expected a stage (lint, types, generated, structure, unit, slow, lab, electron), a ' +
+      'unknown word "units", expected a stage (lint, types, generated, structure, unit, slow, lab, electron, conformance), a ' +
         'test file or a folder (with a "/" in it, or ending in .ts), --watch, or -t NAME',
     );
     expect(() => read('--wach')).toThrow('unknown word "--wach"');

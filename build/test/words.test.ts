@@ -6,6 +6,7 @@ import { inRepository } from '../src/places.ts';
 import { findingsIn } from '../src/test/words/findings.ts';
 import { unsaidIn } from '../src/test/words/glossary.ts';
 import {
+  textsOfHeader,
   textsOfManual,
   textsOfMarkdown,
   textsOfSvelte,
@@ -84,6 +85,53 @@ describe('texts', () => {
     expect(textsOfVarlink('# First\n# `a` line.\n#\n# Second.\nmethod A() -> ()\n')).toEqual([
       { line: 1, text: 'First X line.' },
       { line: 4, text: 'Second.' },
+    ]);
+  });
+
+  it('of a header are its paragraphs, without code and drawings', () => {
+    const source = [
+      '// SPDX-License-Identifier: Apache-2.0',
+      '/**',
+      ' * First line of',
+      ' * `one paragraph`.',
+      ' *',
+      ' *     a ──→ drawing',
+      ' *     of two lines',
+      ' *',
+      ' * Second one.',
+      ' */',
+      "import { it } from './code.ts';",
+      '/** Not at the head. */',
+    ].join('\n');
+    expect(textsOfHeader(source)).toEqual([
+      { line: 3, text: 'First line of X.' },
+      { line: 9, text: 'Second one.' },
+    ]);
+  });
+
+  it('of a header are the items of its lists, each with all its lines', () => {
+    const source =
+      '// SPDX-License-Identifier: Apache-2.0\n/**\n * A list:\n * - an item\n *   of two lines.\n * - *another*\n *\n * Tests:\n *     a/b.test.ts\n *       a name\n */\n';
+    expect(textsOfHeader(source)).toEqual([
+      { line: 3, text: 'A list:' },
+      { line: 4, text: 'an item of two lines.' },
+      { line: 6, text: '*another*' },
+      { line: 8, text: 'Tests:' },
+    ]);
+  });
+
+  it('of a header on one line are that line', () => {
+    expect(textsOfHeader('// SPDX-License-Identifier: Apache-2.0\n/** All of it. */\ncode\n')).toEqual([
+      { line: 2, text: 'All of it.' },
+    ]);
+  });
+
+  it("of a component's header are its comment, without the script below it", () => {
+    const source =
+      '<!-- SPDX-License-Identifier: Apache-2.0 -->\n<!-- One line and\n     `a b` another.\n\n     A paragraph. -->\n<script lang="ts">\n  // nothing\n</script>\n';
+    expect(textsOfHeader(source)).toEqual([
+      { line: 2, text: 'One line and X another.' },
+      { line: 5, text: 'A paragraph.' },
     ]);
   });
 

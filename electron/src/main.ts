@@ -7,9 +7,9 @@
  * To start it from the source tree: `electron [--no-sandbox] [--user-data-dir=FOLDER] electron/`, with the
  * bundle (rolldown.config.ts) and the interface built; `--no-sandbox` is needed as root and for nobody else.
  * LUO_CONSOLE_HOST in the environment (see hosts/host-list.ts) adds a host and connects to it. A test that
- * drives it with Playwright uses a fresh FOLDER, names no `executablePath` but sets
- * ELECTRON_OVERRIDE_DIST_PATH in its own environment: given a path, Playwright leaves out the loader that holds
- * the application back until it is attached, and now and then waits for ever.
+ * drives it with Playwright uses a fresh FOLDER and names no `executablePath`. It sets
+ * ELECTRON_OVERRIDE_DIST_PATH in its own environment instead. Given a path, Playwright leaves out the loader
+ * that holds the application back until Playwright is attached, and sometimes waits for ever.
  */
 import { join } from 'node:path';
 import { parseAddress } from '@luo-console/agent/client';
@@ -92,7 +92,7 @@ async function start(): Promise<void> {
       .catch((error: unknown) => log(String(error)))
       .finally(() => {
         replica.close();
-        // Not in the same turn: the quit that is being held back here has to be over before the next one.
+        // Not in the same turn: the quit held back here must be over before the next one.
         setImmediate(() => app.quit());
       });
   });
@@ -136,7 +136,7 @@ if (!app.commandLine.hasSwitch('user-data-dir')) {
 }
 if (app.requestSingleInstanceLock()) {
   declarePageScheme();
-  // Root can run it only with this switch, and sandboxing everything all the same would then start nothing.
+  // Root can run it only with this switch; with the sandbox enabled as well, nothing would start.
   if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox();
   app.on('window-all-closed', () => app.quit());
   app.on('web-contents-created', (_event, contents) => lockContents(contents));

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything between the bridge's handlers and an agent, over a real socket with a real Varlink server behind it.
+/**
+ * Everything between the bridge's handlers and an agent, over a real socket with a real Varlink server behind it.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Calls of the page: dispatch, errors on their way, and streams. */
 import { describe, expect, test, vi } from 'vitest';
 import { createDispatcher, type Handlers } from '../src/bridge/dispatch.ts';
 import { runStream } from '../src/bridge/stream.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The window's locks, seen from Electron: what it is opened with, and what it refuses.
+/** The window's locks, seen from Electron: what it is opened with, and what it refuses. */
 import type { BrowserWindowConstructorOptions, Session, WebContents } from 'electron';
 import { expect, test, vi } from 'vitest';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A real Varlink server on a real Unix socket with the agent's interface and made-up answers, for tests
- * of everything on the console's side of that socket. Only what the tests ask for is answered.
+ * A real Varlink server on a real Unix socket, with the agent's interface and made-up answers. It is for
+ * tests of everything on the console's side of that socket. Only what the tests ask for is answered.
  */
 import { rmSync } from 'node:fs';
 import {
@@ -42,7 +42,7 @@ export class FakeAgent {
     });
   }
 
-  /** Changes the phase and tells whoever follows the status. */
+  /** Changes the phase and tells those who follow the status. */
   enter(phase: Phase): void {
     this.status = { ...this.status, phase };
     this.#announce();

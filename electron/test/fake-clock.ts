@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** A clock that stands still until a test moves it on. */
+/** A clock that moves only when a test moves it. */
 import type { Clock } from '../src/connections/clock.ts';
 
 interface Sleeper {

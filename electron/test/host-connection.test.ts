@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The states of a connection to a host, also while a kexec is due. */
 import type { Status } from '@luo-console/agent/interface';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { createBackoff } from '../src/connections/backoff.ts';

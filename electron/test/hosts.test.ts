@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The list of hosts in its file, and the host that the environment names. */
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '@luo-console/agent/client';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Everything between the bridge's handlers and an agent, without a window, for tests of it.
+/** Everything between the bridge's handlers and an agent, without a window, for tests of it. */
 import { join } from 'node:path';
 import { parseAddress } from '@luo-console/agent/client';
 import { expect, onTestFinished, vi } from 'vitest';

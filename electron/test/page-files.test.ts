@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The protocol that serves the page's files, and nothing beside them. */
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';

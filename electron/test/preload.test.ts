@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the page gets to see of the world: two functions that know the console's interface, and nothing of Electron.
+/**
+ * What the page gets to see of the world: two functions that know the console's interface, and nothing of Electron.
+ */
 import { beforeEach, expect, test, vi } from 'vitest';
 import { channels } from '../src/bridge/channels.ts';
 

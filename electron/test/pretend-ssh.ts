@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Stands in for ssh in tests: asks for a password in its terminal if told to, then makes the socket and
- * passes everything on to another one, as a forwarding ssh does. A target that is not there closes the
- * connection after it was accepted, as with ssh.
+ * Stands in for ssh in tests. It asks for a password in its terminal if told to. Then it makes the socket and
+ * passes everything on to another one, as a forwarding ssh does. If the target is not there, the connection
+ * is accepted and then closed, as with ssh.
  *
  * Arguments: the socket to make, the socket behind it, and the password to ask for or `-`.
  */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** When a host's data is read again, and when it must be left alone. */
 import type { Status } from '@luo-console/agent/interface';
 import { expect, test } from 'vitest';
 import type { AgentLink } from '../src/connections/link.ts';

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The copy of a host's journal: kept up to date, read back, and its file. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Entry } from '@luo-console/agent/interface';
 import Database from 'better-sqlite3';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { questionKey } from '../src/replica/answers.ts';
-import { ChainBroken, type JournalCopy, type JournalFilter } from '../src/replica/journal-copy.ts';
+import { ChainBroken, type JournalCopy, type JournalQuery } from '../src/replica/journal-copy.ts';
 import { type JournalSource, syncJournal } from '../src/replica/journal-sync.ts';
 import { openReplica as openReplicaFile, Replica } from '../src/replica/replica.ts';
 import { sampleEntry, sampleStatus } from './samples.ts';
@@ -150,7 +151,7 @@ describe('the copy of a journal', () => {
     sampleEntry(3, '', { name: 'run', update: 'u1', message: 'Announced KEXEC' }),
     sampleEntry(4, '', { name: 'run', update: 'u1', ok: true }),
   ];
-  const cases: [JournalFilter, number[], boolean][] = [
+  const cases: [JournalQuery, number[], boolean][] = [
     [{}, [4, 3, 2, 1], false],
     [{ ascending: true, limit: 2 }, [1, 2], true],
     [{ limit: 2, before: 3 }, [2, 1], false],

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A live update that is under way when the console is closed. */
 import { describe, expect, test } from 'vitest';
 import { isExpectedBack, wasUpdating } from '../src/connections/update-phase.ts';
 import { setUp, startAgent } from './main-process.ts';

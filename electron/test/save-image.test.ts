@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Saving a picture of the timeline. */
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';

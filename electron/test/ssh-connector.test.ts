@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Reaching a host by ssh, with a made-up ssh program. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What ssh says when it ends, and for how long it may try. */
 import { parseAddress, type SshAddress } from '@luo-console/agent/client';
 import { expect, test } from 'vitest';
 import { createMachineConsoleCommand } from '../src/connections/connector.ts';

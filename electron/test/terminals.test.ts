@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Terminals: scrollback, programs in them, and those of a host. */
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What the main process makes of a host's status during a live update. */
 import type { Phase, Status } from '@luo-console/agent/interface';
 import { describe, expect, it } from 'vitest';
 import { isReplacingKernel, kexecIsDue } from '../src/connections/update-phase.ts';

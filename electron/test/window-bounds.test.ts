@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Where the window opens. */
 import { describe, expect, test } from 'vitest';
 import { openSettings } from '../src/storage/settings.ts';
 import { defaultBounds, fitToDisplays } from '../src/windows/window-bounds.ts';

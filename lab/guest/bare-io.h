@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Ports, and text on the first serial line, for a program that has nothing under it. Everything is here in one file
+ * Ports, and text on the first serial line, for a program without an operating system. Everything is here in one file
  * and used by one program (bare.c).
  */
 #ifndef LUO_LAB_BARE_IO_H

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A guest without an operating system: it counts from the moment its firmware hands over, needs a few MiB, and
- * many of it run at once where not even one Linux would be quick. It prints on COM1 what counter.c prints, in
- * the same form, with memory of its own size treated as pattern.h says.
+ * A guest without an operating system. It counts from the moment its firmware hands over, and needs a few MiB. Many of
+ * it can run at once where not even one Linux would be quick. It prints the same as counter.c, on COM1. Its memory may
+ * have another size and is treated as pattern.h says.
  *
  *     qemu-system-x86_64 -machine q35 -kernel bare -append 'tag=TAG seed=HEX memory=MIB share=write|read' …
  *
- * Its clock and its alarm are the machine's HPET: 64 bits that stand still while the machine is stopped, so a
- * machine that goes on elsewhere goes on at the same time. The processor sleeps between two ticks.
+ * Its clock and its alarm are the machine's HPET: 64 bits that do not change while the machine is stopped. So a machine
+ * that goes on elsewhere goes on at the same time. The processor sleeps between two ticks.
  *
  * With `share=` it looks for a PCI device of QEMU's kind "ivshmem", memory that several machines see. One machine
- * writes its count there, with the counts before it in a ring; another reads, checks the ring, and has one more
- * field in its lines, `shared=COUNT`, before the verdict, which covers the ring too.
+ * writes its count there, with the counts before it in a ring. Another reads and checks the ring. Its lines have one
+ * more field before the verdict, `shared=COUNT`, and the verdict covers the ring too.
  */
 #include "bare-io.h"
 #include "pattern.h"

@@ -5,7 +5,7 @@
  *
  *     count=N boot=NS sum=HEX ok|BAD
  *
- * where NS is CLOCK_BOOTTIME in nanoseconds. The first line says what there is to know for checking the others:
+ * where NS is CLOCK_BOOTTIME in nanoseconds. The first line has the facts for checking the others:
  *
  *     guest tag=TAG memory=BYTES slice=BYTES seed=HEX
  *
@@ -31,7 +31,7 @@ static uint64_t now(clockid_t clock)
 	return time.tv_sec * SECOND_NS + time.tv_nsec;
 }
 
-/* Sleeps until a time of CLOCK_MONOTONIC, which like the guest's processor stands still while it is suspended. */
+/* Sleeps until a time of CLOCK_MONOTONIC, which like the guest's processor stops while the guest is suspended. */
 static void sleep_until(uint64_t ns)
 {
 	struct timespec time = { .tv_sec = ns / SECOND_NS, .tv_nsec = ns % SECOND_NS };

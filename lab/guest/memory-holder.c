@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Holds random memory the way a VMM holds guest RAM: one memfd for each size given, filled from the
- * kernel's random numbers, mapped shared, kept until the process is killed. Prints one line for each,
- * "FD BYTES", then "ready", and waits. Whoever wants to know what is in them reads /proc/PID/fd/FD.
+ * Holds random memory the way a VMM holds guest RAM. Each size given is one memfd, filled from the kernel's random
+ * numbers, mapped shared, and kept until the process is killed. Prints one line for each, "FD BYTES", then "ready", and
+ * waits. Others read the contents from /proc/PID/fd/FD.
  *
  *     memory-holder MIB [MIB...]
  */

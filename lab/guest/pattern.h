@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a counting guest does with its memory, the same for every guest and for the one who checks it
- * (lab/test/support/guest-lines.ts). Memory is a row of slices, and each tick looks at one of them, in turn. A
- * slice that is looked at for the n-th time must hold generation n: word i of the whole memory is then
- * start(seed, n) + i * STEP. Every word read goes into a running sum; the slice is written anew, as generation
- * n + 1. So a page that is lost, swapped with another, or as old as the pass before is seen by the guest itself
- * when its turn comes, and the sum is wrong from then on, for good.
+ * How a counting guest uses its memory: the same for every guest and for the checker (lab/test/support/guest-lines.ts).
+ * Memory is a row of slices, and each tick looks at one of them, in turn. A slice that is looked at for the n-th time
+ * must hold generation n: word i of the whole memory is then start(seed, n) + i * STEP. Every word read goes into a
+ * running sum. Then the slice is written again, as generation n + 1. A page may be lost, swapped with another, or as
+ * old as the pass before. The guest itself sees that when its turn comes, and the sum is wrong from then on.
  *
  * Words have 32 bits: a guest in 32-bit mode and a checker in JavaScript both count in them.
  */
@@ -46,7 +45,7 @@ static inline void pattern_fill(struct pattern *pattern)
 }
 
 /*
- * Looks at one slice and writes it anew.
+ * Looks at one slice and writes it again.
  *
  * count: of this tick, from 0.
  * Returns whether every word was what it must be.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Becomes another program that inherits an empty memfd under a given descriptor number: how a VMM is started whose
- * memory somebody else made for it.
+ * Becomes another program, which inherits an empty memfd under a given descriptor number. A VMM is started like this if
+ * somebody else made its memory.
  *
  *     with-memfd FD MIB PROGRAM [ARGUMENT...]
  */

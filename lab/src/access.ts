@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How one reaches a host: SSH with keys made for this host alone. Both key pairs, the user's and the
- * host's, are made outside before the first boot. So the host's key is known in advance, nobody is
- * ever asked whether to trust it, and the image that all hosts share holds no key. The host gets them
- * as the systemd credential tmpfiles.extra, from which systemd-tmpfiles creates the files at every
- * boot (systemd.system-credentials(7), known to systemd 257 and 262).
+ * Access to a host: SSH with keys made for this host alone. Both key pairs, the user's and the host's, are made outside
+ * before the first boot. So the host's key is known in advance, and ssh never asks whether to trust it. And the image
+ * that all hosts share holds no key. The host gets the keys as the systemd credential tmpfiles.extra. From it
+ * systemd-tmpfiles creates the files at every boot (systemd.system-credentials(7), known to systemd 257 and 262).
  */
 
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
@@ -67,8 +66,8 @@ export async function writeSshConfig(files: HostFiles, settings: HostSettings): 
  * Options, for ssh and scp alike, to reach a host over a shared connection, so that a second
  * command needs no second key exchange.
  *
- * @param bootId the boot the connection belongs to. The next kernel gets a connection of its own,
- *   and a connection that died with its kernel is never waited for.
+ * @param bootId the boot the connection belongs to. The next kernel gets a new connection, and nothing waits for one
+ *   that died with its kernel.
  * @param user whom to log in as
  */
 export function sshOptions(files: HostFiles, bootId: string, user: string): string[] {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A package index of our own. Looking into a suite the machine does not use must not change the
- * machine's package lists, so apt runs here with all its state in a private directory. The rest of
- * the machine's configuration (proxies, certificates) stays in force. A suite's index may be past
- * the date until which it calls itself valid; its signature is checked all the same.
+ * A package index of our own. Looking into a suite that this machine does not use must not change the machine's package
+ * lists. So apt runs here with all its state in a private directory. The rest of the machine's configuration (proxies,
+ * certificates) stays in force. A suite's index may be past its own expiry date; its signature is checked all the same.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Knowing when a host has booted, and that it never will. The host writes a line to a virtio port
- * when SSH, and the agent if it has one, answer; the lines of all its boots are in events.log. A boot
- * fails in four ways: QEMU ends, the kernel panics, systemd gives up and starts its emergency shell,
- * or nothing happens for longer than is sensible. Each is told apart, and each shows the end of the
- * serial log, where the reason is. For a panic that is the end of what the kernel said that panicked:
- * the machine starts again at once, and its next boot fills the log.
+ * Knowing when a host has booted, and that it never will. The host writes a line to a virtio port when SSH answers, and
+ * the agent if it has one. The lines of all its boots are in events.log. A boot fails in four ways. QEMU ends, the
+ * kernel panics, systemd gives up and starts its emergency shell, or nothing happens for too long. Each gives another
+ * error, and each error shows the end of the serial log, where the reason is. For a panic it shows the end of what the
+ * kernel said that panicked. The machine starts again at once, and its next boot fills the log.
  */
 
 import { appendFile, readFile, stat } from 'node:fs/promises';
@@ -45,7 +44,7 @@ class KernelPanic extends Error {
   }
 }
 
-/** A loaded machine needs many times the usual; whoever waits this long has a broken host. */
+/** A loaded machine needs many times the usual; after this long the host is broken. */
 const bootLimitMs = 240_000;
 const tailLines = 60;
 const reportPattern =

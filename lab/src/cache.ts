@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The cache: everything that takes long to make and can be made again. An entry is a directory
- * named KIND-HASH, where the hash covers all that the entry is made from, so a changed input is a
- * new entry and never a stale one. An entry is built in a sibling directory and renamed when it is
- * whole: whoever finds it can use it, whenever the one who built it was interrupted.
+ * The cache: everything that takes long to make and can be made again. An entry is a directory named KIND-HASH. The
+ * hash covers all that the entry is made from, so a changed input gives a new entry and never a stale one. An entry is
+ * built in a sibling directory and renamed when it is whole. So an entry that exists is complete, even if a builder was
+ * interrupted.
  */
 
 import { createHash } from 'node:crypto';
@@ -60,12 +60,12 @@ export async function exists(path: string): Promise<boolean> {
 }
 
 /**
- * The cache entry of this name, built if it is not there. Whoever calls this holds a lock, so that
- * nobody else builds it meanwhile.
+ * The cache entry of this name, built if it is not there. The caller holds a lock, so that nobody else builds it
+ * meanwhile.
  *
  * @param entry absolute path of the entry
  * @param build fills the directory that it is given
- * @param refresh build it anew even if it is there; the old one stays until the new one is whole
+ * @param refresh build it again even if it is there; the old one stays until the new one is whole
  * @returns `entry`
  */
 export async function cached(
@@ -94,8 +94,8 @@ export async function cached(
 }
 
 /**
- * Removes old entries of a kind, and what interrupted builds of it left, so that the cache does not
- * grow with every change. Whoever calls this holds the lock under which that kind is built.
+ * Removes old entries of a kind, and what interrupted builds of it left, so that the cache does not grow with every
+ * change. The caller holds the lock under which that kind is built.
  *
  * @param root the directory that holds the entries
  * @param kind the name before the hash, such as `image-sid`

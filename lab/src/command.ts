@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Running the programs the lab is made of (apt, make, mmdebstrap, qemu-img). Their output goes
- * into a log file and not to the terminal; when one fails, the error carries the end of that
- * output, because that is what the person needs to see.
+ * Running the programs that the lab needs (apt, make, mmdebstrap, qemu-img). Their output goes into a log file and not
+ * to the terminal. When one fails, the error carries the end of that output, because the person needs to see it.
  */
 
 import { execa } from 'execa';

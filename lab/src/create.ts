@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Making a host: everything it consists of before it is switched on for the first time. The image and the kernel
- * become part of the host (a hard link where the file systems allow it), so that cleaning the cache takes nothing
- * from a host.
+ * Making a host: everything it consists of before it is switched on for the first time. The image and the kernel become
+ * part of the host, by a hard link where the file systems allow it. So cleaning the cache takes nothing from a host.
  */
 
 import { randomUUID } from 'node:crypto';

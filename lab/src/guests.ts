@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What runs inside the machines of a lab host: guests that do nothing but count, so that one can tell from what they
- * print whether anything of them was lost. The Linux guest is this initramfs under the lab's own kernel, which every
- * host has in /boot; the other one is a kernel by itself, and many of it fit on one host.
+ * What runs inside the machines of a lab host: guests that only count, so that what they print shows any loss. The
+ * Linux guest is this initramfs under the lab's own kernel, which every host has in /boot. The other one is a kernel by
+ * itself, and many of it fit on one host.
  */
 
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';

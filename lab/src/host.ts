@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A lab host as its users see it: something that can be run commands in, copied to and from, cut
- * off from power, and thrown away. An object of this class is only a handle; the host is its
- * directory and its QEMU, so any process can hold one, and dropping it changes nothing.
+ * A lab host as its users see it. They run commands in it, copy files to and from it, cut its power, and throw it away.
+ * An object of this class is only a handle. The host is its directory and its QEMU, so any process can hold a handle,
+ * and dropping one changes nothing.
  */
 
 import { readFile, rm, stat } from 'node:fs/promises';
@@ -137,7 +137,7 @@ export class LabHost implements AsyncDisposable {
   /**
    * Waits for the boot after a given one: after a kexec, a reset, or a panic that starts it again.
    *
-   * @param previousBootId the boot that is to be followed by another; the latest one if not given
+   * @param previousBootId the boot before the one to wait for; the latest one if not given
    * @throws BootError when that boot fails, with the end of the serial console
    */
   async waitForBoot(previousBootId?: string, options: { limitMs?: number } = {}): Promise<Boot> {

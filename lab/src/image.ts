@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Root images, in two stages. The base is a Debian suite reduced to what a hypervisor host needs;
- * it comes from the network and changes with the list of packages only. The image adds what changes
- * often (the lab's own files, both kernels, the agent's package) and is made from cached parts in
- * seconds. An ordinary user can do both: mmdebstrap and the second stage then run as the root of a
- * user namespace.
+ * Root images, in two stages. The base is a Debian suite reduced to what a host of virtual machines needs. It comes
+ * from the network, and only the list of packages changes it. The image adds the parts that change often: the lab's own
+ * files, both kernels, the agent's package. It is made from cached parts in seconds. An ordinary user can do both:
+ * mmdebstrap and the second stage then run as the root of a user namespace.
  */
 
 import { createHash } from 'node:crypto';
@@ -161,7 +160,7 @@ function baseArguments(suite: Suite): string[] {
   return args;
 }
 
-/** Runs a command with the rights to make a root file system, in a mount namespace of its own. */
+/** Runs a command with the rights to make a root file system, in a separate mount namespace. */
 async function asRoot(line: readonly string[]): Promise<void> {
   const privileged = process.getuid?.() === 0;
   const user = privileged ? [] : ['--map-root-user', '--map-users=auto', '--map-groups=auto'];

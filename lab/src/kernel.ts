@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab's two kernels. Debian's own are built without KHO and LUO, so the lab compiles Debian's
- * source package with a configuration of its own, twice: local version "-a" and "-b". Nothing else
- * differs, and an update from one to the other visibly changes `uname -r`.
+ * The lab's two kernels. Debian builds its own without KHO and LUO. So the lab compiles Debian's source package twice
+ * with its own configuration: local version "-a" and "-b". Nothing else differs, and an update from one to the other
+ * visibly changes `uname -r`.
  *
- * Three cache entries: the source package (which version is current is asked once, and again on
- * request), the tree it is unpacked and compiled in, and the finished kernels. The tree is kept:
- * an interrupted build goes on where it stopped, the second kernel recompiles only what holds the
- * version string, and a changed configuration recompiles only what it touches.
+ * There are three cache entries: the source package, the tree it is unpacked and compiled in, and the finished kernels.
+ * The current version of the package is asked for once, and again on request. The tree is kept. An interrupted build
+ * goes on where it stopped, and the second kernel recompiles only the files with the version string. A changed
+ * configuration recompiles only what it affects.
  */
 
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';

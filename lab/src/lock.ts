@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One builder at a time. Two lab commands that start together would otherwise compile the same
- * kernel in the same directory. The lock is flock(2), held by a small child process that lives as
- * long as its standard input: if this process dies, however it dies, the lock is gone with it.
+ * One builder at a time. Two lab commands that start together would otherwise compile the same kernel in the same
+ * directory. The lock is flock(2), held by a small child process that lives as long as its standard input. If this
+ * process dies, however it dies, the lock is gone.
  */
 
 import { spawn } from 'node:child_process';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab's command line. What people asked for goes to standard output, progress and errors to
- * standard error, and the exit status is 0 only when what was asked for has happened.
+ * The lab's command line. Results go to standard output, progress and errors to standard error. The exit status is 0
+ * only when the command has done what was asked.
  */
 
 import { spawn } from 'node:child_process';
@@ -127,7 +127,7 @@ hostCommand('power-cut', 'End a host as if its plug were pulled; `up` boots it f
 );
 
 hostCommand('down', 'End a host and delete its disk').action(async ({ name }: HostOption) => {
-  // One whose making was interrupted is no host yet, but there is something of it.
+  // An interrupted build is no host yet, but its directory is there.
   const begun = await exists(hostFiles(name).directory);
   await (begun ? new LabHost(name) : await findHost(name)).down();
 });

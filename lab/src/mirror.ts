@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where this machine gets Debian's packages. The lab needs suites the machine itself does not use
- * (trixie-backports, sid), but from the same mirror: it is the one known to be reachable. apt
- * describes its sources in two formats, one-line (`deb [options] URI SUITE COMPONENT…`, in
- * sources.list and *.list) and deb822 (stanzas in *.sources); both are read here. Other archives
- * are usually configured too, so the Debian archive is told apart by the release this machine runs.
+ * Where this machine gets Debian's packages. The lab needs suites that the machine itself does not use
+ * (trixie-backports, sid). It takes them from the same mirror, the one known to be reachable. The sources of `apt` have
+ * two formats: one-line (`deb [options] URI SUITE COMPONENT…`, in `sources.list` and `*.list`) and deb822 (stanzas in
+ * `*.sources`). Both are read here. Other archives are usually configured too, so the Debian archive is recognised by
+ * the release this machine runs.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -93,7 +93,7 @@ export function chooseMirror(sources: readonly AptSource[], codename: string): s
  * @param etc directory with apt's configuration
  * @param osRelease file that names the running release
  * @returns the archive's URI
- * @throws Error that says what was looked for and where, when there is none
+ * @throws Error that says what was looked for and where, if no mirror was found
  */
 export async function debianMirror(etc = '/etc/apt', osRelease = '/etc/os-release'): Promise<string> {
   const release = await readFile(osRelease, 'utf8');

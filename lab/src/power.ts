@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Switching a host on. Between choosing a free port and QEMU's taking it, another process may take
- * it; then QEMU ends at once and says so, and the next port is tried. A host whose boot failed is
- * switched off again: a kernel that panics would otherwise start over for ever.
+ * Switching a host on. Another process may take the port after it was chosen and before QEMU takes it. QEMU then ends
+ * at once and says so, and the next port is tried. A host whose boot failed is switched off again: a kernel that panics
+ * would otherwise start over for ever.
  */
 
 import { appendFile } from 'node:fs/promises';
@@ -58,8 +58,8 @@ export async function onFreePort<Result>(
 }
 
 /**
- * Waits until a host that has power has completed a boot since it was switched on: whoever switched
- * it on may not have waited.
+ * Waits until a host that has power has completed a boot since it was switched on: the process that did so may not have
+ * waited.
  */
 export async function booted(files: HostFiles, name: string): Promise<Boot> {
   const { serial } = await logEnds(files);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Progress on a terminal: one line for the step that runs, rewritten every second with the time it
- * has taken, and left standing when it is done. Where output is not a terminal (a log of a test
- * run), a line when a step begins and one when it ends.
+ * Progress on a terminal: one line for the step that runs, rewritten every second with the time it has taken. It stays
+ * when the step is done. If output is not a terminal (a log of a test run), a line when a step begins and one when it
+ * ends.
  */
 
 import type { OnProgress, Progress } from './progress.ts';

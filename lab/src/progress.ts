@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the lab tells its caller while it works. Building a kernel takes minutes, so each step has a
- * name, reports that it runs at least once a second, and says at the end how long it took. Who
- * listens decides how to draw that: the command line rewrites a line, a test ignores it.
+ * What the lab tells its caller while it works. Building a kernel takes minutes. So each step has a name, reports at
+ * least once a second that it runs, and says at the end how long it took. The listener decides how to draw that: the
+ * command line rewrites a line, a test ignores it.
  */
 
 import { withLock } from './lock.ts';

@@ -6,6 +6,7 @@
  */
 
 import { basename } from 'node:path';
+import { agentSocket } from '@luo-console/agent/places';
 import { command } from './command.ts';
 import type { LabHost } from './host.ts';
 import { type OnProgress, silent, step } from './progress.ts';
@@ -20,7 +21,7 @@ const sshFailed = 255;
 const installedInputs = `dpkg-query -W -f '$` + `{Build-Inputs}' luo-console-agent`;
 
 // The socket is there before the agent answers on it, and systemd holds the question until then.
-const ask = 'varlinkctl info /run/luo-console/io.luoconsole.Agent';
+const ask = `varlinkctl info ${agentSocket}`;
 
 /** Runs a command that must succeed. */
 async function must(host: PushTarget, line: string): Promise<void> {

@@ -4,13 +4,13 @@
  * host. Always software emulation: where /dev/kvm exists it may belong to a machine that is itself
  * virtual and cannot run an unmodified guest.
  *
- * A kexec is no reset, QEMU does not notice it. A real reset (a panic with panic=-1, `reboot`)
- * starts the machine again with the kernel given here, as a cold boot of a real host would.
+ * A kexec is no reset, and QEMU does not notice it. A real reset (a panic with `panic=-1`, `reboot`) starts the machine
+ * again with the kernel given here, as on a real host.
  *
- * The process outlives the command that started it. It holds a lock on a file in the host's
- * directory: whether a host runs is asked of that lock, which cannot go stale as a process id can.
- * The disk is written through the page cache and flushed when the guest flushes, so what the guest
- * has synced is there after SIGKILL, and after a real power failure too.
+ * The process outlives the command that started it. It holds a lock on a file in the host's directory. That lock shows
+ * whether a host runs, and it cannot go stale as a process id can. The disk is written through the page cache and
+ * flushed when the guest flushes. So data that the guest has synced is there after SIGKILL, and after a real power
+ * failure too.
  */
 
 import { spawn } from 'node:child_process';
@@ -37,7 +37,7 @@ const kernelCommandLine = [
   'console=ttyS0',
   'liveupdate=on',
   'panic=-1',
-  // The emulated time stamp counter is QEMU's own clock; checking it against others is for nothing.
+  // The emulated time stamp counter is QEMU's own clock; checking it against others is useless.
   'tsc=reliable',
   'no_timer_check',
 ];
@@ -183,9 +183,9 @@ export async function killQemu(files: HostFiles): Promise<void> {
 }
 
 /**
- * Makes a host's disk: everything it writes is in an overlay, what it stands on stays as it is.
+ * Makes a host's disk: everything it writes is in an overlay, the file below it stays as it is.
  *
- * @param backing name of the file that it stands on, in the host's directory
+ * @param backing name of the file below the overlay, in the host's directory
  */
 export async function createDisk(files: HostFiles, backing: string, format: 'raw' | 'qcow2'): Promise<void> {
   const options = ['-q', '-f', 'qcow2', '-F', format, '-b', backing];

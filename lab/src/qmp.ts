@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * QEMU's monitor. QMP is lines of JSON over a Unix socket: QEMU greets, the client leaves capability negotiation,
- * and from then on each request gets a `return` or an `error`, with events in between. QEMU serves one monitor
- * client at a time, so a connection is kept only as long as there is something to ask.
+ * QEMU's monitor. QMP is lines of JSON over a Unix socket. QEMU greets, and the client leaves capability negotiation.
+ * From then on each request gets a `return` or an `error`, with events in between. QEMU serves one monitor client at a
+ * time, so a connection is kept only while it is needed.
  */
 
 import { once } from 'node:events';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The serial console, interactively. What the host says is read from its log, which has everything
- * since the host was made: first what there is, then what is added, with no gap and nothing twice.
- * The socket is for typing only. QEMU serves one client on it and lets a second one wait; keys typed
- * by someone waiting would reach a root shell much later, so then the console is for looking only.
+ * The serial console, interactively. The host's output is read from its log, which has everything since the host was
+ * made. First comes what is there, then each addition, with no gap and nothing twice. The socket is for typing only.
+ * QEMU serves one client on it and lets a second one wait. Keys typed by a waiting client would reach a root shell much
+ * later, so then the console is for looking only.
  */
 
 import { once } from 'node:events';

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A host that was booted once and kept as it was at that moment: its memory, its devices and its disk. Under
- * emulation a boot takes twenty seconds or more, and bringing this one back takes two, so a test that needs a
- * freshly booted host, and not the boot, begins here.
+ * A host that was booted once and kept as it was at that moment: its memory, its devices and its disk. Under emulation
+ * a boot takes twenty seconds or more. Bringing this one back takes two. So a test that needs a freshly booted host,
+ * and not the boot, begins here.
  *
  *     cold boot ─→ it reports that it is up ─→ QEMU stops it, writes its state to a file, and ends
  *     a new host = overlay on that disk + a QEMU that reads that state, and lets it run on
  *
- * Any number of hosts can begin from one snapshot; each has a disk, a QEMU and a port to itself. What they have in
- * common, because it is in the memory: the boot id, the machine id, the SSH keys. What each is told as soon as it
- * runs: the time, which stood still, and its name. A kexec, a reset or a power cut afterwards is as on any host.
+ * Any number of hosts can begin from one snapshot; each has a disk, a QEMU and a port to itself. They have in common
+ * what is in the memory: the boot id, the machine id, the SSH keys. As soon as it runs, each is told its name and the
+ * time, because its clock was stopped. A kexec, a reset or a power cut afterwards is as on any host.
  *
- * A snapshot is in the cache, under a hash of all that decides what is in it: image, kernel, package, this lab's
- * hardware, QEMU's version, and the processor, whose time stamp counter the emulated one follows.
+ * A snapshot is in the cache, under a hash of everything that decides its contents. That is the image, kernel, package,
+ * this lab's hardware, QEMU's version, and the processor, because the emulated time stamp counter follows its counter.
  */
 
 import { once } from 'node:events';
@@ -37,7 +37,7 @@ import { defaultMemoryMiB, type HostFiles, type HostSettings, hostFiles, hostLoc
 const stateFile = 'snapshot.state';
 /** The disk at that moment; those of hosts are overlays on it. */
 const diskFile = 'snapshot.qcow2';
-/** The socket on which a QEMU that is to go on from a snapshot reports to us. */
+/** The socket on which a QEMU that goes on from a snapshot reports to us. */
 const resumeSocket = 'resume.sock';
 /** Changing how a snapshot is made, and not from what, must also make a new one. */
 const recipe = '1';
@@ -144,7 +144,7 @@ async function migrated(monitor: QemuMonitor): Promise<void> {
  * Makes a host from a snapshot, and lets it run.
  *
  * @param snapshot directory of the snapshot
- * @param name of the host; there is none of this name that runs
+ * @param name of the host; no host of this name runs
  * @throws BootError when QEMU cannot go on from it, or the host does not answer afterwards
  */
 export async function startFromSnapshot(snapshot: string, name: string): Promise<void> {
@@ -162,7 +162,7 @@ export async function startFromSnapshot(snapshot: string, name: string): Promise
   await tell(files, name);
 }
 
-/** Tells a host that goes on what is not as it was: its name, and the time. */
+/** Tells a host that goes on what has changed: its name, and the time. */
 async function tell(files: HostFiles, name: string): Promise<void> {
   const host = new LabHost(name);
   const commands = [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Bringing a host up by name: made if there is none, switched on if it has no power, and otherwise
- * found as it is. One that is made anew boots from cold, or goes on from a snapshot of one that has.
+ * Brings a host up by name. It is made if it does not exist, and switched on if it has no power. A running one is used
+ * as it is. A new one boots from cold, or goes on from the snapshot of one that has booted.
  */
 
 import { copyFile, readFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ export interface StartOptions {
   readonly deb?: string | undefined;
   /** Throw away a host of this name first, with its disk. */
   readonly fresh?: boolean | undefined;
-  /** Begin from a host that was booted before, instead of booting: for one that is made anew, with the lab's kernel. */
+  /** Begin from a host that was booted before, instead of booting: for a new one, with the lab's kernel. */
   readonly fromSnapshot?: boolean | undefined;
   /** Added to the kernel's command line; the last of several equal parameters wins. */
   readonly kernelArguments?: readonly string[] | undefined;
@@ -80,7 +80,7 @@ export async function startHost(options: StartOptions = {}): Promise<LabHost> {
 /**
  * The handle of a host that exists, running or not.
  *
- * @throws Error when there is none of this name
+ * @throws Error if no host has this name
  */
 export async function findHost(name = defaultName): Promise<LabHost> {
   if (await readSettings(name)) return new LabHost(name);

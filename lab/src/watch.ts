@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Waiting for something to appear in a growing file. A host's serial console and its reports are
- * both log files that QEMU appends to; whoever waits for a line reads what is there, and reads
- * again when the kernel says that the file changed.
+ * Waiting for something to appear in a growing file. A host's serial console and its reports are both log files that
+ * QEMU appends to. A wait for a line reads what is there, and reads again when the kernel says that the file changed.
  */
 
 import { watch } from 'node:fs';

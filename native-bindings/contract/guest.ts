@@ -90,7 +90,7 @@ const guestCases: readonly ContractCase[] = [
   },
 ];
 
-const USAGE = 'usage: guest.mjs before | prepare | update KERNEL COMMAND-LINE [INITRD] | after';
+const usageText = 'usage: guest.mjs before | prepare | update KERNEL COMMAND-LINE [INITRD] | after';
 
 const [phase, image, commandLine, initrd] = process.argv.slice(2);
 if (phase === 'before') await runAll([...beforeCases, ...guestCases]);
@@ -99,6 +99,6 @@ else if (phase === 'after') await runAll(acrossCases());
 else if (phase === 'update' && image !== undefined && commandLine !== undefined) {
   await update(image, commandLine, initrd);
 } else {
-  process.stderr.write(`${USAGE}\n`);
+  process.stderr.write(`${usageText}\n`);
   process.exitCode = 2;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the contract is checked on, and the small tools its cases share.
+ * The two sides that the contract is checked on, and the small tools that its cases share.
  *
- * A case is a name and a function; it throws if the behaviour is not there. The same cases run under vitest on
- * the double and, bundled into one file, inside a host with a real `/dev/liveupdate`, where there is no test
- * runner. So they use `node:assert` and nothing else.
+ * A case is a name and a function; it throws if the behaviour is not there. The same cases run under vitest on the
+ * double. Bundled into one file, they also run inside a host with a real `/dev/liveupdate`, without a test runner. So
+ * they use `node:assert` and nothing else.
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -29,8 +29,8 @@ export interface ContractCase {
   run(harness: Harness): Promise<void>;
 }
 
-const OPEN_ATTEMPTS = 200;
-const BETWEEN_ATTEMPTS_MS = 50;
+const openAttempts = 200;
+const betweenAttemptsMs = 50;
 
 /**
  * Opens the device. Others on the host open it for moments at a time and the kernel has no way to wait for it,
@@ -41,8 +41,8 @@ export async function openDevice(harness: Harness): Promise<Descriptor> {
     try {
       return harness.liveUpdate.openDevice();
     } catch (error) {
-      if ((error as SystemError).code !== 'EBUSY' || attempt === OPEN_ATTEMPTS) throw error;
-      await new Promise((resolve) => setTimeout(resolve, BETWEEN_ATTEMPTS_MS));
+      if ((error as SystemError).code !== 'EBUSY' || attempt === openAttempts) throw error;
+      await new Promise((resolve) => setTimeout(resolve, betweenAttemptsMs));
     }
   }
 }

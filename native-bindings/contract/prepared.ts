@@ -23,43 +23,43 @@ interface PreparedFile {
 }
 
 /** The files of session `MAIN`, in the order they are preserved. */
-export const FILES: readonly PreparedFile[] = [
+export const preparedFiles: readonly PreparedFile[] = [
   { token: 0n, seed: 'large', size: 3 << 20, position: 4097 },
   { token: 2n ** 64n - 1n, seed: 'sealed', size: 8192, seals: F_SEAL_SHRINK | F_SEAL_GROW },
   { token: 2n ** 63n, seed: 'odd', size: 12345 },
   { token: 7n, seed: 'empty', size: 0 },
 ];
 
-export const MAIN = 'across';
-export const SPARSE_TOKEN = 9n;
-export const SPARSE_SIZE = 1 << 20;
-export const SPARSE_OFFSET = 600_000;
-export const UNLINKED_TOKEN = 11n;
-export const CHANGED_TOKEN = 13n;
-export const CHANGED_OFFSET = 5000;
-export const INHERITED_TOKEN = 15n;
+export const mainSession = 'across';
+export const sparseToken = 9n;
+export const sparseSize = 1 << 20;
+export const sparseOffset = 600_000;
+export const unlinkedToken = 11n;
+export const changedToken = 13n;
+export const changedOffset = 5000;
+export const inheritedToken = 15n;
 
 /** A session whose files are retrieved in an order of their own. */
-export const SHUFFLED = 'across-shuffled';
-export const SHUFFLED_COUNT = 20;
+export const shuffledSession = 'across-shuffled';
+export const shuffledCount = 20;
 
 /** A session that is closed after the kexec without anything taken from it. */
-export const ABANDONED = 'across-abandoned';
+export const abandonedSession = 'across-abandoned';
 /** A session without files. */
-export const HOLLOW = 'across-hollow';
+export const hollowSession = 'across-hollow';
 /** A session that is closed before the kexec. */
-export const WITHDRAWN = 'across-withdrawn';
+export const withdrawnSession = 'across-withdrawn';
 /** More than enough for a name of 63 bytes. */
-const LONG = `across-${'n'.repeat(63)}`;
+const tooLong = `across-${'n'.repeat(63)}`;
 
-/** `LONG` behind the prefix, cut to 63 bytes. */
+/** `tooLong` behind the prefix, cut to 63 bytes. */
 export function longName(harness: Harness): string {
-  return LONG.slice(0, 63 - Buffer.byteLength(harness.prefix));
+  return tooLong.slice(0, 63 - Buffer.byteLength(harness.prefix));
 }
 
 async function preserveTable(harness: Harness, session: Descriptor): Promise<void> {
   const { memory } = harness.native;
-  for (const { token, seed, size, position = 0, seals = 0 } of FILES) {
+  for (const { token, seed, size, position = 0, seals = 0 } of preparedFiles) {
     using file = filledMemfd(harness, seed, size);
     if (seals !== 0) memory.addSeals(file, seals);
     await harness.liveUpdate.preserveFd(session, file, token);
@@ -71,24 +71,24 @@ async function preserveTable(harness: Harness, session: Descriptor): Promise<voi
 async function preserveSpecial(harness: Harness, session: Descriptor): Promise<void> {
   const { liveUpdate, native } = harness;
   using sparse = native.memory.memfdCreate('sparse');
-  native.memory.truncate(sparse, BigInt(SPARSE_SIZE));
-  native.memory.write(sparse, BigInt(SPARSE_OFFSET), patternBytes('sparse', 100));
-  await liveUpdate.preserveFd(session, sparse, SPARSE_TOKEN);
+  native.memory.truncate(sparse, BigInt(sparseSize));
+  native.memory.write(sparse, BigInt(sparseOffset), patternBytes('sparse', 100));
+  await liveUpdate.preserveFd(session, sparse, sparseToken);
 
   const path = join(harness.tmpfsDirectory, `luo-across-${process.pid}`);
   const unlinked = openSync(path, 'wx+');
   unlinkSync(path);
   native.memory.write(unlinked, 0n, patternBytes('unlinked', 5000));
-  await liveUpdate.preserveFd(session, unlinked, UNLINKED_TOKEN);
+  await liveUpdate.preserveFd(session, unlinked, unlinkedToken);
   closeSync(unlinked);
 
   using changed = filledMemfd(harness, 'before-change');
-  await liveUpdate.preserveFd(session, changed, CHANGED_TOKEN);
-  native.memory.write(changed, BigInt(CHANGED_OFFSET), patternBytes('change', 100));
+  await liveUpdate.preserveFd(session, changed, changedToken);
+  native.memory.write(changed, BigInt(changedOffset), patternBytes('change', 100));
 
   using inherited = filledMemfd(harness, 'inherited');
   native.descriptors.setCloseOnExec(inherited, false);
-  await liveUpdate.preserveFd(session, inherited, INHERITED_TOKEN);
+  await liveUpdate.preserveFd(session, inherited, inheritedToken);
 }
 
 /** Seed of the file under `token` in a session of several like files. */
@@ -111,16 +111,16 @@ async function preserveSeries(harness: Harness, name: string, count: number): Pr
  * @returns the session descriptors; they must stay open until the kexec
  */
 export async function prepare(harness: Harness): Promise<readonly Descriptor[]> {
-  const main = await newSession(harness, MAIN);
+  const main = await newSession(harness, mainSession);
   await preserveTable(harness, main);
   await preserveSpecial(harness, main);
-  const withdrawn = await preserveSeries(harness, WITHDRAWN, 1);
+  const withdrawn = await preserveSeries(harness, withdrawnSession, 1);
   withdrawn.close();
   return [
     main,
-    await preserveSeries(harness, SHUFFLED, SHUFFLED_COUNT),
-    await preserveSeries(harness, ABANDONED, 2),
-    await newSession(harness, HOLLOW),
+    await preserveSeries(harness, shuffledSession, shuffledCount),
+    await preserveSeries(harness, abandonedSession, 2),
+    await newSession(harness, hollowSession),
     await newSession(harness, longName(harness)),
   ];
 }

@@ -13,7 +13,7 @@ import {
   patternBytes,
 } from './harness.ts';
 
-const LARGEST_TOKEN = 2n ** 64n - 1n;
+const largestToken = 2n ** 64n - 1n;
 const F_SEAL_SHRINK = 0x2;
 const F_SEAL_GROW = 0x4;
 
@@ -68,7 +68,7 @@ export const preservingCases: readonly ContractCase[] = [
     name: 'tokens 0, 1 and 2^64-1 are tokens like any other',
     async run(harness) {
       using session = await newSession(harness, 'tokens');
-      for (const token of [0n, 1n, 2n ** 63n, LARGEST_TOKEN]) {
+      for (const token of [0n, 1n, 2n ** 63n, largestToken]) {
         using file = filledMemfd(harness, `token-${token}`);
         await harness.liveUpdate.preserveFd(session, file, token);
       }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { type ContractCase, expectCode, newSession, openDevice } from './harness.ts';
 
-const LONGEST_NAME = 63;
+const longestName = 63;
 
 export const sessionCases: readonly ContractCase[] = [
   {
@@ -64,7 +64,7 @@ export const sessionCases: readonly ContractCase[] = [
   {
     name: 'a name may have 63 bytes, in any script',
     async run(harness) {
-      const free = LONGEST_NAME - Buffer.byteLength(harness.prefix);
+      const free = longestName - Buffer.byteLength(harness.prefix);
       for (const rest of ['n'.repeat(free), 'é'.repeat(Math.floor(free / 2))]) {
         using session = await newSession(harness, rest);
         assert.equal(harness.liveUpdate.sessionName(session), harness.prefix + rest);
@@ -84,7 +84,7 @@ export const sessionCases: readonly ContractCase[] = [
   {
     name: 'names that differ in the last byte are different names',
     async run(harness) {
-      const common = 'd'.repeat(LONGEST_NAME - 1 - Buffer.byteLength(harness.prefix));
+      const common = 'd'.repeat(longestName - 1 - Buffer.byteLength(harness.prefix));
       using one = await newSession(harness, `${common}1`);
       using two = await newSession(harness, `${common}2`);
       assert.notEqual(harness.liveUpdate.sessionName(one), harness.liveUpdate.sessionName(two));

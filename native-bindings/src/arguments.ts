@@ -2,22 +2,22 @@
 /**
  * Checking arguments before the kernel sees them.
  *
- * A wrong type is a `TypeError`, a value no call could take a `RangeError`; both name the argument, what was
- * expected, and what came. A value the kernel itself judges (a descriptor that is not open, a name that is too
- * long) is passed on, so that its answer is the one the caller gets. A closed `Descriptor` is -1, which the
- * kernel answers with `EBADF`.
+ * A wrong type is a `TypeError`, a value no call could take a `RangeError`; both name the argument, what was expected,
+ * and what came. A value that the kernel itself judges (a descriptor that is not open, a name that is too long) is
+ * passed on. The caller then gets the kernel's answer. A closed `Descriptor` is -1, which the kernel answers with
+ * `EBADF`.
  */
 import type { FdLike } from './face.ts';
 
-const LONGEST_SHOWN = 80;
+const longestShown = 80;
 
 /** A value as it is shown in an error message, shortened. */
 function shown(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'string') {
-    const text = JSON.stringify(value.slice(0, LONGEST_SHOWN));
-    return value.length > LONGEST_SHOWN ? `${text}…` : text;
+    const text = JSON.stringify(value.slice(0, longestShown));
+    return value.length > longestShown ? `${text}…` : text;
   }
   if (typeof value === 'number' || typeof value === 'boolean') return `${typeof value} ${value}`;
   if (typeof value === 'object') return `an object of ${value.constructor?.name ?? 'no class'}`;
@@ -54,13 +54,13 @@ export function tokenOf(value: unknown, name = 'token'): bigint {
 }
 
 /** Files of one row of requests; more than a process can have open (`/proc/sys/fs/nr_open` at its usual value). */
-export const MOST_FILES = 2 ** 20;
+export const mostFiles = 2 ** 20;
 
 /** Tokens for a row of requests, as many as there are files if that is given. */
 export function tokensOf(value: unknown, count?: number): bigint[] {
   if (!Array.isArray(value)) throw wrongType('tokens', 'an array of bigints', value);
-  if (value.length > MOST_FILES || (count !== undefined && value.length !== count)) {
-    const expected = count === undefined ? `at most ${MOST_FILES}` : `${count}, one for each file`;
+  if (value.length > mostFiles || (count !== undefined && value.length !== count)) {
+    const expected = count === undefined ? `at most ${mostFiles}` : `${count}, one for each file`;
     throw new RangeError(`tokens must hold ${expected}, not ${value.length}`);
   }
   return value.map((item, index) => tokenOf(item, `tokens[${index}]`));
@@ -71,13 +71,13 @@ export function offsetOf(value: unknown, name: string): bigint {
   return bigintOf(value, name, 0n, 2n ** 63n - 1n);
 }
 
-const MOST_FD = 2 ** 31 - 1;
+const mostFd = 2 ** 31 - 1;
 
 /** The number of a descriptor given as a number or as a `Descriptor`; -1 for a closed `Descriptor`. */
 export function fdOf(value: FdLike | unknown, name: string): number {
-  if (typeof value === 'number') return integerOf(value, name, 0, MOST_FD);
+  if (typeof value === 'number') return integerOf(value, name, 0, mostFd);
   if (typeof value === 'object' && value !== null && 'fd' in value && typeof value.fd === 'number') {
-    return integerOf(value.fd, name, -1, MOST_FD);
+    return integerOf(value.fd, name, -1, mostFd);
   }
   throw wrongType(name, 'a descriptor or its number', value);
 }

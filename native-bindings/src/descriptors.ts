@@ -8,7 +8,7 @@ import { OwnedDescriptor } from './owned-descriptor.ts';
 const raw = addon.descriptors;
 
 /** Largest process number and descriptor number: both are C ints. */
-const MOST_INT = 2 ** 31 - 1;
+const mostInt = 2 ** 31 - 1;
 
 export const descriptors: Descriptors = {
   duplicate(file) {
@@ -17,12 +17,12 @@ export const descriptors: Descriptors = {
   },
 
   takeOwnership(fd) {
-    raw.flags(integerOf(fd, 'fd', 0, MOST_INT));
+    raw.flags(integerOf(fd, 'fd', 0, mostInt));
     return new OwnedDescriptor(fd, `takeOwnership(${fd})`);
   },
 
   close(fd) {
-    raw.close(integerOf(fd, 'fd', 0, MOST_INT));
+    raw.close(integerOf(fd, 'fd', 0, mostInt));
   },
 
   setCloseOnExec(file, on) {
@@ -30,11 +30,11 @@ export const descriptors: Descriptors = {
   },
 
   pidfdOpen(pid) {
-    return new OwnedDescriptor(raw.pidfdOpen(integerOf(pid, 'pid', 1, MOST_INT)), `pidfdOpen(${pid})`);
+    return new OwnedDescriptor(raw.pidfdOpen(integerOf(pid, 'pid', 1, mostInt)), `pidfdOpen(${pid})`);
   },
 
   pidfdGetfd(pidfd, fd) {
-    const copy = raw.pidfdGetfd(fdOf(pidfd, 'pidfd'), integerOf(fd, 'fd', 0, MOST_INT));
+    const copy = raw.pidfdGetfd(fdOf(pidfd, 'pidfd'), integerOf(fd, 'fd', 0, mostInt));
     return new OwnedDescriptor(copy, `pidfdGetfd(${fd})`);
   },
 };

@@ -3,9 +3,8 @@
  * What the rest of the project may ask of the kernel.
  *
  * Every member is one system call (or one ioctl, or a row of the same) and nothing more: no retries, no policy, no
- * state. The
- * addon implements this interface against the running kernel; `double/` implements the live update part
- * of it in memory, and one contract suite holds both to the same behaviour.
+ * state. The addon implements this interface against the running kernel. `double/` implements the live update part of
+ * it in memory. One contract suite holds both to the same behaviour.
  *
  * Failures are `SystemError`s. A wrong type throws `TypeError`, a value out of range `RangeError`; both
  * name the argument. Whatever can block (preserve walks every page of a file) returns a promise and runs
@@ -182,8 +181,8 @@ export interface KernelControl {
   /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */
   clock(which: 'realtime' | 'boottime' | 'monotonic'): bigint;
   /**
-   * The processor's own counter (x86: the time-stamp counter). A kexec does not reset it, which no clock of the
-   * kernel's can say; its rate is for the caller to measure. Null where there is none that can be read.
+   * The processor's own counter (x86: the time-stamp counter). A kexec does not reset it, unlike the kernel's clocks;
+   * the caller measures its rate. Null if no counter can be read.
    */
   counter(): bigint | null;
 }

@@ -6,7 +6,7 @@ import { addon } from './load.ts';
 
 const raw = addon.kernel;
 
-const CLOCKS = {
+const clockNames = {
   realtime: raw.CLOCK_REALTIME,
   boottime: raw.CLOCK_BOOTTIME,
   monotonic: raw.CLOCK_MONOTONIC,
@@ -35,7 +35,7 @@ export const kernel: KernelControl = {
   },
 
   clock(which) {
-    return raw.clock(choiceOf(which, 'which', CLOCKS));
+    return raw.clock(choiceOf(which, 'which', clockNames));
   },
 
   counter() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The live update group of the face, on the running kernel; see `face.ts` for each call. */
-import { fdOf, fdsOf, MOST_FILES, textOf, tokenOf, tokensOf } from './arguments.ts';
+import { fdOf, fdsOf, mostFiles, textOf, tokenOf, tokensOf } from './arguments.ts';
 import type { LiveUpdate } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor } from './owned-descriptor.ts';
@@ -32,7 +32,7 @@ export const liveUpdate: LiveUpdate = {
   },
 
   async preserveFds(session, files, tokens) {
-    const numbers = fdsOf(files, 'files', MOST_FILES);
+    const numbers = fdsOf(files, 'files', mostFiles);
     await raw.preserveFds(
       fdOf(session, 'session'),
       Int32Array.from(numbers),

@@ -17,10 +17,10 @@ import { OwnedDescriptor } from './owned-descriptor.ts';
 const raw = addon.memory;
 
 /** Longest name of a memfd in bytes (memfd_create(2)). */
-const LONGEST_MEMFD_NAME = 249;
+const longestMemfdName = 249;
 
 /** The most one read or write system call moves, in bytes (read(2)). */
-const MOST_READ = 0x7ffff000;
+const mostRead = 0x7ffff000;
 
 export const memory: Memory = {
   memfdCreate(name, options) {
@@ -29,7 +29,7 @@ export const memory: Memory = {
       'hugetlb',
     ]);
     const fd = raw.memfdCreate(
-      shortTextOf(name, 'name', LONGEST_MEMFD_NAME),
+      shortTextOf(name, 'name', longestMemfdName),
       booleanOf(allowSealing, 'options.allowSealing'),
       booleanOf(hugetlb, 'options.hugetlb'),
     );
@@ -68,7 +68,7 @@ export const memory: Memory = {
   },
 
   read(file, offset, length) {
-    const buffer = Buffer.allocUnsafe(integerOf(length, 'length', 0, MOST_READ));
+    const buffer = Buffer.allocUnsafe(integerOf(length, 'length', 0, mostRead));
     const bytes = raw.readInto(fdOf(file, 'file'), offsetOf(offset, 'offset'), buffer);
     return buffer.subarray(0, bytes);
   },

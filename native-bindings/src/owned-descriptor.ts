@@ -2,10 +2,9 @@
 /**
  * A descriptor with one owner.
  *
- * Whoever holds the object closes it, by `close()` or at the end of a `using` block, or gives the number away
- * with `release()`. One that is collected while still open was forgotten: it is closed then, and a process
- * warning of type `DescriptorLeak` says which number it was and what made it, because the next forgotten one
- * may be guest memory.
+ * The holder of the object closes it, by `close()` or at the end of a `using` block, or gives the number away with
+ * `release()`. A descriptor that is collected while open was forgotten, and is closed then. A process warning of type
+ * `DescriptorLeak` says which number it was and what made it. The next forgotten one may be guest memory.
  */
 import type { Descriptor } from './face.ts';
 import { addon } from './load.ts';
@@ -59,7 +58,7 @@ export class OwnedDescriptor implements Descriptor {
     if (!this.closed) addon.descriptors.close(this.release());
   }
 
-  /** The number, now the caller's to close; -1 if there is none any more. */
+  /** The number, now the caller's to close; -1 if it is closed or released already. */
   release(): number {
     const { fd } = this.#holding;
     this.#holding.fd = -1;

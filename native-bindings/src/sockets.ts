@@ -8,18 +8,18 @@ import { OwnedDescriptor } from './owned-descriptor.ts';
 const raw = addon.sockets;
 
 /** Longest path of a Unix socket in bytes, without its terminator (unix(7)). */
-const LONGEST_PATH = 107;
+const longestPath = 107;
 
 /** Most descriptors in one message (SCM_MAX_FD, unix(7)). */
-export const MOST_DESCRIPTORS = 253;
+export const mostDescriptors = 253;
 
-const DEFAULT_RECEIVE = 65536;
-const MOST_RECEIVE = 2 ** 30;
+const defaultReceive = 65536;
+const mostReceive = 2 ** 30;
 
-const POLL_EVENTS = raw.POLL_READABLE | raw.POLL_WRITABLE | raw.POLL_DISCONNECT;
+const pollEvents = raw.POLL_READABLE | raw.POLL_WRITABLE | raw.POLL_DISCONNECT;
 
 function pathOf(path: unknown): string {
-  const text = shortTextOf(path, 'path', LONGEST_PATH);
+  const text = shortTextOf(path, 'path', longestPath);
   // An empty path would bind to a name the kernel makes up.
   if (text === '') throw new RangeError('path must not be empty');
   return text;
@@ -34,7 +34,7 @@ class DescriptorPoll implements Poll {
   }
 
   start(events: number, onReady: Parameters<Poll['start']>[1]): void {
-    integerOf(events, 'events', 1, POLL_EVENTS);
+    integerOf(events, 'events', 1, pollEvents);
     this.#raw.start(events, functionOf(onReady, 'onReady'));
   }
 
@@ -80,15 +80,15 @@ export const sockets: Sockets = {
     return [new OwnedDescriptor(one, 'socketPair'), new OwnedDescriptor(other, 'socketPair')];
   },
 
-  receive(socket, maxBytes = DEFAULT_RECEIVE): Received | null {
-    const received = raw.receive(fdOf(socket, 'socket'), integerOf(maxBytes, 'maxBytes', 1, MOST_RECEIVE));
+  receive(socket, maxBytes = defaultReceive): Received | null {
+    const received = raw.receive(fdOf(socket, 'socket'), integerOf(maxBytes, 'maxBytes', 1, mostReceive));
     if (received === null) return null;
     const owned = received.descriptors.map((fd) => new OwnedDescriptor(fd, 'receive'));
     return { data: received.data, descriptors: owned, truncated: received.truncated };
   },
 
   send(socket, data, descriptors = []) {
-    const fds = fdsOf(descriptors, 'descriptors', MOST_DESCRIPTORS);
+    const fds = fdsOf(descriptors, 'descriptors', mostDescriptors);
     // A stream carries descriptors on a byte; without one the kernel would drop them in silence.
     if (bytesOf(data, 'data').length === 0 && fds.length > 0) {
       throw new RangeError('data must hold at least one byte to carry descriptors, not 0');

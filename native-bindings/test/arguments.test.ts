@@ -6,7 +6,7 @@ import { descriptors, kernel, liveUpdate, memory, serviceManager, sockets } from
 /** A value TypeScript would not let through. */
 const bad = <T>(value: unknown): T => value as T;
 
-const NOT_DESCRIPTORS: readonly [unknown, ErrorConstructor, string][] = [
+const notDescriptors: readonly [unknown, ErrorConstructor, string][] = [
   ['3', TypeError, 'must be a descriptor or its number, not "3"'],
   [null, TypeError, 'must be a descriptor or its number, not null'],
   [undefined, TypeError, 'must be a descriptor or its number, not undefined'],
@@ -21,7 +21,7 @@ const NOT_DESCRIPTORS: readonly [unknown, ErrorConstructor, string][] = [
 type Call = (value: never) => unknown;
 
 /** Every call that takes a descriptor, with the name its argument has. */
-const DESCRIPTOR_CALLS: readonly [string, string, Call][] = [
+const descriptorCalls: readonly [string, string, Call][] = [
   ['createSession', 'device', (value) => liveUpdate.createSession(value, 'x')],
   ['retrieveSession', 'device', (value) => liveUpdate.retrieveSession(value, 'x')],
   ['preserveFd', 'session', (value) => liveUpdate.preserveFd(value, 0, 0n)],
@@ -63,8 +63,8 @@ async function errorOf(call: () => unknown): Promise<unknown> {
   throw new Error('expected an error');
 }
 
-describe.each(DESCRIPTOR_CALLS)('%s(%s)', (_call, argument, call) => {
-  it.each(NOT_DESCRIPTORS)('refuses %s', async (value, type, message) => {
+describe.each(descriptorCalls)('%s(%s)', (_call, argument, call) => {
+  it.each(notDescriptors)('refuses %s', async (value, type, message) => {
     const error = await errorOf(() => call(value as never));
     expect(error).toBeInstanceOf(type);
     expect(error).toHaveProperty('message', `${argument} ${message}`);
@@ -76,16 +76,16 @@ it('initrd may be null, and nothing else that is no descriptor', async () => {
   expect(error).toHaveProperty('message', 'initrd must be a descriptor or its number, not undefined');
 });
 
-const TOKENS = 'token must be a bigint from 0 to 18446744073709551615, not';
-const OFFSETS = 'must be a bigint from 0 to 9223372036854775807, not';
+const tokenMessage = 'token must be a bigint from 0 to 18446744073709551615, not';
+const offsetMessage = 'must be a bigint from 0 to 9223372036854775807, not';
 
-const OTHERS: readonly [string, ErrorConstructor, () => unknown][] = [
-  [`${TOKENS} number 5`, TypeError, () => liveUpdate.preserveFd(0, 0, bad(5))],
-  [`${TOKENS} "5"`, TypeError, () => liveUpdate.preserveFd(0, 0, bad('5'))],
-  [`${TOKENS} -1n`, RangeError, () => liveUpdate.preserveFd(0, 0, -1n)],
-  [`${TOKENS} 18446744073709551616n`, RangeError, () => liveUpdate.preserveFd(0, 0, 2n ** 64n)],
-  [`${TOKENS} -1n`, RangeError, () => liveUpdate.retrieveFd(0, -1n)],
-  [`${TOKENS} undefined`, TypeError, () => liveUpdate.retrieveFd(0, bad(undefined))],
+const otherCalls: readonly [string, ErrorConstructor, () => unknown][] = [
+  [`${tokenMessage} number 5`, TypeError, () => liveUpdate.preserveFd(0, 0, bad(5))],
+  [`${tokenMessage} "5"`, TypeError, () => liveUpdate.preserveFd(0, 0, bad('5'))],
+  [`${tokenMessage} -1n`, RangeError, () => liveUpdate.preserveFd(0, 0, -1n)],
+  [`${tokenMessage} 18446744073709551616n`, RangeError, () => liveUpdate.preserveFd(0, 0, 2n ** 64n)],
+  [`${tokenMessage} -1n`, RangeError, () => liveUpdate.retrieveFd(0, -1n)],
+  [`${tokenMessage} undefined`, TypeError, () => liveUpdate.retrieveFd(0, bad(undefined))],
   [
     'files must be an array of descriptors, not number 5',
     TypeError,
@@ -102,7 +102,7 @@ const OTHERS: readonly [string, ErrorConstructor, () => unknown][] = [
     () => liveUpdate.retrieveFds(0, bad(undefined)),
   ],
   [
-    TOKENS.replace('token', 'tokens[1]').concat(' -1n'),
+    tokenMessage.replace('token', 'tokens[1]').concat(' -1n'),
     RangeError,
     () => liveUpdate.retrieveFds(0, [0n, -1n]),
   ],
@@ -132,10 +132,10 @@ const OTHERS: readonly [string, ErrorConstructor, () => unknown][] = [
     TypeError,
     () => memory.memfdCreate('x', bad({ hugetlb: 1 })),
   ],
-  [`size ${OFFSETS} number 1`, TypeError, () => memory.truncate(0, bad(1))],
-  [`size ${OFFSETS} -1n`, RangeError, () => memory.truncate(0, -1n)],
-  [`size ${OFFSETS} 9223372036854775808n`, RangeError, () => memory.truncate(0, 2n ** 63n)],
-  [`offset ${OFFSETS} -1n`, RangeError, () => memory.read(0, -1n, 1)],
+  [`size ${offsetMessage} number 1`, TypeError, () => memory.truncate(0, bad(1))],
+  [`size ${offsetMessage} -1n`, RangeError, () => memory.truncate(0, -1n)],
+  [`size ${offsetMessage} 9223372036854775808n`, RangeError, () => memory.truncate(0, 2n ** 63n)],
+  [`offset ${offsetMessage} -1n`, RangeError, () => memory.read(0, -1n, 1)],
   ['length must be an integer from 0 to 2147479552, not number -1', RangeError, () => memory.read(0, 0n, -1)],
   ['data must be a Uint8Array, not "x"', TypeError, () => memory.write(0, 0n, bad('x'))],
   [
@@ -195,7 +195,7 @@ const OTHERS: readonly [string, ErrorConstructor, () => unknown][] = [
   ],
 ];
 
-it.each(OTHERS)('%s', async (message, type, call) => {
+it.each(otherCalls)('%s', async (message, type, call) => {
   const error = await errorOf(call);
   expect(error).toBeInstanceOf(type);
   expect(error).toHaveProperty('message', message);

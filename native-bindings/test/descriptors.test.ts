@@ -188,12 +188,12 @@ describe('pidfds', () => {
   });
 
   it('are ESRCH for a process that does not exist', () => {
-    const LARGEST = 2 ** 31 - 1;
-    expect(failureOf(() => descriptors.pidfdOpen(LARGEST))).toEqual({
+    const largest = 2 ** 31 - 1;
+    expect(failureOf(() => descriptors.pidfdOpen(largest))).toEqual({
       code: 'ESRCH',
       errno: 3,
       syscall: 'pidfd_open',
-      argument: `pid=${LARGEST}`,
+      argument: `pid=${largest}`,
     });
   });
 

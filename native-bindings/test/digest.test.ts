@@ -8,7 +8,7 @@ import { descriptors, memory, sockets } from '../src/index.ts';
 import { addon } from '../src/load.ts';
 import { rejectionOf } from './failures.ts';
 
-const WINDOW = 8 << 20;
+const windowBytes = 8 << 20;
 
 const expected = (data: Uint8Array) => createHash('sha256').update(data).digest('hex');
 
@@ -46,27 +46,37 @@ describe.each([
 });
 
 describe('sha256 of a file', () => {
-  it.each([0, 1, 55, 56, 64, 4095, 4096, 4097, WINDOW - 1, WINDOW, WINDOW + 1, 2 * WINDOW + 12345])(
-    'agrees with node:crypto at %i bytes',
-    async (length) => {
-      const data = randomBytes(length);
-      using file = fileOf(data);
-      expect(await memory.sha256(file)).toBe(expected(data));
-    },
-  );
+  it.each([
+    0,
+    1,
+    55,
+    56,
+    64,
+    4095,
+    4096,
+    4097,
+    windowBytes - 1,
+    windowBytes,
+    windowBytes + 1,
+    2 * windowBytes + 12345,
+  ])('agrees with node:crypto at %i bytes', async (length) => {
+    const data = randomBytes(length);
+    using file = fileOf(data);
+    expect(await memory.sha256(file)).toBe(expected(data));
+  });
 
   it('reads holes as zeros', async () => {
     using file = memory.memfdCreate('sparse');
-    memory.truncate(file, BigInt(WINDOW + 999));
-    expect(await memory.sha256(file)).toBe(expected(Buffer.alloc(WINDOW + 999)));
+    memory.truncate(file, BigInt(windowBytes + 999));
+    expect(await memory.sha256(file)).toBe(expected(Buffer.alloc(windowBytes + 999)));
   });
 
   it('reports progress after each window but the last, in bytes', async () => {
     using file = memory.memfdCreate('progress');
-    memory.truncate(file, BigInt(2 * WINDOW + 1));
+    memory.truncate(file, BigInt(2 * windowBytes + 1));
     const seen: bigint[] = [];
     await memory.sha256(file, { onProgress: (bytes) => seen.push(bytes) });
-    expect(seen).toEqual([BigInt(WINDOW), BigInt(2 * WINDOW)]);
+    expect(seen).toEqual([BigInt(windowBytes), BigInt(2 * windowBytes)]);
   });
 
   it('takes a file on disk too', async () => {
@@ -77,7 +87,7 @@ describe('sha256 of a file', () => {
   });
 
   it('goes on with the file it was given when the descriptor is closed and its number reused', async () => {
-    const data = randomBytes(2 * WINDOW);
+    const data = randomBytes(2 * windowBytes);
     const file = fileOf(data);
     const number = file.fd;
     const digest = memory.sha256(file);
@@ -121,7 +131,7 @@ describe('sha256 of a file', () => {
 describe('a file cut shorter while it is read', () => {
   const cutTo = async (size: bigint) => {
     using file = memory.memfdCreate('cut');
-    memory.truncate(file, BigInt(3 * WINDOW));
+    memory.truncate(file, BigInt(3 * windowBytes));
     const promise = memory.sha256(file, { onProgress: () => memory.truncate(file, size) });
     const failure = await rejectionOf(promise);
     expect(failure).toMatchObject({ code: 'EIO', errno: 5, syscall: 'mmap' });
@@ -129,9 +139,9 @@ describe('a file cut shorter while it is read', () => {
   };
 
   it.each([
-    ['within the next window', BigInt(WINDOW + 3 * 4096)],
+    ['within the next window', BigInt(windowBytes + 3 * 4096)],
     ['to nothing', 0n],
-    ['within the last page', BigInt(3 * WINDOW - 100)],
+    ['within the last page', BigInt(3 * windowBytes - 100)],
   ])('%s is an error, and the process goes on', async (_name, size) => {
     const before = readdirSync('/proc/self/fd').length;
     await cutTo(size);

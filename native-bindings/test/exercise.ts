@@ -3,20 +3,20 @@
  * Every call of the addon, succeeding and failing, many times over; run by the sanitizer test against a build
  * that reports memory errors. It checks nothing itself beyond reaching its end.
  *
- * The addon is imported by path (first argument: the package's `index.ts`), because the build under test lies
- * in a directory of its own.
+ * The addon is imported by path (first argument: the package's `index.ts`), because the build under test lies in a
+ * separate directory.
  */
 import { randomBytes } from 'node:crypto';
 import type * as Package from '../src/index.ts';
 
 const [, , path = ''] = process.argv;
-const VARIABLE = 'NOTIFY_SOCKET';
+const notifyVariable = 'NOTIFY_SOCKET';
 const { descriptors, kernel, liveUpdate, memory, serviceManager, sockets }: typeof Package = await import(
   path
 );
 
-const ROUNDS = 200;
-const WINDOW = 8 << 20;
+const roundCount = 200;
+const windowBytes = 8 << 20;
 
 /** Runs what is expected to fail. */
 async function fails(act: () => unknown): Promise<void> {
@@ -54,7 +54,7 @@ async function failures(): Promise<void> {
   await fails(() => sockets.send(file, Buffer.of(1), [999_999]));
   await fails(() => sockets.peerCredentials(file));
   await fails(() => sockets.poll(999_999));
-  process.env[VARIABLE] = `@${'a'.repeat(106)}`;
+  process.env[notifyVariable] = `@${'a'.repeat(106)}`;
   await fails(() => serviceManager.notify('x'.repeat(10_000), [file]));
 }
 
@@ -92,13 +92,13 @@ async function digests(): Promise<void> {
   using file = memory.memfdCreate('digest');
   memory.write(file, 0n, randomBytes(100_003));
   await memory.sha256(file);
-  memory.truncate(file, BigInt(2 * WINDOW + 5));
+  memory.truncate(file, BigInt(2 * windowBytes + 5));
   const pending = [memory.sha256(file), memory.sha256(file)];
   await Promise.all(pending);
   await fails(() => memory.sha256(file, { onProgress: () => memory.truncate(file, 0n) }));
 }
 
-for (let round = 0; round < ROUNDS; round++) {
+for (let round = 0; round < roundCount; round++) {
   await failures();
   await filesAndSockets();
   if (round % 50 === 0) await digests();

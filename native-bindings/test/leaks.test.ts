@@ -6,12 +6,12 @@ import { LiveUpdateDouble } from '../src/double/index.ts';
 import { type Descriptor, descriptors, memory, sockets } from '../src/index.ts';
 import { failureOf } from './failures.ts';
 
-const CYCLES = 10_000;
+const cycleCount = 10_000;
 
 async function leavesNothing(cycle: (count: number) => unknown): Promise<void> {
   await cycle(0); // what is made once and kept, such as the thread pool's own descriptors, is there afterwards
   const before = readdirSync('/proc/self/fd');
-  for (let count = 1; count <= CYCLES; count++) {
+  for (let count = 1; count <= cycleCount; count++) {
     // Awaiting only promises keeps the synchronous cycles in one turn, where no finaliser could tidy up for them.
     const done = cycle(count);
     if (done instanceof Promise) await done;

@@ -8,7 +8,7 @@ import { LiveUpdateDouble } from '../src/double/index.ts';
 import { type Descriptor, type LiveUpdate, liveUpdate, memory } from '../src/index.ts';
 import { type FailureParts, rejectionOf } from './failures.ts';
 
-const CALLS: readonly [string, (on: LiveUpdate, target: Descriptor, file: Descriptor) => unknown][] = [
+const targetCalls: readonly [string, (on: LiveUpdate, target: Descriptor, file: Descriptor) => unknown][] = [
   ['createSession', (on, target) => on.createSession(target, 'name')],
   ['retrieveSession', (on, target) => on.retrieveSession(target, 'name')],
   ['preserveFd', (on, target, file) => on.preserveFd(target, file, 5n)],
@@ -21,13 +21,13 @@ const CALLS: readonly [string, (on: LiveUpdate, target: Descriptor, file: Descri
 
 async function failureOn(
   on: LiveUpdate,
-  call: (typeof CALLS)[number][1],
+  call: (typeof targetCalls)[number][1],
   targets: readonly [Descriptor, Descriptor],
 ): Promise<FailureParts> {
   return await rejectionOf(new Promise((resolve) => resolve(call(on, ...targets))));
 }
 
-describe.each(CALLS)('%s', (_name, call) => {
+describe.each(targetCalls)('%s', (_name, call) => {
   it('fails alike on the kernel and on the double', async () => {
     using double = new LiveUpdateDouble();
     using file = memory.memfdCreate('neither');

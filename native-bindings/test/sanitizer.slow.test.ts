@@ -14,9 +14,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-const BUILD_TIMEOUT_MS = 300_000;
-const RUN_TIMEOUT_MS = 120_000;
-const FLAGS = '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g';
+const buildTimeoutMs = 300_000;
+const runTimeoutMs = 120_000;
+const sanitizerFlags =
+  '-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1 -g';
 
 const source = join(import.meta.dirname, '..');
 const require = createRequire(import.meta.url);
@@ -24,7 +25,7 @@ const require = createRequire(import.meta.url);
 let directory: string;
 
 /** Two calls with one fault each, in the build under test only: what the sanitizer must find. */
-const FAULTS = `
+const faultySource = `
 static Napi::Value Overrun(const Napi::CallbackInfo& info) {
   volatile size_t past = 8;
   const std::unique_ptr<char[]> bytes(new char[8]());
@@ -42,13 +43,14 @@ static Napi::Object InitWithFaults(Napi::Env env, Napi::Object exports) {
   return Init(env, exports);
 }
 NODE_API_MODULE(luo_native, InitWithFaults)`;
-const ENTRY = 'NODE_API_MODULE(luo_native, Init)';
+const entryPoint = 'NODE_API_MODULE(luo_native, Init)';
 
 function addFaults(): void {
   const path = join(directory, 'src/addon/addon.cc');
   const text = readFileSync(path, 'utf8');
-  if (!text.includes(ENTRY)) throw new Error(`${ENTRY} is not in addon.cc: where should the faults go?`);
-  writeFileSync(path, text.replace(ENTRY, FAULTS));
+  if (!text.includes(entryPoint))
+    throw new Error(`${entryPoint} is not in addon.cc: where should the faults go?`);
+  writeFileSync(path, text.replace(entryPoint, faultySource));
 }
 
 /** Builds the addon in `directory` with a sanitizer, from the sources it has there. */
@@ -57,7 +59,7 @@ function build(): void {
   const nodeDirectory = join(dirname(process.execPath), '..');
   execFileSync(process.execPath, [nodeGyp, 'rebuild', `--nodedir=${nodeDirectory}`], {
     cwd: directory,
-    env: { ...process.env, CXXFLAGS: FLAGS, LDFLAGS: '-fsanitize=address,undefined', JOBS: '2' },
+    env: { ...process.env, CXXFLAGS: sanitizerFlags, LDFLAGS: '-fsanitize=address,undefined', JOBS: '2' },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 }
@@ -66,7 +68,7 @@ function run(program: string, args: readonly string[] = []) {
   const runtime = execFileSync('g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
   return spawnSync(process.execPath, ['--expose-gc', program, ...args], {
     encoding: 'utf8',
-    timeout: RUN_TIMEOUT_MS,
+    timeout: runTimeoutMs,
     env: {
       LD_PRELOAD: runtime,
       ASAN_OPTIONS: 'detect_leaks=1:exitcode=99:fast_unwind_on_malloc=0',
@@ -100,12 +102,12 @@ beforeAll(() => {
   );
   addFaults();
   build();
-}, BUILD_TIMEOUT_MS);
+}, buildTimeoutMs);
 
 afterAll(() => rmSync(directory, { recursive: true }));
 
 describe('the addon under the sanitizers', () => {
-  it('makes no memory error and leaks nothing', { timeout: RUN_TIMEOUT_MS }, () => {
+  it('makes no memory error and leaks nothing', { timeout: runTimeoutMs }, () => {
     const index = join(directory, 'src/index.ts');
     const ended = run(join(import.meta.dirname, 'exercise.ts'), [index]);
     expect(ended.stdout).toBe('exercised\n');
@@ -113,13 +115,13 @@ describe('the addon under the sanitizers', () => {
     expect(leaksOfAddon(ended.stderr)).toEqual([]);
   });
 
-  it('would be caught reading past the end of a block', { timeout: RUN_TIMEOUT_MS }, () => {
+  it('would be caught reading past the end of a block', { timeout: runTimeoutMs }, () => {
     const ended = runFault('overrun');
     expect(ended.stderr).toMatch(/ERROR: AddressSanitizer: heap-buffer-overflow/);
     expect(ended.stdout).toBe('');
   });
 
-  it('would be caught losing a block', { timeout: RUN_TIMEOUT_MS }, () => {
+  it('would be caught losing a block', { timeout: runTimeoutMs }, () => {
     const ended = runFault('lose');
     expect(ended.stdout).toBe('came back\n');
     expect(leaksOfAddon(ended.stderr).join()).toMatch(/in Lose/);

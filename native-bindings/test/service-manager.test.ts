@@ -9,7 +9,7 @@ import { failureOf } from './failures.ts';
 const index = JSON.stringify(new URL('../src/index.ts', import.meta.url).href);
 
 /** Receives one datagram on an abstract socket and prints it with what descriptors came beside it. */
-const RECEIVER = `
+const receiverProgram = `
 import array, os, socket, sys
 receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 receiver.bind("\\0" + sys.argv[1])
@@ -21,14 +21,14 @@ for level, kind, content in control:
 print(data.decode(), [os.pread(fd, 100, 0).decode() for fd in descriptors], flush=True)
 `;
 
-const VARIABLE = 'NOTIFY_SOCKET';
+const notifyVariable = 'NOTIFY_SOCKET';
 
 function setAddress(address: string): void {
-  process.env[VARIABLE] = address;
+  process.env[notifyVariable] = address;
 }
 
 afterEach(() => {
-  delete process.env[VARIABLE];
+  delete process.env[notifyVariable];
 });
 
 describe('notify', () => {
@@ -40,7 +40,9 @@ describe('notify', () => {
 
   it('sends the state in one datagram, with descriptors beside it', async () => {
     const name = `luo-notify-${process.pid}`;
-    const receiver = spawn('python3', ['-c', RECEIVER, name], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const receiver = spawn('python3', ['-c', receiverProgram, name], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const output: string[] = [];
     receiver.stdout.setEncoding('utf8').on('data', (text: string) => output.push(text));
     await once(receiver.stdout, 'data');

@@ -10,7 +10,7 @@ import { memory, sockets } from '../src/index.ts';
 import { failureOf } from './failures.ts';
 
 /** Connects as another user with the given groups, and stays until its input ends. */
-const CLIENT = `
+const clientProgram = `
 import json, os, socket, sys
 connected = socket.socket(socket.AF_UNIX)
 os.chdir(os.path.dirname(sys.argv[1]))
@@ -224,7 +224,7 @@ describe('peerCredentials', () => {
       using listening = sockets.listenUnix(path, { mode: 0o666 });
       chmodSync(directory, 0o711);
       const groups = Array.from({ length: 100 }, (_, index) => 5000 + index);
-      const client = spawn('python3', ['-c', CLIENT, path, JSON.stringify(groups)], {
+      const client = spawn('python3', ['-c', clientProgram, path, JSON.stringify(groups)], {
         stdio: ['pipe', 'pipe', 'inherit'],
       });
       await once(client.stdout, 'data');

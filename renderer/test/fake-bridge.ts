@@ -12,7 +12,7 @@ import type {
   Status,
   Update,
 } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import type { LuoBridge } from '../src/bridge/bridge.ts';
 import * as data from './fake-data.ts';
 

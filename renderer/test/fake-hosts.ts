@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Hosts, sessions and processes as an agent would describe them, for tests of the window alone. */
 import type { Descriptor, Peer, ProcessCandidates, Session, Status } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 
 export const second = 1_000_000;
 const MiB = 1024 * 1024;

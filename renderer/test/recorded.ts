@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Recordings of updates: what an agent told a client that followed them, word for word. Tests take progress from here
- * and not from their own idea of an update, so that they cannot pass on a state that no agent is ever in.
+ * and not from their own idea of an update. So they cannot pass on a state that no agent is ever in.
  *
  * `recorded/update.json` is of an update that ended as `updated`, `recorded/refused.json` of one that the kernel
  * refused in its kexec (`returned`). Both waited in their grace, and had no machines. `lab/test/lab/recording.lab.ts`
@@ -59,7 +59,7 @@ export interface RecordedUpdate {
 /**
  * The update that was carried out.
  * @param startUs where to put the beginning of the update in time, in µs since the epoch; its own time if left out
- * @throws Error, of valibot if the file does not fit the interface any more: record it anew
+ * @throws Error, of valibot if the file does not fit the interface any more: record it again
  */
 export const recordedUpdate = (startUs?: number): RecordedUpdate => read(updateRecording, startUs);
 

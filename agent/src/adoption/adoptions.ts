@@ -37,9 +37,9 @@
  * - The agent dies while guests are stopped: the next one finds the marks and says `cont` (`letRunOn`), again every
  *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
  *   the marks are gone, and the guests stay stopped.
- * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). *starting*: the
- *   VMM is stopped and started again, with two new attempts. *running*: it may have run, so only its pid is asked.
- *   It is then reported as running, even if the agent died before it said `cont`.
+ * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
+ *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so only its
+ *   pid is asked. It is then reported as running, even if the agent died before it said `cont`.
  *
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
@@ -50,6 +50,16 @@
  *       is tried $how if its monitor refuses
  *       and whose VMM ends is not closed by that: its session stays until it is released
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/test/machine-update.test.ts
+ *       is carried over: %s
+ *       whose VMM ends after it is saved is started again in the next kernel all the same
+ *       whose VMM ends before it is stopped is dealt with by the policy: $ifMachineFails
+ *       that does not start is held: its memory and a copy of its state are in its session
+ *       that is held loses its state if the copy of it fails, and the outcome says so
+ *       that was left behind by %s has no session in the next kernel any more
+ *       is lost with $what, and the record says so
+ *       whose VMM ends just while it is entered again has no session any more, and holds nothing up
+ *       are let run on by the next agent if this one dies before the kexec
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready
@@ -70,13 +80,13 @@ import type { HostPaths } from '../host/paths.ts';
 import { identify, type ProcessIdentity } from '../host/process-files.ts';
 import { ProcessWatch } from '../host/process-watch.ts';
 import { Refusal } from '../host/refusal.ts';
+import { socketSeenBy } from '../host/seen-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
-import { reachOf } from '../machines/monitor.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
@@ -102,6 +112,14 @@ export interface AdoptionContext {
 export interface Adopted {
   readonly session: string;
   readonly machine: MachineHead;
+}
+
+/** In place of the start time of a process that has ended: no process has it. */
+const noStartTime = 'ended';
+
+function nullIfGone(error: unknown): null {
+  if (error instanceof Refusal && error.refusal === 'NoSuchProcess') return null;
+  throw error;
 }
 
 /** How long to wait before a machine that stands still is tried again, in ms: its monitor says nothing of itself. */
@@ -193,16 +211,20 @@ export class Adoptions {
     }
   }
 
-  /** Writes down that a machine's VMM is another process now: it was started again after a live update. */
+  /**
+   * Writes down that a machine's VMM is another process now: it was started again after a live update. One that has
+   * ended already is written down too, for `takeOver` to let go of.
+   */
   async moved(session: string, pid: number): Promise<void> {
     const { paths, sessions, bootId } = this.#context;
-    const identity = await identify(paths.proc, pid);
-    if (identity === null) return;
     const held = sessions.get(session);
-    const command = await commandOfVmm(paths.proc, pid);
-    const { startTime } = identity;
-    held.updateMachine({ pid, startTime, bootId, command, unlinked: [], suspended: false });
-    if (held.machine) this.#watchOne(session, held.machine);
+    const moved = { pid, bootId, unlinked: [], suspended: false };
+    const identity = await identify(paths.proc, pid);
+    const command = identity && (await commandOfVmm(paths.proc, pid).catch(nullIfGone));
+    if (identity !== null && command !== null) {
+      held.updateMachine({ ...moved, startTime: identity.startTime, command });
+      if (held.machine) this.#watchOne(session, held.machine);
+    } else held.updateMachine({ ...moved, startTime: noStartTime });
     sessions.touched();
   }
 
@@ -225,7 +247,7 @@ export class Adoptions {
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
     try {
-      using monitor = await VmmMonitor.open(reachOf(paths.proc, machine.pid, machine.monitor));
+      using monitor = await VmmMonitor.open(socketSeenBy(paths.proc, machine.pid, machine.monitor));
       if (!(await monitor.isRunning())) await monitor.tell('cont');
       this.markSuspended(session, false);
       log('warning', 'let a stopped machine run on', { session });

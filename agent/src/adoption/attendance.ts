@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * VMMs that look after their machines themselves, in sessions whose descriptor they were handed, and what the agent
- * and they have to say to each other. A VMM attends its session for as long as one call of it lasts; it is told
- * when its machine has to stand still, and the live update waits until it has answered that it does. A session
- * that nobody attends is not waited for: nobody would answer.
+ * VMMs that look after their machines themselves, in sessions whose descriptor they were handed. They and the agent
+ * talk to each other here. A VMM attends its session for as long as one call of it lasts. The agent tells it when to
+ * stop its machine, and the live update waits until it answers that the machine is stopped. A session that nobody
+ * attends is not waited for: nobody would answer.
  */
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Refusal } from '../host/refusal.ts';
 
 interface Attendant {
-  /** Takes the answer that is waited for; null while none is. */
+  /** Takes the answer; null while nobody waits for one. */
   answer: ((problem: string | null) => void) | null;
 }
 
@@ -27,7 +27,7 @@ export class Attendance {
   /**
    * Attends a session until `signal` fires or the caller leaves the loop.
    *
-   * @returns whether its machine has to stand still: now, and again on every change
+   * @returns whether its machine has to stop: now, and again on every change
    * @throws Refusal InvalidValue if somebody attends it already
    */
   async *attend(session: string, signal: AbortSignal): AsyncGenerator<boolean, void, void> {
@@ -53,9 +53,9 @@ export class Attendance {
   }
 
   /**
-   * Takes the answer of whoever attends a session.
+   * Takes the answer of the program that attends a session.
    *
-   * @param problem why its machine cannot come along; null if it stands still and all of it is preserved
+   * @param problem why its machine cannot be carried over; null if it is stopped and all of it is preserved
    * @throws Refusal InvalidValue if nobody was asked
    */
   report(session: string, problem: string | null): void {
@@ -68,7 +68,7 @@ export class Attendance {
   }
 
   /**
-   * Asks for every attended machine to stand still, and waits for the answers.
+   * Asks for every attended machine to be stopped, and waits for the answers.
    *
    * @param patienceMs how long, together
    * @param signal ends the waiting; what has not answered by then counts as a problem

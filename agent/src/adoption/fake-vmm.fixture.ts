@@ -11,6 +11,15 @@ export interface FakeVmm extends FakeQmp {
   readonly running: boolean;
   /** The state that was given to it, once all of it is there. */
   readonly loaded: string | null;
+  /** Begins again as one that was started with these words: paused, and waiting for a state. */
+  restart(words: readonly string[]): void;
+}
+
+interface FakeVmmOptions {
+  readonly running: boolean;
+  readonly answers?: Readonly<Record<string, Answer>>;
+  /** Told of each path at which it connects to the agent or waits for it. */
+  readonly channel?: (path: string) => void;
 }
 
 interface Channels {
@@ -22,12 +31,12 @@ const cprStream = Buffer.from('QCPR\0\0\0\x01', 'latin1');
 
 /** Serves until the test is over. `answers` take precedence over what QEMU would do. */
 export async function startFakeVmm(
-  { running, answers = {} }: { running: boolean; answers?: Readonly<Record<string, Answer>> } = {
-    running: true,
-  },
+  { running, answers = {}, channel = () => {} }: FakeVmmOptions = { running: true },
 ): Promise<FakeVmm> {
   const guest = { running, loaded: null as string | null };
   let migration = 'none';
+  /** The connection that set the capabilities: it is told when a migration ends. */
+  let monitor: Socket | null = null;
   const say = (socket: Socket, event: string): void =>
     void socket.write(`${JSON.stringify({ event, data: {} })}\n`);
   const completed = (socket: Socket): void => {
@@ -35,8 +44,27 @@ export async function startFakeVmm(
     say(socket, 'MIGRATION');
   };
   const done = value({});
-  const pathOf = (given: unknown, type: string): string | undefined =>
-    (given as Channels).channels.find((each) => each['channel-type'] === type)?.addr.path;
+  const pathOf = (given: unknown, type: string): string | undefined => {
+    const path = (given as Channels).channels.find((each) => each['channel-type'] === type)?.addr.path;
+    if (path !== undefined) channel(path);
+    return path;
+  };
+  /** Waits at a path for a stream, and ends with it. */
+  const take = (path: string | undefined, taken: (stream: Buffer) => void, waiting = () => {}): void => {
+    const listener = createServer((connection) => {
+      const pieces: Buffer[] = [];
+      connection.on('data', (piece) => pieces.push(piece));
+      connection.on('end', () => {
+        listener.close();
+        taken(Buffer.concat(pieces));
+      });
+    });
+    listener.listen(path, waiting);
+  };
+  const load = (stream: Buffer): void => {
+    guest.loaded = stream.toString();
+    if (monitor) completed(monitor);
+  };
   const sendState = (monitor: Socket, path: string): void => {
     guest.running = false;
     connect(path)
@@ -44,7 +72,10 @@ export async function startFakeVmm(
       .end('device state', () => completed(monitor));
   };
   const qemu: Record<string, Answer> = {
-    'migrate-set-capabilities': done,
+    'migrate-set-capabilities': (socket, id) => {
+      monitor = socket;
+      done(socket, id);
+    },
     'migrate-set-parameters': done,
     'query-status': (socket, id) =>
       value({ status: guest.running ? 'running' : 'paused', running: guest.running })(socket, id),
@@ -69,16 +100,7 @@ export async function startFakeVmm(
           .end(cprStream);
     },
     'migrate-incoming': (socket, id, given) => {
-      const listener = createServer((connection) => {
-        const pieces: Buffer[] = [];
-        connection.on('data', (piece) => pieces.push(piece));
-        connection.on('end', () => {
-          guest.loaded = Buffer.concat(pieces).toString();
-          listener.close();
-          completed(socket);
-        });
-      });
-      listener.listen(pathOf(given, 'main'), () => done(socket, id));
+      take(pathOf(given, 'main'), load, () => done(socket, id));
     },
   };
   const qmp = await serveQmp({ ...qemu, ...answers });
@@ -89,6 +111,16 @@ export async function startFakeVmm(
     },
     get loaded() {
       return guest.loaded;
+    },
+    restart(words) {
+      Object.assign(guest, { running: false, loaded: null });
+      migration = 'none';
+      qmp.answerAgain();
+      const waits = words.flatMap((word, index) => (words[index - 1] === '-incoming' ? [word] : []));
+      const channels = waits.filter((word) => word.startsWith('{')).map((word) => JSON.parse(word));
+      const [main, cpr] = [pathOf({ channels }, 'main'), pathOf({ channels }, 'cpr')];
+      if (cpr !== undefined) take(cpr, () => {});
+      if (main !== undefined) take(main, load);
     },
   };
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Putting the name of a named memory file back, and taking it away again. */
 import {
   closeSync,
   fstatSync,

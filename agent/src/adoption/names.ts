@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Names of memory files that are in the way: the kernel preserves a file on tmpfs only once it has no name
- * (`mm/memfd_luo.c`). A name that was taken away cannot be given back to the same file, because the kernel links
- * nothing that has no link left (linkat(2)); so what is put back is a symbolic link to the descriptor that the VMM
- * has of it, good for as long as that VMM runs.
+ * (`mm/memfd_luo.c`). A name that was taken away cannot be given back to its file: the kernel does not link a file
+ * without a link (linkat(2)). So the name becomes a symbolic link to the VMM's descriptor of the file. The link is good
+ * for as long as that VMM runs.
  */
 import { lstatSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { seenBy } from '../host/seen-by.ts';
 
 /** A name, and the VMM's descriptor of the file it belongs to. */
 export interface TakenName {
   readonly path: string;
   readonly fd: number;
 }
-
-/** The path as the process sees it, which may have another root. */
-const seenBy = (proc: string, pid: number, path: string): string => `${proc}/${pid}/root${path}`;
 
 /**
  * Takes a name away, if it is still that of the file.
@@ -29,7 +27,7 @@ export function takeName(proc: string, pid: number, { path, fd }: TakenName): vo
   rmSync(seenBy(proc, pid, path));
 }
 
-/** Puts a link in place of a name that was taken away, unless there is something of that name. */
+/** Puts a link in place of a name that was taken away, unless something has that name. */
 export function putNameBack(proc: string, pid: number, { path, fd }: TakenName): void {
   const at = seenBy(proc, pid, path);
   if (lstatSync(at, { throwIfNoEntry: false })) return;
@@ -41,6 +39,6 @@ export function dropLink(pid: number, { path, fd }: TakenName): void {
   try {
     if (readlinkSync(path) === `/proc/${pid}/fd/${fd}`) rmSync(path);
   } catch {
-    // There is none, or it is something else by now.
+    // It does not exist, or is something else by now.
   }
 }

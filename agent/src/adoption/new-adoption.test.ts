@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The name that the session of a newly adopted machine gets. */
 import { expect, it } from 'vitest';
 import { freeSessionName } from './new-adoption.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How far an agent has come with starting a machine again, in one byte behind the machine's state: written in an
- * instant while the machine stands still, and there for an agent that has to go on from where another one died.
+ * How far an agent has come with starting a machine again, in one byte behind the machine's state. Writing it takes no
+ * time while the machine is stopped. It tells an agent where to go on after another one died.
  */
 import type { FdLike, Memory } from '@luo-console/native';
 import type { SavedMachine } from './saved-machine.ts';
@@ -19,7 +19,7 @@ const placeOf = ({ state }: SavedMachine): bigint => BigInt((state?.cprBytes ?? 
 /** Bytes a mark takes behind the state; zeros stand for `none`. */
 export const markBytes = 1;
 
-/** @returns `running` for a byte that is none: to load a state again would be worse than not to */
+/** @returns `running` for a byte that is no mark: to load a state again would be worse than not to */
 export function readMark(memory: Memory, file: FdLike, machine: SavedMachine): RestartMark {
   const byte = memory.read(file, placeOf(machine), markBytes)[0] ?? 0;
   return marks[byte] ?? 'running';

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Starting a VMM again for a saved machine, giving it back its descriptors and its state, and letting the guest
- * run. Up to `loaded` the guest has not run, so a VMM that fails before may be thrown away and the attempt made
- * again; once it has been told to run, its memory has changed and the saved state fits no more.
+ * Starts a VMM again for a saved machine, gives it back its descriptors and its state, and lets the guest run. Up to
+ * `loaded` the guest has not run, so a VMM that fails before may be thrown away and started again. Once it has been
+ * told to run, its memory has changed and the saved state no longer fits.
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
+import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { connected, pause } from '../host/waiting.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
@@ -54,7 +55,7 @@ export interface RestoreOptions {
 export class RanPerhaps extends Error {
   override readonly name = 'RanPerhaps';
   constructor(cause: unknown) {
-    super(`it was told to run, and then: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    super(`it was told to run, and then: ${saidBy(cause)}`, {
       cause,
     });
   }

@@ -4,8 +4,8 @@
  *
  * - `prepare`: the monitor is taken, sockets listen, the file for the state is there and its pages are too. With
  *   cpr-transfer QEMU hands over its descriptors (`collect`), while the guest runs.
- * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest
- *   stands still.
+ * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest is
+ *   stopped.
  *
  * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`letRunOn`), and the kexec ends it.
  */
@@ -91,7 +91,7 @@ export class MachineSaver {
     let monitor: VmmMonitor | null = null;
     try {
       monitor = await VmmMonitor.open(options.monitor);
-      // Whoever runs QEMU must be able to connect; who it was is checked then.
+      // The user that QEMU runs as must be able to connect; the agent checks then who it was.
       const listen = (name: string) =>
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
       const main = listen('main');
@@ -99,7 +99,7 @@ export class MachineSaver {
       await monitor.setCapabilities({ events: true, 'x-ignore-shared': way === 'named_memory' });
       await monitor.tell('migrate-set-parameters', {
         mode: way === 'cpr' ? 'cpr-transfer' : 'normal',
-        // The guest stands still meanwhile: nothing is to be gained by being slow.
+        // The guest is stopped meanwhile: being slow gains nothing.
         ...(way === 'cpr' ? {} : { 'max-bandwidth': 0 }),
       });
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
@@ -140,7 +140,9 @@ export class MachineSaver {
     return this.#suspendedAtUs;
   }
 
-  /** Stops the guest and records its state. @throws QmpError; StreamError; the guest then stands still until `letRunOn` */
+  /**
+   * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
+   */
   async save(): Promise<SavedState> {
     const { native, nowUs, way } = this.#options;
     const signal = AbortSignal.timeout(saveMs);
@@ -184,7 +186,7 @@ export class MachineSaver {
     if (this.ran) await this.#monitor.tell('cont');
   }
 
-  /** Lets go of everything; does nothing to the guest. */
+  /** Closes everything; does nothing to the guest. */
   close(): void {
     closePieces(this.#pieces);
     this.#collecting?.close();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What is written down of a machine so that another kernel's agent can start it again: who its VMM was and how it
- * was started, where each descriptor it handed over is preserved, and how long the recorded streams are. It
- * travels in the index session, beside a file with the streams themselves, and is validated like any other input.
+ * The record of a machine with which another kernel's agent can start it again. It says who its VMM was and how it was
+ * started, where each of its descriptors is preserved, and how long the recorded streams are. It travels in the index
+ * session, beside a file with the streams themselves, and is validated like any other input.
  */
 import * as v from 'valibot';
 import { VmmCommand } from '../liveupdate/machine-head.ts';

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Connecting to a machine's serial console. QEMU takes one client at a time and lets others wait without a word, so
- * the kernel's table of sockets is looked at before connecting, as for a monitor (`machines/monitor.ts`).
+ * Connecting to a machine's serial console. QEMU takes one client at a time and lets others wait without a word. So the
+ * agent looks at the kernel's table of sockets before it connects, as for a monitor (`machines/monitor.ts`).
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import { commandLineOf } from '../host/process-files.ts';
 import { errnoOf, Refusal } from '../host/refusal.ts';
+import { socketSeenBy } from '../host/seen-by.ts';
 import { unixSocketsOf } from '../host/unix-sockets.ts';
 import { descriptorLinks } from '../machines/open-files.ts';
 import { serialConsoleOf } from '../machines/serial-console.ts';
@@ -37,10 +38,7 @@ export async function connectConsole(
     return refuse(`somebody is connected to its serial console, ${path}, which takes one at a time`);
   }
   try {
-    // As its process sees it, which may have another root, or stand where a relative path begins.
-    return native.sockets.connectUnix(
-      `${proc}/${pid}/${path.startsWith('/') ? `root${path}` : `cwd/${path}`}`,
-    );
+    return native.sockets.connectUnix(socketSeenBy(proc, pid, path));
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === null) throw error;

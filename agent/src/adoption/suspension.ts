@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The machines of one live update, on this side of the kexec: made ready while they run, stopped and saved all at
- * once, and let go on if the kexec does not happen. What has to be known in the next kernel comes out as
- * `SavedMachine`s; the files with the states are handed to whoever preserves them.
+ * The machines of one live update, on this side of the kexec. They are made ready while they run, and stopped and saved
+ * all at once. If the kexec does not happen, they run on. The next kernel gets their `SavedMachine`s. The caller
+ * preserves the files with the states.
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
@@ -24,7 +25,7 @@ export interface SuspensionContext {
   whereIs(facts: { dev: bigint; ino: bigint }): Place | null;
   /** Preserves a file until the next kernel has used it. */
   preserve(file: Descriptor): Promise<Place>;
-  /** Writes down that a machine stands still, or runs again. */
+  /** Writes down that a machine is stopped, or runs again. */
   mark(session: string, suspended: boolean): void;
   /** Files of a machine's named memory by backend. @throws Error if one is not preserved */
   namedMemory(adopted: Adopted): Promise<SavedMachine['memory']>;
@@ -46,8 +47,6 @@ interface Member {
 /** Bytes of state to have pages ready for: what bare machines need, and some. */
 const usualStateBytes = 2 * 1024 * 1024;
 
-const saidBy = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
 /** A machine could not be saved. */
 export class NotSaved extends Error {
   override readonly name = 'NotSaved';
@@ -61,14 +60,14 @@ export class Suspension {
 
   /**
    * @param brownoutFromUs when *preserving* began
-   * @param left machines that are to be left behind
+   * @param left machines to leave behind
    */
   constructor(
     context: SuspensionContext,
     machines: readonly Adopted[],
     policy: FailurePolicy,
     brownoutFromUs: number,
-    left: readonly { name: string; pid: number }[],
+    left: readonly { name: string; pid: number; session: string | null }[],
   ) {
     this.#context = context;
     this.#policy = policy;
@@ -81,8 +80,10 @@ export class Suspension {
       pieces: [],
       saved: null,
     }));
-    this.#left = left.map(({ name, pid }) => ({
+    this.#left = left.map(({ name, pid, session }) => ({
       ...emptyRun(name, pid),
+      // The next kernel's agent closes it: nobody would ever ask for what is in it.
+      session,
       stage: 'left_behind',
       detail: 'left behind, as planned',
     }));
@@ -90,7 +91,7 @@ export class Suspension {
 
   readonly #left: readonly MachineRun[];
 
-  /** How each machine stands. */
+  /** The state of each machine. */
   runs(): MachineRun[] {
     return [...this.#members.map(({ run }) => run), ...this.#left];
   }
@@ -100,7 +101,7 @@ export class Suspension {
     return this.#members.length === 0;
   }
 
-  /** Gets everything ready that can be while the guests run. @throws NotSaved under the policy `stop` */
+  /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
     const { native, nowUs, socketDirectory, reach } = this.#context;
     await this.#each(async (member) => {
@@ -187,12 +188,12 @@ export class Suspension {
     return problems;
   }
 
-  /** Lets go of monitors, sockets and files. */
+  /** Closes monitors, sockets and files. */
   close(): void {
     for (const { saver } of this.#members) saver?.close();
   }
 
-  /** Does something for every machine that is still to come along; a failure is dealt with as the policy says. */
+  /** Does something for every machine that will still be carried over; the policy decides about a failure. */
   async #each(work: (member: Member) => Promise<void>): Promise<void> {
     const coming = this.#members.filter(({ run }) => run.stage !== 'left_behind');
     const done = await Promise.allSettled(coming.map(work));
@@ -207,7 +208,7 @@ export class Suspension {
     }
   }
 
-  /** Says of every piece where its descriptors are preserved, preserving those that are not. */
+  /** Says where the descriptors of every piece are preserved, and preserves those that are not. */
   async #placed(pieces: readonly Piece[]): Promise<SavedMachine['pieces']> {
     const { native, whereIs, preserve } = this.#context;
     const placed: SavedMachine['pieces'] = [];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** VMMs as services of their own (`units/machine-unit.ts`): what restoring a machine needs of them. */
+/** VMMs as separate services (`units/machine-unit.ts`), as far as restoring a machine needs them. */
 import { existsSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
@@ -11,8 +11,8 @@ import type { VmmStarter } from './restore.ts';
 const runtimePath = /(?:^|[=:])\/run\/([^,]+)\/[^/,]+(?=,|$)/g;
 
 /**
- * Directories below `/run` that a command line counts on and that are not there: `/run` begins empty after a kexec,
- * and whoever made them for the machine may not be started yet.
+ * Directories below `/run` that a command line needs and that do not exist. `/run` begins empty after a kexec, and the
+ * service that made them for the machine may not be started yet.
  *
  * @returns their paths below `/run`
  */

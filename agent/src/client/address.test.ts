@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Addresses of agents, written by people: local sockets and ssh. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { AddressError, parseAddress, type SshAddress } from './address.ts';

@@ -3,12 +3,7 @@
  * Where an agent is: `unix:/PATH` on this machine, or `ssh://[USER@]HOST[:PORT]` by way of ssh. Read by hand and
  * strictly, because parts of it end up on ssh's command line and, through the configuration of ssh, in shells.
  */
-
-/** The agent's socket on its own host. */
-export const agentSocket = '/run/luo-console/io.luoconsole.Agent';
-
-/** The agent of this machine. */
-export const defaultAddress = `unix:${agentSocket}`;
+import { agentSocket } from '../interface/places.ts';
 
 export interface UnixAddress {
   readonly kind: 'unix';

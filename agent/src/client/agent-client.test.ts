@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A client and its agent: calls, an agent that is not there, and the way by ssh. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent as a typed object. Calls share one connection; each stream has one of its own, because replies come
- * in order and a stream would hold up every call behind it.
+ * The agent as a typed object. Calls share one connection. Each stream has a separate one: replies come in order, so a
+ * stream would hold up every call behind it.
  */
 import type { Descriptor, FdLike } from '@luo-console/native';
 import { type GenericSchema, safeParse } from 'valibot';

@@ -3,8 +3,6 @@
 export {
   type Address,
   AddressError,
-  agentSocket,
-  defaultAddress,
   parseAddress,
   type SshAddress,
   type UnixAddress,
@@ -18,6 +16,7 @@ export {
   isAgentError,
   type StreamingMethod,
 } from './agent-client.ts';
+export { type JournalFilter, journalConditions } from './journal-filter.ts';
 export { type SshOptions, sshForwardArguments, sshShellArguments } from './ssh-arguments.ts';
 export type { TunnelOptions } from './ssh-tunnel.ts';
 export { AgentUnreachable } from './unreachable.ts';

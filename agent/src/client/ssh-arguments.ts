@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * ssh's command line, for whoever runs it: `luocon` with the terminal it has, the console in a terminal of its
- * own, so that host keys, passphrases and second factors are asked for as they always are.
+ * ssh's command line. `luocon` runs ssh in its own terminal, the console in a separate one. Either way ssh asks for
+ * host keys, passphrases and second factors as it always does.
  */
-import { agentSocket, type SshAddress } from './address.ts';
+import { agentSocket } from '../interface/places.ts';
+import type { SshAddress } from './address.ts';
 
 export interface SshOptions {
   /** A configuration file instead of the user's. */
   readonly sshConfig?: string | null;
 }
 
-/** ssh gives up on a host that has not answered for this many seconds, three times: a kexec tells nobody goodbye. */
+/** ssh gives up on a host that has not answered for this many seconds, three times: a kexec closes no connection. */
 const aliveSeconds = 5;
 
 function commonArguments(address: SshAddress, { sshConfig = null }: SshOptions): string[] {
@@ -31,7 +32,7 @@ function commonArguments(address: SshAddress, { sshConfig = null }: SshOptions):
   ];
 }
 
-/** Last of all, so that nothing in it can be taken for an option. */
+/** Comes last, so that ssh takes nothing in it for an option. */
 function destination(address: SshAddress): string[] {
   return ['--', address.host];
 }

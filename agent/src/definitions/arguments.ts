@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Words that a definition adds to QEMU's command line. After a kexec the same words start the machine again, in
- * another process and with another's descriptors, and the agent alone talks to its monitor. So words are refused
- * that make a process which is not the unit's, take the monitor away, hold guest memory where it cannot be handed
- * on, or name descriptors that only one process has; and those that another member of the definition says.
+ * Words that a definition adds to QEMU's command line. After a kexec the same words start the machine again, in another
+ * process with other descriptors. Only the agent talks to its monitor. So a word is refused if it starts a process
+ * outside the unit or takes the monitor away. It is also refused if it holds guest memory where it cannot be handed on,
+ * or names descriptors that only one process has. Words that belong to another member of the definition are refused
+ * too.
  */
 
 /** Options that cannot be given, each with why; those of another member are below. */
@@ -46,7 +47,7 @@ const members: Readonly<Record<string, string>> = {
   bios: 'firmware',
 };
 
-/** Names that the agent gives to objects of its own. */
+/** Names that the agent gives to its own objects. */
 const ownIds = /(?:^|,)id=(?:mem|serial0|disk\d+|net\d+)(?:,|$)/;
 
 /** A number of a descriptor, or a path to one. */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * QEMU's command line for a machine of the agent's own, made so that `cpr-transfer` can hand the machine on: all
- * guest memory, firmware and tables included, is in memfds that QEMU shares (`share=on`, `aux-ram-share=on`), and
- * there is nothing on it but what was asked for, because a default device is one more that would have to come along.
- * The same words start it again after a kexec. See QEMU's docs/devel/migration/CPR.rst.
+ * QEMU's command line for a machine that the agent starts, made so that `cpr-transfer` can hand the machine on. All
+ * guest memory, firmware and tables included, is in memfds that QEMU shares (`share=on`, `aux-ram-share=on`). Default
+ * devices are off: each would be one more to carry over. The same words start the machine again after a kexec. See
+ * QEMU's docs/devel/migration/CPR.rst.
  */
 
 import { machineDirectories } from '../units/machine-unit.ts';
@@ -24,14 +24,14 @@ export const qemuProgram = '/usr/bin/qemu-system-x86_64';
  * The files of a machine, in directories that its unit makes for its user (`machine-unit.ts`).
  *
  * @param name a definition's
- * @param words the command line of a machine that runs already; none if it is started afresh
+ * @param words the command line of a machine that runs already; empty if it is started from scratch
  */
 export function machineFiles(name: string, words: readonly string[] = []): MachineFiles {
   const { runtime, logs } = machineDirectories(name, words);
   return { monitor: `${runtime}/qmp`, console: `${runtime}/console`, consoleLog: `${logs}/console.log` };
 }
 
-/** A comma of a value is doubled in QEMU's options. */
+/** QEMU's options double a comma inside a value. */
 const value = (text: string): string => text.replaceAll(',', ',,');
 
 /** What is no regular file to QEMU. */

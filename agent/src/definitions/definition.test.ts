@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Machines described in files: what is valid, the command line made of it, and the file itself. */
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A machine described in a file, for the agent to start. The schema below is the whole of what may be said; it is
- * also published as JSON Schema beside the agent, for editors and for whoever writes such files by program. What
- * cannot be said here (a value that needs another, an argument that would undo adoption) is checked after it.
+ * A machine described in a file, for the agent to start. The schema below is all that a file may say. It is also
+ * published as JSON Schema beside the agent, for editors and for programs that write such files. Rules that a schema
+ * cannot express (a value that needs another, an argument that would undo adoption) are checked after it.
  */
 import * as v from 'valibot';
 import { isVisible } from '../host/plain-words.ts';
 import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { checkExtraArguments } from './arguments.ts';
 
-/** What a machine of the agent's own may be called: good for a file's name, a unit's and a socket's path. */
+/** Names for machines that the agent starts: valid as a file name, in a unit's name and in a socket's path. */
 export const definitionName = /^[a-z0-9-]{1,40}$/;
 
 /** A value that must match (no flags: JSON Schema has none), with the same words for every way in which it does not. */
@@ -160,7 +161,7 @@ function reasonOf(issue: v.BaseIssue<unknown>): string {
   return `${member === '' ? 'the whole' : `member "${member}"`} is ${value}; expected ${issue.message}`;
 }
 
-/** What one member asks of another. @returns why they do not go together, or null */
+/** Checks members against each other. @returns why they do not fit together, or null */
 function disagreement({ kernel, initrd, commandLine, description }: Definition): string | null {
   if (kernel === undefined && initrd !== undefined) {
     return `member "initrd" is ${shown(initrd)}; expected it only beside "kernel"`;
@@ -188,7 +189,7 @@ export function readDefinition(json: string, file: string): Definition {
   try {
     value = JSON.parse(json);
   } catch (error) {
-    return refuse(`it is not valid JSON: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`it is not valid JSON: ${saidBy(error)}`);
   }
   // An array passes for an object without members otherwise.
   if (Array.isArray(value)) return refuse(`the whole is ${shown(value)}; expected an object`);

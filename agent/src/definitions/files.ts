@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The files in which machines are described: `NAME.json` in one directory. What they say is run with a user's
- * rights of their own choice, so they count only where nobody but root (or the user the agent runs as) could have
- * written them: each must be a regular file, no symbolic link, of such an owner, and writable by nobody else.
+ * The files that describe machines: `NAME.json` in one directory. A file names the user whose rights the machine runs
+ * with. So it counts only if nobody but root (or the user the agent runs as) could have written it. It must be a
+ * regular file, no symbolic link, belong to one of these users, and be writable by nobody else.
  */
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -13,7 +13,7 @@ import { type Definition, definitionName, readDefinition } from './definition.ts
 /** Longest file that is read, in bytes. */
 const longestFile = 64 * 1024;
 const ending = '.json';
-/** Files that are listed; whoever puts more there gets the first by name. */
+/** The most files that are listed: the first by name. */
 const mostFiles = 1000;
 
 /** A file with what it says, or why it cannot be used. */

@@ -9,6 +9,7 @@ import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { commandLineOf } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { whenReady } from '../host/waiting.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { machineUnitPid, startMachineUnit, unitOf } from '../units/machine-unit.ts';
@@ -62,7 +63,7 @@ export async function startMachine(start: MachineStart): Promise<number> {
       manager,
     );
   } catch (error) {
-    throw unusable(0, name, error instanceof Error ? error.message : String(error));
+    throw unusable(0, name, saidBy(error));
   }
   const pid = await machineUnitPid(name, { sys: paths.sys });
   if (pid === null) throw unusable(0, name, ended(name));

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Names of users and members of groups, from `/etc/passwd` and `/etc/group`. Accounts that live elsewhere
- * (LDAP and the like) show as numbers; their groups still count, because the kernel itself says which groups a
- * peer is in.
+ * Names of users and members of groups, from `/etc/passwd` and `/etc/group`. Accounts kept elsewhere (in LDAP, for
+ * example) show as numbers. Their groups still count: the kernel itself says which groups a peer is in.
  */
 import { readFileSync } from 'node:fs';
 import type { HostPaths } from './paths.ts';
@@ -31,7 +30,7 @@ export class Accounts {
     return null;
   }
 
-  /** The number of a group, or null if there is none of that name. */
+  /** The number of a group, or null if no group has that name. */
   groupId(name: string): number | null {
     for (const fields of this.#read('group')) {
       if (fields[0] === name && fields[2] && /^\d+$/.test(fields[2])) return Number(fields[2]);

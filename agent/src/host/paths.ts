@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the agent looks on the host. Everything it reads from the machine goes through these paths, so that
- * a test can put a made-up host in a temporary directory and the code under test cannot tell.
+ * Where the agent looks on the host. It reads everything from the machine through these paths. So a test can put a
+ * made-up host in a temporary directory, and the code under test sees no difference.
  */
+import { runtimeDirectory } from '../interface/places.ts';
 
 /** Absolute paths; directories without a trailing slash. */
 export interface HostPaths {
@@ -27,5 +28,5 @@ export const realHostPaths: HostPaths = {
   sys: '/sys',
   boot: '/boot',
   etc: '/etc',
-  runtime: '/run/luo-console',
+  runtime: runtimeDirectory,
 };

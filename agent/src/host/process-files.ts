@@ -5,6 +5,7 @@
  */
 import { readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { seenBy } from './seen-by.ts';
 
 /** The process ended while it was looked at. */
 export class ProcessGone extends Error {
@@ -69,7 +70,7 @@ const inMemory: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 export async function filesInMemory(proc: string, pid: number, paths: readonly string[]): Promise<string[]> {
   const found = await Promise.all(
     paths.map(async (path) => {
-      const seen = `${proc}/${pid}/root${path}`;
+      const seen = seenBy(proc, pid, path);
       const isFile = (await stat(seen).catch(() => null))?.isFile() ?? false;
       return isFile && inMemory.has((await statfs(seen)).type);
     }),

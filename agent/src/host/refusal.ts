@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A refusal is an answer: the agent understood what was asked and says, with one of the errors of its
- * interface, why it does not do it. Every layer throws refusals; only the service turns them into replies.
+ * A refusal is an answer. The agent understood the request and says why it does not act, with an error of its
+ * interface. Every layer throws refusals; only the service turns them into replies.
  */
 import type { AgentErrors } from '../interface/agent.generated.ts';
 

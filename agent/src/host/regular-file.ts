@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Opening a file that a caller named. The agent does it with its own rights, so it has to be careful about what
- * lies under the name: opening a device can set something off (a watchdog, a tape), opening a FIFO waits for
- * ever, and what was looked at may be something else by the time it is opened. So the name is resolved once,
- * without opening what is there (`O_PATH`, open(2)); that is looked at; and only a regular file is opened, through
- * the descriptor that was looked at.
+ * Opening a file that a caller named. The agent opens it with its own rights, so it must be careful. Opening a device
+ * can trigger something (a watchdog, a tape). Opening a FIFO waits for ever. And the file may be replaced between the
+ * check and the opening. So the name is resolved once, without opening the file (`O_PATH`, open(2)). The agent checks
+ * that descriptor, and opens only a regular file, through the same descriptor.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { Refusal } from './refusal.ts';
+import { saidBy } from './said-by.ts';
 
 /** include/uapi/asm-generic/fcntl.h; Node does not name it. */
 const pathOnly = 0o10000000;
@@ -34,7 +34,7 @@ export async function openRegularFile(path: string, links: 'follow' | 'refuse'):
   } catch (error) {
     if (error instanceof Refusal) throw error;
     const { code = 'EIO' } = error as NodeJS.ErrnoException;
-    return refuse(code, reasons[code] ?? (error instanceof Error ? error.message : String(error)));
+    return refuse(code, reasons[code] ?? saidBy(error));
   } finally {
     await place?.close();
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Where the sockets of machines are made, and who may enter. */
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

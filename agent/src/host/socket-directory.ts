@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the agent and a VMM meet on sockets. The VMM may run as any user and has to get through to them, while
- * the agent's own files are for nobody else (its umask), so the directories on the way are opened by name: others
- * may pass, not look, and the name of each meeting place cannot be guessed.
+ * Where the agent and a VMM meet on sockets. The VMM may run as any user and has to reach them, but the agent's umask
+ * closes its files to everybody else. So each directory on the way gets its mode by chmod. Others may pass but not list
+ * it, and nobody can guess the name of a meeting place.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync } from 'node:fs';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Unix sockets of a process, from `/proc/PID/net/unix` (proc_pid_net(5)), which shows those of the network
- * namespace the process is in. A socket that was accepted carries the path of the one that listens, so the
- * table tells whether somebody is connected to it, and whether somebody waits to be, without connecting.
+ * Unix sockets of a process, from `/proc/PID/net/unix` (proc_pid_net(5)), which shows those of the network namespace
+ * the process is in. An accepted socket carries the path of the listening one. So the table shows, without connecting,
+ * whether a listening socket has a client and whether another one waits.
  */
 import { readFile } from 'node:fs/promises';
 
@@ -10,7 +10,7 @@ export interface UnixSocket {
   /** 0 for a connection that was not accepted yet. */
   readonly inode: number;
   readonly listens: boolean;
-  /** Null if it is bound to none. An abstract name begins with `@`. */
+  /** Null if it is not bound. An abstract name begins with `@`. */
   readonly path: string | null;
 }
 

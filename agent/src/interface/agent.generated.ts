@@ -957,7 +957,7 @@ method MakePlan(
 ) -> (plan: Plan)
 
 # Runs a plan and streams progress. The connection ends when the kernel does. \`graceSeconds\` is how long the
-# announced kexec waits for an abort. [Requires 'more' flag]
+# announced kexec waits for an abort: 0 to 600, and 0 if none is given. [Requires 'more' flag]
 method RunUpdate(plan: string, graceSeconds: ?int) -> (progress: Progress)
 
 # Follows the live update under way, or the next one, until it is settled. If the update with this id is already
@@ -1326,7 +1326,7 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     },
     /**
      * Runs a plan and streams progress. The connection ends when the kernel does. `graceSeconds` is how long the
-     * announced kexec waits for an abort. [Requires 'more' flag]
+     * announced kexec waits for an abort: 0 to 600, and 0 if none is given. [Requires 'more' flag]
      */
     RunUpdate: {
       parameters: v.strictObject({

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The journal's file: one SQLite database in WAL mode with `synchronous=FULL`, so that a committed entry has
- * been through fsync before the call that wrote it returns. The schema carries its version in `user_version`;
- * each migration is applied in its own transaction. Triggers refuse to change or delete an entry: whoever
- * wants to has to go round the database, and then the chain of hashes tells.
+ * The journal's file: one SQLite database in WAL mode with `synchronous=FULL`. A committed entry has been through fsync
+ * before the call that wrote it returns. The schema carries its version in `user_version`; each migration runs in its
+ * own transaction. Triggers refuse to change or delete an entry. Somebody could still edit the file without them; the
+ * chain of hashes then shows it.
  */
 import Database from 'better-sqlite3';
 

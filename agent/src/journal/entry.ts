@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A journal entry, and the chain: each entry's hash is the SHA-256 over the canonical JSON (RFC 8785) of the
- * entry without its own hash, and that JSON holds the hash of the entry before. Changing any entry, or
- * taking one out, breaks every hash after it.
+ * A journal entry, and the chain. Each entry's hash is the SHA-256 of the entry as canonical JSON (RFC 8785), without
+ * its own hash. That JSON holds the hash of the entry before. Changing any entry, or taking one out, breaks every hash
+ * after it.
  */
 import { createHash } from 'node:crypto';
 import canonicalize from 'canonicalize';

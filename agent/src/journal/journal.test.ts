@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The journal: what is written is kept in order, cannot be changed unseen, and can be read back. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -2,17 +2,18 @@
 /**
  * The journal: an entry is on disk before the act it announces, and its result after it.
  *
- * `act` is the one way to do something that changes the host: it writes the announcement, runs the act, and
- * writes how it ended. A journal that cannot be written stops further acts: if the announcement fails, the
- * act does not happen; if a result fails, the act has happened and the caller is told so, and no act is
- * accepted until the agent is started again. A disk that is full is no such failure as long as it hits an
- * announcement: nothing has happened, and the next one is tried. Looking at the host goes on.
+ * `act` is the one way to do something that changes the host: it writes the announcement, runs the act, and writes how
+ * it ended. A journal that cannot be written stops further acts. If the announcement fails, the act does not happen. If
+ * the result fails, the act has happened and the caller is told so. The agent then accepts no act until it is started
+ * again. A full disk at an announcement is no such failure: nothing has happened, and the next act is tried. Looking at
+ * the host still works.
  *
- * A database that is damaged, or was written by a newer agent, is not moved aside and not repaired: it is
- * evidence. The journal then refuses to write and says why; an operator decides what becomes of the file.
+ * A database that is damaged, or was written by a newer agent, is not moved aside and not repaired: it is evidence. The
+ * journal then refuses to write and says why; an operator decides what happens to the file.
  */
 import { EventEmitter } from 'node:events';
 import type { Statement } from 'better-sqlite3';
+import { saidBy } from '../host/said-by.ts';
 import { type JournalDatabase, openJournalDatabase } from './database.ts';
 import {
   chainStart,
@@ -97,7 +98,7 @@ export class Journal {
         .get();
       if (row) this.#last = row;
     } catch (error) {
-      this.#refuse(`${path}: ${error instanceof Error ? error.message : String(error)}`, error);
+      this.#refuse(`${path}: ${saidBy(error)}`, error);
     }
     this.#database = database;
   }
@@ -107,7 +108,7 @@ export class Journal {
     return this.#unwritable;
   }
 
-  /** The sequence of the newest entry; 0 if there is none. */
+  /** The sequence of the newest entry; 0 for an empty journal. */
   get lastSequence(): number {
     return this.#last.sequence;
   }
@@ -176,8 +177,7 @@ export class Journal {
     failure: unknown,
     durationUs: number | null,
   ): JournalEntry {
-    const message =
-      failure === null ? fields.message : failure instanceof Error ? failure.message : String(failure);
+    const message = failure === null ? fields.message : saidBy(failure);
     return this.#write({
       kind: 'result',
       name: announced.name,
@@ -228,7 +228,7 @@ export class Journal {
       this.#insert ??= this.#database.prepare(insertSql);
       this.#insert.run(rowOf(entry));
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = saidBy(error);
       const code = codeOf(error) ?? 'EIO';
       if (code !== 'ENOSPC' || draft.kind === 'result') this.#refuse(reason, error);
       throw new JournalUnwritable(reason, code);

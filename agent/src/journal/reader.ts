@@ -4,56 +4,13 @@
  * Whatever walks the whole journal goes in batches and lets the event loop breathe between them.
  */
 import { setImmediate } from 'node:timers/promises';
+import { type JournalFilter, journalConditions } from '../client/journal-filter.ts';
 import { chainStart, type EntryRow, entryFromRow, entryHash, type JournalEntry } from './entry.ts';
 import type { Journal } from './journal.ts';
-
-/** All conditions must hold. Sequences are exclusive, times in µs since the epoch and inclusive. */
-export interface JournalFilter {
-  readonly after?: number | null;
-  readonly before?: number | null;
-  readonly name?: string | null;
-  readonly session?: string | null;
-  readonly update?: string | null;
-  readonly failedOnly?: boolean | null;
-  readonly fromUs?: number | null;
-  readonly toUs?: number | null;
-  /** Found anywhere in name, message, session or parameters, without regard to case of ASCII letters. */
-  readonly text?: string | null;
-}
 
 const batch = 500;
 /** Sequences looked at in one go. */
 const stretch = 4096;
-
-/** Escapes what LIKE would take for a wildcard. */
-function likePattern(text: string): string {
-  return `%${text.replace(/[\\%_]/g, (character) => `\\${character}`)}%`;
-}
-
-function conditions(filter: JournalFilter): { where: string; values: (string | number)[] } {
-  const parts: string[] = [];
-  const values: (string | number)[] = [];
-  const add = (sql: string, value: string | number | null | undefined): void => {
-    if (value === null || value === undefined) return;
-    parts.push(sql);
-    values.push(value);
-  };
-  add('sequence > ?', filter.after);
-  add('sequence < ?', filter.before);
-  add('name = ?', filter.name);
-  add('session = ?', filter.session);
-  add('update_id = ?', filter.update);
-  add('at_us >= ?', filter.fromUs);
-  add('at_us <= ?', filter.toUs);
-  if (filter.failedOnly) parts.push('ok = 0');
-  if (filter.text) {
-    const pattern = likePattern(filter.text);
-    const columns = ['name', 'message', 'session', 'parameters'];
-    parts.push(`(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(' OR ')})`);
-    values.push(...columns.map(() => pattern));
-  }
-  return { where: parts.length === 0 ? '' : `WHERE ${parts.join(' AND ')}`, values };
-}
 
 export class JournalReader {
   readonly #journal: Journal;
@@ -68,7 +25,8 @@ export class JournalReader {
     limit: number,
     ascending: boolean,
   ): { entries: JournalEntry[]; more: boolean } {
-    const { where, values } = conditions(filter);
+    const { conditions, values } = journalConditions(filter);
+    const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
     const rows = this.#rows(`${where} ORDER BY sequence ${ascending ? 'ASC' : 'DESC'} LIMIT ?`, [
       ...values,
       limit + 1,

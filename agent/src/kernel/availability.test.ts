@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Why a host has no live update, as told by its kernel log and command line. */
 import { describe, expect, it } from 'vitest';
 import { type Evidence, explainAvailability } from './availability.ts';
 import { commandLineValue, kernelBoolean, parseKernelConfig } from './facts.ts';

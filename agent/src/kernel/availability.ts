@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Whether there is live update on this host, and if not, why. A missing device has at least five causes; they
- * are told apart in the order in which the kernel would have stopped: built without it, not asked for on the
- * command line, handover off, or a handover of the previous kernel that could not be read.
+ * Whether this host has live update, and if not, why. A missing device has at least five causes. The diagnosis tries
+ * them in the order in which the kernel would have stopped. It was built without live update, or the command line does
+ * not ask for it. Or handover is off, or the previous kernel's handover could not be read.
  */
 import type { LiveUpdate as LiveUpdateCalls } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';

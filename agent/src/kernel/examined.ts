@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What was found out about kernel images. Unpacking one takes seconds on a slow host, and right after a live
- * update people are waiting for the host to answer: so what was found is kept, in memory and in a file, until
- * the image changes. The file is only ever an advantage: one that is missing, old or damaged is the same as none.
+ * What the agent found out about kernel images. Unpacking one takes seconds on a slow host, and right after a live
+ * update people wait for the host to answer. So the results are kept, in memory and in a file, until the image changes.
+ * The file only saves time: if it is missing, old or damaged, the images are examined again.
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import * as v from 'valibot';
+import { Serial } from '../host/serial.ts';
 
 const Examined = v.object({
   release: v.string(),
@@ -35,7 +36,7 @@ export class ExaminedImages {
   #loaded: Promise<void> | null = null;
   #saved: Promise<void> = Promise.resolve();
   /** One image after the other: unpacking takes all of a processor. */
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
 
   /** @param path the file to keep them in; null keeps them in memory only. */
   constructor(path: string | null) {
@@ -56,8 +57,7 @@ export class ExaminedImages {
       this.#known.set(path, known);
       return await known.examined;
     }
-    const examined = this.#turn.then(examine);
-    this.#turn = examined.catch(() => {});
+    const examined = this.#serial.run(examine);
     const entry: Known = { identity, examined, found: null };
     this.#known.set(path, entry);
     for (const oldest of this.#known.keys()) {
@@ -69,7 +69,8 @@ export class ExaminedImages {
         entry.found = found;
         this.#save();
       },
-      () => this.#known.delete(path),
+      // Somebody may have asked for a newer file of that path meanwhile.
+      () => this.#known.get(path) === entry && this.#known.delete(path),
     );
     return await examined;
   }
@@ -87,7 +88,7 @@ export class ExaminedImages {
         this.#known.set(path, { identity, examined: Promise.resolve(examined), found: examined });
       }
     } catch {
-      // None, or none that can be used: it is made again.
+      // Missing or unusable: it is made again.
     }
   }
 

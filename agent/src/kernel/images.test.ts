@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Reading kernel images: the set-up header, the handover versions, and the kernels in /boot. */
 import { execFileSync } from 'node:child_process';
 import {
   mkdirSync,

@@ -9,6 +9,7 @@ import { access, type FileHandle, readdir, stat } from 'node:fs/promises';
 import type { HostPaths } from '../host/paths.ts';
 import { Refusal } from '../host/refusal.ts';
 import { openRegularFile } from '../host/regular-file.ts';
+import { saidBy } from '../host/said-by.ts';
 import type { KernelImage, KernelVerdict } from '../interface/agent.generated.ts';
 import { headerBytes, parseBzImage } from './bzimage.ts';
 import { type Examined, ExaminedImages } from './examined.ts';
@@ -194,6 +195,6 @@ async function examine(file: FileHandle, path: string): Promise<Examined> {
     if (start.toString('latin1', 0, 4) !== '\x7fELF') release = parseBzImage(start, size).release ?? named;
     return { release, versions: await handoverVersions(file), problem: null };
   } catch (error) {
-    return { release, versions: [], problem: error instanceof Error ? error.message : String(error) };
+    return { release, versions: [], problem: saidBy(error) };
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The running kernel as the rest of the agent sees it: its facts, whether it can do live update, and what it
- * received from the kernel before. What cannot change within a boot is read once, on first use.
+ * The running kernel as the rest of the agent sees it: its facts, its support for live update, and what the kernel
+ * before handed over. Facts that cannot change within a boot are read once, on first use.
  */
 import type { LiveUpdate as LiveUpdateCalls } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';
@@ -46,7 +46,7 @@ export class KernelState {
     return log?.complete ? false : null;
   }
 
-  /** Whether there is live update here. Found out once if there is, and each time if there is not. */
+  /** Whether live update works here. A yes is kept; a no is checked again each time. */
   async availability(): Promise<AvailabilityReport> {
     if (this.#report?.availability === 'available') return this.#report;
     const openErrno = tryDevice(this.#liveUpdate, this.#paths);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Loading the next kernel (`kexec_file_load`, the only way that works with the handover) and knowing what is
- * loaded. The kernel says only *that* something is; what it is stands in the journal, from which an agent that
- * was started again takes it, provided the entry is of this boot.
+ * Loading the next kernel (`kexec_file_load`, the only call that works with the handover) and knowing which one is
+ * loaded. The kernel says only *that* one is loaded. Which one is in the journal. A restarted agent reads it there,
+ * provided the entry is of this boot.
  */
 import type { FileHandle } from 'node:fs/promises';
 import type { KernelControl } from '@luo-console/native';

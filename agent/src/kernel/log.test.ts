@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What the kernel logs between a mark and now. */
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The kernel log: what it tells of the handover, written while booting and read once, and what it tells of a file
- * that refused to be preserved or handed over, read when that happens. `/dev/kmsg` gives one record a read
- * (`priority,sequence,µs,flags;text`, Documentation/ABI/testing/dev-kmsg), `EAGAIN` after the last and `EPIPE`
- * where records were overwritten while reading.
+ * The kernel log. What it says about the handover is written during boot and read once. What it says about a file that
+ * refused to be preserved or handed over is read when that happens. `/dev/kmsg` gives one record a read
+ * (`priority,sequence,µs,flags;text`, Documentation/ABI/testing/dev-kmsg). It answers `EAGAIN` after the last record,
+ * and `EPIPE` where records were overwritten while reading.
  */
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs';
 import type { HostPaths } from '../host/paths.ts';
@@ -67,8 +67,8 @@ export type LogMark = number;
 const mostKept = 1024;
 
 /**
- * What the kernel logs while something is done: only there does it say which file refused. The log is opened at
- * the first mark and kept open, so that only what is new has to be read.
+ * What the kernel logs during an operation: only there does it say which file refused. The log is opened at the first
+ * mark and kept open, so that only new records have to be read.
  */
 export class KernelLogTail {
   readonly #paths: HostPaths;
@@ -149,7 +149,7 @@ const refusal =
 const switchedOff =
   /^(luo: Disabling liveupdate because KHO is disabled|KHO: (Failed to reserve scratch area, disabling|disabled in the kdump kernel))/;
 
-/** Picks out of the kernel log what concerns the handover. */
+/** Picks the lines about the handover out of the kernel log. */
 export function readHandoverLog(records: readonly string[]): HandoverLog {
   const pick = (pattern: RegExp): string | null => {
     for (const record of records) {

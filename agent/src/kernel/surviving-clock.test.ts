@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The clock that goes on through a kexec, and what it can measure. */
 import { describe, expect, it } from 'vitest';
 import { CounterRate, SurvivingClock } from './surviving-clock.ts';
 

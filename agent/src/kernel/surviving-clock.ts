@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A clock that goes on through a kexec. None of the kernel's does: `CLOCK_BOOTTIME` begins anew, and
+ * A clock that goes on through a kexec. None of the kernel's does. `CLOCK_BOOTTIME` starts again at zero.
  * `CLOCK_REALTIME` is set again from the machine's battery clock, which on a PC counts whole seconds
- * (`mc146818_get_time`), so a blackout measured with it can be wrong by a second. The processor's time-stamp
- * counter is not reset by a kexec, which resets nothing. Its rate is measured against `CLOCK_BOOTTIME` as long as
- * the agent runs, and the old kernel's agent writes down what it read and when.
+ * (`mc146818_get_time`). A blackout measured with it can be wrong by a second. A kexec resets nothing, so the
+ * processor's time-stamp counter goes on. Its rate is measured against `CLOCK_BOOTTIME` as long as the agent runs. The
+ * old kernel's agent writes down what it read and when.
  *
- * That the counter survived is checked and not believed: it must agree with the battery clock within two seconds.
- * If it does not (a processor that stops it, a machine that was reset), the real-time clock is used.
+ * The agent checks that the counter survived: it must agree with the battery clock within two seconds. If it does not
+ * (a processor that stops it, a machine that was reset), the real-time clock is used.
  */
 import type { KernelControl } from '@luo-console/native';
 import * as v from 'valibot';

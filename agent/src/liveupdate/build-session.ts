@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Building a session from its manifest and its files: after a live update (finished sessions become outgoing
- * ones again, so that the memory is safe for the next), to take one descriptor out, and when the agent died in
- * the middle of either. Until it is done the files are held by the agent and by the descriptor store, so the
- * memory is there whatever happens.
+ * Building a session from its manifest and its files. This happens after a live update: finished sessions become
+ * outgoing ones again, so that the memory is safe for the next. It also takes one descriptor out, and repairs either
+ * when the agent died in the middle. Until it is done the agent and the descriptor store hold the files, so the memory
+ * is there whatever happens.
  */
 import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import { withPatience } from './device.ts';
@@ -16,8 +16,8 @@ import { keepPartIn } from './preserve.ts';
 import { formatToken } from './tokens.ts';
 
 /**
- * Creates the kernel's session for one that has none, and preserves the manifest and every file in order. Devices
- * that the kernel refuses now are held all the same (`HeldSession.refused`).
+ * Creates the kernel's session for one that lacks it, and preserves the manifest and every file in order. Devices that
+ * the kernel refuses now are held all the same (`HeldSession.refused`).
  *
  * @throws Refusal DeviceBusy, NoLiveUpdate, SessionExists, KernelCallFailed. The session is left without a
  *   descriptor, its files held; calling again tries again.
@@ -40,7 +40,7 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
         );
         session.refused.delete(token);
       } catch (error) {
-        // A device may need another that did not come through. Memory is not left unprotected for that.
+        // A device may need another that was lost. That must not leave memory unprotected.
         if (entry.kind !== 'other' || !isKernelFailure(error)) throw error;
         session.refused.set(token, error.message);
       }
@@ -68,8 +68,8 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
 }
 
 /**
- * Finishes an incoming session and leaves its files with the agent, to be built anew. It is counted as carried
- * before it is finished: whoever finds it in between must not count it again.
+ * Finishes an incoming session and leaves its files with the agent, to be built again. It is counted as carried before
+ * it is finished: an agent that finds it in between must not count it again.
  */
 export async function finishInto(context: LiveUpdateContext, session: HeldSession): Promise<void> {
   const { store, native, patience } = context;
@@ -92,7 +92,7 @@ export async function finishInto(context: LiveUpdateContext, session: HeldSessio
   session.descriptor = null;
 }
 
-/** Closes the kernel's session of one that is to be built anew. Its files stay with the agent and the store. */
+/** Closes the kernel's session of one that will be built again. Its files stay with the agent and the store. */
 export async function takeApart(context: LiveUpdateContext, session: HeldSession): Promise<void> {
   context.store.dropSession(session.name);
   await context.store.settled();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The service manager's descriptor store. Closing a session undoes it, so an agent that dies must not be the
- * only holder of one: every session descriptor, and every preserved file, is also handed to systemd
- * (`FDSTORE=1`, sd_notify(3)) and comes back in `LISTEN_FDS` when the agent is started again.
+ * The service manager's descriptor store. Closing a session undoes it, so an agent that dies must not be its only
+ * holder. Every session descriptor and every preserved file is also handed to systemd (`FDSTORE=1`, sd_notify(3)). They
+ * come back in `LISTEN_FDS` when the agent is started again.
  *
  * Names in the store: `s-` and the session's name in hexadecimal; `f-`, the same, `-` and the token's digits.
  *
@@ -95,7 +95,7 @@ export class DescriptorStore {
     this.dropSession(session);
   }
 
-  /** Resolves once the manager has taken in everything sent so far; at once where there is none. */
+  /** Resolves once the manager has taken in everything sent so far; at once without a manager. */
   async settled(): Promise<void> {
     const { sockets, serviceManager } = this.#native;
     const [ours, theirs] = sockets.socketPair();

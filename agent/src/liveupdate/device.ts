@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The live update device, opened for one request and closed again. It admits one opener at a time and closing
- * it does not touch sessions (`kernel/liveupdate/luo_core.c`), so holding it would only keep others out:
- * systemd 261 and later wants it too.
+ * The live update device, opened for one request and closed again. It admits one opener at a time, and closing it does
+ * not touch sessions (`kernel/liveupdate/luo_core.c`). Holding it would only keep others out, such as systemd 261 and
+ * later.
  *
  * There is no event that says the device has become free. On `EBUSY` the agent tries again, less and less often,
  * for a bounded time, and then says which process has it.
@@ -44,7 +44,7 @@ export async function withPatience<T>(
   }
 }
 
-/** Says why there is no device, when there is none. */
+/** Says why the device is missing. */
 export type ExplainAbsence = () => Promise<{ availability: Availability; explanation: string }>;
 
 export class Device {

@@ -54,6 +54,7 @@
  *       of a name that another program holds is refused, and nothing is left of it
  *       that was handed out and closed lives on with its holder, and so does its name
  *       is lost if the agent dies with the only descriptor of it, and the outcome says so
+ *       whose finish the kernel refuses stays incoming, and the outcome says so
  *       that cannot be retrieved is reported as absent, and can be retrieved by hand later
  *       stays incoming after the update with everything in it, until somebody finishes it
  *       is held by an agent that was started again, and keeps updates from beginning
@@ -77,7 +78,7 @@ export class HeldSession {
   readonly files = new Map<bigint, NativeDescriptor>();
   /** The errno of each descriptor that could not be retrieved. */
   readonly unretrieved = new Map<bigint, string>();
-  /** Those of the files that the kernel did not take when the session was built anew, with the reason. */
+  /** The files that the kernel did not take when the session was built again, with the reason. */
   readonly refused = new Map<bigint, string>();
   direction: Direction;
   descriptor: NativeDescriptor | null;

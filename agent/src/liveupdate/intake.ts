@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the service manager hands back when the agent starts: session descriptors and files it kept
- * (`descriptor-store.ts`). From them and the manifests among the files the agent is what it was before it died.
+ * (`descriptor-store.ts`). From these, and the manifests among the files, the agent rebuilds what it had before it
+ * died.
  *
- * A session descriptor may come back in either direction: outgoing after a crash, incoming (and retrieved
- * already) if systemd 261 or later carried its store through a kexec. The kernel has no request that tells, but
- * retrieving answers `EINVAL` on an outgoing session and nothing else does under the manifest's token
+ * A session descriptor may come back in either direction. It is outgoing after a crash. It is incoming, and already
+ * retrieved, if systemd 261 or later carried its store through a kexec. The kernel has no request that tells. But
+ * retrieving answers `EINVAL` on an outgoing session, and nothing else does under the manifest's token
  * (`luo_session_ioctl`, `kernel/liveupdate/luo_session.c`).
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { giveManifest, takeApart } from './build-session.ts';
 import { parseStoredName } from './descriptor-store.ts';
 import { HeldSession } from './held-session.ts';
@@ -17,7 +19,7 @@ import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
 import { tokenIsTaken } from './preserve.ts';
 import type { SessionStore } from './sessions.ts';
-import { indexSessionName, manifestToken } from './tokens.ts';
+import { manifestToken } from './tokens.ts';
 
 export interface HandedBack {
   readonly name: string;
@@ -29,15 +31,14 @@ interface Found {
   readonly files: Map<bigint, NativeDescriptor>;
 }
 
-/** How the intake went. `index`: the agent's own session, incoming; `problems`: what could not be taken in, in words. */
+/** How the intake went. `problems`: what could not be taken in, in words. */
 export interface Intake {
   readonly outgoing: string[];
   readonly incoming: string[];
   readonly problems: string[];
-  index: NativeDescriptor | null;
 }
 
-/** Rebuilds the agent's sessions from what it was handed. Takes ownership of all descriptors given. */
+/** Rebuilds sessions from what the agent was handed, without its own index. Takes ownership of all descriptors given. */
 export async function takeInStored(
   context: LiveUpdateContext,
   sessions: SessionStore,
@@ -56,12 +57,12 @@ export async function takeInStored(
     if (stored.kind === 'session') entry.descriptor = descriptor;
     else entry.files.set(stored.token, descriptor);
   }
-  const intake: Intake = { outgoing: [], incoming: [], problems: [], index: null };
+  const intake: Intake = { outgoing: [], incoming: [], problems: [] };
   for (const [name, entry] of found) {
     try {
       await takeInOne(context, sessions, { name, ...entry }, intake);
     } catch (error) {
-      intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+      intake.problems.push(`${name}: ${saidBy(error)}`);
     }
   }
   return intake;
@@ -74,12 +75,6 @@ async function takeInOne(
   intake: Intake,
 ): Promise<void> {
   const { name } = found;
-  if (name === indexSessionName) {
-    // Kept only in the next kernel, by an agent that died before it had finished there.
-    for (const file of found.files.values()) file.close();
-    intake.index = found.descriptor;
-    return;
-  }
   const state = found.descriptor === null ? 'none' : await stateOf(context, found.descriptor);
   if (found.descriptor !== null && (state === 'incoming' || (state === 'empty' && found.files.size === 0))) {
     for (const file of found.files.values()) file.close();
@@ -88,7 +83,7 @@ async function takeInOne(
     return;
   }
   if (state === 'empty') {
-    // Finished, and the agent died before it had built the session anew: the files are what is left of it.
+    // Finished, and the agent died before it had built the session again: only its files are left.
     context.store.dropSession(name);
     found.descriptor?.close();
     found.descriptor = null;
@@ -141,12 +136,12 @@ function readManifest(
   try {
     return Manifest.read(context.native.memory, parts);
   } catch (error) {
-    intake.problems.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    intake.problems.push(`${name}: ${saidBy(error)}`);
     return null;
   }
 }
 
-/** Lets go of files that were stored but not yet entered: nobody was told that they are preserved, and they are not. */
+/** Drops files that were stored but not yet entered: nobody was told that they are preserved, and they are not. */
 function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: HeldSession): void {
   if (manifest === null) return;
   for (const [token, file] of files) {

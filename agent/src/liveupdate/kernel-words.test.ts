@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A refusal of the kernel in words: which errno means what for which call. */
 import { describe, expect, it } from 'vitest';
 import { withKernelWords } from './kernel-words.ts';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A refusal with what the kernel said about it. The requests on a session answer with an errno only, whoever it
- * came from; a handler that has a reason writes it into the kernel log.
+ * A refusal with the kernel's own words about it. The requests on a session answer with an errno only, whatever
+ * refused. A handler that has a reason writes it into the kernel log.
  */
 import { visible } from '../host/plain-words.ts';
 import { isKernelFailure, type KernelFailure } from '../host/refusal.ts';

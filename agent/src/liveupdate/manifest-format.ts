@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a manifest says, and how it is read. A manifest comes out of memory that another kernel kept and that
- * any holder of the session may have written to, so it is validated like any other input: a part that does not
- * fit is reported, not guessed at.
+ * What a manifest says, and how it is read. A manifest comes out of memory that another kernel kept. Any holder of the
+ * session may have written to it. So it is validated like any other input: a part that does not fit is reported, not
+ * guessed at.
  *
- * A manifest has as many parts as it needs. Each part is a memfd of its own with the entries assigned to it, so
- * that rewriting one entry is one atomic write; the first part also holds what is true of the session.
+ * A manifest has as many parts as it needs. Each part is a separate memfd with the entries assigned to it, so that
+ * rewriting one entry is one atomic write. The first part also holds the facts about the session as a whole.
  */
 import * as v from 'valibot';
 import { MachineHead } from './machine-head.ts';
@@ -40,8 +40,8 @@ const ManifestHead = v.object({
   /** Live updates it came through. */
   carried: count,
   /**
-   * `closing` once somebody asked for the end of the session, `rebuilding` while it is taken apart to be built
-   * anew: whoever finds it so finishes the job.
+   * `closing` once somebody asked for the end of the session, `rebuilding` while it is taken apart and built again: an
+   * agent that finds either completes it.
    */
   state: v.picklist(['open', 'closing', 'rebuilding']),
   /**

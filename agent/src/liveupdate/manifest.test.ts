@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The manifest of a session: reading what was written, and refusing what was damaged. */
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { Manifest } from './manifest.ts';

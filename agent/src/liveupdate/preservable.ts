@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What kind of file a descriptor refers to, as far as live update cares: the kernel takes shared memory that no
- * directory names any more (`mm/memfd_luo.c`: a memfd or an unlinked tmpfs file, not hugetlb). Asked of the
- * link in `/proc/PID/fd`, which names a memfd, and of statfs on it, which names the file system.
+ * The kind of file behind a descriptor, as far as live update cares. The kernel takes shared memory that no directory
+ * names any more (`mm/memfd_luo.c`: a memfd or an unlinked tmpfs file, not hugetlb). The kind comes from the link in
+ * `/proc/PID/fd`, which names a memfd, and from statfs on it, which names the file system.
  */
 import { readlink, stat, statfs } from 'node:fs/promises';
 import { visible } from '../host/plain-words.ts';

@@ -28,8 +28,8 @@
  *
  * - At preserve: `TokenInUse`, `AlreadyPreserved`, `NotPreservable`, or the errno with the kernel's log lines. Entry
  *   and copy are removed, so nothing is left behind; the file stays the caller's.
- * - When its session is built again: memory leaves the session unbuilt. A device stays *intended* and is held.
- *   The next start of the agent lets go of such a device (`held-session.ts`).
+ * - When its session is built again: memory leaves the session unbuilt. A device stays *intended* and is held. The next
+ *   start of the agent releases such a device (`held-session.ts`).
  * - At freeze: the reboot call returns, and everything is preserved as before. The kernel log names the token only;
  *   `update/record/refused.ts` finds the session, if only one holds that token.
  * - At retrieve: final, because the kernel frees the contents. The errno is kept (`unretrieved`), the others go on.

@@ -4,12 +4,13 @@
  * order in which they were preserved. A descriptor that cannot be retrieved is recorded as missing, with the
  * errno; the others are not held up by it.
  *
- * Between the kernel handing over a session and the service manager having a copy of it there are a few
- * microseconds in which the agent's death would finish the session. Nothing in user space can close that gap; a
- * service manager that retrieves for its services (systemd 261 and later, with its own kexec) does not have it.
+ * The service manager gets a copy of a session a few microseconds after the kernel handed it over. If the agent dies in
+ * between, the session is finished. Nothing in user space can close that gap. A service manager that retrieves for its
+ * services (systemd 261 and later, with its own kexec) does not have it.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, isKernelFailure, kernelCallFailed } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { HeldSession } from './held-session.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
@@ -46,7 +47,7 @@ export async function takeIn(
     manifest = Manifest.read(memory, parts);
   } catch (error) {
     for (const part of parts) part.close();
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = saidBy(error);
     return { session: new HeldSession(name, 'incoming', descriptor, null), missing: [], problem };
   }
   for (const { token, file } of manifest.parts) context.store.keepFile(name, token, file);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Builds sessions that are held without one of the kernel's, and goes on trying where that fails: until a session
- * is built, its memory is safe from the agent's death but not from a kexec. Callers hold the session's turn
+ * Builds sessions that are held without the kernel's session, and tries again if that fails. Until a session is built,
+ * its memory is safe from the agent's death but not from a kexec. Callers hold the session's turn
  * (`HeldSession.serial`).
  */
 import type { Session } from '../interface/agent.generated.ts';
@@ -19,7 +19,7 @@ export class SessionBuilder {
     this.#changed = changed;
   }
 
-  /** Builds a session as an act of its own: after a finish, or after an attempt that failed. @throws Refusal */
+  /** Builds a session as a separate act: after a finish, or after an attempt that failed. @throws Refusal */
   async carryOn(session: HeldSession, actor: Actor): Promise<Session> {
     const fields = { session: session.name, peer: actor.peer };
     return await this.#context.journal.act(

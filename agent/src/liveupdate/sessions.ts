@@ -26,7 +26,7 @@ import {
   PreservedIndex,
   type PreserveRequest,
 } from './session-entries.ts';
-import { checkSessionName, formatToken, indexSessionName } from './tokens.ts';
+import { checkSessionName, formatToken } from './tokens.ts';
 
 export class SessionStore {
   /** Emits `changed` after anything about the sessions has. */
@@ -43,16 +43,15 @@ export class SessionStore {
     this.#preserved = new PreservedIndex(() => this.#sessions.values(), context.native.memory);
   }
 
-  /** All sessions by name, without the agent's own. */
+  /** All sessions by name, without the agent's own, which is never entered here. */
   list(): HeldSession[] {
-    const all = [...this.#sessions.values()].filter(({ name }) => name !== indexSessionName);
-    return all.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return [...this.#sessions.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   /** @throws Refusal SessionNotFound */
   get(name: string): HeldSession {
     const session = this.#sessions.get(name);
-    if (!session || name === indexSessionName) throw new Refusal('SessionNotFound', { name });
+    if (!session) throw new Refusal('SessionNotFound', { name });
     return session;
   }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A file of two slots: a write that is cut short never harms the copy before. */
 import { type Memory, native } from '@luo-console/native';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A small file in memory that survives being torn. A memfd's size cannot change while it is preserved, but its
- * contents can; so it is allocated whole and split into two slots, written in turn. Each slot has a header with
- * a sequence number, the length of the content and a SHA-256 over both and the content. Whatever stops a write
- * half-way, the other slot still holds the content before it.
+ * A small file in memory that survives a torn write. A memfd's size cannot change while it is preserved, but its
+ * contents can. So it is allocated whole and split into two slots, written in turn. Each slot has a header with a
+ * sequence number, the length of the content and a SHA-256 over both and the content. Whatever stops a write half-way,
+ * the other slot still holds the content before it.
  *
  *     0   8 bytes  "LUOSLOT1"
  *     8   u64      sequence, little-endian; the higher valid one counts

@@ -23,7 +23,8 @@ export const indexSessionName = 'luo-console';
  */
 export const formerIndexSessionName = 'luo-agent';
 
-const reservedNames: readonly string[] = [indexSessionName, formerIndexSessionName];
+/** Where to look for the index, first its own name. People may have a session of either name (`record/incoming-index.ts`). */
+export const indexSessionNames: readonly string[] = [indexSessionName, formerIndexSessionName];
 
 const nameBytes = 63;
 
@@ -54,8 +55,8 @@ export function parseToken(text: string, parameter = 'token'): bigint {
  */
 export function checkSessionName(name: string, parameter = 'name'): void {
   const bytes = Buffer.byteLength(name, 'utf8');
-  const expected = `1 to ${nameBytes} bytes of UTF-8, printable characters only, not ${reservedNames.join(' or ')}`;
-  if (bytes < 1 || bytes > nameBytes || !isVisible(name) || reservedNames.includes(name)) {
+  const expected = `1 to ${nameBytes} bytes of UTF-8, printable characters only, not ${indexSessionNames.join(' or ')}`;
+  if (bytes < 1 || bytes > nameBytes || !isVisible(name) || indexSessionNames.includes(name)) {
     throw new Refusal('InvalidValue', { parameter, value: shorten(name), expected });
   }
 }

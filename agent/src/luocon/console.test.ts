@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon console`: the serial console of a machine in a terminal. */
 import { Socket } from 'node:net';
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The commands as data, for completion. */
+/** The commands as data, for completion and the manual. */
 import type { Command } from 'commander';
 
 export interface OptionDescription {
@@ -21,6 +21,14 @@ export interface CommandDescription {
   readonly commands: readonly CommandDescription[];
 }
 
+/** The commands below a command that are for people, without `help`, which commander adds. */
+export function visibleCommands(command: Command): readonly Command[] {
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .filter((each) => each.name() !== 'help');
+}
+
 /** Describes a commander command with everything below it. */
 export function describeCommand(command: Command): CommandDescription {
   return {
@@ -40,6 +48,6 @@ export function describeCommand(command: Command): CommandDescription {
           takesFile: value === 'file' || value === 'path',
         };
       }),
-    commands: command.commands.map(describeCommand),
+    commands: visibleCommands(command).map(describeCommand),
   };
 }

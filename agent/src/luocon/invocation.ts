@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One run of luocon, as its commands see it. What talks to the agent is loaded when a command first wants it:
- * help, completion and mistakes on the command line should not wait for it.
+ * One run of luocon, as its commands see it. The code that talks to the agent is loaded when a command first needs it.
+ * Help, completion and usage errors should not wait for it.
  */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AgentClient } from '../client/index.ts';
-import { type ExitStatus, exitStatus } from './exit-status.ts';
 import type { Screen } from './screen.ts';
+import { type ExitStatus, exitStatus } from './words/exit-status.ts';
 
 /** Options that every command has. */
 export interface CommonOptions {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon journal` and `luocon history`: filters, and output for people and for programs. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon` as a whole: status, failures with their exit status, completion. */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { sampleStatus, serveAgent } from '../client/fake-agent.fixture.ts';

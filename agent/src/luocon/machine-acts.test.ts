@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon adopt`, `release` and `start`: what is asked, sent and printed. */
 import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface, type Machine } from '../interface/agent.generated.ts';

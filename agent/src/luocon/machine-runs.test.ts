@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** How `luocon` tells what became of the machines in a live update. */
 import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
 import type {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon machines`: the list, and one machine with its descriptors. */
 import { describe, expect, it } from 'vitest';
 import { serveAgent } from '../client/fake-agent.fixture.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only a process of its own can show: signals, closed pipes, its name.
+/** What only a process of its own can show: signals, closed pipes, its name. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** luocon's commands and options, all of them. */
 import { Argument, Command } from 'commander';
+import { localAddress } from '../interface/places.ts';
 import { agentVersion } from '../version.ts';
 import { addConsole } from './commands/console.ts';
 import { addHistory } from './commands/history.ts';
@@ -13,11 +14,8 @@ import { addFetch, addPreserve } from './commands/preserve.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addStatus } from './commands/status.ts';
 import { addAbort, addUpdate } from './commands/update.ts';
-import { exitStatusHelp } from './exit-status.ts';
 import { type Act, required, UsageError } from './invocation.ts';
-
-/** The agent of this machine; the client has the same, but is not loaded for this. */
-const defaultHost = 'unix:/run/luo-console/io.luoconsole.Agent';
+import { exitStatusHelp } from './words/exit-status.ts';
 
 function addCompletion(program: Command, act: Act): void {
   program
@@ -36,6 +34,22 @@ function addCompletion(program: Command, act: Act): void {
     );
 }
 
+function addManual(program: Command, act: Act): void {
+  program
+    .command('manual', { hidden: true })
+    .description('print a part of the manual page, as roff')
+    .addArgument(new Argument('<part>', 'the part').choices(['options', 'commands', 'exit-status']))
+    .action(
+      act(async ({ screen }, [part]) => {
+        const { manualParts } = await import('./manual.ts');
+        const write = manualParts.get(required(part));
+        if (write === undefined) throw new UsageError(`no part ${part} in the manual`);
+        screen.output.write(`${write(program)}\n`);
+        return undefined;
+      }),
+    );
+}
+
 /** @param act makes commander actions of what the commands do */
 export function buildProgram(act: Act): Command {
   const program = new Command('luocon')
@@ -44,7 +58,7 @@ export function buildProgram(act: Act): Command {
     .option(
       '-H, --host <address>',
       'the agent’s address: unix:/PATH or ssh://[USER@]HOST[:PORT]',
-      defaultHost,
+      localAddress,
     )
     .option('--ssh-config <file>', 'a configuration file for ssh')
     .option('--json', 'print the agent’s answers as JSON, one value a line')
@@ -63,5 +77,6 @@ export function buildProgram(act: Act): Command {
   addHistory(program, act);
   addJournal(program, act);
   addCompletion(program, act);
+  addManual(program, act);
   return program;
 }

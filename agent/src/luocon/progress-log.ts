@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A live update as it goes on, in lines that read well in a log. Under the newest of them a terminal shows one row
- * a machine, written over as they change; a log gets a line for each stage that a machine comes to.
+ * A live update as it goes on, in lines that read well in a log. A terminal also shows a row for each machine below the
+ * newest line, and rewrites the rows as they change. A log gets a line for each stage that a machine reaches.
  */
 import type { MachineRun, Progress } from '../interface/agent.generated.ts';
 import { describeProgress } from './commands/status.ts';
-import { stageWords } from './machine-words.ts';
 import type { Screen } from './screen.ts';
-import { clock, duration } from './units.ts';
+import { stageWords } from './words/machines.ts';
+import { clock, duration } from './words/quantities.ts';
 
 /** Where a machine stands, in one line. */
 function lineOf({ name, stage, detail, blackoutUs }: MachineRun): string {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One run of luocon from its arguments to its exit status, on streams of the caller's choice. */
 import { type Command, CommanderError } from 'commander';
-import { type ExitStatus, exitStatus } from './exit-status.ts';
 import { actions } from './invocation.ts';
 import { buildProgram } from './program.ts';
 import { Screen, type Streams } from './screen.ts';
-import { printableJson } from './units.ts';
+import { type ExitStatus, exitStatus } from './words/exit-status.ts';
+import { printableJson } from './words/quantities.ts';
 
 /** Makes every command throw instead of ending the process, and write to `streams`. */
 function tame(command: Command, streams: Streams): void {
@@ -19,7 +19,7 @@ function tame(command: Command, streams: Streams): void {
 }
 
 async function complain(screen: Screen, error: unknown, json: boolean): Promise<ExitStatus> {
-  const { explain } = await import('./explain.ts');
+  const { explain } = await import('./words/errors.ts');
   const explained = explain(error);
   screen.complain(json ? printableJson(JSON.stringify(explained.json)) : `luocon: ${explained.line}`);
   return explained.status;

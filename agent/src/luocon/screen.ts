@@ -5,7 +5,7 @@
  */
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
-import { printable, printableJson } from './units.ts';
+import { printable, printableJson } from './words/quantities.ts';
 
 /** A standard stream, or what stands for one in a test. */
 export type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon sessions`, `preserve` and `fetch`: descriptors by socket, from programs and files. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

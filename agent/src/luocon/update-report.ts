@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One live update in text: how it ended, its phases, a timeline, and what became of machines and of what was preserved. */
 import { BlackoutPart, type MachineRun, type Outcome, type Update } from '../interface/agent.generated.ts';
-import { perhaps, stageTones, stageWords, wayWords } from './machine-words.ts';
 import type { Screen, Tone } from './screen.ts';
-import { count, duration, size, time, words } from './units.ts';
+import { perhaps, stageTones, stageWords, wayWords } from './words/machines.ts';
+import { count, duration, size, time, words } from './words/quantities.ts';
 
 const outcomeTones: Readonly<Record<Outcome, Tone>> = {
   updated: 'good',

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** `luocon update`: followed through a kexec, aborted, refused, and lost on the way. */
 import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, sampleStatus, sampleUpdate, serveAgent } from '../client/fake-agent.fixture.ts';
 import {
@@ -10,6 +11,7 @@ import {
   type Progress,
   type Update,
 } from '../interface/agent.generated.ts';
+import { longestGraceSeconds } from '../interface/limits.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { Line } from './line.fixture.ts';
 import { luocon } from './luocon.fixture.ts';
@@ -189,6 +191,14 @@ describe('an update through a kexec', () => {
 });
 
 describe('an update that does not get that far', () => {
+  it('is not asked for with a longer grace than the agent takes', async () => {
+    const { address } = serveAgent(planning);
+    const longer = String(longestGraceSeconds + 1);
+    const { status, stderr } = await luocon(['--host', address, 'update', 'p-1', '--yes', '--grace', longer]);
+    expect(status).toBe(2);
+    expect(stderr).toContain(`Expected a whole number from 0 to ${longestGraceSeconds}.`);
+  });
+
   it('ends with its error if it never began', async () => {
     const { address } = serveAgent({
       ...planning,

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Stays with a live update to its end, across the end of the host it began on.
+ * Stays with a live update to its end, past the end of the host it began on.
  *
- * The connection is expected to be lost in the kexec, and may be lost at any other time. What the last reply
- * said is then only the last that is known: nothing counts as the outcome but what the agent's journal says
- * afterwards, whichever kernel that agent runs on.
+ * The kexec will end the connection, and it may be lost at any other time. The last reply is then only the last that is
+ * known. The outcome is only what the agent's journal says afterwards, whichever kernel that agent runs on.
  */
 import { type AgentClient, AgentUnreachable, isAgentError } from '../client/index.ts';
 import type { Progress, Update } from '../interface/agent.generated.ts';
 import { ConnectionLost } from '../varlink/index.ts';
 
 export interface WatchOptions {
-  /** Connects anew to the same address. */
+  /** Connects again to the same address. */
   readonly connect: () => Promise<AgentClient>;
   /** Milliseconds without an agent after which to give up. */
   readonly giveUpAfterMs: number;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What a device of the lab needs, read from the kernel. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

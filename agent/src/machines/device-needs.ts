@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a character device needs, from its driver. A driver that hands its devices over to the next kernel may say
- * in sysfs, in an attribute `needs` of each, which others must have been preserved before it: their names in the
- * same directory of `/dev`, or `none`. The drivers of this kernel do not, but for the lab's (lab/kernel/driver).
+ * What a character device needs, from its driver. A driver that hands its devices over to the next kernel may give each
+ * an attribute `needs` in sysfs. It lists the devices that must have been preserved before this one: their names in the
+ * same directory of `/dev`, or `none`. Of this kernel's drivers only the lab's does so (lab/kernel/driver).
  */
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a live update does to each descriptor of a machine, and why. Where the kernel answered, its answer counts;
- * else the rule for the kind of file does. Rules hold for Linux 7.3, which has one handler, for memfds and
- * unlinked tmpfs files (`mm/memfd_luo.c`), and for VMMs that can save a machine's state and load it again.
+ * What a live update does to each descriptor of a machine, and why. If the kernel answered, its answer counts;
+ * otherwise the rule for the kind of file does. The rules hold for Linux 7.3, which has one handler, for memfds and
+ * unlinked tmpfs files (`mm/memfd_luo.c`). They also assume a VMM that can save a machine's state and load it again.
  */
 import type { Fate, FateSource, MachineFile } from '../interface/agent.generated.ts';
 import type { KernelAnswer } from './kernel-answers.ts';

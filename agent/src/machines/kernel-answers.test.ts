@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Asking the kernel whether it would preserve a kind of file, once for each kind. */
 import { openSync } from 'node:fs';
 import { native } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';

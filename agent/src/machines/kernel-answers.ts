@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Whether the running kernel has a handler for a kind of file, asked of the kernel: a file of that kind is
- * preserved in a session that is closed right afterwards. A kernel without a handler refuses at once with ENOENT
- * (`kernel/liveupdate/luo_file.c`). Only kinds are asked about whose preserving costs nothing even where there is
- * a handler; memory is asked about with a small file of the agent's own. An answer holds for the whole boot,
- * which the agent's process does not outlive.
+ * Whether the running kernel has a handler for a kind of file. To ask the kernel, the agent preserves a file of that
+ * kind in a session that it closes right afterwards. A kernel without a handler refuses at once with ENOENT
+ * (`kernel/liveupdate/luo_file.c`). The agent asks only about kinds that cost nothing to preserve even with a handler.
+ * For memory it asks with a small file it made itself. An answer holds for the whole boot, which the agent's process
+ * does not outlive.
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import { Serial } from '../host/serial.ts';
 import type { MachineFile } from '../interface/agent.generated.ts';
 
 export interface KernelAnswer {
@@ -27,7 +28,9 @@ export interface AskingSources {
 
 const probeBytes = 4096n;
 
-/** How long nothing is asked after a session could not be had: each try may wait for whoever has the device. */
+/**
+ * How long nothing is asked after a session could not be had: each try may wait for the process that has the device.
+ */
 const pauseMs = 10_000;
 
 /** Kinds of which the agent makes a file itself. */
@@ -68,7 +71,7 @@ export interface Example {
 export class KernelAnswers {
   readonly #sources: AskingSources;
   readonly #known = new Map<MachineFile, Promise<KernelAnswer | null>>();
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #serial = new Serial();
   #notBefore = 0;
 
   constructor(sources: AskingSources) {
@@ -81,8 +84,7 @@ export class KernelAnswers {
     if (make === null) return null;
     const known = this.#known.get(kind);
     if (known) return await known;
-    const asking = this.#turn.then(() => this.#ask(make));
-    this.#turn = asking;
+    const asking = this.#serial.run(() => this.#ask(make));
     this.#known.set(kind, asking);
     const answer = await asking;
     // Not asked, so there is nothing to remember.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Finding machines among the processes, and what is read from them and their monitors. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Machine } from '../interface/agent.generated.ts';
 import { type FakeQmp, machineAnswers, nothing, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';

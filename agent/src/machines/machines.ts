@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The virtual machines on the host, found by looking: a process is a VMM if it holds a virtual machine of KVM's,
- * or runs a program of QEMU's. Everything is asked afresh each time, because nothing tells when a VMM opens or
- * closes a file. One that ends while it is looked at is reported as gone.
+ * The virtual machines on the host. A process is a VMM if it holds a KVM virtual machine or runs a QEMU program.
+ * Everything is read again each time, because the kernel does not report when a VMM opens or closes a file. A VMM that
+ * ends during the look is reported as gone.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -15,7 +15,7 @@ import { descriptorLinks, openFiles } from './open-files.ts';
 
 const qemuPrograms = /^(qemu-system-[\w.-]+|qemu-kvm|kvm)$/;
 
-/** A VMM among the processes, or null if this is none. */
+/** A process as a VMM, or null if it is not one. */
 async function vmmOf(sources: MachineSources, pid: number): Promise<Vmm | null> {
   const { proc } = sources;
   const [identity, words, program] = await Promise.all([

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Asking QEMU's monitor what decides which way its machine can come along (`ways.ts`). */
+/** Asks QEMU's monitor for the facts that decide how its machine can be carried over (`ways.ts`). */
 import * as v from 'valibot';
 import { type QmpClient, QmpError } from '../qemu/qmp-client.ts';
 import type { MemoryBackend, MigrationFacts } from './ways.ts';
@@ -24,7 +24,7 @@ export async function askMigration(client: QmpClient): Promise<MigrationFacts> {
     auxRamShare,
     backends: await Promise.all(backends.map((backend) => withPath(client, backend))),
     blocked,
-    // The container has a property of its own beside the devices in it.
+    // The container has its own property beside the devices in it.
     devices: children.filter(({ type }) => type.startsWith('child<')).map(({ name }) => name),
   };
 }

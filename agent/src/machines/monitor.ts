@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Asking a machine's own monitor who it is, without disturbing anybody. QEMU admits one client to a monitor and
- * lets one or two more queue; whoever queues keeps the manager that comes back from getting in. So before
- * connecting the kernel's table of sockets is looked at: a monitor that has a client, as libvirt's always has,
- * is `busy` and left alone. The table belongs to a network namespace, and a connection to that of the client
- * (`unix_stream_connect`): of a client in another namespace than the machine's, silence is the only sign.
+ * Asking a machine's monitor who it is, without disturbing anybody. QEMU admits one client to a monitor and lets one or
+ * two more queue. A client in the queue keeps out the manager that comes back. So the agent looks at the kernel's table
+ * of sockets before it connects. A monitor that has a client, as libvirt's always has, is `busy` and left alone. The
+ * table belongs to a network namespace, and a connection to that of the client (`unix_stream_connect`). A client in
+ * another namespace than the machine's is not in the table; silence is then the only sign.
  */
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { socketSeenBy } from '../host/seen-by.ts';
 import type { UnixSocket } from '../host/unix-sockets.ts';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
 import type { MonitorSocket } from '../qemu/command-line.ts';
@@ -128,19 +129,8 @@ async function absolute({ proc, pid }: MonitorAddress, path: string): Promise<st
   return join(await readlink(`${proc}/${pid}/cwd`).catch(() => ''), path);
 }
 
-/**
- * A path as a process sees it: it may have another root, and a path may be relative to where it stands.
- *
- * @returns the path itself where the one through procfs would be too long for a socket's
- */
-export function reachOf(proc: string, pid: number, path: string): string {
-  const seen = path.startsWith('/') ? `${proc}/${pid}/root${path}` : `${proc}/${pid}/cwd/${path}`;
-  // sun_path holds 108 bytes with its NUL (unix(7)).
-  return Buffer.byteLength(seen) < 108 ? seen : path;
-}
-
 async function question(address: MonitorAddress, path: string): Promise<MonitorFacts> {
-  using client = await QmpClient.open(reachOf(address.proc, address.pid, path), address.qmp);
+  using client = await QmpClient.open(socketSeenBy(address.proc, address.pid, path), address.qmp);
   const [{ name = null }, { status }, cpus, memory, kvm] = await Promise.all([
     client.execute('query-name', Name),
     client.execute('query-status', Status),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The files that a VMM has open, and what would become of each. */
 import { mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

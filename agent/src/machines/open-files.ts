@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The files that a VMM has open or mapped and that matter to a live update. A VMM can have thousands: most are
- * known by the text of their link alone, the others are looked at a few at a time, so that nobody else's call
- * waits behind them. What is closed meanwhile is passed over.
+ * The files that a VMM has open or mapped and that matter to a live update. A VMM can have thousands. Most are known by
+ * the text of their link alone. The others are looked at a few at a time, so that no other caller waits behind them.
+ * Files closed meanwhile are skipped.
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
@@ -97,7 +97,7 @@ export async function openFiles(
   for (const { fd, file } of looked) {
     if (file === null) others += 1;
     else {
-      // Only a file with a number of its own can be recognised.
+      // Only a file with its own number can be recognised.
       const { device, inode } = file;
       const key = device === null || inode === null ? `fd ${fd}` : fileKey(device, inode);
       const before = found.get(key);

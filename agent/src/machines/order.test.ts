@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The order in which the files of machines are preserved, for any needs among them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Refusal } from '../host/refusal.ts';

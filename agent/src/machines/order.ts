@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * In which order machines and their files are preserved and restored. The kernel keeps the order it is given and
- * does not choose one, so the agent does: a file comes after those it depends on, a machine after its files.
- * Undoing goes the other way. A file that several machines have is one node, because it is preserved once.
+ * In which order machines and their files are preserved and restored. The kernel keeps the order it is given and does
+ * not choose one, so the agent does. A file comes after those it depends on, a machine after its files. Undoing goes
+ * the other way. A file that several machines have is one node, because it is preserved once.
  *
- * Of what could come next, the lowest pid and then the lowest descriptor comes first; a machine comes last of its
- * own. Only files that matter to the order are in it: what the kernel takes, what holds a guest's memory or hands
- * it to a device, and disks. The hundreds of sockets and signals of a VMM are not.
+ * Among nodes that could come next, the lowest pid and then the lowest descriptor wins. A machine comes after all its
+ * files. The order has only files that matter to it: those the kernel takes, and disks. Files that hold a guest's
+ * memory or hand it to a device are in it too. It leaves out the hundreds of sockets and signals of a VMM.
  */
 
 import { inMebibytes } from '../host/plain-words.ts';
@@ -90,7 +90,7 @@ export function orderOf(machines: readonly Machine[]): OrderGraph {
 class GraphBuilder {
   readonly #members = new Map<string, Member>();
   readonly #edges = new Map<string, OrderEdge>();
-  /** Files that have a number of their own, by kind and number. */
+  /** Files that have their own number, by kind and number. */
   readonly #files = new Map<string, { id: string; name: string }[]>();
 
   add(machine: Machine): void {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** An order by needs for any graph: right where there is one, the circle where there is none. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { sortByNeeds } from './topological-order.ts';

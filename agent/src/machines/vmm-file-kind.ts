@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a descriptor of a VMM is, from what its link under `/proc/PID/fd` says. Files without a place in any
- * directory have names that the kernel gave them where it made them (`anon_inode_getfile` and its like in
- * `virt/kvm`, `drivers/vfio`, `fs/eventfd.c`); devices are known by their place under `/dev`.
+ * What a descriptor of a VMM is, from the text of its link under `/proc/PID/fd`. A file in no directory has a name that
+ * the kernel gave it where it made the file. See `anon_inode_getfile` and similar in `virt/kvm`, `drivers/vfio` and
+ * `fs/eventfd.c`. Devices are known by their place under `/dev`.
  */
 import type { Kind, MachineFile } from '../interface/agent.generated.ts';
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** By which way a machine can be carried over, and why by none. */
 import { describe, expect, it } from 'vitest';
 import type { MachineDescriptor } from '../interface/agent.generated.ts';
 import { readQemuCommandLine } from '../qemu/command-line.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Which way a machine can come along, decided from what its VMM says of itself and from its descriptors. Three
- * ways, the best first, and none if the machine could be stopped but not started again: a machine that stays
- * behind on purpose is better than one that is lost by surprise.
+ * Which way a machine can be carried over, decided from what its VMM says of itself and from its descriptors. There are
+ * three ways, the best first. There is no way if the machine could be stopped but not started again. It is better to
+ * leave a machine behind on purpose than to lose it by surprise.
  */
 import type { MachineDescriptor, Way } from '../interface/agent.generated.ts';
 import type { QemuCommandLine } from '../qemu/command-line.ts';
@@ -54,7 +54,7 @@ export interface WayFound {
 
 /** The first QEMU with cpr-transfer. */
 const cprSince = 10;
-/** What a machine's own parts of the blackout take at the least, in µs, and what its memory adds: rules of thumb. */
+/** What a machine's own parts of the blackout take at the least, in µs, and what its memory adds: estimates. */
 const restartUs = 250_000;
 const copiedBytesPerUs = 400;
 
@@ -150,7 +150,7 @@ function fromMemory(
 
 const plain = (word: string): string => word.replace(/^--/, '-');
 
-/** Descriptors that were handed to QEMU by whoever started it: nobody can hand them over again. */
+/** Descriptors that QEMU got from the process that started it: nobody else can hand them over again. */
 const handedDescriptor = /(^|[,:])(fd|fds|vhostfd|vhostfds)=|^\/dev\/fd\/|^-add-fd$/;
 
 /** Why nobody but the one who started a QEMU could start it again with these words; null if anybody can. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Reading the command line of QEMU. */
 import { describe, expect, it } from 'vitest';
 import { readQemuCommandLine } from './command-line.ts';
 

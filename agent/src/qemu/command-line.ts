@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What QEMU's command line tells of a machine, as `/proc/PID/cmdline` shows it: its name, size, accelerator,
- * memory files, disks and monitors. Options of QEMU are `key=value` pairs between commas, where a doubled comma
- * is a comma of the value; `-object` and `-chardev`, `-blockdev` and `-device` may also be JSON. What is not
- * understood is passed over: the command line is a hint, the process is the fact.
+ * What QEMU's command line says about a machine, as `/proc/PID/cmdline` shows it: its name, size, accelerator, memory
+ * files, disks and monitors. Options of QEMU are `key=value` pairs between commas; a doubled comma is part of the
+ * value. `-object`, `-chardev`, `-blockdev` and `-device` may also be JSON. Options that are not understood are
+ * skipped: the command line is a hint, the process is the fact.
  */
 
 /** A monitor's socket: a path it was told to listen on, or a descriptor that was handed to it. */
@@ -58,7 +58,7 @@ function enter(options: Map<string, string>, value: unknown): void {
 
 const units: Readonly<Record<string, number>> = { B: 0, K: 1, M: 2, G: 3, T: 4 };
 
-/** `64M` as bytes; a bare number is in `bare`. Null if it is none. */
+/** `64M` as bytes; a bare number is in `bare`. Null if it is not a size. */
 function readSize(text: string | undefined, bare: 'M' | 'B'): number | null {
   const match = /^(\d+(?:\.\d+)?)([BKMGT]?)$/i.exec(text ?? '');
   if (!match) return null;

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { onTestFinished } from 'vitest';
 
 /** What the monitor does about a command: it is given the connection, the command's id and its arguments. */
@@ -11,10 +12,15 @@ export type Answer = (socket: Socket, id: number, given?: unknown) => void;
 
 export interface FakeQmp {
   readonly path: string;
+  /** The number of its listening socket in this process. */
+  readonly fd: number;
   /** Connections there have been. */
   connections(): number;
   /** Names of the commands that came, in order. */
   readonly commands: string[];
+  /** Ends all connections, and further ones as soon as they are made, until `answerAgain`. */
+  hangUp(): void;
+  answerAgain(): void;
 }
 
 export const greeting = `${JSON.stringify({
@@ -56,11 +62,13 @@ export async function serveQmp(
   const commands: string[] = [];
   const sockets = new Set<Socket>();
   let connections = 0;
+  let answering = true;
   const all = { qmp_capabilities: value({}), ...answers };
   const server = createServer((socket) => {
     connections += 1;
     sockets.add(socket);
     socket.on('error', () => {});
+    if (!answering) socket.destroy();
     socket.write(greet);
     let held = '';
     socket.on('data', (piece) => {
@@ -91,5 +99,15 @@ export async function serveQmp(
     server.close();
     rmSync(folder, { recursive: true });
   });
-  return { path, connections: () => connections, commands };
+  const { fd } = v.parse(v.object({ fd: v.number() }), Reflect.get(server, '_handle'));
+  return {
+    ...{ path, fd, connections: () => connections, commands },
+    hangUp: () => {
+      answering = false;
+      for (const socket of sockets) socket.destroy();
+    },
+    answerAgain: () => {
+      answering = true;
+    },
+  };
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the agent asks of a QEMU to save a machine and to take it in again, over QMP. The connection is made
- * before anything is stopped and kept until the machine runs again: letting it run on must not depend on getting
- * in once more.
+ * The commands with which the agent has QEMU save a machine or take it in again, over QMP. The agent connects before it
+ * stops anything, and stays connected until the machine runs again. Letting a machine run on must not depend on
+ * connecting once more.
  */
 import * as v from 'valibot';
 import { pause, whenNamed } from '../host/waiting.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** A client of QEMU's monitor, and monitors that do not keep to the protocol. */
 import { once } from 'node:events';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';

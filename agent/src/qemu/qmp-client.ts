@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A client of QEMU's monitor protocol (QMP): lines of JSON over a Unix socket. QEMU greets, the client ends the
- * negotiation of capabilities, and from then on each command is answered by a `return` or an `error` with the
- * command's id, with events in between.
+ * A client of QEMU's monitor protocol (QMP): lines of JSON over a Unix socket. QEMU greets, and the client ends the
+ * negotiation of capabilities. From then on QEMU answers each command with a `return` or an `error` that has the
+ * command's id. Events come in between.
  *
- * The other end is a process of whoever runs the machine, so nothing it says is believed: a line has a longest
- * length, each answer is validated, and every wait has an end. A monitor admits one client at a time and lets
- * the next one wait without a word: a connection without a greeting is given up as `busy`.
+ * The other end runs with the rights of the machine's user, so the client trusts nothing it says. Lines are limited in
+ * length, each answer is validated, and every wait has an end. A monitor admits one client at a time and lets the next
+ * one wait without a word. A connection without a greeting is given up as `busy`.
  */
 import { EventEmitter } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import * as v from 'valibot';
+import { saidBy } from '../host/said-by.ts';
+import { type MonitorCommand, monitorCommands } from './monitor-commands.ts';
 
 /**
  * Why a monitor was of no use: it could not be reached, has another client, says nothing, says what is no QMP,
@@ -123,6 +125,13 @@ export class QmpClient {
     const id = this.#nextId++;
     const silent = new QmpError('silent', `${command}: no answer in ${this.#options.answerMs} ms`);
     const answer = this.#answer(id, this.#options.answerMs, silent);
+    const told = (problem: string | null): void =>
+      monitorCommands.publish({ command, problem } satisfies MonitorCommand);
+    if (monitorCommands.hasSubscribers)
+      answer.then(
+        () => told(null),
+        (error: unknown) => told(saidBy(error)),
+      );
     this.#socket.write(`${JSON.stringify({ execute: command, arguments: parameters, id })}\n`);
     const parsed = v.safeParse(schema, await answer);
     if (parsed.success) return parsed.output;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The command line that starts a saved machine again. */
 import { describe, expect, it } from 'vitest';
 import { incomingWords, memoryFilesOf, startingWords } from './restart-command.ts';
 

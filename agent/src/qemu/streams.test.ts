@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** QEMU's migration streams as far as they are read: descriptors by name, and device state. */
 import { fstatSync } from 'node:fs';
 import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

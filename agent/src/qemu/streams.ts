@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Recording what a VMM sends and playing it back to another. QEMU's CPR stream comes in pieces, some with a
- * descriptor beside them, and the reader on the other side takes a descriptor with the first byte of its piece:
- * so it is recorded and played at the same boundaries. Device state is a plain stream and goes to and from a file
- * in memory.
+ * Recording what a VMM sends, and playing it back to another. QEMU's CPR stream comes in pieces, some with a descriptor
+ * beside them. The reader on the other side takes a descriptor with the first byte of its piece. So the stream is
+ * recorded and played at the same boundaries. Device state is a plain stream, to and from a file in memory.
  */
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
 import { whenReady } from '../host/waiting.ts';

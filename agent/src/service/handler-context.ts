@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the handlers work with, and what every call goes through before its handler: who is it, may they, and
- * does the host's phase allow it.
+ * What the handlers work with, and the checks before each call: who calls, may they, and does the host's phase allow
+ * it.
  */
 import type { Native } from '@luo-console/native';
 import type { Adoptions } from '../adoption/adoptions.ts';

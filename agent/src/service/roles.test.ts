@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Who may call which method. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

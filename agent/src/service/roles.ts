@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Who may call what. A caller's role follows from what the kernel says of the process at the other end of the
- * socket: uid 0 (and the user the agent runs as) is administrator, members of group `luo-console-operator` are operators,
- * members of `luo-console` are viewers. The table below names, for each method of the interface, the role it needs.
+ * Who may call what. A caller's role follows from what the kernel says of the process at the other end of the socket.
+ * Uid 0, and the user the agent runs as, is administrator. Members of group `luo-console-operator` are operators,
+ * members of `luo-console` are viewers. The table below names the role that each method of the interface needs.
  */
 import type { PeerCredentials } from '@luo-console/native';
 import type { Accounts } from '../host/accounts.ts';

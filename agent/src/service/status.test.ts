@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The status of a host, and what is known of its service manager. */
 import { EventEmitter } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

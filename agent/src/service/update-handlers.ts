@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about kernels and live updates. */
+import { longestGraceSeconds } from '../interface/limits.ts';
 import {
   actorOf,
   type HandlerContext,
@@ -20,9 +21,6 @@ type UpdateMethods =
   | 'AbortUpdate'
   | 'ListUpdates'
   | 'GetUpdate';
-
-/** Longest wait between announcing the kexec and doing it, in seconds. */
-const longestGrace = 600;
 
 export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMethods> {
   const { images, loader, updater, history, phases } = context;
@@ -52,7 +50,7 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
     },
 
     RunUpdate: async ({ plan, graceSeconds }, call, peer) => {
-      const grace = within('graceSeconds', graceSeconds, 0, longestGrace, 0);
+      const grace = within('graceSeconds', graceSeconds, 0, longestGraceSeconds, 0);
       const departure = await updater.start(plan, grace, peer);
       for await (const progress of departure.follow(call.signal)) await call.reply({ progress });
       return { progress: departure.progress };

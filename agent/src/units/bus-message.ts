@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Messages of D-Bus in bytes, as far as the service manager's own socket needs them: little-endian, each value
- * aligned to its size within the message (D-Bus Specification, "Marshaling (Wire Format)"). A value is written
- * and read by its signature.
+ * Messages of D-Bus in bytes, as far as the service manager's private socket needs them. They are little-endian, with
+ * each value aligned to its size within the message (D-Bus Specification, "Marshaling (Wire Format)"). A value is
+ * written and read by its signature.
  */
 
 /** A value with its signature, which is what a variant (`v`) holds. */
@@ -60,8 +60,8 @@ class Writer {
   }
 
   /**
-   * Makes room for `size` bytes at the next multiple of `alignment`, maybe in a larger buffer: first this, then the
-   * buffer is to be looked at.
+   * Makes room for `size` bytes at the next multiple of `alignment`, maybe in a larger buffer. Call this first, and
+   * look at the buffer only then.
    *
    * @returns where
    */

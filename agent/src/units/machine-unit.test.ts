@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The transient unit of a machine, and the message that asks for it. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

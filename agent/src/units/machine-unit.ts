@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A machine's VMM as a service of its own, so that it outlives the agent and has none of the agent's confinement:
- * process 1 makes the process, not the agent, whose mount namespace, system call filter and capabilities a child
- * would inherit.
+ * A machine's VMM as a separate service. It outlives the agent and has none of the agent's confinement. Process 1
+ * starts it, because a child of the agent would inherit its mount namespace, system call filter and capabilities.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -23,7 +22,7 @@ export interface MachineUnit {
   readonly directory: string;
   /** Become descriptors 3, 4, … in this order; `path` may be one under `/proc/PID/fd`. */
   readonly openFiles: readonly { readonly path: string; readonly name: string }[];
-  /** Further directories below `/run` to be made for its user, by their paths below there; they stay. */
+  /** Further directories to make below `/run` for its user, by their paths below there; they stay. */
   readonly runtimeDirectories?: readonly string[];
 }
 
@@ -47,7 +46,7 @@ export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.se
  * A machine's directory, below `/run` and below `/var/log`. One that was started while our package was called
  * luo-agent has the old directory in its words, and keeps it for as long as it runs.
  *
- * @param words its command line; none for a machine that is started afresh
+ * @param words its command line; empty for a machine that is started from scratch
  */
 function directoryOf(name: string, words: readonly string[]): string {
   const former = `luo-agent/machines/${escaped(name)}`;
@@ -60,7 +59,7 @@ function directoryOf(name: string, words: readonly string[]): string {
  * Directories that belong to a machine's user while it runs: for its sockets, gone with its unit; and for its
  * logs, which stay, and are made only for a machine whose words name something in there.
  *
- * @param words the command line of a machine that runs or ran; none if it is started afresh
+ * @param words the command line of a machine that runs or ran; empty if it is started from scratch
  */
 export function machineDirectories(
   name: string,
@@ -91,8 +90,8 @@ export function unitProperties(unit: MachineUnit): Readonly<Record<string, Varia
     ExecStartEx: new Variant('a(sasas)', [[program, [program, ...words], ['no-env-expand']]]),
     Slice: text('machine.slice'),
     CollectMode: text('inactive-or-failed'),
-    // The agent stands and falls with nothing but the way down, and so do its machines; and it may start them
-    // before basic.target is there.
+    // Like the agent, its machines depend only on the shutdown. And the agent may start them before basic.target is
+    // there.
     DefaultDependencies: new Variant('b', false),
     Conflicts: texts('shutdown.target'),
     Before: texts('shutdown.target'),
@@ -192,7 +191,7 @@ export async function machineUnitPid(
   }
 }
 
-/** The number in the first line of a file; 0 if there is none. Read at once: a guest may be waiting. */
+/** The number in the first line of a file; 0 if it has no number. Read at once: a guest may be waiting. */
 function firstNumber(path: string): number {
   try {
     return Number.parseInt(readFileSync(path, 'latin1'), 10) || 0;

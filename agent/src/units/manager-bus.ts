@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The service manager on its private socket, which it has for root from the beginning of its own life to the end:
- * before there is D-Bus, and after. It speaks D-Bus there without a bus in between, and sends every signal to
- * every client. Calling it directly costs a fraction of starting one of its programs, and machines are started
- * while their guests stand still.
+ * The service manager on its private socket. Root can use it as long as the manager lives: before D-Bus starts, and
+ * after it ends. The manager speaks D-Bus there without a bus in between, and sends every signal to every client.
+ * Calling it directly costs a fraction of starting one of its programs. That matters because machines are started while
+ * their guests are stopped.
  */
 import { connect, type Socket } from 'node:net';
 import { type BusMessage, type BusValue, messageKind, readMessage, writeMessage } from './bus-message.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Streaming calls of a client, and a connection that ends in the middle. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The calling side of a Varlink connection. Calls may be made before earlier ones are answered; the other side
- * answers them in order. A call with many replies therefore holds up those behind it, and the only way to stop
- * it early is to end the connection: give it one of its own.
+ * The calling side of a Varlink connection. Calls may be made before earlier ones are answered; the other side answers
+ * them in order. A call with many replies therefore holds up those behind it. The only way to stop it early is to end
+ * the connection, so give it a separate one.
  */
 import { type Descriptor, type FdLike, native } from '@luo-console/native';
 import { readReply } from './envelope.ts';
@@ -20,7 +20,7 @@ export interface Client {
   /**
    * @param method qualified name
    * @param options.descriptors travel beside the call; the caller keeps its own
-   * @throws VarlinkError if that is the answer; ConnectionLost if there is none
+   * @throws VarlinkError if that is the answer; ConnectionLost if no answer comes
    */
   call(method: string, parameters: object, options?: { descriptors?: readonly FdLike[] }): Promise<Reply>;
   /**
@@ -147,7 +147,7 @@ class ConnectedClient implements Client {
     try {
       await this.socket.send(message, descriptors);
     } catch (error) {
-      // Nothing was sent, so nothing will be answered: whoever waits behind must not get the wrong reply.
+      // Nothing was sent, so nothing will be answered: the call behind must not get the wrong reply.
       const index = this.pending.indexOf(pending);
       if (index >= 0) this.pending.splice(index, 1);
       throw error;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Descriptors that travel beside messages. */
 import { type Descriptor, native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { connectVarlink } from './client.ts';

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Cutting a stream into messages, and which descriptors belong to which. */
 import { type Descriptor, native } from '@luo-console/native';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

@@ -2,11 +2,11 @@
 /**
  * Cuts a byte stream into messages, each ended by a NUL, and gives every message its descriptors.
  *
- * Descriptors have no place of their own in the stream. The kernel hands them over with bytes that were sent
- * together with them, possibly after bytes sent earlier, but never before bytes sent later: `recvmsg` stops
- * after the piece that carried descriptors (`unix_stream_read_generic` in net/unix/af_unix.c). And a sender
- * puts nothing behind a message with descriptors into the same `sendmsg`, though it may put earlier messages
- * before it (systemd does). Therefore descriptors belong to the message that holds the last byte they came with.
+ * Descriptors are not part of the stream. The kernel hands them over with bytes that were sent together with them.
+ * Bytes sent earlier may come before those, but bytes sent later never come with them. `recvmsg` stops after the piece
+ * that carried descriptors (`unix_stream_read_generic` in net/unix/af_unix.c). And a sender puts nothing behind a
+ * message with descriptors into the same `sendmsg`. It may put earlier messages before it (systemd does). Therefore
+ * descriptors belong to the message that holds the last byte they came with.
  */
 import type { Descriptor } from '@luo-console/native';
 import { ProtocolError } from './errors.ts';
@@ -17,7 +17,7 @@ export const maxDescriptors = 253;
 export interface Frame {
   /** The message without its NUL. */
   readonly text: Buffer;
-  /** Owned by whoever receives the frame. */
+  /** Owned by the receiver of the frame. */
   readonly descriptors: Descriptor[];
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever bytes come in whatever pieces, with or without descriptors: the server answers or drops, stays up,
-// and holds nothing afterwards.
+/**
+ * Whatever bytes come in whatever pieces, with or without descriptors: the server answers or drops, stays up,
+ * and holds nothing afterwards.
+ */
 import { native } from '@luo-console/native';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';

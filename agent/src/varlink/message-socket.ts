@@ -2,9 +2,9 @@
 /**
  * A connected Unix socket that carries messages: what a server's connection and a client have in common.
  *
- * Reading can be paused, and goes on noticing that the other side is gone while it is. Every message is sent by
- * a `sendmsg` of its own, so that its descriptors cannot be taken for another's. Whatever ends the connection
- * ends it once, closes the socket and every descriptor still held, and rejects what was not sent.
+ * Reading can be paused; the socket still notices then that the other side is gone. Every message is sent by a separate
+ * `sendmsg`, so that its descriptors cannot be taken for another's. The connection ends once, for whatever reason. That
+ * closes the socket and every descriptor still held, and rejects messages that were not sent.
  */
 import { type Descriptor, type FdLike, native, type Poll } from '@luo-console/native';
 import { ConnectionLost, ProtocolError } from './errors.ts';

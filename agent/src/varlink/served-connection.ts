@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One client of the server. Its calls are answered one after the other in the order in which they came; while
- * too many wait, or a reply waits to be read, nothing more is taken in.
+ * One client of the server. Its calls are answered one after the other, in the order in which they came. While too many
+ * calls wait, or a reply waits to be read, the server takes nothing more in.
  */
 import { type Descriptor, native, type PeerCredentials } from '@luo-console/native';
 import type { Service } from './definition.ts';

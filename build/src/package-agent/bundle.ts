@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One file of JavaScript for each program of the package: what they import, from the workspaces and from
- * npm, is bundled in. Native addons cannot be; each lies beside the bundles under a name of its own.
+ * One file of JavaScript for each program of the package. Imports from the workspaces and from npm are bundled in.
+ * Native addons cannot be: each lies beside the bundles under a separate name.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
@@ -41,8 +41,7 @@ const sqliteBesideBundle: Plugin = {
  *
  * @param entry its entry point, from the top of the repository
  * @param name file name of the bundle
- * @param split whether what it imports while it runs comes in files of its own, so that it need not be read and
- *   set up before
+ * @param split whether its imports at run time go into separate files, so that they need not be read and set up before
  * @returns the bundle, and after it those files
  */
 export async function bundleProgram(entry: string, name: string, split = false): Promise<Bundle[]> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What is in the package: a list of files with their contents and modes, so that it can be hashed and
- * looked at without a package being built. Nothing depends on this machine's umask, clock or user.
+ * The contents of the package: a list of files with their contents and modes. It can be hashed and looked at without
+ * building a package. Nothing depends on this machine's umask, clock or user.
  */
 
 import { chmod, copyFile, lutimes, mkdir, readdir, readFile, utimes, writeFile } from 'node:fs/promises';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The two native addons that are compiled here: the project's own and node-pty, which has no binary for
- * Linux in its package. Both use Node-API, so the same file loads in Node and in Electron. Each is
- * compiled in a directory of its own from a copy of its sources, and kept in the cache under a hash of
- * them: a fresh clone of the same sources compiles nothing, and nobody ever sees half a build.
+ * The two native addons that are compiled here: the project's own and node-pty, which has no binary for Linux in its
+ * package. Both use Node-API, so the same file loads in Node and in Electron. Each is compiled in a separate directory
+ * from a copy of its sources. The result is kept in the cache under a hash of the sources. So a fresh clone of the same
+ * sources compiles nothing, and nobody ever sees half a build.
  */
 
 import { existsSync } from 'node:fs';

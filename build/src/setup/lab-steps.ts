@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a lab host is made of: two kernels and a root image with the agent's package installed; and one that was
- * booted already, for tests to begin from. The lab knows what these are made from and keeps them in the cache, so asking it to build is asking it to look.
+ * What a lab host is made of: two kernels and a root image with the agent's package installed. Tests begin from another
+ * host, which was booted before. The lab knows what these are made from and keeps them in the cache. So asking it to
+ * build is asking it to look.
  */
 
 import { buildImage, buildKernels, buildSnapshot, type Progress, type Suite } from '@luo-console/lab';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The npm packages, exactly as package-lock.json names them. npm leaves a record of what it installed
- * (node_modules/.package-lock.json, written last); the step is done when the two agree. Install scripts
- * are never run: the two packages that need something compiled or downloaded have steps of their own.
+ * The npm packages, exactly as package-lock.json names them. After an installation npm leaves a record of it
+ * (node_modules/.package-lock.json, written last). The step is done when the two agree. Install scripts are never run:
+ * the two packages that must be compiled or downloaded have separate steps.
  */
 
 import { readFile } from 'node:fs/promises';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `npm start`: a lab host, and the console connected to it; or, without a display, the main job in the
- * terminal. The host outlives this command, so that the next start is quick and nothing a person has
- * preserved in it is lost by closing a window.
+ * `npm start`: a lab host, and the console connected to it; or, without a display, the main job in the terminal. The
+ * host outlives this command. So the next start is quick, and closing a window loses nothing that a person has
+ * preserved in it.
  *
  * This folder is a client of the lab and of the agent, and builds nothing. It is here because it starts with
  * set-up, the agent's package and Electron, of which the lab knows nothing.
@@ -33,7 +33,7 @@ async function hostOf(name: string): Promise<LabHost> {
 }
 
 /**
- * Starts the lab host and what is to be done with it.
+ * Starts the lab host and its client.
  *
  * @param args of `npm start`
  * @returns the exit status

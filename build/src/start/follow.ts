@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Watching a live update: its phases as they come, until the connection ends with the kernel, and after
- * that until the agent in the next kernel has settled how it ended.
+ * Watches a live update: its phases until the connection ends with the kernel, and then until the agent in the next
+ * kernel has settled it.
  */
 
 import type { AgentClient } from '@luo-console/agent/client';
@@ -36,7 +36,7 @@ class PhaseDisplay {
  *
  * @param graceSeconds how long the announced kexec waits
  * @returns the update's id, and whether the host went away: it does not if the kexec came back with an error
- * @throws what the agent answered, if it refused or called the update off
+ * @throws what the agent answered, if it refused or aborted the update
  */
 export async function runPlan(
   agent: AgentClient,

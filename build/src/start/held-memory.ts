@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Something to preserve: a process in the lab host that holds random memory in memfds, as a VMM does,
- * and the digest of it as coreutils see it, so that the proof does not rest on the agent's own word. It
- * is written in Perl because that is in every Debian.
+ * Something to preserve: a process in the lab host that holds random memory in memfds, as a VMM does. Its digest comes
+ * from coreutils, so that the proof does not rest on the agent alone. The process is written in Perl because that is in
+ * every Debian.
  */
 
 import type { LabHost } from '@luo-console/lab';

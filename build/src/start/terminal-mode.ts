@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The main job without a window: preserve memory in the lab host, replace its kernel, and see that the
- * memory is the same. Everything that counts happens in the host and is journalled there, so this may be
- * interrupted at any time; started again, it goes on with what the host is doing. The kexec is announced a
- * few seconds before it is done: the last moment at which somebody who reads along can call it off.
+ * The main job without a window: preserve memory in the lab host, replace its kernel, and see that the memory is the
+ * same. All the work happens in the host and is journalled there, so this program may be interrupted at any time.
+ * Started again, it goes on with what the host is doing. The kexec is announced a few seconds before it happens: the
+ * last moment for somebody who reads along to abort it.
  */
 
 import { type AgentClient, connectAgent } from '@luo-console/agent/client';

@@ -3,7 +3,6 @@
  * Every source file begins with its licence, and says in a block comment on line 2 what it is for. This program
  * lists the files that do not, and fails if there are any. Generated files say how they are made instead.
  */
-
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -11,9 +10,6 @@ import { repositoryTop } from '../places.ts';
 
 const sourceFile = /(?<!\.generated)\.(?:ts|mjs|js|svelte)$/;
 const passedOver = new Set(['node_modules', 'dist', '.git', 'build/agent-package', 'native-bindings/build']);
-
-/** What still has its headers in line comments, or none at all. */
-const notConverted = ['agent', 'electron'];
 
 /**
  * What is wrong with the header of a source file.
@@ -45,8 +41,7 @@ function sourceFiles(directory = repositoryTop): string[] {
 
 /** The complaint about each file that has no proper header. */
 export function headerFaults(): string[] {
-  const checked = sourceFiles().filter((path) => !notConverted.includes(path.split('/')[0] ?? ''));
-  return checked.flatMap((path) => {
+  return sourceFiles().flatMap((path) => {
     const fault = headerFault(path, readFileSync(join(repositoryTop, path), 'utf8'));
     return fault === undefined ? [] : [`${path}: ${fault}`];
   });

@@ -51,6 +51,15 @@ function typeChecks(): Check[] {
 export const unitTests = 'vitest.config.ts';
 const labTests = 'lab/vitest.lab.config.ts';
 
+/** Tests with a window: two at a time as well, each on a display and with a profile for itself. */
+function withWindows(name: 'electron' | 'conformance'): Stage {
+  return {
+    needs: (files) => [...hosts(files), 'pty', 'electron', 'desktop'],
+    run: async (selection) =>
+      runVitest(name, labTests, orAll(selection, `test/${name}/`), [], await electronEnvironment()),
+  };
+}
+
 /** What is selected; all files of a stage that has its configuration in common with another, if no file is. */
 function orAll(selection: Selection, all: string): Selection {
   return selection.files.length > 0 ? selection : { ...selection, files: [all] };
@@ -114,17 +123,6 @@ export const testStages: Readonly<Record<StageName, Stage>> = {
     run: async (selection) =>
       runVitest('lab', labTests, orAll(selection, 'test/lab/'), [], await labEnvironment()),
   },
-  electron: {
-    needs: (files) => [...hosts(files), 'pty', 'electron', 'desktop'],
-    run: async (selection) => {
-      const environment = await electronEnvironment();
-      return runVitest(
-        'electron',
-        labTests,
-        orAll(selection, 'test/electron/'),
-        ['--maxWorkers=1'],
-        environment,
-      );
-    },
-  },
+  electron: withWindows('electron'),
+  conformance: withWindows('conformance'),
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Counting. Every test counts as one, and every check that is no test (lint, one workspace's types)
- * counts as one too. A test file that could not even be loaded has no tests in vitest's report; it
- * counts as one failure, and so does a run that failed for no reason that is in its report.
+ * Counting. Every test counts as one, and so does every check that is no test (lint, one workspace's types). A test
+ * file that could not even be loaded has no tests in vitest's report; it counts as one failure. So does a run that
+ * failed for a reason that is not in its report.
  */
 
 import { relative } from 'node:path';

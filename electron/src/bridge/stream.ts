@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Drives one stream to its end: takes the next reply only while fewer than `inFlight` are on their way,
- * so the source is slowed down to what the page can take. After a cancellation nothing is reported.
+ * Drives one stream to its end. It takes the next reply only while fewer than `inFlight` are on their way, so
+ * the source is no faster than the page. After a cancellation nothing is reported.
  */
 
 export interface StreamOptions {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A link over a Unix socket on this machine: the agent's own, or one that ssh forwards. A Varlink
- * connection answers in order, so a question must not wait behind a slow act: each call under way has a
- * connection to itself, and each stream as well; one that is free is used again.
+ * A link over a Unix socket on this machine: the agent's own, or one that ssh forwards. A Varlink connection
+ * answers in order, so a question must not wait behind a slow act. Each call under way has a connection to
+ * itself, and so has each stream. A free connection is used again.
  */
 import { AgentInterface, type AgentMethods } from '@luo-console/agent/interface';
 import { type Client, connectVarlink } from '@luo-console/agent/varlink';
@@ -40,7 +40,7 @@ export class SocketLink implements AgentLink {
 
   /**
    * @param path of a socket behind which an agent is expected; it is not touched before the first call
-   * @param release lets go of whatever the socket needs, once the link has ended
+   * @param release frees what the socket needs, once the link has ended
    */
   constructor(path: string, release: () => Promise<void> = () => Promise.resolve()) {
     this.#path = path;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the page may ask of an agent, by how it may ask. Everything comes from the agent's interface,
- * less what the page has no use for: methods with file descriptors beside the message, which cannot
- * reach a page. Only methods on the list of readers are answered from the replica.
+ * What the page may ask of an agent, by how it may ask. The list is the agent's interface without the methods
+ * that send file descriptors beside the message: those cannot reach a page. Only methods on the list of
+ * readers are answered from the replica.
  */
 import { AgentInterface, type AgentMethods } from '@luo-console/agent/interface';
 import { ConsoleError } from '../interface/errors.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One connection for each host of the list, what is shown of them, and everything that is asked of
- * their agents: live where there is a connection, from the replica where there is none.
+ * One connection for each host of the list, the state shown of it, and all questions to its agent. A
+ * connected agent answers; otherwise the replica does.
  */
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { HostEntry, HostFields, HostList } from '../hosts/host-list.ts';
@@ -74,7 +74,7 @@ export class Connections {
     return this.view(host.id);
   }
 
-  /** Edits a host. One that was connected another way is connected anew. @throws ConsoleError */
+  /** Edits a host. One that was connected another way is connected again. @throws ConsoleError */
   async edit(id: string, fields: HostFields): Promise<Host> {
     const before = this.#options.hosts.get(id);
     const after = this.#options.hosts.edit(id, fields);
@@ -152,7 +152,7 @@ export class Connections {
     try {
       const reply = await link.call(method, parameters);
       const atUs = this.#options.clock.nowUs();
-      // The journal has a copy of its own; pages of it would only be kept twice.
+      // The journal has a separate copy; pages of it would only be kept twice.
       if (method !== 'QueryJournal') this.#options.replica.keep(id, method, parameters, { reply, atUs });
       return { parameters: reply, live: true, asOfUs: atUs };
     } catch (error) {
@@ -257,7 +257,7 @@ export class Connections {
       const copy = replica.journal(host.id);
       await syncJournal({ source, copy, nowUs: clock.nowUs, signal, onReplaced });
     } catch (error) {
-      // A link that was lost is no fault of the journal's, and whoever holds the link says so.
+      // A lost link is not the journal's fault, and its holder reports it.
       if (!signal.aborted && connection.link === source)
         onReplaced(`The journal could not be copied: ${(error as Error).message}`);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Makes sure that there is an agent behind a socket. A socket that ssh forwards exists before the agent
- * does, so only an answer counts, and an agent that does not answer yet is asked again.
+ * Makes sure that an agent is behind a socket. A socket that ssh forwards exists before the agent does, so
+ * only an answer counts. An agent that does not answer yet is asked again.
  */
 import type { Status } from '@luo-console/agent/interface';
 import { VarlinkError } from '@luo-console/agent/varlink';
@@ -36,7 +36,7 @@ async function ask(link: AgentLink, clock: Clock, signal: AbortSignal): Promise<
 }
 
 /**
- * Asks for the status until there is an answer.
+ * Asks for the status until an answer comes.
  *
  * @throws VarlinkError at once if the agent refuses; otherwise what the last attempt failed with
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A live connection to one agent, and the way to get one. The state machine knows only this, so that it
- * can be tested without a host, and so that ssh and the local socket differ in one place.
+ * A live connection to one agent, and the way to get one. The state machine knows only this interface. So it
+ * can be tested without a host, and ssh and the local socket differ in one place.
  */
 import type { Status } from '@luo-console/agent/interface';
 
@@ -14,7 +14,7 @@ export interface AgentLink {
   stream(method: string, parameters: Reply, signal?: AbortSignal): AsyncIterable<Reply>;
   /** Resolves when the link is gone, with one sentence on why. */
   readonly closed: Promise<string>;
-  /** Ends it; resolves once everything it needed is let go of. */
+  /** Ends it; resolves once everything it needed is freed. */
   close(): Promise<void>;
 }
 
@@ -25,7 +25,7 @@ export interface OpenedLink {
 }
 
 export interface OpenOptions {
-  /** Gives up and lets go of everything; the promise then rejects. */
+  /** Gives up and frees everything; the promise then rejects. */
   readonly signal: AbortSignal;
   /**
    * The host is expected to come back: an agent that does not answer yet is asked again for as long

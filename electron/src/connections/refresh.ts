@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Fills the replica without being asked, so that a host which goes away can be looked at whether or not
- * somebody had it open before. It reads when the status says that something else is there now, and never
- * while the host suspends, restores or starts: those seconds belong to the machines.
+ * Fills the replica without being asked, so that a host that goes away can still be looked at, even if nobody
+ * had it open before. It reads when the status reports a change. It never reads while the host suspends,
+ * restores or starts: those seconds belong to the machines.
  */
 import type { Phase, Status } from '@luo-console/agent/interface';
 import type { AgentLink } from './link.ts';
@@ -25,7 +25,7 @@ export interface RefreshOptions {
 }
 
 export interface Refresher {
-  /** To be called with every status of the host. Returns at once. */
+  /** Call it with every status of the host. Returns at once. */
   note(status: Status): void;
 }
 
@@ -45,7 +45,7 @@ function questionsIn(phase: Phase): readonly Question[] {
   return phase === 'normal' ? [...always, ...ofMachines] : always;
 }
 
-/** What, when it changes, makes other answers than the status old. */
+/** The part of the status whose change makes earlier answers out of date. */
 function fingerprint({ sessions, loadedKernel, lastUpdate, bootId, phase }: Status): string {
   return JSON.stringify([sessions, loadedKernel, lastUpdate, bootId, phase]);
 }

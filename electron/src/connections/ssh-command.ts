@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * ssh's command lines, with the console's own patience in front: ssh takes the first value it is given of an
- * option. A host that replaces its kernel says nothing when it goes, and every second until that is noticed
- * is a second in which the window shows something that is no longer so.
+ * ssh's command lines, with the console's own timeouts first: of an option given twice, ssh takes the first
+ * value. A host that replaces its kernel says nothing when it goes. Until the console notices, the window
+ * shows something out of date.
  */
 import { type SshAddress, sshForwardArguments, sshShellArguments } from '@luo-console/agent/client';
 
@@ -32,7 +32,7 @@ export interface ForwardRequest {
   readonly address: SshAddress;
   /** Replaces the person's own configuration of ssh. */
   readonly sshConfig: string | null;
-  /** Path of the socket that ssh is to make. */
+  /** Path of the socket that ssh makes. */
   readonly socket: string;
   /** See `connectSeconds`. */
   readonly seconds: number;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent of another machine, through the system's own ssh: it forwards the agent's socket to one in a
- * private folder here. ssh runs in a terminal of its own, so that whatever it wants to know is asked and
- * answered as it always is; the window shows that terminal while ssh waits. When the socket appears ssh
- * has been let in; when the agent answers behind it, the host is connected.
+ * The agent of another machine, through the system's own ssh. It forwards the agent's socket to one in a
+ * private folder here. The process runs in a separate terminal, where ssh asks its questions as it always
+ * does. The window shows that terminal while ssh waits. When the socket appears, the host has let ssh in.
+ * When the agent answers behind it, the host is connected.
  */
 import { VarlinkError } from '@luo-console/agent/varlink';
 import { startProgram } from '../terminals/program-source.ts';
@@ -18,7 +18,10 @@ import { type Command, connectSeconds } from './ssh-command.ts';
 import { allWords, asksSomething, lastWords } from './ssh-prompt.ts';
 
 export interface SshOptions {
-  /** What forwards the agent's socket to the one given, and gives up if it is not let in within so many seconds. */
+  /**
+   * The command that forwards the agent's socket to the one given. It gives up if not let in within so many
+   * seconds.
+   */
   readonly command: (socket: string, seconds: number) => Command;
   readonly terminals: Terminals;
   readonly clock: Clock;
@@ -113,7 +116,7 @@ async function openThroughSsh(
   }
 }
 
-/** Connects by running ssh anew for each attempt. */
+/** Connects by running ssh again for each attempt. */
 export function createSshConnector(options: SshOptions): Connector {
   let attempt = 0;
   return {

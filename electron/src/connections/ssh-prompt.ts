@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Tells from what ssh has printed whether it waits for a person. Everything it asks (a host key, a
- * passphrase, a password, a second factor) leaves the cursor behind the question; everything it merely
- * says ends with a line feed.
+ * Decides from ssh's output whether ssh waits for a person. Its questions (a host key, a passphrase, a
+ * password, a second factor) leave the cursor behind them. Everything else it says ends with a line feed.
  */
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one

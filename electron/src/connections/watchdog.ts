@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Notices that a host is gone while it is expected to go. A kexec closes no connection: the kernel that
- * knew of it is no more, so nothing arrives until ssh's own keep-alive gives up some seconds later. While
- * the kexec is due the agent is therefore asked often, and one question without an answer is enough.
+ * Notices that a host is gone while it is expected to go. A kexec closes no connection, because the kernel
+ * that knew of it is gone. Nothing arrives until ssh's own keep-alive gives up some seconds later. So while
+ * the kexec is due, the agent is asked often, and one question without an answer is enough.
  */
 import type { Clock } from './clock.ts';
 import type { AgentLink } from './link.ts';

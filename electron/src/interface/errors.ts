@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Errors on their way to the page. The console's own are thrown as `ConsoleError`; the agent's come
- * through under their own names; everything else becomes `Failed` with its message and nothing more,
- * because a stack is for the log.
+ * Errors on their way to the page. The console's own are thrown as `ConsoleError`; the agent's keep their own
+ * names. Everything else becomes `Failed` with its message alone, because a stack is for the log.
  */
 import type { ConsoleErrors } from './bridge.generated.ts';
 import type { BridgeFailure } from './window.ts';

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The replica's file: what was last heard from each host, so that a host which is away can still be
- * looked at. It is a copy; losing it loses nothing that the hosts do not have. The schema's version is
- * in `user_version` and each migration runs in a transaction of its own.
+ * The replica's file: the last answers of each host, so that a host that is away can still be looked at. It
+ * is a copy; losing it loses nothing that the hosts do not have. The schema's version is in `user_version`,
+ * and each migration runs in a separate transaction.
  */
 import Database from 'better-sqlite3';
 
 export type ReplicaDatabase = Database.Database;
 
 /**
- * `epochs`: a journal that was begun anew on its host gets a new epoch here, and the entries of the old
+ * `epochs`: a journal that its host started from scratch gets a new epoch here, and the entries of the old
  * one stay. `entries.entry` is the entry as the agent sent it; the other columns are for filters.
  */
 const migrations: readonly string[] = [
@@ -43,7 +43,7 @@ const migrations: readonly string[] = [
      entry TEXT NOT NULL,
      PRIMARY KEY (epoch, sequence)
    ) STRICT, WITHOUT ROWID;`,
-  // Answers are kept as they were given. Since machines are told of in them, those of before lack what is shown of each.
+  // Answers are kept as they were given. They now tell of machines; older ones lack what is shown of each.
   'DELETE FROM answers;',
 ];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Answers to questions that were never asked, out of answers to others: one session out of the list of
- * sessions, a page of the history out of a longer one. Each is as old as the answer it was taken from.
+ * Answers to questions that were never asked, derived from others. One session comes from the list of
+ * sessions, a page of the history from a longer one. Each is as old as the answer it was taken from.
  */
 import type { Session, Update } from '@luo-console/agent/interface';
 import type { Answers, KnownAnswer } from './answers.ts';

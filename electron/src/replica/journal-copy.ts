@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Copies of the hosts' journals. Entries only ever follow on each other: an entry that does not carry
- * the hash of the one before it is not appended, because then the journal on the host is another one.
- * The copy of that other journal is begun as a new epoch and the old epoch is kept.
+ * Copies of the hosts' journals. An entry is appended only if it carries the hash of the entry before it. If
+ * it does not, the host has another journal now. The copy of that one begins as a new epoch, and the old
+ * epoch is kept.
  */
+import { type JournalFilter, journalConditions } from '@luo-console/agent/client';
 import type { Entry } from '@luo-console/agent/interface';
 import type { ReplicaDatabase } from './database.ts';
 
@@ -27,50 +28,14 @@ export class ChainBroken extends Error {
   }
 }
 
-/** The conditions of `QueryJournal`; null and absent alike mean none. Sequences exclusive, times inclusive. */
-export interface JournalFilter {
-  readonly after?: number | null;
-  readonly before?: number | null;
+/** The parameters of `QueryJournal`. */
+export interface JournalQuery extends JournalFilter {
   readonly limit?: number | null;
   readonly ascending?: boolean | null;
-  readonly name?: string | null;
-  readonly session?: string | null;
-  readonly update?: string | null;
-  readonly failedOnly?: boolean | null;
-  readonly fromUs?: number | null;
-  readonly toUs?: number | null;
-  readonly text?: string | null;
 }
 
 /** Entries on a page where the question names no limit, as the agent has it. */
 const pageSize = 100;
-
-type Value = string | number;
-
-function conditions(filter: JournalFilter): { where: string; values: Value[] } {
-  const parts: string[] = [];
-  const values: Value[] = [];
-  const add = (sql: string, value: Value | null | undefined) => {
-    if (value === null || value === undefined) return;
-    parts.push(sql);
-    values.push(value);
-  };
-  add('sequence > ?', filter.after);
-  add('sequence < ?', filter.before);
-  add('name = ?', filter.name);
-  add('session = ?', filter.session);
-  add('update_id = ?', filter.update);
-  add('at_us >= ?', filter.fromUs);
-  add('at_us <= ?', filter.toUs);
-  if (filter.failedOnly) parts.push('ok = 0');
-  if (filter.text) {
-    const pattern = `%${filter.text.replace(/[\\%_]/g, '\\$&')}%`;
-    const columns = ['name', 'message', 'session', 'parameters'];
-    parts.push(`(${columns.map((column) => `${column} LIKE ? ESCAPE '\\'`).join(' OR ')})`);
-    values.push(...columns.map(() => pattern));
-  }
-  return { where: ['epoch = ?', ...parts].join(' AND '), values };
-}
 
 export class JournalCopy {
   readonly #database: ReplicaDatabase;
@@ -160,14 +125,15 @@ export class JournalCopy {
   }
 
   /** A page of the current epoch, as `QueryJournal` would give it; null if nothing was ever copied. */
-  query(filter: JournalFilter): { entries: Entry[]; more: boolean } | null {
+  query(filter: JournalQuery): { entries: Entry[]; more: boolean } | null {
     const epoch = this.#epoch();
     if (epoch === null) return null;
     const limit = filter.limit ?? pageSize;
-    const { where, values } = conditions(filter);
+    const { conditions, values } = journalConditions(filter);
+    const where = ['epoch = ?', ...conditions].join(' AND ');
     const order = filter.ascending ? 'ASC' : 'DESC';
     const rows = this.#database
-      .prepare<Value[], { entry: string }>(
+      .prepare<(string | number)[], { entry: string }>(
         `SELECT entry FROM entries WHERE ${where} ORDER BY sequence ${order} LIMIT ?`,
       )
       .all(epoch.id, ...values, limit + 1);

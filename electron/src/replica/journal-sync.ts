@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Keeps the copy of one host's journal up to date while its agent can be reached. Before it goes on from
- * where the copy ends it asks for that very entry again: if the host has another one there, or none, its
- * journal was replaced, and the copy starts over as a new epoch.
+ * Keeps the copy of one host's journal up to date while its agent can be reached. First it asks again for the
+ * last entry of the copy. If the host has another entry there, or none, its journal was replaced, and the
+ * copy starts over as a new epoch.
  */
 import type { Entry } from '@luo-console/agent/interface';
 import { ChainBroken, type CopyEnd, type JournalCopy } from './journal-copy.ts';
@@ -38,7 +38,7 @@ function replaced({ copy, nowUs, onReplaced }: SyncOptions, problem: string): vo
 }
 
 /**
- * Copies what is new and then follows, until `signal` aborts or the stream ends.
+ * Copies the new entries and then follows, until `signal` aborts or the stream ends.
  *
  * @throws whatever the source throws; ChainBroken if even a journal read from its beginning does not fit together
  */

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { Answers, type KnownAnswer } from './answers.ts';
 import { openReplicaDatabase, type ReplicaDatabase } from './database.ts';
 import { newestAnswer } from './derived.ts';
-import { JournalCopy, type JournalFilter } from './journal-copy.ts';
+import { JournalCopy, type JournalQuery } from './journal-copy.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -29,7 +29,7 @@ export class Replica {
   answer(host: string, method: string, parameters: Fields): KnownAnswer | null {
     if (method !== 'QueryJournal') return newestAnswer(this.#answers, host, method, parameters);
     const copy = this.journal(host);
-    const page = copy.query(parameters as JournalFilter);
+    const page = copy.query(parameters as JournalQuery);
     const atUs = copy.currentAtUs();
     return page && atUs !== null ? { reply: page, atUs } : null;
   }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Asks the person, in the desktop's own dialog, where a file is to be saved. */
+/** Asks the person, in the desktop's own dialog, where to save a file. */
 import { type BrowserWindow, dialog } from 'electron';
 
 export interface WhereQuestion {
   readonly title: string;
-  /** A name for the file, without its ending. Whatever does not belong into a file's name is replaced. */
+  /**
+   * A name for the file, without its ending. Characters that do not belong into a file's name are replaced.
+   */
   readonly name: string;
   /** The file's ending, without its dot. */
   readonly ending: string;
@@ -21,7 +23,7 @@ function fileName(name: string, ending: string): string {
   return `${plain.slice(0, 100) || 'untitled'}.${ending}`;
 }
 
-/** Asks in front of `window`, or on its own if there is none. */
+/** Asks in front of `window`, or on its own without one. */
 export async function askWhere(
   window: BrowserWindow | null,
   question: WhereQuestion,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Saves a picture that the page has drawn. The page is not trusted with what it hands over: it has to be of the kind it is
- * said to be, of a size that a picture has, and an SVG must not carry anything that a viewer would run or fetch.
+ * Saves a picture that the page has drawn. The page is not trusted with what it hands over. The picture must
+ * be of the stated kind and of a sensible size. An SVG must not carry anything that a viewer would run or
+ * fetch.
  */
 import type { ImageFormat } from '../interface/bridge.generated.ts';
 import { invalidValue } from '../interface/errors.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A small JSON file in the profile folder, checked against a schema whenever it is read and replaced as
- * a whole when it is written. A file that cannot be understood is never overwritten: it is moved aside
- * under a name that says when, and the console says so and starts with the default.
+ * A small JSON file in the profile folder. It is checked against a schema whenever it is read, and replaced
+ * as a whole when it is written. A file that cannot be understood is never overwritten. It is moved aside
+ * under a name with the time. The console says so and starts with the default.
  */
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The terminals of a host: a shell on it, any number of times, its serial console, once, and that of each of its
- * machines, once. There is only one serial line, and what offers it (QEMU, for one) lets in a single client: whoever
- * opens it again gets the terminal that is open, with all it has shown, and it ends when the last who opened it has
- * closed it.
+ * The terminals of a host: any number of shells, its serial console once, and that of each of its machines
+ * once. There is only one serial line, and the program that offers it (QEMU, for one) lets in a single
+ * client. Opening it again gives the terminal that is open, with all it has shown. It ends when everybody who
+ * opened it has closed it.
  */
 
 import type { HostEntry } from '../hosts/host-list.ts';
@@ -87,7 +87,8 @@ export class HostTerminals {
   }
 
   /**
-   * Closes a terminal for one of those who opened it. A shell ends at once, a serial console with its last.
+   * Closes a terminal for one of the people who opened it. A shell ends at once, a serial console with its
+   * last.
    *
    * @throws ConsoleError TerminalNotFound
    */

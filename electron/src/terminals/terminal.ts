@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A terminal outlives the view that shows it: it keeps what was printed, any number of watchers replay
- * that from the beginning and then follow, and when its source ends each of them is told how.
+ * A terminal outlives the view that shows it. It keeps what was printed. Any number of watchers replay that
+ * from the beginning and then follow. When its source ends, each of them is told how.
  */
 import { Scrollback } from './scrollback.ts';
 
@@ -18,7 +18,7 @@ export interface TerminalSource {
 
 export interface SourceListener {
   onData(text: string): void;
-  /** `exitCode` is null where there is none: a socket, or a program ended by a signal. */
+  /** `exitCode` is null for a socket, and for a program ended by a signal. */
   onEnd(exitCode: number | null): void;
 }
 

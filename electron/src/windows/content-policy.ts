@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the page may load: its own files and nothing else. No inline script, no inline style, no
- * `eval`, no network. Code that needs style sheets made at run time (the terminal does) uses
- * constructed style sheets or the CSSOM, which the policy leaves to scripts that were allowed in.
+ * What the page may load: its own files and nothing else. No inline script, no inline style, no `eval`, no
+ * network. Some code, such as the terminal's, makes style sheets at run time. It uses constructed style
+ * sheets or the CSSOM, which the policy allows to admitted scripts.
  */
 
 /** Scheme and address of the interface. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Answers requests for the interface's files out of one folder. A path is decoded once and then has to
- * stay inside that folder, also after links are followed; anything else is answered as not found, so
- * that nothing is learnt about the file system outside.
+ * Answers requests for the interface's files out of one folder. A path is decoded once and must then stay
+ * inside that folder, also after links are followed. Anything else is answered as not found, so that a page
+ * learns nothing about the file system outside.
  */
 import { readFile, realpath } from 'node:fs/promises';
 import { extname, join, sep } from 'node:path';

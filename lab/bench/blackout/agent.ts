@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The agent's side: machines are started by hand, adopted, and updated again and again, from one kernel into the other
- * and back, in the way an operator would. What each part of the blackout took is the agent's own word, as it is in
- * its record of the update.
+ * The agent's side. Machines are started by hand, adopted, and updated again and again from one kernel into the other
+ * and back, as an operator would do it. The agent itself says how long each part of the blackout took, in its record of
+ * the update.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import type { MachineRun, Update } from '@luo-console/agent/interface';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The floor from outside: jumps from the running host into a kernel whose init is `native/floor.c`, waits while that
- * goes through its whole plan, kernel after kernel, and reads from the serial console what it measured. It switches
+ * The floor from outside. Jumps from the running host into a kernel whose init is `native/floor.c`. Waits while the
+ * floor goes through its whole plan, kernel after kernel, and reads its figures from the serial console. It switches
  * the host off at the end.
  */
 import { readFile } from 'node:fs/promises';
@@ -35,7 +35,7 @@ function parseRun(text: string): FloorRun {
  * What the floor said on the console, as updates by load.
  *
  * @param log of the console since the floor was started
- * @param loads what it was to do
+ * @param loads what it had to do
  * @param runs how often
  * @throws Error if an update or a machine of one is missing
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The virtual machines that are updated, the same for the agent and for the floor: one command line, in which
+ * The virtual machines to update, the same for the agent and for the floor. They have one command line, in which
  * `@guest@` stands for the machine's number and `@memory@` for its memory in MiB.
  */
 import type { LabHost } from '../../src/index.ts';

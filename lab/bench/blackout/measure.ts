@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The whole measurement: the agent's updates on a host of their own, and the floor's afterwards on the same one. */
+/** The whole measurement on one separate host: first the agent's updates, then the floor's. */
 import { basename } from 'node:path';
 import { type OnProgress, step } from '../../src/progress.ts';
 import { benchHost, kernelsOf } from '../host.ts';
@@ -9,7 +9,7 @@ import { installTemplate } from './guests.ts';
 import type { Load } from './parts.ts';
 import type { BlackoutMeasured } from './report.ts';
 
-/** Room for the biggest load twice over: what is preserved, and what starts anew beside it. */
+/** Room for the biggest load twice over: the preserved machines, and those that start again beside them. */
 const memorySizes = '4G';
 
 /**

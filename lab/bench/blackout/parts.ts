@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What a blackout consists of, and how the machines of one update become one row of figures. Every machine says when
- * each part was over for it. For the host a part is over when it is for the last machine, and begins when the part
- * before is over: so the parts of one update add up to its blackout, from the first machine that stops to the last
- * one that runs.
+ * each part was over for it. For the host a part is over when it is over for the last machine. It begins when the part
+ * before is over. So the parts of one update add up to its blackout, from the first machine that stops to the last that
+ * runs.
  */
 import { BlackoutPart } from '@luo-console/agent/interface';
 import { median } from '../numbers.ts';

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Inside the host: the same files through the agent, as a client of its socket does it that does not wait for one
- * answer before it sends the next call. Same arguments and lines of output as `native/descriptors.c`; it only
- * preserves, since retrieving is what the agent does by itself when it starts in the next kernel.
+ * Runs inside the host and preserves the same files through the agent. It is a client that does not wait for one answer
+ * before it sends the next call. Arguments and lines of output are those of `native/descriptors.c`. It only preserves:
+ * the agent retrieves by itself when it starts in the next kernel.
  */
-import { connectAgent, defaultAddress } from '../../../agent/src/client/index.ts';
+import { connectAgent } from '../../../agent/src/client/index.ts';
+import { localAddress } from '../../../agent/src/interface/places.ts';
 import { type Descriptor, native } from '../../../native-bindings/src/index.ts';
 
 const { memory, kernel } = native;
@@ -19,7 +20,7 @@ function onePage(): Descriptor {
   return file;
 }
 
-const agent = await connectAgent(defaultAddress);
+const agent = await connectAgent(localAddress);
 for (const each of process.argv.slice(3)) {
   const [count = 0, times = 0] = each.split('x').map(Number);
   for (let time = 0; time < times; time += 1) {

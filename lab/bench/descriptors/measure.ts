@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Preserving many small memfds in one kernel and retrieving them in the next, in C, through the addon and through the
- * agent, on one host, one after the other. One kexec for all of them: the programs hold their sessions until then.
+ * Preserves many small memfds in one kernel and retrieves them in the next. C, the addon and the agent take turns on
+ * one host. One kexec serves all of them: the programs hold their sessions until then.
  */
 import type { LabHost } from '../../src/index.ts';
 import { type OnProgress, step } from '../../src/progress.ts';
@@ -59,7 +59,7 @@ async function agentLimit(host: LabHost): Promise<string> {
 }
 
 /**
- * Measures on a host of its own.
+ * Measures on a separate host.
  *
  * @returns the kernel's release, and rows for every count
  */

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Time across a kexec. No clock of the kernel's goes on: CLOCK_BOOTTIME begins again at 0, and the real-time clock
- * is read in whole seconds. The processor's time stamp counter is not reset, since nothing resets the processor; how
- * fast it is, is measured against CLOCK_BOOTTIME. When the next kernel's clock started is then where the counter
- * stands, less what CLOCK_BOOTTIME says.
+ * Time across a kexec. No clock of the kernel's goes on: CLOCK_BOOTTIME begins again at 0, and the real-time clock is
+ * read in whole seconds. The processor's time stamp counter is not reset, since nothing resets the processor. Its rate
+ * is measured against CLOCK_BOOTTIME. The next kernel's clock started at the counter's value less CLOCK_BOOTTIME.
  */
 #ifndef LUO_BENCH_CLOCK_H
 #define LUO_BENCH_CLOCK_H

@@ -5,7 +5,7 @@
  *     descriptors preserve COUNTxTIMES...   before the kexec; then waits, because its end would undo it
  *     descriptors retrieve COUNTxTIMES...   after it
  *
- * COUNT descriptors go into a session of their own, TIMES times over. For each session it prints one line,
+ * COUNT descriptors go into a separate session, TIMES times over. For each session it prints one line,
  * `COUNT MICROSECONDS`: the requests alone, without making the files and the session. At the end, `done`.
  */
 #include "luo.h"

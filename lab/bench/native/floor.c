@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The floor: a live update of virtual machines with nothing in userspace but what it takes. It is the init of both
- * kernels. It does what the agent does, in the same order and to the same QEMU, in a program of a few hundred lines
- * without a runtime, a journal, a service manager or anybody to talk to. How fast the agent could be at best is what
- * it measures; plan.h says what it is told. For every guest that runs again it says
+ * The floor: a live update of virtual machines with the least possible userspace. It is the init of both kernels. It
+ * does what the agent does, in the same order and to the same QEMU. But it is a program of a few hundred lines, without
+ * a runtime, a journal, a service manager or clients. It measures how fast the agent could be at best; plan.h describes
+ * its arguments. For every guest that runs again it says
  *
  *     floor: run {"step":N,"guest":N,"guests":N,"memoryMiB":N,"ends":{"save":US,…}}
  *
@@ -29,7 +29,7 @@
 #define RB_KEXEC 0x45584543
 #endif
 
-/* So long do new guests run before they are stopped for the first time: their firmware is through by then. */
+/* New guests run this long before they are stopped for the first time: their firmware is done by then. */
 #define FIRST_RUN_S 3
 
 static struct guest guest[MOST_GUESTS];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The kernel's live update interface, one function a request and nothing more. The requests are those of the
- * kernel's include/uapi/linux/liveupdate.h, written down here because headers of older kernels lack them. Each
- * function returns a descriptor or 0, or a negative errno.
+ * The kernel's live update interface, with one function for each request and nothing more. The requests are those of
+ * the kernel's include/uapi/linux/liveupdate.h, repeated here because headers of older kernels lack them. Each function
+ * returns a descriptor or 0, or a negative errno.
  */
 #ifndef LUO_BENCH_LUO_H
 #define LUO_BENCH_LUO_H
@@ -13,7 +13,7 @@
 int luo_open(void);
 /* Creates an outgoing session. -EEXIST: the name is taken. */
 int luo_create(int device, const char *name);
-/* Takes an incoming session. -ENOENT: there is none of that name. */
+/* Takes an incoming session. -ENOENT: no session has that name. */
 int luo_take(int device, const char *name);
 /* Preserves a file. -EBUSY: it is preserved already, in whatever session. */
 int luo_preserve(int session, int file, uint64_t token);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the floor is to do, from its arguments, which are the end of the kernel's command line:
+ * The floor's work, from its arguments, which are the end of the kernel's command line:
  *
  *     template=FILE kernels=IMAGE,IMAGE runs=N plan=GUESTSxMIB[,GUESTSxMIB...] step=N
  *
- * Step N is the N-th boot of the floor. Each step but the first brings back what the one before saved, each step but
- * the last saves and jumps. Guests stay the same for as many runs as there are, then others take their place.
+ * Step N is the N-th boot of the floor. Each step but the first brings back the guests that the one before saved. Each
+ * step but the last saves and jumps. Guests stay the same for as many runs as there are, then others take their place.
  */
 #ifndef LUO_BENCH_PLAN_H
 #define LUO_BENCH_PLAN_H
@@ -34,7 +34,7 @@ bool plan_ends(const struct plan *plan);
 struct load plan_to_save(const struct plan *plan);
 /* The guests that this step brings back; not asked of step 0. */
 struct load plan_to_restore(const struct plan *plan);
-/* Whether the guests that this step saves are to be started, and not those brought back. */
+/* Whether this step saves newly started guests, and not those it brought back. */
 bool plan_changes(const struct plan *plan);
 /* The kernel image that is not the running one. */
 const char *plan_next_kernel(const struct plan *plan);

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The next line; it stands at the beginning of the buffer, `taken` bytes of which are to be dropped first. */
+/* The next line. It is at the beginning of the buffer, once `taken` bytes have been dropped. */
 static size_t next_line(struct qmp *qmp, size_t taken)
 {
 	char *end;

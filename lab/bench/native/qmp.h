@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * As much of QMP as the floor needs: commands one at a time, each followed by its answer, with the events that come
- * between them passed over. Answers are looked at as text: QEMU writes one object a line, `{"return": …}`.
+ * As much of QMP as the floor needs: commands one at a time, each followed by its answer. Events that come between are
+ * skipped. Answers are looked at as text: QEMU writes one object a line, `{"return": …}`.
  */
 #ifndef LUO_BENCH_QMP_H
 #define LUO_BENCH_QMP_H
@@ -14,7 +14,7 @@ struct qmp {
 	char buffer[16384];
 };
 
-/* Takes a connected socket on and leaves the greeting behind. */
+/* Takes over a connected socket, and reads its greeting. */
 void qmp_begin(struct qmp *qmp, int socket);
 /*
  * Gives a command, which is a whole JSON object, and waits for its answer. The answer stays good until the next call.

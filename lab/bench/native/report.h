@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the floor has to say, as lines of the kernel's log, which is on the serial console. */
+/* The floor's output, as lines of the kernel's log, which is on the serial console. */
 #ifndef LUO_BENCH_REPORT_H
 #define LUO_BENCH_REPORT_H
 

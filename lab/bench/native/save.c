@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Memory is preserved while guests run, which is the heavy part. Then one thread a guest records its CPR stream, with
- * the guest still running; when all of them have it, all are stopped, and what is left are their devices.
+ * Memory is preserved while guests run, which is the heavy part. Then one thread for each guest records its CPR stream,
+ * while the guest still runs. When all threads are done, all guests are stopped, and only the state of their devices is
+ * left to save.
  */
 #include "update.h"
 #include "luo.h"

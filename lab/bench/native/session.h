@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The floor's one session: its name, and what is under which token in it. */
+/* The floor's one session: its name, and its tokens. */
 #ifndef LUO_BENCH_SESSION_H
 #define LUO_BENCH_SESSION_H
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What goes through the kexec beside the guests' own files, in one memfd that is preserved before anything stops and
- * written through a mapping until the very end: what QEMU said on its two channels, which file came with which piece of
- * it, and when. Positions are offsets, because the next kernel maps it somewhere else.
+ * The state that goes through the kexec beside the guests' own files. It is in one memfd, which is preserved before
+ * anything stops and written through a mapping until the very end. It has QEMU's output on both channels, the file that
+ * came with each piece, and the times. Positions are offsets, because the next kernel maps it somewhere else.
  */
 #ifndef LUO_BENCH_STATE_H
 #define LUO_BENCH_STATE_H

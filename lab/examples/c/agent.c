@@ -105,7 +105,7 @@ enum answer agent_fetch_session(struct agent *agent, const char *session, int *d
 
 	if (answer != ANSWER_DONE)
 		return answer;
-	/* An index into the descriptors that came along, of which there is one at most. */
+	/* An index into the descriptors beside the reply, of which there is at most one. */
 	if (json_member(reply.parameters, "fileDescriptor", &value) != 1 || !json_index(value, 0, &index) ||
 	    reply.descriptor < 0) {
 		varlink_done(&reply);
@@ -117,7 +117,7 @@ enum answer agent_fetch_session(struct agent *agent, const char *session, int *d
 	return ANSWER_DONE;
 }
 
-/* The problem is words of this program's own, which need no escapes. */
+/* The problem is text of this program, which needs no escapes. */
 enum answer agent_report_still(struct agent *agent, const char *session, const char *why)
 {
 	char parameters[256];

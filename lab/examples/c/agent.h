@@ -13,7 +13,7 @@
 
 struct agent {
 	const char *path;
-	/* Streams, which the agent sends again on every change: its status, and whether the machine has to stand still. */
+	/* Streams, which the agent sends again on every change: its status, and whether the machine has to stop. */
 	struct varlink status, attendance;
 };
 
@@ -21,11 +21,11 @@ enum answer {
 	ANSWER_DONE,
 	/* The agent refused; agent_problem() says why. */
 	ANSWER_REFUSED,
-	/* Refused, because there is no session of that name. */
+	/* Refused, because the session was not found. */
 	ANSWER_NOT_FOUND,
 	/* Refused, because a live update is under way. */
 	ANSWER_NOT_NOW,
-	/* No answer, or none that is understood. */
+	/* No answer, or one that this program does not understand. */
 	ANSWER_NONE,
 };
 
@@ -42,15 +42,17 @@ enum answer agent_find_session(struct agent *agent, const char *session, enum di
 /* `*descriptor` is the session's own; the caller closes it. */
 enum answer agent_fetch_session(struct agent *agent, const char *session, int *descriptor);
 
-/* Says that the machine stands still with all of it preserved, or that it cannot come along; NULL for no problem. */
+/* Says that the machine is stopped and all of it preserved, or why it cannot be carried over; NULL for no problem. */
 enum answer agent_report_still(struct agent *agent, const char *session, const char *problem);
 
 /* Begin to follow agent->status, or agent->attendance of a session. */
 bool agent_follow(struct agent *agent);
 bool agent_attend(struct agent *agent, const char *session);
 
-/* Read what there is on a stream, and wait if there is nothing. `*normal` (no live update is under way) or `*still` (the
- * machine has to stand still) is the newest of it, if `*news`. On failure the stream is closed. */
+/*
+ * Read what there is on a stream, and wait if there is nothing. `*normal` (no live update is under way) or `*still`
+ * (the machine has to stop) is the newest of it, if `*news`. On failure the stream is closed.
+ */
 bool agent_read_phase(struct agent *agent, bool *normal, bool *news);
 bool agent_read_still(struct agent *agent, bool *still, bool *news);
 

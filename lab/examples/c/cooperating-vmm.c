@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A VMM that comes through a live update by its own doing. The agent only lends it a session: what is preserved in
- * it, and under which tokens, is the VMM's own business, and so is getting it back.
+ * A VMM that carries its machine through a live update itself. The agent only lends it a session. The VMM decides what
+ * to preserve in it, and under which tokens, and retrieves it itself.
  *
  *     cooperating-vmm SESSION [SOCKET]
  *
- * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
- * It attends the session: when a live update is about to leave, the agent asks for the machine to stand still and
- * waits until its state is in a preserved file; if the update is called off, the machine goes on. Started after the kexec, it finds the
- * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
- * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,
- * or is one of this kernel, it says so and ends.
+ * Started without such a session, it makes a machine and the session, and preserves the machine's files. It attends the
+ * session. Before a live update leaves, the agent asks it to stop the machine, and waits until the state is in a
+ * preserved file. If the update is aborted, the machine goes on. Started after the kexec, it finds the session
+ * incoming, takes the machine out of it and lets it run. Only then does it have the session finished, and preserves the
+ * files again. It never makes a new machine where the old one may still be. If the session cannot be retrieved, or is
+ * one of this kernel, it says so and ends.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -37,8 +37,8 @@ static bool preserve(struct vmm *vmm, int session, uint64_t token, int file)
 }
 
 /*
- * Does what is left to do until the next live update can come. Called whenever none is under way, so what fails is
- * tried again with the next news; the machine runs in any case.
+ * Does the work left before the next live update. Called whenever none is under way, so a failure is tried again with
+ * the next news. The machine runs in any case.
  */
 static void protect(struct vmm *vmm)
 {
@@ -61,7 +61,7 @@ static void protect(struct vmm *vmm)
 		vmm->protection = TO_PRESERVE_STATE;
 	if (vmm->protection == TO_PRESERVE_STATE && preserve(vmm, session, STATE_TOKEN, vmm->machine.state_file))
 		vmm->protection = PROTECTED;
-	/* The agent holds the session; kept open here, it could not be closed by those who may close it. */
+	/* The agent holds the session. If it stayed open here, those who may close it could not. */
 	close(session);
 	if (vmm->protection == PROTECTED)
 		machine_say(&vmm->machine, "protected");
@@ -78,7 +78,7 @@ static const char *stand_still(struct vmm *vmm)
 	return wrong;
 }
 
-/* From the first moment on: a live update that comes too early is to be told so. */
+/* From the first moment on: a live update that comes too early must hear that. */
 static void attend(struct vmm *vmm)
 {
 	if (!agent_attend(&vmm->agent, vmm->session))
@@ -94,7 +94,7 @@ static void go_on(struct vmm *vmm)
 	machine_say(&vmm->machine, "resumed");
 }
 
-/* What the agent waits for. A machine that cannot come along says so in place of standing still for nothing. */
+/* The agent waits for this. A machine that cannot be carried over says so, and does not stop for nothing. */
 static void answer(struct vmm *vmm)
 {
 	const char *problem = NULL;
@@ -139,7 +139,7 @@ static void on_tick(struct vmm *vmm, int timer)
 		return;
 	if (vmm->machine.running)
 		machine_count(&vmm->machine);
-	/* An agent that is gone comes back, and the machine does as it did meanwhile. */
+	/* An agent that is gone comes back; meanwhile the machine goes on as before. */
 	if (vmm->agent.status.socket < 0)
 		agent_follow(&vmm->agent);
 }
@@ -202,7 +202,7 @@ int main(int argc, char **argv)
 	vmm_start(&vmm);
 	attend(&vmm);
 	run(&vmm, signals, timer);
-	/* Whoever replaces the kernel without the agent stops services first: the state has to be there all the same. */
+	/* Replacing the kernel without the agent stops services first: the state must be there then too. */
 	if (vmm.machine.running)
 		stand_still(&vmm);
 	return 0;

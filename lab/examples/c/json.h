@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading JSON where it lies. A text is checked against the whole grammar (RFC 8259) once; after that a value is
- * only a piece of it, and members are looked up by walking. Nothing is allocated, and nothing is guessed: a string
- * with an escape or a number that is no whole one is refused by whoever asks for it, and so is a name that stands
- * twice.
+ * Reading JSON in place. A text is checked against the whole grammar (RFC 8259) once. After that a value is only a
+ * piece of it, and members are looked up by walking. Nothing is allocated, and nothing is guessed. The functions below
+ * refuse a string with an escape, a number that is not a whole one, and a name that occurs twice.
  */
 #ifndef JSON_H
 #define JSON_H

@@ -146,7 +146,7 @@ const char *machine_restore(struct machine *machine, int memory_file, int state_
 	if (state.memory_checksum != checksum(machine->memory, WORDS))
 		return "the memory is not what it was when the machine was suspended";
 	machine->count = state.count;
-	/* CLOCK_BOOTTIME begins anew with each kernel; CLOCK_REALTIME goes on, but may have been set. */
+	/* CLOCK_BOOTTIME starts again with each kernel; CLOCK_REALTIME goes on, but may have been set. */
 	away = now(CLOCK_REALTIME) - state.wall;
 	machine->clock_offset = state.clock + (away > 0 ? away : 0) - now(CLOCK_BOOTTIME);
 	return NULL;

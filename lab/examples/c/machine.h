@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The machine that stands for a guest: a counter which rewrites a page of its memory with every count, and a clock
- * that never goes back. Its memory is one memfd. What a real machine has in registers and devices is, while it
- * stands still, in a second one; while it runs that one is empty, so that no state is ever taken for a newer one.
+ * The machine that stands for a guest. A counter rewrites a page of its memory with every count, and a clock never goes
+ * back. Its memory is one memfd. A second memfd has the state that a real machine has in registers and devices, but
+ * only while the machine is stopped. While it runs that memfd is empty, so that an old state is never taken for a newer
+ * one.
  */
 #ifndef MACHINE_H
 #define MACHINE_H
@@ -15,25 +16,25 @@ struct machine {
 	uint32_t *memory;
 	bool running;
 	uint64_t count;
-	/* What has to be added to this kernel's CLOCK_BOOTTIME, in ns, to have the machine's. */
+	/* Added to this kernel's CLOCK_BOOTTIME, in ns, it gives the machine's clock. */
 	int64_t clock_offset;
 };
 
 /* All of these return NULL, or what is wrong. */
 
-/* Makes a machine at count 0 that stands still. */
+/* Makes a stopped machine at count 0. */
 const char *machine_create(struct machine *machine);
 
-/* Takes over a machine that stands still from its files, which it checks first. Owns the files in any case. */
+/* Takes over a stopped machine from its files, which it checks first. Owns the files in any case. */
 const char *machine_restore(struct machine *machine, int memory_file, int state_file);
 
-/* Lets the machine run. From now on what is in its state file is out of date, and gone. */
+/* Lets the machine run. From now on its state file is out of date, so it is emptied. */
 const char *machine_run(struct machine *machine);
 
 /* One count, with the line that says so. */
 void machine_count(struct machine *machine);
 
-/* Lets the machine stand still, and writes its state. */
+/* Stops the machine, and writes its state. */
 const char *machine_suspend(struct machine *machine);
 
 /* Prints a line: what happened, and the machine's count, clock and checksum. */

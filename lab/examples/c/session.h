@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a VMM asks of a session itself. The descriptor of a session takes these requests from whoever has it, so a
- * VMM needs neither /dev/liveupdate nor root; who may have the descriptor is the agent's decision.
+ * The requests that a VMM makes of a session itself. A session takes them from any process that has its descriptor, so
+ * a VMM needs neither /dev/liveupdate nor root. The agent decides who may have the descriptor.
  *
  * Both return 0 or a negative errno.
  */

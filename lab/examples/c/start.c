@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * How a VMM comes by its machine. It never makes a new one where the old one may still be: every answer but a plain
- * "there is no such session", of the agent and of the kernel, ends the program.
+ * How a VMM gets its machine. It never makes a new one where the old one may still be. Agent and kernel must both
+ * answer plainly that there is no such session; any other answer ends the program.
  */
 #include <inttypes.h>
 #include <stdarg.h>
@@ -74,7 +74,7 @@ static void make_machine(struct vmm *vmm)
 	machine_say(&vmm->machine, "created");
 }
 
-/* That the agent has no such session does not mean that the kernel has none: only asking for it tells. */
+/* The kernel may have a session that the agent does not have: only asking the kernel tells. */
 static enum answer ask_kernel(struct vmm *vmm)
 {
 	wait_for_normal(vmm);

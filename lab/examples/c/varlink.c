@@ -187,7 +187,7 @@ bool varlink_take(struct varlink *varlink, struct varlink_reply *reply, bool *ta
 	if (!end)
 		return true;
 	length = end - varlink->buffer;
-	/* With its NUL: whoever walks the text never runs off its end. */
+	/* With its NUL: a walk through the text never runs off its end. */
 	reply->message = malloc(length + 1);
 	if (!reply->message)
 		return fail(varlink, "a reply: %s", strerror(ENOMEM));

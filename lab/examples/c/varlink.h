@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The least of a Varlink client (https://varlink.org): a call is one JSON object and a NUL over a Unix socket, a
- * reply is another. A descriptor travels beside its reply (SCM_RIGHTS). One call at a time on a connection, so
- * whatever comes before the reply's NUL belongs to that reply.
+ * The least of a Varlink client (https://varlink.org): a call is one JSON object and a NUL over a Unix socket, a reply
+ * is another. A descriptor travels beside its reply (SCM_RIGHTS). A connection has one call at a time, so everything
+ * before the reply's NUL belongs to that reply.
  */
 #ifndef VARLINK_H
 #define VARLINK_H
@@ -17,20 +17,20 @@ struct varlink {
 	int socket;
 	char *buffer;
 	size_t used, room;
-	/* What came beside a reply that is not complete; -1 for nothing. */
+	/* The descriptor beside an incomplete reply; -1 for none. */
 	int descriptor;
 };
 
 #define VARLINK_CLOSED ((struct varlink){ .socket = -1, .descriptor = -1 })
 
 struct varlink_reply {
-	/* The message, which whoever receives the reply frees. */
+	/* The message, which the receiver of the reply frees. */
 	char *message;
 	struct json parameters;
-	/* Name of the error, empty if it is none. */
+	/* Name of the error, empty if the reply is not an error. */
 	char error[128];
 	bool continues;
-	/* -1 for none; whoever receives the reply closes it. */
+	/* -1 for none; the receiver of the reply closes it. */
 	int descriptor;
 };
 

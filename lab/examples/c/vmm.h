@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A VMM with its machine, and how it comes by one. */
+/* A VMM with its machine, and how it gets one. */
 #ifndef VMM_H
 #define VMM_H
 

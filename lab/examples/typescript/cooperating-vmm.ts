@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A VMM that comes through a live update by its own doing. The agent only lends it a session: what is preserved in
- * it, and under which tokens, is the VMM's own business, and so is getting it back.
+ * A VMM that carries its machine through a live update itself. The agent only lends it a session. The VMM decides what
+ * to preserve in it, and under which tokens, and retrieves it itself.
  *
  *     cooperating-vmm SESSION [SOCKET]
  *
- * Started where there is no such session, it makes a machine and the session, and preserves the machine's files.
- * It attends the session: when a live update is about to leave, the agent asks for the machine to stand still and
- * waits until its state is in a preserved file; if the update is called off, the machine goes on. Started after the kexec, it finds the
- * session incoming, takes the machine out of it, lets it run, and only then has the session finished and its files
- * preserved anew. It never makes a new machine where the old one may still be: if the session cannot be retrieved,
- * or is one of this kernel, it says so and ends.
+ * Started without such a session, it makes a machine and the session, and preserves the machine's files. It attends the
+ * session. Before a live update leaves, the agent asks it to stop the machine, and waits until the state is in a
+ * preserved file. If the update is aborted, the machine goes on. Started after the kexec, it finds the session
+ * incoming, takes the machine out of it and lets it run. Only then does it have the session finished, and preserves the
+ * files again. It never makes a new machine where the old one may still be. If the session cannot be retrieved, or is
+ * one of this kernel, it says so and ends.
  */
 import { writeSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AgentClient, agentSocket, connectAgent, isAgentError } from '@luo-console/agent/client';
+import { type AgentClient, connectAgent, isAgentError } from '@luo-console/agent/client';
 import type { Direction } from '@luo-console/agent/interface';
+import { agentSocket } from '@luo-console/agent/places';
 import { type Descriptor, liveUpdate } from '@luo-console/native';
 import { Machine } from './machine.ts';
 
@@ -29,7 +30,7 @@ const sayWrong = (error: unknown): void => {
   writeSync(2, `cooperating-vmm: ${error instanceof Error ? error.message : String(error)}\n`);
 };
 
-/** What a method of the agent did, where that there is no such session is an answer as well. */
+/** The result of a call to the agent, or null if the session was not found. */
 async function unlessNotFound<T>(call: Promise<T>): Promise<T | null> {
   try {
     return await call;
@@ -43,7 +44,7 @@ class CooperatingVmm {
   readonly #name: string;
   readonly #address: string;
   readonly #machine: Machine;
-  /** What is left to do until the next live update can come. */
+  /** The work left before the next live update. */
   readonly #left: (() => Promise<void>)[];
   #protecting = false;
 
@@ -58,7 +59,7 @@ class CooperatingVmm {
     if (incoming) this.#left.unshift(() => this.#finish());
   }
 
-  /** Takes the machine out of its session, or makes both. @throws Error why there is neither */
+  /** Takes the machine out of its session, or makes both. @throws Error why neither was possible */
   static async start(name: string, address: string): Promise<CooperatingVmm> {
     using agent = await connectTo(address);
     const direction = (await findSession(agent.client, name)) ?? (await askKernel(agent.client, name));
@@ -86,11 +87,14 @@ class CooperatingVmm {
       this.#keep(signal, (client) => this.#attend(client, signal)),
     ]);
     clearInterval(counting);
-    // Whoever replaces the kernel without the agent stops services first: the state has to be there all the same.
+    // Replacing the kernel without the agent stops services first: the state must be there then too.
     if (this.#machine.running) this.#suspend();
   }
 
-  /** Does something with the agent that lasts. One that is gone comes back, and the machine does as it did meanwhile. */
+  /**
+   * Does something with the agent that lasts. An agent that is gone comes back; meanwhile the machine goes on as
+   * before.
+   */
   async #keep(signal: AbortSignal, lasting: (client: AgentClient) => Promise<void>): Promise<void> {
     while (!signal.aborted) {
       using agent = await connectTo(this.#address).catch(() => null);
@@ -117,7 +121,7 @@ class CooperatingVmm {
     }
   }
 
-  /** What the agent waits for. A machine that cannot come along says why in place of standing still for nothing. */
+  /** The agent waits for this. A machine that cannot be carried over says why, and does not stop for nothing. */
   #standStill(): string | null {
     if (this.#left.length > 0) return 'the machine is not preserved yet';
     try {
@@ -156,7 +160,7 @@ class CooperatingVmm {
     await agent.client.call('FinishSession', { name: this.#name });
   }
 
-  /** The agent holds the session; kept open here, it could not be closed by those who may close it. */
+  /** The agent holds the session. If it stayed open here, those who may close it could not. */
   async #preserve(token: bigint, file: Descriptor): Promise<void> {
     using agent = await connectTo(this.#address);
     using session = await fetchSession(agent.client, this.#name);
@@ -174,7 +178,7 @@ async function findSession(agent: AgentClient, name: string): Promise<Direction 
   return found?.session.direction ?? null;
 }
 
-/** That the agent has no such session does not mean that the kernel has none: only asking for it tells. */
+/** The kernel may have a session that the agent does not have: only asking the kernel tells. */
 async function askKernel(agent: AgentClient, name: string): Promise<Direction | null> {
   for await (const { status } of agent.stream('GetStatus', {})) if (status.phase === 'normal') break;
   const found = await unlessNotFound(agent.call('RetrieveSession', { name }));

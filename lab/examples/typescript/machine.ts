@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The machine that stands for a guest: a counter which rewrites a page of its memory with every count, and a clock
- * that never goes back. Its memory is one memfd. What a real machine has in registers and devices is, while it
- * stands still, in a second one; while it runs that one is empty, so that no state is ever taken for a newer one.
+ * The machine that stands for a guest. A counter rewrites a page of its memory with every count, and a clock never goes
+ * back. Its memory is one memfd. A second memfd has the state that a real machine has in registers and devices, but
+ * only while the machine is stopped. While it runs that memfd is empty, so that an old state is never taken for a newer
+ * one.
  *
  * The C example runs the same machine; each can go on with the other's.
  */
@@ -56,7 +57,7 @@ export class Machine {
   readonly stateFile: Descriptor;
   #running = false;
   #count: bigint;
-  /** What has to be added to this kernel's CLOCK_BOOTTIME, in ns, to have the machine's. */
+  /** Added to this kernel's CLOCK_BOOTTIME, in ns, it gives the machine's clock. */
   readonly #clockOffset: bigint;
 
   private constructor(memoryFile: Descriptor, stateFile: Descriptor, count: bigint, clockOffset: bigint) {
@@ -70,7 +71,7 @@ export class Machine {
     return this.#running;
   }
 
-  /** Makes a machine at count 0 that stands still. */
+  /** Makes a stopped machine at count 0. */
   static create(): Machine {
     const memoryFile = createFile('machine-memory', BigInt(memoryBytes));
     const stateFile = createFile('machine-state', stateFileBytes);
@@ -81,7 +82,7 @@ export class Machine {
   }
 
   /**
-   * Takes over a machine that stands still from its files, which stay the caller's if that fails.
+   * Takes over a stopped machine from its files, which stay the caller's if that fails.
    *
    * @throws Error that says what is wrong with them
    */
@@ -96,7 +97,7 @@ export class Machine {
     if (state.getUint32(36, true) !== checksum(wordsOf(bytes, 36))) {
       throw new Error('the device state is not what was written');
     }
-    // CLOCK_BOOTTIME begins anew with each kernel; CLOCK_REALTIME goes on, but may have been set.
+    // CLOCK_BOOTTIME starts again with each kernel; CLOCK_REALTIME goes on, but may have been set.
     const away = kernel.clock('realtime') - state.getBigInt64(24, true);
     const clock = state.getBigInt64(16, true) + (away > 0n ? away : 0n);
     const count = state.getBigUint64(8, true);
@@ -107,7 +108,7 @@ export class Machine {
     return machine;
   }
 
-  /** Lets the machine run. From now on what is in its state file is out of date, and gone. */
+  /** Lets the machine run. From now on its state file is out of date, so it is emptied. */
   run(): void {
     memory.write(this.stateFile, 0n, Buffer.alloc(stateBytes));
     this.#running = true;
@@ -120,7 +121,7 @@ export class Machine {
     memory.write(this.memoryFile, BigInt(number * pageWords * 4), page(number, this.#count));
   }
 
-  /** Lets the machine stand still, and writes its state. */
+  /** Stops the machine, and writes its state. */
   suspend(): void {
     this.#running = false;
     const bytes = Buffer.alloc(stateBytes);

@@ -2,16 +2,16 @@
 /*
  * Devices that can be preserved across a live update, for the lab.
  *
- * There are three kinds, LUO_LAB_PER_KIND devices of each, named after what
- * they stand in for: memoryN needs nothing, iommuN needs memoryN, and deviceN
- * needs iommuN. "Needs" means that the other device has been preserved before,
- * in the same session; preserving is refused with -ENXIO otherwise. What a
- * device needs can be changed in debugfs, so any graph can be made of them,
- * also one with a cycle.
+ * There are three kinds with LUO_LAB_PER_KIND devices each, named after the
+ * devices they stand for. memoryN needs nothing, iommuN needs memoryN, and
+ * deviceN needs iommuN. "Needs" means that the other device has been preserved
+ * before, in the same session; otherwise preserving is refused with -ENXIO. The
+ * needs can be changed in debugfs, so they can form any graph, even one with a
+ * cycle.
  *
  * A device holds a few kilobytes of contents, which are written to it and
- * survive the kexec. All devices of kind deviceN share one state, which is
- * created with the first of them that is preserved and dropped with the last.
+ * survive the kexec. All devices of kind deviceN share one state. It is created
+ * when the first of them is preserved, and dropped with the last.
  *
  * Each callback writes a line to the kernel's log, with a number that counts
  * callbacks since boot: the order of lines is the order in which LUO called.
@@ -53,7 +53,7 @@ enum luo_lab_op {
 #define LUO_LAB_INCOMING_OPS	(LUO_LAB_OPS - LUO_LAB_FIRST_INCOMING)
 
 /**
- * struct luo_lab_switch - What an operation on a device is to do besides.
+ * struct luo_lab_switch - What an operation on a device does in addition.
  * @error:    Positive errno it fails with; 0 for none.
  * @delay_ms: Time it takes before anything else, in milliseconds.
  */

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What every other file of the driver stands on: the devices and their lock,
- * finding the device of a file, its number for the next kernel, the log, and
- * the nodes under /dev/luo_lab, which are read and written like a small file.
+ * The base of every other file of the driver. It has the devices and their
+ * lock, the device of a file, its number for the next kernel, and the log. It
+ * also has the nodes under /dev/luo_lab, which are read and written like a
+ * small file.
  *
  * Opening a node for truncation empties it. Reading in the next kernel shows
- * nothing until the device has been retrieved there; retrieving replaces what
- * may have been written meanwhile.
+ * nothing until the device has been retrieved there. Retrieving replaces
+ * anything written meanwhile.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

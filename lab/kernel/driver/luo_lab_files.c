@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * File handlers, one for each kind of device: the half of their life before the
- * kexec. The half after it is in luo_lab_incoming.c.
+ * File handlers, one for each kind of device: the part before the kexec. The
+ * part after it is in luo_lab_incoming.c.
  *
  *   preserve    checks that what the device needs has been preserved before in
  *               the same session, and allocates the page that is handed over
  *   freeze      copies the contents into it; what is written after preserving
  *               survives, as with a memfd. Writing is -EBUSY from here on
- *   unfreeze    the kexec was called off: writing is possible again
+ *   unfreeze    the kexec did not happen: writing is possible again
  *   unpreserve  gives the page back
  *
  * All descriptors of one device are one to LUO: preserving a second one is
- * -EBUSY. What a device needed is noted with it, so that a change of mind in
- * debugfs does not upset what is already preserved; and that it is undone
- * before what it needs is checked, since LUO promises it.
+ * -EBUSY. The need of a preserved device is noted with it, so that a later
+ * change in debugfs does not affect it. The driver also checks that a device is
+ * undone before the one it needs, since LUO promises that.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt

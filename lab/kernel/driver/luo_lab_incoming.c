@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * File handlers: the half of a device's life after the kexec.
+ * File handlers: the part after the kexec.
  *
  *   retrieve    gives the device its contents back and makes an open file of it.
  *               A failure is for good: LUO remembers it
@@ -8,13 +8,14 @@
  *               retrieved device needs has not been retrieved
  *   finish      gives back the page that was handed over, if retrieving has not
  *
- * The switches of retrieve and finish come along with a device, because after
- * the kexec there may be nobody to throw them in time. They become switches of
- * this kernel when the device is first looked at, and can be reset in debugfs
- * from then on.
+ * The switches of retrieve and finish travel with a device, because nobody may
+ * be there to set them in time after the kexec. They become switches of this
+ * kernel when the device is first looked at, and can be reset in debugfs from
+ * then on.
  *
- * LUO keeps the page until the file is finished, and hands its address to each
- * callback, but only .retrieve() may use it after that succeeded: it is freed.
+ * LUO keeps the page's address until the file is finished, and hands it to each
+ * callback. But .retrieve() frees the page if it succeeds, so the callbacks
+ * after it must not use it.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -30,7 +31,7 @@
 
 #include "luo_lab.h"
 
-/* Takes over the switches that came along; those thrown in this kernel prevail. */
+/* Takes over the switches of the device; those set in this kernel prevail. */
 static void adopt_switches(struct luo_lab_device *dev, struct luo_lab_ser *ser)
 {
 	int i;
@@ -47,7 +48,7 @@ static void adopt_switches(struct luo_lab_device *dev, struct luo_lab_ser *ser)
 }
 
 /*
- * The device that was handed over, or NULL if what came is not one. Only for a
+ * The device that was handed over, or NULL if it is not a device. Only for a
  * file that has not been retrieved with success.
  */
 static struct luo_lab_device *handed_over(const struct liveupdate_file_op_args *args)
@@ -157,7 +158,7 @@ bool luo_lab_can_finish(struct liveupdate_file_op_args *args)
 	bool retrieved = args->retrieve_status > 0;
 	struct luo_lab_device *dev = retrieved ? luo_lab_of_file(args->file) : handed_over(args);
 
-	/* What is not a device is to be got rid of. */
+	/* If it is not a device, LUO may get rid of it. */
 	if (!dev)
 		return true;
 	if (READ_ONCE(dev->switches[LUO_LAB_FINISH].error)) {

@@ -3,12 +3,12 @@
  * Which session a file is being preserved in.
  *
  * LUO does not tell a handler: struct liveupdate_file_op_args has no session in
- * it, so a handler of this kernel can know that a file it depends on is
- * preserved, but not whether it is in the same session. The lab wants to know.
+ * it. A handler of this kernel can know that a file it depends on is preserved,
+ * but not whether it is in the same session. The lab needs to know.
  *
  * A file is preserved by an ioctl on the session's descriptor, under that
- * session's mutex. So among the sessions the calling process has open there is
- * exactly one whose mutex the calling thread holds, and that is the one.
+ * session's mutex. Of the sessions that the calling process has open, the
+ * calling thread holds the mutex of exactly one. That is the session.
  *
  * The answer is an address to compare with others. A session lives at least as
  * long as any file is preserved in it, so two preserved files with the same
@@ -28,7 +28,7 @@
 
 #define SESSION_PREFIX "[luo_session] "
 
-/* The name alone would do for an ordinary file too: anybody can make one. */
+/* The name is not enough: anybody can give an ordinary file the same. */
 static bool is_session(const struct file *file)
 {
 	const struct dentry *dentry = file->f_path.dentry;

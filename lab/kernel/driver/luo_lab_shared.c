@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * State shared by all devices of kind deviceN, as LUO's global state bound to
- * files (FLB): created when the first of them is preserved, whatever session
- * that is in, and dropped when the last is undone or, in the next kernel,
+ * files (FLB). It is created when the first of them is preserved, in any
+ * session. It is dropped when the last is undone or, in the next kernel,
  * finished.
  *
- * It has a random identity, so that a state which survived can be told from one
- * that was made anew; a generation, one more than that of the state the
- * previous kernel handed over; the device it was created with; and its members,
- * which are the devices preserved at the time.
+ * It has a random identity, which tells a state that survived from a new one.
+ * Its generation is one more than that of the state the previous kernel handed
+ * over. It also has the device it was created with, and its members: the
+ * devices preserved at the time.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -161,7 +161,7 @@ static void show_one(struct seq_file *seq, const char *which, const struct share
 }
 
 /**
- * luo_lab_shared_show - Prints both states, a line each; "none" if there is none.
+ * luo_lab_shared_show - Prints both states, a line each; "none" if missing.
  * @seq: Where to.
  */
 void luo_lab_shared_show(struct seq_file *seq)

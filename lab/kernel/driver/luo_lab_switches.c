@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What can be looked at and changed in /sys/kernel/debug/luo_lab:
+ * Files to read and change in /sys/kernel/debug/luo_lab:
  *
  *   NAME/OPERATION_error     errno that preserve, freeze, retrieve or finish of
  *                            this device fails with; 0 for none. Stays until
@@ -43,7 +43,7 @@ static const char *const state_names[] = {
 };
 
 /**
- * luo_lab_wait - Takes the time an operation on a device is to take.
+ * luo_lab_wait - Takes the time that is set for an operation on a device.
  * @dev: The device.
  * @op:  The operation.
  *
@@ -140,7 +140,7 @@ static int needs_show(struct seq_file *seq, void *unused)
 	return 0;
 }
 
-/* The device of this name; NULL for "none"; -EINVAL if there is none. */
+/* The device of this name; NULL for "none"; -EINVAL for an unknown name. */
 static struct luo_lab_device *by_name(const char *name)
 {
 	int i;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A Linux guest that counts goes on counting after its host's kernel was replaced, driven from the window. Two of
- * them: one that somebody started by hand and that is adopted while it runs, and one that is described in a file
- * and started by the agent. Across the update no count is missing or repeated, the guest's clock does not jump
- * back, and its 32 MiB are what they must be.
+ * A Linux guest that counts goes on counting after its host's kernel was replaced, driven from the window. There are
+ * two of them. Somebody started one by hand, and it is adopted while it runs. The agent started the other from a file
+ * that describes it. Across the update no count is missing or repeated, the guest's clock does not jump back, and its
+ * 32 MiB are what they must be.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

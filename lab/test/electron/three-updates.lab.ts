@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Three live updates in a row on one host, each on top of the last, and then the plug is pulled between the
- * announcement and the kexec. The console says what that cost, in plain words and item by item.
+ * Three live updates in a row on one host, each on top of the last. Then the power is cut between the announcement and
+ * the kexec. The console says what that cost, in plain words and item by item.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Calling a live update off, in every phase in which it can be: afterwards there is no session, no loaded
- * kernel, and the memory is what it was.
+ * Aborts a live update, in every phase that allows it. Afterwards there is no session and no loaded kernel, and the
+ * memory is as it was.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Machines that somebody started by hand, each so that another way of coming along applies to it, are adopted while
- * they run and go through two live updates, one right after the other. The guests count, and what they printed
- * says whether any of them lost, repeated or forgot anything.
+ * Machines that somebody started by hand, one for each way of carrying over. They are adopted while they run and go
+ * through two live updates, one right after the other. The guests count. Their output says whether any of them lost,
+ * repeated or forgot anything.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import type { Machine, Way } from '@luo-console/agent/interface';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The kernel's interface, held to the same contract as the in-memory double: the cases run inside the host,
- * through the same addon, before a kexec and after it.
+ * Holds the kernel's interface to the same contract as the in-memory double. The cases run inside the host, through the
+ * same addon, before a kexec and after it.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * VMMs that preserve and retrieve for themselves, in sessions that the agent lends them: the two examples of
- * lab/examples side by side on one host, through an update that another machine holds up and one into the other kernel.
+ * VMMs that preserve and retrieve for themselves, in sessions that the agent lends them. The two examples of
+ * lab/examples run side by side on one host. One update is held up by another machine, and one goes into the other
+ * kernel.
  */
 import type { AgentClient } from '@luo-console/agent/client';
+import { localAddress } from '@luo-console/agent/places';
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
@@ -23,7 +25,7 @@ const bothVmms = [
   { language: 'C', name: 'machine-c', program: hostPrograms.C },
   { language: 'TypeScript', name: 'machine-typescript', program: hostPrograms.TypeScript },
 ];
-const agentSocket = 'unix:/run/luo-console/io.luoconsole.Agent io.luoconsole.Agent';
+const agentInterface = `${localAddress} io.luoconsole.Agent`;
 const bothNames = bothVmms.map(({ name }) => name);
 
 describe('cooperating VMMs', () => {
@@ -87,10 +89,10 @@ describe('cooperating VMMs', () => {
   it('stand still when an update is about to leave, and go on when another machine cannot come along', async () => {
     await agent.call('CreateSession', { name: 'stubborn' });
     const script = [
-      `varlinkctl call --more --json=short --timeout=infinity ${agentSocket}.AttendSession '{"name":"stubborn"}' > /run/told &`,
+      `varlinkctl call --more --json=short --timeout=infinity ${agentInterface}.AttendSession '{"name":"stubborn"}' > /run/told &`,
       `tail -n +1 -F /run/told | grep -q -m 1 '"still":true'`,
       ...bothNames.map((name) => `tail -n +1 -F /var/log/${name}.log | grep -q -m 1 '^suspended '`),
-      `varlinkctl call ${agentSocket}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
+      `varlinkctl call ${agentInterface}.ReportStill '{"name":"stubborn","problem":"it is busy"}'`,
     ];
     await host.sh(['tee', '/run/stubborn.sh'], { input: `${script.join('\n')}\n` });
     await run(
@@ -105,9 +107,9 @@ describe('cooperating VMMs', () => {
   });
 
   it('come through an update into the other kernel', async () => {
-    // A session that somebody was lent and preserved nothing in: it arrives as those of the VMMs do, and is hollow.
+    // A lent session in which nobody preserved anything: it arrives as those of the VMMs do, but empty.
     await agent.call('CreateSession', { name: 'hollow' });
-    await run(host, `varlinkctl call --exec ${agentSocket}.FetchSession '{"name":"hollow"}' -- true`);
+    await run(host, `varlinkctl call --exec ${agentInterface}.FetchSession '{"name":"hollow"}' -- true`);
     const bootId = await host.bootId();
     const update = async (): Promise<void> => {
       for await (const _ of agent.stream('RunUpdate', { plan: await planForB(), graceSeconds: 0 }));

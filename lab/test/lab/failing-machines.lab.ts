@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Machines that cannot be saved, and an agent that dies while others stand still. A VMM that is stopped by a signal
- * stands for one that hangs: it answers nothing, and goes on where it was when it is let.
+ * Machines that cannot be saved, and an agent that dies while other machines are stopped. A VMM stopped by a signal
+ * stands for one that hangs. It answers nothing, and goes on where it was once the signal is taken back.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import type { MachineStage, Update } from '@luo-console/agent/interface';
@@ -149,7 +149,7 @@ describe('a machine that cannot be saved', () => {
     const labels = sessions[0]?.descriptors.map(({ label }) => label) ?? [];
     expect(labels.some((label) => label.startsWith('memory of doomed'))).toBe(true);
     expect(labels).toContain('state of a machine that does not run');
-    // It is nobody's any more but the operator's.
+    // Now only the operator can decide about it.
     await agent.call('CloseSession', { name: 'machine:doomed' });
     expect((await agent.call('ListMachines', {})).machines.map(({ name }) => name)).toEqual(['sound']);
   });

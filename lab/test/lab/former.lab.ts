@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Our own package of the time when it was called `luo-agent`, under a real dpkg: today's takes its place with journal,
- * definitions and members, but never while it holds sessions. It is made of today's package with the names of before.
+ * Our own package of the time when it was called `luo-agent`, under a real dpkg. Today's takes its place with journal,
+ * definitions and members, but never while the old one holds sessions. The old one is made of today's package with the
+ * names of before.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

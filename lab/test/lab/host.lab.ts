@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab itself, on real hosts: what its command line promises, that a kexec and a power cut are
- * what they should be, and that a failed boot says why.
+ * The lab itself, on real hosts. Its command line keeps its promises, a kexec and a power cut do what they should, and
+ * a failed boot says why.
  */
 
 import { createHash, randomBytes } from 'node:crypto';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The main job at a shell: `luocon`, run from somewhere else over ssh, stays attached through the kexec and says how
- * it ended. And a kexec that nobody told the agent about: `systemctl kexec` by hand, on a service manager that carries
- * stored descriptors itself (sid) and on one that does not (trixie).
+ * The main job at a shell: `luocon`, run from another machine over ssh, stays attached through the kexec and says how
+ * it ended. Also a kexec that nobody told the agent about: `systemctl kexec` by hand. One service manager carries
+ * stored descriptors itself (sid), the other does not (trixie).
  */
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Four guests go through one live update together. Two of them have memory in common, which one writes and the other
- * reads: it is one file before the update and one file after it, or the reader would see a count that stands still.
+ * reads. It must be one file before the update and one file after it. Otherwise the reader would see a count that no
+ * longer changes.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import type { Machine } from '@luo-console/agent/interface';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab's driver on a real kernel, across a kexec: contents and the shared state survive, failures to retrieve
- * and to finish are the ones that were chosen, and the shared state is dropped with the last device.
+ * The lab's driver on a real kernel, across a kexec. Contents and the shared state survive. Retrieving and finishing
+ * fail as chosen. The shared state is dropped with the last device.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The order on a real kernel, through the agent: machines that have devices which need one another are preserved in
- * an order that the driver accepts and undone in reverse, a cycle is named, and whatever refuses on the way is named
- * with its phase and errno, without anything being lost that was to be kept.
+ * The order on a real kernel, through the agent. Machines have devices that need one another. They are preserved in an
+ * order that the driver accepts, and undone in reverse. A cycle is named. Each refusal on the way is named with its
+ * phase and errno, and nothing is lost that had to be kept.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import type { Machine } from '@luo-console/agent/interface';
@@ -147,7 +147,7 @@ describe('the order of a machine’s devices', () => {
       reason: expect.stringMatching(/iommu0 .* refused to be frozen.*EREMOTEIO.*nothing is lost/),
       machines: [{ name: 'scrambled', pid, stage: 'running' }],
     });
-    // It stood still for as long as the device was told to take, and runs on since.
+    // It was stopped for as long as the device was told to take, and runs on since.
     expect(update.machines[0]?.blackoutUs).toBeGreaterThanOrEqual(600_000);
     expect(update.carried.map(({ verdict }) => verdict)).not.toContain('missing');
     expect(await host.bootId()).toBe(bootId);
@@ -194,11 +194,11 @@ describe('the order of a machine’s devices', () => {
     expect(update.reason).toContain('2 of');
     expect(update.reason).toMatch(/iommu1 finish: -16 \(as switched\)/);
     expect(update.reason).toContain('EBUSY');
-    // What came through is what went in, though one of each machine did not.
+    // The contents are unchanged, though one device of each machine was lost.
     for (const device of ['memory0', 'iommu0', 'memory1', 'device1', 'iommu2', 'device2'])
       expect(await run(host, `cat /dev/luo_lab/${device}`)).toBe(`in ${device}`);
 
-    // The one that could not be finished is all there, and can be once the device lets it.
+    // The session that could not be finished is complete. It can be finished once the device allows it.
     const held = (await agent.call('GetSession', { name: stuck ?? '' })).session;
     expect(held.direction).toBe('incoming');
     const labels = held.descriptors.map(({ label }) => label.split('/').at(-1));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab's driver on a real kernel, before a kexec: devices that need one another are refused in a wrong order
- * and undone in reverse, what they share lives from the first to the last, and every switch does what it says.
+ * The lab's driver on a real kernel, before a kexec. Devices that need one another are refused in a wrong order and
+ * undone in reverse. Their shared state lives from the first to the last. Every switch does what it says.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

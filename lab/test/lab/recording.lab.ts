@@ -2,7 +2,7 @@
 /**
  * What agents say to a client that follows an update from beginning to end: one that the kernel refuses, and one that
  * is carried out. The window's tests take their progress from recordings of this, so what they rely on is checked
- * here. With LUO_RECORD=1 the recordings are written anew, to renderer/test/recorded.
+ * here. With LUO_RECORD=1 new recordings are written to renderer/test/recorded.
  */
 import { writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What must not cost anybody their memory or their agent: the agent being killed, bad input from the socket, a
- * caller without rights, a host without live update.
+ * Four things that must not cost anybody their memory or their agent. The agent is killed, the socket gets bad input, a
+ * caller has no rights, or the host has no live update.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';

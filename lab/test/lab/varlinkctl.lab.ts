@@ -4,16 +4,16 @@
  * Varlink client can do; what it preserves before the update it gets back after it, byte for byte.
  */
 import { readFile } from 'node:fs/promises';
+import { localAddress } from '@luo-console/agent/places';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { freshHost } from '../support/host.ts';
 import { type HeldMemory, holdMemory, run } from '../support/memory.ts';
 
-const agentSocket = 'unix:/run/luo-console/io.luoconsole.Agent';
 const interfaceFile = new URL('../../../agent/io.luoconsole.Agent.varlink', import.meta.url);
 
 const call = (method: string, parameters: object, options = ''): string =>
-  `varlinkctl call ${options} ${agentSocket} io.luoconsole.Agent.${method} '${JSON.stringify(parameters)}'`;
+  `varlinkctl call ${options} ${localAddress} io.luoconsole.Agent.${method} '${JSON.stringify(parameters)}'`;
 
 /** What `--more` prints: each reply after a record separator (RFC 7464). */
 const jsonSequence = (text: string): unknown[] =>
@@ -35,13 +35,13 @@ describe('varlinkctl', () => {
   it('introspects the same interface description that is in the repository', async () => {
     const answer = await run(
       host,
-      `varlinkctl call --json=short ${agentSocket} org.varlink.service.GetInterfaceDescription '{"interface":"io.luoconsole.Agent"}'`,
+      `varlinkctl call --json=short ${localAddress} org.varlink.service.GetInterfaceDescription '{"interface":"io.luoconsole.Agent"}'`,
     );
     expect(JSON.parse(answer).description).toBe(await readFile(interfaceFile, 'utf8'));
-    expect(await run(host, `varlinkctl introspect ${agentSocket} io.luoconsole.Agent`)).toContain(
+    expect(await run(host, `varlinkctl introspect ${localAddress} io.luoconsole.Agent`)).toContain(
       'method RunUpdate(',
     );
-    expect(await run(host, `varlinkctl info ${agentSocket}`)).toContain('io.luoconsole.Agent');
+    expect(await run(host, `varlinkctl info ${localAddress}`)).toContain('io.luoconsole.Agent');
   });
 
   it('finds both interface descriptions valid', async () => {
@@ -119,7 +119,7 @@ describe('varlinkctl', () => {
     expect(news.at(-1)?.update).toMatchObject({ outcome: 'updated' });
     const fetched = await run(
       host,
-      `varlinkctl call --exec ${agentSocket} io.luoconsole.Agent.FetchDescriptor '${JSON.stringify({ session: 'pushed', token: '0x2a' })}' -- sh -c 'sha256sum < /proc/self/fd/3'`,
+      `varlinkctl call --exec ${localAddress} io.luoconsole.Agent.FetchDescriptor '${JSON.stringify({ session: 'pushed', token: '0x2a' })}' -- sh -c 'sha256sum < /proc/self/fd/3'`,
     );
     expect(fetched.slice(0, 64)).toBe(held.digest);
   });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The real console: Electron with a profile of its own, on the display there is or on one of Xvfb's, driven
- * by Playwright. Elements are found the way a person or a screen reader finds them, by role and name.
+ * The real console: Electron with a separate profile, on the display of this machine or on one of Xvfb's, driven by
+ * Playwright. Elements are found the way a person or a screen reader finds them, by role and name.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,7 +28,10 @@ export interface Console extends AsyncDisposable {
   readonly profile: string;
   /** Fails if axe finds a breach of WCAG 2.2 A or AA in what is shown, in light or in dark. */
   expectAccessible(): Promise<void>;
-  /** Saves the window at both sizes, light and dark, under docs/screenshots/NAME-SIZE-THEME.png. */
+  /**
+   * Saves the window at both sizes, light and dark, as NAME-SIZE-THEME.png in the directory that LUO_SCREENSHOTS names
+   * (docs/screenshots for the documentation). Does nothing without it: pictures are looked at, not checked.
+   */
   screenshots(name: string): Promise<void>;
 }
 
@@ -64,8 +67,8 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
       serialSocket: host.serialSocket,
     });
   }
-  // Without a path of its own Playwright asks the electron package, which looks at the variable above; with one it
-  // leaves out its loader and can wait for ever.
+  // Without a path Playwright asks the electron package, which looks at the variable above; with one it leaves out its
+  // loader and can wait for ever.
   const app = await _electron.launch({
     cwd: join(repositoryTop, 'electron'),
     // The appearance is the console's to choose.
@@ -97,7 +100,8 @@ export async function openConsole(host?: LabHost, name = 'lab'): Promise<Console
   }
 
   async function screenshots(view: string): Promise<void> {
-    const directory = process.env['LUO_SCREENSHOTS'] ?? join(repositoryTop, 'docs', 'screenshots');
+    const directory = process.env['LUO_SCREENSHOTS'];
+    if (!directory) return;
     await mkdir(directory, { recursive: true });
     for (const theme of ['light', 'dark'] as const) {
       await setTheme(theme);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A QEMU started by hand that inherited devices of the lab, as one would inherit devices of its host: nobody told
- * the agent about them, and their descriptors are in whatever order they came.
+ * A QEMU started by hand that inherited devices of the lab, as it would inherit devices of its host. Nobody told the
+ * agent about them, and their descriptors are in no particular order.
  */
 import type { LabHost } from '../../src/index.ts';
 import { type Callback, callbacks, debugfsDirectory } from './lab-devices.ts';

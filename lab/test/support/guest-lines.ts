@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a counting guest printed on its serial console, checked by somebody who knows how it counts: every sum is
- * worked out again from the rule in lab/guest/pattern.h. The guest's own verdict is one more witness, not the judge.
+ * The lines that a counting guest printed on its serial console, checked independently. Every sum is worked out again
+ * from the rule in lab/guest/pattern.h. The guest's own verdict is one more witness, not the judge.
  */
 
 /** How a guest introduces itself, in its first line. Sizes are in bytes. */

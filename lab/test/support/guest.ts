@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Counting guests in a host, each in a QEMU that somebody started by hand: the command line says nothing of
- * agents or live updates, and its kind decides which way the machine can come along. What a guest prints goes to a
- * file on the host's disk, where the QEMU before a kexec and the one after it write one log.
+ * Counting guests in a host, each in a QEMU that somebody started by hand. The command line says nothing of agents or
+ * live updates, and its kind decides how the machine can be carried over. A guest prints to a file on the host's disk.
+ * The QEMU before a kexec and the one after it write one log there.
  */
 import { expect } from 'vitest';
 import { buildGuests, type LabHost } from '../../src/index.ts';
 import { checkGuest, type GuestLine, type GuestReport, readGuestLog, unharmedReport } from './guest-lines.ts';
 import { run } from './memory.ts';
 
-/** In the host: the guests' files and logs. On its disk, and no directory that a service sees one of its own of. */
+/** In the host: the guests' files and logs. On its disk, in a directory that no service has a private copy of. */
 export const guestsDirectory = '/srv/guests';
 
 /**
@@ -59,7 +59,7 @@ export async function installGuests(host: LabHost): Promise<void> {
 export function guestCommandLine(kind: 'linux' | 'bare', name: string): string {
   const seed = [...name].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 0x1_0000_0000, 7);
   const told = `tag=${name} seed=${seed.toString(16)}`;
-  // Nothing but the guest's own lines on its console; no memory set aside for a kexec of its own.
+  // Nothing but the guest's own lines on its console; no memory set aside for a kexec in the guest.
   return kind === 'bare'
     ? told
     : `console=ttyS0 loglevel=0 kho=off tsc=reliable no_timer_check panic=-1 ${told}`;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Hosts for tests. Each carries the agent's package, begins freshly booted (from a snapshot, so nobody waits for
- * the boot), and is gone afterwards. With LUO_LAB_KEEP=NAME it is the host of that name instead, which stays: to
- * look at afterwards, and because pushing a changed agent into it is quicker than building an image around it.
+ * Hosts for tests. Each carries the agent's package, begins freshly booted (from a snapshot, so nobody waits for the
+ * boot), and is gone afterwards. With LUO_LAB_KEEP=NAME tests use the host of that name, which stays. It can be looked
+ * at afterwards, and pushing a changed agent into it is quicker than building an image around it.
  */
 
 import { type AgentClient, connectAgent } from '@luo-console/agent/client';
@@ -26,7 +26,7 @@ class KeptHost extends LabHost {
   override async down(): Promise<void> {}
 }
 
-/** The agent's package, which whoever runs the tests has built. */
+/** The agent's package, which was built before the tests. */
 export function agentPackage(): string {
   const path = process.env['LUO_CONSOLE_DEB'];
   if (!path) throw new Error('LUO_CONSOLE_DEB is not set: run the lab tests with "npm test -- lab"');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab's own devices (/dev/luo_lab/NAME, see lab/kernel/driver), from outside the host: scripts of steps on
- * sessions, the switches in debugfs, and what the driver wrote to the kernel's log.
+ * The lab's own devices (`/dev/luo_lab/NAME`, see lab/kernel/driver), from outside the host. Runs scripts of steps on
+ * sessions, sets the switches in debugfs, and reads the driver's lines in the kernel log.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A process in the host that holds random memory in memfds, standing for a VMM, and an independent opinion
- * on what is in them: coreutils' `sha256sum`, not our own code.
+ * A process in the host that holds random memory in memfds, in place of a VMM. An independent program computes the
+ * digests: coreutils' `sha256sum`, not our own code.
  */
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Debian packages that a host may have beside ours, made up for tests: upstream's `luo-agent`, and our own of the time
- * when it had that name. And what dpkg does with packages in a host.
+ * Debian packages that a host may have beside ours, made up for tests: upstream's `luo-agent`, and our own from when it
+ * had that name. And dpkg in a host.
  */
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Reading arguments the TypeScript face has already checked. What is read here is of the right type and range;
-// anything else is a mistake in the face, and node-addon-api's own checks turn it into a TypeError.
+// Reads arguments that the TypeScript face has already checked, so they have the right type and range. Anything else is
+// a mistake in the face, and node-addon-api's own checks turn it into a TypeError.
 #ifndef LUO_NATIVE_ARGUMENTS_H
 #define LUO_NATIVE_ARGUMENTS_H
 

@@ -3,10 +3,10 @@
 // Calls that can block, off the event loop.
 //
 // An Operation is a movable object with `std::optional<Failure> Run()`, called on a thread of libuv's pool, and
-// `Napi::Value Result(Napi::Env)`, called on the JavaScript thread afterwards. A descriptor an Operation needs is
-// held as a HeldDescriptor: a duplicate made before the call leaves the JavaScript thread. JavaScript may close
-// its own number meanwhile, and the kernel may hand that number to another file; the operation still works on
-// the file it was given.
+// `Napi::Value Result(Napi::Env)`, called on the JavaScript thread afterwards. An Operation holds a descriptor that it
+// needs as a HeldDescriptor: a duplicate made before the call leaves the JavaScript thread. JavaScript may close its
+// own number meanwhile, and the kernel may give that number to another file. The operation still works on the file it
+// was given.
 #ifndef LUO_NATIVE_BLOCKING_CALL_H
 #define LUO_NATIVE_BLOCKING_CALL_H
 

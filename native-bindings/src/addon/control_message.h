@@ -16,7 +16,7 @@ constexpr size_t kMostDescriptors = 253;
 struct ControlBuffer {
   alignas(cmsghdr) char bytes[CMSG_SPACE(sizeof(int) * kMostDescriptors)];
 
-  // Points `message` at this buffer, holding `descriptors` (kMostDescriptors at most); at nothing if there are none.
+  // Points `message` at this buffer, holding `descriptors` (kMostDescriptors at most); at nothing for an empty list.
   void Attach(msghdr& message, const std::vector<int>& descriptors) {
     if (descriptors.empty()) return;
     const size_t length = descriptors.size() * sizeof(int);

@@ -2,16 +2,16 @@
 //
 // The digest of a whole file, through mmap, a window at a time.
 //
-// A Digest object holds a duplicate of the file and the hash so far; each step() maps the next window, hashes it
-// on a thread of libuv's pool and unmaps it. Guest memory is never copied, the resident set stays one window
-// wide, and the thread pool gets its thread back between windows.
+// A Digest object holds a duplicate of the file and the hash so far. Each step() maps the next window, hashes it on a
+// thread of libuv's pool and unmaps it. Guest memory is never copied, the resident set stays one window wide, and the
+// thread pool gets its thread back between windows.
 //
-// The unhappy path is a file that is cut shorter while it is mapped: touching a page past its new end raises
-// SIGBUS, which would end the process. Copying with pread instead would avoid that at the price of moving every
-// byte once more, and most memory of guests carries no F_SEAL_SHRINK that would make the mapping safe. So while
-// a thread is inside a window it has a jump target of its own; the SIGBUS handler jumps there if the fault lies
-// in that window and otherwise hands the signal to whoever had it before. The step then fails with EIO. A cut
-// within the last page raises nothing, so the size is also compared at the end.
+// The unhappy path is a file that is cut shorter while it is mapped: touching a page past its new end raises SIGBUS,
+// which would end the process. Copying with pread would avoid that, but would move every byte once more. F_SEAL_SHRINK
+// would make the mapping safe, but most guest memory does not have it. So each thread inside a window has its own jump
+// target. The SIGBUS handler jumps there if the fault lies in that window. Otherwise it hands the signal to the handler
+// before it. The step then fails with EIO. A cut within the last page raises nothing, so the size is also compared at
+// the end.
 #include <fcntl.h>
 #include <napi.h>
 #include <setjmp.h>

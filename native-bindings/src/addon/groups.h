@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One Init for each group of calls; each lists its methods on an object of its own.
+// One Init for each group of calls; each lists its methods on a separate object.
 #ifndef LUO_NATIVE_GROUPS_H
 #define LUO_NATIVE_GROUPS_H
 

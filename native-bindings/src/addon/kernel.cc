@@ -4,9 +4,9 @@
 // long that took.
 //
 // kexec_file_load is the only way of loading that hands memory over, and the C library has no wrapper for it.
-// reboot(KEXEC) does not return if it works. If a preserved file refuses to be frozen it returns the error with
-// nothing lost; a return without an error would mean that the machine came back into this kernel, which is
-// reported as ECANCELED.
+// reboot(KEXEC) does not return if it works. If a preserved file refuses to be frozen, it returns the error and nothing
+// is lost. A return without an error would mean that the machine came back into this kernel; that is reported as
+// ECANCELED.
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/reboot.h>

@@ -2,10 +2,10 @@
 //
 // The ioctls of /dev/liveupdate.
 //
-// The device makes and hands out sessions; everything else is asked of a session's own descriptor. Requests are
-// all _IO(0xBA, nr), and each structure starts with its own size so that the kernel can tell versions apart. The
-// numbers and layouts are the kernel's (include/uapi/linux/liveupdate.h); they stand here because the header is
-// newer than the C library this is built against.
+// The device makes and hands out sessions; all other requests go to a session's own descriptor. Requests are all
+// _IO(0xBA, nr), and each structure starts with its own size so that the kernel can tell versions apart. The numbers
+// and layouts are the kernel's (include/uapi/linux/liveupdate.h). They are repeated here because the header is newer
+// than the C library this is built against.
 //
 // Unhappy paths: the device admits one opener (EBUSY). A session's name is taken as it comes: one of 64 bytes or
 // more fills the field without a terminator, and the kernel answers EINVAL. Wrong direction (preserve on an

@@ -2,9 +2,9 @@
 //
 // sendmsg and recvmsg on stream sockets, with descriptors.
 //
-// The kernel attaches descriptors to the bytes they were sent with and never merges two such batches in one
-// recvmsg, so each answer holds the descriptors of the bytes in it. Received descriptors are close-on-exec from
-// the start. If the answer cannot be built, they are closed again: nobody else knows their numbers.
+// The kernel attaches descriptors to the bytes they were sent with, and never merges two such batches in one recvmsg.
+// So each answer holds the descriptors of the bytes in it. Received descriptors are close-on-exec from the start. If
+// the answer cannot be built, they are closed again: nobody else knows their numbers.
 #include <napi.h>
 #include <sys/socket.h>
 

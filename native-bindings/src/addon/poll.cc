@@ -2,9 +2,9 @@
 //
 // Readiness of a descriptor on Node's own event loop, by libuv's poll handle.
 //
-// The handle watches a duplicate of the descriptor. libuv must never see its number closed and reused, and
-// two watchers may be on one descriptor, which it refuses for one number; both are the caller's right. The
-// price: the open file lives until the watcher is closed too.
+// The handle watches a duplicate of the descriptor. The caller may close the number, which libuv must never see closed
+// and reused. The caller may also watch one descriptor twice, which libuv refuses for one number. In return the open
+// file lives until the watcher is closed too.
 //
 // The handle outlives the JavaScript object, because libuv gives it back only on a later turn of the loop. While
 // watching, the object is kept from being collected; an idle one that is collected closes its handle.
@@ -125,7 +125,7 @@ class Poll final : public Napi::ObjectWrap<Poll> {
     watch_->owner = nullptr;
     uv_close(reinterpret_cast<uv_handle_t*>(&watch_->handle),
              [](uv_handle_t* handle) { delete static_cast<Watch*>(handle->data); });
-    // libuv has forgotten the number by now, and whoever is at the other end should not wait for the next turn.
+    // libuv has forgotten the number by now, and the other end should not wait for the next turn.
     watch_->file = HeldDescriptor();
     watch_ = nullptr;
   }

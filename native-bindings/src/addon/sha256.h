@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// SHA-256 (FIPS 180-4), our own: Node exports OpenSSL's symbols and Electron, built on BoringSSL, does not, and
-// one .node file has to run in both. The processor's SHA instructions are used where it has them.
+// Our own SHA-256 (FIPS 180-4). Node exports OpenSSL's symbols, but Electron, built on BoringSSL, does not, and one
+// .node file has to run in both. It uses the processor's SHA instructions if there are any.
 #ifndef LUO_NATIVE_SHA256_H
 #define LUO_NATIVE_SHA256_H
 

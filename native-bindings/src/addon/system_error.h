@@ -2,9 +2,9 @@
 //
 // How a failed system call becomes a JavaScript error.
 //
-// Every failure carries four things: the symbolic name and the number of errno, the call, and the argument
-// at fault as `name=value`. A Failure holds them on whichever thread the call ran; only the JavaScript thread
-// turns it into an Error.
+// Every failure has four members: the symbolic name and the number of errno, the call, and the argument at fault as
+// `name=value`. A Failure holds them on whichever thread the call ran; only the JavaScript thread turns it into an
+// Error.
 #ifndef LUO_NATIVE_SYSTEM_ERROR_H
 #define LUO_NATIVE_SYSTEM_ERROR_H
 

@@ -2,9 +2,9 @@
 /**
  * A real descriptor that stands for something in memory.
  *
- * The double's device and sessions must behave as descriptors do: be duplicated, sent to other processes, be
- * closed by whoever holds the last one. So each is one end of a socket pair. The double keeps the other end, on
- * which it sees end of file once every copy of the first is closed, and the inode number tells which is which.
+ * The double's device and sessions must behave as descriptors do: they can be duplicated and sent to other processes,
+ * and end with the last copy. So each is one end of a socket pair. The double keeps the other end. It sees end of file
+ * there once every copy of the first is closed. The inode number tells which is which.
  */
 import { descriptors } from '../descriptors.ts';
 import type { Descriptor, FdLike } from '../face.ts';
@@ -30,7 +30,7 @@ export class Handle {
     this.identity = identityOf(given);
   }
 
-  /** The caller's descriptor; to be taken once. `origin` is for the warning about a dropped one. */
+  /** The caller's descriptor; take it once. `origin` is for the warning about a dropped one. */
   take(origin: string): Descriptor {
     if (this.#given === null) throw new Error('the descriptor of this handle is taken');
     const fd = this.#given.release();

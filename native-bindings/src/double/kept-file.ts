@@ -13,28 +13,28 @@ import { memory } from '../memory.ts';
 import { coOwn, identityOf } from './handle.ts';
 
 /** `TMPFS_MAGIC` (statfs(2)): shmem, memfds included, as opposed to hugetlb. */
-const TMPFS = 0x01021994;
+const tmpfsMagic = 0x01021994;
 
 /** `S_IFMT` and `S_IFREG` (inode(7)). */
-const TYPE_MASK = 0o170000;
-const REGULAR = 0o100000;
+const typeMask = 0o170000;
+const regularFile = 0o100000;
 
 /** F_SEAL_SEAL, SHRINK, GROW, WRITE, FUTURE_WRITE and EXEC (fcntl(2)): those `memfd-v2` carries over. */
-const KNOWN_SEALS = 0x3f;
+const knownSeals = 0x3f;
 
-const PIECE = 1 << 20;
+const pieceBytes = 1 << 20;
 
 /** Whether the kernel has a handler for this kind of file. */
 export function hasHandler(file: FdLike): boolean {
   const { mode, nlink } = memory.fileFacts(file);
-  if ((mode & TYPE_MASK) !== REGULAR || nlink !== 0) return false;
+  if ((mode & typeMask) !== regularFile || nlink !== 0) return false;
   const fd = typeof file === 'number' ? file : file.fd;
-  return statfsSync(`/proc/self/fd/${fd}`).type === TMPFS;
+  return statfsSync(`/proc/self/fd/${fd}`).type === tmpfsMagic;
 }
 
 /** Whether the handler could hand over every seal of this file. */
 export function sealsAreKnown(file: FdLike): boolean {
-  return (memory.getSeals(file) & ~KNOWN_SEALS) === 0;
+  return (memory.getSeals(file) & ~knownSeals) === 0;
 }
 
 function positionOf(fd: number): bigint {
@@ -45,9 +45,9 @@ function positionOf(fd: number): bigint {
 /** Moves the position of a fresh file forward by reading, the only way Node offers. */
 function setPosition(file: Descriptor, position: bigint, size: bigint): void {
   if (position > size) memory.truncate(file, position);
-  const scratch = Buffer.allocUnsafe(PIECE);
+  const scratch = Buffer.allocUnsafe(pieceBytes);
   for (let left = position; left > 0n; ) {
-    const wanted = left < BigInt(PIECE) ? Number(left) : PIECE;
+    const wanted = left < BigInt(pieceBytes) ? Number(left) : pieceBytes;
     left -= BigInt(readSync(file.fd, scratch, 0, wanted, null));
   }
   if (position > size) memory.truncate(file, size);
@@ -57,8 +57,8 @@ function copyOf(file: Descriptor): Descriptor {
   const { size } = memory.fileFacts(file);
   const copy = memory.memfdCreate('', { allowSealing: true });
   memory.truncate(copy, size);
-  for (let offset = 0n; offset < size; offset += BigInt(PIECE)) {
-    const piece = memory.read(file, offset, PIECE);
+  for (let offset = 0n; offset < size; offset += BigInt(pieceBytes)) {
+    const piece = memory.read(file, offset, pieceBytes);
     if (piece.length > 0) memory.write(copy, offset, piece);
   }
   setPosition(copy, positionOf(file.fd), size);

@@ -6,10 +6,10 @@
  * ends. That a descriptor was closed is noticed at the next call, so a release and what it frees are in order for
  * every caller. `kexec()` stands for the kexec: outgoing sessions become incoming, everything else is gone.
  *
- * It answers as Linux 7.3 does, checked by the contract suite on both, with one exception: the size of a
- * preserved file stays changeable, which only a kernel can prevent.
+ * It answers as Linux 7.3 does; the contract suite checks both. There is one exception: the size of a preserved file
+ * can still change, because only a kernel can prevent that.
  */
-import { fdOf, fdsOf, MOST_FILES, textOf, tokenOf, tokensOf } from '../arguments.ts';
+import { fdOf, fdsOf, mostFiles, textOf, tokenOf, tokensOf } from '../arguments.ts';
 import type { Descriptor, FdLike, LiveUpdate } from '../face.ts';
 import { type Call, type FailureCode, failure } from './failure.ts';
 import { Handle, identityOf } from './handle.ts';
@@ -17,9 +17,9 @@ import { hasHandler, KeptFile, sealsAreKnown } from './kept-file.ts';
 import { type Observe, Session } from './session.ts';
 
 /** Longest session name in bytes: 64 with the terminator (`LIVEUPDATE_SESSION_NAME_LENGTH`). */
-const LONGEST_NAME = 63;
+const longestName = 63;
 
-const DEVICE = '/dev/liveupdate';
+const devicePath = '/dev/liveupdate';
 
 export interface DoubleOptions {
   /** Where the device is; opening any other path gives `ENOENT`. */
@@ -39,11 +39,11 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
   openFailure: FailureCode | null = null;
 
   constructor(options: DoubleOptions = {}) {
-    this.#path = options.path ?? DEVICE;
+    this.#path = options.path ?? devicePath;
     this.#observe = options.observe ?? (() => {});
   }
 
-  openDevice(path = DEVICE): Descriptor {
+  openDevice(path = devicePath): Descriptor {
     const argument = `path=${JSON.stringify(textOf(path, 'path'))}`;
     this.#noticeClosed();
     if (path !== this.#path) throw failure('ENOENT', 'open', argument);
@@ -57,7 +57,7 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
     const argument = `name=${JSON.stringify(textOf(name, 'name'))}`;
     this.#requireDevice(device, 'createSession');
     const bytes = Buffer.byteLength(name);
-    if (bytes === 0 || bytes > LONGEST_NAME) throw failure('EINVAL', 'createSession', argument);
+    if (bytes === 0 || bytes > longestName) throw failure('EINVAL', 'createSession', argument);
     if (this.#outgoing.has(name)) throw failure('EEXIST', 'createSession', argument);
     const session = Session.create(name, this.#observe);
     this.#outgoing.set(name, session);
@@ -101,7 +101,7 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
   }
 
   async preserveFds(session: FdLike, files: readonly FdLike[], tokens: readonly bigint[]): Promise<void> {
-    fdsOf(files, 'files', MOST_FILES);
+    fdsOf(files, 'files', mostFiles);
     const wanted = tokensOf(tokens, files.length);
     this.#sessionOf(session, 'preserveFd');
     for (const file of files) this.#identity(file, 'file', 'preserveFd');
@@ -142,7 +142,7 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
     this.#outgoing = new Map();
   }
 
-  /** Lets everything go, as a machine does that is switched off. */
+  /** Frees everything, as a machine does that is switched off. */
   [Symbol.dispose](): void {
     this.kexec();
     this.kexec();

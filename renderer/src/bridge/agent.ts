@@ -4,7 +4,7 @@
  * the host is away, and then say how old they are.
  */
 import type { AgentMethods, Status } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import { call, stream } from './bridge.ts';
 import type { Failure } from './failure.ts';
 

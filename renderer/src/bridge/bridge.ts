@@ -4,7 +4,7 @@
  * They carry the types generated from the Console interface, and turn every error of the other side into a
  * Failure.
  */
-import type { ConsoleMethods } from '@luo-console/electron/bridge';
+import type { ConsoleMethods } from '@luo-console/electron/interface';
 import { Failure, toFailure } from './failure.ts';
 
 /** What the preload offers the window. Replies and parameters are validated on its side. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * One Tab stop for a whole list: arrow keys, Home and End move the focus among the elements marked `data-roving`,
- * and Tab comes back to the one that had it last.
+ * One Tab stop for a whole list. Arrow keys, Home and End move the focus among the elements marked `data-roving`. Tab
+ * comes back to the element that had it last.
  */
 import type { Attachment } from 'svelte/attachments';
 

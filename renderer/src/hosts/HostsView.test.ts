@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The hosts and the top bar, for a host in each of its five states. */
-import type { ConnectionState } from '@luo-console/electron/bridge';
+import type { ConnectionState } from '@luo-console/electron/interface';
 import { fireEvent, screen, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import type { FakeBridge } from '../../test/fake-bridge.ts';

@@ -4,11 +4,9 @@
  * it again.
  */
 
-export const addressExamples = [
-  'ssh://root@hv-01.example.net',
-  'ssh://hv-02:2222',
-  'unix:/run/luo-console/io.luoconsole.Agent',
-];
+import { localAddress } from '@luo-console/agent/places';
+
+export const addressExamples = ['ssh://root@hv-01.example.net', 'ssh://hv-02:2222', localAddress];
 
 /** What is wrong with an address, or null. */
 export function addressError(address: string): string | null {
@@ -17,7 +15,7 @@ export function addressError(address: string): string | null {
   if (text.startsWith('unix:')) {
     return text.startsWith('unix:/') && text.length > 6
       ? null
-      : 'Write an absolute path after unix:, as in unix:/run/luo-console/io.luoconsole.Agent.';
+      : `Write an absolute path after unix:, as in ${localAddress}.`;
   }
   if (!text.startsWith('ssh://')) return `“${text}” must begin with ssh:// or unix:/.`;
   const match = text.match(

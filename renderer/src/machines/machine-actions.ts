@@ -4,7 +4,7 @@
  * must have been open.
  */
 import type { Machine } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import type { Action } from '../state/action.ts';
 import type { ConsoleState } from '../state/console.svelte.ts';
 import { whyNotAct, whyNotChange } from '../state/focus.ts';

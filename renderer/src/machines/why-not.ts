@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Why a machine cannot be adopted, for the button that is off. */
 import type { Machine } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import { whyNotChange } from '../state/focus.ts';
 import { fullSentence } from '../words/sentence.ts';
 

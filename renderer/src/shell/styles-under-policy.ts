@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The content security policy of the window allows no <style> element and no style attribute, but styles set
- * through the object model. xterm.js uses both of the former. Here they are turned into the latter, with the same
- * effect: a style element made by script keeps its rules in a constructed style sheet, and a style attribute set
- * by script is set through `style.cssText`.
+ * The content security policy of the window allows no `<style>` element and no style attribute, but it allows styles
+ * set through the object model. The terminal, `xterm.js`, uses elements and attributes, so they are translated here
+ * with the same effect. A style element made by script keeps its rules in a constructed style sheet. A style attribute
+ * set by script is set through `style.cssText`.
  */
 
 function styleElement(owner: Document): HTMLElement {
@@ -24,7 +24,9 @@ function styleElement(owner: Document): HTMLElement {
   return element;
 }
 
-/** Makes scripts' style elements and style attributes work under the policy. To be called once, before anything is mounted. */
+/**
+ * Makes scripts' style elements and style attributes work under the policy. Call it once, before anything is mounted.
+ */
 export function setStylesUnderPolicy(owner: Document): void {
   const setAttribute = Element.prototype.setAttribute;
   Element.prototype.setAttribute = function set(this: Element, name: string, value: string) {

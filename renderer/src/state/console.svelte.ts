@@ -4,7 +4,7 @@
  * passed to components through Svelte's context.
  */
 import type { Machine, Update } from '@luo-console/agent/interface';
-import type { Appearance, Host } from '@luo-console/electron/bridge';
+import type { Appearance, Host } from '@luo-console/electron/interface';
 import { createContext } from 'svelte';
 import { call } from '../bridge/bridge.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What can be done with a host right now, and if nothing, why not: the words beside a button that is off. */
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import { hostStatus } from '../bridge/agent.ts';
 import { availabilityWords } from '../words/errors.ts';
 

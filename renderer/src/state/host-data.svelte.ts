@@ -4,7 +4,7 @@
  * it came from the host or from its replica.
  */
 import type { AgentMethods, Session, Update } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import { hostStatus, type Reading, readAgent } from '../bridge/agent.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
 import { JournalStore } from './journal.svelte.ts';

@@ -3,7 +3,7 @@
  * All hosts as the main process knows them, kept up to date by one stream, and which of them is in focus. The main
  * process owns the connections; this only asks.
  */
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import { call, stream } from '../bridge/bridge.ts';
 import type { Failure } from '../bridge/failure.ts';
 import type { RemoteState } from '../bridge/remote.svelte.ts';

@@ -3,7 +3,7 @@
  * The open terminals: shells on hosts, and serial consoles of hosts and machines. Their programs run in the main
  * process. This keeps the list, so that a terminal lives on while another view is shown.
  */
-import type { Host, TerminalKind } from '@luo-console/electron/bridge';
+import type { Host, TerminalKind } from '@luo-console/electron/interface';
 
 /** A machine by the process of its VMM when its console was opened, and by its name, which it keeps. */
 export interface TerminalMachine {

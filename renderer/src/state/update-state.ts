@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What the window knows of one host's update, from choosing the kernel to the outcome, as one value that only
- * `afterEvent` changes. The story is told by three sources: the stream of the run, the host's status, and the update
- * itself once it has ended. They repeat and overtake each other, so an event may say what is known already, or what
- * is over.
+ * `afterEvent` changes. It comes from three sources: the stream of the run, the host's status, and the update itself
+ * once it has ended. They repeat and overtake each other, so an event may be old news, or already over.
  *
  *     choose ──planned──▶ plan ──started──▶ running ──settled──▶ settled ──startedOver──▶ choose
  *       ▲                  ▲ └──notStarted──┘  ▲
  *       └──startedOver─────┘                   └── progress: from any stage, for the console may be opened,
  *                                                  or another person may start an update, at any time
  *
- * Unhappy paths: a run that the agent refuses goes back to its plan (`notStarted`); an act that fails leaves its
- * failure and changes nothing else (`failed`); progress of an update that is settled already is late and ignored;
- * progress of another update begins the story anew. A phase that is over is never heard again, and a phase that
- * passed while the host was away is not heard at all.
+ * Unhappy paths: a run that the agent refuses goes back to its plan (`notStarted`). An act that fails leaves its
+ * failure and changes nothing else (`failed`). Progress of an update that is already settled is late and ignored.
+ * Progress of another update starts from the beginning. A phase that is over is never heard again. A phase that passed
+ * while the host was away is not heard at all.
  *
  * Pinned by update-state.test.ts, with events made by hand and with the recording of an update.
  */

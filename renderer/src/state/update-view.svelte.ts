@@ -6,7 +6,7 @@
  * update itself is asked how it ended.
  */
 import type { AgentMethods, FailurePolicy, Update } from '@luo-console/agent/interface';
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import { callAgent, clockOffsetUs, followAgent, hostStatus } from '../bridge/agent.ts';
 import { toFailure } from '../bridge/failure.ts';
 import { SerialLine } from './serial-line.ts';

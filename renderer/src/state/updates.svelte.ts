@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The updates of one host, newest first: the newest page, read again when something changes, and older pages that
- * a person asked for, which no longer change.
+ * The updates of one host, newest first. The newest page is read again when something changes. Older pages, which a
+ * person asked for, no longer change.
  */
 import type { AgentMethods, Update } from '@luo-console/agent/interface';
 import { readAgent } from '../bridge/agent.ts';

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a timeline shows of the machines before it is drawn: a lane a machine with its brownout and its blackout,
+ * What a timeline shows of the machines, before it is drawn. Each machine has a lane with its brownout, its blackout
  * and the parts of the blackout. Times are µs since the epoch, as those of the phases.
  */
 import type { BlackoutPart, MachineRun } from '@luo-console/agent/interface';
@@ -23,7 +23,7 @@ export interface MachineLane {
   parts: LanePart[];
   /** How long, or what became of it. */
   words: string;
-  /** The parts with their lengths, for who does not see them. */
+  /** The parts with their lengths, for people who cannot see them. */
   spoken: string;
 }
 

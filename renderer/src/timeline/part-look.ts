@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * The look of each part of a blackout: who owns the time, and the lines of its pattern in a tile of eight by eight
- * pixels.
- */
+/** The look of each part of a blackout: who owns the time, and its pattern in a tile of 8 by 8 pixels. */
 import type { BlackoutPart } from '@luo-console/agent/interface';
 
 export interface PartLook {

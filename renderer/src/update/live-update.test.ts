@@ -3,7 +3,7 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
-import { nowUs, progress, second, update } from '../../test/fake-data.ts';
+import { plan as madePlan, nowUs, progress, second, update } from '../../test/fake-data.ts';
 import { go, openConsole } from '../../test/open-console.ts';
 import { recordedUpdate } from '../../test/recorded.ts';
 import { abortLimit, runWords } from '../words/run.ts';
@@ -100,7 +100,10 @@ describe('Live update', () => {
     expect(screen.getByText('The host is starting the new kernel')).toBeTruthy();
 
     bridge.changeHost('h1', { state: 'connected' });
-    bridge.pushProgress('h1', progress('finishing', { update: recorded.ended.id }));
+    // The next kernel's agent names the steps of the plan that this window made.
+    const [last] = madePlan().steps.slice(-1);
+    bridge.pushProgress('h1', progress('finishing', { update: recorded.ended.id, step: last?.id ?? '' }));
+    expect(await screen.findByText(`Step: ${last?.title}`)).toBeTruthy();
     await waitFor(() => expect(within(phases).getAllByText('not seen').length).toBeGreaterThan(1));
 
     bridge.answers.set('GetUpdate', () => ({ update: recorded.ended }));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The marks of all states that concern machines: of a machine, of its part in an update, of its descriptors, and
- * of what depends on what.
+ * The marks of all states of machines: of a machine, of its part in an update, of its descriptors, and of nodes in the
+ * order.
  */
 
 import ArchiveRestore from '@lucide/svelte/icons/archive-restore';

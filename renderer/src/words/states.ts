@@ -3,7 +3,6 @@
  * The mark of every state the console shows: a word, an icon and a tone. They stand in tables so that a state
  * looks and reads the same everywhere, and is never told by its colour alone.
  */
-
 import ArrowDownLeft from '@lucide/svelte/icons/arrow-down-left';
 import ArrowUpRight from '@lucide/svelte/icons/arrow-up-right';
 import Ban from '@lucide/svelte/icons/ban';
@@ -21,7 +20,7 @@ import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import Undo2 from '@lucide/svelte/icons/undo-2';
 import Unplug from '@lucide/svelte/icons/unplug';
 import type { CheckVerdict, Direction, KernelVerdict, Outcome, Verdict } from '@luo-console/agent/interface';
-import type { ConnectionState } from '@luo-console/electron/bridge';
+import type { ConnectionState } from '@luo-console/electron/interface';
 
 export type Tone = 'good' | 'warn' | 'bad' | 'busy' | 'neutral';
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * `luocon console`: a machine's serial console. On a terminal every key goes to the guest and Ctrl-] leaves; in a
- * pipe, what comes in goes to the guest, and what the guest says goes out until the machine or luocon ends.
+ * `luocon console`: a machine's serial console. On a terminal every key goes to the guest, and Ctrl-] leaves. In a
+ * pipe, input goes to the guest and its output comes back, until the machine or luocon ends.
  */
 import { Socket } from 'node:net';
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import { type Act, type Invocation, required } from '../invocation.ts';
-import { findMachine } from '../machine-words.ts';
 import type { Input, Output } from '../screen.ts';
+import { findMachine } from '../words/machines.ts';
 
 /** Ctrl-]: leaves, as in telnet(1). */
 const leave = 0x1d;

@@ -5,8 +5,8 @@ import type { Update } from '../../interface/agent.generated.ts';
 import { wholeNumber } from '../arguments.ts';
 import type { Act } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
-import { count, duration, time } from '../units.ts';
 import { lossesOf, outcomeTone, outcomeWords, showUpdate } from '../update-report.ts';
+import { count, duration, time } from '../words/quantities.ts';
 
 async function showList(screen: Screen, updates: readonly Update[], more: boolean): Promise<void> {
   if (updates.length === 0) {

@@ -5,10 +5,10 @@ import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Entry } from '../../interface/agent.generated.ts';
 import { wholeNumber } from '../arguments.ts';
-import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, UsageError } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
-import { clock, duration, printableJson, time } from '../units.ts';
+import { exitStatus } from '../words/exit-status.ts';
+import { clock, duration, printableJson, time } from '../words/quantities.ts';
 
 interface JournalOptions {
   readonly follow?: boolean;

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { KernelImage, LoadedKernel } from '../../interface/agent.generated.ts';
 import { type Act, type Invocation, required } from '../invocation.ts';
 import type { Screen, Tone } from '../screen.ts';
-import { time, words } from '../units.ts';
+import { time, words } from '../words/quantities.ts';
 import { loadedKernel } from './status.ts';
 
 const tones: Readonly<Record<KernelImage['verdict'], Tone>> = {

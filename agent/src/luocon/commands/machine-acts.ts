@@ -2,11 +2,11 @@
 /** `luocon adopt`, `release`, `start` and `definitions`: adopting, releasing and starting machines. */
 import type { Command } from 'commander';
 import type { Machine, MachineDefinition } from '../../interface/agent.generated.ts';
-import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
-import { findMachine, perhaps, wayWords } from '../machine-words.ts';
 import type { Screen } from '../screen.ts';
-import { count, size } from '../units.ts';
+import { exitStatus } from '../words/exit-status.ts';
+import { findMachine, perhaps, wayWords } from '../words/machines.ts';
+import { count, size } from '../words/quantities.ts';
 
 const titled = ({ name, pid }: Machine): string => `${name} (pid ${pid})`;
 

@@ -4,9 +4,9 @@ import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Machine, MachineDescriptor, OrderGraph } from '../../interface/agent.generated.ts';
 import type { Act, Invocation } from '../invocation.ts';
-import { findMachine, orderWords, perhaps, wayWords } from '../machine-words.ts';
 import type { Screen, Tone } from '../screen.ts';
-import { count, size, words } from '../units.ts';
+import { findMachine, orderWords, perhaps, wayWords } from '../words/machines.ts';
+import { count, size, words } from '../words/quantities.ts';
 
 const tones: Readonly<Record<MachineDescriptor['fate'], Tone>> = {
   preservable: 'good',

@@ -3,11 +3,11 @@
 import { type Command, Option } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { CheckVerdict, FailurePolicy, Plan, PlannedMachine } from '../../interface/agent.generated.ts';
-import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
-import { findMachine, orderWords, wayWords } from '../machine-words.ts';
 import type { Screen, Tone } from '../screen.ts';
-import { duration, size } from '../units.ts';
+import { exitStatus } from '../words/exit-status.ts';
+import { findMachine, orderWords, wayWords } from '../words/machines.ts';
+import { duration, size } from '../words/quantities.ts';
 import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
 
 const tones: Readonly<Record<CheckVerdict, Tone>> = { pass: 'good', warn: 'warning', fail: 'bad' };

@@ -9,7 +9,7 @@ import type { AgentClient } from '../../client/index.ts';
 import type { Descriptor } from '../../interface/agent.generated.ts';
 import { token as parseToken, wholeNumber } from '../arguments.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
-import { size, words } from '../units.ts';
+import { size, words } from '../words/quantities.ts';
 
 interface PreserveOptions {
   readonly pid?: number;

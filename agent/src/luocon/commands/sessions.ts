@@ -4,10 +4,10 @@ import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Descriptor, Session } from '../../interface/agent.generated.ts';
 import { token as parseToken } from '../arguments.ts';
-import { exitStatus } from '../exit-status.ts';
 import { type Act, type Invocation, required } from '../invocation.ts';
 import type { Screen, Tone } from '../screen.ts';
-import { count, size, time, words } from '../units.ts';
+import { exitStatus } from '../words/exit-status.ts';
+import { count, size, time, words } from '../words/quantities.ts';
 
 function verdictTone({ verdict }: Descriptor): Tone {
   if (verdict === 'match') return 'good';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { LoadedKernel, Progress, Status } from '../../interface/agent.generated.ts';
 import type { Act } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
-import { clock, count, duration, size, time, words } from '../units.ts';
+import { clock, count, duration, size, time, words } from '../words/quantities.ts';
 
 function liveUpdate({ liveUpdate: { availability, explanation, number, previousRelease } }: Status): string {
   if (availability !== 'available') return `not available (${words(availability)}): ${explanation}`;

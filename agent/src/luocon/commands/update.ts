@@ -3,12 +3,13 @@
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
+import { longestGraceSeconds } from '../../interface/limits.ts';
 import { wholeNumber } from '../arguments.ts';
-import { type ExitStatus, exitStatus, statusOfOutcome } from '../exit-status.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import { ProgressLog } from '../progress-log.ts';
 import { hasLosses, showUpdate } from '../update-report.ts';
 import type { WatchOptions } from '../watch-update.ts';
+import { type ExitStatus, exitStatus, statusOfOutcome } from '../words/exit-status.ts';
 import { findKernel, hasPlanOptions, makePlan, type PlanOptions, showPlan, withPlanOptions } from './plan.ts';
 
 interface UpdateOptions extends PlanOptions {
@@ -132,7 +133,11 @@ export function addUpdate(program: Command, act: Act): void {
       .command('update')
       .description('replace the running kernel by a live update, and follow it to its outcome')
       .argument('<kernel-or-plan>', 'path or release of a kernel on the host, or a plan made before')
-      .option('--grace <seconds>', 'how long the announced kexec waits for an abort', wholeNumber(0, 86_400))
+      .option(
+        '--grace <seconds>',
+        `how long the announced kexec waits for an abort, at most ${longestGraceSeconds}`,
+        wholeNumber(0, longestGraceSeconds),
+      )
       .option('-y, --yes', 'do not ask for the host’s name')
       .option('--wait <seconds>', 'give up after the host has been away this long', wholeNumber(1), 600),
   ).action(act<UpdateOptions>((invocation, [text], options) => run(invocation, required(text), options)));

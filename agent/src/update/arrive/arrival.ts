@@ -4,16 +4,16 @@
  * index session, then retrieves every session the index or the journal names. Digests, finishing and the
  * settlement come later (`settlement.ts`), once the memory is in hand.
  */
-import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
-import { dismiss, type IncomingIndex, takeIndex } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
 import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { ArrivingSteps } from './arriving-steps.ts';
 import { machinesAfter } from './machines-after.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 
@@ -39,6 +39,8 @@ export interface HandoverTaken {
   readonly resumed: ResumedMachines | null;
   /** The clock that goes on from the kernel before, on which all times of the update are. */
   readonly clock: SurvivingClock;
+  /** The steps of the plan that are done here. */
+  readonly steps: ArrivingSteps;
 }
 
 /** How a descriptor is called in `missing`. */
@@ -50,14 +52,14 @@ export function missingKey(session: string, token: string): string {
  * Retrieves what the kernel before handed over. The host is in phase *retrieving* afterwards, or still in
  * *normal* if there was nothing to do.
  *
- * @param handedIndex the index session, if the service manager handed it back.
+ * @param handedIndex the index, if it was retrieved before.
  * @param resumed machines that were let run again before.
  */
 export async function retrieveAll(
   context: UpdateContext,
   board: ProgressBoard,
   past: Past,
-  handedIndex: NativeDescriptor | null,
+  handedIndex: IncomingIndex | null,
   resumed: ResumedMachines | null,
 ): Promise<HandoverTaken | null> {
   const { sessions, phases, kernel } = context;
@@ -65,7 +67,7 @@ export async function retrieveAll(
   const newBoot = past.inventory.bootId !== bootId;
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
   const expected = newBoot || handedIndex !== null || unsettled !== null;
-  const index = expected ? await takeIndexOrExplain(context, handedIndex) : null;
+  const index = handedIndex ?? (expected ? await retrieveIndexOrExplain(context) : null);
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));
   const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
@@ -86,16 +88,20 @@ export async function retrieveAll(
     index?.record?.jumpedAtUs ?? 0,
     record?.phases.at(-1)?.startedAtUs ?? 0,
   );
+  const steps = new ArrivingSteps(board, index?.record?.facts ?? null, () => clock.nowUs());
+  const retrievingAtUs = Math.max(bootingAtUs, resumed?.times.agentStartedAtUs ?? clock.nowUs());
   phases.enter('booting', bootingAtUs);
-  phases.enter('retrieving', Math.max(bootingAtUs, resumed?.times.agentStartedAtUs ?? clock.nowUs()));
-  let timed = record;
+  let timed = record && { ...record, phases: withPhase(record.phases, 'booting', bootingAtUs) };
+  await steps.do(
+    { id: 'boot', session: null, update: timed, tookUs: retrievingAtUs - bootingAtUs },
+    () => {},
+  );
+  phases.enter('retrieving', retrievingAtUs);
   if (timed) {
-    timed = { ...timed, phases: withPhase(timed.phases, 'booting', bootingAtUs) };
-    timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', phases.startedAtUs) };
-    if (resumed !== null) timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
-    board.show(timed, { step: null, message: 'retrieving sessions' });
+    timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
+    timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
   }
-  const { absent, missing } = await retrieveNamed(context, names, newBoot);
+  const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {
     for (const entry of held.manifest?.entries() ?? []) {
       const token = BigInt(entry.token);
@@ -114,47 +120,51 @@ export async function retrieveAll(
     retrievedAtUs: clock.nowUs(),
     resumed,
     clock,
+    steps,
   };
 }
 
-async function takeIndexOrExplain(
-  context: UpdateContext,
-  handed: NativeDescriptor | null,
-): Promise<IncomingIndex | null> {
+async function retrieveIndexOrExplain(context: UpdateContext): Promise<IncomingIndex | null> {
   try {
-    return await takeIndex(context, handed);
+    return await retrieveIndex(context);
   } catch (error) {
     context.log('error', 'the index session cannot be retrieved', { problem: String(error) });
     return null;
   }
 }
 
+/** Retrieves the sessions of these names. Those that the plan knows are steps, also where they are in hand already. */
 async function retrieveNamed(
   { sessions, descriptorStore, kernel, log }: UpdateContext,
   names: ReadonlySet<string>,
   newBoot: boolean,
+  steps: ArrivingSteps,
+  update: Update | null,
 ): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
   const absent = new Map<string, string>();
   const missing = new Map<string, string>();
   const afresh = newBoot && kernel.number === 0 && kernel.handoverFound === false;
-  for (const name of names) {
-    if (afresh) {
-      absent.set(name, 'the host started without a handover');
-      continue;
-    }
-    try {
-      const retrieved = await sessions.retrieve(name, agentItself);
-      for (const { token, errno } of retrieved.missing) missing.set(missingKey(name, token), errno);
-      if (retrieved.problem !== null)
-        log('warning', 'a session came through without a readable manifest', {
-          session: name,
-          problem: retrieved.problem,
-        });
-    } catch (error) {
-      const notThere = error instanceof Refusal && error.refusal === 'SessionNotFound';
-      const reason = notThere ? 'the kernel has no session of that name' : (errnoOf(error) ?? String(error));
-      absent.set(name, reason);
-    }
+  const retrieve = async (name: string): Promise<void> => {
+    if (afresh) throw new Refusal('SessionNotFound', { name });
+    const retrieved = await sessions.retrieve(name, agentItself);
+    for (const { token, errno } of retrieved.missing) missing.set(missingKey(name, token), errno);
+    if (retrieved.problem !== null)
+      log('warning', 'a session came through without a readable manifest', {
+        session: name,
+        problem: retrieved.problem,
+      });
+  };
+  const explain = (error: unknown): string => {
+    if (afresh) return 'the host started without a handover';
+    const notThere = error instanceof Refusal && error.refusal === 'SessionNotFound';
+    return notThere ? 'the kernel has no session of that name' : (errnoOf(error) ?? String(error));
+  };
+  for (const name of steps.inOrder('retrieve', names)) {
+    // One that was retrieved for its machine, or by the service manager, is in hand.
+    const work = sessions.has(name) ? () => {} : () => retrieve(name);
+    await steps.do({ id: 'retrieve', session: name, update }, work).catch((error: unknown) => {
+      absent.set(name, explain(error));
+    });
   }
   await descriptorStore.settled();
   return { absent, missing };

@@ -10,8 +10,8 @@
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
  * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/adoptions.ts`).
- * - *retrieve*: an update of this boot without an end is settled as aborted. Then every session that the index or the
- *   journal names is retrieved.
+ * - *retrieve*: an update of this boot without an end gets the outcome *aborted*. Then every session that the index or
+ *   the journal names is retrieved.
  * - *serve*: calls are answered, and the service manager hears READY=1.
  * - *settle*: digests, finishing, outcome; then machines are adopted under their new processes and watched.
  *
@@ -24,13 +24,15 @@
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
  * - The index cannot be retrieved: every errno counts as "none came", so no machine is started. The second look, with the
  *   journal open, may get it; its machines are then not started, and settling finishes it with their states.
+ * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
  * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt, and the
- *   start as a whole 5 min: the service manager may then kill the agent, and the next one begins with that machine again.
+ *   start as a whole 5 min. The service manager may then kill the agent, and the next one begins with that machine
+ *   again.
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
- * - The journal is found damaged only when it is read, or the disk is full and an update has to be settled: the start
- *   fails, and is repeated every 200 ms until somebody mends it. Machines run, but no call is answered.
+ * - The journal is found damaged only when it is read, or the disk is full and an update has to be settled. Then the
+ *   start fails, and is repeated every 200 ms until somebody mends it. Machines run, but no call is answered.
  * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
  *   sessions, and the next start names what is lost.
  * - Second start in the same boot: everything comes from the store, nothing is settled again, and machines that may
@@ -42,6 +44,11 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/test/abort.test.ts
+ *       and whose agent has died is settled once there is room: until then no agent starts
+ *     agent/test/index-session.test.ts
+ *       is not taken for the index by the second look, which the agent makes with its journal open
+ *       is carried over like any other: %s
  *     agent/test/sessions.test.ts
  *       stops acts when it cannot be written, and the agent goes on answering
  *     agent/test/unmanaged.test.ts
@@ -75,7 +82,7 @@ export interface FirstOptions {
   readonly native: Native;
   readonly paths: HostPaths;
   readonly log: Log;
-  /** Places in the service manager's descriptor store; null if it does not say or there is none. */
+  /** Places in the service manager's descriptor store; null if it does not say, or does not exist. */
   readonly descriptorStoreLimit: number | null;
   readonly patience?: Patience;
   /** Starts VMMs; the service manager if none is given. */
@@ -94,11 +101,11 @@ export interface FirstThings {
   readonly resumed: ResumedMachines | null;
 }
 
-/** Machines may be standing still since before the kexec: nothing comes before them, not even the journal. */
+/** Machines may be stopped since before the kexec: nothing comes before them, not even the journal. */
 export async function doFirstThings(options: FirstOptions): Promise<FirstThings> {
   const { native, paths, log } = options;
   const startedAt = native.kernel.clock('boottime');
-  // Why there is no device is found out by whoever is asked for it; here it only means that nothing came.
+  // The agent finds out later, if somebody asks, why there is no device. Here it only means that nothing came.
   const unexplained = async () => ({ availability: 'unexplained' as const, explanation: '' });
   const device = new Device(native.liveUpdate, paths, unexplained, options.patience ?? usualPatience);
   const store = new DescriptorStore(native, options.descriptorStoreLimit);

@@ -2,29 +2,76 @@
 /** The machines of a live update once it has arrived: how each fared, and what is kept of those that do not run. */
 import type { Descriptor, Memory } from '@luo-console/native';
 import { counted } from '../../host/plain-words.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, Update } from '../../interface/agent.generated.ts';
 import { initStartedUs } from '../../kernel/log.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { withUserspace } from '../record/blackout-parts.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import type { ArrivingSteps } from './arriving-steps.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 
-/** What the record says of each machine now: those that came, and those that did not. */
+/**
+ * What the record says of each machine in the next kernel: those that came, and those that did not.
+ *
+ * @param resumed null if no index came from which machines could be started
+ */
 export function machinesAfter(
   { paths }: UpdateContext,
   { machines }: Update,
-  resumed: ResumedMachines,
+  resumed: ResumedMachines | null,
 ): MachineRun[] {
+  if (resumed === null) {
+    const why = 'no index session with its state came that could be read in time';
+    return machines.map((run) => (run.stage === 'left_behind' ? run : lost(run, why)));
+  }
   const initUs = initStartedUs(paths);
   const came = resumed.machines.map(({ run }) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
   const sessions = new Set(came.map(({ session }) => session));
   const others = machines.filter(({ session }) => !sessions.has(session));
-  return [...came, ...others.map((run) => (run.stage === 'left_behind' ? run : neverSaved(run)))];
+  const why = 'the index session says nothing of its state';
+  return [...came, ...others.map((run) => (run.stage === 'left_behind' ? run : lost(run, why)))];
 }
 
-function neverSaved(run: MachineRun): MachineRun {
-  return { ...run, stage: 'lost', detail: 'the index session says nothing of its state' };
+const lost = (run: MachineRun, detail: string): MachineRun => ({ ...run, stage: 'lost', detail });
+
+/** The machine does not run, which its run says already. */
+class NotResumed extends Error {}
+
+/**
+ * Does the plan's steps *resume*, whose machines run or do not by now: they are adopted under their new processes.
+ *
+ * @returns what went wrong, in words, beside what the machines' runs say
+ */
+export async function enterMachines(
+  { adoptions, sessions }: UpdateContext,
+  steps: ArrivingSteps,
+  update: Update | null,
+): Promise<string[]> {
+  const problems: string[] = [];
+  const runs = new Map(update?.machines.flatMap((run) => (run.session ? [[run.session, run]] : [])));
+  const came = [...runs].flatMap(([session, { stage }]) => (stage === 'left_behind' ? [] : [session]));
+  for (const session of steps.inOrder('resume', came)) {
+    const { name, stage, detail, newPid } = runs.get(session) ?? notKnown;
+    const enter = async (): Promise<void> => {
+      if (newPid !== null && sessions.has(session)) await adoptions.moved(session, newPid);
+      if (stage !== 'resumed') throw new NotResumed(`${stage}: ${detail}`);
+    };
+    // How long it took is among the parts of its blackout.
+    await steps.do({ id: 'resume', session, name, update, tookUs: null }, enter).catch((error: unknown) => {
+      if (!(error instanceof NotResumed)) problems.push(`session ${session}: ${saidBy(error)}`);
+    });
+  }
+  return problems;
 }
+
+/** A machine of the plan of which the record has nothing. */
+const notKnown: Pick<MachineRun, 'name' | 'stage' | 'detail' | 'newPid'> = {
+  name: '',
+  stage: 'lost',
+  detail: 'the record of the update has no such machine',
+  newPid: null,
+};
 
 /**
  * Keeps the states of machines that do not run in their sessions, where their memory is, and lets go of what is
@@ -42,7 +89,7 @@ export async function keepWhatIsHeld(
     try {
       await work();
     } catch (error) {
-      problems.push(`session ${session}: ${error instanceof Error ? error.message : String(error)}`);
+      problems.push(`session ${session}: ${saidBy(error)}`);
     }
   };
   for (const [session, state] of resumed?.heldStates ?? []) {

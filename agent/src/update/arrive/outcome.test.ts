@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** The outcome of an update from its evidence, and the table of phases. */
 import { describe, expect, it } from 'vitest';
 import type { Phase, Update } from '../../interface/agent.generated.ts';
 import { mayFollow, Phases, withPhase } from '../record/phases.ts';

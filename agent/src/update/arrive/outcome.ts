@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How did it end? Decided by the agent that finds an update without an end, from what it can see: whether this
- * is another boot, whether the index session came through, and what the kernel says of the handover. Whatever
- * does not fit a known ending is *unknown*, with the reason; it is never guessed to be good.
+ * How did it end? The agent that finds an update without an end decides. It looks at whether this is another boot,
+ * whether the index session came through, and what the kernel says of the handover. An ending that fits none of the
+ * known ones is *unknown*, with the reason. It is never guessed to be good.
  */
 import type { Outcome, Update } from '../../interface/agent.generated.ts';
 

@@ -75,12 +75,16 @@ const record = (machines: readonly SavedMachine[]): object => ({
 /** Preserves a machine's parts, as an agent before the kexec does, and has the next kernel begin. */
 async function arrive(
   machines: readonly SavedMachine[],
-  parts: { state: boolean; memory: boolean; mark?: RestartMark; index?: string },
+  parts: { state: boolean; memory: boolean; mark?: RestartMark; index?: string; session?: string },
 ): Promise<void> {
   using opened = double.openDevice(device);
   const index = double.createSession(opened, parts.index ?? indexSessionName);
-  const session = double.createSession(opened, 'machine:one');
+  const session = double.createSession(opened, parts.session ?? 'machine:one');
   const { memory } = native;
+  const manifest = memory.memfdCreate('manifest');
+  memory.truncate(manifest, 65_536n);
+  new SlotFile(memory, manifest).write(Buffer.from('{"format":"luo-manifest-1"}'));
+  await double.preserveFd(session, manifest, manifestToken);
   const file = memory.memfdCreate('record');
   memory.truncate(file, 65_536n);
   new SlotFile(memory, file).write(Buffer.from(JSON.stringify(record(machines))));
@@ -92,7 +96,7 @@ async function arrive(
   const ram = memory.memfdCreate('ram');
   if (parts.memory) await double.preserveFd(session, ram, 7n);
   double.kexec();
-  for (const each of [index, session, file, state, ram]) each.close();
+  for (const each of [index, session, manifest, file, state, ram]) each.close();
 }
 
 /** A service manager that notes what it is asked, and whose VMMs end at once. */
@@ -202,12 +206,24 @@ describe('a saved machine', () => {
     const found = await resume(failingStarter(asked));
     expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
     expect(found.runs).toMatchObject([{ stage: 'held' }]);
-    // What is kept has this agent's name, and one that comes after it finds everything under that.
+    // An agent that comes after this one finds everything under the same names.
     const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
-    expect(names).toEqual([indexSessionName, 'machine:one']);
+    expect(names).toEqual([formerIndexSessionName, 'machine:one']);
     const again = await resumeMachines(context(failingStarter(asked)), found.handed);
     expect(again.resumed?.machines).toMatchObject([{ run: { stage: 'held' } }]);
     for (const state of again.resumed?.heldStates.values() ?? []) state.close();
+    release(found);
+  });
+
+  it('is started where people have a session of the name of the index, with its memory in that', async () => {
+    const index = formerIndexSessionName;
+    const memory = [{ backend: 'ram', session: indexSessionName, token: '0x7' }];
+    await arrive([{ ...saved, memory }], { state: true, memory: true, index, session: indexSessionName });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked));
+    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
+    expect(names).toEqual([indexSessionName, formerIndexSessionName]);
     release(found);
   });
 

@@ -19,14 +19,15 @@ import {
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { Refusal } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import type { Device } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
-import { formerIndexSessionName, indexSessionName } from '../../liveupdate/tokens.ts';
 import { partsOf } from '../record/blackout-parts.ts';
-import { type IndexRecord, readIndex } from '../record/index-session.ts';
+import { findIndex } from '../record/incoming-index.ts';
+import type { IndexRecord } from '../record/index-session.ts';
 import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
 
 export interface ResumeContext {
@@ -84,26 +85,23 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
       for (const name of wanted) {
         const session = await native.liveUpdate.retrieveSession(device, name).catch(() => null);
         if (session === null) continue;
-        const kept = name === formerIndexSessionName ? indexSessionName : name;
-        sessions.set(kept, session);
-        all.push({ name: storedName(kept), descriptor: session });
-        context.store.keepSession(kept, session);
+        sessions.set(name, session);
+        all.push({ name: storedName(name), descriptor: session });
+        context.store.keepSession(name, session);
       }
     });
   };
-  await patiently(context, () => retrieve([indexSessionName]));
-  if (!sessions.has(indexSessionName)) await patiently(context, () => retrieve([formerIndexSessionName]));
-  const index = sessions.get(indexSessionName);
-  const { record } = index === undefined ? { record: null } : await readIndex(native, index);
-  if (index === undefined || record === null || record.machines.length === 0)
-    return { handed: all, resumed: null };
-  // A record that the agent of the old package wrote names places in the index by the old name.
-  sessions.set(formerIndexSessionName, index);
+  const index = await findIndex(native, async (name) => {
+    await patiently(context, () => retrieve([name]));
+    return sessions.get(name) ?? null;
+  });
+  if (!index?.record || index.record.machines.length === 0) return { handed: all, resumed: null };
+  const { name, record } = index;
   const files = new RetrievedFiles();
-  const places = record.machines.flatMap(placesOf);
+  const places = record.machines.flatMap((saved) => placesOf(saved, name));
   await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
   await files.takeAll(native, sessions, places);
-  const resumed = await startAll(context, record, files);
+  const resumed = await startAll(context, name, record, files);
   return { handed: all, resumed };
 }
 
@@ -131,6 +129,7 @@ async function patiently({ log, nothingCame }: ResumeContext, work: () => Promis
 
 async function startAll(
   context: ResumeContext,
+  index: string,
   record: IndexRecord,
   files: RetrievedFiles,
 ): Promise<ResumedMachines> {
@@ -147,11 +146,12 @@ async function startAll(
       const run = await resumeOne({
         context,
         files,
+        index,
         saved,
         reached: (point) => reached.set(point, clock.nowUs()),
       });
       if (run.stage === 'held') {
-        const state = files.files.get(keyOf(statePlace(saved)));
+        const state = files.files.get(keyOf(statePlace(saved, index)));
         if (state) heldStates.set(saved.session, native.descriptors.duplicate(state));
       }
       const marks = {
@@ -183,11 +183,13 @@ async function startAll(
 interface One {
   readonly context: ResumeContext;
   readonly files: RetrievedFiles;
+  /** The name of the index session. */
+  readonly index: string;
   readonly saved: SavedMachine;
   reached(point: string): void;
 }
 
-async function resumeOne({ context, files, saved, reached }: One): Promise<MachineRun> {
+async function resumeOne({ context, files, index, saved, reached }: One): Promise<MachineRun> {
   const { native, starter, socketDirectory } = context;
   const run: MachineRun = {
     name: saved.name,
@@ -209,8 +211,8 @@ async function resumeOne({ context, files, saved, reached }: One): Promise<Machi
     detail: saved.ran ? 'it runs' : 'it is paused, as it was before',
   });
   try {
-    for (const place of placesOf(saved)) files.get(place);
-    const state = files.get(statePlace(saved));
+    for (const place of placesOf(saved, index)) files.get(place);
+    const state = files.get(statePlace(saved, index));
     const reachedBefore = readMark(native.memory, state, saved);
     if (reachedBefore === 'running') {
       // An agent before this one had come so far that the guest may have run.
@@ -239,7 +241,7 @@ async function resumeOne({ context, files, saved, reached }: One): Promise<Machi
       }),
     );
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = saidBy(error);
     if (error instanceof Missing)
       return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
     return { ...run, stage: 'held', detail: `it does not run: ${why}` };

@@ -3,8 +3,8 @@
 import type { Descriptor, Native } from '@luo-console/native';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { errnoOf } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
-import { indexSessionName } from '../../liveupdate/tokens.ts';
 
 /** Files by session and token, each retrieved once. */
 export class RetrievedFiles {
@@ -39,7 +39,7 @@ export class RetrievedFiles {
       if (!session) throw new Error('the session did not come through');
       this.files.set(key, await native.liveUpdate.retrieveFd(session, BigInt(place.token)));
     } catch (error) {
-      this.#problems.set(key, errnoOf(error) ?? (error instanceof Error ? error.message : String(error)));
+      this.#problems.set(key, errnoOf(error) ?? saidBy(error));
     }
   }
 
@@ -73,15 +73,15 @@ export class Missing extends Error {}
 
 export const keyOf = ({ session, token }: Place): string => `${session} ${token}`;
 
-/** Where a machine's streams are. */
-export const statePlace = ({ state }: SavedMachine): Place => ({
-  session: indexSessionName,
+/** Where a machine's streams are. @param index the name of the index session */
+export const statePlace = ({ state }: SavedMachine, index: string): Place => ({
+  session: index,
   token: state?.token ?? 'none',
 });
 
-/** Everything a machine needs to run again. */
-export const placesOf = (machine: SavedMachine): Place[] => [
-  statePlace(machine),
+/** Everything a machine needs to run again. @param index the name of the index session */
+export const placesOf = (machine: SavedMachine, index: string): Place[] => [
+  statePlace(machine, index),
   ...machine.pieces.flatMap(({ files }) => files),
   ...machine.memory,
 ];

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The end of a live update, in the next kernel or in the one it did not leave: digests are compared, sessions
- * finished and carried on, the outcome is decided and written down. A session that fails on the way does not
- * hold the others up; what went wrong with it becomes part of the reason.
+ * The end of a live update, in the next kernel or in the one it did not leave: machines are entered as they run,
+ * sessions finished and carried on, the outcome is decided and written down.
  */
-
 import { counted } from '../../host/plain-words.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
-import { compareDigests } from '../../liveupdate/digests.ts';
-import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
-import { dismiss, type IncomingIndex } from '../record/index-session.ts';
+import { dismiss, type IncomingIndex } from '../record/incoming-index.ts';
 import { inventoryOf } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
@@ -18,10 +15,18 @@ import { ended, explainVerdict, lostDescriptors, stayed } from '../record/record
 import { refusedToReturn } from '../record/refused.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
-import { aboutMachines, hostBlackoutUs, keepWhatIsHeld, noteMachines } from './machines-after.ts';
+import { type ArrivingSteps, noteResults } from './arriving-steps.ts';
+import { finishSessions } from './finish-sessions.ts';
+import {
+  aboutMachines,
+  enterMachines,
+  hostBlackoutUs,
+  keepWhatIsHeld,
+  noteMachines,
+} from './machines-after.ts';
 import { decideOutcome, type Evidence } from './outcome.ts';
 
-/** Settles an update of this very boot that no agent brought to an end, and undoes what it left behind. */
+/** Settles an update of this boot that no agent ended, and undoes what it left behind. */
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
   const { kernel, history, loader, nowUs, log } = context;
   if (unsettled === null || unsettled.record.fromBootId !== kernel.facts.bootId) return;
@@ -30,13 +35,13 @@ export async function settleInterrupted(context: UpdateContext, { unsettled }: P
     unsettled.announced,
     await observe(context, null),
   );
-  // The index session went with the agent that held it; a loaded kernel does not.
+  // The index session ended with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
   history.settled(ended(stayedIfHeld(context, unsettled.record), outcome, reason, nowUs()));
   log('warning', 'an interrupted live update was settled', { update: unsettled.record.id, outcome, reason });
 }
 
-/** Without a service manager the sessions went with the agent that held them. */
+/** Without a service manager the sessions ended with the agent that held them. */
 function stayedIfHeld({ sessions }: UpdateContext, record: Update): Update {
   const held = new Set(
     sessions
@@ -60,56 +65,23 @@ export async function completeArrival(
 ): Promise<void> {
   const { phases, sessions, history, log } = context;
   let { record } = arrived;
-  const { clock, resumed } = arrived;
+  const { clock, resumed, steps } = arrived;
   const enter = (phase: Phase, atUs = clock.nowUs()): void => {
     phases.enter(phase, atUs);
     if (record) record = { ...record, phases: withPhase(record.phases, phase, phases.startedAtUs) };
   };
-  const show = (message: string, step: string | null): void => {
-    if (record) board.show(record, { step, message });
-  };
   enter('resuming', resumed?.times.retrievedAtUs);
-  for (const { session, newPid } of record?.machines ?? [])
-    if (session !== null && newPid !== null && sessions.has(session))
-      await context.adoptions.moved(session, newPid);
+  const notEntered = await enterMachines(context, steps, record);
   enter('finishing', resumed?.times.resumedAtUs);
-  const after: Carried[] = [];
-  const problems: string[] = [];
-  const named = new Set(record?.carried.map(({ session }) => session));
-  for (const held of sessions.list()) {
-    // One that is outgoing and named was finished by an agent that did not live to settle the update.
-    if (held.direction === 'outgoing' && !named.has(held.name)) continue;
-    if (held.manifest === null) {
-      problems.push(
-        `session ${held.name} has no readable manifest: nothing was retrieved, it stays incoming`,
-      );
-      continue;
-    }
-    try {
-      show(`comparing the digests of ${held.name}`, `finish:${held.name}`);
-      after.push(...(await compare(context, held.name, arrived)));
-      if (held.direction === 'outgoing') continue;
-      if (held.handedOut) {
-        problems.push(
-          `session ${held.name} was handed out and may hold descriptors that only its holder knows: it stays incoming until somebody finishes it`,
-        );
-        continue;
-      }
-      show(`finishing ${held.name}`, `finish:${held.name}`);
-      await sessions.finish(held.name, agentItself);
-      for (const [token, why] of held.refused) {
-        const what = `${formatToken(token)} of session ${held.name}`;
-        problems.push(`${what} is held, but will not come through another live update: ${why}`);
-      }
-    } catch (error) {
-      problems.push(`session ${held.name}: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
+  const { after, problems } = await finishSessions(context, arrived, record);
+  problems.unshift(...notEntered);
   problems.push(...(await keepWhatIsHeld(context, record, resumed)));
   const observed = await observe(context, arrived);
   if (record) {
     const settled = settleRecord(context, record, arrived, observed, after, problems);
     record = { ...settled, phases: withPhase(settled.phases, 'normal', clock.nowUs()) };
+    // The index is what proves that the kexec worked.
+    if (arrived.index?.record) await noteResultsOrSay(context, record, steps);
   }
   phases.enter('normal');
   if (record) {
@@ -133,6 +105,15 @@ export async function completeArrival(
   context.journal.note(name, { parameters });
 }
 
+/** Without its results the update is still settled: what they say is in its record too. */
+async function noteResultsOrSay(context: UpdateContext, record: Update, steps: ArrivingSteps): Promise<void> {
+  try {
+    await noteResults(context, record, steps.results);
+  } catch (error) {
+    context.log('error', 'the results of steps could not be written', { problem: saidBy(error) });
+  }
+}
+
 async function dismissOrSay(context: UpdateContext, index: IncomingIndex): Promise<void> {
   try {
     await dismiss(context, index);
@@ -148,28 +129,6 @@ function isKnown({ history }: UpdateContext, id: string): boolean {
   } catch {
     return false;
   }
-}
-
-async function compare(context: UpdateContext, name: string, arrived: HandoverTaken): Promise<Carried[]> {
-  const session = context.sessions.get(name);
-  const entries = new Map(session.manifest?.entries().map((entry) => [entry.token, entry]) ?? []);
-  return (await compareDigests(context.sessions, name)).map(
-    ({ token, digestBefore, digestAfter, verdict }) => {
-      const entry = entries.get(token);
-      const errno = arrived.missing.get(missingKey(name, token));
-      const reason = errno === undefined ? explainVerdict(verdict) : `${explainVerdict(verdict)}: ${errno}`;
-      return {
-        session: name,
-        token,
-        label: entry?.label ?? '',
-        size: entry?.size ?? 0,
-        digestBefore,
-        digestAfter,
-        verdict,
-        reason,
-      };
-    },
-  );
 }
 
 function settleRecord(
@@ -222,7 +181,7 @@ function settleRecord(
       : '',
     few('missing', 'is lost', 'are lost'),
     few('differs', 'differs from its digest', 'differ from their digests'),
-    ...(outcome === 'updated' ? aboutMachines(record.machines) : []),
+    ...aboutMachines(record.machines),
     outcome === 'updated' && !arrived.clock.exact
       ? 'the clock across the kexec is good to about a second'
       : '',

@@ -5,6 +5,7 @@
  * last step does not return, unless the kernel refuses: then nothing is lost either.
  */
 import { Refusal } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import type { MadePlan } from '../plan/plan.ts';
@@ -68,6 +69,8 @@ export class Departure {
       index: () => leaving.index,
       changed: () => this.#showMachines(),
     });
+    // Those that are left behind are known from the start, and nothing about them changes any more.
+    this.#record = { ...this.#record, machines: this.#machines.runs() };
     const leaving = this.#leaving(recorded, graceSeconds);
     this.#steps = new StepList({
       ...{ journal: context.journal, peer: recorded, update: this.id, signal: this.#abort.signal },
@@ -132,7 +135,7 @@ export class Departure {
   #settle(failure: unknown, problems: readonly string[]): Update {
     const { history, log, nowUs } = this.#context;
     const cameBack = failure instanceof CameBack ? failure : null;
-    const said = failure instanceof Error ? failure.message : String(failure);
+    const said = saidBy(failure);
     const reason = [said, ...problems].join('; ');
     const outcome = cameBack === null ? 'aborted' : 'returned';
     const record = {

@@ -7,10 +7,10 @@ import type { Descriptor } from '@luo-console/native';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { NotSaved, Suspension } from '../../adoption/suspension.ts';
+import { socketSeenBy } from '../../host/seen-by.ts';
 import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
 import type { Actor } from '../../liveupdate/live-update-context.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
-import { reachOf } from '../../machines/monitor.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
@@ -43,7 +43,7 @@ export class RunMachines {
         native,
         socketDirectory,
         nowUs,
-        reach: (pid, path) => reachOf(context.paths.proc, pid, path),
+        reach: (pid, path) => socketSeenBy(context.paths.proc, pid, path),
         whereIs: (facts) => sessions.whereIs(facts),
         preserve: (file) => this.#preserve(file),
         mark: (session, suspended) => adoptions.markSuspended(session, suspended),

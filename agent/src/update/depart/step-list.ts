@@ -4,8 +4,10 @@
  * that fails half-way is undone too, and undoing goes on where one undo fails.
  *
  * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
- * begins. Their results are written once the machines run on. In a kexec that works nobody writes them: the outcome tells.
+ * begins. Their results are written once the machines run on. After a kexec that works the agent in the next kernel
+ * writes them (`arrive/arriving-steps.ts`).
  */
+import { saidBy } from '../../host/said-by.ts';
 import type { Journal, JournalEntry, RecordedPeer } from '../../journal/index.ts';
 import { type LeavingId, type PlannedStep, type StepKind, steps } from '../record/steps.ts';
 
@@ -69,34 +71,41 @@ export class StepList {
         this.#done.push(step);
         return work(step).run();
       };
-      if (inBlackout(step)) await this.#inSilence('update.step', step, doing);
-      else await this.#act('update.step', step, doing);
+      if (inBlackout(step)) await this.#inSilence('update.step', step, this.#taken(step), doing);
+      else await this.#options.journal.act('update.step', this.#fields(step), doing);
     }
   }
 
-  /** Undoes what was done, the last first. Never throws. @returns what went wrong, in words */
+  /**
+   * Undoes what was done, the last first. Never throws. A journal that cannot be written does not keep a step from
+   * being undone: a host that is left half-way would be worse than one undo without an entry.
+   *
+   * @returns what went wrong, in words
+   */
   async undo(): Promise<string[]> {
     const { work, undoing } = this.#options;
-    const problems: string[] = [];
-    const attempt = async (what: string, doing: () => Promise<void> | void): Promise<void> => {
+    const problems = new Set<string>();
+    const attempt = async <T>(what: string, doing: () => Promise<T> | T): Promise<T | null> => {
       try {
-        await doing();
+        return await doing();
       } catch (error) {
-        problems.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
+        problems.add(`${what}: ${saidBy(error)}`);
+        return null;
       }
     };
     for (const step of this.#done.splice(0).reverse()) {
-      if (!inBlackout(step)) await attempt('the journal', () => this.#writeDeferred());
+      const silent = inBlackout(step);
+      if (!silent) await attempt('the journal', () => this.#writeDeferred());
       const { undo } = work(step);
       if (!undo) continue;
       undoing(step);
-      const act = inBlackout(step) ? this.#inSilence : this.#act;
+      const announced = silent ? null : await attempt('the journal', () => this.#announceUndo(step));
       await attempt(`undoing ${step.shown.id}`, () =>
-        act.call(this, 'update.undo', step, async () => undo()),
+        this.#inSilence('update.undo', step, announced, async () => undo()),
       );
     }
     await attempt('the journal', () => this.#writeDeferred());
-    return problems;
+    return [...problems];
   }
 
   #announce(list: readonly LeavingStep[]): void {
@@ -104,11 +113,25 @@ export class StepList {
     for (const step of list) this.#announced.set(step, journal.announce('update.step', this.#fields(step)));
   }
 
+  #announceUndo(step: LeavingStep): JournalEntry {
+    return this.#options.journal.announce('update.undo', this.#fields(step));
+  }
+
+  /** The announcement of a step of the blackout, which its result answers. */
+  #taken(step: LeavingStep): JournalEntry | null {
+    const announced = this.#announced.get(step) ?? null;
+    this.#announced.delete(step);
+    return announced;
+  }
+
   /** Does something and keeps what is to be written of it. */
-  async #inSilence(name: Deferred['name'], step: LeavingStep, doing: () => Promise<void>): Promise<void> {
+  async #inSilence(
+    name: Deferred['name'],
+    step: LeavingStep,
+    announced: JournalEntry | null,
+    doing: () => Promise<void>,
+  ): Promise<void> {
     const { nowUs } = this.#options;
-    const announced = name === 'update.step' ? (this.#announced.get(step) ?? null) : null;
-    if (announced !== null) this.#announced.delete(step);
     const startedUs = nowUs();
     let failure: unknown = null;
     try {
@@ -128,14 +151,13 @@ export class StepList {
       this.#deferred.push({ name: 'update.step', step, announced, failure, durationUs: null });
     }
     this.#announced.clear();
-    for (const { name, step, announced, failure, durationUs } of this.#deferred.splice(0)) {
+    // Each stays in the list until it is written: the disk may have room again at the next attempt.
+    for (let next = this.#deferred[0]; next; next = this.#deferred[0]) {
+      const { name, step, announced, failure, durationUs } = next;
       const fields = this.#fields(step);
       journal.settle(announced ?? journal.announce(name, fields), fields, failure, durationUs);
+      this.#deferred.shift();
     }
-  }
-
-  async #act(name: string, step: LeavingStep, doing: () => Promise<void>): Promise<void> {
-    await this.#options.journal.act(name, this.#fields(step), doing);
   }
 
   #fields({ shown }: LeavingStep) {

@@ -6,6 +6,7 @@
 import { readFile, stat, statfs } from 'node:fs/promises';
 import { holdersOf, upstreamDaemon } from '../../host/open-by.ts';
 import { counted, inMebibytes } from '../../host/plain-words.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type {
   Check,
   CheckVerdict,
@@ -206,7 +207,7 @@ export async function preflight(context: UpdateContext, candidate: Candidate): P
         const [verdict, detail] = await check(context, candidate);
         return { name, verdict, detail };
       } catch (error) {
-        const detail = `could not be checked: ${error instanceof Error ? error.message : String(error)}`;
+        const detail = `could not be checked: ${saidBy(error)}`;
         return { name, verdict: 'fail' as const, detail };
       }
     }),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the steps of an update follow from. A plan keeps these facts and the index session carries them, so the
- * agent in the next kernel knows the steps that are left by the plan's own names.
+ * The facts from which the steps of an update follow. A plan keeps them, and the index session carries them. So the
+ * agent in the next kernel knows the remaining steps by the plan's own names.
  */
 import * as v from 'valibot';
 

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The index: a session named `luo-console` with the record of the update itself in a memfd. It exists from
- * *prepared* until the agent in the next kernel has finished, which reads it first and so needs nothing from disk
- * to know what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the
- * kernel drops it, and a half-prepared update undoes itself.
+ * The index: a session named `luo-console` with the record of the update itself in a memfd. It exists from *prepared*
+ * until the agent in the next kernel has finished. That agent reads it first, so it needs nothing from disk to know
+ * what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the kernel drops it,
+ * and a half-prepared update undoes itself.
  */
-import type { LiveUpdate, Native, Descriptor as NativeDescriptor } from '@luo-console/native';
+import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
 import * as v from 'valibot';
 import { SavedMachine } from '../../adoption/saved-machine.ts';
-import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { ClockReading } from '../../kernel/surviving-clock.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
   formatToken,
-  formerIndexSessionName,
   indexSessionName,
+  indexSessionNames,
   indexTokens,
   manifestToken,
 } from '../../liveupdate/tokens.ts';
@@ -50,13 +49,20 @@ const IndexRecord = v.object({
 });
 export type IndexRecord = v.InferOutput<typeof IndexRecord>;
 
+/** Whether something that was stored is a record of an index, of whatever contents. */
+export const isOfIndex = (stored: unknown): boolean =>
+  v.is(v.looseObject({ format: v.literal(indexFormat) }), stored);
+
+/** Reads a stored record. @throws Error that says what does not fit */
+export const parseIndexRecord = (stored: unknown): IndexRecord => v.parse(IndexRecord, stored);
+
 /** A record in the format of this agent. */
 export function newIndexRecord(content: Omit<IndexRecord, 'format'>): IndexRecord {
   return { format: indexFormat, ...content };
 }
 
 const smallestBytes = 256 * 1024;
-/** Room for what is written down of a machine once it is saved, beside its command line. */
+/** Room for the record of a saved machine, beside its command line. */
 const machineBytes = 64 * 1024;
 
 /** The index of an update that has not left yet. */
@@ -65,15 +71,18 @@ export class OutgoingIndex {
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
   readonly #liveUpdate: LiveUpdate;
+  readonly #name: string;
   #tokens = indexTokens;
 
   private constructor(
     liveUpdate: LiveUpdate,
+    name: string,
     session: NativeDescriptor,
     file: NativeDescriptor,
     slots: SlotFile,
   ) {
     this.#liveUpdate = liveUpdate;
+    this.#name = name;
     this.#session = session;
     this.#file = file;
     this.#slots = slots;
@@ -95,10 +104,12 @@ export class OutgoingIndex {
       native.memory.truncate(file, BigInt(bytes));
       const slots = new SlotFile(native.memory, file);
       slots.write(content);
-      const session = await context.device.createSession(indexSessionName);
+      // A session of people that came under one of the names keeps it; the next agent looks for both.
+      const name = indexSessionNames.find((each) => !context.sessions.has(each)) ?? indexSessionName;
+      const session = await context.device.createSession(name);
       try {
         await native.liveUpdate.preserveFd(session, file, manifestToken);
-        return new OutgoingIndex(native.liveUpdate, session, file, slots);
+        return new OutgoingIndex(native.liveUpdate, name, session, file, slots);
       } catch (error) {
         session.close();
         throw error;
@@ -114,7 +125,7 @@ export class OutgoingIndex {
   }
 
   /**
-   * Preserves a file beside the record, for the next kernel's agent alone. What is preserved so goes with the index.
+   * Preserves a file beside the record, for the next kernel's agent alone. It ends with the index.
    *
    * @throws SystemError, as preserving does
    */
@@ -122,7 +133,7 @@ export class OutgoingIndex {
     const token = this.#tokens;
     this.#tokens += 1n;
     await this.#liveUpdate.preserveFd(this.#session, file, token);
-    return { session: indexSessionName, token: formatToken(token) };
+    return { session: this.#name, token: formatToken(token) };
   }
 
   /** Closes the session: the kernel unpreserves the record. */
@@ -130,84 +141,6 @@ export class OutgoingIndex {
     this.#session.close();
     this.#file.close();
   }
-}
-
-/** The index of the update that brought the host here. */
-export interface IncomingIndex {
-  readonly session: NativeDescriptor;
-  /** Null if the record cannot be read, with the reason in `problem`. */
-  readonly record: IndexRecord | null;
-  readonly problem: string | null;
-}
-
-/**
- * Retrieves the index of the kernel before and keeps its session in the descriptor store, for an agent that may
- * have to do this again.
- *
- * @param handed its descriptor, if the service manager handed one back.
- * @returns null if none was handed over.
- * @throws Refusal DeviceBusy
- */
-export async function takeIndex(
-  context: UpdateContext,
-  handed: NativeDescriptor | null,
-): Promise<IncomingIndex | null> {
-  const session = handed ?? (await retrieveIndex(context));
-  return session === null ? null : await readIndex(context.native, session);
-}
-
-/** Reads the record out of an incoming index session. */
-export async function readIndex(native: Native, session: NativeDescriptor): Promise<IncomingIndex> {
-  try {
-    using file = await native.liveUpdate.retrieveFd(session, manifestToken);
-    return { session, record: recordIn(new SlotFile(native.memory, file)), problem: null };
-  } catch (error) {
-    const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error));
-    return { session, record: null, problem: reason };
-  }
-}
-
-function recordIn(slots: SlotFile): IndexRecord {
-  const content = slots.read();
-  if (content === null) throw new Error('neither of its slots is whole');
-  return v.parse(IndexRecord, JSON.parse(content.toString('utf8')));
-}
-
-/** That there is none is an answer, not a failure: it is how a host learns that no update brought it here. */
-async function retrieveIndex(context: UpdateContext): Promise<NativeDescriptor | null> {
-  const { device, descriptorStore, journal } = context;
-  const attempt = async (name: string): Promise<NativeDescriptor | null> => {
-    try {
-      return await device.retrieveSession(name);
-    } catch (error) {
-      const none = ['SessionNotFound', 'NoLiveUpdate'];
-      if (error instanceof Refusal && none.includes(error.refusal)) return null;
-      throw error;
-    }
-  };
-  return await journal.act(
-    'index.retrieve',
-    {},
-    async () => {
-      const session = (await attempt(indexSessionName)) ?? (await attempt(formerIndexSessionName));
-      // In the store it has the new name in any case.
-      if (session !== null) descriptorStore.keepSession(indexSessionName, session);
-      return session;
-    },
-    (session) => ({ message: session === null ? 'none was handed over' : '' }),
-  );
-}
-
-/** Finishes the index session: it has done its work. */
-export async function dismiss(context: UpdateContext, index: IncomingIndex): Promise<void> {
-  await context.journal.act('index.finish', { update: index.record?.update.id ?? null }, async () => {
-    try {
-      await context.native.liveUpdate.finish(index.session);
-    } finally {
-      context.descriptorStore.dropSession(indexSessionName);
-      index.session.close();
-    }
-  });
 }
 
 function encode(record: IndexRecord): Buffer {

@@ -16,11 +16,14 @@
  *   settled. Machines run again by then (`arrive/first-things.ts`). *resuming*: they are adopted as they run now.
  * - *finishing*: digests are compared, sessions finished and built again, the outcome is written, the index finished.
  *
- * An abort works until the reboot call; afterwards it is refused with `WrongPhase`. In *preserving* and *prepared* it
- * takes effect between two steps, during digests and at once in the grace. In *suspending* it waits until every
- * machine is saved or has failed. Machines run on first, whatever the journal says; then the other steps are undone in
- * reverse, and sessions stay. The abort is an act, and so are these undos: with a full disk an abort is refused, and
- * an undo is not done and becomes a problem of the outcome.
+ * An abort works until the reboot call; in *kexec* it is refused with `WrongPhase`, in the next kernel with
+ * `NothingToAbort`. In *preserving* and *prepared* it takes effect between two steps, during digests and at once in the
+ * grace. In *suspending* it waits until every machine is saved or has failed. Machines run on first, then the other
+ * steps are undone in reverse, and sessions stay. The abort is an act: with a full disk it is refused.
+ *
+ * With a full disk no update begins, and one that has begun ends before machines are stopped. Undoing does not wait for
+ * the journal (`depart/step-list.ts`). A result that cannot be written closes the journal, so the update is settled by
+ * the next agent, as *aborted*, once there is room; until then no agent starts (`arrive/first-things.ts`).
  *
  * How it ends otherwise:
  * - A step fails: undone like an abort, outcome *aborted*. The kernel refuses to freeze: the call returns, undone in the
@@ -32,14 +35,14 @@
  *   the kexec was announced, and every descriptor is named. Also if the next kernel ran and had not settled it.
  * - Another kernel boots: *updated*, with a remark. One that cannot read the handover: *unknown*, with its log line. One
  *   that panics over it is seen as a cold boot by whatever boots next.
- * - A kernel without the device: nothing can be retrieved. *cold boot* if its log shows no handover, else *unknown*;
- *   the memory stays taken until the next reset.
+ * - A kernel without the device: nothing can be retrieved. The outcome is *cold boot* if its log shows no handover,
+ *   else *unknown*. The memory stays taken until the next reset.
  * - An index and no journal: the index has the record, and the update is entered afterwards. A journal and no index: the
  *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*, and it is finished all
- *   the same, with every machine's state in it. So is one that only the second attempt retrieved.
+ *   the same, with every machine's state in it. So is one that only the second attempt retrieved. A session of people
+ *   that has the index's name is told by what is in it (`incoming-index.ts`).
  * - Settled, but the index is not finished: the next agent gets it from the store and only finishes it.
- * - A VMM ends just while *resuming* enters it: settling stops there. The phase stays, and every act is refused, until
- *   the agent is started again.
+ * - A VMM ends just while *resuming* enters it: its session is closed when the update is settled.
  *
  * Tests:
  *     agent/src/update/arrive/outcome.test.ts
@@ -52,6 +55,27 @@
  *       reports a handover the next kernel refused as unknown
  *       says returned with the errno when the kernel refuses, and leaves everything as it was
  *       leaves no index, no kernel and the memory untouched; it closes sessions only if asked
+ *       tells its followers that the kexec begins before the reboot call is made, and takes no abort then
+ *     agent/test/abort.test.ts
+ *       in phase preserving takes effect once the kernel is loaded, which is undone
+ *       in phase prepared takes effect once the index is created, which is closed
+ *       in phase suspending lets machines run on that are stopped and saved
+ *       in the next kernel is refused: there is nothing to abort any more
+ *       is refused while the disk is full, and works once it is not
+ *       before it begins is not begun
+ *       after its announcement ends before the machines are stopped
+ *       when the kernel refuses lets the machines run on, and is settled by the next agent
+ *       and whose agent has died is settled once there is room: until then no agent starts
+ *     agent/test/index-session.test.ts
+ *       leaves the outcome unknown, brings the sessions back, and is finished
+ *       is not taken for the index by the second look, which the agent makes with its journal open
+ *     agent/src/update/depart/step-list.test.ts
+ *       are undone in reverse order, the one that failed first
+ *       are undone where the undo of another fails, which is named
+ *       are written as not done where the update ended before them
+ *     agent/test/arriving-steps.test.ts
+ *       shows what it does by the steps of the plan, in the phases the plan says
+ *       has one entry and one result of each step of the plan, in its order
  *     agent/test/crash.test.ts
  *       before the kexec settles the update as aborted and keeps the sessions
  *       in the next kernel gets everything back at the next start

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How far the live update under way is, for whoever follows it. A follower that is slow sees the newest state,
- * not every one in between.
+ * How far the live update under way is, for its followers. A slow follower sees the newest state, not every one in
+ * between.
  */
 import { EventEmitter } from 'node:events';
 import type { Progress, Update } from '../../interface/agent.generated.ts';

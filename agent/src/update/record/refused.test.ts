@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Which file the kernel refused, as told by its log. */
 import { native } from '@luo-console/native';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Kind } from '../../interface/agent.generated.ts';

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Which file made the kernel refuse. The reboot call comes back with an errno and no more; only the kernel log
- * says of which token and handler it was (`luo_file_freeze`, kernel/liveupdate/luo_file.c of Linux 7.3), and not
- * of which session. That follows from who holds such a token, if only one does.
+ * Which file made the kernel refuse. The reboot call comes back with an errno and no more. Only the kernel log names
+ * the token and the handler (`luo_file_freeze`, kernel/liveupdate/luo_file.c of Linux 7.3), and it does not name the
+ * session. That follows from the sessions that hold such a token, if only one does.
  */
 
 import { errnoOf, isKernelFailure, type KernelFailure } from '../../host/refusal.ts';
@@ -34,7 +34,7 @@ const recordOfUpdate: Holder = {
  * The file that refused to be frozen when the reboot call failed.
  *
  * @param lines of the kernel log since before the call, oldest first
- * @param held the sessions that were to be handed over
+ * @param held the sessions that the kernel should have handed over
  * @param failure of the call: it has the name of the errno that the log has as a number
  * @returns null if the log names none: the call failed for another reason, or the log may not be read
  */
@@ -65,7 +65,7 @@ export class CameBack extends Error {
   /**
    * @param cause what the call failed with
    * @param lines of the kernel log since before the call
-   * @param held the sessions that were to be handed over
+   * @param held the sessions that the kernel should have handed over
    */
   constructor(cause: unknown, lines: readonly string[], held: readonly HoldingSession[]) {
     const failure = isKernelFailure(cause) ? cause : null;

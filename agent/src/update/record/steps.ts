@@ -3,18 +3,21 @@
  * The steps of an update: one row for each kind, in the order in which they are done. The plan, the run, the undo,
  * the progress and the next kernel's agent all read this table, and nothing else names a step.
  *
- * What a step does is in `depart/acts.ts` for the kernel that is left, and in `arrive/` for the next one.
+ * What a step does is in `depart/acts.ts` for the kernel that is left, and in `arrive/` for the next one, which
+ * shows and notes its steps in `arrive/arriving-steps.ts`.
  * To add a step, add a row here; the compiler then asks for its act.
  */
 import { counted, inMebibytes } from '../../host/plain-words.ts';
 import type { Phase, Progress, Step } from '../../interface/agent.generated.ts';
 import type { SessionFacts, UpdateFacts } from './facts.ts';
 
-/** What a step is for: a session, or a machine by its session. */
-export interface Subject extends SessionFacts {
+interface Named {
   /** What people call it: the session's name, or the machine's. */
   readonly name: string;
 }
+
+/** What a step is for: a session, or a machine by its session. */
+export interface Subject extends SessionFacts, Named {}
 
 /** One kind of step. */
 export interface StepKind {
@@ -29,8 +32,8 @@ export interface StepKind {
   detail(subject: Subject | null, facts: UpdateFacts): string;
   /** What can go wrong, and what that would cost. */
   risk(subject: Subject | null, facts: UpdateFacts): string;
-  /** While it goes on, for progress. */
-  doing(subject: Subject | null, facts: UpdateFacts): string;
+  /** While it goes on, for progress. Needs so little that an agent without the plan's facts can say it too. */
+  doing(subject: Named | null, facts: Pick<UpdateFacts, 'release'>): string;
   /** Whether an abort brings everything back from here. */
   readonly back: 'undo' | 'nothing to undo' | 'no way back';
   /** Machines are stopped while it goes on, so the journal is written before and after, never meanwhile. */
@@ -44,7 +47,7 @@ const eachMachine = ({ sessions, machines }: UpdateFacts): Subject[] =>
   machines.flatMap(({ name, session }) =>
     sessions.filter((each) => each.session === session).map((each) => ({ ...each, name })),
   );
-const named = (subject: Subject | null): string => subject?.name ?? '';
+const named = (subject: Named | null): string => subject?.name ?? '';
 const descriptorsOf = (subject: Subject | null): string => counted(subject?.descriptors ?? 0, 'descriptor');
 
 /** Everything that stops: machines by name, and the sessions whose programs stop their machines themselves. */
@@ -216,6 +219,8 @@ export type StepId = keyof typeof steps;
 type OfSide<Side> = { [Id in StepId]: (typeof steps)[Id]['side'] extends Side ? Id : never }[StepId];
 /** Steps of the kernel that is left. */
 export type LeavingId = OfSide<'leaving'>;
+/** Steps of the next kernel. */
+export type ArrivingId = OfSide<'arriving'>;
 
 /** The rows by id, in order. */
 export const stepKinds: readonly (readonly [StepId, StepKind])[] = Object.entries(steps) as [
@@ -256,6 +261,10 @@ export function stepsOf(facts: UpdateFacts): PlannedStep[] {
 /** Whether a step is one of the kernel that is left. */
 export const isLeaving = (step: PlannedStep): step is PlannedStep<LeavingId> =>
   steps[step.id].side === 'leaving';
+
+/** Whether a step is one of the next kernel. */
+export const isArriving = (step: PlannedStep): step is PlannedStep<ArrivingId> =>
+  steps[step.id].side === 'arriving';
 
 /** Phases from which everything can be brought back. */
 const abortable: ReadonlySet<Phase> = new Set(

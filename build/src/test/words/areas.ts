@@ -2,6 +2,7 @@
 /** Where people read texts, and how to find the texts in each kind of file. The one list of what the check reads. */
 import {
   type Text,
+  textsOfHeader,
   textsOfManual,
   textsOfMarkdown,
   textsOfSvelte,
@@ -32,6 +33,11 @@ export const areas: readonly Area[] = [
     name: 'programs',
     files: ['{agent,build,electron,lab,renderer}/src/**/*.ts'],
     textsOf: textsOfTypeScript,
+  },
+  {
+    name: 'file headers',
+    files: ['{agent,build,electron,lab,native-bindings,renderer}/**/*.{ts,mjs,svelte}'],
+    textsOf: textsOfHeader,
   },
   { name: 'window', files: ['renderer/src/**/*.svelte'], textsOf: textsOfSvelte },
 ];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What a person can read in a file, whatever kind of file it is: paragraphs and cells of Markdown, paragraphs of a
- * manual page, comments of an interface description, string literals of a program, text in a component's markup.
- * Code in backquotes and values put into a text count as one word.
+ * The text that a person can read in a file. In Markdown it is paragraphs and cells, in a manual page its paragraphs,
+ * in an interface description its comments. In a program it is string literals, in a component the text in its markup,
+ * and in a source file the comment at its head. Code in backquotes and values put into a text count as one word.
  */
 import { lexer, type Token, type Tokens } from 'marked';
 import { parse } from 'svelte/compiler';
@@ -115,6 +115,37 @@ export function textsOfVarlink(source: string): Text[] {
       found.push({ line: start, text: block.join(' ').replace(/`[^`]*`/g, placeholder) });
       block = [];
     }
+  }
+  return found;
+}
+
+/**
+ * The comment at the head of a source file. A blank line ends a text, and an item of a list is one. Other lines that
+ * are indented are a drawing or an example.
+ *
+ * @param source its second line begins the comment
+ */
+export function textsOfHeader(source: string): Text[] {
+  const [, ...lines] = source.split('\n');
+  const [comment = ''] = lines.join('\n').split(/\*\/|-->/, 1);
+  const found: Text[] = [];
+  let paragraph: string[] = [];
+  let inItem = false;
+  // In place of the first line, which has the licence, and to end the last text.
+  for (const [index, line] of ['', ...comment.split('\n'), ''].entries()) {
+    const text = line.replace(/^(\/\*\*|<!--| \*| {5})/, '').replace(/^ /, '');
+    const beginsItem = text.startsWith('- ');
+    const goesOn: boolean = inItem ? /^ {2}\S/.test(text) : /^\S/.test(text);
+    if (paragraph.length > 0 && (beginsItem || !goesOn)) {
+      const whole = paragraph
+        .join(' ')
+        .trim()
+        .replace(/`[^`]*`/g, placeholder);
+      found.push({ line: index + 1 - paragraph.length, text: whole });
+      paragraph = [];
+    }
+    inItem = beginsItem || (inItem && goesOn);
+    if (inItem || /^\S/.test(text)) paragraph.push(text.replace(/^(- | {2})/, ''));
   }
   return found;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A run on the screen, for each way it can stand: its notice, its counter and its button. */
 import type { Progress, Update } from '@luo-console/agent/interface';
-import type { ConnectionState, Host } from '@luo-console/electron/bridge';
+import type { ConnectionState, Host } from '@luo-console/electron/interface';
 import { fireEvent, screen, waitFor } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../../test/fake-bridge.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How a run stands, by phase, state of the host and grace: kind, button, text and counter. */
 import type { Phase } from '@luo-console/agent/interface';
-import type { ConnectionState } from '@luo-console/electron/bridge';
+import type { ConnectionState } from '@luo-console/electron/interface';
 import { describe, expect, test } from 'vitest';
 import { machineRun, progress, second } from '../../../test/fake-data.ts';
 import { recordedUpdate } from '../../../test/recorded.ts';

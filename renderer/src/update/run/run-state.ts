@@ -8,7 +8,7 @@
  * Whether an abort would be accepted is the agent's word (`Progress.mayAbort`) and only shown here.
  * Pinned by run-state.test.ts, a table over phase, state of the host and grace.
  */
-import type { Host } from '@luo-console/electron/bridge';
+import type { Host } from '@luo-console/electron/interface';
 import type { UpdateState } from '../../state/update-state.ts';
 import { isLater } from '../../words/phases.ts';
 import { runWords } from '../../words/run.ts';

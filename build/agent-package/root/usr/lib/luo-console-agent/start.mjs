@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Starts the agent with V8's compiled code from the last time: compiling it anew is a visible part of the
- * time in which memory waits after a kexec. The cache is written soon after the start and not only at the
- * end, because this process usually ends with the kernel.
+ * Starts the agent with V8's compiled code from the last time. Compiling it again would visibly lengthen the time in
+ * which memory waits after a kexec. The cache is written soon after the start and not only at the end, because this
+ * process usually ends with the kernel.
  */
 import { enableCompileCache, flushCompileCache } from 'node:module';
 

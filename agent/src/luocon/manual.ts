@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The manual of luocon: its prose is in agent-package/man/luocon.1, its commands, options and exit
- * statuses come from luocon itself, so that they cannot fall behind.
+ * The parts of luocon's manual page that are made from luocon itself, so that they cannot fall behind. The prose around
+ * them is in build/agent-package/man/luocon.1.
  */
-
-import { exitStatusHelp } from '../../../agent/src/luocon/exit-status.ts';
-import { buildProgram } from '../../../agent/src/luocon/program.ts';
-
-type Command = ReturnType<typeof buildProgram>;
+import type { Command } from 'commander';
+import { visibleCommands } from './describe.ts';
+import { exitStatusHelp } from './words/exit-status.ts';
 
 /** Makes text safe for roff: no character of it is taken for a request or an escape. */
 export function roff(text: string): string {
@@ -46,13 +44,19 @@ export function exitStatusManual(help: string): string {
   return entries.map(([, status = '', meaning = '']) => `.TP\n.B ${status}\n${roff(meaning)}.`).join('\n');
 }
 
-/** What the placeholders in the manual pages stand for. */
-export function manualParts(version: string): Readonly<Record<string, string>> {
-  const luocon = buildProgram(() => async () => {});
-  return {
-    '@VERSION@': version,
-    '@OPTIONS@': luocon.options.map(optionEntry).join('\n'),
-    '@COMMANDS@': luocon.commands.map((command) => commandEntry(command, [])).join('\n'),
-    '@EXIT_STATUS@': exitStatusManual(exitStatusHelp),
-  };
-}
+/**
+ * The parts of the manual page, as roff.
+ *
+ * @param program luocon
+ */
+export const manualParts = new Map<string, (program: Command) => string>([
+  ['options', ({ options }) => options.map(optionEntry).join('\n')],
+  [
+    'commands',
+    (program) =>
+      visibleCommands(program)
+        .map((command) => commandEntry(command, []))
+        .join('\n'),
+  ],
+  ['exit-status', () => exitStatusManual(exitStatusHelp)],
+]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Quantities as `luocon` prints them, and arguments as it reads them. */
 import { describe, expect, it } from 'vitest';
-import { token, wholeNumber } from './arguments.ts';
-import { clock, count, duration, printable, printableJson, size, time, words } from './units.ts';
+import { token, wholeNumber } from '../arguments.ts';
+import { clock, count, duration, printable, printableJson, size, time, words } from './quantities.ts';
 
 describe('units', () => {
   it.each([

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Failures in one line of plain words, each with the exit status that belongs to it. */
-import { AddressError, type AgentErrorName, AgentUnreachable, isAgentError } from '../client/index.ts';
-import { type AgentErrors, AgentInterface } from '../interface/agent.generated.ts';
-import { ConnectionLost, VarlinkError } from '../varlink/index.ts';
+import { AddressError, type AgentErrorName, AgentUnreachable, isAgentError } from '../../client/index.ts';
+import { type AgentErrors, AgentInterface } from '../../interface/agent.generated.ts';
+import { ConnectionLost, VarlinkError } from '../../varlink/index.ts';
+import { UsageError } from '../invocation.ts';
 import { type ExitStatus, exitStatus } from './exit-status.ts';
-import { UsageError } from './invocation.ts';
-import { words } from './units.ts';
+import { words } from './quantities.ts';
 
 const roleAdvice: Readonly<Record<string, string>> = {
   viewer: 'join group luo-console',

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines in words: the way each is carried over, how far it is, and which machine a person means. */
-import type { AgentClient } from '../client/index.ts';
-import type { Machine, MachineStage, OrderGraph, Way } from '../interface/agent.generated.ts';
-import type { Tone } from './screen.ts';
-import { duration } from './units.ts';
+import type { AgentClient } from '../../client/index.ts';
+import type { Machine, MachineStage, OrderGraph, Way } from '../../interface/agent.generated.ts';
+import type { Tone } from '../screen.ts';
+import { duration } from './quantities.ts';
 
 /** The ways to carry a machine over, in a few words. */
 export const wayWords: Readonly<Record<Way, string>> = {

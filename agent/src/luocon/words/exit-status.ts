@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What luocon ends with. Scripts rely on these numbers: they do not change, and a new one is a new meaning. */
-import type { Outcome } from '../interface/agent.generated.ts';
+import type { Outcome } from '../../interface/agent.generated.ts';
 
 export const exitStatus = {
   done: 0,

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Limits of what callers may ask for that the interface's types cannot say. Its comments say them in words. */
+
+/** Longest grace that `RunUpdate` takes: how long the announced kexec may wait for an abort, in seconds. */
+export const longestGraceSeconds = 600;

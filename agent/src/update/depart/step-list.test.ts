@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Steps that are done and undone, with the journal they are written in: what is written when, and what a failure leaves. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { fillable } from '../../journal/full-disk.fixture.ts';
+import { Journal, JournalReader } from '../../journal/index.ts';
+import type { UpdateFacts } from '../record/facts.ts';
+import { isLeaving, type LeavingId, stepsOf } from '../record/steps.ts';
+import { StepList, type Work } from './step-list.ts';
+
+const machine = { session: 'machine:vm', descriptors: 1, bytes: 1, machine: true, handedOut: false };
+const facts: UpdateFacts = {
+  ...{ release: 'b', kernel: '/boot/b', initrd: null, ifMachineFails: 'stop' },
+  sessions: [{ ...machine, attended: false }],
+  machines: [{ name: 'vm', session: 'machine:vm' }],
+};
+const leaving = stepsOf(facts).filter(isLeaving);
+const ids = ['load-kernel', 'preserve:machine:vm', 'create-index', 'ready-machines', 'announce-kexec'];
+const kexecFailed = new Error('the kernel refused');
+
+let journal: Journal;
+let reader: JournalReader;
+/** What was done, in order: steps, `undo` of steps, and entries of the journal. */
+let happened: string[];
+
+beforeEach(() => {
+  happened = [];
+  let clock = 0;
+  journal = new Journal(':memory:', {
+    ...{ bootId: 'this', phase: () => 'normal', update: () => null },
+    ...{ nowUs: () => (clock += 1), steadyUs: () => (clock += 1) },
+  });
+  reader = new JournalReader(journal);
+  journal.events.on('entry', ({ kind, name, parameters }) => {
+    happened.push(`${kind} ${name === 'update.undo' ? 'undo ' : ''}${parameters.step}`);
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  journal.close();
+});
+
+/** @param works what is done otherwise than well, by step */
+function listOf(
+  works: Partial<Record<LeavingId, Partial<Work>>> = {},
+  signal = new AbortController().signal,
+) {
+  return new StepList({
+    ...{ journal, peer: { uid: 0 }, update: 'u', signal, nowUs: () => 1 },
+    work: ({ id, shown }) => ({
+      run: async () => {
+        happened.push(shown.id);
+        await works[id]?.run?.();
+      },
+      undo: async () => {
+        happened.push(`undo ${shown.id}`);
+        await works[id]?.undo?.();
+      },
+    }),
+    begin: () => {},
+    undoing: () => {},
+  });
+}
+
+const unwritten = 'the journal cannot be written: database or disk is full';
+
+/** Results of the journal, oldest first. */
+const results = (name: string) =>
+  reader
+    .query({ name }, 100, true)
+    .entries.filter(({ kind }) => kind === 'result')
+    .map(({ parameters, ok, message }) => [parameters['step'], ok, message]);
+
+const fail = (message: string) => async (): Promise<void> => {
+  throw new Error(message);
+};
+
+describe('steps of an update that fails', () => {
+  it('are undone in reverse order, the one that failed first', async () => {
+    const list = listOf({ announce: { run: fail('nobody may be told') } });
+    await expect(list.run(leaving)).rejects.toThrow('nobody may be told');
+    expect(results('update.step').at(-1)).toEqual(['announce-kexec', false, 'nobody may be told']);
+    expect(await list.undo()).toEqual([]);
+    const undone = happened.filter((each) => each.startsWith('undo '));
+    expect(undone).toEqual([...ids].reverse().map((id) => `undo ${id}`));
+    expect(results('update.undo').map(([step, ok]) => [step, ok])).toEqual(
+      [...ids].reverse().map((id) => [id, true]),
+    );
+    // What is undone is done with.
+    expect(await list.undo()).toEqual([]);
+    expect(results('update.undo')).toHaveLength(ids.length);
+  });
+
+  it('are undone where the undo of another fails, which is named', async () => {
+    const list = listOf({
+      announce: { run: fail('no') },
+      ready: { undo: fail('a monitor does not answer') },
+      load: { undo: fail('it stays loaded') },
+    });
+    await expect(list.run(leaving)).rejects.toThrow('no');
+    expect(await list.undo()).toEqual([
+      'undoing ready-machines: a monitor does not answer',
+      'undoing load-kernel: it stays loaded',
+    ]);
+    expect(results('update.undo')).toEqual([
+      ['announce-kexec', true, ''],
+      ['ready-machines', false, 'a monitor does not answer'],
+      ['create-index', true, ''],
+      ['preserve:machine:vm', true, ''],
+      ['load-kernel', false, 'it stays loaded'],
+    ]);
+  });
+
+  it('end between two steps when it is aborted', async () => {
+    const abort = new AbortController();
+    const list = listOf(
+      { index: { run: async () => abort.abort(new Error('changed my mind')) } },
+      abort.signal,
+    );
+    await expect(list.run(leaving)).rejects.toThrow('changed my mind');
+    await list.undo();
+    expect(happened).not.toContain('ready-machines');
+    expect(happened.filter((each) => each.startsWith('undo '))).toEqual([
+      'undo create-index',
+      'undo preserve:machine:vm',
+      'undo load-kernel',
+    ]);
+  });
+});
+
+describe('steps during which machines are stopped', () => {
+  const from = (start: string): string[] => happened.slice(happened.indexOf(start));
+
+  it('are announced before the first and written once machines run on, in the order in which they were done', async () => {
+    const list = listOf({ kexec: { run: fail(kexecFailed.message) } });
+    await expect(list.run(leaving)).rejects.toThrow(kexecFailed.message);
+    await list.undo();
+    expect(from('act suspend-machines').slice(0, 13)).toEqual([
+      ...[
+        'act suspend-machines',
+        'act kexec',
+        'suspend-machines',
+        'kexec',
+        'undo kexec',
+        'undo suspend-machines',
+      ],
+      ...['result suspend-machines', 'result kexec'],
+      ...['act undo kexec', 'result undo kexec', 'act undo suspend-machines', 'result undo suspend-machines'],
+      'act undo announce-kexec',
+    ]);
+    expect(results('update.step').slice(-2)).toEqual([
+      ['suspend-machines', true, ''],
+      ['kexec', false, kexecFailed.message],
+    ]);
+  });
+
+  it('are written as not done where the update ended before them', async () => {
+    const list = listOf({ suspend: { run: fail('vm cannot be saved'), undo: fail('vm does not run on') } });
+    await expect(list.run(leaving)).rejects.toThrow('vm cannot be saved');
+    expect(await list.undo()).toEqual(['undoing suspend-machines: vm does not run on']);
+    expect(happened).not.toContain('kexec');
+    expect(from('undo suspend-machines').slice(0, 5)).toEqual([
+      ...['undo suspend-machines', 'result suspend-machines', 'act undo suspend-machines'],
+      ...['result undo suspend-machines', 'result kexec'],
+    ]);
+    expect(results('update.step').slice(-2)).toEqual([
+      ['suspend-machines', false, 'vm cannot be saved'],
+      ['kexec', false, 'not done: the update ended before it'],
+    ]);
+  });
+});
+
+describe('steps on a full disk', () => {
+  it('are all undone, though nothing is written of it, and that is named', async () => {
+    const disk = { full: false };
+    fillable(disk);
+    const list = listOf({
+      kexec: {
+        run: async () => {
+          disk.full = true;
+          throw kexecFailed;
+        },
+      },
+      ready: { undo: fail('a monitor does not answer') },
+    });
+    await expect(list.run(leaving)).rejects.toThrow(kexecFailed.message);
+    expect(await list.undo()).toEqual([
+      `the journal: ${unwritten}`,
+      'undoing ready-machines: a monitor does not answer',
+    ]);
+    expect(happened.filter((each) => each.startsWith('undo '))).toEqual(
+      ['kexec', 'suspend-machines', ...[...ids].reverse()].map((id) => `undo ${id}`),
+    );
+  });
+
+  it('are all undone where the result of one could not be written', async () => {
+    const disk = { full: false };
+    fillable(disk);
+    const list = listOf({
+      announce: {
+        run: async () => {
+          disk.full = true;
+        },
+      },
+    });
+    await expect(list.run(leaving)).rejects.toThrow(unwritten);
+    // There may be room again: the journal takes no entry any more until the agent is started again.
+    disk.full = false;
+    expect(await list.undo()).toEqual([`the journal: ${unwritten}`]);
+    expect(happened.filter((each) => each.startsWith('undo '))).toHaveLength(ids.length);
+  });
+
+  it('are not begun', async () => {
+    fillable({ full: true });
+    const list = listOf();
+    await expect(list.run(leaving)).rejects.toThrow(unwritten);
+    expect(await list.undo()).toEqual([]);
+    expect(happened).toEqual([]);
+  });
+});

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Aborting an update in each phase (`src/update/record/phases.ts`), and what a full disk does to that. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { AgentClient } from '../src/client/index.ts';
+import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
+import { MadeUpHost } from './made-up-host.ts';
+import { MadeUpVmms } from './made-up-vmms.ts';
+import { contentOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
+
+let host: MadeUpHost;
+let vmms: MadeUpVmms;
+let client: AgentClient;
+let disk: Disk;
+
+beforeEach(async () => {
+  disk = { full: false };
+  fillable(disk);
+  host = new MadeUpHost();
+  vmms = new MadeUpVmms(host);
+  client = await host.start();
+  await client.call('CreateSession', { name: 's' });
+  await preserveText(client, 's', 'kept');
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await vmms.endAll();
+  host.dispose();
+});
+
+/** Something that is held until it is let go; `begun` resolves when it is reached. */
+function gate(): { pass: () => Promise<void>; begun: Promise<void>; open: () => void } {
+  const reached = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  const pass = (): Promise<void> => {
+    reached.resolve();
+    return opened.promise;
+  };
+  return { pass, begun: reached.promise, open: opened.resolve };
+}
+
+const phase = async (): Promise<string> => (await client.call('GetStatus', {})).status.phase;
+
+/** What is left after any of them: the host as it was, ready for an update. */
+async function expectAsBefore(): Promise<void> {
+  expect(await phase()).toBe('normal');
+  expect(host.loaded).toBeNull();
+  expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  expect((await planOf(host, client)).runnable).toBe(true);
+}
+
+const full = {
+  error: 'io.luoconsole.Agent.KernelCallFailed',
+  parameters: { call: 'journal', errno: 'ENOSPC' },
+};
+
+describe('an abort', () => {
+  it('in phase preserving takes effect once the kernel is loaded, which is undone', async () => {
+    const loading = gate();
+    host.load = loading.pass;
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await loading.begun;
+    expect(await phase()).toBe('preserving');
+    const aborting = client.call('AbortUpdate', { reason: 'changed my mind' });
+    loading.open();
+    const { update } = await aborting;
+    expect(update).toMatchObject({ id: await running, outcome: 'aborted', reason: 'changed my mind' });
+    await expectAsBefore();
+  });
+
+  it('in phase prepared takes effect once the index is created, which is closed', async () => {
+    const creating = gate();
+    const { createSession } = host.double;
+    vi.spyOn(host.double, 'preserveFd').mockImplementationOnce(async () => await creating.pass());
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await creating.begun;
+    expect(await phase()).toBe('prepared');
+    const aborting = client.call('AbortUpdate', {});
+    creating.open();
+    expect((await aborting).update).toMatchObject({ id: await running, outcome: 'aborted' });
+    using device = host.double.openDevice(host.paths.device);
+    createSession.call(host.double, device, 'luo-console').close();
+    device.close();
+    await expectAsBefore();
+  });
+
+  it('in phase suspending lets machines run on that are stopped and saved', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const attending = client.stream('AttendSession', { name: 's' });
+    await attending.next();
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await attending.next();
+    await vi.waitFor(async () => {
+      const { progress } = (await client.call('GetStatus', {})).status;
+      expect(progress).toMatchObject({ phase: 'suspending', machines: [{ stage: 'saved' }] });
+    });
+    expect(vmm.guest.running).toBe(false);
+    const { update } = await client.call('AbortUpdate', {});
+    expect(update).toMatchObject({ id: await running, outcome: 'aborted', machines: [{ stage: 'running' }] });
+    expect(vmm.guest.running).toBe(true);
+    expect((await attending.next()).value).toMatchObject({ still: false });
+    await attending.return();
+    await expectAsBefore();
+  });
+
+  it('in the next kernel is refused: there is nothing to abort any more', async () => {
+    const id = await runToKexec(host, client);
+    host.becomeNextKernel();
+    const finishing = gate();
+    const { finish } = host.double;
+    vi.spyOn(host.double, 'finish').mockImplementationOnce(async (session) => {
+      await finishing.pass();
+      await finish.call(host.double, session);
+    });
+    client = await host.start();
+    await finishing.begun;
+    expect(await phase()).toBe('finishing');
+    await expect(client.call('AbortUpdate', {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.NothingToAbort',
+      parameters: { phase: 'finishing' },
+    });
+    finishing.open();
+    await host.agent?.settled;
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
+  });
+
+  it('is refused while the disk is full, and works once it is not', async () => {
+    await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    disk.full = true;
+    await expect(client.call('AbortUpdate', {})).rejects.toMatchObject(full);
+    expect((await client.call('GetStatus', {})).status.progress).toMatchObject({
+      phase: 'prepared',
+      mayAbort: true,
+    });
+    disk.full = false;
+    expect((await client.call('AbortUpdate', {})).update.outcome).toBe('aborted');
+    await expectAsBefore();
+  });
+});
+
+describe('an update whose disk is full', () => {
+  it('before it begins is not begun', async () => {
+    const plan = await planOf(host, client);
+    disk.full = true;
+    await expect(client.stream('RunUpdate', { plan: plan.id }).next()).rejects.toMatchObject(full);
+    disk.full = false;
+    await expectAsBefore();
+  });
+
+  it('after its announcement ends before the machines are stopped', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    host.sync = async () => {
+      disk.full = true;
+    };
+    await runToKexec(host, client, { wait: 'settled' });
+    expect(vmm.guest.commands).toContain('migrate-set-parameters');
+    expect(vmm.guest.commands).not.toContain('stop');
+    expect(host.log.join('\n')).toContain('the journal cannot be written: database or disk is full');
+    // The journal takes nothing any more; the next agent settles the update once there is room.
+    disk.full = false;
+    host.kill();
+    client = await startSettled(host);
+    expect((await client.call('ListUpdates', {})).updates).toMatchObject([{ outcome: 'aborted' }]);
+    expect(vmm.guest.running).toBe(true);
+    expect(host.loaded).toBeNull();
+  });
+
+  it('when the kernel refuses lets the machines run on, and is settled by the next agent', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    host.kexec = 'refused';
+    let syncs = 0;
+    host.sync = async () => {
+      syncs += 1;
+      disk.full = syncs === 2;
+    };
+    await runToKexec(host, client, { wait: 'settled' });
+    expect(vmm.guest.running).toBe(true);
+    expect(await phase()).toBe('normal');
+    disk.full = false;
+    host.kill();
+    client = await startSettled(host);
+    expect((await client.call('ListUpdates', {})).updates).toMatchObject([{ outcome: 'aborted' }]);
+    await expectAsBefore();
+  });
+
+  it('and whose agent has died is settled once there is room: until then no agent starts', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const id = await runToKexec(host, client);
+    expect(vmm.guest.running).toBe(false);
+    host.kill();
+    disk.full = true;
+    await expect(host.launch()).rejects.toThrow('the journal cannot be written: database or disk is full');
+    // The guest does not wait for that.
+    expect(vmm.guest.running).toBe(true);
+    host.kill();
+    disk.full = false;
+    client = await startSettled(host);
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('aborted');
+    await expectAsBefore();
+  });
+});

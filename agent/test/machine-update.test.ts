@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A live update of the whole agent with machines in it (`src/adoption/adoptions.ts`), on a made-up host. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { AgentClient } from '../src/client/index.ts';
+import type { Update } from '../src/interface/agent.generated.ts';
+import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
+import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
+import { MadeUpHost } from './made-up-host.ts';
+import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
+import { contentOf, entriesOf, planOf, runToKexec, startSettled } from './scenario.ts';
+
+let host: MadeUpHost;
+let vmms: MadeUpVmms;
+let client: AgentClient;
+
+beforeEach(async () => {
+  host = new MadeUpHost();
+  vmms = new MadeUpVmms(host);
+  client = await host.start();
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await vmms.endAll();
+  host.dispose();
+});
+
+const refuse: Answer = (socket, id) =>
+  void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'not today' } })}\n`);
+
+async function adopted(
+  name: string,
+  way: CarriedWay = 'named_memory',
+  answers: Record<string, Answer> = {},
+): Promise<MadeUpVmm> {
+  const vmm = await vmms.start(name, way, answers);
+  await client.call('AdoptMachine', { pid: vmm.pid });
+  return vmm;
+}
+
+/** The kexec, which ends every VMM, and the start of the next kernel's agent. */
+async function arrive(): Promise<Update> {
+  host.becomeNextKernel();
+  await vmms.endAll();
+  client = await startSettled(host);
+  const [update] = (await client.call('ListUpdates', {})).updates;
+  if (!update) throw new Error(`no update was settled: ${host.log.join('\n')}`);
+  return update;
+}
+
+const sessionNames = async (): Promise<string[]> =>
+  (await client.call('ListSessions', {})).sessions.map(({ name }) => name);
+
+/** How an update ended that did not leave this kernel. */
+async function settled(id: string): Promise<Update> {
+  return (await client.call('GetUpdate', { id })).update;
+}
+
+describe('a machine', () => {
+  it.each<CarriedWay>(['cpr', 'named_memory', 'whole_state'])('is carried over: %s', async (way) => {
+    const vmm = await adopted('one', way);
+    const former = vmm.pid;
+    expect((await client.call('GetMachine', { pid: former })).machine).toMatchObject({ way });
+    await runToKexec(host, client);
+    expect(vmm.guest.running).toBe(false);
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([
+      { name: 'one', stage: 'resumed', pid: former, newPid: vmm.pid, way },
+    ]);
+    expect(vmm.guest.running).toBe(true);
+  });
+
+  it('whose VMM ends after it is saved is started again in the next kernel all the same', async () => {
+    const vmm = await adopted('one');
+    let syncs = 0;
+    host.sync = async () => {
+      syncs += 1;
+      // The second one is in phase *kexec*, when everything is saved.
+      if (syncs === 2) await vmms.end(vmm);
+    };
+    await runToKexec(host, client);
+    expect(syncs).toBe(2);
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    expect(await sessionNames()).toEqual(['machine:one']);
+  });
+
+  it.each([
+    { ifMachineFails: 'stop', outcome: 'aborted' },
+    { ifMachineFails: 'leave', outcome: 'updated' },
+  ] as const)(
+    'whose VMM ends before it is stopped is dealt with by the policy: $ifMachineFails',
+    async ({ ifMachineFails, outcome }) => {
+      const [vmm, other] = [await adopted('one'), await adopted('two')];
+      host.sync = async () => await vmms.end(vmm);
+      const plan = await planOf(host, client, { ifMachineFails });
+      const id = await runToKexec(host, client, { plan, wait: outcome === 'updated' ? 'kexec' : 'settled' });
+      const update = outcome === 'updated' ? await arrive() : await settled(id);
+      expect(update.outcome, update.reason).toBe(outcome);
+      expect(update.machines.map(({ name, stage }) => [name, stage])).toEqual(
+        outcome === 'updated'
+          ? [
+              ['two', 'resumed'],
+              ['one', 'left_behind'],
+            ]
+          : expect.arrayContaining([['two', 'running']]),
+      );
+      expect(other.guest.running).toBe(true);
+      expect(await sessionNames()).toEqual(['machine:two']);
+    },
+  );
+
+  it('that does not start is held: its memory and a copy of its state are in its session', async () => {
+    await adopted('one');
+    await runToKexec(host, client);
+    vmms.failing.add('one');
+    const update = await arrive();
+    expect(update.machines).toMatchObject([
+      { stage: 'held', detail: 'it does not run: its VMM ended at once' },
+    ]);
+    const { session } = await client.call('GetSession', { name: 'machine:one' });
+    expect(session).toMatchObject({ direction: 'outgoing' });
+    expect(session.descriptors.map(({ label }) => label)).toEqual(
+      ['memory of one', 'state of a machine that does not run'].map((label) =>
+        expect.stringContaining(label.slice(-20)),
+      ),
+    );
+    const [, state] = session.descriptors;
+    expect(await contentOf(client, 'machine:one', state?.token ?? '')).toContain('device state');
+    // The index is done with, and this does not depend on it.
+    expect([...host.manager.kept.keys()].filter((name) => name.startsWith('s-'))).toHaveLength(1);
+    const failed = (await entriesOf(client, 'update.step', update.id)).filter(({ ok }) => ok === false);
+    expect(failed).toMatchObject([
+      { parameters: { step: 'resume:machine:one' }, message: expect.stringContaining('held') },
+    ]);
+  });
+
+  it('that is held loses its state if the copy of it fails, and the outcome says so', async () => {
+    await adopted('one');
+    await runToKexec(host, client);
+    vmms.failing.add('one');
+    const { preserveFd } = host.double;
+    vi.spyOn(host.double, 'preserveFd').mockImplementation(async (...given) => {
+      // Its memory has token 0.
+      if (given[2] !== 1n) return await preserveFd.apply(host.double, given);
+      throw Object.assign(new Error('preserveFd: ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+    });
+    const update = await arrive();
+    expect(update.machines).toMatchObject([{ stage: 'held' }]);
+    expect(update.reason).toMatch(/session machine:one: .*ENOMEM/);
+    const { session } = await client.call('GetSession', { name: 'machine:one' });
+    expect(session.descriptors).toHaveLength(1);
+  });
+
+  it.each(['policy', 'choice', 'choice, alone'] as const)(
+    'that was left behind by %s has no session in the next kernel any more',
+    async (by) => {
+      const answers: Record<string, Answer> = by === 'policy' ? { migrate: refuse } : {};
+      const vmm = await adopted('one', 'named_memory', answers);
+      if (by !== 'choice, alone') await adopted('two');
+      const leave = by === 'policy' ? [] : [vmm.pid];
+      const plan = await planOf(host, client, { leave, ifMachineFails: 'leave' });
+      await runToKexec(host, client, { plan });
+      expect(vmm.guest.running).toBe(true);
+      const update = await arrive();
+      expect(update.outcome, update.reason).toBe('updated');
+      expect(update.machines.find(({ name }) => name === 'one')).toMatchObject({ stage: 'left_behind' });
+      expect(await sessionNames()).toEqual(by === 'choice, alone' ? [] : ['machine:two']);
+    },
+  );
+
+  it.each([
+    { what: 'an index that cannot be read', outcome: 'unknown', sessions: ['machine:one'] },
+    { what: 'a power cut', outcome: 'cold_boot', sessions: [] },
+  ])('is lost with $what, and the record says so', async ({ what, outcome, sessions }) => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    if (what === 'a power cut') host.powerCut();
+    else {
+      host.becomeNextKernel();
+      using device = host.double.openDevice(host.paths.device);
+      using index = await host.double.retrieveSession(device, indexSessionName);
+      using record = await host.double.retrieveFd(index, manifestToken);
+      native.memory.write(record, 0n, Buffer.alloc(Number(native.memory.fileFacts(record).size)));
+      host.manager.kept.set(
+        `s-${Buffer.from(indexSessionName).toString('hex')}`,
+        native.descriptors.duplicate(index),
+      );
+    }
+    await vmms.endAll();
+    client = await startSettled(host);
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update).toMatchObject({ outcome, machines: [{ name: 'one', stage: 'lost', newPid: null }] });
+    expect(update?.reason).toContain('1 of 1 machine does not run: one is lost');
+    expect(vmm.guest.running).toBe(false);
+    expect(await sessionNames()).toEqual(sessions);
+  });
+
+  it('whose VMM ends just while it is entered again has no session any more, and holds nothing up', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    const { starter } = host;
+    if (!starter) throw new Error('the host has no service manager');
+    host.starter = {
+      ...starter,
+      pid: async (name) => {
+        const pid = await starter.pid(name);
+        // What is left of a process that ends: whether it is there can still be read, what it runs cannot.
+        const stat = readFileSync(`/proc/${pid}/stat`);
+        rmSync(join(host.paths.proc, String(pid)));
+        mkdirSync(join(host.paths.proc, String(pid)));
+        writeFileSync(join(host.paths.proc, String(pid), 'stat'), stat);
+        return pid;
+      },
+    };
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
+    rmSync(join(host.paths.proc, String(vmm.pid)), { recursive: true });
+    expect(await sessionNames()).toEqual([]);
+  });
+});
+
+describe('machines that were stopped', () => {
+  it('run on if the kernel refuses, and so does what was taken from them', async () => {
+    const all = [await adopted('one', 'cpr'), await adopted('two'), await adopted('three', 'whole_state')];
+    host.kexec = 'refused';
+    const id = await runToKexec(host, client, { wait: 'settled' });
+    expect(await settled(id)).toMatchObject({ outcome: 'returned' });
+    expect(all.map(({ guest }) => guest.running)).toEqual([true, true, true]);
+    // Their monitors are free again, and everything is ready for the next attempt.
+    host.kexec = 'works';
+    await runToKexec(host, client);
+    expect((await arrive()).outcome).toBe('updated');
+  });
+
+  it('are let run on by the next agent if this one dies before the kexec', async () => {
+    const vmm = await adopted('one');
+    const id = await runToKexec(host, client);
+    expect(vmm.guest.running).toBe(false);
+    host.kill();
+    client = await startSettled(host);
+    expect(vmm.guest.running).toBe(true);
+    expect((await settled(id)).outcome).toBe('aborted');
+    const { session } = await client.call('GetSession', { name: 'machine:one' });
+    expect(session.direction).toBe('outgoing');
+  });
+});

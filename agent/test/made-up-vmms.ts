@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * VMMs on a made-up host. Each is a process with the command line of a QEMU and a memfd, and a monitor that this
+ * process serves; its listening socket is the VMM's too, because the agent asks nobody else. What meets the agent on
+ * further sockets is this process, so the agent is told that it is the VMM.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
+import type { VmmStarter } from '../src/adoption/restore.ts';
+import type { Way } from '../src/interface/agent.generated.ts';
+import { type Answer, machineAnswers, value } from '../src/qemu/fake-qmp.fixture.ts';
+import type { MadeUpHost } from './made-up-host.ts';
+import { memfdWith } from './scenario.ts';
+
+export type CarriedWay = Exclude<Way, 'none'>;
+
+/** A VMM. Its process is another one after it was started again. */
+export interface MadeUpVmm {
+  readonly name: string;
+  readonly guest: FakeVmm;
+  child: ChildProcess;
+  pid: number;
+}
+
+const refused: Answer = (socket, id) =>
+  void socket.write(
+    `${JSON.stringify({ id, error: { class: 'GenericError', desc: 'no such property' } })}\n`,
+  );
+
+/** What decides the way: how QEMU has its memory. */
+function memoryAnswers(way: CarriedWay): Record<string, Answer> {
+  const named = way === 'named_memory';
+  return {
+    // Little, because all of it is saved on one of the ways.
+    'query-memory-size-summary': value({ 'base-memory': 4096 }),
+    'query-memdev': value(way === 'whole_state' ? [] : [{ id: 'ram', size: 4, share: true }]),
+    'qom-get': (socket, id, given) => {
+      const { property } = given as { property: string };
+      if (property === 'aux-ram-share') value(way === 'cpr')(socket, id);
+      else if (named) value('/proc/self/fd/3')(socket, id);
+      else refused(socket, id);
+    },
+  };
+}
+
+export class MadeUpVmms {
+  readonly #host: MadeUpHost;
+  readonly #vmms = new Map<string, MadeUpVmm>();
+  /** Units whose VMM ends as soon as it is started. */
+  readonly failing = new Set<string>();
+
+  constructor(host: MadeUpHost) {
+    this.#host = host;
+    host.starter = this.#starter();
+  }
+
+  /** Starts a VMM whose machine can be carried over this way. `answers` take precedence over what QEMU would say. */
+  async start(name: string, way: CarriedWay, answers: Record<string, Answer> = {}): Promise<MadeUpVmm> {
+    const { 'query-status': _, 'query-migrate': __, ...others } = machineAnswers;
+    const all = { ...others, 'query-name': value({ name }), ...memoryAnswers(way), ...answers };
+    const guest: FakeVmm = await startFakeVmm({
+      ...{ running: true, answers: all },
+      channel: (path) => void this.#host.peers.set(path, this.#vmms.get(name)?.pid ?? 0),
+    });
+    const words = ['-name', name, '-qmp', `unix:${guest.path},server=on,wait=off`];
+    if (way === 'named_memory')
+      words.push('-object', 'memory-backend-file,id=ram,mem-path=/proc/self/fd/3,share=on,size=4');
+    using memory = memfdWith(`memory of ${name}`);
+    const vmm = { name, guest, ...(await this.#spawn(words, memory.fd, guest.fd)) };
+    this.#vmms.set(name, vmm);
+    return vmm;
+  }
+
+  /** Ends one VMM. */
+  async end({ child, guest, pid }: MadeUpVmm): Promise<void> {
+    guest.hangUp();
+    rmSync(join(this.#host.paths.proc, String(pid)), { force: true, recursive: true });
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
+      await once(child, 'exit');
+  }
+
+  /** Ends every VMM, as a kexec does. */
+  async endAll(): Promise<void> {
+    await Promise.all([...this.#vmms.values()].map((vmm) => this.end(vmm)));
+  }
+
+  #starter(): VmmStarter {
+    const unit = (name: string): MadeUpVmm => {
+      const vmm = this.#vmms.get(name);
+      if (!vmm) throw new Error(`there is no VMM for unit ${name}`);
+      return vmm;
+    };
+    return {
+      start: async (name, { words }) => {
+        const vmm = unit(name);
+        if (this.failing.has(name)) return;
+        // The shell's own words come first.
+        Object.assign(vmm, await this.#spawn(words.slice(2), 'ignore', vmm.guest.fd));
+        vmm.guest.restart(words);
+      },
+      pid: async (name) => {
+        if (this.failing.has(name)) throw new Error('its VMM ended at once');
+        return unit(name).pid;
+      },
+      ended: () => new Promise<never>(() => {}),
+      stop: async (name) => {
+        if (!this.failing.has(name)) await this.end(unit(name));
+      },
+    };
+  }
+
+  /** A process that stands for a VMM: it waits until it is killed. Its descriptors 3 and 4 are these. */
+  async #spawn(
+    words: readonly string[],
+    memory: number | 'ignore',
+    monitor: number,
+  ): Promise<{ child: ChildProcess; pid: number }> {
+    const child = spawn('sh', ['-c', 'read line', ...words], {
+      argv0: 'qemu-system-x86_64',
+      stdio: ['pipe', 'ignore', 'ignore', memory, monitor],
+    });
+    await once(child, 'spawn');
+    const { pid } = child;
+    if (pid === undefined) throw new Error('the process did not start');
+    symlinkSync(`/proc/${pid}`, join(this.#host.paths.proc, String(pid)));
+    return { child, pid };
+  }
+}
