@@ -48,6 +48,19 @@ describe('beside luod', () => {
     }
   });
 
+  it('a plan warns of a luod that does not run and is started with the next kernel', async () => {
+    await host.start();
+    const wants = join(host.paths.etc, 'systemd/system/multi-user.target.wants');
+    mkdirSync(wants, { recursive: true });
+    expect(await plan()).toMatchObject({ verdict: 'pass', runnable: true });
+    writeFileSync(join(wants, 'luod.service'), '');
+    expect(await plan()).toMatchObject({
+      verdict: 'warn',
+      detail: expect.stringMatching(/^luod is enabled and takes .+ in the next kernel; .* systemctl disable luod$/),
+      runnable: true,
+    });
+  });
+
   it('an agent that starts on a host that was handed nothing does not wait for the device', async () => {
     using _device = openBy('luod', 4242);
     const client = await host.start();

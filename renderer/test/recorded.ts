@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The recording of an update: what an agent told a client that followed it, word for word. Tests take progress from
- * here and not from their own idea of an update. So they cannot pass on a state that no agent is ever in.
+ * Recordings of updates: what an agent told a client that followed them, word for word. Tests take progress from here
+ * and not from their own idea of an update. So they cannot pass on a state that no agent is ever in.
  *
- * `recorded/update.json` is a JSON array in the order of arrival. Each element is one reply of `RunUpdate` or
- * `FollowUpdate`, with the time it was heard at:
+ * `recorded/update.json` is of an update that ended as `updated`, `recorded/refused.json` of one that the kernel
+ * refused in its kexec (`returned`). Both waited in their grace, and had no machines. `lab/test/lab/recording.lab.ts`
+ * writes them with LUO_RECORD=1, and checks with every run what tests rely on here.
+ *
+ * Each is a JSON array in the order of arrival. An element is one reply of `RunUpdate` or `FollowUpdate`, with the
+ * time it was heard at:
  *
  *     { "atUs": 1795603747938000, "progress": { …Progress } | null, "update": { …Update } | null }
  *
- * `atUs` is the client's clock in µs since the epoch. First come the replies of the old kernel's agent, then those
- * of the next one's. The last element is the reply of `GetUpdate` with `progress` null: the update as it ended.
- * The recording is of an update that had a grace and ended as `updated`; whether machines were in it is left open.
+ * `atUs` is the client's clock, set to the host's, in µs since the epoch. First come the replies of the old kernel's
+ * agent, then those of the next one's. The last element is the reply of `GetUpdate` with `progress` null: the update
+ * as it ended.
  */
 import { AgentInterface, type Phase, type Progress, type Update } from '@luo-console/agent/interface';
 import * as v from 'valibot';
-import recording from './recorded/update.json';
+import refusedRecording from './recorded/refused.json';
+import updateRecording from './recorded/update.json';
 
 const { entries: reply } = AgentInterface.methods.FollowUpdate.reply;
 
@@ -52,11 +57,16 @@ export interface RecordedUpdate {
 }
 
 /**
- * Reads the recording.
+ * The update that was carried out.
  * @param startUs where to put the beginning of the update in time, in µs since the epoch; its own time if left out
  * @throws Error, of valibot if the file does not fit the interface any more: record it again
  */
-export function recordedUpdate(startUs?: number): RecordedUpdate {
+export const recordedUpdate = (startUs?: number): RecordedUpdate => read(updateRecording, startUs);
+
+/** The update that the kernel refused. Throws as `recordedUpdate`. */
+export const recordedRefusal = (): RecordedUpdate => read(refusedRecording);
+
+function read(recording: unknown, startUs?: number): RecordedUpdate {
   const parsed = v.parse(Recording, recording);
   const { atUs: from = 0 } = parsed[0] ?? {};
   const heard = startUs === undefined ? parsed : moved(parsed, startUs - from);

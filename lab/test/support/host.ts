@@ -69,8 +69,9 @@ async function keptHost(name: string, suite: Suite): Promise<LabHost> {
 /** Whether a host runs the kernel that it boots, and nothing of other tests. */
 async function isClean(host: LabHost): Promise<boolean> {
   const { status } = JSON.parse(await run(host, 'luocon --json status'));
-  // Tests start what they need as transient units.
-  const units = "find /run/systemd/transient -name '*.service'";
+  // Tests start what they need as transient units. The directory is made with the first.
+  const directory = '/run/systemd/transient';
+  const units = `! [ -d ${directory} ] || find ${directory} -name '*.service'`;
   return (
     status.phase === 'normal' &&
     status.sessions.length === 0 &&

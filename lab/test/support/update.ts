@@ -25,15 +25,29 @@ export async function planFor(
   return (await agent.call('MakePlan', { ...options, kernel: kernel.path })).plan;
 }
 
+/** What an agent says to whoever follows an update. */
+export interface Reply {
+  readonly progress: Progress | null;
+  readonly update: Update | null;
+}
+
 /** An update as it was settled, waited for if it is not. */
-export async function settled(agent: AgentClient, id: string): Promise<Update> {
-  for await (const { update } of agent.stream('FollowUpdate', { update: id })) if (update) return update;
+export async function settled(
+  agent: AgentClient,
+  id: string,
+  onReply: (reply: Reply) => void = () => {},
+): Promise<Update> {
+  for await (const reply of agent.stream('FollowUpdate', { update: id })) {
+    onReply(reply);
+    if (reply.update) return reply.update;
+  }
   throw new Error(`update ${id}: the agent ended its report before it was settled`);
 }
 
 /**
  * Runs a plan to where it is settled: in the next kernel, or in this one if the kexec did not happen.
  *
+ * @param options.onReply hears everything that the agents say of it, in both kernels
  * @returns how it was settled, and a client of the agent that settled it; the one that was given is closed if that is
  *   another one
  */
@@ -41,24 +55,28 @@ export async function runPlan(
   host: LabHost,
   agent: AgentClient,
   plan: Plan,
+  options: { readonly graceSeconds?: number; readonly onReply?: (reply: Reply) => void } = {},
 ): Promise<{ update: Update; agent: AgentClient }> {
+  const { graceSeconds = 0, onReply = () => {} } = options;
   const before = await host.bootId();
   let last: Progress | null = null;
   let ended = false;
   try {
-    for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 0 }))
+    for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds })) {
+      onReply({ progress, update: null });
       last = progress;
+    }
     ended = true;
   } catch (error) {
     // The connection ends with the kernel; anything else that ends it here is an error.
     if (last?.phase !== 'kexec') throw error;
   }
   if (!last) throw new Error('the agent said nothing of its update');
-  if (ended) return { update: await settled(agent, last.update), agent };
+  if (ended) return { update: await settled(agent, last.update, onReply), agent };
   await host.waitForBoot(before);
   agent.close();
   const next = await connect(host);
-  return { update: await settled(next, last.update), agent: next };
+  return { update: await settled(next, last.update, onReply), agent: next };
 }
 
 /**

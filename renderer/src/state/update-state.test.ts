@@ -3,7 +3,7 @@
 import type { Progress } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { machineRun, plan, progress, update } from '../../test/fake-data.ts';
-import { recordedUpdate } from '../../test/recorded.ts';
+import { recordedRefusal, recordedUpdate } from '../../test/recorded.ts';
 import { Failure } from '../bridge/failure.ts';
 import { afterEvent, initialState, type UpdateEvent, type UpdateState } from './update-state.ts';
 
@@ -12,8 +12,10 @@ const told = (events: readonly UpdateEvent[], from: UpdateState = initialState) 
 const heard = (one: Progress, offsetUs = 0): UpdateEvent => ({ kind: 'progress', progress: one, offsetUs });
 const refusal = new Failure('PlanStale', { changed: 'A session was created.' }, 'stale');
 
-describe('the recording of an update', () => {
-  const recording = recordedUpdate();
+describe.each([
+  ['an update', recordedUpdate()],
+  ['an update that the kernel refused', recordedRefusal()],
+])('the recording of %s', (_, recording) => {
   const events = recording.heard.map<UpdateEvent>(({ progress: one, update: settled }) =>
     one ? heard(one, 7) : { kind: 'settled', update: settled ?? recording.ended },
   );
@@ -45,8 +47,8 @@ describe('the recording of an update', () => {
   test('says in *prepared* that an abort works, and from the kexec on that none does', () => {
     expect(recording.announced).toMatchObject({ phase: 'prepared', mayAbort: true });
     for (const { phase, mayAbort } of recording.progress) {
-      const left = ['kexec', 'booting', 'retrieving', 'resuming', 'finishing'].includes(phase);
-      expect(mayAbort, phase).toBe(!left);
+      const before = ['preserving', 'prepared', 'suspending'].includes(phase);
+      expect(mayAbort, phase).toBe(before);
     }
   });
 

@@ -3,7 +3,7 @@
 import type { Phase, Update } from '@luo-console/agent/interface';
 import { describe, expect, test } from 'vitest';
 import { phases, second } from '../../test/fake-data.ts';
-import { recordedUpdate } from '../../test/recorded.ts';
+import { recordedRefusal, recordedUpdate } from '../../test/recorded.ts';
 import { barParts, blackoutLength, blackoutSpan, wholeSpan } from './bars.ts';
 import { phaseLength } from './phase-words.ts';
 
@@ -41,12 +41,7 @@ describe('the bars of a recorded update', () => {
   });
 
   test('show a kexec that the kernel refused as refused, not as grace', () => {
-    const returned: Update = {
-      ...ended,
-      outcome: 'returned',
-      blackoutUs: null,
-      phases: ended.phases.slice(0, 4),
-    };
+    const { ended: returned } = recordedRefusal();
     expect(kindsOf('kexec', returned)).toEqual(['refused']);
     expect(kindsOf('prepared', returned)).toContain('grace');
     expect(phaseLength(timing('kexec', returned), returned)).toMatch(/, refused by the kernel$/);

@@ -19,7 +19,8 @@
  * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was.
  *
  * - The device is busy: machines are worth waiting for, so the agent waits without end and logs it. No call is
- *   answered meanwhile. After 5 min the service manager ends the start and begins it again.
+ *   answered meanwhile. After 5 min the service manager ends the start and begins it again. Upstream's luod, which
+ *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
  * - The index cannot be retrieved: every errno counts as "none came", so no machine is started. The second look, with the
  *   journal open, may get it; its machines are then not started, and settling finishes it with their states.

@@ -15,6 +15,7 @@ import type {
   PlannedMachine,
 } from '../../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/facts.ts';
+import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 export interface Candidate {
@@ -43,6 +44,12 @@ const checks: Readonly<Record<string, Check1>> = {
   'other openers': async ({ paths }) => {
     const holders = await holdersOf(paths.proc, paths.device);
     const holder = holders.find(({ command }) => command === upstreamDaemon) ?? holders[0];
+    if (!holder && (await isEnabled(paths.etc, `${upstreamDaemon}.service`))) {
+      return [
+        'warn',
+        `${upstreamDaemon} is enabled and takes ${paths.device} in the next kernel; no session is protected again there until it stops; systemctl disable ${upstreamDaemon}`,
+      ];
+    }
     if (!holder) return ['pass', `no other process has ${paths.device} open`];
     const held = `${holder.command} (pid ${holder.pid}) has ${paths.device} open`;
     if (holder.command !== upstreamDaemon) return ['warn', `${held}; the agent waits until it is closed`];
