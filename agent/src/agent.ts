@@ -35,6 +35,7 @@ import { takeOutIndex } from './update/record/incoming-index.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/record/inventory.ts';
 import { Phases } from './update/record/phases.ts';
 import { ProgressBoard } from './update/record/progress.ts';
+import { UnfinishedIndex } from './update/record/unfinished-index.ts';
 import type { UpdateContext } from './update/record/update-context.ts';
 import { Updater } from './update/updater.ts';
 import { serve } from './varlink/index.ts';
@@ -134,6 +135,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     phases,
     adoptions,
     counterRate: new CounterRate(native.kernel),
+    unfinishedIndex: new UnfinishedIndex(),
     socketDirectory,
     lookAtAll: () => look.all(),
     look: (pid) => look.one(pid),

@@ -6,6 +6,7 @@ import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
+import { SlotFile } from '../src/liveupdate/slots.ts';
 import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
@@ -44,6 +45,24 @@ async function adopted(
 /** The kexec, which ends every VMM, and the start of the next kernel's agent. */
 async function arrive(): Promise<Update> {
   host.becomeNextKernel();
+  return await arriveThere();
+}
+
+/** As an agent of another version would have written it. The index is then as if the service manager had it. */
+async function rewriteIndex(
+  change: (record: { machines: Record<string, unknown>[] }) => void,
+): Promise<void> {
+  using device = host.double.openDevice(host.paths.device);
+  const index = await host.double.retrieveSession(device, indexSessionName);
+  using file = await host.double.retrieveFd(index, manifestToken);
+  const slots = new SlotFile(native.memory, file);
+  const record = JSON.parse(slots.read()?.toString('utf8') ?? '');
+  change(record);
+  slots.write(Buffer.from(JSON.stringify(record)));
+  host.manager.kept.set(`s-${Buffer.from(indexSessionName).toString('hex')}`, index);
+}
+
+async function arriveThere(): Promise<Update> {
   await vmms.endAll();
   client = await startSettled(host);
   const [update] = (await client.call('ListUpdates', {})).updates;
@@ -126,12 +145,16 @@ describe('a machine', () => {
     ]);
     const { session } = await client.call('GetSession', { name: 'machine:one' });
     expect(session).toMatchObject({ direction: 'outgoing' });
-    expect(session.descriptors.map(({ label }) => label)).toEqual(
-      ['memory of one', 'state of a machine that does not run'].map((label) =>
-        expect.stringContaining(label.slice(-20)),
-      ),
-    );
-    const [, state] = session.descriptors;
+    expect(session.descriptors.map(({ label }) => label)).toEqual([
+      expect.stringContaining('memory of one'),
+      'record of a machine that does not run',
+      'state of a machine that does not run',
+    ]);
+    const [, record, state] = session.descriptors;
+    expect(JSON.parse(await contentOf(client, 'machine:one', record?.token ?? ''))).toMatchObject({
+      name: 'one',
+      session: 'machine:one',
+    });
     expect(await contentOf(client, 'machine:one', state?.token ?? '')).toContain('device state');
     // The index is done with, and this does not depend on it.
     expect([...host.manager.kept.keys()].filter((name) => name.startsWith('s-'))).toHaveLength(1);
@@ -141,21 +164,66 @@ describe('a machine', () => {
     ]);
   });
 
-  it('that is held loses its state if the copy of it fails, and the outcome says so', async () => {
-    await adopted('one');
+  it.each(['tries again', 'lets it go with its session'])(
+    'that is held keeps the index, and no update leaves, if its state cannot be copied: the next agent %s',
+    async (how) => {
+      await adopted('one');
+      await runToKexec(host, client);
+      vmms.failing.add('one');
+      const { preserveFd } = host.double;
+      vi.spyOn(host.double, 'preserveFd').mockImplementation(async (...given) => {
+        // Its memory has token 0.
+        if (given[2] !== 1n && given[2] !== 2n) return await preserveFd.apply(host.double, given);
+        throw Object.assign(new Error('preserveFd: ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+      });
+      const update = await arrive();
+      expect(update.machines).toMatchObject([{ stage: 'held' }]);
+      expect(update.reason).toMatch(/session machine:one: kept in the index session only: .*ENOMEM/);
+      const { session } = await client.call('GetSession', { name: 'machine:one' });
+      expect(session.descriptors).toHaveLength(1);
+      const check = async () =>
+        (await planOf(host, client)).checks.find(({ name }) => name === 'last update');
+      const kept = () => [...host.manager.kept.keys()].filter((name) => name.startsWith('s-')).length;
+      expect(await check()).toMatchObject({
+        verdict: 'fail',
+        detail: expect.stringContaining('machine:one'),
+      });
+      expect(kept()).toBe(2);
+
+      vi.restoreAllMocks();
+      if (how !== 'tries again') await client.call('CloseSession', { name: 'machine:one' });
+      host.kill();
+      client = await startSettled(host);
+      expect(await check()).toMatchObject({ verdict: 'pass' });
+      if (how === 'tries again') {
+        const again = await client.call('GetSession', { name: 'machine:one' });
+        expect(again.session.descriptors).toHaveLength(3);
+        expect(kept()).toBe(1);
+      } else expect(kept()).toBe(0);
+    },
+  );
+
+  it('whose record does not fit is held, and costs the others nothing', async () => {
+    const [, other] = [await adopted('one'), await adopted('two')];
     await runToKexec(host, client);
-    vmms.failing.add('one');
-    const { preserveFd } = host.double;
-    vi.spyOn(host.double, 'preserveFd').mockImplementation(async (...given) => {
-      // Its memory has token 0.
-      if (given[2] !== 1n) return await preserveFd.apply(host.double, given);
-      throw Object.assign(new Error('preserveFd: ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+    host.becomeNextKernel();
+    await rewriteIndex((record) => {
+      for (const machine of record.machines)
+        if (machine['name'] === 'one') machine['way'] = 'of another version';
     });
-    const update = await arrive();
-    expect(update.machines).toMatchObject([{ stage: 'held' }]);
-    expect(update.reason).toMatch(/session machine:one: .*ENOMEM/);
+    const update = await arriveThere();
+    expect(update.machines.map(({ name, stage }) => [name, stage]).sort()).toEqual([
+      ['one', 'held'],
+      ['two', 'resumed'],
+    ]);
+    expect(update.reason).toContain('its record in the index session does not fit: way');
+    expect(other.guest.running).toBe(true);
     const { session } = await client.call('GetSession', { name: 'machine:one' });
-    expect(session.descriptors).toHaveLength(1);
+    expect(session.descriptors.map(({ label }) => label)).toEqual([
+      expect.stringContaining('memory of one'),
+      'record of a machine that does not run',
+      'state of a machine that does not run',
+    ]);
   });
 
   it.each(['policy', 'choice', 'choice, alone'] as const)(
@@ -176,9 +244,9 @@ describe('a machine', () => {
   );
 
   it.each([
-    { what: 'an index that cannot be read', outcome: 'unknown', sessions: ['machine:one'] },
-    { what: 'a power cut', outcome: 'cold_boot', sessions: [] },
-  ])('is lost with $what, and the record says so', async ({ what, outcome, sessions }) => {
+    { what: 'an index that cannot be read', outcome: 'unknown', stage: 'held', sessions: ['machine:one'] },
+    { what: 'a power cut', outcome: 'cold_boot', stage: 'lost', sessions: [] },
+  ])('is $stage with $what, and the record says so', async ({ what, outcome, stage, sessions }) => {
     const vmm = await adopted('one');
     await runToKexec(host, client);
     if (what === 'a power cut') host.powerCut();
@@ -196,8 +264,11 @@ describe('a machine', () => {
     await vmms.endAll();
     client = await startSettled(host);
     const [update] = (await client.call('ListUpdates', {})).updates;
-    expect(update).toMatchObject({ outcome, machines: [{ name: 'one', stage: 'lost', newPid: null }] });
-    expect(update?.reason).toContain('1 of 1 machine does not run: one is lost');
+    expect(update).toMatchObject({ outcome, machines: [{ name: 'one', stage, newPid: null }] });
+    expect(update?.reason).toContain(`1 of 1 machine does not run: one is ${stage}`);
+    // What cannot be read may still be needed: it is in nobody's hands but the agent's, and stays there.
+    const left = [...host.manager.kept.keys()].filter((name) => name.startsWith('s-'));
+    expect(left).toHaveLength(stage === 'held' ? 2 : 0);
     expect(vmm.guest.running).toBe(false);
     expect(await sessionNames()).toEqual(sessions);
   });

@@ -56,7 +56,9 @@ describe('beside luod', () => {
     writeFileSync(join(wants, 'luod.service'), '');
     expect(await plan()).toMatchObject({
       verdict: 'warn',
-      detail: expect.stringMatching(/^luod is enabled and takes .+ in the next kernel; .* systemctl disable luod$/),
+      detail: expect.stringMatching(
+        /^luod is enabled and takes .+ in the next kernel; .* systemctl disable luod$/,
+      ),
       runnable: true,
     });
   });

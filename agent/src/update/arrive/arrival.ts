@@ -8,12 +8,13 @@ import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
-import { dismiss, type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
+import { type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
 import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { ArrivingSteps } from './arriving-steps.ts';
+import { finishSettledIndex } from './keep-held.ts';
 import { machinesAfter } from './machines-after.ts';
 import type { ResumedMachines } from './resume-machines.ts';
 
@@ -76,7 +77,7 @@ export async function retrieveAll(
   const indexed = index?.record?.update ?? null;
   if (index !== null && indexed !== null && context.history.isSettled(indexed.id)) {
     // Settled already; only the last step, finishing the index, was not reached.
-    await dismiss(context, index);
+    await finishSettledIndex(context, index, context.history.get(indexed.id), resumed);
     return null;
   }
   const record = indexed ?? unsettled?.record ?? null;
@@ -99,7 +100,7 @@ export async function retrieveAll(
   phases.enter('retrieving', retrievingAtUs);
   if (timed) {
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
-    timed = { ...timed, machines: machinesAfter(context, timed, resumed) };
+    timed = { ...timed, machines: machinesAfter(context, timed, index, resumed) };
   }
   const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {

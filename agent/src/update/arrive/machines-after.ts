@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The machines of a live update once it has arrived: how each fared, and what is kept of those that do not run. */
-import type { Descriptor, Memory } from '@luo-console/native';
 import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, Update } from '../../interface/agent.generated.ts';
 import { initStartedUs } from '../../kernel/log.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { withUserspace } from '../record/blackout-parts.ts';
+import type { IncomingIndex } from '../record/incoming-index.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import type { ArrivingSteps } from './arriving-steps.ts';
 import type { ResumedMachines } from './resume-machines.ts';
@@ -14,23 +14,39 @@ import type { ResumedMachines } from './resume-machines.ts';
 /**
  * What the record says of each machine in the next kernel: those that came, and those that did not.
  *
- * @param resumed null if no index came from which machines could be started
+ * @param index null if none came
+ * @param resumed null if no machine could be started from it
  */
 export function machinesAfter(
   { paths }: UpdateContext,
   { machines }: Update,
+  index: IncomingIndex | null,
   resumed: ResumedMachines | null,
 ): MachineRun[] {
   if (resumed === null) {
-    const why = 'no index session with its state came that could be read in time';
-    return machines.map((run) => (run.stage === 'left_behind' ? run : lost(run, why)));
+    return machines.map((run) => {
+      if (run.stage === 'left_behind') return run;
+      if (index === null) return lost(run, 'no index session with its state came');
+      return {
+        ...run,
+        stage: 'held',
+        detail: 'the index session with its state cannot be read, and is kept',
+      };
+    });
   }
   const initUs = initStartedUs(paths);
   const came = resumed.machines.map(({ run }) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
   const sessions = new Set(came.map(({ session }) => session));
+  const unread = new Map(resumed.unread.map((each) => [each.session, each.problem]));
   const others = machines.filter(({ session }) => !sessions.has(session));
-  const why = 'the index session says nothing of its state';
-  return [...came, ...others.map((run) => (run.stage === 'left_behind' ? run : lost(run, why)))];
+  return [...came, ...others.map((run) => otherRun(run, unread.get(run.session)))];
+}
+
+/** A machine that the index does not say enough of to start it. @param problem what of its record does not fit */
+function otherRun(run: MachineRun, problem: string | undefined): MachineRun {
+  if (run.stage === 'left_behind') return run;
+  if (problem === undefined) return lost(run, 'the index session says nothing of its state');
+  return { ...run, stage: 'held', detail: `its record in the index session does not fit: ${problem}` };
 }
 
 const lost = (run: MachineRun, detail: string): MachineRun => ({ ...run, stage: 'lost', detail });
@@ -74,59 +90,23 @@ const notKnown: Pick<MachineRun, 'name' | 'stage' | 'detail' | 'newPid'> = {
 };
 
 /**
- * Keeps the states of machines that do not run in their sessions, where their memory is, and lets go of what is
- * left of machines that were left behind.
+ * Closes the sessions of machines that were left behind: they ended with the kernel.
  *
  * @returns what went wrong, in words
  */
-export async function keepWhatIsHeld(
-  { native, sessions, log }: UpdateContext,
+export async function closeLeftBehind(
+  { sessions, log }: UpdateContext,
   record: Update | null,
-  resumed: ResumedMachines | null,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const attempt = async (session: string, work: () => Promise<unknown>): Promise<void> => {
-    try {
-      await work();
-    } catch (error) {
-      problems.push(`session ${session}: ${saidBy(error)}`);
-    }
-  };
-  for (const [session, state] of resumed?.heldStates ?? []) {
-    const request = {
-      token: null,
-      label: 'state of a machine that does not run',
-      source: 'recorded from its VMM',
-    };
-    await attempt(session, async () => {
-      using file = state;
-      // The file itself belongs to the index session until that is finished: the kernel would answer EBUSY.
-      using copy = copyOf(native.memory, file);
-      await sessions.preserve(session, copy, request, agentItself);
-    });
-  }
   for (const { session, stage, name } of record?.machines ?? []) {
     if (stage !== 'left_behind' || session === null || !sessions.has(session)) continue;
     log('warning', 'released the memory of a machine that was left behind', { name });
-    await attempt(session, () => sessions.close(session, agentItself));
+    await sessions.close(session, agentItself).catch((error: unknown) => {
+      problems.push(`session ${session}: ${saidBy(error)}`);
+    });
   }
   return problems;
-}
-
-const pieceBytes = 1024 * 1024;
-
-function copyOf(memory: Memory, file: Descriptor): Descriptor {
-  const copy = memory.memfdCreate('luo-machine-state');
-  try {
-    for (let at = 0; ; at += pieceBytes) {
-      const piece = memory.read(file, BigInt(at), pieceBytes);
-      if (piece.length === 0) return copy;
-      memory.write(copy, BigInt(at), piece);
-    }
-  } catch (error) {
-    copy.close();
-    throw error;
-  }
 }
 
 /** Writes down how each machine fared: nothing was written while it stood still. */

@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Native, native as realNative } from '@luo-console/native';
+import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type RestartMark, readMark, writeMark } from '../../adoption/restart-mark.ts';
@@ -16,6 +16,7 @@ import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
+import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
 
 const device = '/dev/made-up';
@@ -50,7 +51,7 @@ const saved: SavedMachine = {
   savedAtUs: 3,
 };
 
-const record = (machines: readonly SavedMachine[]): object => ({
+const record = (machines: readonly object[]): object => ({
   format: 'luo-index-1',
   update: {
     ...{
@@ -74,7 +75,7 @@ const record = (machines: readonly SavedMachine[]): object => ({
 
 /** Preserves a machine's parts, as an agent before the kexec does, and has the next kernel begin. */
 async function arrive(
-  machines: readonly SavedMachine[],
+  machines: readonly object[],
   parts: { state: boolean; memory: boolean; mark?: RestartMark; index?: string; session?: string },
 ): Promise<void> {
   using opened = double.openDevice(device);
@@ -133,9 +134,12 @@ async function resume(starter: VmmStarter) {
   return { ...found, runs };
 }
 
+const stateOf = (held: readonly HeldMachine[] | undefined, session: string): Descriptor | undefined =>
+  held?.find((machine) => machine.session === session)?.files.find(({ kind }) => kind === 'state')?.file;
+
 const release = ({ handed, resumed }: Awaited<ReturnType<typeof resume>>): void => {
   for (const { descriptor } of handed) descriptor.close();
-  for (const state of resumed?.heldStates.values() ?? []) state.close();
+  for (const { files } of resumed?.held ?? []) for (const { file } of files) file.close();
 };
 
 describe('a saved machine', () => {
@@ -167,7 +171,7 @@ describe('a saved machine', () => {
     const found = await resume(failingStarter(asked));
     expect(asked).toEqual(['start one', 'pid one', 'stop one', 'start one', 'pid one', 'stop one']);
     expect(found.runs).toMatchObject([{ stage: 'held', detail: 'it does not run: its VMM ended at once' }]);
-    const state = found.resumed?.heldStates.get('machine:one');
+    const state = stateOf(found.resumed?.held, 'machine:one');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
     release(found);
   });
@@ -211,7 +215,7 @@ describe('a saved machine', () => {
     expect(names).toEqual([formerIndexSessionName, 'machine:one']);
     const again = await resumeMachines(context(failingStarter(asked)), found.handed);
     expect(again.resumed?.machines).toMatchObject([{ run: { stage: 'held' } }]);
-    for (const state of again.resumed?.heldStates.values() ?? []) state.close();
+    for (const { files } of again.resumed?.held ?? []) for (const { file } of files) file.close();
     release(found);
   });
 
@@ -227,10 +231,30 @@ describe('a saved machine', () => {
     release(found);
   });
 
+  it('is started beside one whose record does not fit, of which everything is handed on', async () => {
+    const bad = {
+      ...saved,
+      name: 'two',
+      session: 'machine:two',
+      command: { ...saved.command, program: 'qemu' },
+    };
+    await arrive([bad, saved], { state: true, memory: true });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked));
+    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    expect(found.runs.map(({ name }) => name)).toEqual(['one']);
+    expect(found.resumed?.unread).toMatchObject([{ name: 'two', session: 'machine:two' }]);
+    const held = found.resumed?.held.find(({ session }) => session === 'machine:two');
+    expect(held?.record).toEqual(bad);
+    const state = stateOf(found.resumed?.held, 'machine:two');
+    expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
+    release(found);
+  });
+
   it('is entered as begun, so that an agent after this one knows', async () => {
     await arrive([saved], { state: true, memory: true });
     const found = await resume(failingStarter([]));
-    const state = found.resumed?.heldStates.get('machine:one');
+    const state = stateOf(found.resumed?.held, 'machine:one');
     expect(state && readMark(native.memory, state, saved)).toBe('starting');
     release(found);
   });

@@ -27,8 +27,9 @@ import type { Device } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { partsOf } from '../record/blackout-parts.ts';
 import { findIndex } from '../record/incoming-index.ts';
-import type { IndexRecord } from '../record/index-session.ts';
-import { keyOf, Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
+import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
+import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
+import { Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
 
 export interface ResumeContext {
   readonly native: Native;
@@ -53,8 +54,10 @@ export interface ResumedMachines {
     readonly retrievedAtUs: number;
     readonly resumedAtUs: number;
   };
-  /** Files with the states of machines that do not run, by session: to be kept. */
-  readonly heldStates: ReadonlyMap<string, Descriptor>;
+  /** What is in hand of the machines that do not run: to be kept, for they can be tried again. */
+  readonly held: readonly HeldMachine[];
+  /** Machines whose records do not fit: none of them was started. */
+  readonly unread: readonly UnreadMachine[];
 }
 
 interface Found {
@@ -95,10 +98,12 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
     await patiently(context, () => retrieve([name]));
     return sessions.get(name) ?? null;
   });
-  if (!index?.record || index.record.machines.length === 0) return { handed: all, resumed: null };
+  if (!index?.record || index.record.machines.length + index.record.unread.length === 0)
+    return { handed: all, resumed: null };
   const { name, record } = index;
   const files = new RetrievedFiles();
-  const places = record.machines.flatMap((saved) => placesOf(saved, name));
+  const started = record.machines.flatMap((saved) => placesOf(saved, name));
+  const places = [...started, ...record.unread.flatMap((machine) => unreadPlaces(machine, name))];
   await patiently(context, () => retrieve([...new Set(places.map(({ session }) => session))]));
   await files.takeAll(native, sessions, places);
   const resumed = await startAll(context, name, record, files);
@@ -130,7 +135,7 @@ async function patiently({ log, nothingCame }: ResumeContext, work: () => Promis
 async function startAll(
   context: ResumeContext,
   index: string,
-  record: IndexRecord,
+  record: IndexContents,
   files: RetrievedFiles,
 ): Promise<ResumedMachines> {
   const { native, startedAt } = context;
@@ -139,7 +144,10 @@ async function startAll(
   const kernelStartedAtUs = clock.startedAtUs();
   mkdirSync(context.socketDirectory, { recursive: true, mode: 0o711 });
   const firstUs = Math.min(...record.machines.map(({ suspendedAtUs }) => suspendedAtUs ?? retrievedAtUs));
-  const heldStates = new Map<string, Descriptor>();
+  const held = record.unread.map((machine) => {
+    const places = unreadPlaces(machine, index);
+    return heldMachine(native, files, { ...machine, record: machine.stored }, places);
+  });
   const machines = await Promise.all(
     record.machines.map(async (saved) => {
       const reached = new Map<string, number>();
@@ -150,9 +158,9 @@ async function startAll(
         saved,
         reached: (point) => reached.set(point, clock.nowUs()),
       });
-      if (run.stage === 'held') {
-        const state = files.files.get(keyOf(statePlace(saved, index)));
-        if (state) heldStates.set(saved.session, native.descriptors.duplicate(state));
+      if (run.stage !== 'resumed') {
+        const own = placesOf(saved, index).filter(({ session }) => session === index);
+        held.push(heldMachine(native, files, { ...saved, record: saved }, own));
       }
       const marks = {
         kernelStartedAtUs,
@@ -170,7 +178,8 @@ async function startAll(
   const resumedAtUs = clock.nowUs();
   return {
     machines,
-    heldStates,
+    held,
+    unread: record.unread,
     times: {
       kernelStartedAtUs,
       agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),

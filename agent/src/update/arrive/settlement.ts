@@ -7,7 +7,6 @@ import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
-import { dismiss, type IncomingIndex } from '../record/incoming-index.ts';
 import { inventoryOf } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
@@ -17,11 +16,12 @@ import type { UpdateContext } from '../record/update-context.ts';
 import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
 import { type ArrivingSteps, noteResults } from './arriving-steps.ts';
 import { finishSessions } from './finish-sessions.ts';
+import { finishIndex, keepHeld } from './keep-held.ts';
 import {
   aboutMachines,
+  closeLeftBehind,
   enterMachines,
   hostBlackoutUs,
-  keepWhatIsHeld,
   noteMachines,
 } from './machines-after.ts';
 import { decideOutcome, type Evidence } from './outcome.ts';
@@ -75,7 +75,10 @@ export async function completeArrival(
   enter('finishing', resumed?.times.resumedAtUs);
   const { after, problems } = await finishSessions(context, arrived, record);
   problems.unshift(...notEntered);
-  problems.push(...(await keepWhatIsHeld(context, record, resumed)));
+  const last = await keepHeld(context, resumed?.held ?? []);
+  if (arrived.index?.record === null && (record?.machines ?? []).some(({ stage }) => stage !== 'left_behind'))
+    last.push('the index cannot be read, and had machines in it');
+  problems.push(...last, ...(await closeLeftBehind(context, record)));
   const observed = await observe(context, arrived);
   if (record) {
     const settled = settleRecord(context, record, arrived, observed, after, problems);
@@ -100,7 +103,7 @@ export async function completeArrival(
   if (record) noteMachines(context, record);
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
-  if (arrived.index) await dismissOrSay(context, arrived.index);
+  if (arrived.index) await finishIndex(context, arrived.index, last);
   const { name, parameters } = inventoryOf(sessions);
   context.journal.note(name, { parameters });
 }
@@ -111,14 +114,6 @@ async function noteResultsOrSay(context: UpdateContext, record: Update, steps: A
     await noteResults(context, record, steps.results);
   } catch (error) {
     context.log('error', 'the results of steps could not be written', { problem: saidBy(error) });
-  }
-}
-
-async function dismissOrSay(context: UpdateContext, index: IncomingIndex): Promise<void> {
-  try {
-    await dismiss(context, index);
-  } catch (error) {
-    context.log('warning', 'the index session cannot be finished', { problem: String(error) });
   }
 }
 

@@ -9,7 +9,7 @@ import { saidBy } from '../../host/said-by.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import type { MadePlan } from '../plan/plan.ts';
-import { type IndexRecord, newIndexRecord } from '../record/index-session.ts';
+import { type IndexRecord, newIndexRecord } from '../record/index-record.ts';
 import { wayTo, withPhase } from '../record/phases.ts';
 import type { ProgressBoard, StepProgress } from '../record/progress.ts';
 import { ended, newRecord, stayed } from '../record/record.ts';

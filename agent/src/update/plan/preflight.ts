@@ -111,6 +111,14 @@ const checks: Readonly<Record<string, Check1>> = {
     return ['pass', `${counted(machines.length, 'machine')} carried over`];
   },
 
+  'last update': ({ unfinishedIndex: { why } }) =>
+    why === null
+      ? ['pass', 'nothing is left over from the last update']
+      : [
+          'fail',
+          `only the index of the last update has this, and another update would lose it: ${why}; restart the agent to try to keep it again, or give the machine up by closing its session`,
+        ],
+
   order: (_context, { graph }) => {
     if (graph.cycle.length === 0) return ['pass', 'an order is possible: nothing depends on itself'];
     const label = (id: string): string => graph.nodes.find((node) => node.id === id)?.label ?? id;

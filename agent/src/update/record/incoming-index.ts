@@ -16,7 +16,7 @@ import { parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { indexSessionNames, manifestToken } from '../../liveupdate/tokens.ts';
-import { type IndexRecord, isOfIndex, parseIndexRecord } from './index-session.ts';
+import { type IndexContents, isOfIndex, readIndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** The index of the update that brought the host here. */
@@ -25,7 +25,7 @@ export interface IncomingIndex {
   readonly name: string;
   readonly session: NativeDescriptor;
   /** Null if the record cannot be read, with the reason in `problem`. */
-  readonly record: IndexRecord | null;
+  readonly record: IndexContents | null;
   readonly problem: string | null;
 }
 
@@ -41,7 +41,7 @@ async function readIndex(
     if (content === null) throw new Error('neither of its slots is whole');
     const stored: unknown = JSON.parse(content.toString('utf8'));
     if (!isOfIndex(stored)) return null;
-    return { name, session, record: parseIndexRecord(stored), problem: null };
+    return { name, session, record: readIndexRecord(stored), problem: null };
   } catch (error) {
     const errno = errnoOf(error);
     // The kernel's answer about a session that is outgoing, which the index of another kernel never is.
@@ -129,7 +129,7 @@ export async function dismiss(
   { descriptorStore, journal, native }: UpdateContext,
   { name, record, session }: IncomingIndex,
 ): Promise<void> {
-  await journal.act('index.finish', { update: record?.update.id ?? null }, async () => {
+  await journal.act('index.finish', { update: record?.update?.id ?? null }, async () => {
     try {
       await native.liveUpdate.finish(session);
     } finally {

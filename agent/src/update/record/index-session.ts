@@ -6,10 +6,6 @@
  * and a half-prepared update undoes itself.
  */
 import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
-import * as v from 'valibot';
-import { SavedMachine } from '../../adoption/saved-machine.ts';
-import type { Update } from '../../interface/agent.generated.ts';
-import { ClockReading } from '../../kernel/surviving-clock.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
   formatToken,
@@ -18,48 +14,8 @@ import {
   indexTokens,
   manifestToken,
 } from '../../liveupdate/tokens.ts';
-import { UpdateFacts } from './facts.ts';
-import { readRecord } from './stored-record.ts';
+import type { IndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
-
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-
-const indexFormat = 'luo-index-1';
-
-const IndexRecord = v.object({
-  format: v.literal(indexFormat),
-  update: v.pipe(
-    v.unknown(),
-    v.transform(readRecord),
-    v.custom<Update>((record) => record !== null, 'no record of an update'),
-  ),
-  /** Sessions with the number of descriptors each should come with. */
-  sessions: v.pipe(
-    v.array(v.object({ name: v.pipe(v.string(), v.maxLength(63)), descriptors: count })),
-    v.maxLength(65536),
-  ),
-  /** When the reboot call was about to be made, µs since the epoch; null before. */
-  jumpedAtUs: v.nullable(count),
-  /** Machines that were stopped and saved, to be started again. */
-  machines: v.optional(v.pipe(v.array(SavedMachine), v.maxLength(4096)), []),
-  /** A reading of the clock that goes on through the kexec. */
-  clock: v.optional(v.nullable(ClockReading), null),
-  /** What the plan's steps follow from; null from an agent before this one, or one that knows other facts. */
-  facts: v.optional(v.fallback(v.nullable(UpdateFacts), null), null),
-});
-export type IndexRecord = v.InferOutput<typeof IndexRecord>;
-
-/** Whether something that was stored is a record of an index, of whatever contents. */
-export const isOfIndex = (stored: unknown): boolean =>
-  v.is(v.looseObject({ format: v.literal(indexFormat) }), stored);
-
-/** Reads a stored record. @throws Error that says what does not fit */
-export const parseIndexRecord = (stored: unknown): IndexRecord => v.parse(IndexRecord, stored);
-
-/** A record in the format of this agent. */
-export function newIndexRecord(content: Omit<IndexRecord, 'format'>): IndexRecord {
-  return { format: indexFormat, ...content };
-}
 
 const smallestBytes = 256 * 1024;
 /** Room for the record of a saved machine, beside its command line. */

@@ -16,6 +16,7 @@ import type { KernelLog } from '../../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../../liveupdate/sessions.ts';
 import type { History } from './history.ts';
 import type { Phases } from './phases.ts';
+import type { UnfinishedIndex } from './unfinished-index.ts';
 
 export interface UpdateContext {
   readonly native: Native;
@@ -35,6 +36,7 @@ export interface UpdateContext {
   readonly phases: Phases;
   readonly adoptions: Adoptions;
   readonly counterRate: CounterRate;
+  readonly unfinishedIndex: UnfinishedIndex;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
   /** All machines as they are now. */

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The end of an index session. It is finished only when nothing in it is the last copy of anything: each machine that
+ * it names runs, or has its record, state and memory in its own session, or has no session any more because an operator
+ * closed that. Otherwise the index stays, and no update can leave before it is finished.
+ */
+import type { Descriptor, Memory } from '@luo-console/native';
+import { saidBy } from '../../host/said-by.ts';
+import type { Update } from '../../interface/agent.generated.ts';
+import { agentItself } from '../../liveupdate/live-update-context.ts';
+import type { SessionStore } from '../../liveupdate/sessions.ts';
+import { dismiss, type IncomingIndex } from '../record/incoming-index.ts';
+import type { UpdateContext } from '../record/update-context.ts';
+import type { HeldMachine } from './held-machine.ts';
+import type { ResumedMachines } from './resume-machines.ts';
+
+/** What was copied into the machine's session, as its descriptors are labelled there. */
+const labels = {
+  record: 'record of a machine that does not run',
+  state: 'state of a machine that does not run',
+  memory: (token: string) => `memory of a machine that does not run, ${token} of the index`,
+};
+
+/**
+ * Keeps all that is held of machines, each on its own.
+ *
+ * @returns what could not be kept and is in the index alone, in words; none if the index can be finished
+ */
+export async function keepHeld(
+  { native, sessions }: UpdateContext,
+  held: readonly HeldMachine[],
+): Promise<string[]> {
+  const problems: string[] = [];
+  for (const machine of held) {
+    const { name, session, record, files } = machine;
+    try {
+      if (session === null) throw new Error('its record does not say which session it has');
+      // Its memory did not come, or an operator closed it: nothing is left that this would belong to.
+      if (!sessions.has(session)) continue;
+      const copies = new Copies(sessions, session);
+      await copies.add(labels.record, () => contentOf(native.memory, JSON.stringify(record)));
+      for (const { kind, token, file } of files)
+        await copies.add(kind === 'state' ? labels.state : labels.memory(token), () =>
+          copyOf(native.memory, file),
+        );
+      if (!files.some(({ kind }) => kind === 'state'))
+        throw new Error('its state is not where its record says, or could not be retrieved');
+    } catch (error) {
+      const whose = session === null ? (name ?? 'a machine') : `session ${session}`;
+      problems.push(`${whose}: kept in the index session only: ${saidBy(error)}`);
+    } finally {
+      for (const { file } of files) file.close();
+    }
+  }
+  return problems;
+}
+
+/** Copies beside a machine's memory. The files themselves belong to the index: the kernel would answer EBUSY. */
+class Copies {
+  readonly #sessions: SessionStore;
+  readonly #session: string;
+  readonly #there: ReadonlySet<string>;
+
+  constructor(sessions: SessionStore, session: string) {
+    this.#sessions = sessions;
+    this.#session = session;
+    this.#there = new Set(
+      sessions
+        .get(session)
+        .manifest?.entries()
+        .map(({ label }) => label),
+    );
+  }
+
+  /** Preserves a file, unless an agent before this one has. */
+  async add(label: string, make: () => Descriptor): Promise<void> {
+    if (this.#there.has(label)) return;
+    using file = make();
+    const request = { token: null, label, source: 'taken from the index of the update' };
+    await this.#sessions.preserve(this.#session, file, request, agentItself);
+  }
+}
+
+/**
+ * Finishes the index, if nothing in it is the last copy of anything.
+ *
+ * @param lost what could not be kept elsewhere, in words
+ */
+export async function finishIndex(
+  context: UpdateContext,
+  index: IncomingIndex,
+  lost: readonly string[],
+): Promise<void> {
+  const { log, unfinishedIndex } = context;
+  if (lost.length > 0) {
+    unfinishedIndex.keep(index.session, lost.join('; '));
+    log('error', 'the index session is kept: it has the last copy of what is held', { problems: lost });
+    return;
+  }
+  try {
+    await dismiss(context, index);
+  } catch (error) {
+    log('warning', 'the index session cannot be finished', { problem: saidBy(error) });
+  }
+}
+
+/** Tries again for an update that is settled already, whose index was not finished then. */
+export async function finishSettledIndex(
+  context: UpdateContext,
+  index: IncomingIndex,
+  { machines }: Update,
+  resumed: ResumedMachines | null,
+): Promise<void> {
+  // Of a machine that runs nothing can be retrieved a second time, so it is among those that look held here.
+  const runs = new Set(machines.filter(({ stage }) => stage === 'resumed').map(({ session }) => session));
+  const held = (resumed?.held ?? []).filter((machine) => {
+    if (!runs.has(machine.session)) return true;
+    for (const { file } of machine.files) file.close();
+    return false;
+  });
+  await finishIndex(context, index, await keepHeld(context, held));
+}
+
+const pieceBytes = 1024 * 1024;
+
+function copyOf(memory: Memory, file: Descriptor): Descriptor {
+  return filled(memory, (copy) => {
+    for (let at = 0; ; at += pieceBytes) {
+      const piece = memory.read(file, BigInt(at), pieceBytes);
+      if (piece.length === 0) return;
+      memory.write(copy, BigInt(at), piece);
+    }
+  });
+}
+
+function contentOf(memory: Memory, text: string): Descriptor {
+  return filled(memory, (file) => memory.write(file, 0n, Buffer.from(text, 'utf8')));
+}
+
+function filled(memory: Memory, fill: (file: Descriptor) => void): Descriptor {
+  const file = memory.memfdCreate('luo-machine-held');
+  try {
+    fill(file);
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}

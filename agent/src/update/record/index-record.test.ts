@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Reading what an index says, part by part, and what a writer is held to. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { newIndexRecord, readIndexRecord } from './index-record.ts';
+
+const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>> = {}): SavedMachine =>
+  ({
+    name,
+    session: `machine:${name}`.slice(0, 63),
+    definition: null,
+    way: 'cpr',
+    pid: 100,
+    command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
+    monitor: '/run/x',
+    ran: true,
+    state: { token: '0xffffffffffff8000', cprBytes: 1, mainBytes: 5 },
+    pieces: [],
+    memory: [],
+    brownoutUs: 1,
+    suspendedAtUs: 2,
+    savedAtUs: 3,
+    ...more,
+  }) as SavedMachine;
+
+const update = {
+  id: 'u',
+  ...{ startedAtUs: 1, endedAtUs: null, outcome: null, reason: '', fromRelease: 'a', toRelease: 'b' },
+  ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
+  ...{ blackoutUs: null, phases: [], carried: [], machines: [], refusedBy: null },
+  ...{ announcedAtUs: null, graceEndsAtUs: null },
+  startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' as const },
+};
+
+const content = (machines: readonly SavedMachine[]) => ({
+  update,
+  sessions: [{ name: 'machine:a', descriptors: 1 }],
+  jumpedAtUs: 4,
+  machines: [...machines],
+  clock: null,
+  facts: null,
+});
+const stored = (machines: readonly unknown[], more: object = {}): unknown => ({
+  format: 'luo-index-1',
+  ...content([]),
+  machines,
+  ...more,
+});
+
+/** Records that do not fit, each with what is said of it. */
+const bad: readonly [string, unknown, object][] = [
+  [
+    'a name of 257 characters',
+    machine('b'.repeat(257)),
+    { name: null, problem: expect.stringContaining('name') },
+  ],
+  [
+    'a command of 4,097 words',
+    machine('b', { command: { ...machine('b').command, words: Array(4097).fill('') } }),
+    {
+      name: 'b',
+      session: 'machine:b',
+      stateToken: '0xffffffffffff8000',
+      problem: expect.stringContaining('words'),
+    },
+  ],
+  [
+    'a way of another version',
+    machine('b', { way: 'vfio' }),
+    { name: 'b', problem: expect.stringContaining('way') },
+  ],
+  ['no session', machine('b', { session: '' }), { name: 'b', session: null }],
+  ['nothing at all', null, { name: null, session: null, stateToken: null, stored: null }],
+];
+
+describe('an index with a record that does not fit', () => {
+  it.each(bad)('reads the others: %s', (_what, record, told) => {
+    const read = readIndexRecord(stored([machine('a'), record, machine('c')]));
+    expect(read.machines.map(({ name }) => name)).toEqual(['a', 'c']);
+    expect(read.unread).toMatchObject([told]);
+    expect(read.unread[0]?.stored).toEqual(record);
+  });
+
+  it.each([
+    ['update', 'no update', { update: null }],
+    [
+      'sessions',
+      [{ name: 'machine:a', descriptors: 1 }, { name: 'machine:b' }],
+      { sessions: [{ name: 'machine:a' }] },
+    ],
+    ['jumpedAtUs', 'yesterday', { jumpedAtUs: null }],
+    ['clock', { rate: 0 }, { clock: null }],
+    ['facts', { release: 7 }, { facts: null }],
+  ])('reads the machines, whatever is in %s', (part, value, rest) => {
+    const read = readIndexRecord(stored([machine('a')], { [part]: value }));
+    expect(read).toMatchObject(rest);
+    expect(read.machines.map(({ name }) => name)).toEqual(['a']);
+  });
+
+  it('never throws, and loses no machine, whatever is stored', () => {
+    const anything = fc.jsonValue() as fc.Arbitrary<unknown>;
+    fc.assert(
+      fc.property(fc.array(anything), anything, (machines, other) => {
+        const { machines: read, unread } = readIndexRecord(stored(machines, { update: other, clock: other }));
+        expect(read.length + unread.length).toBe(machines.length);
+        readIndexRecord(other);
+      }),
+    );
+  });
+});
+
+describe('a writer', () => {
+  it('writes what a reader reads back', () => {
+    const written = newIndexRecord(content([machine('a'), machine('b', { state: null })]));
+    expect(readIndexRecord(JSON.parse(JSON.stringify(written)))).toEqual({
+      ...content(written.machines),
+      unread: [],
+    });
+  });
+
+  it.each(bad)('does not write what no reader takes: %s', (_what, record) => {
+    expect(() => newIndexRecord(content([record as SavedMachine]))).toThrow(/^the index record does not fit/);
+  });
+});
