@@ -27,7 +27,7 @@ describe('releasing a machine', () => {
   test('that fails stays open and says why', async () => {
     const { bridge, onclose } = open();
     bridge.answers.set('ReleaseMachine', () => {
-      throw failure('WrongPhase', { phase: 'prepared', needed: 'phase normal' });
+      throw failure('WrongPhase', { phase: 'prepared', needed: 'normal' });
     });
     await fireEvent.click(screen.getByRole('button', { name: 'Release web-01' }));
     expect((await screen.findByRole('alert')).textContent).toMatch(/web-01 was not released/);

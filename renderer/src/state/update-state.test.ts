@@ -10,7 +10,11 @@ import { afterEvent, initialState, type UpdateEvent, type UpdateState } from './
 const told = (events: readonly UpdateEvent[], from: UpdateState = initialState) =>
   events.reduce(afterEvent, from);
 const heard = (one: Progress, offsetUs = 0): UpdateEvent => ({ kind: 'progress', progress: one, offsetUs });
-const refusal = new Failure('PlanStale', { changed: 'A session was created.' }, 'stale');
+const refusal = new Failure(
+  'PlanStale',
+  { changed: 'machines were started, ended or adopted since' },
+  'stale',
+);
 
 describe('the recording of an update', () => {
   const recording = recordedUpdate();

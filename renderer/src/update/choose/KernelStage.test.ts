@@ -58,7 +58,7 @@ describe('the choice of a kernel', () => {
   test('says why no plan was made, and stays', async () => {
     const { run } = await open(({ bridge }) => {
       bridge.answers.set('MakePlan', () => {
-        throw failure('WrongPhase', { phase: 'prepared', needed: 'phase normal' });
+        throw failure('WrongPhase', { phase: 'prepared', needed: 'normal' });
       });
     });
     await screen.findByRole('radio', { name: '7.3.4-b' });

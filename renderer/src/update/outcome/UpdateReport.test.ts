@@ -63,21 +63,21 @@ describe('the report of an update', () => {
         stage: 'held',
         blackoutUs: null,
         parts: [],
-        detail: 'The VMM did not start.',
+        detail: 'it does not run: its VMM ended with exit status 1',
       }),
       machineRun({
         name: 'old-03',
         stage: 'lost',
         blackoutUs: null,
         parts: [],
-        detail: 'Its memory is gone.',
+        detail: 'descriptor 0x1 of session old-03 could not be retrieved: EIO; it was not started without it',
       }),
     ];
     show({ machines });
     const alert = screen.getByRole('alert');
     expect(alert.textContent).toMatch(/2 machines did not start again, 1 lost/);
     expect(alert.textContent).toMatch(
-      /web-01: held: the agent holds its memory and its state.*old-03: lost\./s,
+      /web-01: held: the agent holds its memory and its state.\s+It does not run: .*old-03: lost\./s,
     );
   });
 
@@ -87,12 +87,14 @@ describe('the report of an update', () => {
     show({
       carried: [
         { ...first, verdict: 'missing', reason: '' },
-        { ...second, verdict: 'differs', reason: 'A program wrote to it.' },
+        { ...second, verdict: 'differs', reason: 'its contents differ from those digested before the kexec' },
         ...others,
       ],
     });
     const alert = screen.getByRole('alert');
-    expect(alert.textContent).toMatch(/Lost: 2 descriptors.*it is missing.*A program wrote to it\./s);
+    expect(alert.textContent).toMatch(
+      /Lost: 2 descriptors.*it is missing.*its contents differ from those digested/s,
+    );
     expect(screen.getByText(`6 of 8 match`)).toBeTruthy();
   });
 

@@ -32,7 +32,7 @@ describe('leaving a machine behind', () => {
   test('stays open when no plan can be made without it', async () => {
     const onclose = vi.fn();
     const onconfirm = async () => {
-      throw new Failure('PlanStale', { changed: 'A session was created.' }, 'stale');
+      throw new Failure('PlanStale', { changed: 'machines were started, ended or adopted since' }, 'stale');
     };
     render(LeaveDialog, { machine, onclose, onconfirm });
     await type('Type web-01 to confirm', 'web-01');
