@@ -108,6 +108,12 @@ export class FakeBridge implements LuoBridge {
     for (const open of [...this.streams]) if (open.method === method) open.reply({ parameters });
   }
 
+  /** Has every open terminal say something. @param exitCode of the program behind it, if it has ended */
+  say(output: string, exitCode: number | null = null): void {
+    for (const open of [...this.streams])
+      if (open.method === 'WatchTerminal') open.reply({ data: output, exitCode });
+  }
+
   /** What was asked of a method so far. */
   askedFor(method: string): Record<string, unknown>[] {
     return this.asked.filter((asked) => asked.method === method).map(({ parameters }) => parameters);

@@ -15,6 +15,7 @@ Object.defineProperties(HTMLElement.prototype, {
 
 // xterm.js measures glyphs, which needs a real browser; the end-to-end tests look at it in one.
 vi.mock('@xterm/xterm', async () => import('./fake-terminal.ts'));
+vi.mock('@xterm/addon-search', async () => import('./fake-terminal.ts'));
 
 beforeEach(() => {
   localStorage.clear();
