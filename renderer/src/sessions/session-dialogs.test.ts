@@ -4,7 +4,7 @@ import type { Session } from '@luo-console/agent/interface';
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test, vi } from 'vitest';
 import { failure } from '../../test/fake-bridge.ts';
-import { hosts, sessions } from '../../test/fake-data.ts';
+import { candidates, hosts, sessions } from '../../test/fake-data.ts';
 import { type Rendered, renderInConsole } from '../../test/in-console.ts';
 import { type } from '../../test/open-console.ts';
 import { closeWords, preserveWords } from '../words/sessions.ts';
@@ -129,6 +129,28 @@ describe('preserving', () => {
     await fireEvent.click(button());
     await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
     expect(bridge.askedFor('PreserveFromProcess')).toHaveLength(3);
+  });
+
+  test('lets go of a process that has ended, and goes on with the rest', async () => {
+    const { bridge, onclose } = open();
+    for (const one of await boxes()) await fireEvent.click(one);
+    const gone = 2141;
+    bridge.answers.set('PreserveFromProcess', ({ pid }) => {
+      if (pid === gone) throw failure('NoSuchProcess', { pid });
+      return {};
+    });
+    bridge.answers.set('ListCandidates', () => ({
+      processes: candidates().filter(({ pid }) => pid !== gone),
+    }));
+    expect(screen.getByText('3 descriptors chosen')).toBeTruthy();
+    await fireEvent.click(button());
+    expect((await screen.findByRole('alert')).textContent).toMatch(
+      /Nothing was preserved: Process 2141 is gone/,
+    );
+    expect(await screen.findByText('1 descriptor chosen')).toBeTruthy();
+    await fireEvent.click(button());
+    await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+    expect(bridge.askedFor('PreserveFromProcess').at(-1)).toMatchObject({ pid: 2201, fd: 7 });
   });
 
   test('searches the candidates, and says when nothing matches', async () => {
