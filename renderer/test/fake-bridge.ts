@@ -129,10 +129,10 @@ export class FakeBridge implements LuoBridge {
     return { machine: this.machines.find((one) => one.pid === pid) };
   }
 
-  #answer(method: string, parameters: Record<string, unknown>): unknown {
+  async #answer(method: string, parameters: Record<string, unknown>): Promise<unknown> {
     if (method === 'CallAgent' || method === 'ReadAgent') {
       const inner = parameters.parameters as Record<string, unknown>;
-      const reply = this.#answer(String(parameters.method), inner);
+      const reply = await this.#answer(String(parameters.method), inner);
       return {
         parameters: reply,
         live: this.live,

@@ -61,6 +61,83 @@ describe('closing a session', () => {
   });
 });
 
+describe.each<[string, object, RegExp]>([
+  ['forbidden', failure('PermissionDenied', { user: 'lee', needs: 'operator' }), /lee may not do this/],
+  ['cut off', failure('NotConnected'), /The host is not connected/],
+  [
+    'too late',
+    failure('WrongPhase', { phase: 'kexec', needed: 'normal' }),
+    /phase kexec.*Expected: normal\./s,
+  ],
+])('a dialog that is %s', (_, thrown, words) => {
+  const answer = () => {
+    throw thrown;
+  };
+  const [descriptor] = session.descriptors;
+
+  test.each<[string, string, () => { bridge: Rendered['bridge']; onclose: () => void }]>([
+    [
+      'CloseSession',
+      'Close session',
+      () => {
+        const onclose = vi.fn();
+        const empty = { ...session, descriptors: [] };
+        return { ...renderInConsole(CloseSessionDialog, { host, session: empty, onclose }), onclose };
+      },
+    ],
+    [
+      'RemoveDescriptor',
+      'Remove descriptor',
+      () => {
+        if (!descriptor) throw new Error('the session holds a descriptor');
+        const onclose = vi.fn();
+        return {
+          ...renderInConsole(RemoveDescriptorDialog, { host, session, descriptor, onclose }),
+          onclose,
+        };
+      },
+    ],
+  ])('stays open and says why: %s', async (method, name, open) => {
+    const { bridge, onclose } = open();
+    bridge.answers.set(method, answer);
+    await fireEvent.click(screen.getByRole('button', { name }));
+    expect((await screen.findByRole('alert')).textContent).toMatch(words);
+    expect(onclose).not.toHaveBeenCalled();
+  });
+});
+
+describe('while it happens', () => {
+  const [descriptor] = session.descriptors;
+  if (!descriptor) throw new Error('the session holds a descriptor');
+  const empty = { ...session, descriptors: [] };
+
+  test.each<[string, string, string, (onclose: () => void) => Rendered]>([
+    [
+      'CloseSession',
+      'Close session',
+      'Closing web-01…',
+      (onclose) => renderInConsole(CloseSessionDialog, { host, session: empty, onclose }),
+    ],
+    [
+      'RemoveDescriptor',
+      'Remove descriptor',
+      'Removing 0x1…',
+      (onclose) => renderInConsole(RemoveDescriptorDialog, { host, session, descriptor, onclose }),
+    ],
+  ])('%s says so and cannot be taken back', async (method, name, words, open) => {
+    const gate = Promise.withResolvers<object>();
+    const onclose = vi.fn();
+    const { app, bridge } = open(onclose);
+    bridge.answers.set(method, () => gate.promise);
+    await fireEvent.click(screen.getByRole('button', { name }));
+    expect(screen.getByRole('status').textContent).toBe(words);
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Cancel' }).disabled).toBe(true);
+    gate.resolve({ rebuilt: false, session });
+    await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+    expect(app.messages).toHaveLength(1);
+  });
+});
+
 describe('removing a descriptor', () => {
   const [descriptor] = session.descriptors;
   if (!descriptor) throw new Error('the session holds a descriptor');
@@ -151,6 +228,59 @@ describe('preserving', () => {
     await fireEvent.click(button());
     await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
     expect(bridge.askedFor('PreserveFromProcess').at(-1)).toMatchObject({ pid: 2201, fd: 7 });
+  });
+
+  test('says which of several it is at', async () => {
+    const gate = Promise.withResolvers<object>();
+    const { bridge } = open();
+    for (const one of (await boxes()).slice(0, 2)) await fireEvent.click(one);
+    bridge.answers.set('PreserveFromProcess', () => gate.promise);
+    await fireEvent.click(button());
+    expect(screen.getByRole('status', { name: '' }).textContent).toBe(`${preserveWords.doing(1, 2)}…`);
+    expect(button().disabled).toBe(true);
+    gate.resolve({});
+  });
+
+  test.each([
+    ['0x', 'process'],
+    ['zebra', 'process'],
+  ])('of one descriptor needs a token that is one: %s', async (token) => {
+    const { bridge } = open();
+    const [one] = await boxes();
+    await fireEvent.click(one as HTMLInputElement);
+    await type('Token', token);
+    await fireEvent.click(button());
+    expect(screen.getByLabelText('Token').getAttribute('aria-invalid')).toBe('true');
+    expect(bridge.askedFor('PreserveFromProcess')).toEqual([]);
+  });
+
+  test('gives label and token of one descriptor to the agent', async () => {
+    const { app, bridge, onclose } = open();
+    const [one] = await boxes();
+    await fireEvent.click(one as HTMLInputElement);
+    await type('Label', ' guest memory ');
+    await type('Token', ' 0x2a ');
+    await fireEvent.click(button());
+    await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+    expect(bridge.askedFor('PreserveFromProcess')).toEqual([
+      { session: 'web-01', label: 'guest memory', token: '0x2a', pid: 2141, fd: 11 },
+    ]);
+    expect(app.messages.map(({ title }) => title)).toEqual(['1 descriptor preserved in web-01']);
+  });
+
+  test('a file that cannot be copied says so and keeps what was typed', async () => {
+    const { bridge, onclose } = open();
+    await fireEvent.click(screen.getByRole('tab', { name: 'A file' }));
+    await type('Path on the host', '/var/state');
+    bridge.answers.set('PreserveFile', () => {
+      throw failure('FileUnusable', { path: '/var/state', errno: 'ENOENT', reason: 'it does not exist' });
+    });
+    await fireEvent.click(button());
+    expect((await screen.findByRole('alert')).textContent).toMatch(
+      /Nothing was preserved: \/var\/state cannot be used.*It does not exist\./s,
+    );
+    expect(screen.getByLabelText<HTMLInputElement>('Path on the host').value).toBe('/var/state');
+    expect(onclose).not.toHaveBeenCalled();
   });
 
   test('searches the candidates, and says when nothing matches', async () => {

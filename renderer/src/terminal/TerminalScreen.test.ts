@@ -183,7 +183,7 @@ describe('the search in a terminal', () => {
       ['Next', 'panic, then panic'],
       ['Next', 'panic'],
       ['Previous', 'panic, then panic'],
-    ]) {
+    ] as const) {
       await fireEvent.click(screen.getByRole('button', { name }));
       expect(found()).toBe(text);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What went wrong in an update: the descriptor that refused, machines that do not run, memory that is lost. */
-import type { Carried, MachineRun, MachineStage, RefusedBy, Update } from '@luo-console/agent/interface';
+import type { Carried, MachineRun, MachineStage, Update } from '@luo-console/agent/interface';
 import { cleanup, render } from '@testing-library/svelte';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { machineRun, update } from '../../../test/fake-data.ts';
@@ -8,7 +8,9 @@ import UpdateLosses from './UpdateLosses.svelte';
 
 beforeEach(cleanup);
 
-const refusal: RefusedBy = {
+type Refusal = NonNullable<Update['refusedBy']>;
+
+const refusal: Refusal = {
   session: 'web-01',
   token: '0x7',
   label: '/dev/luo-test0',
@@ -39,7 +41,7 @@ describe('the losses of an update', () => {
     expect(container.textContent?.trim()).toBe('');
   });
 
-  test.each<[string, Partial<RefusedBy>, RegExp]>([
+  test.each<[string, Partial<Refusal>, RegExp]>([
     ['by name', {}, /^\/dev\/luo-test0 refused with EIO.*Session web-01.*Token 0x7.*luo_test.*Error EIO/],
     ['by its token if it has no name', { label: '' }, /^0x7 refused with EIO/],
     ['without its session if that is not known', { session: null }, /Session not known/],

@@ -98,6 +98,47 @@ describe('the report of an update', () => {
     expect(screen.getByText(`6 of 8 match`)).toBeTruthy();
   });
 
+  test.each<[string, Partial<Update>, string, string]>([
+    ['the machines that run again', { machines: [machineRun()] }, 'Machines', '1 of 1 run again'],
+    [
+      'the machines that do not',
+      { machines: [machineRun(), machineRun({ name: 'db-02', stage: 'held' })] },
+      'Machines',
+      '1 of 2 run again',
+    ],
+    [
+      'none of those left behind',
+      { machines: [machineRun({ stage: 'left_behind' })] },
+      'Machines',
+      '0 of 0 run again',
+    ],
+    ['the live update number', { numberBefore: 4, numberAfter: 5 }, 'Live update number', '4 → 5'],
+    ['a number that stayed', { numberBefore: 4, numberAfter: null }, 'Live update number', '4 → 4'],
+    ['the kernels', { arrivedRelease: null }, 'Kernel of hv-01', '7.3.2-a → 7.3.4-a'],
+    ['how long it took', { startedAtUs: 0, endedAtUs: 65_000_000 }, 'Total', '1 min 05 s'],
+  ])('counts %s', (_, more, term, words) => {
+    show(more);
+    const found = screen.getAllByRole('term').find(({ textContent }) => textContent === term);
+    expect(found?.nextElementSibling?.textContent?.replace(/\s+/g, ' ').trim()).toBe(words);
+  });
+
+  test('says what the agent found, as a sentence, and nothing if it gave no reason', () => {
+    show({ reason: 'live update number 2, one more than before; 1 of 8 descriptors is lost' });
+    expect(screen.getByText(/^Live update number 2, one more than before; 1 of 8/)).toBeTruthy();
+    show({ reason: '' });
+    expect(screen.getByRole('heading', { name: 'Updated' }).parentElement?.children).toHaveLength(2);
+  });
+
+  test('has tables of machines and of descriptors only if there are any', () => {
+    show({ machines: [machineRun()] });
+    expect(screen.getByRole('region', { name: 'Machines' })).toBeTruthy();
+    expect(screen.getByRole('region', { name: 'Descriptors' })).toBeTruthy();
+    show({ carried: [] });
+    expect(screen.getByRole('region', { name: 'Timeline' })).toBeTruthy();
+    expect(screen.queryByRole('region', { name: 'Machines' })).toBeNull();
+    expect(screen.queryByRole('region', { name: 'Descriptors' })).toBeNull();
+  });
+
   test('without digests or losses says neither', () => {
     show({ carried: [] });
     expect(screen.getByText('none taken')).toBeTruthy();
