@@ -96,6 +96,22 @@ describe('the state of an update', () => {
     expect(other.seen.map(({ phase }) => phase)).toEqual(['preserving']);
   });
 
+  test('of somebody else has neither the plan that was looked at here nor its failure', () => {
+    const looking = told([
+      { kind: 'planned', plan: plan() },
+      { kind: 'started' },
+      { kind: 'notStarted', failure: refusal },
+    ]);
+    expect(told([heard(progress('preserving'))], looking)).toMatchObject({ plan: null, failure: null });
+  });
+
+  test('that was started here keeps its plan', () => {
+    const started = told([{ kind: 'planned', plan: plan() }, { kind: 'started' }]);
+    const heardOf = told([heard(progress('preserving')), heard(progress('prepared'))], started);
+    expect(heardOf.plan).toBe(started.plan);
+    expect(told([heard(progress('preserving', { update: 'u-0005' }))], heardOf).plan).toBeNull();
+  });
+
   test('runs when somebody else started it while a plan was made, whatever that plan is', () => {
     const running = told([heard(progress('preserving')), { kind: 'planned', plan: plan() }]);
     expect(running.stage).toBe('running');

@@ -12,7 +12,7 @@
  *
  * Unhappy paths: a run that the agent refuses goes back to its plan (`notStarted`); an act that fails leaves its
  * failure and changes nothing else (`failed`); progress of an update that is settled already is late and ignored;
- * progress of another update begins the story anew. A phase that is over is never heard again, and a phase that
+ * progress of another update begins the story anew, without the plan and the failure of the story before. A phase that is over is never heard again, and a phase that
  * passed while the host was away is not heard at all.
  *
  * Pinned by update-state.test.ts, with events made by hand and with the recording of an update.
@@ -104,7 +104,9 @@ export function afterEvent(state: UpdateState, event: UpdateEvent): UpdateState 
 function afterProgress(state: UpdateState, progress: Progress, offsetUs: number): UpdateState {
   const known = state.id === progress.update;
   if (known && state.stage === 'settled') return state;
-  const before = known ? state : { ...initialState, plan: state.plan, failure: state.failure };
+  // The plan is this update's only if it was started here and this is the first that is heard of it.
+  const ours = state.stage === 'running' && state.id === null;
+  const before = known ? state : { ...initialState, plan: ours ? state.plan : null };
   const { graceEndsAtUs } = progress;
   return {
     ...before,
