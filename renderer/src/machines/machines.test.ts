@@ -3,7 +3,7 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import { describe, expect, test } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
-import { cyclicGraph, machine, machineDescriptor, status, you } from '../../test/fake-data.ts';
+import { cyclicGraph, machine, status, you } from '../../test/fake-data.ts';
 import { go, openConsole } from '../../test/open-console.ts';
 
 async function openMachines(prepare?: (bridge: FakeBridge) => void): Promise<FakeBridge> {
@@ -53,17 +53,6 @@ describe('Machines', () => {
     expect(screen.getByText('Once adopted it is carried over, by named memory')).toBeTruthy();
     expect(screen.getByText(/Expected blackout: about 1\.9 s or more/)).toBeTruthy();
     expect(button('Console').disabled).toBe(true);
-  });
-
-  test('with a thousand descriptors show the first at once and all when asked', async () => {
-    const descriptors = Array.from({ length: 1000 }, (_, at) => machineDescriptor({ fd: at, inode: at }));
-    await openMachines((bridge) => {
-      bridge.machines = [machine({ descriptors })];
-    });
-    const table = await screen.findByRole('table', { name: 'Descriptors of web-01' });
-    expect(within(table).getAllByRole('row')).toHaveLength(201);
-    await fireEvent.click(button('Show all 1 000 descriptors'));
-    expect(within(table).getAllByRole('row')).toHaveLength(1001);
   });
 
   test('are adopted only with consent to what is unlinked, which is named', async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A terminal on the screen: what it shows, what is typed into it, its keys, its search, and how it ends. */
 import { cleanup, fireEvent, screen, waitFor } from '@testing-library/svelte';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { failure } from '../../test/fake-bridge.ts';
 import { type Rendered, renderInConsole } from '../../test/in-console.ts';
 import { Failure } from '../bridge/failure.ts';
@@ -9,11 +9,6 @@ import TerminalScreen from './TerminalScreen.svelte';
 
 const label = 'Shell on hv-01';
 const id = 'shell-1';
-
-afterEach(() => {
-  document.getSelection()?.removeAllRanges();
-  vi.restoreAllMocks();
-});
 
 function show(more: Record<string, unknown> = {}, prepare: (rendered: Rendered) => void = () => {}) {
   const onend = vi.fn();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** An update in the whole window, from the choice of a kernel to the outcome. */
 import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type FakeBridge, failure } from '../../test/fake-bridge.ts';
 import { nowUs, progress, second, update } from '../../test/fake-data.ts';
 import { go, openConsole } from '../../test/open-console.ts';
@@ -9,10 +9,6 @@ import { recordedUpdate } from '../../test/recorded.ts';
 import { abortLimit, runWords } from '../words/run.ts';
 
 const recorded = recordedUpdate(nowUs() - 20 * second);
-
-afterEach(() => {
-  vi.useRealTimers();
-});
 
 async function plan(prepare?: (bridge: FakeBridge) => void): Promise<FakeBridge> {
   const bridge = await openConsole(prepare);
