@@ -26,13 +26,13 @@ interface Wishes {
   prepare?: (rendered: Rendered) => void;
 }
 
-/** Makes a plan and shows it. */
+/** Makes a plan and shows it, without its steps unless they are asked for. */
 async function show({ more = {}, host = {}, prepare }: Wishes = {}) {
   const [first] = hosts();
   if (!first) throw new Error('there is a host');
   const given = { ...first, ...host };
   const run = new UpdateView(given.id);
-  const made: Plan = { ...plan(), ...more };
+  const made: Plan = { ...plan(), steps: [], ...more };
   const shown = renderInConsole(PlanStage, { host: given, run, plan: made }, (rendered) => {
     rendered.bridge.answers.set('MakePlan', () => ({ plan: made }));
     prepare?.(rendered);
@@ -132,6 +132,7 @@ describe('a plan', () => {
     const [first] = hosts();
     const brief = { descriptors: 2, size: 8192 };
     await show({
+      more: { steps: plan().steps },
       host: {
         status: {
           ...first?.status,
@@ -154,7 +155,7 @@ describe('a plan', () => {
   });
 
   test('shows each step in its phase, and from where on nothing can be undone', async () => {
-    await show();
+    await show({ more: { steps: plan().steps } });
     const steps = items('Steps').filter((one) => one.querySelector('li') === null);
     const final = steps.map((one) => /Cannot be undone/.test(words(one)));
     expect(final).toEqual([...final].toSorted((one, other) => Number(one) - Number(other)));
