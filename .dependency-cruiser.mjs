@@ -239,8 +239,16 @@ export default {
       '^native-bindings/src/',
       '^agent/src/(client|interface|varlink)/',
     ]),
-    only('renderer', 'knows the two interfaces', '^renderer/', [
-      '^agent/src/interface/',
+    only(
+      'renderer',
+      'knows the two interfaces',
+      '^renderer/',
+      ['^agent/src/interface/', '^electron/src/interface/'],
+      { pathNot: '^renderer/test/' },
+    ),
+    only('renderer tests', 'have a made-up agent that says what the agent says', '^renderer/test/', [
+      '^renderer/src/',
+      '^agent/src/(interface|update/(plan/plan-machines|record/(facts|steps)))[./]',
       '^electron/src/interface/',
     ]),
     ...windowRules(),

@@ -11,6 +11,9 @@ export default defineConfig({
     name: 'renderer',
     environment: 'happy-dom',
     testTimeout: 60_000,
+    // A document and its modules for each file took more time than its tests. What a test leaves behind is cleared in
+    // test/setup.ts; `--sequence.shuffle` shows whether that is all.
+    isolate: false,
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     setupFiles: ['test/setup.ts'],
   },

@@ -108,6 +108,12 @@ export class FakeBridge implements LuoBridge {
     for (const open of [...this.streams]) if (open.method === method) open.reply({ parameters });
   }
 
+  /** Has every open terminal say something. @param exitCode of the program behind it, if it has ended */
+  say(output: string, exitCode: number | null = null): void {
+    for (const open of [...this.streams])
+      if (open.method === 'WatchTerminal') open.reply({ data: output, exitCode });
+  }
+
   /** What was asked of a method so far. */
   askedFor(method: string): Record<string, unknown>[] {
     return this.asked.filter((asked) => asked.method === method).map(({ parameters }) => parameters);
@@ -123,10 +129,10 @@ export class FakeBridge implements LuoBridge {
     return { machine: this.machines.find((one) => one.pid === pid) };
   }
 
-  #answer(method: string, parameters: Record<string, unknown>): unknown {
+  async #answer(method: string, parameters: Record<string, unknown>): Promise<unknown> {
     if (method === 'CallAgent' || method === 'ReadAgent') {
       const inner = parameters.parameters as Record<string, unknown>;
-      const reply = this.#answer(String(parameters.method), inner);
+      const reply = await this.#answer(String(parameters.method), inner);
       return {
         parameters: reply,
         live: this.live,

@@ -44,7 +44,7 @@ export function descriptor(
     token: `0x${at.toString(16)}`,
     kind: 'memfd',
     label,
-    source: `process 2${at}41 (qemu-system-x86), descriptor ${10 + at}`,
+    source: `descriptor ${10 + at} of qemu-system-x86 (pid 2${at}41): /memfd:${label} (deleted)`,
     size,
     inode: 4100 + at,
     direction: 'outgoing',
@@ -86,12 +86,12 @@ export function sessions(): Session[] {
       descriptor(2, 256 * 1024, 'pc.bios', { digest: null, digestAtUs: null }),
       descriptor(3, 512 * MiB, 'shared cache', {
         kind: 'tmpfs_unlinked',
-        source: 'process 2201 (cache-warmer), descriptor 7',
+        source: 'descriptor 7 of cache-warmer (pid 2201): /dev/shm/cache.seg0 (deleted)',
       }),
     ]),
     session(
       'build-cache',
-      [descriptor(1, 640 * MiB, 'ccache index', { source: 'file /var/cache/ccache/index' })],
+      [descriptor(1, 640 * MiB, 'ccache index', { source: 'copy of /var/cache/ccache/index' })],
       {
         createdBy: 'root (luocon)',
         carried: 1,
@@ -114,7 +114,7 @@ export function status(more: Partial<Status> = {}): Status {
     phase: 'normal',
     liveUpdate: {
       availability: 'available',
-      explanation: '/dev/liveupdate answers.',
+      explanation: 'the device answers',
       number: 2,
       previousRelease: '7.3.2-a',
       handoverVersions: ['kho-v4', 'luo-v5', 'memfd-v2', 'memblock-v1', 'reserve-mem-v1'],
@@ -186,7 +186,7 @@ export function hosts(): Host[] {
           lastUpdate: null,
           liveUpdate: {
             availability: 'not_built_in',
-            explanation: 'The configuration of 7.3-amd64 says CONFIG_LIVEUPDATE is not set.',
+            explanation: 'this kernel is built without CONFIG_LIVEUPDATE',
             number: 0,
             previousRelease: null,
             handoverVersions: [],

@@ -11,7 +11,7 @@ const acts: [string, string | null, Record<string, unknown>][] = [
   ['session.create', 'db-02', { name: 'db-02' }],
   ['session.preserve', 'db-02', { token: '0x1', pid: 2207, fd: 11 }],
   ['kernel.load', null, { path: '/boot/vmlinuz-7.3.4-b' }],
-  ['update.announce', null, { plan: 'p-16', to: '7.3.4-b' }],
+  ['update.step', null, { step: 'load-kernel' }],
 ];
 
 /** Entries, newest first, with sequences down from `newest`. */
@@ -36,11 +36,7 @@ export function entries(newest: number, count: number): Entry[] {
       parameters,
       ok: kind === 'result' ? !failed : null,
       errno: failed ? 'EBUSY' : null,
-      message: failed
-        ? 'The file is preserved already, in session web-01'
-        : kind === 'act'
-          ? 'announced'
-          : 'done',
+      message: failed ? 'EBUSY: Device or resource busy, ioctl' : '',
       durationUs: kind === 'result' ? 310 + ((sequence * 7919) % 180_000) : null,
       previousHash: digest(sequence - 1),
       hash: digest(sequence),

@@ -8,6 +8,7 @@ import type {
   OrderGraph,
   PlannedMachine,
 } from '@luo-console/agent/interface';
+import { planMachines } from '../../agent/src/update/plan/plan-machines.ts';
 import { nowUs, second } from './fake-hosts.ts';
 
 const MiB = 1024 * 1024;
@@ -25,7 +26,7 @@ export function machineDescriptor(more: Partial<MachineDescriptor>): MachineDesc
     dependsOn: [],
     sharedWith: [],
     fate: 'preservable',
-    reason: 'The kernel has a handler for memfds.',
+    reason: 'the kernel has a handler for it; the kernel keeps its pages, size and seals in place',
     source: 'kernel',
     errno: null,
     session: null,
@@ -42,7 +43,8 @@ const kvmVm = machineDescriptor({
   inode: null,
   guestMemory: false,
   fate: 'rebuilt',
-  reason: 'The kernel has no handler for it; QEMU makes it anew.',
+  reason:
+    'the kernel has no handler for it (ENOENT); the VMM saves the virtual machine with its state and rebuilds it from that',
   errno: 'ENOENT',
 });
 const tap = machineDescriptor({
@@ -52,8 +54,8 @@ const tap = machineDescriptor({
   size: null,
   inode: 712,
   guestMemory: false,
-  fate: 'lost',
-  reason: 'Packets on their way are lost; the link comes back with the machine.',
+  fate: 'rebuilt',
+  reason: 'the VMM, or the program that started it, opens the interface again; packets in flight are lost',
   source: 'rule',
 });
 
@@ -74,10 +76,19 @@ export function machine(more: Partial<Machine> = {}): Machine {
     monitorPath: '/run/vm/web-01.qmp',
     monitorDetail: '',
     sharesMemoryWith: [],
-    descriptors: [machineDescriptor({ session: 'web-01', token: '0x1' }), kvmVm, tap],
+    descriptors: [
+      machineDescriptor({
+        reason: 'already preserved in session web-01 under token 0x1',
+        session: 'web-01',
+        token: '0x1',
+      }),
+      kvmVm,
+      tap,
+    ],
     otherDescriptors: 14,
     way: 'cpr',
-    wayReason: 'Guest memory is shared and aux-ram-share is on.',
+    wayReason:
+      'its memory is shared and aux-ram-share is on: QEMU 11.1.0 hands over its descriptors and takes them back (cpr-transfer)',
     expectedBlackoutUs: 240_000,
     unlinks: [],
     session: 'web-01',
@@ -97,7 +108,8 @@ export function machines(): Machine[] {
       memory: 8192 * MiB,
       memoryInFiles: 8192 * MiB,
       way: 'named_memory',
-      wayReason: 'Guest memory is in a named file, but aux-ram-share is off.',
+      wayReason:
+        'its memory is in a shared, named file, which is preserved; the rest of its state is saved beside it',
       expectedBlackoutUs: 1_900_000,
       unlinks: ['/dev/shm/db-02.ram', '/dev/shm/db-02.cache'],
       sharesMemoryWith: [2201],
@@ -111,7 +123,8 @@ export function machines(): Machine[] {
           name: '/dev/shm/db-02.ram',
           size: 8192 * MiB,
           fate: 'blocks',
-          reason: 'The file has a name, and the kernel takes only unlinked ones.',
+          reason:
+            'the kernel has no handler for it (EINVAL); guest memory in a tmpfs file that has a name; only unlinked ones are preserved',
           errno: 'EINVAL',
         }),
         machineDescriptor({
@@ -135,13 +148,13 @@ export function machines(): Machine[] {
       memoryInFiles: 0,
       state: 'paused',
       way: 'none',
-      wayReason: 'Its monitor is used by libvirt and cannot be asked.',
+      wayReason: 'its monitor cannot be asked: another client is connected to it',
       expectedBlackoutUs: null,
       session: null,
       definition: null,
       consolePath: null,
       monitor: 'busy',
-      monitorDetail: 'libvirtd is connected to it.',
+      monitorDetail: 'another client is connected to it',
       descriptors: [tap],
     }),
   ];
@@ -171,7 +184,7 @@ export function definitions(): MachineDefinition[] {
     {
       name: 'broken-07',
       path: `${folder}/broken-07.json`,
-      problem: 'memoryMiB is "lots"; expected a whole number.',
+      problem: 'member "memory" is "lots"; expected a whole number from 1 to 16777216',
       description: '',
       vcpus: null,
       memory: null,
@@ -183,17 +196,35 @@ export function definitions(): MachineDefinition[] {
 export function orderGraph(more: Partial<OrderGraph> = {}): OrderGraph {
   return {
     nodes: [
-      { id: 'm1', kind: 'machine', label: 'web-01', detail: 'process 2041', pids: [2041] },
-      { id: 'm2', kind: 'machine', label: 'db-02', detail: 'process 2141', pids: [2141] },
-      { id: 'f1', kind: 'memory', label: 'pc.ram', detail: '2 GiB, memfd', pids: [2041] },
-      { id: 'f2', kind: 'memory', label: 'shared cache', detail: '512 MiB, memfd', pids: [2041, 2141] },
-      { id: 'd1', kind: 'disk', label: 'db-02.qcow2', detail: 'rebuilt by the VMM', pids: [2141] },
+      { id: 'm1', kind: 'machine', label: 'web-01', detail: 'QEMU 11.1.0, pid 2041', pids: [2041] },
+      { id: 'm2', kind: 'machine', label: 'db-02', detail: 'QEMU 11.1.0, pid 2141', pids: [2141] },
+      {
+        id: 'f1',
+        kind: 'memory',
+        label: 'pc.ram',
+        detail: 'memfd, 2048 MiB, descriptor 11, preservable: pc.ram',
+        pids: [2041],
+      },
+      {
+        id: 'f2',
+        kind: 'memory',
+        label: 'shared cache',
+        detail: 'memfd, 512 MiB, mapped only, preservable: shared cache',
+        pids: [2041, 2141],
+      },
+      {
+        id: 'd1',
+        kind: 'disk',
+        label: 'db-02.qcow2',
+        detail: 'disk, descriptor 15, rebuilt: /var/lib/db-02.qcow2',
+        pids: [2141],
+      },
     ],
     edges: [
-      { from: 'm1', to: 'f1', reason: 'its guest memory' },
-      { from: 'm1', to: 'f2', reason: 'shares memory' },
-      { from: 'm2', to: 'f2', reason: 'shares memory' },
-      { from: 'm2', to: 'd1', reason: 'its disk' },
+      { from: 'm1', to: 'f1', reason: 'it is the guest’s memory' },
+      { from: 'm1', to: 'f2', reason: 'its VMM keeps something in it' },
+      { from: 'm2', to: 'f2', reason: 'its VMM keeps something in it' },
+      { from: 'm2', to: 'd1', reason: 'it is a disk of the machine, or another file that it works with' },
     ],
     order: ['f1', 'f2', 'd1', 'm1', 'm2'],
     cycle: [],
@@ -205,47 +236,36 @@ export function orderGraph(more: Partial<OrderGraph> = {}): OrderGraph {
 export function cyclicGraph(): OrderGraph {
   return {
     nodes: [
-      { id: 'a', kind: 'device', label: '/dev/luo-test-a', detail: 'a device', pids: [2041] },
-      { id: 'b', kind: 'device', label: '/dev/luo-test-b', detail: 'a device', pids: [2041] },
-      { id: 'm1', kind: 'machine', label: 'web-01', detail: 'process 2041', pids: [2041] },
+      {
+        id: 'a',
+        kind: 'device',
+        label: 'luo-test-a',
+        detail: 'device, descriptor 30, blocks: /dev/luo-test-a',
+        pids: [2041],
+      },
+      {
+        id: 'b',
+        kind: 'device',
+        label: 'luo-test-b',
+        detail: 'device, descriptor 31, blocks: /dev/luo-test-b',
+        pids: [2041],
+      },
+      { id: 'm1', kind: 'machine', label: 'web-01', detail: 'QEMU 11.1.0, pid 2041', pids: [2041] },
     ],
     edges: [
-      { from: 'a', to: 'b', reason: 'needs it preserved first' },
-      { from: 'b', to: 'a', reason: 'needs it preserved first' },
-      { from: 'm1', to: 'a', reason: 'holds it' },
+      { from: 'a', to: 'b', reason: 'its driver says that it needs it' },
+      { from: 'b', to: 'a', reason: 'its driver says that it needs it' },
+      { from: 'm1', to: 'a', reason: 'it is a device of the machine' },
     ],
     order: [],
     cycle: ['a', 'b', 'a'],
   };
 }
 
+/** What the agent's plan says of web-01, which is adopted, and of old-03, which is not. */
 export function plannedMachines(): PlannedMachine[] {
-  return [
-    {
-      name: 'web-01',
-      pid: 2041,
-      way: 'cpr',
-      session: 'web-01',
-      memory: 2048 * MiB,
-      leave: false,
-      detail: 'Its descriptors and its device state are handed to the agent, and played back to a new QEMU.',
-      risk: 'If the new QEMU does not start, the machine is held: its memory and state are safe.',
-      expectedBlackoutUs: 240_000,
-      measuredBlackoutUs: null,
-    },
-    {
-      name: 'old-03',
-      pid: 2201,
-      way: 'none',
-      session: null,
-      memory: 512 * MiB,
-      leave: true,
-      detail: 'Not adopted. It cannot be carried over: its monitor is used by somebody else.',
-      risk: 'It ends with this kernel, as if its power were cut.',
-      expectedBlackoutUs: null,
-      measuredBlackoutUs: null,
-    },
-  ];
+  const running = machines().filter(({ name }) => name !== 'db-02');
+  return planMachines(running, new Set(), () => null);
 }
 
 /** A machine's run whose parts begin when the first machine was suspended. */

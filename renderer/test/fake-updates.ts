@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Kernels, a plan and updates as an agent would describe them, for tests of the window alone. */
-import type {
-  Carried,
-  KernelImage,
-  Phase,
-  PhaseTiming,
-  Plan,
-  Step,
-  Update,
-} from '@luo-console/agent/interface';
+import type { Carried, KernelImage, Phase, PhaseTiming, Plan, Update } from '@luo-console/agent/interface';
+import type { UpdateFacts } from '../../agent/src/update/record/facts.ts';
+import { stepsOf } from '../../agent/src/update/record/steps.ts';
 import { boots, digest, nowUs, second, sessions, you } from './fake-hosts.ts';
 
 function kernel(release: string, more: Partial<KernelImage>): KernelImage {
@@ -20,7 +14,7 @@ function kernel(release: string, more: Partial<KernelImage>): KernelImage {
     modifiedAtUs: nowUs() - 400_000 * second,
     running: false,
     verdict: 'compatible',
-    reason: 'Its handover versions are those of the running kernel.',
+    reason: 'both have kho-v4, luo-v5, memfd-v2',
     handoverVersions: ['kho-v4', 'luo-v5', 'memfd-v2'],
     ...more,
   };
@@ -32,35 +26,26 @@ export function kernels(): KernelImage[] {
     kernel('7.3.4-a', { running: true }),
     kernel('7.4.0-rc2', {
       verdict: 'incompatible',
-      reason: 'luo-v6 in it, luo-v5 in the running kernel: the next kernel could not read the sessions.',
+      reason: 'luo-v5 here, luo-v6 there',
       handoverVersions: ['kho-v4', 'luo-v6', 'memfd-v2'],
     }),
     kernel('7.3-amd64', {
       verdict: 'no_live_update',
-      reason: 'Built without KHO and LUO.',
+      reason: 'it has no handover version for kho, luo, memfd',
       handoverVersions: [],
     }),
     kernel('6.12.9-old', {
       verdict: 'unreadable',
-      reason: 'The payload is compressed with a method the agent cannot unpack.',
+      reason: 'its kernel is compressed with lz4, which the agent cannot unpack',
       handoverVersions: [],
       initrd: null,
     }),
   ];
 }
 
-function step(
-  id: string,
-  phase: Phase,
-  title: string,
-  detail: string,
-  risk: string,
-  reversible: boolean,
-  of: string | null = null,
-): Step {
-  return { id, phase, title, detail, risk, reversible, session: of };
-}
+const commandLine = 'root=/dev/vda rw console=ttyS0 liveupdate=on panic=-1';
 
+/** A plan with the agent's own steps. */
 export function plan(): Plan {
   const [target] = kernels();
   if (!target) throw new Error('there is a kernel');
@@ -68,104 +53,40 @@ export function plan(): Plan {
     id: 'p-17',
     createdAtUs: nowUs(),
     kernel: target,
-    commandLine: 'root=/dev/vda rw console=ttyS0 liveupdate=on panic=-1',
+    commandLine,
     runnable: true,
     machines: [],
     graph: { nodes: [], edges: [], order: [], cycle: [] },
     ifMachineFails: 'stop',
     checks: [
-      { name: 'Live update available', verdict: 'pass', detail: '/dev/liveupdate answers; number 2.' },
-      { name: 'Kernel compatible', verdict: 'pass', detail: 'kho-v4, luo-v5, memfd-v2 in both kernels.' },
+      { name: 'live update', verdict: 'pass', detail: 'the device answers' },
+      { name: 'other openers', verdict: 'pass', detail: 'no other process has /dev/liveupdate open' },
+      { name: 'kernel', verdict: 'pass', detail: target.reason },
+      { name: 'command line', verdict: 'pass', detail: commandLine },
+      { name: 'machines', verdict: 'pass', detail: 'no virtual machine is running on this host' },
       {
-        name: 'Memory for the handover',
+        name: 'memory',
         verdict: 'pass',
-        detail: '512 MiB of scratch memory, 6.1 GiB free.',
+        detail: '6246 MiB are free; loading the kernel needs 140 MiB',
       },
       {
-        name: 'Digests taken',
+        name: 'descriptor store',
         verdict: 'warn',
-        detail: '2 of 8 descriptors have no digest: their contents cannot be compared afterwards.',
+        detail: 'no service manager keeps the descriptors: if the agent ends, its sessions are lost',
       },
-      { name: 'Descriptor store', verdict: 'pass', detail: 'systemd 262 keeps sessions across the kexec.' },
     ],
-    steps: [
-      step(
-        '1',
-        'preserving',
-        'Take the missing digests',
-        '2 descriptors, 333 KiB.',
-        'None: nothing is changed.',
-        true,
-      ),
-      step(
-        '2',
-        'preserving',
-        'Write the manifests',
-        'What each token is, into every session.',
-        'A session without a manifest cannot be restored by the next agent.',
-        true,
-      ),
-      step(
-        '3',
-        'prepared',
-        'Load /boot/vmlinuz-7.3.4-b',
-        'With its initrd and the running kernel’s command line.',
-        'None: the running kernel goes on.',
-        true,
-      ),
-      step(
-        '4',
-        'suspending',
-        'Keep web-01',
-        '4 descriptors, 2 GiB.',
-        'Its memory must not change from here on.',
-        true,
-        'web-01',
-      ),
-      step(
-        '5',
-        'suspending',
-        'Keep db-02',
-        '3 descriptors, 8.5 GiB.',
-        'Its memory must not change from here on.',
-        true,
-        'db-02',
-      ),
-      step(
-        '6',
-        'suspending',
-        'Keep build-cache',
-        '1 descriptor, 640 MiB.',
-        'Its memory must not change from here on.',
-        true,
-        'build-cache',
-      ),
-      step(
-        '7',
-        'kexec',
-        'Announce the kexec, then jump',
-        'The journal is on disk before. All sessions are frozen inside the reboot call.',
-        'If the next kernel does not come up, only a cold boot is left: everything preserved is lost.',
-        false,
-      ),
-      step(
-        '8',
-        'booting',
-        'Boot 7.3.4-b',
-        'The agent starts early in it.',
-        'The host is away until then.',
-        false,
-      ),
-      step(
-        '9',
-        'retrieving',
-        'Retrieve the sessions',
-        'In the order in which they were preserved.',
-        'A descriptor that cannot be retrieved is lost.',
-        false,
-      ),
-      step('10', 'finishing', 'Compare digests and finish', '8 descriptors.', 'None.', false),
-    ],
+    steps: stepsOf(factsOf(target)).map(({ shown }) => shown),
+  };
+}
+
+/** What the steps of `plan` follow from: all sessions, and no machine. */
+function factsOf({ release, path, initrd }: KernelImage): UpdateFacts {
+  return {
+    ...{ release, kernel: path, initrd, machines: [], ifMachineFails: 'stop' },
+    sessions: sessions().map(({ name, descriptors, size }) => ({
+      ...{ session: name, descriptors: descriptors.length, bytes: size },
+      ...{ machine: false, handedOut: false, attended: false },
+    })),
   };
 }
 
@@ -218,7 +139,7 @@ export function update(more: Partial<Update> = {}): Update {
     startedAtUs,
     endedAtUs: last ? last.startedAtUs + (last.durationUs ?? 0) : null,
     outcome: 'updated',
-    reason: 'New boot id, live update number one higher, all sessions there.',
+    reason: 'live update number 2, one more than before',
     fromRelease: '7.3.2-a',
     toRelease: '7.3.4-a',
     arrivedRelease: '7.3.4-a',
@@ -242,7 +163,7 @@ export function updates(): Update[] {
     ...one,
     digestAfter: null,
     verdict: 'missing' as const,
-    reason: 'The host started without a handover; its memory was cleared.',
+    reason: 'lost: the host started without a handover and its memory is gone',
   }));
   const old = nowUs() - 190_000 * second;
   return [
@@ -252,7 +173,7 @@ export function updates(): Update[] {
       startedAtUs: old,
       endedAtUs: old + 4_100_000,
       outcome: 'aborted',
-      reason: 'aborted by kim during preserving',
+      reason: 'aborted by kim',
       fromRelease: '7.3.2-a',
       toRelease: '7.3.4-a',
       arrivedRelease: '7.3.2-a',
@@ -271,7 +192,7 @@ export function updates(): Update[] {
       endedAtUs: old - 499_900 * second,
       outcome: 'cold_boot',
       reason:
-        'The announcement of the kexec is in the journal, but this boot came from the firmware: power was lost in between.',
+        'the host started again without a handover, between the announcement and the end of the kexec; 8 of 8 descriptors are lost',
       fromRelease: '7.3.1-a',
       toRelease: '7.3.2-a',
       arrivedRelease: '7.3.1-a',

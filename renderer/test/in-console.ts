@@ -13,11 +13,12 @@ export interface Rendered {
 
 /**
  * Renders a component with its properties.
+ * @param props or what makes them of the window's state
  * @param prepare changes bridge and state before
  */
 export function renderInConsole<P extends object>(
   component: Component<P>,
-  props: P,
+  props: P | ((rendered: Rendered) => P),
   prepare: (rendered: Rendered) => void = () => {},
 ): Rendered {
   cleanup();
@@ -26,6 +27,7 @@ export function renderInConsole<P extends object>(
   const app = new ConsoleState();
   prepare({ app, bridge });
   app.hosts.watch();
-  render(InConsole, { app, component: component as Component<object>, given: props });
+  const given = typeof props === 'function' ? props({ app, bridge }) : props;
+  render(InConsole, { app, component: component as Component<object>, given });
   return { app, bridge };
 }

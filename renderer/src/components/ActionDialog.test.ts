@@ -68,6 +68,23 @@ describe('an action dialog', () => {
     await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
   });
 
+  test('is dismissed with Escape or its cross, but not while it happens', async () => {
+    const pressEscape = () =>
+      fireEvent(screen.getByRole('dialog'), new Event('cancel', { cancelable: true }));
+    const gate = Promise.withResolvers<void>();
+    const { onclose } = open({ onconfirm: () => gate.promise });
+    // The browser must not close it by itself: it is open as long as it is rendered.
+    expect(await pressEscape()).toBe(false);
+    await fireEvent.click(screen.getByRole('button', { name: 'Close dialog' }));
+    expect(onclose).toHaveBeenCalledTimes(2);
+    await fireEvent.click(button());
+    expect(await pressEscape()).toBe(false);
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Close dialog' }).disabled).toBe(true);
+    expect(onclose).toHaveBeenCalledTimes(2);
+    gate.resolve();
+    await waitFor(() => expect(onclose).toHaveBeenCalledTimes(3));
+  });
+
   test('stays open with the failure, and can be tried again', async () => {
     const onconfirm = vi
       .fn<() => Promise<void>>()

@@ -24,10 +24,24 @@ describe('releasing a machine', () => {
     expect(app.messages.map(({ title }) => title)).toEqual([releaseWords.released('web-01')]);
   });
 
+  test('cannot be taken back while it happens, and is cancelled before', async () => {
+    const gate = Promise.withResolvers<object>();
+    const { bridge, onclose } = open();
+    bridge.answers.set('ReleaseMachine', () => gate.promise);
+    await fireEvent.click(screen.getByRole('button', { name: 'Cancel' }));
+    expect(onclose).toHaveBeenCalledOnce();
+    expect(bridge.askedFor('ReleaseMachine')).toEqual([]);
+    await fireEvent.click(screen.getByRole('button', { name: 'Release web-01' }));
+    expect(screen.getByRole('status').textContent).toBe('Releasing web-01…');
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Cancel' }).disabled).toBe(true);
+    gate.resolve({ machine: machine() });
+    await waitFor(() => expect(onclose).toHaveBeenCalledTimes(2));
+  });
+
   test('that fails stays open and says why', async () => {
     const { bridge, onclose } = open();
     bridge.answers.set('ReleaseMachine', () => {
-      throw failure('WrongPhase', { phase: 'prepared', needed: 'phase normal' });
+      throw failure('WrongPhase', { phase: 'prepared', needed: 'normal' });
     });
     await fireEvent.click(screen.getByRole('button', { name: 'Release web-01' }));
     expect((await screen.findByRole('alert')).textContent).toMatch(/web-01 was not released/);

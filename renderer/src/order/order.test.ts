@@ -19,8 +19,8 @@ describe('the order', () => {
       [5, 'db-02'],
     ]);
     expect(steps[3]?.needs).toEqual([
-      { label: 'pc.ram', reason: 'its guest memory' },
-      { label: 'shared cache', reason: 'shares memory' },
+      { label: 'pc.ram', reason: 'it is the guest’s memory' },
+      { label: 'shared cache', reason: 'its VMM keeps something in it' },
     ]);
   });
 
@@ -47,7 +47,7 @@ describe('the order', () => {
       [null, true],
       [null, false],
     ]);
-    const words = '/dev/luo-test-a → /dev/luo-test-b → /dev/luo-test-a';
+    const words = 'luo-test-a → luo-test-b → luo-test-a';
     expect(cycleWords(graph)).toBe(words);
     expect(cycleWords({ ...graph, cycle: ['a', 'b'] })).toBe(words);
     expect(cycleWords(orderGraph())).toBe('');
@@ -80,7 +80,9 @@ describe('the order', () => {
       '4. Machine web-01, needs pc.ram and shared cache',
     );
     expect(nodes.filter(({ data }) => data.dimmed).map(({ id }) => id)).toEqual(['d1', 'm2']);
-    expect(flowEdges(graph, layoutOrder(graph))[0]?.ariaLabel).toBe('pc.ram before web-01: its guest memory');
+    expect(flowEdges(graph, layoutOrder(graph))[0]?.ariaLabel).toBe(
+      'pc.ram before web-01: it is the guest’s memory',
+    );
   });
 });
 
@@ -92,7 +94,7 @@ describe('the panel', () => {
     expect(nodes.every(({ tabIndex }) => tabIndex === 0)).toBe(true);
     const list = screen.getByRole('list', { name: 'Order of preserving' });
     expect(within(list).getAllByRole('listitem')[4]?.textContent).toMatch(
-      /5.*db-02.*needs shared cache \(shares memory\), db-02\.qcow2 \(its disk\)/s,
+      /5.*db-02.*needs shared cache \(its VMM keeps something in it\), db-02\.qcow2 \(it is a disk of the machine/s,
     );
   });
 
@@ -114,9 +116,7 @@ describe('the panel', () => {
 
   test('says so when there is a circle, and marks its nodes', () => {
     render(OrderPanel, { graph: cyclicGraph() });
-    expect(screen.getByRole('alert').textContent).toContain(
-      'Circle: /dev/luo-test-a → /dev/luo-test-b → /dev/luo-test-a',
-    );
+    expect(screen.getByRole('alert').textContent).toContain('Circle: luo-test-a → luo-test-b → luo-test-a');
     expect(screen.queryByRole('list', { name: 'Order of preserving' })).toBeNull();
   });
 

@@ -22,6 +22,14 @@ export function search(processes: readonly ProcessCandidates[], wanted: string):
   });
 }
 
+/** What of the choices is still there and can be preserved: a process may have ended since it was chosen. */
+export function stillThere(chosen: readonly Choice[], processes: readonly ProcessCandidates[]): Choice[] {
+  return chosen.filter(({ pid, fd }) => {
+    const candidate = processes.find((one) => one.pid === pid)?.descriptors.find((one) => one.fd === fd);
+    return candidate !== undefined && whyNotChoose(candidate) === null;
+  });
+}
+
 /** Why a candidate cannot be chosen, or null. */
 export function whyNotChoose(candidate: Candidate): string | null {
   if (candidate.session)

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Style elements made by script. A real browser tests style attributes: the in-memory document sets them itself. */
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { setStylesUnderPolicy } from './styles-under-policy.ts';
+
+const { setAttribute } = Element.prototype;
+
+// It is changed for the life of the page, which the other tests share.
+afterEach(() => {
+  Element.prototype.setAttribute = setAttribute;
+});
 
 // Style attributes are looked at in a real browser: the in-memory document sets them through setAttribute itself.
 test('a style element made by script keeps its rules in a style sheet', () => {

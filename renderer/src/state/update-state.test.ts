@@ -10,7 +10,11 @@ import { afterEvent, initialState, type UpdateEvent, type UpdateState } from './
 const told = (events: readonly UpdateEvent[], from: UpdateState = initialState) =>
   events.reduce(afterEvent, from);
 const heard = (one: Progress, offsetUs = 0): UpdateEvent => ({ kind: 'progress', progress: one, offsetUs });
-const refusal = new Failure('PlanStale', { changed: 'A session was created.' }, 'stale');
+const refusal = new Failure(
+  'PlanStale',
+  { changed: 'machines were started, ended or adopted since' },
+  'stale',
+);
 
 describe.each([
   ['an update', recordedUpdate()],
@@ -92,6 +96,22 @@ describe('the state of an update', () => {
     const other = told([heard(progress('preserving', { update: 'u-0005' }))], first);
     expect(other).toMatchObject({ id: 'u-0005', machines: [], graceEndsAtUs: null });
     expect(other.seen.map(({ phase }) => phase)).toEqual(['preserving']);
+  });
+
+  test('of somebody else has neither the plan that was looked at here nor its failure', () => {
+    const looking = told([
+      { kind: 'planned', plan: plan() },
+      { kind: 'started' },
+      { kind: 'notStarted', failure: refusal },
+    ]);
+    expect(told([heard(progress('preserving'))], looking)).toMatchObject({ plan: null, failure: null });
+  });
+
+  test('that was started here keeps its plan', () => {
+    const started = told([{ kind: 'planned', plan: plan() }, { kind: 'started' }]);
+    const heardOf = told([heard(progress('preserving')), heard(progress('prepared'))], started);
+    expect(heardOf.plan).toBe(started.plan);
+    expect(told([heard(progress('preserving', { update: 'u-0005' }))], heardOf).plan).toBeNull();
   });
 
   test('runs when somebody else started it while a plan was made, whatever that plan is', () => {

@@ -11,7 +11,8 @@
  *
  * Unhappy paths: a run that the agent refuses goes back to its plan (`notStarted`). An act that fails leaves its
  * failure and changes nothing else (`failed`). Progress of an update that is already settled is late and ignored.
- * Progress of another update starts from the beginning. A phase that is over is never heard again. A phase that passed
+ * Progress of another update starts from the
+ * beginning, without the plan and the failure of the one before. A phase that is over is never heard again. A phase that passed
  * while the host was away is not heard at all.
  *
  * Pinned by update-state.test.ts, with events made by hand and with the recording of an update.
@@ -103,7 +104,9 @@ export function afterEvent(state: UpdateState, event: UpdateEvent): UpdateState 
 function afterProgress(state: UpdateState, progress: Progress, offsetUs: number): UpdateState {
   const known = state.id === progress.update;
   if (known && state.stage === 'settled') return state;
-  const before = known ? state : { ...initialState, plan: state.plan, failure: state.failure };
+  // The plan is this update's only if it was started here and this is the first that is heard of it.
+  const ours = state.stage === 'running' && state.id === null;
+  const before = known ? state : { ...initialState, plan: ours ? state.plan : null };
   const { graceEndsAtUs } = progress;
   return {
     ...before,

@@ -15,6 +15,7 @@ import { afterEvent, initialState, type UpdateEvent, type UpdateState } from './
 export class UpdateView {
   /** All that is known of the update. */
   state = $state.raw<UpdateState>(initialState);
+  /** Whether a plan is being made, for the first time or again. */
   planning = $state(false);
   aborting = $state(false);
   /** The processes of the machines that were chosen to be left behind, for the plan there is. */
@@ -26,6 +27,8 @@ export class UpdateView {
   readonly #onSettled: (update: Update) => void;
   #cancel: (() => void) | null = null;
   #asking = false;
+  /** Counts what was asked for: a plan that was asked for before something else comes too late. */
+  #wishes = 0;
   #offsetUs = 0;
 
   /** @param onSettled told once how an update ended that was seen running */
@@ -37,14 +40,11 @@ export class UpdateView {
 
   /** Asks for the plan of an update into a kernel. Never throws: the state's `failure` says what went wrong. */
   async makePlan(kernel: string, commandLine: string | null): Promise<void> {
-    this.planning = true;
     this.#tell({ kind: 'asked' });
     try {
       await this.#plan(kernel, commandLine, []);
     } catch (thrown) {
       this.#tell({ kind: 'failed', failure: toFailure(thrown) });
-    } finally {
-      this.planning = false;
     }
   }
 
@@ -61,13 +61,23 @@ export class UpdateView {
   async #plan(kernel: string, commandLine: string | null, leave: readonly number[]): Promise<void> {
     const { ifMachineFails } = this;
     const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails };
-    const { plan } = await callAgent(this.#host, 'MakePlan', wishes);
-    this.left = wishes.leave;
-    this.#tell({ kind: 'planned', plan });
+    this.#wishes += 1;
+    const mine = this.#wishes;
+    this.planning = true;
+    try {
+      const { plan } = await callAgent(this.#host, 'MakePlan', wishes);
+      if (mine !== this.#wishes) return;
+      this.left = wishes.leave;
+      this.#tell({ kind: 'planned', plan });
+    } finally {
+      if (mine === this.#wishes) this.planning = false;
+    }
   }
 
   /** Back to choosing a kernel; forgets plan, outcome and failure. */
   startOver(): void {
+    this.#wishes += 1;
+    this.planning = false;
     this.#stopListening();
     this.#tell({ kind: 'startedOver' });
   }

@@ -146,12 +146,12 @@ describe('the picture', () => {
     bridge.answers.set('SaveImage', () => {
       throw {
         error: 'io.luoconsole.Console.FileUnusable',
-        parameters: { path: '/x', reason: 'EROFS' },
+        parameters: { path: '/x', errno: 'EROFS', reason: 'EROFS: read-only file system, open' },
         message: '',
       };
     });
     await fireEvent.click(screen.getByRole('button', { name: 'Save as SVG' }));
     await waitFor(() => expect(screen.getByText('The picture was not saved')).toBeTruthy());
-    expect(screen.getByText('/x cannot be used. EROFS')).toBeTruthy();
+    expect(screen.getByText('/x cannot be used. EROFS: read-only file system, open.')).toBeTruthy();
   });
 });

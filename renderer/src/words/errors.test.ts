@@ -12,6 +12,7 @@ test('what the agent says begins like a sentence, what it names stays as it is',
     'Live update number 1, one more than before',
   );
   expect(sentence('web-01 is gone')).toBe('web-01 is gone');
+  expect(sentence('web (pid 7): not adopted')).toBe('web (pid 7): not adopted');
   expect(sentence('/boot/vmlinuz is gone')).toBe('/boot/vmlinuz is gone');
   expect(sentence('')).toBe('');
   expect(fullSentence('it runs on')).toBe('It runs on.');
@@ -48,8 +49,50 @@ describe('failures', () => {
 
   test('an unavailable live update is explained by what the agent found', () => {
     const words = explain(
-      new Failure('NoLiveUpdate', { availability: 'not_enabled', explanation: 'No liveupdate=on.' }, ''),
+      new Failure(
+        'NoLiveUpdate',
+        { availability: 'not_enabled', explanation: 'the kernel command line has no liveupdate=on' },
+        '',
+      ),
     );
-    expect(words).toEqual({ title: 'Live update is not switched on', advice: 'No liveupdate=on.' });
+    expect(words).toEqual({
+      title: 'Live update is not switched on',
+      advice: 'The kernel command line has no liveupdate=on.',
+    });
+  });
+
+  // What the agent puts in is no sentence; beside other sentences it has to be one.
+  test.each<[string, Record<string, unknown>, string]>([
+    [
+      'PlanStale',
+      { changed: 'the host was booted since' },
+      'The host was booted since. Make the plan again.',
+    ],
+    ['PlanNotRunnable', { reason: 'memory: 2 MiB are free' }, 'Memory: 2 MiB are free.'],
+    ['MachineUnusable', { pid: 7, name: 'web', reason: 'it is not adopted' }, 'It is not adopted.'],
+    [
+      'NotPreservable',
+      { kind: 'memfd', reason: 'it carries seals that this kernel cannot preserve' },
+      'It carries seals that this kernel cannot preserve.',
+    ],
+    ['FileUnusable', { path: '/x', reason: 'expected an absolute path' }, 'Expected an absolute path.'],
+    ['DefinitionInvalid', { path: '/x', reason: 'it belongs to user 7' }, 'It belongs to user 7.'],
+    [
+      'KernelRejected',
+      { path: '/x', reason: 'its signature is not trusted', errno: 'EKEYREJECTED' },
+      'Its signature is not trusted (EKEYREJECTED).',
+    ],
+    [
+      'KernelCallFailed',
+      { call: 'ioctl', errno: 'EBUSY', message: 'EBUSY: Device or resource busy, ioctl' },
+      'EBUSY: Device or resource busy, ioctl.',
+    ],
+    [
+      'WrongPhase',
+      { phase: 'kexec', needed: 'a phase before the kexec' },
+      'Expected: a phase before the kexec.',
+    ],
+  ])('%s advises in whole sentences', (name, parameters, advice) => {
+    expect(explain(new Failure(name, parameters, name)).advice).toBe(advice);
   });
 });

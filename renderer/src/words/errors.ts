@@ -2,6 +2,7 @@
 /** What the errors of agent and console mean, in plain words: what happened, and what a person can do about it. */
 import type { Availability } from '@luo-console/agent/interface';
 import type { Failure } from '../bridge/failure.ts';
+import { fullSentence } from './sentence.ts';
 
 export interface Words {
   title: string;
@@ -49,7 +50,7 @@ const explanations: Record<string, Explain> = {
   }),
   NoLiveUpdate: (f) => {
     const words = availabilityWords[f.text('availability') as Availability] ?? availabilityWords.unexplained;
-    return { title: words.title, advice: f.text('explanation') || words.advice };
+    return { title: words.title, advice: fullSentence(f.text('explanation')) || words.advice };
   },
   DeviceBusy: (f) => ({
     title: '/dev/liveupdate is held by another process',
@@ -83,7 +84,7 @@ const explanations: Record<string, Explain> = {
   }),
   NotPreservable: (f) => ({
     title: `The kernel cannot preserve this (${f.text('kind')})`,
-    advice: f.text('reason'),
+    advice: fullSentence(f.text('reason')),
   }),
   InvalidValue: (f) => ({
     title: `${f.text('parameter')} cannot be “${f.text('value')}”`,
@@ -91,14 +92,14 @@ const explanations: Record<string, Explain> = {
   }),
   WrongPhase: (f) => ({
     title: `Not possible in phase ${f.text('phase')}`,
-    advice: `It needs ${f.text('needed')}.`,
+    advice: `Expected: ${f.text('needed')}.`,
   }),
   PlanNotFound: () => ({ title: 'The agent no longer knows this plan', advice: 'Make the plan again.' }),
   PlanStale: (f) => ({
     title: 'The host has changed since the plan was made',
-    advice: `${f.text('changed')} Make the plan again.`,
+    advice: `${fullSentence(f.text('changed'))} Make the plan again.`,
   }),
-  PlanNotRunnable: (f) => ({ title: 'This plan cannot be run', advice: f.text('reason') }),
+  PlanNotRunnable: (f) => ({ title: 'This plan cannot be run', advice: fullSentence(f.text('reason')) }),
   NothingToAbort: (f) => ({
     title: 'Nothing to abort',
     advice: `The host is in phase ${f.text('phase')}.`,
@@ -117,7 +118,7 @@ const explanations: Record<string, Explain> = {
   }),
   MachineUnusable: (f) => ({
     title: `${f.text('name') || `Process ${f.text('pid')}`} cannot be used for this`,
-    advice: f.text('reason'),
+    advice: fullSentence(f.text('reason')),
   }),
   DefinitionNotFound: (f) => ({
     title: `Definition ${f.text('name')} not found on the host`,
@@ -125,7 +126,7 @@ const explanations: Record<string, Explain> = {
   }),
   DefinitionInvalid: (f) => ({
     title: `The definition ${f.text('path')} cannot be used`,
-    advice: f.text('reason'),
+    advice: fullSentence(f.text('reason')),
   }),
   DependencyCycle: (f) => ({
     title: 'Descriptors depend on each other in a circle',
@@ -135,14 +136,17 @@ const explanations: Record<string, Explain> = {
     title: `Process ${f.text('pid')} no longer has descriptor ${f.text('fd')}`,
     advice: 'Choose from the current list.',
   }),
-  FileUnusable: (f) => ({ title: `${f.text('path')} cannot be used`, advice: f.text('reason') }),
+  FileUnusable: (f) => ({
+    title: `${f.text('path')} cannot be used`,
+    advice: fullSentence(f.text('reason')),
+  }),
   KernelRejected: (f) => ({
     title: `The kernel ${f.text('path')} was rejected`,
-    advice: `${f.text('reason')} (${f.text('errno')})`,
+    advice: fullSentence(`${f.text('reason')} (${f.text('errno')})`),
   }),
   KernelCallFailed: (f) => ({
     title: `${f.text('call')} failed with ${f.text('errno')}`,
-    advice: f.text('message'),
+    advice: fullSentence(f.text('message')),
   }),
   NotConnected: () => ({ title: 'The host is not connected', advice: 'Connect to it, then try again.' }),
   NothingKnown: () => ({

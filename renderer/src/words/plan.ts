@@ -22,6 +22,7 @@ export const planWords = {
   noSessions: 'There are no sessions: this kexec carries nothing over.',
   graceHint: 'how long the update waits after it is announced, before the machines stop',
   notAgain: 'The plan was not made again',
+  again: 'The plan is being made again.',
   notStarted: 'The live update did not start',
   stillLeft: (name: string) => `${name} is still left behind`,
 } as const;
@@ -40,7 +41,9 @@ export const leaveWords = {
 export const confirmWords = {
   title: 'Run live update',
   sessions: (count: number, bytes: number) =>
-    `${counted(count, 'session')} with ${size(bytes)} carried over.`,
+    count === 0
+      ? 'No session is carried over.'
+      : `${counted(count, 'session')} with ${size(bytes)} carried over.`,
   lost: (names: readonly string[]) => `Lost: ${names.join(', ')}.`,
   machines: (names: readonly string[]) =>
     `${counted(names.length, 'machine')} ${names.length === 1 ? 'stops and is' : 'stop and are'} carried over: ${names.join(', ')}.`,

@@ -15,6 +15,9 @@ export const runWords = {
   hostBlackout: 'No machine takes part, so the blackout is the time the host itself is down.',
   machinesBlackout: 'The blackout is the time since the first machine stopped.',
   notConnected: (host: string) => `${host} is not connected`,
+  notAborted: 'Not aborted',
+  notKnown: 'How the live update ended is not known',
+  another: 'Another live update',
   goesOn: 'The live update goes on without the console. Connect again in Hosts to see how it ends.',
 } as const;
 

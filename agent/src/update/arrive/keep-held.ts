@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The end of an index session. It is finished only when nothing in it is the last copy of anything: each machine that
- * it names runs, or has its record, state and memory in its own session, or has no session any more because an operator
- * closed that. Otherwise the index stays, and no update can leave before it is finished.
+ * The end of an index session. It is finished only when nothing in it is the last copy of anything. So each machine that
+ * it names has to run, or to have its record, state and memory in its own session. A machine without a session counts as
+ * given up: its memory did not come, or an operator closed it. Otherwise the index stays, and no update can leave.
  */
 import type { Descriptor, Memory } from '@luo-console/native';
 import { saidBy } from '../../host/said-by.ts';

@@ -116,7 +116,7 @@ const checks: Readonly<Record<string, Check1>> = {
       ? ['pass', 'nothing is left over from the last update']
       : [
           'fail',
-          `only the index of the last update has this, and another update would lose it: ${why}; restart the agent to try to keep it again, or give the machine up by closing its session`,
+          `another update would lose what only the index of the last one has: ${why}. Restart the agent to try again, or close the session of the machine to give it up`,
         ],
 
   order: (_context, { graph }) => {

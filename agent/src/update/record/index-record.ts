@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What is written in an index session: the record of the update, and all that the next kernel's agent needs to bring
- * sessions and machines back. A writer holds itself to the strict schema. A reader takes each part by itself: a bad
- * record of one machine costs that machine, not the others, and nothing here throws a part away that it cannot read.
+ * What is written in an index session: the record of the update, its sessions, and its machines. The next kernel's
+ * agent needs nothing else. A writer holds itself to the strict schema. A reader takes each part by itself, so a bad
+ * record of one machine costs that machine only. What cannot be read is handed on as it is.
  */
 import * as v from 'valibot';
 import { SavedMachine } from '../../adoption/saved-machine.ts';

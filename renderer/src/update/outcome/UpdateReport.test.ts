@@ -63,21 +63,21 @@ describe('the report of an update', () => {
         stage: 'held',
         blackoutUs: null,
         parts: [],
-        detail: 'The VMM did not start.',
+        detail: 'it does not run: its VMM ended with exit status 1',
       }),
       machineRun({
         name: 'old-03',
         stage: 'lost',
         blackoutUs: null,
         parts: [],
-        detail: 'Its memory is gone.',
+        detail: 'descriptor 0x1 of session old-03 could not be retrieved: EIO; it was not started without it',
       }),
     ];
     show({ machines });
     const alert = screen.getByRole('alert');
     expect(alert.textContent).toMatch(/2 machines did not start again, 1 lost/);
     expect(alert.textContent).toMatch(
-      /web-01: held: the agent holds its memory and its state.*old-03: lost\./s,
+      /web-01: held: the agent holds its memory and its state.\s+It does not run: .*old-03: lost\./s,
     );
   });
 
@@ -87,13 +87,56 @@ describe('the report of an update', () => {
     show({
       carried: [
         { ...first, verdict: 'missing', reason: '' },
-        { ...second, verdict: 'differs', reason: 'A program wrote to it.' },
+        { ...second, verdict: 'differs', reason: 'its contents differ from those digested before the kexec' },
         ...others,
       ],
     });
     const alert = screen.getByRole('alert');
-    expect(alert.textContent).toMatch(/Lost: 2 descriptors.*it is missing.*A program wrote to it\./s);
+    expect(alert.textContent).toMatch(
+      /Lost: 2 descriptors.*it is missing.*its contents differ from those digested/s,
+    );
     expect(screen.getByText(`6 of 8 match`)).toBeTruthy();
+  });
+
+  test.each<[string, Partial<Update>, string, string]>([
+    ['the machines that run again', { machines: [machineRun()] }, 'Machines', '1 of 1 run again'],
+    [
+      'the machines that do not',
+      { machines: [machineRun(), machineRun({ name: 'db-02', stage: 'held' })] },
+      'Machines',
+      '1 of 2 run again',
+    ],
+    [
+      'none of those left behind',
+      { machines: [machineRun({ stage: 'left_behind' })] },
+      'Machines',
+      '0 of 0 run again',
+    ],
+    ['the live update number', { numberBefore: 4, numberAfter: 5 }, 'Live update number', '4 → 5'],
+    ['a number that stayed', { numberBefore: 4, numberAfter: null }, 'Live update number', '4 → 4'],
+    ['the kernels', { arrivedRelease: null }, 'Kernel of hv-01', '7.3.2-a → 7.3.4-a'],
+    ['how long it took', { startedAtUs: 0, endedAtUs: 65_000_000 }, 'Total', '1 min 05 s'],
+  ])('counts %s', (_, more, term, words) => {
+    show(more);
+    const found = screen.getAllByRole('term').find(({ textContent }) => textContent === term);
+    expect(found?.nextElementSibling?.textContent?.replace(/\s+/g, ' ').trim()).toBe(words);
+  });
+
+  test('says what the agent found, as a sentence, and nothing if it gave no reason', () => {
+    show({ reason: 'live update number 2, one more than before; 1 of 8 descriptors is lost' });
+    expect(screen.getByText(/^Live update number 2, one more than before; 1 of 8/)).toBeTruthy();
+    show({ reason: '' });
+    expect(screen.getByRole('heading', { name: 'Updated' }).parentElement?.children).toHaveLength(2);
+  });
+
+  test('has tables of machines and of descriptors only if there are any', () => {
+    show({ machines: [machineRun()] });
+    expect(screen.getByRole('region', { name: 'Machines' })).toBeTruthy();
+    expect(screen.getByRole('region', { name: 'Descriptors' })).toBeTruthy();
+    show({ carried: [] });
+    expect(screen.getByRole('region', { name: 'Timeline' })).toBeTruthy();
+    expect(screen.queryByRole('region', { name: 'Machines' })).toBeNull();
+    expect(screen.queryByRole('region', { name: 'Descriptors' })).toBeNull();
   });
 
   test('without digests or losses says neither', () => {

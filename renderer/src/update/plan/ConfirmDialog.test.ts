@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The last question before an update: what it says will be kept, lost and ended, and that it needs the host's name. */
+import type { Host } from '@luo-console/electron/interface';
 import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
 import { describe, expect, test, vi } from 'vitest';
-import { hosts, plan, plannedMachines } from '../../../test/fake-data.ts';
+import { hosts, plan, plannedMachines, status, you } from '../../../test/fake-data.ts';
 import { abortLimit } from '../../words/run.ts';
 import ConfirmDialog from './ConfirmDialog.svelte';
 
@@ -43,6 +44,51 @@ describe('the confirmation of an update', () => {
     expect(screen.getByText('It does not wait after it is announced.')).toBeTruthy();
     open({ grace: 1 });
     expect(screen.getByText(/^It waits 1 second after/)).toBeTruthy();
+  });
+
+  test.each<[string, Partial<Host>, string]>([
+    ['disconnected', { state: 'disconnected' }, 'hv-01 is not connected.'],
+    ['away', { state: 'away' }, 'hv-01 is away and should return by itself.'],
+    [
+      'only to be looked at',
+      { status: { ...status({ you: { ...you, role: 'viewer' } }) } },
+      'kim may look but not act. Acting needs the group luo-console-operator.',
+    ],
+    ['in an update', { status: { ...status({ phase: 'kexec' }) } }, 'A live update is under way (kexec).'],
+  ])('starts nothing on a host that is %s by now, and says why', async (_, more, why) => {
+    const [host] = hosts();
+    const { onconfirm } = open({ host: { ...host, ...more } });
+    await fireEvent.input(screen.getByLabelText('Type hv-01 to confirm'), { target: { value: 'hv-01' } });
+    expect(run().disabled).toBe(true);
+    expect(screen.getByRole('status').textContent).toBe(why);
+    await fireEvent.submit(run().form as HTMLFormElement);
+    expect(onconfirm).not.toHaveBeenCalled();
+  });
+
+  test('says how many checks gave a warning, and nothing of them if none did', () => {
+    open();
+    expect(screen.getByText('1 preflight check gave a warning.')).toBeTruthy();
+    open({ plan: { ...plan(), checks: [] } });
+    expect(screen.queryByText(/gave a warning/)).toBeNull();
+  });
+
+  test.each([
+    ['there is no session', { sessions: [] }],
+    [
+      'all are incoming',
+      { sessions: [{ name: 'came', direction: 'incoming' as const, descriptors: 1, size: 4096 }] },
+    ],
+  ])('says that no session is carried over when %s', (_, more) => {
+    const [host] = hosts();
+    open({ host: { ...host, status: { ...status(more) } } });
+    expect(screen.getByText('No session is carried over.')).toBeTruthy();
+  });
+
+  test('is cancelled without starting anything', async () => {
+    const { onconfirm, onclose } = open();
+    await fireEvent.click(screen.getByRole('button', { name: 'Cancel' }));
+    expect(onclose).toHaveBeenCalledOnce();
+    expect(onconfirm).not.toHaveBeenCalled();
   });
 
   test('names the machines that are carried over and those that end', () => {

@@ -29,10 +29,36 @@ describe('leaving a machine behind', () => {
     expect(onconfirm).toHaveBeenCalledOnce();
   });
 
+  test('of a machine whose memory is not known says what is lost without a size', () => {
+    render(LeaveDialog, { machine: { ...machine, memory: null }, onclose: vi.fn(), onconfirm: vi.fn() });
+    expect(screen.getByText(leaveWords.loss(null), { exact: false })).toBeTruthy();
+  });
+
+  test('cannot be taken back while the plan is made again', async () => {
+    const gate = Promise.withResolvers<void>();
+    const onclose = vi.fn();
+    render(LeaveDialog, { machine, onclose, onconfirm: () => gate.promise });
+    await type('Type web-01 to confirm', 'web-01');
+    await fireEvent.click(button());
+    expect(screen.getByRole('status').textContent).toBe(`${leaveWords.doing}…`);
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Cancel' }).disabled).toBe(true);
+    gate.resolve();
+    await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+  });
+
+  test('is cancelled without making a plan', async () => {
+    const onclose = vi.fn();
+    const onconfirm = vi.fn();
+    render(LeaveDialog, { machine, onclose, onconfirm });
+    await fireEvent.click(screen.getByRole('button', { name: 'Cancel' }));
+    expect(onclose).toHaveBeenCalledOnce();
+    expect(onconfirm).not.toHaveBeenCalled();
+  });
+
   test('stays open when no plan can be made without it', async () => {
     const onclose = vi.fn();
     const onconfirm = async () => {
-      throw new Failure('PlanStale', { changed: 'A session was created.' }, 'stale');
+      throw new Failure('PlanStale', { changed: 'machines were started, ended or adopted since' }, 'stale');
     };
     render(LeaveDialog, { machine, onclose, onconfirm });
     await type('Type web-01 to confirm', 'web-01');

@@ -13,6 +13,6 @@ test('an incoming session is lost', () => {
 test('an outgoing session is kept, with the steps that keep it', () => {
   expect(fateOf({ ...brief, direction: 'outgoing' }, plan())).toEqual({
     kept: true,
-    words: 'Carried over. Keep web-01.',
+    words: 'Carried over. Take digests of web-01; Retrieve web-01; Compare and finish web-01.',
   });
 });
