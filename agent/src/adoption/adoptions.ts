@@ -28,8 +28,8 @@
  *
  * Other ends: *left behind*: by choice or by policy; it runs until the kexec ends it, and the next kernel closes its
  * session. *Lost*: a part of it did not come; it is not started without, and the session keeps what came. *Held*: its
- * memory is in its session, and a copy of its state is preserved there too. If that copy fails, the outcome says so
- * and the state is gone with the index. No call starts a held machine again.
+ * memory is in its session, and copies of its record and its state are preserved there too. If a copy fails, the index
+ * stays, and no update can leave (`update/arrive/keep-held.ts`). No call starts a held machine again.
  *
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
@@ -55,9 +55,10 @@
  *       whose VMM ends after it is saved is started again in the next kernel all the same
  *       whose VMM ends before it is stopped is dealt with by the policy: $ifMachineFails
  *       that does not start is held: its memory and a copy of its state are in its session
- *       that is held loses its state if the copy of it fails, and the outcome says so
+ *       that is held keeps the index, and no update leaves, if its state cannot be copied: the next agent %s
+ *       whose record does not fit is held, and costs the others nothing
  *       that was left behind by %s has no session in the next kernel any more
- *       is lost with $what, and the record says so
+ *       is $stage with $what, and the record says so
  *       whose VMM ends just while it is entered again has no session any more, and holds nothing up
  *       are let run on by the next agent if this one dies before the kexec
  *     agent/src/adoption/suspension.test.ts

@@ -38,10 +38,10 @@
  * - A kernel without the device: nothing can be retrieved. The outcome is *cold boot* if its log shows no handover,
  *   else *unknown*. The memory stays taken until the next reset.
  * - An index and no journal: the index has the record, and the update is entered afterwards. A journal and no index: the
- *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*, and it is finished all
- *   the same, with every machine's state in it. So is one that only the second attempt retrieved. A session of people
- *   that has the index's name is told by what is in it (`incoming-index.ts`).
- * - Settled, but the index is not finished: the next agent gets it from the store and only finishes it.
+ *   journal names the sessions; *unknown*, never *updated*. An unreadable index: *unknown*; it is kept if the update
+ *   had machines. A session of people that has the index's name is told by what is in it (`incoming-index.ts`).
+ * - Settled, but the index is not finished: the next agent gets it from the store. It keeps what is held of machines in
+ *   their sessions, and finishes the index if that works.
  * - A VMM ends just while *resuming* enters it: its session is closed when the update is settled.
  *
  * Tests:
