@@ -71,7 +71,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const kernel = new KernelState(facts, native.liveUpdate, paths);
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const { store, socketDirectory, listening, handed, resumed } =
+  const { store, socketDirectory, listening, handed, resumed, resumeLate } =
     options.first ?? (await doFirstThings(options));
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
@@ -154,7 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
   if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, index, resumed) : null;
+  const arrived = writable ? await retrieveAll(context, board, past, { index, resumed, resumeLate }) : null;
 
   const updater = new Updater(context, board);
   const authorisation = new Authorisation(paths, accounts, options.ownUid);

@@ -71,14 +71,15 @@ describe('a session that people named as the index is or was named', () => {
     const id = await runToKexec(host, client);
     host.becomeNextKernel();
     const { retrieveSession } = host.double;
-    const refused: string[] = [];
+    const givenUp = () => host.log.filter((line) => line.includes('a session could not be retrieved'));
     vi.spyOn(host.double, 'retrieveSession').mockImplementation(async (...given) => {
-      if (refused.length === 2) return await retrieveSession.apply(host.double, given);
-      refused.push(given[1]);
+      if (givenUp().length === 2) return await retrieveSession.apply(host.double, given);
       throw noMemory();
     });
     client = await startSettled(host);
-    expect(refused).toEqual([indexSessionName, formerIndexSessionName]);
+    expect(givenUp()).toEqual(
+      [indexSessionName, formerIndexSessionName].map((name) => expect.stringContaining(name)),
+    );
     const { update } = await client.call('GetUpdate', { id });
     expect(update.outcome, update.reason).toBe('updated');
     expect(await contentOf(client, indexSessionName, '0x0')).toBe('theirs');

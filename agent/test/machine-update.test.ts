@@ -203,6 +203,23 @@ describe('a machine', () => {
     },
   );
 
+  it('is started late if the index can be retrieved only by the second look', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    const { retrieveSession } = host.double;
+    vi.spyOn(host.double, 'retrieveSession').mockImplementation(async (...given) => {
+      if (host.log.filter((line) => line.includes('could not be retrieved')).length === 2)
+        return await retrieveSession.apply(host.double, given);
+      throw Object.assign(new Error('ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+    });
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    expect(await sessionNames()).toEqual(['machine:one']);
+    expect((await client.call('GetSession', { name: 'machine:one' })).session.direction).toBe('outgoing');
+  });
+
   it('whose record does not fit is held, and costs the others nothing', async () => {
     const [, other] = [await adopted('one'), await adopted('two')];
     await runToKexec(host, client);

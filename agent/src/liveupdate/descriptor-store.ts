@@ -18,7 +18,8 @@ export type StoredName =
   | { readonly kind: 'other'; readonly name: string };
 
 const hex = (text: string): string => Buffer.from(text, 'utf8').toString('hex');
-const sessionEntry = (session: string): string => `s-${hex(session)}`;
+/** Under which name a session is stored. */
+export const sessionEntry = (session: string): string => `s-${hex(session)}`;
 const fileEntry = (session: string, token: bigint): string => `f-${hex(session)}-${token.toString(16)}`;
 
 /** What a name in `LISTEN_FDNAMES` stands for. */

@@ -7,6 +7,7 @@
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
+import { parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
 import type { Inventory } from '../record/inventory.ts';
@@ -14,6 +15,7 @@ import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { ArrivingSteps } from './arriving-steps.ts';
+import type { FirstThings } from './first-things.ts';
 import { finishSettledIndex } from './keep-held.ts';
 import { machinesAfter } from './machines-after.ts';
 import type { ResumedMachines } from './resume-machines.ts';
@@ -44,6 +46,12 @@ export interface HandoverTaken {
   readonly steps: ArrivingSteps;
 }
 
+/** What the first things found. */
+export interface FirstFound extends Pick<FirstThings, 'resumed' | 'resumeLate'> {
+  /** The index, if it was retrieved then or before. */
+  readonly index: IncomingIndex | null;
+}
+
 /** How a descriptor is called in `missing`. */
 export function missingKey(session: string, token: string): string {
   return `${session} ${token}`;
@@ -53,22 +61,22 @@ export function missingKey(session: string, token: string): string {
  * Retrieves what the kernel before handed over. The host is in phase *retrieving* afterwards, or still in
  * *normal* if there was nothing to do.
  *
- * @param handedIndex the index, if it was retrieved before.
- * @param resumed machines that were let run again before.
+ * @param first what the first things found
  */
 export async function retrieveAll(
   context: UpdateContext,
   board: ProgressBoard,
   past: Past,
-  handedIndex: IncomingIndex | null,
-  resumed: ResumedMachines | null,
+  first: FirstFound,
 ): Promise<HandoverTaken | null> {
   const { sessions, phases, kernel } = context;
   const { bootId } = kernel.facts;
   const newBoot = past.inventory.bootId !== bootId;
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
-  const expected = newBoot || handedIndex !== null || unsettled !== null;
-  const index = handedIndex ?? (expected ? await retrieveIndexOrExplain(context) : null);
+  const expected = newBoot || first.index !== null || unsettled !== null;
+  const index = first.index ?? (expected ? await retrieveIndexOrExplain(context) : null);
+  const late = first.index === null && index !== null;
+  const resumed = late ? await resumeLate(context, first, index) : first.resumed;
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));
   const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
@@ -123,6 +131,23 @@ export async function retrieveAll(
     clock,
     steps,
   };
+}
+
+/** Lets the machines of an index run that only the second look retrieved. Their sessions are taken in. */
+async function resumeLate(
+  { sessions }: UpdateContext,
+  first: FirstFound,
+  index: IncomingIndex,
+): Promise<ResumedMachines | null> {
+  const { handed, resumed } = await first.resumeLate([
+    { name: sessionEntry(index.name), descriptor: index.session },
+  ]);
+  for (const { name, descriptor } of handed) {
+    const stored = parseStoredName(name);
+    if (stored.kind !== 'session' || stored.session === index.name || sessions.has(stored.session)) continue;
+    await sessions.takeBack(stored.session, descriptor);
+  }
+  return resumed;
 }
 
 async function retrieveIndexOrExplain(context: UpdateContext): Promise<IncomingIndex | null> {

@@ -22,8 +22,8 @@
  *   answered meanwhile. After 5 min the service manager ends the start and begins it again. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
- * - The index cannot be retrieved: every errno counts as "none came", so no machine is started. The second look, with the
- *   journal open, may get it; its machines are then not started, and settling finishes it with their states.
+ * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
+ *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
  * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt, and the
  *   start as a whole 5 min. The service manager may then kill the agent, and the next one begins with that machine
@@ -61,7 +61,7 @@
  *     agent/src/adoption/adoptions.test.ts
  *       is let run on by the agent that finds its mark
  *     agent/src/update/arrive/resume-machines.test.ts
- *       is not started while the index cannot be retrieved: no errno is told from there being none
+ *       is started although the index cannot be retrieved at first
  *       without live update has nothing to let run
  *       without saved machines hands on what it found
  *       that an agent had begun to start is stopped first
@@ -76,7 +76,7 @@ import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
 import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
-import { type ResumedMachines, resumeMachines } from './resume-machines.ts';
+import { type Found, type ResumedMachines, resumeMachines } from './resume-machines.ts';
 
 export interface FirstOptions {
   readonly native: Native;
@@ -99,6 +99,8 @@ export interface FirstThings {
   /** Descriptors of sessions: kept by the service manager, or retrieved for the machines. */
   readonly handed: readonly HandedBack[];
   readonly resumed: ResumedMachines | null;
+  /** Does it once more, for an index that was retrieved after the first things. */
+  resumeLate(handed: readonly HandedBack[]): Promise<Found>;
 }
 
 /** Machines may be stopped since before the kexec: nothing comes before them, not even the journal. */
@@ -107,7 +109,8 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const startedAt = native.kernel.clock('boottime');
   // The agent finds out later, if somebody asks, why there is no device. Here it only means that nothing came.
   const unexplained = async () => ({ availability: 'unexplained' as const, explanation: '' });
-  const device = new Device(native.liveUpdate, paths, unexplained, options.patience ?? usualPatience);
+  const patience = options.patience ?? usualPatience;
+  const device = new Device(native.liveUpdate, paths, unexplained, patience);
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(native, paths.sys);
@@ -116,9 +119,10 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
     return complete && !found;
   };
-  const context = { native, device, store, starter, socketDirectory, startedAt, log, nothingCame };
+  const context = { native, device, store, starter, socketDirectory, startedAt, log, nothingCame, patience };
   const { handed, resumed } = await resumeMachines(context, kept);
-  return { store, socketDirectory, listening, handed, resumed };
+  const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
+  return { store, socketDirectory, listening, handed, resumed, resumeLate };
 }
 
 /** Tells the listening socket from descriptors of sessions. */

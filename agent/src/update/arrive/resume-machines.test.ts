@@ -100,6 +100,9 @@ async function arrive(
   for (const each of [index, session, manifest, file, state, ram]) each.close();
 }
 
+const noMemory = (): Error =>
+  Object.assign(new Error('ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+
 /** A service manager that notes what it is asked, and whose VMMs end at once. */
 function failingStarter(asked: string[], pid: number | null = null): VmmStarter {
   return {
@@ -124,6 +127,7 @@ function context(starter: VmmStarter): ResumeContext {
     socketDirectory: join(directory, 'sockets'),
     startedAt: 0n,
     nothingCame: () => false,
+    patience: { firstMs: 1, totalMs: 8 },
     log: () => {},
   };
 }
@@ -176,13 +180,31 @@ describe('a saved machine', () => {
     release(found);
   });
 
-  it('is not started while the index cannot be retrieved: no errno is told from there being none', async () => {
+  it('is started although the index cannot be retrieved at first', async () => {
     await arrive([saved], { state: true, memory: true });
-    const failure = Object.assign(new Error('ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
-    vi.spyOn(double, 'retrieveSession').mockRejectedValueOnce(failure);
+    vi.spyOn(double, 'retrieveSession').mockRejectedValueOnce(noMemory()).mockRejectedValueOnce(noMemory());
     const asked: string[] = [];
-    expect(await resume(failingStarter(asked, 1))).toMatchObject({ handed: [], resumed: null });
-    expect(asked).toEqual([]);
+    const found = await resume(failingStarter(asked, 1));
+    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    release(found);
+  });
+
+  it('is not started if the index cannot be retrieved, which is told from there being none', async () => {
+    await arrive([saved], { state: true, memory: true });
+    const retrieving = vi.spyOn(double, 'retrieveSession').mockRejectedValue(noMemory());
+    const said: string[] = [];
+    const log = (_level: string, message: string, fields?: object) =>
+      void said.push(`${message} ${JSON.stringify(fields)}`);
+    const found = await resumeMachines({ ...context(failingStarter([])), log }, []);
+    expect(found).toEqual({ handed: [], resumed: null });
+    expect(said[0]).toBe('a session could not be retrieved {"session":"luo-console","errno":"ENOMEM"}');
+    retrieving.mockRestore();
+    double[Symbol.dispose]();
+    double = new LiveUpdateDouble({ path: device });
+    native = { ...realNative, liveUpdate: double };
+    said.length = 0;
+    await resumeMachines({ ...context(failingStarter([])), log }, []);
+    expect(said).toEqual([]);
   });
 
   it('that an agent had begun to start is stopped first', async () => {

@@ -18,12 +18,13 @@ import {
   type VmmStarter,
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { Refusal } from '../../host/refusal.ts';
+import type { Log } from '../../host/log.ts';
+import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
-import { type DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
-import type { Device } from '../../liveupdate/device.ts';
+import { type DescriptorStore, parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
+import { type Device, type Patience, withPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { partsOf } from '../record/blackout-parts.ts';
 import { findIndex } from '../record/incoming-index.ts';
@@ -37,7 +38,9 @@ export interface ResumeContext {
   readonly store: DescriptorStore;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
-  log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
+  readonly log: Log;
+  /** How long to try again what fails for a passing reason. */
+  readonly patience: Patience;
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
   /** Whether the kernel is known to have been handed nothing. Asked only while somebody else has the device. */
@@ -60,13 +63,11 @@ export interface ResumedMachines {
   readonly unread: readonly UnreadMachine[];
 }
 
-interface Found {
+export interface Found {
   /** Everything the service manager handed in, and the sessions that were retrieved here. */
   readonly handed: HandedBack[];
   readonly resumed: ResumedMachines | null;
 }
-
-const storedName = (session: string): string => `s-${Buffer.from(session, 'utf8').toString('hex')}`;
 
 /**
  * Lets the machines run again, if a live update brought any here.
@@ -86,10 +87,10 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
     if (wanted.length === 0) return;
     await context.device.use(async (device) => {
       for (const name of wanted) {
-        const session = await native.liveUpdate.retrieveSession(device, name).catch(() => null);
+        const session = await retrieveOne(context, device, name);
         if (session === null) continue;
         sessions.set(name, session);
-        all.push({ name: storedName(name), descriptor: session });
+        all.push({ name: sessionEntry(name), descriptor: session });
         context.store.keepSession(name, session);
       }
     });
@@ -108,6 +109,26 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
   await files.takeAll(native, sessions, places);
   const resumed = await startAll(context, name, record, files);
   return { handed: all, resumed };
+}
+
+/** Errors that may be gone a moment later. That there is no such session is none of them. */
+const passing = ['ENOMEM', 'EINTR', 'EAGAIN', 'EMFILE', 'ENFILE', 'EIO'];
+
+/** Retrieves a session. @returns null if there is none, or if it could not be retrieved, which the log says */
+async function retrieveOne(
+  { native, patience, log }: ResumeContext,
+  device: Descriptor,
+  name: string,
+): Promise<Descriptor | null> {
+  try {
+    return await withPatience(passing, patience, () => native.liveUpdate.retrieveSession(device, name));
+  } catch (error) {
+    const errno = errnoOf(error);
+    // None of that name, or one that this or another agent has retrieved before.
+    if (errno !== 'ENOENT' && errno !== 'EINVAL')
+      log('error', 'a session could not be retrieved', { session: name, errno: errno ?? saidBy(error) });
+    return null;
+  }
 }
 
 /**
