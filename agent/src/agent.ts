@@ -213,6 +213,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     native.serviceManager.notify(`STATUS=phase ${phases.phase}, ${sessions.list().length} sessions`);
   };
   phases.events.on('changed', tellManager);
+  phases.events.on('changed', () => log('info', 'phase', { phase: phases.phase }));
   sessions.events.on('changed', tellManager);
   native.serviceManager.notify('READY=1');
   tellManager();

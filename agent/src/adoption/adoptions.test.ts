@@ -28,7 +28,7 @@ import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
 import { Device } from '../liveupdate/device.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { SessionStore } from '../liveupdate/sessions.ts';
-import { type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
+import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
 import { Adoptions } from './adoptions.ts';
 
 const patience = { firstMs: 1, totalMs: 20 };
@@ -201,7 +201,17 @@ describe('a machine', () => {
 
 describe('a guest that was stopped', () => {
   let monitor: FakeQmp;
-  const paused = { 'query-status': value({ status: 'paused', running: false }) };
+  let running = false;
+  const paused: Record<string, Answer> = {
+    'query-status': (socket, id) => value({ status: running ? 'running' : 'paused', running })(socket, id),
+  };
+  const runs: Answer = (socket, id) => {
+    running = true;
+    value({})(socket, id);
+  };
+  beforeEach(() => {
+    running = false;
+  });
 
   async function stopped(answers: Parameters<typeof serveQmp>[0]): Promise<[ChildProcess, string]> {
     monitor = await serveQmp(answers);
@@ -212,7 +222,7 @@ describe('a guest that was stopped', () => {
   }
 
   it('is let run on by the agent that finds its mark', async () => {
-    const [, session] = await stopped({ ...paused, cont: value({}) });
+    const [, session] = await stopped({ ...paused, cont: runs });
     await adoptions.letRunOn();
     expect(monitor.commands).toContain('cont');
     expect(sessions.get(session).machine?.suspended).toBe(false);
@@ -233,7 +243,7 @@ describe('a guest that was stopped', () => {
     const refused = JSON.stringify({ error: { class: 'GenericError', desc: 'not now' } });
     const [, session] = await stopped({
       ...paused,
-      cont: (socket, id) => (refusing ? socket.write(`${refused}\n`) : value({})(socket, id)),
+      cont: (socket, id) => (refusing ? socket.write(`${refused}\n`) : runs(socket, id)),
     });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());

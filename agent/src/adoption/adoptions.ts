@@ -38,8 +38,8 @@
  *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
  *   the marks are gone, and the guests stay stopped.
  * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
- *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so only its
- *   pid is asked. It is then reported as running, even if the agent died before it said `cont`.
+ *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so
+ *   nothing is loaded. Its monitor is asked, and it is told to run if it is still paused.
  *
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
@@ -89,7 +89,7 @@ import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import { orderDescriptors } from '../machines/order.ts';
-import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
 import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
 import { commandOfVmm } from './running-vmm.ts';
@@ -249,7 +249,7 @@ export class Adoptions {
     if (now?.startTime !== machine.startTime) return true;
     try {
       using monitor = await VmmMonitor.open(socketSeenBy(paths.proc, machine.pid, machine.monitor));
-      if (!(await monitor.isRunning())) await monitor.tell('cont');
+      if (!(await monitor.isRunning())) await monitor.run(AbortSignal.timeout(letRunMs));
       this.markSuspended(session, false);
       log('warning', 'let a stopped machine run on', { session });
       return true;

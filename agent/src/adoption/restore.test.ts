@@ -7,7 +7,7 @@ import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Answer } from '../qemu/fake-qmp.fixture.ts';
 import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
-import { RanPerhaps, restoreMachine, type VmmStarter } from './restore.ts';
+import { RanPerhaps, restoreMachine, runStarted, type VmmStarter } from './restore.ts';
 import type { SavedMachine } from './saved-machine.ts';
 
 let directory: string;
@@ -78,6 +78,29 @@ describe('a saved machine', () => {
     const vmm = await startFakeVmm({ running: false, answers: { 'migrate-incoming': refuse } });
     await expect(restore(vmm)).rejects.toThrow('not today');
     expect(happened).toEqual(['starting', 'start one', 'stop one']);
+  });
+
+  it('that QEMU says is paused after all is told once more by the agent that finds its mark', async () => {
+    const vmm = await startFakeVmm({ running: false });
+    const asked = { machine: machineOf(vmm, true), starter, reach: (path: string) => path };
+    expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null });
+    expect(vmm).toMatchObject({ loaded: null, running: true });
+    expect(happened).toEqual([]);
+  });
+
+  it('that stays paused is held by the agent that finds its mark', async () => {
+    const vmm = await startFakeVmm({ running: false, answers: { cont: refuse } });
+    const asked = { machine: machineOf(vmm, true), starter, reach: (path: string) => path };
+    await expect(runStarted(asked)).rejects.toBeInstanceOf(RanPerhaps);
+  });
+
+  it('whose monitor cannot be asked is believed to run, and it is said why', async () => {
+    const vmm = await startFakeVmm({ running: false });
+    const asked = { machine: machineOf(vmm, true), starter, reach: () => join(directory, 'nobody') };
+    expect(await runStarted(asked)).toMatchObject({
+      pid: process.pid,
+      problem: expect.stringContaining('ENOENT'),
+    });
   });
 
   it('that does not say whether it runs is not stopped: the guest may have run', async () => {

@@ -11,6 +11,7 @@ import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { connected, pause } from '../host/waiting.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { QmpError } from '../qemu/qmp-client.ts';
 import { incomingWords, unixChannel } from '../qemu/restart-command.ts';
 import { type Piece, playPieces, playStream, StreamError } from '../qemu/streams.ts';
 import type { SavedMachine } from './saved-machine.ts';
@@ -121,7 +122,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       if (machine.ran) {
         options.beforeRunning();
         mayHaveRun = true;
-        await monitor.tell('cont');
+        await monitor.run(over.signal);
       }
       options.reached('running');
     };
@@ -140,6 +141,29 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     clearTimeout(timer);
     over.abort(new Error('it is over'));
     rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Lets a machine run that an agent before this one had told to run, or was about to: its state is never loaded again.
+ *
+ * @returns its VMM's process
+ * @throws Error if it has no process, or QEMU says that the guest is still paused
+ */
+export async function runStarted({
+  machine,
+  reach,
+  starter,
+}: Pick<RestoreOptions, 'machine' | 'reach' | 'starter'>): Promise<{ pid: number; problem: string | null }> {
+  const pid = await starter.pid(unitNameOf(machine));
+  try {
+    using monitor = await VmmMonitor.open(reach(machine.monitor));
+    await monitor.run(AbortSignal.timeout(restoreMs));
+    return { pid, problem: null };
+  } catch (error) {
+    if (error instanceof QmpError && error.failure === 'refused') throw new RanPerhaps(error);
+    // A monitor that another client has says nothing against the guest.
+    return { pid, problem: saidBy(error) };
   }
 }
 

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { accepted } from '../host/waiting.ts';
-import { VmmMonitor } from '../qemu/migration-monitor.ts';
+import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { unixChannel } from '../qemu/restart-command.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
 import { markBytes } from './restart-mark.ts';
@@ -183,7 +183,7 @@ export class MachineSaver {
       if (this.#asked) await this.#monitor.tell('migrate_cancel');
       return;
     }
-    if (this.ran) await this.#monitor.tell('cont');
+    if (this.ran) await this.#monitor.run(AbortSignal.timeout(letRunMs));
   }
 
   /** Closes everything; does nothing to the guest. */

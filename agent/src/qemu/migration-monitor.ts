@@ -8,6 +8,23 @@ import * as v from 'valibot';
 import { pause, whenNamed } from '../host/waiting.ts';
 import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
+/** States of a guest that has not run since it was stopped or started (QEMU, qapi/run-state.json). */
+const notRunning: ReadonlySet<string> = new Set([
+  'paused',
+  'prelaunch',
+  'inmigrate',
+  'postmigrate',
+  'finish-migrate',
+  'restore-vm',
+  'save-vm',
+]);
+
+/** How long a QEMU that was to let its guest run on may be silent, in ms. */
+export const letRunMs = 10_000;
+
+/** How often a guest is told to run that QEMU says is paused all the same. */
+const mostTimesTold = 3;
+
 /** How long to wait before a socket that nobody listens on yet is tried again, in ms. */
 const tryAgainMs = 5;
 
@@ -54,6 +71,46 @@ export class VmmMonitor {
 
   async isRunning(): Promise<boolean> {
     return (await this.#client.execute('query-status', Status)).running;
+  }
+
+  /**
+   * Lets the guest run, and resolves once QEMU says that it does or has: what was meant is no fact. A late answer is
+   * waited for.
+   *
+   * @throws QmpError `refused` if the guest is still paused, with QEMU's words if it has any; `ended`; the signal's reason
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    let refusal: QmpError | null = null;
+    for (let told = 0; told < mostTimesTold; told += 1) {
+      refusal = await this.#unlessSilent(() => this.tell('cont')).then(
+        () => null,
+        (error: unknown) => {
+          if (error instanceof QmpError && error.failure === 'refused') return error;
+          throw error;
+        },
+      );
+      if (!notRunning.has(await this.#status(signal))) return;
+    }
+    throw refusal ?? new QmpError('refused', 'it is still paused after it was told to run');
+  }
+
+  /** QEMU's own word for what the guest does, however long it takes to say it. */
+  async #status(signal: AbortSignal): Promise<string> {
+    for (;;) {
+      signal.throwIfAborted();
+      const answer = await this.#unlessSilent(() => this.#client.execute('query-status', Status));
+      if (answer !== null) return answer.status;
+    }
+  }
+
+  /** @returns null if no answer came in time, which is no answer yet */
+  async #unlessSilent<T>(ask: () => Promise<T>): Promise<T | null> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error instanceof QmpError && error.failure === 'silent') return null;
+      throw error;
+    }
   }
 
   async setCapabilities(capabilities: Readonly<Record<string, boolean>>): Promise<void> {

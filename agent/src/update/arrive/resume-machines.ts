@@ -14,6 +14,7 @@ import {
   RanPerhaps,
   type RestoreOptions,
   restoreMachine,
+  runStarted,
   unitNameOf,
   type VmmStarter,
 } from '../../adoption/restore.ts';
@@ -246,8 +247,9 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
     const reachedBefore = readMark(native.memory, state, saved);
     if (reachedBefore === 'running') {
       // An agent before this one had come so far that the guest may have run.
-      const pid = await starter.pid(unitNameOf(saved));
-      return resumed(pid);
+      const { pid, problem } = await runStarted({ machine: saved, starter, reach: (path) => path });
+      if (problem === null) return resumed(pid);
+      return { ...resumed(pid), detail: `it was told to run; its monitor cannot be asked: ${problem}` };
     }
     if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
     else writeMark(native.memory, state, saved, 'starting');

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Letting a guest run: QEMU's status is believed, and nothing else. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Answer, serveQmp, value } from './fake-qmp.fixture.ts';
+import { VmmMonitor } from './migration-monitor.ts';
+
+/** What was asked, in order. */
+let asked: string[];
+let status: string;
+let monitor: VmmMonitor | null = null;
+
+beforeEach(() => {
+  asked = [];
+  status = 'paused';
+});
+afterEach(() => {
+  monitor?.close();
+  monitor = null;
+});
+
+const done = value({});
+const refuse: Answer = (socket, id) =>
+  void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'not today' } })}\n`);
+const silent: Answer = () => {};
+
+/** Lets the guest of a QEMU run that answers so, one answer a time and the last one again and again. */
+async function run(conts: readonly Answer[], statuses: readonly Answer[] = []): Promise<void> {
+  const tell: Answer = (socket, id) => value({ status, running: status === 'running' })(socket, id);
+  const oneByOne = (name: string, answers: readonly Answer[]): Answer => {
+    const left = [...answers];
+    return (socket, id, given) => {
+      asked.push(name);
+      const answer = left.length > 1 ? left.shift() : left[0];
+      answer?.(socket, id, given);
+    };
+  };
+  const { path } = await serveQmp({
+    cont: oneByOne('cont', conts),
+    'query-status': oneByOne('query-status', [...statuses, tell]),
+  });
+  monitor = await VmmMonitor.open(path, { answerMs: 20 });
+  await monitor.run(AbortSignal.timeout(5000));
+}
+
+const runs: Answer = (socket, id) => {
+  status = 'running';
+  done(socket, id);
+};
+
+describe('a guest that is let run', () => {
+  it('runs once QEMU says so', async () => {
+    await run([runs]);
+    expect(asked).toEqual(['cont', 'query-status']);
+  });
+
+  it('is waited for if QEMU answers late', async () => {
+    const late: Answer = () => {
+      status = 'running';
+    };
+    await run([late], [silent, silent]);
+    expect(asked).toEqual(['cont', 'query-status', 'query-status', 'query-status']);
+  });
+
+  it('is told again if QEMU did not hear it', async () => {
+    await run([silent, runs]);
+    expect(asked).toEqual(['cont', 'query-status', 'cont', 'query-status']);
+  });
+
+  it.each(['io-error', 'shutdown', 'guest-panicked'])('has run if QEMU says %s', async (state) => {
+    await run([
+      (socket, id) => {
+        status = state;
+        done(socket, id);
+      },
+    ]);
+    expect(asked).toEqual(['cont', 'query-status']);
+  });
+
+  it('does not run if QEMU refuses, whose words are told', async () => {
+    await expect(run([refuse])).rejects.toMatchObject({ failure: 'refused', message: 'not today' });
+  });
+
+  it('does not run if QEMU agrees and says that it is paused', async () => {
+    await expect(run([done])).rejects.toMatchObject({
+      failure: 'refused',
+      message: 'it is still paused after it was told to run',
+    });
+    expect(asked.filter((name) => name === 'cont')).toHaveLength(3);
+  });
+
+  it('may run if QEMU says nothing at all: the wait ends with its signal', async () => {
+    const { path } = await serveQmp({ cont: silent, 'query-status': silent });
+    monitor = await VmmMonitor.open(path, { answerMs: 20 });
+    await expect(monitor.run(AbortSignal.timeout(100))).rejects.toThrow(/timeout|aborted/i);
+  });
+});
