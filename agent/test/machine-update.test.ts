@@ -6,6 +6,7 @@ import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
+import { KernelState } from '../src/kernel/kernel-state.ts';
 import { SlotFile } from '../src/liveupdate/slots.ts';
 import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
@@ -218,6 +219,28 @@ describe('a machine', () => {
     expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
     expect(await sessionNames()).toEqual(['machine:one']);
     expect((await client.call('GetSession', { name: 'machine:one' })).session.direction).toBe('outgoing');
+  });
+
+  it('runs, and acts are accepted, where the settlement fails: the next agent settles', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    await vmms.endAll();
+    const availability = vi
+      .spyOn(KernelState.prototype, 'availability')
+      .mockRejectedValue(new Error('EMFILE'));
+    client = await startSettled(host);
+    availability.mockRestore();
+    expect(vmm.guest.running).toBe(true);
+    expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
+    expect(host.log.join()).toContain('the live update could not be settled');
+    const check = async () => (await planOf(host, client)).checks.find(({ name }) => name === 'last update');
+    expect(await check()).toMatchObject({ verdict: 'fail', detail: expect.stringContaining('EMFILE') });
+    host.kill();
+    client = await startSettled(host);
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.outcome, update?.reason).toBe('updated');
+    expect(await check()).toMatchObject({ verdict: 'pass' });
   });
 
   it('whose record does not fit is held, and costs the others nothing', async () => {

@@ -56,8 +56,32 @@ function stayedIfHeld({ sessions }: UpdateContext, record: Update): Update {
   return { ...record, carried };
 }
 
-/** Completes what `retrieveAll` began, and settles the update. The host is in phase *normal* afterwards. */
+/**
+ * Completes what `retrieveAll` began, and settles the update. The host is in phase *normal* afterwards, also if that
+ * fails: acts are refused in any other phase, so nobody could mend anything. The index is kept then.
+ *
+ * @throws Error of what failed
+ */
 export async function completeArrival(
+  context: UpdateContext,
+  board: ProgressBoard,
+  past: Past,
+  arrived: HandoverTaken,
+): Promise<void> {
+  const { phases, unfinishedIndex } = context;
+  try {
+    await complete(context, board, past, arrived);
+  } catch (error) {
+    if (arrived.index)
+      unfinishedIndex.keep(arrived.index.session, `the update could not be settled: ${saidBy(error)}`);
+    throw error;
+  } finally {
+    if (phases.phase === 'resuming') phases.enter('finishing');
+    if (phases.phase !== 'normal') phases.enter('normal');
+  }
+}
+
+async function complete(
   context: UpdateContext,
   board: ProgressBoard,
   past: Past,
