@@ -71,7 +71,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const kernel = new KernelState(facts, native.liveUpdate, paths);
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const { store, socketDirectory, listening, handed, resumed, resumeLate } =
+  const { store, socketDirectory, listening, handed, ready, resumed, resumeLate } =
     options.first ?? (await doFirstThings(options));
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
@@ -216,6 +216,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   phases.events.on('changed', () => log('info', 'phase', { phase: phases.phase }));
   sessions.events.on('changed', tellManager);
   native.serviceManager.notify('READY=1');
+  ready();
   tellManager();
   const { outgoing, incoming } = intake;
   log('info', 'ready', {

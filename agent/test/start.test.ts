@@ -2,7 +2,7 @@
 /** How the agent starts where something it counts on is missing: the device, the journal, the index of the update. */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { contentOf, preserveText, runToKexec, startSettled } from './scenario.ts';
@@ -30,12 +30,30 @@ describe('the agent of the next kernel', () => {
     const starting = host.launch();
     await vi.waitFor(() => expect(said('waiting for the live update device')).toBe(true));
     await expect(host.connect()).rejects.toThrow();
+    expect(host.manager.messages).toContainEqual(
+      expect.stringMatching(/^STATUS=waiting for the live update device: DeviceBusy/),
+    );
     device.close();
     await starting;
     client = await host.connect();
     await host.agent?.settled;
     expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('asks the service manager for more time until it is ready', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const asked = () => host.manager.messages.filter((message) => message.startsWith('EXTEND_TIMEOUT_USEC='));
+    const device = host.double.openDevice(host.paths.device);
+    const starting = host.launch();
+    await vi.waitFor(() => expect(said('waiting for the live update device')).toBe(true));
+    vi.advanceTimersByTime(20_000);
+    expect(asked()).toEqual(['EXTEND_TIMEOUT_USEC=60000000', 'EXTEND_TIMEOUT_USEC=60000000']);
+    device.close();
+    await starting;
+    vi.advanceTimersByTime(60_000);
+    expect(asked()).toHaveLength(2);
   });
 
   it('finds no device: everything is named as lost, and the outcome is unknown', async () => {

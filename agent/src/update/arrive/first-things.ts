@@ -18,16 +18,15 @@
  * The agent may die at any point and is started again after 200 ms. VMMs are not its children, so they live on. What
  * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was.
  *
- * - The device is busy: machines are worth waiting for, so the agent waits without end and logs it. No call is
- *   answered meanwhile. After 5 min the service manager ends the start and begins it again. Upstream's luod, which
+ * - The device is busy: machines are worth waiting for, so the agent waits without end, logs it and says it in its
+ *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
- * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt, and the
- *   start as a whole 5 min. The service manager may then kill the agent, and the next one begins with that machine
- *   again.
+ * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt. The agent
+ *   asks the service manager for more time as long as it lives, so nobody kills a start that goes on.
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
@@ -41,6 +40,7 @@
  * Tests:
  *     agent/test/start.test.ts
  *       waits for the device while somebody else has it open, and answers no call meanwhile
+ *       asks the service manager for more time until it is ready
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
@@ -99,14 +99,25 @@ export interface FirstThings {
   /** Descriptors of sessions: kept by the service manager, or retrieved for the machines. */
   readonly handed: readonly HandedBack[];
   readonly resumed: ResumedMachines | null;
+  /** To be called when the service manager has heard that the agent is ready. */
+  ready(): void;
   /** Does it once more, for an index that was retrieved after the first things. */
   resumeLate(handed: readonly HandedBack[]): Promise<Found>;
 }
+
+/** How often the service manager hears that the start goes on, and how much longer it is to wait each time. */
+const extendEveryMs = 10_000;
+const extendByUs = 60_000_000;
 
 /** Machines may be stopped since before the kexec: nothing comes before them, not even the journal. */
 export async function doFirstThings(options: FirstOptions): Promise<FirstThings> {
   const { native, paths, log } = options;
   const startedAt = native.kernel.clock('boottime');
+  // A start that is killed begins again, and a machine that takes long would never be done (sd_notify(3)).
+  const extending = setInterval(() => {
+    native.serviceManager.notify(`EXTEND_TIMEOUT_USEC=${extendByUs}`);
+  }, extendEveryMs).unref();
+  const ready = (): void => clearInterval(extending);
   // The agent finds out later, if somebody asks, why there is no device. Here it only means that nothing came.
   const unexplained = async () => ({ availability: 'unexplained' as const, explanation: '' });
   const patience = options.patience ?? usualPatience;
@@ -122,7 +133,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const context = { native, device, store, starter, socketDirectory, startedAt, log, nothingCame, patience };
   const { handed, resumed } = await resumeMachines(context, kept);
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
-  return { store, socketDirectory, listening, handed, resumed, resumeLate };
+  return { store, socketDirectory, listening, handed, resumed, ready, resumeLate };
 }
 
 /** Tells the listening socket from descriptors of sessions. */

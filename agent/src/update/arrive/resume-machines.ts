@@ -138,7 +138,10 @@ async function retrieveOne(
  * A host without live update, or one that was just switched on, has nothing to retrieve, and that is all there is
  * to know.
  */
-async function patiently({ log, nothingCame }: ResumeContext, work: () => Promise<void>): Promise<void> {
+async function patiently(
+  { log, native, nothingCame }: ResumeContext,
+  work: () => Promise<void>,
+): Promise<void> {
   for (;;) {
     try {
       await work();
@@ -149,6 +152,7 @@ async function patiently({ log, nothingCame }: ResumeContext, work: () => Promis
         log('warning', 'the live update device is busy; nothing was handed over', { problem: error.message });
         return;
       }
+      native.serviceManager.notify(`STATUS=waiting for the live update device: ${error.message}`);
       log('warning', 'waiting for the live update device', { problem: error.message });
     }
   }
