@@ -126,7 +126,7 @@ describe('the report', () => {
   const report = blackoutReport({ kernels: ['7.3.4-a', '7.3.4-b'], runs: 3, agent, floor });
 
   it('has medians and ratios in the shape that was promised', () => {
-    expect(Object.keys(report)).toEqual(['kernel', 'runs', 'parts']);
+    expect(Object.keys(report)).toEqual(['kernel', 'runs', 'parts', 'figures']);
     expect(report).toMatchObject({ kernel: '7.3.4-a and 7.3.4-b', runs: 3 });
     expect(report.parts.map(({ part }) => part)).toEqual(blackoutParts);
     expect(report.parts[0]).toEqual({
@@ -141,6 +141,28 @@ describe('the report', () => {
     expect(notes.get('start')).toBe('misses 1.15');
     expect(notes.get('kexec')).toContain('no target');
     expect(notes.get('load')).toBeNull();
+  });
+
+  it('has a figure with a target for what is ours, and for the whole', () => {
+    const named = new Map(report.figures.map(({ name, ...rest }) => [name, rest]));
+    expect(named.get('blackout save, 1 × 64 MiB')).toEqual({
+      unit: 'ratio',
+      value: 1.13,
+      target: 1.15,
+      met: true,
+    });
+    expect(named.get('blackout kexec, 1 × 64 MiB')).toMatchObject({ target: null, met: null });
+    expect(named.get('blackout userspace beyond the floor, 1 × 64 MiB')).toEqual({
+      ...{ unit: 'ms', value: 7998, target: 30, met: false },
+    });
+    expect(named.get('blackout whole, 1 × 64 MiB')).toEqual({
+      unit: 'ratio',
+      value: 4.81,
+      target: 1.1,
+      met: false,
+    });
+    const without = blackoutReport({ kernels: ['x'], runs: 1, agent: new Map(), floor });
+    expect(without.figures.every(({ value, met }) => value === null && met === null)).toBe(true);
   });
 
   it('says what was not measured', () => {

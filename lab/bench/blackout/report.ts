@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the blackout consists of, the agent's beside the floor's, as JSON and as a table. */
+import { type Figure, figure } from '../figures.ts';
 import { ratioOf, rounded, shown, table } from '../numbers.ts';
 import { blackoutParts, kernelParts, type Load, type Measured, medianTimes, type Part } from './parts.ts';
 
 /** In parts that userspace owns, the agent should take no longer than this times the floor. */
 export const targetRatio = 1.15;
+/** The whole blackout should take no longer than this times the floor. */
+const wholeTarget = 1.1;
+/** The floor is init itself; userspace should take no longer than this beyond it, in ms. */
+const userspaceTargetMs = 30;
 
 export interface BlackoutMeasured {
   /** Releases of the two kernels. */
@@ -31,6 +36,7 @@ export interface BlackoutReport {
   readonly kernel: string;
   readonly runs: number;
   readonly parts: readonly PartRow[];
+  readonly figures: readonly Figure[];
 }
 
 /** The floor has no userspace to wait for: what is left of that part there is no measure for anybody. */
@@ -56,17 +62,43 @@ export function blackoutReport({ kernels, runs, agent, floor }: BlackoutMeasured
       return { part, ...load, agentMs, floorMs, ratio, note: noteOf(part, ratio) };
     });
   });
-  return { kernel: kernels.join(' and '), runs, parts };
+  return { kernel: kernels.join(' and '), runs, parts, figures: figuresOf(parts) };
+}
+
+/** The sum of one column; null if a part of it was not measured. */
+function total(rows: readonly PartRow[], of: (row: PartRow) => number | null): number | null {
+  return rows.map(of).reduce((sum, value) => (sum === null || value === null ? null : sum + value), 0);
+}
+
+const loadsOf = (parts: readonly PartRow[]): PartRow[][] => [
+  ...Map.groupBy(parts, ({ guests, memoryMiB }) => `${guests} ${memoryMiB}`).values(),
+];
+
+/** Each part against the floor, and the whole, for each load. */
+function figuresOf(parts: readonly PartRow[]): Figure[] {
+  return loadsOf(parts).flatMap((rows) => {
+    const { guests = 0, memoryMiB = 0 } = rows[0] ?? {};
+    const name = (what: string): string => `blackout ${what}, ${guests} × ${memoryMiB} MiB`;
+    const all = ratioOf(
+      total(rows, (row) => row.agentMs),
+      total(rows, (row) => row.floorMs),
+    );
+    return [
+      ...rows.map(({ part, agentMs, floorMs, ratio }) => {
+        if (part !== 'userspace')
+          return figure(name(part), 'ratio', ratio, kernelParts.has(part) ? null : targetRatio);
+        const beyond = agentMs === null || floorMs === null ? null : rounded(agentMs - floorMs);
+        return figure(name('userspace beyond the floor'), 'ms', beyond, userspaceTargetMs);
+      }),
+      figure(name('whole'), 'ratio', all, wholeTarget),
+    ];
+  });
 }
 
 /** Rows of one load, and a last one for all of its parts together. */
 function rowsOf(rows: readonly PartRow[]): string[][] {
-  const total = (of: (row: PartRow) => number | null): number | null => {
-    const values = rows.map(of);
-    return values.reduce((sum, value) => (sum === null || value === null ? null : sum + value), 0);
-  };
-  const agentMs = total((row) => row.agentMs);
-  const floorMs = total((row) => row.floorMs);
+  const agentMs = total(rows, (row) => row.agentMs);
+  const floorMs = total(rows, (row) => row.floorMs);
   const load = ({ guests, memoryMiB }: Load): string[] => [`${guests}`, `${memoryMiB}`];
   const [first] = rows;
   return [
@@ -91,8 +123,7 @@ function rowsOf(rows: readonly PartRow[]): string[][] {
 
 /** The report for a person; times in milliseconds. */
 export function blackoutTable({ kernel, runs, parts }: BlackoutReport): string {
-  const loads = Map.groupBy(parts, ({ guests, memoryMiB }) => `${guests} ${memoryMiB}`);
   const header = ['part', 'guests', 'MiB', 'agent ms', 'floor ms', 'ratio', ''];
-  const sections = [...loads.values()].map((rows) => table(header, rowsOf(rows)));
+  const sections = loadsOf(parts).map((rows) => table(header, rowsOf(rows)));
   return [`Linux ${kernel}, medians of ${runs} updates`, ...sections].join('\n\n');
 }

@@ -33,7 +33,38 @@ describe('the report', () => {
   ]);
 
   it('has ratios to C, and a reason where there is no figure', () => {
-    expect(report).toEqual({
+    const { figures, ...rest } = report;
+    expect(figures).toEqual([
+      {
+        name: 'preserve 100 descriptors through the addon',
+        value: 1.05,
+        unit: 'ratio',
+        target: 1.1,
+        met: true,
+      },
+      {
+        name: 'preserve 100 descriptors through the agent, each',
+        value: 9,
+        unit: 'ms',
+        target: null,
+        met: null,
+      },
+      {
+        name: 'preserve 10000 descriptors through the addon',
+        value: 1.3,
+        unit: 'ratio',
+        target: 1.1,
+        met: false,
+      },
+      {
+        name: 'preserve 10000 descriptors through the agent, each',
+        value: null,
+        unit: 'ms',
+        target: 2,
+        met: null,
+      },
+    ]);
+    expect(rest).toEqual({
       kernel: '7.3.4-a',
       descriptors: [
         {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the comparison of many descriptors found: one row for each count and operation, as JSON and as a table. */
+import { figure, type Figure as NamedFigure } from '../figures.ts';
 import { ratioOf, rounded, shown, table } from '../numbers.ts';
 
 /** How long a series took in milliseconds, or why there is no figure. */
@@ -16,6 +17,11 @@ export interface Row {
 
 /** The addon should cost no more than this, compared with C. */
 export const addonTarget = 1.1;
+/** The same for a single descriptor, which is bound by the way to libuv's thread and back. */
+const addonSingleTarget = 2;
+/** A descriptor through the agent should take no longer than this, in ms, where there are many. */
+const agentTargetMs = 2;
+const agentTargetCount = 1000;
 
 export interface DescriptorsReport {
   readonly kernel: string;
@@ -30,6 +36,7 @@ export interface DescriptorsReport {
     /** Why there is no figure for the agent; null if there is one. */
     readonly agentReason: string | null;
   }[];
+  readonly figures: readonly NamedFigure[];
 }
 
 /** @param kernel release of the kernel in which descriptors were preserved */
@@ -49,7 +56,18 @@ export function descriptorsReport(kernel: string, rows: readonly Row[]): Descrip
         agentReason: typeof agent === 'number' ? null : agent.reason,
       };
     }),
+    figures: rows.flatMap(figuresOf),
   };
+}
+
+function figuresOf({ operation, count, c, addon, agent }: Row): NamedFigure[] {
+  const what = `${operation} ${count === 1 ? '1 descriptor' : `${count} descriptors`}`;
+  const addonMost = count === 1 ? addonSingleTarget : addonTarget;
+  const each = typeof agent === 'number' ? rounded(agent / count) : null;
+  return [
+    figure(`${what} through the addon`, 'ratio', ratioOf(addon, c), addonMost),
+    figure(`${what} through the agent, each`, 'ms', each, count >= agentTargetCount ? agentTargetMs : null),
+  ];
 }
 
 /** The report for a person; times in milliseconds for the whole series. */
