@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
 import { KernelState } from '../src/kernel/kernel-state.ts';
+import { HeldSession } from '../src/liveupdate/held-session.ts';
 import { SlotFile } from '../src/liveupdate/slots.ts';
 import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
@@ -219,6 +220,27 @@ describe('a machine', () => {
     expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
     expect(await sessionNames()).toEqual(['machine:one']);
     expect((await client.call('GetSession', { name: 'machine:one' })).session.direction).toBe('outgoing');
+  });
+
+  it('that is held is not started once more from its definition: both would use its disks', async () => {
+    await adopted('one');
+    await runToKexec(host, client);
+    vmms.failing.add('one');
+    await arrive();
+    const folder = join(host.paths.etc, 'luo-console/machines');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'one.json'), JSON.stringify({ memory: 64, user: 'nobody-here' }));
+    vi.spyOn(HeldSession.prototype, 'machine', 'get').mockImplementation(function machine(this: HeldSession) {
+      const head = this.manifest?.head.machine ?? null;
+      return head && { ...head, definition: 'one' };
+    });
+    await expect(client.call('StartMachine', { name: 'one' })).rejects.toMatchObject({
+      parameters: { name: 'one', reason: expect.stringContaining('session "machine:one"') },
+    });
+    await client.call('CloseSession', { name: 'machine:one' });
+    await expect(client.call('StartMachine', { name: 'one' })).rejects.not.toMatchObject({
+      parameters: { reason: expect.stringContaining('session "machine:one"') },
+    });
   });
 
   it('runs, and acts are accepted, where the settlement fails: the next agent settles', async () => {

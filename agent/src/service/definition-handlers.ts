@@ -16,7 +16,7 @@ export function definitionHandlers(
   context: HandlerContext,
   manager?: string,
 ): PeerHandlers<DefinitionMethods> {
-  const { native, paths, accounts, phases, journal, adoptions, look } = context;
+  const { native, paths, accounts, phases, journal, adoptions, look, sessions } = context;
   const ownUid = process.getuid?.() ?? 0;
   const directory = join(paths.etc, 'luo-console/machines');
   // One at a time, so that nobody starts what somebody else is starting.
@@ -46,6 +46,11 @@ export function definitionHandlers(
         const running = await processOf(paths, name);
         if (running !== null)
           throw new Refusal('MachineUnusable', { pid: running, name, reason: 'it is already running' });
+        const held = sessions.list().find(({ machine }) => machine?.definition === name);
+        if (held) {
+          const reason = `its memory is held in session "${held.name}", and a second VMM would use the same disks; close that session to give it up`;
+          throw new Refusal('MachineUnusable', { pid: 0, name, reason });
+        }
         await checkFiles(definition, pathOf(name));
         const fields = { peer: recorded(peer), parameters: { name, user: definition.user } };
         const pid = await journal.act('machine.start', fields, () =>
