@@ -137,6 +137,29 @@ describe('a machine', () => {
     },
   );
 
+  it('that starts at a later attempt runs', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    vmms.failing.add('one');
+    const { starter } = host;
+    if (!starter) throw new Error('the host has no service manager');
+    let starts = 0;
+    host.starter = {
+      ...starter,
+      start: async (...given) => {
+        starts += 1;
+        if (starts === 3) vmms.failing.delete('one');
+        await starter.start(...given);
+      },
+    };
+    const update = await arrive();
+    expect(starts).toBe(3);
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    expect(host.log.filter((line) => line.includes('is tried again'))).toHaveLength(2);
+  });
+
   it('that does not start is held: its memory and a copy of its state are in its session', async () => {
     await adopted('one');
     await runToKexec(host, client);

@@ -155,6 +155,7 @@ export class MadeUpHost {
       descriptorStoreLimit: this.managed ? this.places : null,
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
+      pausesMs: [1, 1],
       ...(this.starter && { starter: this.starter }),
     });
     const alive = starting.catch((error: unknown) => {

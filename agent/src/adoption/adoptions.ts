@@ -22,8 +22,8 @@
  *   the others. An update that counted on it is aborted, or leaves it behind, as the policy says.
  * - while stopped: the session stays, because the mark forbids closing it. After an abort it stays until
  *   `ReleaseMachine` with the former pid. Once it is saved its end does no harm: the next kernel starts another.
- * - while starting or loading: it is stopped and tried a second time, because the guest has not run and nothing is used
- *   up. A third attempt would find nothing new, and calls wait until the last machine is done. So it is *held*.
+ * - while starting or loading: it is stopped and tried again, because the guest has not run and nothing is used up. What
+ *   is missing so early in a boot may come, so there are seven attempts in 16 s. Then it is *held*.
  * - after it was told to run: never loaded again, for its memory has changed. It is *held*, and its VMM is left alone.
  *
  * Other ends: *left behind*: by choice or by policy; it runs until the kexec ends it, and the next kernel closes its
@@ -54,6 +54,7 @@
  *       is carried over: %s
  *       whose VMM ends after it is saved is started again in the next kernel all the same
  *       whose VMM ends before it is stopped is dealt with by the policy: $ifMachineFails
+ *       that starts at a later attempt runs
  *       that does not start is held: its memory and a copy of its state are in its session
  *       that is held keeps the index, and no update leaves, if its state cannot be copied: the next agent %s
  *       whose record does not fit is held, and costs the others nothing
@@ -72,7 +73,7 @@
  *       that does not say whether it runs is not stopped: the guest may have run
  *     agent/src/update/arrive/resume-machines.test.ts
  *       is not started if its memory did not come through, and the descriptor is named
- *       whose VMM ends is tried once more, then held with its state
+ *       whose VMM ends is tried again after each pause, then held with its state
  *       that an agent had begun to start is stopped first
  *       that may have run is never loaded again
  */

@@ -76,6 +76,7 @@ import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
 import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
+import { usualPausesMs } from './attempts.ts';
 import { type Found, type ResumedMachines, resumeMachines } from './resume-machines.ts';
 
 export interface FirstOptions {
@@ -85,6 +86,7 @@ export interface FirstOptions {
   /** Places in the service manager's descriptor store; null if it does not say, or does not exist. */
   readonly descriptorStoreLimit: number | null;
   readonly patience?: Patience;
+  readonly pausesMs?: readonly number[];
   /** Starts VMMs; the service manager if none is given. */
   readonly starter?: VmmStarter;
 }
@@ -122,6 +124,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const unexplained = async () => ({ availability: 'unexplained' as const, explanation: '' });
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, unexplained, patience);
+  const pausesMs = options.pausesMs ?? usualPausesMs;
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(native, paths.sys);
@@ -130,7 +133,18 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
     return complete && !found;
   };
-  const context = { native, device, store, starter, socketDirectory, startedAt, log, nothingCame, patience };
+  const context = {
+    native,
+    device,
+    store,
+    starter,
+    socketDirectory,
+    startedAt,
+    log,
+    nothingCame,
+    patience,
+    pausesMs,
+  };
   const { handed, resumed } = await resumeMachines(context, kept);
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
   return { store, socketDirectory, listening, handed, resumed, ready, resumeLate };

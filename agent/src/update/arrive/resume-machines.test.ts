@@ -128,6 +128,7 @@ function context(starter: VmmStarter): ResumeContext {
     startedAt: 0n,
     nothingCame: () => false,
     patience: { firstMs: 1, totalMs: 8 },
+    pausesMs: [1],
     log: () => {},
   };
 }
@@ -169,7 +170,7 @@ describe('a saved machine', () => {
     release(found);
   });
 
-  it('whose VMM ends is tried once more, then held with its state', async () => {
+  it('whose VMM ends is tried again after each pause, then held with its state', async () => {
     await arrive([saved], { state: true, memory: true });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));

@@ -10,14 +10,7 @@
 import { mkdirSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
 import { readMark, writeMark } from '../../adoption/restart-mark.ts';
-import {
-  RanPerhaps,
-  type RestoreOptions,
-  restoreMachine,
-  runStarted,
-  unitNameOf,
-  type VmmStarter,
-} from '../../adoption/restore.ts';
+import { type RestoreOptions, runStarted, unitNameOf, type VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { Log } from '../../host/log.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
@@ -30,6 +23,7 @@ import type { HandedBack } from '../../liveupdate/intake.ts';
 import { partsOf } from '../record/blackout-parts.ts';
 import { findIndex } from '../record/incoming-index.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
+import { restorePatiently } from './attempts.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
 import { Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
 
@@ -42,6 +36,8 @@ export interface ResumeContext {
   readonly log: Log;
   /** How long to try again what fails for a passing reason. */
   readonly patience: Patience;
+  /** How long to wait before each further attempt to start a machine, in ms. */
+  readonly pausesMs: readonly number[];
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
   /** Whether the kernel is known to have been handed nothing. Asked only while somebody else has the device. */
@@ -269,13 +265,7 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
       reached,
       beforeRunning: () => writeMark(native.memory, state, saved, 'running'),
     };
-    // Once more if the first attempt fails before the guest has run: nothing of the machine is used up by then.
-    return resumed(
-      await restoreMachine(options).catch((error: unknown) => {
-        if (error instanceof RanPerhaps || error instanceof Missing) throw error;
-        return restoreMachine(options);
-      }),
-    );
+    return resumed(await restorePatiently(options, context.pausesMs, context.log));
   } catch (error) {
     const why = saidBy(error);
     if (error instanceof Missing)
