@@ -187,6 +187,19 @@ export const Session = v.object({
 });
 export type Session = v.InferOutput<typeof Session>;
 
+/**
+ * A machine that does not run. Its session keeps its memory, its record and its state. `problem` is null if it can be
+ * tried again. If not, it says why: for example, that the guest may have run, and the saved state fits no more.
+ */
+export const HeldMachine = v.object({
+  session: v.string(),
+  name: v.string(),
+  way: Way,
+  size: int,
+  problem: v.optional(v.nullable(v.string()), null),
+});
+export type HeldMachine = v.InferOutput<typeof HeldMachine>;
+
 /** A descriptor of a running process that could be preserved. `session` and `token` are set if it already is. */
 export const Candidate = v.object({
   fd: int,
@@ -651,6 +664,10 @@ type Session (
   descriptors: []Descriptor
 )
 
+# A machine that does not run. Its session keeps its memory, its record and its state. \`problem\` is null if it can be
+# tried again. If not, it says why: for example, that the guest may have run, and the saved state fits no more.
+type HeldMachine (session: string, name: string, way: Way, size: int, problem: ?string)
+
 # A descriptor of a running process that could be preserved. \`session\` and \`token\` are set if it already is.
 type Candidate (fd: int, kind: Kind, name: string, size: int, inode: int, session: ?string, token: ?string)
 
@@ -900,6 +917,16 @@ method AdoptMachine(pid: int, unlink: ?bool) -> (machine: Machine)
 # Releases an adopted machine: it runs on, and its memory is no longer preserved.
 method ReleaseMachine(pid: int) -> (machine: Machine)
 
+# Machines that an update could not start again. Nothing of them is lost.
+method ListHeldMachines() -> (machines: []HeldMachine)
+
+# Tries once more to start a held machine with its memory and its state, and adopts it. It goes on where it was stopped.
+# Fails with MachineUnusable, and leaves it held, if that is not possible.
+method RetryMachine(session: string) -> (machine: Machine)
+
+# Gives a held machine up: closes its session, and with it frees its memory and its state.
+method AbandonMachine(session: string) -> ()
+
 # Machines described in files, for the agent to start.
 method ListDefinitions() -> (definitions: []MachineDefinition)
 
@@ -1148,6 +1175,35 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       reply: v.object({
         machine: Machine,
       }),
+      streaming: 'no',
+    },
+    /** Machines that an update could not start again. Nothing of them is lost. */
+    ListHeldMachines: {
+      parameters: v.strictObject({}),
+      reply: v.object({
+        machines: v.array(HeldMachine),
+      }),
+      streaming: 'no',
+    },
+    /**
+     * Tries once more to start a held machine with its memory and its state, and adopts it. It goes on where it was stopped.
+     * Fails with MachineUnusable, and leaves it held, if that is not possible.
+     */
+    RetryMachine: {
+      parameters: v.strictObject({
+        session: v.string(),
+      }),
+      reply: v.object({
+        machine: Machine,
+      }),
+      streaming: 'no',
+    },
+    /** Gives a held machine up: closes its session, and with it frees its memory and its state. */
+    AbandonMachine: {
+      parameters: v.strictObject({
+        session: v.string(),
+      }),
+      reply: v.object({}),
       streaming: 'no',
     },
     /** Machines described in files, for the agent to start. */
