@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
+import { HeldMachines } from './adoption/held-machines.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
@@ -71,7 +72,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const kernel = new KernelState(facts, native.liveUpdate, paths);
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const { store, socketDirectory, listening, handed, ready, resumed, resumeLate } =
+  const { store, starter, socketDirectory, listening, handed, ready, resumed, resumeLate } =
     options.first ?? (await doFirstThings(options));
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
@@ -116,6 +117,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
     mayLetRunOn: () => phases.phase === 'normal',
+  });
+  const heldMachines = new HeldMachines({
+    ...{ native, sessions, adoptions, journal, starter, socketDirectory, log },
   });
   const context: UpdateContext = {
     native,
@@ -190,6 +194,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     status,
     look,
     adoptions,
+    heldMachines,
   });
   const server = serve({
     listening: listening ?? listenAt(native, options.socketPath),

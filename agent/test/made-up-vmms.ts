@@ -6,7 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync, symlinkSync } from 'node:fs';
+import { closeSync, openSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
 import type { VmmStarter } from '../src/adoption/restore.ts';
@@ -94,11 +94,13 @@ export class MadeUpVmms {
       return vmm;
     };
     return {
-      start: async (name, { words }) => {
+      start: async (name, { words }, [memory]) => {
         const vmm = unit(name);
         if (this.failing.has(name)) return;
+        const file = memory && openSync(memory.path, 'r+');
         // The shell's own words come first.
-        Object.assign(vmm, await this.#spawn(words.slice(2), 'ignore', vmm.guest.fd));
+        Object.assign(vmm, await this.#spawn(words.slice(2), file ?? 'ignore', vmm.guest.fd));
+        if (file !== undefined) closeSync(file);
         vmm.guest.restart(words);
       },
       pid: async (name) => {

@@ -29,7 +29,8 @@
  * Other ends: *left behind*: by choice or by policy; it runs until the kexec ends it, and the next kernel closes its
  * session. *Lost*: a part of it did not come; it is not started without, and the session keeps what came. *Held*: its
  * memory is in its session, and copies of its record and its state are preserved there too. If a copy fails, the index
- * stays, and no update can leave (`update/arrive/keep-held.ts`). No call starts a held machine again.
+ * stays, and no update can leave (`update/arrive/keep-held.ts`). `RetryMachine`
+ * starts a held machine, and `AbandonMachine` gives it up (`held-machines.ts`).
  *
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
@@ -62,6 +63,12 @@
  *       is $stage with $what, and the record says so
  *       whose VMM ends just while it is entered again has no session any more, and holds nothing up
  *       are let run on by the next agent if this one dies before the kexec
+ *     agent/test/held-machines.test.ts
+ *       goes on when it is tried again: %s
+ *       lives through a restart of the agent and a further update, and goes on then
+ *       is kept anew, and nothing of before is used, if a later update cannot start it
+ *       whose guest may have run is never loaded again
+ *       is given up with its session, which the journal says
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready

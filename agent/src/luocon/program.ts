@@ -4,6 +4,7 @@ import { Argument, Command } from 'commander';
 import { localAddress } from '../interface/places.ts';
 import { agentVersion } from '../version.ts';
 import { addConsole } from './commands/console.ts';
+import { addHeldMachines } from './commands/held.ts';
 import { addHistory } from './commands/history.ts';
 import { addJournal } from './commands/journal.ts';
 import { addKernels } from './commands/kernels.ts';
@@ -69,6 +70,7 @@ export function buildProgram(act: Act): Command {
   addFetch(program, act);
   addMachines(program, act);
   addMachineActs(program, act);
+  addHeldMachines(program, act);
   addConsole(program, act);
   addKernels(program, act);
   addPlan(program, act);

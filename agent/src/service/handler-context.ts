@@ -6,6 +6,7 @@
 import type { Native } from '@luo-console/native';
 import type { Adoptions } from '../adoption/adoptions.ts';
 import type { Attendance } from '../adoption/attendance.ts';
+import type { HeldMachines } from '../adoption/held-machines.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { isVisible } from '../host/plain-words.ts';
@@ -44,6 +45,7 @@ export interface HandlerContext {
   readonly status: StatusBoard;
   readonly look: MachineLook;
   readonly adoptions: Adoptions;
+  readonly heldMachines: HeldMachines;
 }
 
 type Agent = typeof AgentInterface;

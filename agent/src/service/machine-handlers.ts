@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Methods about virtual machines that are there. */
+/** Methods about virtual machines: those that run, and those that are held. */
 import { orderOf } from '../machines/order.ts';
 import { actorOf, type HandlerContext, needNormal, type PeerHandlers } from './handler-context.ts';
 
-type MachineMethods = 'ListMachines' | 'GetMachine' | 'AdoptMachine' | 'ReleaseMachine';
+type MachineMethods =
+  | 'ListMachines'
+  | 'GetMachine'
+  | 'AdoptMachine'
+  | 'ReleaseMachine'
+  | 'ListHeldMachines'
+  | 'RetryMachine'
+  | 'AbandonMachine';
 
-export function machineHandlers({ look, adoptions, phases }: HandlerContext): PeerHandlers<MachineMethods> {
+export function machineHandlers({
+  look,
+  adoptions,
+  heldMachines,
+  phases,
+}: HandlerContext): PeerHandlers<MachineMethods> {
   return {
     ListMachines: async () => {
       const machines = await look.all();
@@ -24,6 +36,20 @@ export function machineHandlers({ look, adoptions, phases }: HandlerContext): Pe
       needNormal(phases);
       await adoptions.release(pid, actorOf(peer));
       return { machine: await look.one(pid) };
+    },
+
+    ListHeldMachines: async () => ({ machines: heldMachines.list() }),
+
+    RetryMachine: async ({ session }, _call, peer) => {
+      needNormal(phases);
+      const pid = await heldMachines.retry(session, actorOf(peer));
+      return { machine: await look.one(pid) };
+    },
+
+    AbandonMachine: async ({ session }, _call, peer) => {
+      needNormal(phases);
+      await heldMachines.abandon(session, actorOf(peer));
+      return {};
     },
   };
 }

@@ -123,7 +123,7 @@ describe('a machine that cannot be saved', () => {
     await run(host, 'systemctl stop vm-transient');
   });
 
-  it('is left behind, one whose VMM does not start again is held, and the rest runs', async () => {
+  it('is left behind, one whose VMM does not start again is held, the rest runs, and it goes on when it is tried again', async () => {
     const kernel = `${guestsDirectory}/kernel-of-doomed`;
     await run(host, `cp ${guestsDirectory}/guest-bare ${kernel}`);
     const doomed = await startGuest(host, { name: 'doomed', kind: 'bare', memory: 'shared', kernel });
@@ -150,8 +150,23 @@ describe('a machine that cannot be saved', () => {
     expect(labels.some((label) => label.startsWith('memory of doomed'))).toBe(true);
     const kept = ['record of a machine that does not run', 'state of a machine that does not run'];
     expect(labels).toEqual(expect.arrayContaining(kept));
-    // Now only the operator can decide about it.
-    await agent.call('CloseSession', { name: 'machine:doomed' });
-    expect((await agent.call('ListMachines', {})).machines.map(({ name }) => name)).toEqual(['sound']);
+    // What it needs is there again: it goes on at the next count, also after a restart of the agent.
+    await run(
+      host,
+      `cp ${guestsDirectory}/guest-bare ${kernel} && systemctl restart luo-console-agent.service`,
+    );
+    agent.close();
+    agent = await connect(host);
+    expect((await agent.call('ListHeldMachines', {})).machines).toMatchObject([
+      { session: 'machine:doomed', name: 'doomed', problem: null },
+    ]);
+    const { machine } = await agent.call('RetryMachine', { session: 'machine:doomed' });
+    expect(machine).toMatchObject({ name: 'doomed', session: 'machine:doomed' });
+    await expectUnharmed(host, [sound, doomed]);
+    expect((await agent.call('ListHeldMachines', {})).machines).toEqual([]);
+    expect((await agent.call('ListMachines', {})).machines.map(({ name }) => name).sort()).toEqual([
+      'doomed',
+      'sound',
+    ]);
   });
 });

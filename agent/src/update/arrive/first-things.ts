@@ -94,6 +94,8 @@ export interface FirstOptions {
 /** What the rest of the agent begins with. */
 export interface FirstThings {
   readonly store: DescriptorStore;
+  /** Starts VMMs. */
+  readonly starter: VmmStarter;
   /** A directory for the sockets by which machines are handed over. */
   readonly socketDirectory: string;
   /** The socket to answer on, if the service manager handed one in. */
@@ -147,7 +149,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   };
   const { handed, resumed } = await resumeMachines(context, kept);
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
-  return { store, socketDirectory, listening, handed, resumed, ready, resumeLate };
+  return { store, starter, socketDirectory, listening, handed, resumed, ready, resumeLate };
 }
 
 /** Tells the listening socket from descriptors of sessions. */

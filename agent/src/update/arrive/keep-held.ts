@@ -5,6 +5,7 @@
  * given up: its memory did not come, or an operator closed it. Otherwise the index stays, and no update can leave.
  */
 import type { Descriptor, Memory } from '@luo-console/native';
+import { heldLabels, keptRecord } from '../../adoption/held-machines.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
@@ -13,13 +14,6 @@ import { dismiss, type IncomingIndex } from '../record/incoming-index.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import type { HeldMachine } from './held-machine.ts';
 import type { ResumedMachines } from './resume-machines.ts';
-
-/** What was copied into the machine's session, as its descriptors are labelled there. */
-const labels = {
-  record: 'record of a machine that does not run',
-  state: 'state of a machine that does not run',
-  memory: (token: string) => `memory of a machine that does not run, ${token} of the index`,
-};
 
 /**
  * Keeps all that is held of machines, each on its own.
@@ -37,10 +31,10 @@ export async function keepHeld(
       if (session === null) throw new Error('its record does not say which session it has');
       // Its memory did not come, or an operator closed it: nothing is left that this would belong to.
       if (!sessions.has(session)) continue;
-      const copies = new Copies(sessions, session);
-      await copies.add(labels.record, () => contentOf(native.memory, JSON.stringify(record)));
+      const copies = new Copies(native.memory, sessions, session, JSON.stringify(record));
+      await copies.add(heldLabels.record, () => contentOf(native.memory, JSON.stringify(record)));
       for (const { kind, token, file } of files)
-        await copies.add(kind === 'state' ? labels.state : labels.memory(token), () =>
+        await copies.add(kind === 'state' ? heldLabels.state : heldLabels.memory(token), () =>
           copyOf(native.memory, file),
         );
       if (!files.some(({ kind }) => kind === 'state'))
@@ -61,15 +55,13 @@ class Copies {
   readonly #session: string;
   readonly #there: ReadonlySet<string>;
 
-  constructor(sessions: SessionStore, session: string) {
+  /** @param record of the machine: what is there of another record is of an earlier update, and too old */
+  constructor(memory: Memory, sessions: SessionStore, session: string, record: string) {
     this.#sessions = sessions;
     this.#session = session;
-    this.#there = new Set(
-      sessions
-        .get(session)
-        .manifest?.entries()
-        .map(({ label }) => label),
-    );
+    const held = sessions.get(session);
+    const same = keptRecord(memory, held)?.equals(Buffer.from(record)) ?? false;
+    this.#there = new Set(same ? held.manifest?.entries().map(({ label }) => label) : []);
   }
 
   /** Preserves a file, unless an agent before this one has. */

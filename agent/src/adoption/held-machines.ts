@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Machines that an update could not start again. Each has its memory, its record and its state in its own session, and
+ * lives through further updates like that. It can be tried again as long as its guest has not run since it was saved, or
+ * be given up.
+ */
+import type { Descriptor, Memory, Native } from '@luo-console/native';
+import * as v from 'valibot';
+import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
+import { Serial } from '../host/serial.ts';
+import type { HeldMachine } from '../interface/agent.generated.ts';
+import type { Journal } from '../journal/index.ts';
+import type { HeldSession } from '../liveupdate/held-session.ts';
+import type { Actor } from '../liveupdate/live-update-context.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
+import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { Adoptions } from './adoptions.ts';
+import { readMark, writeMark } from './restart-mark.ts';
+import { restoreMachine, type VmmStarter } from './restore.ts';
+import { SavedMachine } from './saved-machine.ts';
+
+const memoryLabel = 'memory of a machine that does not run';
+
+/** What is kept of a machine beside its memory, as its descriptors are labelled. */
+export const heldLabels = {
+  record: 'record of a machine that does not run',
+  state: 'state of a machine that does not run',
+  /** @param token where the index had it */
+  memory: (token: string): string => `${memoryLabel}, ${token} of the index`,
+};
+
+export interface HeldContext {
+  readonly native: Native;
+  readonly sessions: SessionStore;
+  readonly adoptions: Pick<Adoptions, 'list' | 'moved'>;
+  readonly journal: Journal;
+  readonly starter: VmmStarter;
+  readonly socketDirectory: string;
+  log(level: 'warning', message: string, fields: Record<string, unknown>): void;
+}
+
+/** A held machine with what is in hand of it. */
+interface Kept {
+  readonly session: HeldSession;
+  readonly name: string;
+  /** Null if its record does not fit. */
+  readonly saved: SavedMachine | null;
+  readonly state: Descriptor | null;
+  readonly problem: string | null;
+}
+
+/** Longest record that is read, in bytes. */
+const longestRecord = 8 * 1024 * 1024;
+
+/** A VMM that is started here finds its files behind standard input, output and error. */
+const firstFile = 3;
+
+export class HeldMachines {
+  readonly #context: HeldContext;
+  /** One after the other, so that nothing is started twice. */
+  readonly #serial = new Serial();
+
+  constructor(context: HeldContext) {
+    this.#context = context;
+  }
+
+  /** All of them, in the order of their sessions. */
+  list(): HeldMachine[] {
+    return this.#all().map(({ session, name, problem }) => ({
+      ...{ session: session.name, name, problem, size: session.toBrief().size },
+      way: session.machine?.way ?? 'none',
+    }));
+  }
+
+  /**
+   * Starts a held machine with its memory and its state, and enters it as adopted.
+   *
+   * @returns the new VMM's process
+   * @throws Refusal SessionNotFound; MachineUnusable if it is not held or cannot be started, and it stays as it was
+   */
+  async retry(session: string, actor: Actor): Promise<number> {
+    return await this.#serial.run(async () => {
+      const kept = this.#get(session);
+      const { name, saved, state, problem } = kept;
+      if (problem !== null || saved === null || state === null)
+        throw unusable(name, `it cannot be tried again: ${problem}`);
+      const { adoptions, journal } = this.#context;
+      const fields = { session, peer: actor.peer, parameters: { name, way: saved.way } };
+      const pid = await journal.act('machine.retry', fields, async () => {
+        try {
+          return await this.#start(kept.session, saved, state);
+        } catch (error) {
+          throw unusable(name, saidBy(error));
+        }
+      });
+      await adoptions.moved(session, pid);
+      await this.#forget(kept.session, actor);
+      return pid;
+    });
+  }
+
+  /**
+   * Closes the session of a held machine: its memory and its state are freed.
+   *
+   * @throws Refusal SessionNotFound; MachineUnusable if it is not held
+   */
+  async abandon(session: string, actor: Actor): Promise<void> {
+    await this.#serial.run(async () => {
+      const { name } = this.#get(session);
+      const { journal, sessions } = this.#context;
+      const fields = { session, peer: actor.peer, parameters: { name } };
+      await journal.act('machine.abandon', fields, () => sessions.close(session, actor));
+    });
+  }
+
+  #get(name: string): Kept {
+    const session = this.#context.sessions.get(name);
+    const kept = this.#all().find((each) => each.session === session);
+    if (kept) return kept;
+    throw unusable(session.machine?.name ?? name, `session "${name}" has no machine that is held`);
+  }
+
+  #all(): Kept[] {
+    const { adoptions, sessions } = this.#context;
+    const running = new Set(adoptions.list().map(({ session }) => session));
+    return sessions.list().flatMap((session) => {
+      const record = keptRecord(this.#context.native.memory, session);
+      if (session.machine === null || record === null || running.has(session.name)) return [];
+      return [this.#read(session, session.machine.name, record)];
+    });
+  }
+
+  #read(session: HeldSession, name: string, record: Buffer): Kept {
+    const { memory } = this.#context.native;
+    const state = fileOf(session, heldLabels.state);
+    const kept = { session, name, state, saved: null };
+    let stored: unknown;
+    try {
+      stored = JSON.parse(record.toString('utf8'));
+    } catch (error) {
+      return { ...kept, problem: `its record cannot be read: ${saidBy(error)}` };
+    }
+    const parsed = v.safeParse(SavedMachine, stored);
+    if (!parsed.success) return { ...kept, problem: `its record does not fit: ${parsed.issues[0].message}` };
+    const saved = parsed.output;
+    if (state === null) return { ...kept, saved, problem: 'its state is missing' };
+    if (readMark(memory, state, saved) === 'running')
+      return { ...kept, saved, problem: 'the guest may have run since its state was saved' };
+    return { ...kept, saved, problem: null };
+  }
+
+  async #start(session: HeldSession, machine: SavedMachine, state: Descriptor): Promise<number> {
+    const { native, sessions, socketDirectory, starter } = this.#context;
+    const file = ({ session: from, token }: Place): Descriptor => {
+      const own = sessions.has(from) ? sessions.get(from).files.get(BigInt(token)) : undefined;
+      const found = own ?? fileOf(session, heldLabels.memory(token));
+      if (found) return found;
+      throw new Error(`descriptor ${token} of session ${from} is missing; it was not started without it`);
+    };
+    return await restoreMachine({
+      ...{ native, machine, state, file, firstFile, starter, socketDirectory },
+      reach: (path) => path,
+      reached: () => {},
+      beforeRunning: () => writeMark(native.memory, state, machine, 'running'),
+    });
+  }
+
+  /** Takes out what was kept of a machine that runs again. If that fails it is in the way of nothing: its mark says so. */
+  async #forget(session: HeldSession, actor: Actor): Promise<void> {
+    const entries = session.manifest?.entries() ?? [];
+    for (const { token, label } of entries.filter((entry) => isKept(entry.label))) {
+      try {
+        await this.#context.sessions.remove(session.name, BigInt(token), actor);
+      } catch (error) {
+        const fields = { session: session.name, label, problem: saidBy(error) };
+        this.#context.log('warning', 'what was kept of a held machine stays in its session', fields);
+      }
+    }
+  }
+}
+
+const isKept = (label: string): boolean =>
+  [heldLabels.record, heldLabels.state].includes(label) || label.startsWith(memoryLabel);
+
+const unusable = (name: string, reason: string): Refusal =>
+  new Refusal('MachineUnusable', { pid: 0, name, reason });
+
+/** The record that is kept of a machine; null if none is. */
+export function keptRecord(memory: Memory, session: HeldSession): Buffer | null {
+  const file = fileOf(session, heldLabels.record);
+  return file && memory.read(file, 0n, longestRecord);
+}
+
+/** The newest file with a label. An older one is of an attempt before the last update. */
+function fileOf(session: HeldSession, label: string): Descriptor | null {
+  const entry = session.manifest?.entries().findLast((each) => each.label === label);
+  return entry ? (session.files.get(BigInt(entry.token)) ?? null) : null;
+}
