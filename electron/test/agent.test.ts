@@ -75,6 +75,23 @@ describe('a host with an agent', () => {
     expect(await first).toEqual({ processes: [] });
   });
 
+  test('is asked for its held machines, and has none if its agent is too old to know', async () => {
+    const { path, id, connections, replica, state } = setUp();
+    const agent = startAgent(path);
+    agent.heldMachines = [{ session: 'vm', name: 'web', way: 'cpr', size: 4096, problem: null }];
+    connections.connect(id);
+    await state('connected');
+    const read = () => connections.read(id, 'ListHeldMachines', {});
+    expect(await read()).toMatchObject({ live: true, parameters: { machines: agent.heldMachines } });
+    agent.heldMachines = null;
+    expect(await read()).toMatchObject({ live: true, parameters: { machines: [] } });
+    expect(replica.answer(id, 'ListHeldMachines', {})?.reply).toEqual({ machines: [] });
+    // A call goes to the agent as it is.
+    await expect(connections.call(id, 'ListHeldMachines', {})).rejects.toMatchObject({
+      error: 'org.varlink.service.MethodNotFound',
+    });
+  });
+
   test('is refused what is not there, with a reason', async () => {
     const { path, id, connections, state } = setUp();
     connections.connect(id);

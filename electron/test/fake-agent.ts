@@ -7,11 +7,19 @@ import { rmSync } from 'node:fs';
 import {
   AgentInterface,
   type Entry,
+  type HeldMachine,
   type Phase,
   type Session,
   type Status,
 } from '@luo-console/agent/interface';
-import { createService, type Handlers, interfaceError, type Server, serve } from '@luo-console/agent/varlink';
+import {
+  createService,
+  type Handlers,
+  interfaceError,
+  type Server,
+  serve,
+  serviceError,
+} from '@luo-console/agent/varlink';
 import { native } from '@luo-console/native';
 import { sampleStatus } from './samples.ts';
 
@@ -25,6 +33,8 @@ export class FakeAgent {
   status: Status = sampleStatus();
   entries: Entry[] = [];
   sessions: Session[] = [];
+  /** Null for an agent so old that it does not know the question. */
+  heldMachines: HeldMachine[] | null = [];
   /** Waited for before `ListCandidates` is answered. */
   beforeListCandidates: () => Promise<void> = async () => undefined;
   #server: Server;
@@ -85,6 +95,10 @@ export class FakeAgent {
         return { status: this.status };
       },
       ListSessions: async () => ({ sessions: this.sessions }),
+      ListHeldMachines: async () => {
+        if (this.heldMachines) return { machines: this.heldMachines };
+        throw serviceError.methodNotFound(`${AgentInterface.name}.ListHeldMachines`);
+      },
       ListUpdates: async () => ({ updates: [], more: false }),
       ListCandidates: async () => {
         await this.beforeListCandidates();

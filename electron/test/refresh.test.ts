@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** When a host's data is read again, and when it must be left alone. */
 import type { Status } from '@luo-console/agent/interface';
+import { serviceError } from '@luo-console/agent/varlink';
 import { expect, test } from 'vitest';
 import type { AgentLink } from '../src/connections/link.ts';
 import { createRefresher } from '../src/connections/refresh.ts';
@@ -29,7 +30,7 @@ function setUp(answer: (method: string) => Promise<Record<string, unknown>> = as
   return { asked, kept, said, note };
 }
 
-const always = ['ListSessions', 'ListUpdates', 'ListKernels'];
+const always = ['ListSessions', 'ListUpdates', 'ListKernels', 'ListHeldMachines'];
 const everything = [...always, 'ListMachines', 'ListDefinitions'];
 const sessions = [{ name: 'vm', direction: 'outgoing' as const, descriptors: 1, size: 1 }];
 
@@ -90,6 +91,16 @@ test('a question that is not answered is said and does not stop the others', asy
     return {};
   });
   await note({});
-  expect(kept).toEqual(['ListSessions', 'ListKernels', 'ListMachines', 'ListDefinitions']);
+  expect(kept).toEqual(everything.filter((method) => method !== 'ListUpdates'));
   expect(said).toEqual(['ListUpdates was not answered: no']);
+});
+
+test('what an older agent does not know is empty, and is not complained about', async () => {
+  const { kept, said, note } = setUp(async (method) => {
+    if (method === 'ListHeldMachines') throw serviceError.methodNotFound(method);
+    return {};
+  });
+  await note({});
+  expect(kept).toEqual(everything);
+  expect(said).toEqual([]);
 });

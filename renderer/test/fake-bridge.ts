@@ -4,6 +4,7 @@
  * was asked, and lets a test push replies into streams. It is never part of what is built.
  */
 import type {
+  HeldMachine,
   Machine,
   MachineDefinition,
   OrderGraph,
@@ -41,6 +42,7 @@ export class FakeBridge implements LuoBridge {
   updates: Update[] = data.updates();
   machines: Machine[] = data.machines();
   definitions: MachineDefinition[] = data.definitions();
+  heldMachines: HeldMachine[] = [];
   graph: OrderGraph = data.orderGraph();
   newest = 1403;
   live = true;
@@ -129,6 +131,14 @@ export class FakeBridge implements LuoBridge {
     return { machine: this.machines.find((one) => one.pid === pid) };
   }
 
+  /** Takes a machine out of the held ones. */
+  #letGo(session: string): HeldMachine {
+    const machine = this.heldMachines.find((one) => one.session === session);
+    if (!machine) throw failure('SessionNotFound', { name: session });
+    this.heldMachines = this.heldMachines.filter((one) => one !== machine);
+    return machine;
+  }
+
   async #answer(method: string, parameters: Record<string, unknown>): Promise<unknown> {
     if (method === 'CallAgent' || method === 'ReadAgent') {
       const inner = parameters.parameters as Record<string, unknown>;
@@ -207,6 +217,17 @@ export class FakeBridge implements LuoBridge {
     PreserveFile: () => ({ descriptor: data.descriptor(9, 4096, 'new') }),
     ListCandidates: () => ({ processes: data.candidates() }),
     ListMachines: () => ({ machines: this.machines, graph: this.graph }),
+    ListHeldMachines: () => ({ machines: this.heldMachines }),
+    RetryMachine: ({ session }) => {
+      const { name, way } = this.#letGo(String(session));
+      const machine = data.machine({ name, way, pid: 3101, session: String(session) });
+      this.machines = [...this.machines, machine];
+      return { machine };
+    },
+    AbandonMachine: ({ session }) => {
+      this.#letGo(String(session));
+      return {};
+    },
     ListDefinitions: () => ({ definitions: this.definitions }),
     AdoptMachine: ({ pid }) => this.#changeMachine(Number(pid), (name) => ({ session: name, unlinks: [] })),
     ReleaseMachine: ({ pid }) => this.#changeMachine(Number(pid), () => ({ session: null })),

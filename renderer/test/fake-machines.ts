@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines, definitions and dependencies as an agent would describe them, for tests of the window alone. */
 import type {
+  HeldMachine,
   Machine,
   MachineDefinition,
   MachineDescriptor,
@@ -158,6 +159,10 @@ export function machines(): Machine[] {
       descriptors: [tap],
     }),
   ];
+}
+
+export function heldMachine(more: Partial<HeldMachine> = {}): HeldMachine {
+  return { session: 'mail-04', name: 'mail-04', way: 'cpr', size: 2048 * MiB, problem: null, ...more };
 }
 
 export function definitions(): MachineDefinition[] {

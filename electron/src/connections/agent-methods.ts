@@ -24,6 +24,7 @@ const readers: ReadonlySet<string> = new Set<AgentMethod>([
   'ListCandidates',
   'ListMachines',
   'GetMachine',
+  'ListHeldMachines',
   'ListDefinitions',
   'ListKernels',
   'ListUpdates',

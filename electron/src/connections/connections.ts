@@ -15,6 +15,7 @@ import { Changes } from './changes.ts';
 import type { Clock } from './clock.ts';
 import { HostConnection } from './host-connection.ts';
 import type { AgentLink, Connector } from './link.ts';
+import { ask } from './older-agents.ts';
 import { createRefresher, type Refresher } from './refresh.ts';
 import { wasUpdating } from './update-phase.ts';
 
@@ -150,7 +151,7 @@ export class Connections {
     const { link } = this.#of(id);
     if (!link) return this.#known(id, method, parameters);
     try {
-      const reply = await link.call(method, parameters);
+      const reply = await ask(link, method, parameters);
       const atUs = this.#options.clock.nowUs();
       // The journal has a separate copy; pages of it would only be kept twice.
       if (method !== 'QueryJournal') this.#options.replica.keep(id, method, parameters, { reply, atUs });

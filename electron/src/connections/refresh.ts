@@ -6,6 +6,7 @@
  */
 import type { Phase, Status } from '@luo-console/agent/interface';
 import type { AgentLink } from './link.ts';
+import { ask } from './older-agents.ts';
 
 type Fields = Record<string, unknown>;
 
@@ -33,6 +34,7 @@ const always: readonly Question[] = [
   ['ListSessions', {}],
   ['ListUpdates', { limit: updatesKept }],
   ['ListKernels', {}],
+  ['ListHeldMachines', {}],
 ];
 
 /** To answer these the agent asks the machines' monitors, which are its own while a live update is under way. */
@@ -65,7 +67,7 @@ export function createRefresher({ link, keep, log }: RefreshOptions): Refresher 
         // An update may have begun since.
         if (!questions.some(([still]) => still === method)) continue;
         try {
-          keep(method, parameters, await link.call(method, parameters));
+          keep(method, parameters, await ask(link, method, parameters));
         } catch (error) {
           log(`${method} was not answered: ${(error as Error).message}`);
         }

@@ -3,13 +3,14 @@
  * The actions on a host's machines for the command palette. It lists machines that were read, so the Machines view
  * must have been open.
  */
-import type { Machine } from '@luo-console/agent/interface';
+import type { HeldMachine, Machine } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/interface';
 import type { Action } from '../state/action.ts';
 import type { ConsoleState } from '../state/console.svelte.ts';
 import { whyNotAct, whyNotChange } from '../state/focus.ts';
+import { abandonWords, retryWords } from '../words/machines.ts';
 import { startMachine } from './start-machine.ts';
-import { whyNotAdopt } from './why-not.ts';
+import { whyNotAdopt, whyNotRetry, whyNotStart } from './why-not.ts';
 
 function show(state: ConsoleState, { pid, name }: Machine): void {
   state.show('machines');
@@ -48,18 +49,32 @@ function actionsOf(state: ConsoleState, host: Host, machine: Machine): Action[] 
   return [session === null ? adopt : release, ...(consolePath === null ? [] : [open])];
 }
 
-/** The actions for the machines of a host and for those of its definitions that do not run. */
+function actionsOfHeld(state: ConsoleState, host: Host, machine: HeldMachine): Action[] {
+  const { name, session } = machine;
+  const open = (dialog: 'retry' | 'abandon') => () => {
+    state.show('machines');
+    state.selectedMachine = { kind: 'held', session, name };
+    state.dialog = { name: dialog, machine };
+  };
+  return [
+    { name: retryWords.title(name), group: 'Machine', off: whyNotRetry(host, machine), run: open('retry') },
+    { name: abandonWords.title(name), group: 'Machine', off: whyNotChange(host), run: open('abandon') },
+  ];
+}
+
+/** The actions for the machines of a host, for its held ones, and for those of its definitions that do not run. */
 export function machineActions(state: ConsoleState, host: Host): Action[] {
   const { machines } = state.data(host.id);
   return [
     ...machines.all.flatMap((machine) => actionsOf(state, host, machine)),
-    ...machines.idle.map(({ name, problem }) => ({
-      name: `Start ${name}`,
+    ...machines.held.flatMap((machine) => actionsOfHeld(state, host, machine)),
+    ...machines.idle.map((definition) => ({
+      name: `Start ${definition.name}`,
       group: 'Machine' as const,
-      off: whyNotChange(host) ?? (problem === null ? null : 'Its definition cannot be used.'),
+      off: whyNotStart(host, machines.held, definition),
       run: () => {
         state.show('machines');
-        void startMachine(state, host.id, name);
+        void startMachine(state, host.id, definition.name);
       },
     })),
   ];

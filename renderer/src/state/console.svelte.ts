@@ -3,7 +3,7 @@
  * The state of the window: view, dialogs, appearance, short messages, and the stores behind the views. One object,
  * passed to components through Svelte's context.
  */
-import type { Machine, Update } from '@luo-console/agent/interface';
+import type { HeldMachine, Machine, Update } from '@luo-console/agent/interface';
 import type { Appearance, Host } from '@luo-console/electron/interface';
 import { createContext } from 'svelte';
 import { call } from '../bridge/bridge.ts';
@@ -28,7 +28,9 @@ export type OpenDialog =
   | { name: 'create-session' }
   | { name: 'preserve'; session: string }
   | { name: 'adopt'; machine: Machine }
-  | { name: 'release'; machine: Machine };
+  | { name: 'release'; machine: Machine }
+  | { name: 'retry'; machine: HeldMachine }
+  | { name: 'abandon'; machine: HeldMachine };
 
 export interface Message {
   key: number;

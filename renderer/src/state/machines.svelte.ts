@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The machines of one host: those that run, those defined in files, and what is being done with them. The agent
- * does not announce changes of machines, so a view that shows them has them read again.
+ * The machines of one host: those that run, those that are held, those defined in files, and what is being done with
+ * them. The agent does not announce changes of machines, so a view that shows them has them read again.
  */
-import type { AgentMethods, Machine, MachineDefinition } from '@luo-console/agent/interface';
+import type { AgentMethods, HeldMachine, Machine, MachineDefinition } from '@luo-console/agent/interface';
 import { callAgent, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
@@ -16,6 +16,7 @@ export interface Starting {
 
 export class MachinesStore {
   readonly found: Remote<AgentMethods['ListMachines']['reply']>;
+  readonly kept: Remote<AgentMethods['ListHeldMachines']['reply']>;
   readonly defined: Remote<AgentMethods['ListDefinitions']['reply']>;
   /** By the definition's name. */
   starting = $state.raw<ReadonlyMap<string, Starting>>(new Map());
@@ -24,22 +25,25 @@ export class MachinesStore {
   constructor(host: string) {
     this.#host = host;
     this.found = new Remote(() => readAgent(host, 'ListMachines', {}));
+    this.kept = new Remote(() => readAgent(host, 'ListHeldMachines', {}));
     this.defined = new Remote(() => readAgent(host, 'ListDefinitions', {}));
   }
 
   readonly all: Machine[] = $derived.by(() => this.found.value?.machines ?? []);
+  /** Machines that do not run, and whose memory and state are safe with the agent. */
+  readonly held: HeldMachine[] = $derived.by(() => this.kept.value?.machines ?? []);
   /** Definitions of machines that do not run. */
   readonly idle: MachineDefinition[] = $derived.by(() =>
     (this.defined.value?.definitions ?? []).filter(({ pid }) => pid === null),
   );
-  /** Whether either is being read. */
-  readonly loading: boolean = $derived.by(
-    () => this.found.state === 'loading' || this.defined.state === 'loading',
+  /** Whether any of them is being read. */
+  readonly loading: boolean = $derived.by(() =>
+    [this.found, this.kept, this.defined].some(({ state }) => state === 'loading'),
   );
 
-  /** Reads both again. Never throws. */
+  /** Reads all of them again. Never throws. */
   async load(): Promise<void> {
-    await Promise.all([this.found.load(), this.defined.load()]);
+    await Promise.all([this.found.load(), this.kept.load(), this.defined.load()]);
   }
 
   /** As `load`, if anybody has looked at them before. */
@@ -57,6 +61,16 @@ export class MachinesStore {
     return this.#act(async () => (await callAgent(this.#host, 'ReleaseMachine', { pid })).machine);
   }
 
+  /** Tries once more to start a held machine, which adopts it. @param session that keeps it @throws Failure */
+  retry(session: string): Promise<Machine> {
+    return this.#act(async () => (await callAgent(this.#host, 'RetryMachine', { session })).machine);
+  }
+
+  /** Gives up a held machine, which frees its memory and its state. @param session that keeps it @throws Failure */
+  async abandon(session: string): Promise<void> {
+    await this.#act(() => callAgent(this.#host, 'AbandonMachine', { session }));
+  }
+
   /** Starts a machine from its definition. @returns null if it could not be, which `starting` then tells */
   async start(name: string): Promise<Machine | null> {
     this.#mark(name, { sinceUs: Date.now() * 1000, failure: null });
@@ -72,7 +86,7 @@ export class MachinesStore {
     }
   }
 
-  async #act(act: () => Promise<Machine>): Promise<Machine> {
+  async #act<T>(act: () => Promise<T>): Promise<T> {
     try {
       return await act();
     } finally {
@@ -88,31 +102,44 @@ export class MachinesStore {
   }
 }
 
-/** Which machine or definition the view shows. A machine keeps its name through a live update, but not its process. */
+/**
+ * Which machine or definition the view shows. A machine keeps its name through a live update, but not its process. It
+ * keeps its name also when it is held, and when it runs again.
+ */
 export type MachineChoice =
   | { kind: 'machine'; pid: number; name: string }
+  | { kind: 'held'; session: string; name: string }
   | { kind: 'definition'; name: string };
 
 export type Chosen =
   | { kind: 'machine'; machine: Machine }
+  | { kind: 'held'; machine: HeldMachine }
   | { kind: 'definition'; definition: MachineDefinition }
   | null;
 
+type Listed = Pick<MachinesStore, 'all' | 'held' | 'idle'>;
+
 /** What was chosen, among what there is now; the first if that is gone. */
-export function chosenOf(
-  choice: MachineChoice | null,
-  machines: readonly Machine[],
-  definitions: readonly MachineDefinition[],
-): Chosen {
+export function chosenOf(choice: MachineChoice | null, { all, held, idle }: Listed): Chosen {
   if (choice?.kind === 'definition') {
-    const definition = definitions.find(({ name }) => name === choice.name);
+    const definition = idle.find(({ name }) => name === choice.name);
     if (definition) return { kind: 'definition', definition };
   }
+  if (choice?.kind === 'held') {
+    const machine = held.find(({ session }) => session === choice.session);
+    if (machine) return { kind: 'held', machine };
+  }
   const machine =
-    (choice?.kind === 'machine' && machines.find(({ pid }) => pid === choice.pid)) ||
-    machines.find(({ name }) => name === choice?.name) ||
-    machines[0];
+    (choice?.kind === 'machine' && all.find(({ pid }) => pid === choice.pid)) ||
+    all.find(({ name }) => name === choice?.name);
   if (machine) return { kind: 'machine', machine };
-  const [definition] = definitions;
+  const stopped = held.find(({ name }) => name === choice?.name);
+  if (stopped) return { kind: 'held', machine: stopped };
+  return firstOf({ all, held, idle });
+}
+
+function firstOf({ all: [machine], held: [stopped], idle: [definition] }: Listed): Chosen {
+  if (machine) return { kind: 'machine', machine };
+  if (stopped) return { kind: 'held', machine: stopped };
   return definition ? { kind: 'definition', definition } : null;
 }

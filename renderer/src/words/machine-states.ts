@@ -53,6 +53,8 @@ export const machineStateMarks: Record<MachineState, Mark> = {
 
 export const notRunning: Mark = mark('Not running', 'neutral', Power);
 export const unusable: Mark = mark('Unusable', 'bad', CircleX);
+/** For a held machine that another attempt cannot start. */
+export const cannotRetry: Mark = mark('Cannot be tried again', 'warn', Ban);
 export const adopted: Mark = mark('Adopted', 'good', ShieldCheck);
 export const notAdopted: Mark = mark('Not adopted', 'neutral', CircleDashed);
 export const cannotCarry: Mark = mark('Cannot be carried over', 'warn', Ban);

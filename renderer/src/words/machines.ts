@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The words for machines: what the agent's enumerations about them mean, and the texts of adopting, releasing and
- * defining one.
+ * The words for machines: what the agent's enumerations about them mean, and the texts of what is done with them.
  */
 import type {
   BlackoutPart,
@@ -124,6 +123,39 @@ export const releaseWords = {
   closed: (session: string) => `Its session ${session} is closed, and its memory is no longer preserved.`,
   ends: 'The next update will not carry it over: it will end with the old kernel, unless you adopt it again first.',
   failed: (name: string) => `${name} was not released`,
+} as const;
+
+export const heldWords = {
+  /** What held means. */
+  kept: (session: string) => `It does not run. Its memory and its state are kept in session ${session}.`,
+  unusable: 'It cannot be tried again',
+  first: (name: string) => `${name} is held. Try it again, or give it up first.`,
+  session: 'Show in Sessions',
+  show: (name: string) => `Show ${name} in Machines`,
+} as const;
+
+export const retryWords = {
+  title: (name: string) => `Try ${name} again`,
+  doing: (name: string) => `Starting ${name}`,
+  starts: (way: Way) => `The agent starts its VMM with its memory and its state (${wayWords[way]}).`,
+  goesOn: 'It goes on where it was stopped, and is adopted.',
+  takes: 'This can take up to a minute.',
+  stays: 'If it does not start, it stays held.',
+  runs: (name: string) => `${name} runs again`,
+  failed: (name: string) => `${name} was not started again`,
+} as const;
+
+export const abandonWords = {
+  title: (name: string) => `Give up ${name}`,
+  doing: (name: string) => `Giving up ${name}`,
+  /** @param bytes of memory */
+  loses: (bytes: number) => `Its memory of ${size(bytes)} and its state are lost for good`,
+  noReturn: (name: string) => `No later attempt can make ${name} go on where it was stopped.`,
+  closed: (session: string) => `Session ${session} is closed, and what it keeps is freed.`,
+  disks: 'Its disks are left as they were when it was stopped, as after a power cut.',
+  done: (name: string) => `${name} was given up`,
+  freed: (session: string) => `Session ${session} is closed.`,
+  failed: (name: string) => `${name} was not given up`,
 } as const;
 
 export const definitionWords = {

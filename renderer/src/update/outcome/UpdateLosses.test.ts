@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What went wrong in an update: the descriptor that refused, machines that do not run, memory that is lost. */
 import type { Carried, MachineRun, MachineStage, Update } from '@luo-console/agent/interface';
-import { cleanup, render } from '@testing-library/svelte';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { fireEvent, screen } from '@testing-library/svelte';
+import { describe, expect, test } from 'vitest';
 import { machineRun, update } from '../../../test/fake-data.ts';
+import { renderInConsole } from '../../../test/in-console.ts';
 import UpdateLosses from './UpdateLosses.svelte';
-
-beforeEach(cleanup);
 
 type Refusal = NonNullable<Update['refusedBy']>;
 
@@ -28,17 +27,14 @@ function carried(...verdicts: Pick<Carried, 'verdict' | 'reason'>[]): Carried[] 
 }
 
 function show(more: Partial<Update>): string {
-  const { container } = render(UpdateLosses, { update: update(more) });
-  return container.textContent?.replace(/\s+/g, ' ').trim() ?? '';
+  renderInConsole(UpdateLosses, { update: update(more) });
+  return document.body.textContent?.replace(/\s+/g, ' ').trim() ?? '';
 }
 
 describe('the losses of an update', () => {
   test('are not mentioned when there are none', () => {
     const machines = ['resumed', 'running', 'left_behind'] as const;
-    const { container } = render(UpdateLosses, {
-      update: update({ machines: machines.map((stage) => machineRun({ name: stage, stage })) }),
-    });
-    expect(container.textContent?.trim()).toBe('');
+    expect(show({ machines: machines.map((stage) => machineRun({ name: stage, stage })) })).toBe('');
   });
 
   test.each<[string, Partial<Refusal>, RegExp]>([
@@ -54,7 +50,7 @@ describe('the losses of an update', () => {
     [
       'held',
       [held],
-      /^1 machine did not start again web-01: held: the agent holds its memory and its state\. It does not run: its VMM ended with exit status 1\.$/,
+      /^1 machine did not start again web-01: held: the agent holds its memory and its state\. It does not run: its VMM ended with exit status 1\. Show web-01 in Machines$/,
     ],
     [
       'lost',
@@ -68,6 +64,21 @@ describe('the losses of an update', () => {
     ],
   ])('name machines that are %s', (_, machines, words) => {
     expect(show({ machines })).toMatch(words);
+  });
+
+  test('lead from a held machine to Machines, and from no other', async () => {
+    const { app } = renderInConsole(UpdateLosses, {
+      update: update({ machines: [held, lost] }),
+    });
+    expect(screen.queryByRole('button', { name: 'Show old-03 in Machines' })).toBeNull();
+    await fireEvent.click(screen.getByRole('button', { name: 'Show web-01 in Machines' }));
+    expect(app.view).toBe('machines');
+    expect(app.selectedMachine).toEqual({ kind: 'held', session: 'web-01', name: 'web-01' });
+  });
+
+  test('lead nowhere from a machine whose session is not known', () => {
+    show({ machines: [{ ...held, session: null }] });
+    expect(screen.queryByRole('button')).toBeNull();
   });
 
   test.each<[string, Carried[], RegExp]>([
