@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The unit tests of all workspaces: whatever needs neither the lab nor Electron. */
 import { existsSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
@@ -9,8 +8,6 @@ const workspaceNames = ['native-bindings', 'agent', 'lab', 'build', 'electron', 
 
 export default defineConfig({
   test: {
-    // Vitest leaves one processor free, of two. Many of these tests wait for processes and sockets.
-    maxWorkers: availableParallelism() + 1,
     projects: workspaceNames
       .map((workspace) => join(import.meta.dirname, workspace, 'vitest.config.ts'))
       .filter(existsSync),

@@ -50,6 +50,8 @@ function typeChecks(): Check[] {
 /** The configuration of the unit tests, and with LUO_SLOW=1 of the slow ones. */
 export const unitTests = 'vitest.config.ts';
 const labTests = 'lab/vitest.lab.config.ts';
+/** Vitest leaves one processor free, of two. Many unit tests wait for processes and sockets. */
+const allProcessors = [`--maxWorkers=${availableParallelism() + 1}`];
 
 /** Tests with a window: two at a time as well, each on a display and with a profile for itself. */
 function withWindows(name: 'electron' | 'conformance'): Stage {
@@ -111,7 +113,7 @@ export const testStages: Readonly<Record<StageName, Stage>> = {
   ]),
   unit: {
     needs: () => ['addon', 'pty'],
-    run: (selection) => runVitest('unit', unitTests, selection),
+    run: (selection) => runVitest('unit', unitTests, selection, allProcessors),
   },
   slow: {
     needs: () => ['addon'],
