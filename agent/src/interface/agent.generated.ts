@@ -188,8 +188,8 @@ export const Session = v.object({
 export type Session = v.InferOutput<typeof Session>;
 
 /**
- * A machine that does not run. Its session keeps its memory, its record and its state. `problem` is null if it can be
- * tried again. If not, it says why: for example, that the guest may have run, and the saved state fits no more.
+ * A machine that does not run. Its session keeps its memory, its record and its state, `size` bytes in all. `problem` is
+ * null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
  */
 export const HeldMachine = v.object({
   session: v.string(),
@@ -664,8 +664,8 @@ type Session (
   descriptors: []Descriptor
 )
 
-# A machine that does not run. Its session keeps its memory, its record and its state. \`problem\` is null if it can be
-# tried again. If not, it says why: for example, that the guest may have run, and the saved state fits no more.
+# A machine that does not run. Its session keeps its memory, its record and its state, \`size\` bytes in all. \`problem\` is
+# null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
 type HeldMachine (session: string, name: string, way: Way, size: int, problem: ?string)
 
 # A descriptor of a running process that could be preserved. \`session\` and \`token\` are set if it already is.

@@ -87,7 +87,7 @@ describe('luocon abandon', () => {
     const { asked, run } = agentWith([one]);
     const no = await run(['abandon', 'one'], { typed: 'yes\n' });
     expect(no.status).toBe(1);
-    expect(no.stderr).toContain('The memory of one (64 MiB) and its state are lost for good.');
+    expect(no.stderr).toContain('The memory and the state of one (64 MiB) are lost for good.');
     expect(no.stderr).toContain('Expected "one". Nothing was done.');
     expect(asked).toEqual([]);
     expect((await run(['abandon', 'one'], { typed: 'one\n' })).stdout).toBe(

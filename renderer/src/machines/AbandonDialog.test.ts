@@ -25,7 +25,7 @@ describe('giving a held machine up', () => {
   test('says what is lost for good, and where', () => {
     open();
     expect(screen.getByRole('note').textContent).toMatch(
-      /Its memory of 2 GiB and its state are lost for good.*mail-04 go on.*Session mail is closed/s,
+      /Its memory and its state, 2 GiB in all, are lost for good.*mail-04 go on.*Session mail is closed/s,
     );
   });
 

@@ -148,8 +148,8 @@ export const retryWords = {
 export const abandonWords = {
   title: (name: string) => `Give up ${name}`,
   doing: (name: string) => `Giving up ${name}`,
-  /** @param bytes of memory */
-  loses: (bytes: number) => `Its memory of ${size(bytes)} and its state are lost for good`,
+  /** @param bytes that its session keeps */
+  loses: (bytes: number) => `Its memory and its state, ${size(bytes)} in all, are lost for good`,
   noReturn: (name: string) => `No later attempt can make ${name} go on where it was stopped.`,
   closed: (session: string) => `Session ${session} is closed, and what it keeps is freed.`,
   disks: 'Its disks are left as they were when it was stopped, as after a power cut.',

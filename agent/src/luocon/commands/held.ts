@@ -76,7 +76,7 @@ async function confirm(
       'abandon: expected --yes, because there is no terminal to ask for the machine’s name',
     );
   screen.complain(
-    `This closes session "${session}". The memory of ${name} (${size(bytes)}) and its state are lost for good.`,
+    `This closes session "${session}". The memory and the state of ${name} (${size(bytes)}) are lost for good.`,
   );
   const typed = await screen.ask('Type the machine’s name to go on: ');
   if (typed.trim() === name) return true;
