@@ -104,7 +104,7 @@ describe('machines started by hand', () => {
     await expectUnharmed(host, [guest('named')]);
   });
 
-  it('go on when an update is called off, and stay adopted', async () => {
+  it('run on when an update is aborted, and stay adopted', async () => {
     const plan = await planFor(agent, '-b');
     expect(plan.machines.map(({ name, way, leave }) => ({ name, way, leave }))).toEqual(
       expect.arrayContaining(allMachines.map(({ name, way }) => ({ name, way, leave: false }))),
@@ -124,7 +124,7 @@ describe('machines started by hand', () => {
     await expectUnharmed(host, [...guests.values()]);
   });
 
-  it('have their names back when an update is called off with all sessions, and are let go of', async () => {
+  it('have their names back when an update is aborted with all sessions, and are released', async () => {
     await callOff(host, agent, await planFor(agent, '-b'), { closeSessions: true });
     expect((await machines()).map(({ session }) => session)).toEqual(allMachines.map(() => null));
     expect(await run(host, 'readlink /dev/shm/named')).toContain(`/proc/${guest('named').pid}/fd/`);

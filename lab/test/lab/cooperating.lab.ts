@@ -86,7 +86,7 @@ describe('cooperating VMMs', () => {
     },
   );
 
-  it('stand still when an update is about to leave, and go on when another machine cannot come along', async () => {
+  it('stop when an update is about to leave, and run on when another machine cannot be carried over', async () => {
     await agent.call('CreateSession', { name: 'stubborn' });
     const script = [
       `varlinkctl call --more --json=short --timeout=infinity ${agentInterface}.AttendSession '{"name":"stubborn"}' > /run/told &`,
@@ -106,7 +106,7 @@ describe('cooperating VMMs', () => {
     await agent.call('CloseSession', { name: 'stubborn' });
   });
 
-  it('come through an update into the other kernel', async () => {
+  it('are carried over into the other kernel', async () => {
     // A lent session in which nobody preserved anything: it arrives as those of the VMMs do, but empty.
     await agent.call('CreateSession', { name: 'hollow' });
     await run(host, `varlinkctl call --exec ${agentInterface}.FetchSession '{"name":"hollow"}' -- true`);

@@ -70,7 +70,7 @@ describe('a machine that cannot be saved', () => {
     expect((await agent.call('GetStatus', {})).status).toMatchObject({ phase: 'normal', loadedKernel: null });
   });
 
-  it('does not keep the others standing still when the agent dies in the middle', async () => {
+  it('does not keep the others stopped when the agent dies in the middle', async () => {
     let killed = false;
     const running = runUntil(
       (stage, grace) => {
