@@ -98,7 +98,7 @@ export async function carryOut(
 }
 
 /**
- * Calls an update off while its kexec is announced and can still be called off.
+ * Aborts an update while its kexec is announced and an abort is still possible.
  *
  * @returns how it was settled
  */
