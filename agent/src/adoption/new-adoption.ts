@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is decided when a machine is adopted: whether it can be, what is written down of it, and under which name. */
+import * as v from 'valibot';
 import type { HostPaths } from '../host/paths.ts';
 import { identify } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Machine } from '../interface/agent.generated.ts';
-import type { MachineHead } from '../liveupdate/machine-head.ts';
+import { MachineHead } from '../liveupdate/machine-head.ts';
 import { commandOfVmm } from './running-vmm.ts';
 
 export interface AdoptOptions {
@@ -25,7 +26,7 @@ const headBytes = 24_000;
 export async function headOf(
   machine: Machine,
   { unlink, definition }: AdoptOptions,
-  { paths, bootId }: { readonly paths: HostPaths; readonly bootId: string },
+  { paths, bootId }: { readonly paths: Pick<HostPaths, 'proc'>; readonly bootId: string },
 ): Promise<MachineHead> {
   const { pid, name, way, unlinks, monitorPath } = machine;
   const refuse = (reason: string): never => {
@@ -58,7 +59,12 @@ export async function headOf(
     return refuse(
       `its command line and its definition take ${bytes} bytes; at most ${headBytes} can be kept`,
     );
-  return head;
+  const fits = v.safeParse(MachineHead, head);
+  if (fits.success) return head;
+  const [issue] = fits.issues;
+  return refuse(
+    `${v.getDotPath(issue) ?? 'it'} cannot be written down for the next kernel: ${issue.message}`,
+  );
 }
 
 /** As many bytes as the kernel takes for a name (`include/uapi/linux/liveupdate.h`). */

@@ -41,7 +41,7 @@ export function wasUpdating({ status, statusAtUs }: LastHeard, nowUs: number): b
   return (status?.progress ?? null) !== null && statusAtUs !== null && nowUs - statusAtUs < forgottenAfterUs;
 }
 
-/** Whether the kexec may happen at any moment: it is announced, and an abort is no longer possible. */
+/** Whether the kexec may happen at any moment: it is announced, and its grace is over. */
 export function kexecIsDue(status: Status | null): boolean {
   if (status === null) return false;
   return (status.phase === 'suspending' || status.phase === 'kexec') && !isAnnounced(status);

@@ -12,7 +12,7 @@ import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
-import { blackoutLine, callOff, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
+import { abortInGrace, blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const allMachines: readonly { name: string; memory: Memory; way: Way; unlinks: string[] }[] = [
   { name: 'fast', memory: 'shared', way: 'cpr', unlinks: [] },
@@ -109,7 +109,7 @@ describe('machines started by hand', () => {
     expect(plan.machines.map(({ name, way, leave }) => ({ name, way, leave }))).toEqual(
       expect.arrayContaining(allMachines.map(({ name, way }) => ({ name, way, leave: false }))),
     );
-    const update = await callOff(host, agent, plan);
+    const update = await abortInGrace(host, agent, plan);
     expect(update).toMatchObject({
       outcome: 'aborted',
       reason: expect.stringContaining('a test calls it off'),
@@ -125,7 +125,7 @@ describe('machines started by hand', () => {
   });
 
   it('have their names back when an update is aborted with all sessions, and are released', async () => {
-    await callOff(host, agent, await planFor(agent, '-b'), { closeSessions: true });
+    await abortInGrace(host, agent, await planFor(agent, '-b'), { closeSessions: true });
     expect((await machines()).map(({ session }) => session)).toEqual(allMachines.map(() => null));
     expect(await run(host, 'readlink /dev/shm/named')).toContain(`/proc/${guest('named').pid}/fd/`);
     for (const { name } of allMachines)

@@ -102,7 +102,7 @@ export async function carryOut(
  *
  * @returns how it was settled
  */
-export async function callOff(
+export async function abortInGrace(
   host: LabHost,
   agent: AgentClient,
   plan: Plan,

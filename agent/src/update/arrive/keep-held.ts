@@ -49,6 +49,19 @@ export async function keepHeld(
   return problems;
 }
 
+/**
+ * What an index that cannot be read may have the last copy of: the states of machines whose sessions came, but that
+ * neither run nor have a record of their own. An operator gives such a machine up by closing its session.
+ */
+export function mayBeInIndex({ adoptions, native, sessions }: UpdateContext): string[] {
+  const running = new Set(adoptions.list().map(({ session }) => session));
+  return sessions
+    .list()
+    .filter((session) => session.machine !== null && !running.has(session.name))
+    .filter((session) => keptRecord(native.memory, session) === null)
+    .map(({ name }) => `session ${name}: its state may be in the index, which cannot be read`);
+}
+
 /** Copies beside a machine's memory. The files themselves belong to the index: the kernel would answer EBUSY. */
 class Copies {
   readonly #sessions: SessionStore;

@@ -16,7 +16,7 @@ import type { UpdateContext } from '../record/update-context.ts';
 import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
 import { type ArrivingSteps, noteResults } from './arriving-steps.ts';
 import { finishSessions } from './finish-sessions.ts';
-import { finishIndex, keepHeld } from './keep-held.ts';
+import { finishIndex, keepHeld, mayBeInIndex } from './keep-held.ts';
 import {
   aboutMachines,
   closeLeftBehind,
@@ -100,8 +100,7 @@ async function complete(
   const { after, problems } = await finishSessions(context, arrived, record);
   problems.unshift(...notEntered);
   const last = await keepHeld(context, resumed?.held ?? []);
-  if (arrived.index?.record === null && (record?.machines ?? []).some(({ stage }) => stage !== 'left_behind'))
-    last.push('the index cannot be read, and had machines in it');
+  if (arrived.index?.record === null) last.push(...mayBeInIndex(context));
   problems.push(...last, ...(await closeLeftBehind(context, record)));
   const observed = await observe(context, arrived);
   if (record) {
