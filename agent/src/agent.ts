@@ -13,6 +13,7 @@ import { HeldMachines } from './adoption/held-machines.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
+import { tellManager } from './host/tell-manager.ts';
 import { Journal, JournalReader } from './journal/index.ts';
 import { readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
@@ -214,15 +215,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     log,
   });
-  const tellManager = (): void => {
-    native.serviceManager.notify(`STATUS=phase ${phases.phase}, ${sessions.list().length} sessions`);
-  };
-  phases.events.on('changed', tellManager);
+  const tellState = (): void =>
+    tellManager(native, log, `STATUS=phase ${phases.phase}, ${sessions.list().length} sessions`);
+  phases.events.on('changed', tellState);
   phases.events.on('changed', () => log('info', 'phase', { phase: phases.phase }));
-  sessions.events.on('changed', tellManager);
-  native.serviceManager.notify('READY=1');
+  sessions.events.on('changed', tellState);
+  tellManager(native, log, 'READY=1');
   ready();
-  tellManager();
+  tellState();
   const { outgoing, incoming } = intake;
   log('info', 'ready', {
     version: agentVersion,
@@ -251,7 +251,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   return {
     settled,
     stop: async () => {
-      native.serviceManager.notify('STOPPING=1');
+      tellManager(native, log, 'STOPPING=1');
       await server.close();
       journal.close();
     },

@@ -56,6 +56,18 @@ describe('the agent of the next kernel', () => {
     expect(asked()).toHaveLength(2);
   });
 
+  it('goes on where the service manager cannot be told how it is', async () => {
+    const { notify } = host.manager;
+    vi.spyOn(host.manager, 'notify').mockImplementation((...given) => {
+      if (/^(STATUS|READY|EXTEND)/.test(given[0])) throw new Error('ENOBUFS');
+      return notify.apply(host.manager, given);
+    });
+    client = await startSettled(host);
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
+    expect(said('the service manager could not be told')).toBe(true);
+    vi.restoreAllMocks();
+  });
+
   it('finds no device: everything is named as lost, and the outcome is unknown', async () => {
     host.double.openFailure = 'ENOENT';
     client = await startSettled(host);

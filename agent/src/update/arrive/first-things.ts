@@ -72,6 +72,7 @@ import type { VmmStarter } from '../../adoption/restore.ts';
 import { vmmUnits } from '../../adoption/vmm-units.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
+import { tellManager } from '../../host/tell-manager.ts';
 import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
 import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
@@ -119,7 +120,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const startedAt = native.kernel.clock('boottime');
   // A start that is killed begins again, and a machine that takes long would never be done (sd_notify(3)).
   const extending = setInterval(() => {
-    native.serviceManager.notify(`EXTEND_TIMEOUT_USEC=${extendByUs}`);
+    tellManager(native, log, `EXTEND_TIMEOUT_USEC=${extendByUs}`);
   }, extendEveryMs).unref();
   const ready = (): void => clearInterval(extending);
   // The agent finds out later, if somebody asks, why there is no device. Here it only means that nothing came.

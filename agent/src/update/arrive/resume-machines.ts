@@ -15,6 +15,7 @@ import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { Log } from '../../host/log.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { tellManager } from '../../host/tell-manager.ts';
 import type { MachineRun } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
@@ -148,7 +149,7 @@ async function patiently(
         log('warning', 'the live update device is busy; nothing was handed over', { problem: error.message });
         return;
       }
-      native.serviceManager.notify(`STATUS=waiting for the live update device: ${error.message}`);
+      tellManager(native, log, `STATUS=waiting for the live update device: ${error.message}`);
       log('warning', 'waiting for the live update device', { problem: error.message });
     }
   }
