@@ -26,6 +26,7 @@ import { takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
 import { machineSources } from './machine-sources.ts';
 import { MachineLook } from './machines/machine-look.ts';
+import { needNormal } from './service/handler-context.ts';
 import { Authorisation, connections } from './service/roles.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
@@ -121,6 +122,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const heldMachines = new HeldMachines({
     ...{ native, sessions, adoptions, journal, starter, socketDirectory, log },
+    needNormal: () => needNormal(phases),
   });
   const context: UpdateContext = {
     native,
@@ -141,6 +143,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     adoptions,
     counterRate: new CounterRate(native.kernel),
     unfinishedIndex: new UnfinishedIndex(),
+    startsMachine: () => heldMachines.busy,
     socketDirectory,
     lookAtAll: () => look.all(),
     look: (pid) => look.one(pid),
@@ -158,6 +161,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;
+  // Closing its last descriptor would finish it.
+  if (!writable && index) context.unfinishedIndex.keep(index.session, 'the journal cannot be written');
   if (writable) await settleInterrupted(context, past);
   const arrived = writable ? await retrieveAll(context, board, past, { index, resumed, resumeLate }) : null;
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What becomes of a machine that an update could not start again: tried once more, carried on, or given up. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { HeldMachine, Update } from '../src/interface/agent.generated.ts';
+import { SessionStore } from '../src/liveupdate/sessions.ts';
 import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
-import { entriesOf, runToKexec, startSettled } from './scenario.ts';
+import { entriesOf, planOf, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -19,6 +20,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   await vmms.endAll();
   host.dispose();
 });
@@ -104,6 +106,73 @@ describe('a held machine', () => {
     vmms.failing.delete('one');
     await retry();
     expect(vmm.guest.running).toBe(true);
+  });
+
+  it.each<CarriedWay>(['whole_state', 'named_memory'])(
+    'that runs again is left alone by later starts, though the index is kept for another: %s',
+    async (way) => {
+      const [one, two] = [await vmms.start('one', way), await vmms.start('two', 'named_memory')];
+      for (const { pid } of [one, two]) await client.call('AdoptMachine', { pid });
+      for (const name of ['one', 'two']) vmms.failing.add(name);
+      await runToKexec(host, client);
+      const { preserve } = SessionStore.prototype;
+      vi.spyOn(SessionStore.prototype, 'preserve').mockImplementation(async function failing(
+        this: SessionStore,
+        ...given
+      ) {
+        if (given[0] === 'machine:two') throw new Error('no memory');
+        return await preserve.apply(this, given);
+      });
+      host.becomeNextKernel();
+      await vmms.endAll();
+      client = await startSettled(host);
+      expect((await list()).map(({ name }) => name)).toEqual(['one']);
+      vmms.failing.clear();
+      const { machine } = await retry();
+
+      // Once more without success, then with: neither may touch the machine that runs.
+      for (const healed of [false, true]) {
+        if (healed) vi.restoreAllMocks();
+        host.kill();
+        client = await startSettled(host);
+        expect(one.pid).toBe(machine.pid);
+        expect(one.guest.running).toBe(true);
+        expect((await labels()).filter((label) => label.includes('does not run'))).toEqual([]);
+        expect((await client.call('GetMachine', { pid: machine.pid })).machine.session).toBe('machine:one');
+      }
+      expect(await list()).toMatchObject([{ name: 'two', problem: null }]);
+      await client.call('RetryMachine', { session: 'machine:two' });
+      expect(two.guest).toMatchObject({ running: true, loaded: 'device state' });
+    },
+  );
+
+  it('is not tried again while an update is under way, and none begins meanwhile', async () => {
+    await held();
+    vmms.failing.delete('one');
+    const { starter } = host;
+    if (!starter) throw new Error('the host has no service manager');
+    let goOn = (): void => {};
+    const starting = new Promise<void>((resolve) => {
+      vi.spyOn(starter, 'start').mockImplementationOnce(async () => {
+        resolve();
+        await new Promise<void>((later) => {
+          goOn = later;
+        });
+        throw new Error('it does not start');
+      });
+    });
+    const plan = await planOf(host, client);
+    const failed = retry().catch((error: unknown) => error);
+    await starting;
+    const running = client.stream('RunUpdate', { plan: plan.id, graceSeconds: 0 });
+    await expect(running.next()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.WrongPhase',
+      parameters: { needed: 'no held machine being started' },
+    });
+    goOn();
+    expect(await failed).toMatchObject({ parameters: { reason: 'it does not start' } });
+    await runToKexec(host, client);
+    await expect(retry()).rejects.toMatchObject({ error: 'io.luoconsole.Agent.WrongPhase' });
   });
 
   it('whose guest may have run is never loaded again', async () => {

@@ -266,6 +266,18 @@ describe('a machine', () => {
     });
   });
 
+  it('is entered although the record of the update does not fit', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    await rewriteIndex((record) => Object.assign(record, { update: { of: 'another version' } }));
+    host.forgetDisk();
+    await vmms.endAll();
+    client = await startSettled(host);
+    expect(vmm.guest.running).toBe(true);
+    expect((await client.call('GetMachine', { pid: vmm.pid })).machine.session).toBe('machine:one');
+  });
+
   it('runs, and acts are accepted, where the settlement fails: the next agent settles', async () => {
     const vmm = await adopted('one');
     await runToKexec(host, client);

@@ -4,6 +4,7 @@
  * lives through further updates like that. It can be tried again as long as its guest has not run since it was saved, or
  * be given up.
  */
+import { createHash } from 'node:crypto';
 import type { Descriptor, Memory, Native } from '@luo-console/native';
 import * as v from 'valibot';
 import { Refusal } from '../host/refusal.ts';
@@ -37,6 +38,8 @@ export interface HeldContext {
   readonly journal: Journal;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
+  /** @throws Refusal WrongPhase unless the host is in phase *normal* */
+  needNormal(): void;
   log(level: 'warning', message: string, fields: Record<string, unknown>): void;
 }
 
@@ -48,6 +51,8 @@ interface Kept {
   readonly saved: SavedMachine | null;
   readonly state: Descriptor | null;
   readonly problem: string | null;
+  /** What its copies have as their source. */
+  readonly attempt: string;
 }
 
 /** Longest record that is read, in bytes. */
@@ -60,6 +65,7 @@ export class HeldMachines {
   readonly #context: HeldContext;
   /** One after the other, so that nothing is started twice. */
   readonly #serial = new Serial();
+  #under = 0;
 
   constructor(context: HeldContext) {
     this.#context = context;
@@ -80,7 +86,8 @@ export class HeldMachines {
    * @throws Refusal SessionNotFound; MachineUnusable if it is not held or cannot be started, and it stays as it was
    */
   async retry(session: string, actor: Actor): Promise<number> {
-    return await this.#serial.run(async () => {
+    return await this.#exclusively(async () => {
+      this.#context.needNormal();
       const kept = this.#get(session);
       const { name, saved, state, problem } = kept;
       if (problem !== null || saved === null || state === null)
@@ -88,13 +95,12 @@ export class HeldMachines {
       const { adoptions, journal } = this.#context;
       const fields = { session, peer: actor.peer, parameters: { name, way: saved.way } };
       const pid = await journal.act('machine.retry', fields, async () => {
-        try {
-          return await this.#start(kept.session, saved, state);
-        } catch (error) {
+        const started = await this.#start(kept, saved, state).catch((error: unknown) => {
           throw unusable(name, saidBy(error));
-        }
+        });
+        await adoptions.moved(session, started);
+        return started;
       });
-      await adoptions.moved(session, pid);
       await this.#forget(kept.session, actor);
       return pid;
     });
@@ -106,12 +112,27 @@ export class HeldMachines {
    * @throws Refusal SessionNotFound; MachineUnusable if it is not held
    */
   async abandon(session: string, actor: Actor): Promise<void> {
-    await this.#serial.run(async () => {
+    await this.#exclusively(async () => {
+      this.#context.needNormal();
       const { name } = this.#get(session);
       const { journal, sessions } = this.#context;
       const fields = { session, peer: actor.peer, parameters: { name } };
       await journal.act('machine.abandon', fields, () => sessions.close(session, actor));
     });
+  }
+
+  /** Whether a machine is being started or given up: no update may begin meanwhile. */
+  get busy(): boolean {
+    return this.#under > 0;
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    this.#under += 1;
+    try {
+      return await this.#serial.run(work);
+    } finally {
+      this.#under -= 1;
+    }
   }
 
   #get(name: string): Kept {
@@ -133,8 +154,9 @@ export class HeldMachines {
 
   #read(session: HeldSession, name: string, record: Buffer): Kept {
     const { memory } = this.#context.native;
-    const state = fileOf(session, heldLabels.state);
-    const kept = { session, name, state, saved: null };
+    const attempt = attemptOf(record.toString('utf8'));
+    const state = fileOf(session, heldLabels.state, attempt);
+    const kept = { session, name, state, attempt, saved: null };
     let stored: unknown;
     try {
       stored = JSON.parse(record.toString('utf8'));
@@ -150,11 +172,11 @@ export class HeldMachines {
     return { ...kept, saved, problem: null };
   }
 
-  async #start(session: HeldSession, machine: SavedMachine, state: Descriptor): Promise<number> {
+  async #start({ session, attempt }: Kept, machine: SavedMachine, state: Descriptor): Promise<number> {
     const { native, sessions, socketDirectory, starter } = this.#context;
     const file = ({ session: from, token }: Place): Descriptor => {
       const own = sessions.has(from) ? sessions.get(from).files.get(BigInt(token)) : undefined;
-      const found = own ?? fileOf(session, heldLabels.memory(token));
+      const found = own ?? fileOf(session, heldLabels.memory(token), attempt);
       if (found) return found;
       throw new Error(`descriptor ${token} of session ${from} is missing; it was not started without it`);
     };
@@ -162,7 +184,11 @@ export class HeldMachines {
       ...{ native, machine, state, file, firstFile, starter, socketDirectory },
       reach: (path) => path,
       reached: () => {},
-      beforeRunning: () => writeMark(native.memory, state, machine, 'running'),
+      beforeRunning: () => {
+        // The mark is final, so it is written only where nothing else is going on.
+        this.#context.needNormal();
+        writeMark(native.memory, state, machine, 'running');
+      },
     });
   }
 
@@ -192,8 +218,14 @@ export function keptRecord(memory: Memory, session: HeldSession): Buffer | null 
   return file && memory.read(file, 0n, longestRecord);
 }
 
-/** The newest file with a label. An older one is of an attempt before the last update. */
-function fileOf(session: HeldSession, label: string): Descriptor | null {
-  const entry = session.manifest?.entries().findLast((each) => each.label === label);
+/** What tells the copies of one saved state from those of another update: it is their source. @param record as text */
+export const attemptOf = (record: string): string =>
+  `index of the update, record ${createHash('sha256').update(record).digest('hex').slice(0, 16)}`;
+
+/** The newest file with a label, of one source if that is given. */
+function fileOf(session: HeldSession, label: string, source?: string): Descriptor | null {
+  const entry = session.manifest
+    ?.entries()
+    .findLast((each) => each.label === label && (source === undefined || each.source === source));
   return entry ? (session.files.get(BigInt(entry.token)) ?? null) : null;
 }

@@ -8,11 +8,23 @@ import type { SavedMachine } from './saved-machine.ts';
 
 /**
  * `starting` is written before a VMM is started, `running` before the guest is told to run. A saved state is never
- * loaded again after that: the memory has changed since.
+ * loaded again after that: the memory has changed since. `settled` and `settled_running` replace the others when the
+ * update is settled: from then on a state in a kept index is only there to be copied.
  */
-export type RestartMark = 'none' | 'starting' | 'running';
+export type RestartMark = 'none' | 'starting' | 'running' | 'settled' | 'settled_running';
 
-const marks: readonly RestartMark[] = ['none', 'starting', 'running'];
+const marks: readonly RestartMark[] = ['none', 'starting', 'running', 'settled', 'settled_running'];
+
+/** Whether the update of a machine with this mark is settled. */
+export const isSettled = (mark: RestartMark): boolean => mark === 'settled' || mark === 'settled_running';
+
+/** The mark of a state in the index once the update is settled. */
+export const settledMark = (mark: RestartMark): RestartMark =>
+  mark === 'running' || mark === 'settled_running' ? 'settled_running' : 'settled';
+
+/** The mark of a copy of such a state, which may be tried again if its guest has not run. */
+export const copiedMark = (mark: RestartMark): RestartMark =>
+  mark === 'running' || mark === 'settled_running' ? 'running' : 'starting';
 
 const placeOf = ({ state }: SavedMachine): bigint => BigInt((state?.cprBytes ?? 0) + (state?.mainBytes ?? 0));
 

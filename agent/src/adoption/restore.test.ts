@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Answer } from '../qemu/fake-qmp.fixture.ts';
+import { ManagerRefusal } from '../units/manager-bus.ts';
 import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
 import { RanPerhaps, restoreMachine, runStarted, type VmmStarter } from './restore.ts';
 import type { SavedMachine } from './saved-machine.ts';
@@ -41,14 +42,14 @@ const starter: VmmStarter = {
   stop: async (name) => void happened.push(`stop ${name}`),
 };
 
-const restore = (vmm: FakeVmm, ran = true): Promise<number> =>
+const restore = (vmm: FakeVmm, ran = true, manager: VmmStarter = starter): Promise<number> =>
   restoreMachine({
     native,
     machine: machineOf(vmm, ran),
     state,
     file: () => state,
     firstFile: 3,
-    starter,
+    starter: manager,
     socketDirectory: directory,
     reach: (path) => path,
     beforeRunning: () => void happened.push('mark running'),
@@ -67,10 +68,10 @@ describe('a saved machine', () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  it('that was paused when it was saved is given its state and left paused, without a mark', async () => {
+  it('that was paused when it was saved is given its state and left paused, with a mark', async () => {
     const vmm = await startFakeVmm({ running: false });
     await restore(vmm, false);
-    expect(happened).toEqual(['starting', 'start one', 'loading', 'loaded', 'running']);
+    expect(happened).toEqual(['starting', 'start one', 'loading', 'loaded', 'mark running', 'running']);
     expect(vmm).toMatchObject({ loaded: 'device state', running: false });
   });
 
@@ -101,6 +102,14 @@ describe('a saved machine', () => {
       pid: process.pid,
       problem: expect.stringContaining('ENOENT'),
     });
+  });
+
+  it('is not started where there is a unit of its name, which is left alone', async () => {
+    const vmm = await startFakeVmm({ running: false });
+    const there = new ManagerRefusal('org.freedesktop.systemd1.UnitExists', 'it is loaded');
+    const start = (): Promise<never> => Promise.reject(there);
+    await expect(restore(vmm, true, { ...starter, start })).rejects.toBe(there);
+    expect(happened).toEqual(['starting']);
   });
 
   it('that does not say whether it runs is not stopped: the guest may have run', async () => {

@@ -14,6 +14,7 @@ import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
 import { incomingWords, unixChannel } from '../qemu/restart-command.ts';
 import { type Piece, playPieces, playStream, StreamError } from '../qemu/streams.ts';
+import { ManagerRefusal } from '../units/manager-bus.ts';
 import type { SavedMachine } from './saved-machine.ts';
 
 /** A file to hand to a VMM that is started, as a path that leads to it. */
@@ -68,6 +69,10 @@ const endingMs = 1000;
 /** Longest a VMM may take from being started to running, in ms. */
 const restoreMs = 300_000;
 
+/** Whether a VMM could not be started because there is a unit of its name. */
+export const isUnitThere = (error: unknown): boolean =>
+  error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.UnitExists';
+
 /** What the unit of a machine's new VMM is called: names of machines may repeat, names of sessions do not. */
 export const unitNameOf = ({ session }: SavedMachine): string => session.replace(/^machine:/, '');
 
@@ -119,11 +124,10 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       await playStream(native, main, options.state, cprBytes, mainBytes, over.signal);
       await monitor.migrated(over.signal);
       options.reached('loaded');
-      if (machine.ran) {
-        options.beforeRunning();
-        mayHaveRun = true;
-        await monitor.run(over.signal);
-      }
+      // Also of one that stays paused: somebody else may tell it to run at any moment.
+      options.beforeRunning();
+      mayHaveRun = true;
+      if (machine.ran) await monitor.run(over.signal);
       options.reached('running');
     };
     // A VMM that ends breaks everything at once, and that it ended says more than what broke first.
@@ -135,7 +139,8 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     return pid;
   } catch (error) {
     if (mayHaveRun) throw new RanPerhaps(error);
-    await starter.stop(unit).catch(() => {});
+    // A unit that was there before is somebody else's.
+    if (!isUnitThere(error)) await starter.stop(unit).catch(() => {});
     throw error;
   } finally {
     clearTimeout(timer);
@@ -156,6 +161,7 @@ export async function runStarted({
   starter,
 }: Pick<RestoreOptions, 'machine' | 'reach' | 'starter'>): Promise<{ pid: number; problem: string | null }> {
   const pid = await starter.pid(unitNameOf(machine));
+  if (!machine.ran) return { pid, problem: null };
   try {
     using monitor = await VmmMonitor.open(reach(machine.monitor));
     await monitor.run(AbortSignal.timeout(restoreMs));

@@ -16,7 +16,7 @@ export function definitionHandlers(
   context: HandlerContext,
   manager?: string,
 ): PeerHandlers<DefinitionMethods> {
-  const { native, paths, accounts, phases, journal, adoptions, look, sessions } = context;
+  const { native, paths, accounts, phases, journal, adoptions, heldMachines, look, sessions } = context;
   const ownUid = process.getuid?.() ?? 0;
   const directory = join(paths.etc, 'luo-console/machines');
   // One at a time, so that nobody starts what somebody else is starting.
@@ -46,7 +46,14 @@ export function definitionHandlers(
         const running = await processOf(paths, name);
         if (running !== null)
           throw new Refusal('MachineUnusable', { pid: running, name, reason: 'it is already running' });
-        const held = sessions.list().find(({ machine }) => machine?.definition === name);
+        // The unit of a held machine has the name of its session.
+        const names = new Set(heldMachines.list().map(({ session }) => session));
+        const held = sessions
+          .list()
+          .find(
+            ({ machine, name: own }) =>
+              machine?.definition === name || (names.has(own) && own === `machine:${name}`),
+          );
         if (held) {
           const reason = `its memory is held in session "${held.name}", and a second VMM would use the same disks; close that session to give it up`;
           throw new Refusal('MachineUnusable', { pid: 0, name, reason });

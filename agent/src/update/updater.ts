@@ -113,6 +113,9 @@ export class Updater {
         const reason = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
         throw new Refusal('PlanNotRunnable', { plan: id, reason });
       }
+      // Its plan does not have that machine, and the kexec would end it.
+      if (this.#context.startsMachine())
+        throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'no held machine being started' });
       this.#plans.delete(id);
       const departure = new Departure(this.#context, this.#board, { made, graceSeconds, peer });
       this.#departure = departure;

@@ -139,8 +139,14 @@ async function resumeLate(
   first: FirstFound,
   index: IncomingIndex,
 ): Promise<ResumedMachines | null> {
+  const incoming = sessions
+    .list()
+    .flatMap(({ name, direction, descriptor }) =>
+      direction === 'incoming' && descriptor !== null ? [{ name: sessionEntry(name), descriptor }] : [],
+    );
   const { handed, resumed } = await first.resumeLate([
     { name: sessionEntry(index.name), descriptor: index.session },
+    ...incoming,
   ]);
   for (const { name, descriptor } of handed) {
     const stored = parseStoredName(name);

@@ -4,7 +4,13 @@
  * seconds later. Until the guest has run nothing of the machine is used up, so an attempt can be repeated.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { RanPerhaps, type RestoreOptions, restoreMachine } from '../../adoption/restore.ts';
+import {
+  isUnitThere,
+  RanPerhaps,
+  type RestoreOptions,
+  restoreMachine,
+  unitNameOf,
+} from '../../adoption/restore.ts';
 import type { Log } from '../../host/log.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { Missing } from './retrieved-files.ts';
@@ -41,6 +47,8 @@ export async function restorePatiently(
         problem: saidBy(error),
         pauseMs,
       });
+      // Nothing else has a unit of this name so early: it is left over from an attempt of ours.
+      if (isUnitThere(error)) await options.starter.stop(unitNameOf(options.machine)).catch(() => {});
       await delay(pauseMs);
     }
   }

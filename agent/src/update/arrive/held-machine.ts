@@ -4,6 +4,7 @@
  * index is finished only once all of it is in the machine's own session, beside the memory that is there.
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
 import type { UnreadMachine } from '../record/index-record.ts';
 import { keyOf, type RetrievedFiles } from './retrieved-files.ts';
@@ -15,6 +16,8 @@ export interface HeldMachine {
   readonly session: string | null;
   /** Its record as it stands in the index. */
   readonly record: unknown;
+  /** The same where it fits; null otherwise. */
+  readonly saved: SavedMachine | null;
   /** Its files in the index session that could be retrieved: its state first, if that is among them. */
   readonly files: readonly HeldFile[];
 }
@@ -30,7 +33,7 @@ export interface HeldFile {
 export function heldMachine(
   native: Native,
   retrieved: RetrievedFiles,
-  { name, session, record }: Omit<HeldMachine, 'files'>,
+  { name, session, record, saved }: Omit<HeldMachine, 'files'>,
   places: readonly Place[],
 ): HeldMachine {
   const files = places.flatMap(({ session: index, token }, at): HeldFile[] => {
@@ -39,7 +42,7 @@ export function heldMachine(
       ? [{ kind: at === 0 ? 'state' : 'memory', token, file: native.descriptors.duplicate(file) }]
       : [];
   });
-  return { name, session, record, files };
+  return { name, session, record, saved, files };
 }
 
 /** Where the state of a machine is whose record does not fit, if it tells that much. */

@@ -5,7 +5,8 @@
  * given up: its memory did not come, or an operator closed it. Otherwise the index stays, and no update can leave.
  */
 import type { Descriptor, Memory } from '@luo-console/native';
-import { heldLabels, keptRecord } from '../../adoption/held-machines.ts';
+import { attemptOf, heldLabels, keptRecord } from '../../adoption/held-machines.ts';
+import { copiedMark, readMark, settledMark, writeMark } from '../../adoption/restart-mark.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
@@ -20,22 +21,22 @@ import type { ResumedMachines } from './resume-machines.ts';
  *
  * @returns what could not be kept and is in the index alone, in words; none if the index can be finished
  */
-export async function keepHeld(
-  { native, sessions }: UpdateContext,
-  held: readonly HeldMachine[],
-): Promise<string[]> {
+export async function keepHeld(context: UpdateContext, held: readonly HeldMachine[]): Promise<string[]> {
+  const { native, sessions } = context;
   const problems: string[] = [];
   for (const machine of held) {
     const { name, session, record, files } = machine;
     try {
-      if (session === null) throw new Error('its record does not say which session it has');
       // Its memory did not come, or an operator closed it: nothing is left that this would belong to.
+      if (session === null && mayBeInIndex(context).length === 0) continue;
+      if (session === null) throw new Error('its record does not say which session it has');
       if (!sessions.has(session)) continue;
-      const copies = new Copies(native.memory, sessions, session, JSON.stringify(record));
-      await copies.add(heldLabels.record, () => contentOf(native.memory, JSON.stringify(record)));
+      const text = JSON.stringify(record);
+      const copies = new Copies(sessions, session, attemptOf(text));
+      await copies.add(heldLabels.record, () => contentOf(native.memory, text));
       for (const { kind, token, file } of files)
         await copies.add(kind === 'state' ? heldLabels.state : heldLabels.memory(token), () =>
-          copyOf(native.memory, file),
+          kind === 'state' ? copyOfState(native.memory, file, machine) : copyOf(native.memory, file),
         );
       if (!files.some(({ kind }) => kind === 'state'))
         throw new Error('its state is not where its record says, or could not be retrieved');
@@ -66,23 +67,43 @@ export function mayBeInIndex({ adoptions, native, sessions }: UpdateContext): st
 class Copies {
   readonly #sessions: SessionStore;
   readonly #session: string;
+  readonly #source: string;
   readonly #there: ReadonlySet<string>;
 
-  /** @param record of the machine: what is there of another record is of an earlier update, and too old */
-  constructor(memory: Memory, sessions: SessionStore, session: string, record: string) {
+  /** @param source tells copies of this state from those of an earlier update */
+  constructor(sessions: SessionStore, session: string, source: string) {
     this.#sessions = sessions;
     this.#session = session;
-    const held = sessions.get(session);
-    const same = keptRecord(memory, held)?.equals(Buffer.from(record)) ?? false;
-    this.#there = new Set(same ? held.manifest?.entries().map(({ label }) => label) : []);
+    this.#source = source;
+    const entries = sessions.get(session).manifest?.entries() ?? [];
+    this.#there = new Set(entries.filter((each) => each.source === source).map(({ label }) => label));
   }
 
   /** Preserves a file, unless an agent before this one has. */
   async add(label: string, make: () => Descriptor): Promise<void> {
     if (this.#there.has(label)) return;
     using file = make();
-    const request = { token: null, label, source: 'taken from the index of the update' };
+    const request = { token: null, label, source: this.#source };
     await this.#sessions.preserve(this.#session, file, request, agentItself);
+  }
+}
+
+/**
+ * Marks the states in an index as those of a settled update. The index may be kept, and then no agent may start, stop or
+ * continue a machine from it any more: an operator may have tried it again since.
+ */
+export async function markSettled({ native, log }: UpdateContext, index: IncomingIndex): Promise<void> {
+  for (const saved of index.record?.machines ?? []) {
+    if (saved.state === null) continue;
+    try {
+      using state = await native.liveUpdate.retrieveFd(index.session, BigInt(saved.state.token));
+      writeMark(native.memory, state, saved, settledMark(readMark(native.memory, state, saved)));
+    } catch (error) {
+      log('warning', 'a state cannot be marked as settled', {
+        session: saved.session,
+        problem: saidBy(error),
+      });
+    }
   }
 }
 
@@ -116,8 +137,11 @@ export async function finishSettledIndex(
   { machines }: Update,
   resumed: ResumedMachines | null,
 ): Promise<void> {
-  // Of a machine that runs nothing can be retrieved a second time, so it is among those that look held here.
-  const runs = new Set(machines.filter(({ stage }) => stage === 'resumed').map(({ session }) => session));
+  // To the first things all machines of a settled update look held, also those that ran then or were tried again.
+  const runs = new Set<string | null>([
+    ...machines.filter(({ stage }) => stage === 'resumed').map(({ session }) => session),
+    ...context.adoptions.list().map(({ session }) => session),
+  ]);
   const held = (resumed?.held ?? []).filter((machine) => {
     if (!runs.has(machine.session)) return true;
     for (const { file } of machine.files) file.close();
@@ -136,6 +160,13 @@ function copyOf(memory: Memory, file: Descriptor): Descriptor {
       memory.write(copy, BigInt(at), piece);
     }
   });
+}
+
+/** A copy whose mark says again what it said before the update was settled. */
+function copyOfState(memory: Memory, file: Descriptor, { saved }: HeldMachine): Descriptor {
+  const copy = copyOf(memory, file);
+  if (saved !== null) writeMark(memory, copy, saved, copiedMark(readMark(memory, copy, saved)));
+  return copy;
 }
 
 function contentOf(memory: Memory, text: string): Descriptor {

@@ -62,10 +62,11 @@ class NotResumed extends Error {}
 export async function enterMachines(
   { adoptions, sessions }: UpdateContext,
   steps: ArrivingSteps,
+  machines: readonly MachineRun[],
   update: Update | null,
 ): Promise<string[]> {
   const problems: string[] = [];
-  const runs = new Map(update?.machines.flatMap((run) => (run.session ? [[run.session, run]] : [])));
+  const runs = new Map(machines.flatMap((run) => (run.session ? [[run.session, run] as const] : [])));
   const came = [...runs].flatMap(([session, { stage }]) => (stage === 'left_behind' ? [] : [session]));
   for (const session of steps.inOrder('resume', came)) {
     const { name, stage, detail, newPid } = runs.get(session) ?? notKnown;

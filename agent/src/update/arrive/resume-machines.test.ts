@@ -216,6 +216,22 @@ describe('a saved machine', () => {
     release(found);
   });
 
+  it('that runs by now is not called lost because its session is finished already', async () => {
+    await arrive([saved], { state: true, memory: false, mark: 'running' });
+    const found = await resume(failingStarter([], 4711));
+    expect(found.runs).toMatchObject([{ stage: 'resumed', newPid: 4711 }]);
+    release(found);
+  });
+
+  it.each(['settled', 'settled_running'] as const)('of a settled update is left alone: %s', async (mark) => {
+    await arrive([saved], { state: true, memory: true, mark });
+    const asked: string[] = [];
+    const found = await resume(failingStarter(asked, 4711));
+    expect(asked).toEqual([]);
+    expect(found.runs).toMatchObject([{ stage: 'held', detail: 'its update is settled' }]);
+    release(found);
+  });
+
   it('that may have run is never loaded again', async () => {
     await arrive([saved], { state: true, memory: true, mark: 'running' });
     const asked: string[] = [];

@@ -9,7 +9,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
-import { readMark, writeMark } from '../../adoption/restart-mark.ts';
+import { isSettled, readMark, writeMark } from '../../adoption/restart-mark.ts';
 import { type RestoreOptions, runStarted, unitNameOf, type VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { Log } from '../../host/log.ts';
@@ -169,7 +169,7 @@ async function startAll(
   const firstUs = Math.min(...record.machines.map(({ suspendedAtUs }) => suspendedAtUs ?? retrievedAtUs));
   const held = record.unread.map((machine) => {
     const places = unreadPlaces(machine, index);
-    return heldMachine(native, files, { ...machine, record: machine.stored }, places);
+    return heldMachine(native, files, { ...machine, record: machine.stored, saved: null }, places);
   });
   const machines = await Promise.all(
     record.machines.map(async (saved) => {
@@ -183,7 +183,7 @@ async function startAll(
       });
       if (run.stage !== 'resumed') {
         const own = placesOf(saved, index).filter(({ session }) => session === index);
-        held.push(heldMachine(native, files, { ...saved, record: saved }, own));
+        held.push(heldMachine(native, files, { ...saved, record: saved, saved }, own));
       }
       const marks = {
         kernelStartedAtUs,
@@ -243,15 +243,17 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
     detail: saved.ran ? 'it runs' : 'it is paused, as it was before',
   });
   try {
-    for (const place of placesOf(saved, index)) files.get(place);
     const state = files.get(statePlace(saved, index));
     const reachedBefore = readMark(native.memory, state, saved);
+    // Its fate is in the record of the update by now, and in nobody's hands but an operator's.
+    if (isSettled(reachedBefore)) return { ...run, stage: 'held', detail: 'its update is settled' };
     if (reachedBefore === 'running') {
       // An agent before this one had come so far that the guest may have run.
       const { pid, problem } = await runStarted({ machine: saved, starter, reach: (path) => path });
       if (problem === null) return resumed(pid);
       return { ...resumed(pid), detail: `it was told to run; its monitor cannot be asked: ${problem}` };
     }
+    for (const place of placesOf(saved, index)) files.get(place);
     if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
     else writeMark(native.memory, state, saved, 'starting');
     const options: RestoreOptions = {

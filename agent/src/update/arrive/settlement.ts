@@ -16,7 +16,7 @@ import type { UpdateContext } from '../record/update-context.ts';
 import { type HandoverTaken, missingKey, type Past } from './arrival.ts';
 import { type ArrivingSteps, noteResults } from './arriving-steps.ts';
 import { finishSessions } from './finish-sessions.ts';
-import { finishIndex, keepHeld, mayBeInIndex } from './keep-held.ts';
+import { finishIndex, keepHeld, markSettled, mayBeInIndex } from './keep-held.ts';
 import {
   aboutMachines,
   closeLeftBehind,
@@ -95,13 +95,19 @@ async function complete(
     if (record) record = { ...record, phases: withPhase(record.phases, phase, phases.startedAtUs) };
   };
   enter('resuming', resumed?.times.retrievedAtUs);
-  const notEntered = await enterMachines(context, steps, record);
+  const notEntered = await enterMachines(
+    context,
+    steps,
+    record?.machines ?? resumed?.machines.map(({ run }) => run) ?? [],
+    record,
+  );
   enter('finishing', resumed?.times.resumedAtUs);
   const { after, problems } = await finishSessions(context, arrived, record);
   problems.unshift(...notEntered);
   const last = await keepHeld(context, resumed?.held ?? []);
+  problems.push(...(await closeLeftBehind(context, record)));
   if (arrived.index?.record === null) last.push(...mayBeInIndex(context));
-  problems.push(...last, ...(await closeLeftBehind(context, record)));
+  problems.push(...last);
   const observed = await observe(context, arrived);
   if (record) {
     const settled = settleRecord(context, record, arrived, observed, after, problems);
@@ -116,6 +122,7 @@ async function complete(
         message: 'known only from the index session: the journal has no trace of it',
       });
     }
+    if (arrived.index) await markSettled(context, arrived.index);
     history.settled(record);
     log(record.outcome === 'updated' ? 'info' : 'error', `live update ${record.outcome}`, {
       update: record.id,

@@ -116,7 +116,7 @@ const checks: Readonly<Record<string, Check1>> = {
       ? ['pass', 'nothing is left over from the last update']
       : [
           'fail',
-          `another update would lose what only the index of the last one has: ${why}. Restart the agent to try again, or close the session of the machine to give it up`,
+          `another update would lose what only the index of the last one has: ${why}. Restart the agent to try again. To give the machine up, close its session first`,
         ],
 
   order: (_context, { graph }) => {

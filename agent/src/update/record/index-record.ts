@@ -93,12 +93,15 @@ function problemOf([issue]: readonly v.BaseIssue<unknown>[]): string {
   return path === null ? issue.message : `${path}: ${issue.message}`;
 }
 
-/** Reads the stored record of an index, each part by itself. */
+/** Reads the stored record of an index, each part by itself. @throws Error if it has machines in another form */
 export function readIndexRecord(stored: unknown): IndexContents {
   const parts: Readonly<Record<string, unknown>> = partOf(v.record(v.string(), v.unknown()), stored, {});
   const list = (name: string): unknown[] => partOf(v.array(v.unknown()), parts[name], []);
   const machines: SavedMachine[] = [];
   const unread: UnreadMachine[] = [];
+  // Of another version, or damaged: nothing of it may be thrown away.
+  if (parts['machines'] !== undefined && !Array.isArray(parts['machines']))
+    throw new Error('its machines are not a list');
   for (const each of list('machines')) {
     const parsed = v.safeParse(SavedMachine, each);
     if (parsed.success) machines.push(parsed.output);

@@ -37,6 +37,8 @@ export interface UpdateContext {
   readonly adoptions: Adoptions;
   readonly counterRate: CounterRate;
   readonly unfinishedIndex: UnfinishedIndex;
+  /** Whether a held machine is being started or given up right now. */
+  startsMachine(): boolean;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
   /** All machines as they are now. */
