@@ -41,6 +41,7 @@
  * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
  *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so
  *   nothing is loaded. Its monitor is asked, and it is told to run if it is still paused.
+ *   Once the update is settled the mark says *settled*: no agent acts on a state in the index any more.
  *
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
@@ -67,6 +68,8 @@
  *       goes on when it is tried again: %s
  *       lives through a restart of the agent and a further update, and goes on then
  *       is kept anew, and nothing of before is used, if a later update cannot start it
+ *       that runs again is left alone by later starts, though the index is kept for another: %s
+ *       is not tried again while an update is under way, and none begins meanwhile
  *       whose guest may have run is never loaded again
  *       is given up with its session, which the journal says
  *     agent/src/adoption/suspension.test.ts
