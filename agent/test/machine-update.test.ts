@@ -11,6 +11,7 @@ import { HeldSession } from '../src/liveupdate/held-session.ts';
 import { SlotFile } from '../src/liveupdate/slots.ts';
 import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
+import { History } from '../src/update/record/history.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { contentOf, entriesOf, planOf, runToKexec, startSettled } from './scenario.ts';
@@ -298,6 +299,36 @@ describe('a machine', () => {
     const [update] = (await client.call('ListUpdates', {})).updates;
     expect(update?.outcome, update?.reason).toBe('updated');
     expect(await check()).toMatchObject({ verdict: 'pass' });
+  });
+
+  it('runs through a settlement that cannot be written, and the next agent says so', async () => {
+    const [vmm, other] = [await adopted('one'), await adopted('two')];
+    await runToKexec(host, client);
+    vmms.failing.add('two');
+    host.becomeNextKernel();
+    await vmms.endAll();
+    const settling = vi.spyOn(History.prototype, 'settled').mockImplementation(() => {
+      throw new Error('ENOSPC');
+    });
+    client = await startSettled(host);
+    expect(vmm.guest.running).toBe(true);
+    const { pid } = vmm;
+    vmms.failing.delete('two');
+    await client.call('RetryMachine', { session: 'machine:two' });
+    settling.mockRestore();
+    host.kill();
+    client = await startSettled(host);
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.machines.find(({ name }) => name === 'one')).toMatchObject({
+      stage: 'resumed',
+      newPid: pid,
+    });
+    expect([vmm.pid, vmm.guest.running, other.guest.running]).toEqual([pid, true, true]);
+    for (const name of ['machine:one', 'machine:two']) {
+      const { session } = await client.call('GetSession', { name });
+      expect(session.descriptors).toHaveLength(1);
+    }
+    expect((await client.call('ListHeldMachines', {})).machines).toEqual([]);
   });
 
   it('whose record does not fit is held, and costs the others nothing', async () => {

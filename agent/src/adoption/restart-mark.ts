@@ -15,9 +15,6 @@ export type RestartMark = 'none' | 'starting' | 'running' | 'settled' | 'settled
 
 const marks: readonly RestartMark[] = ['none', 'starting', 'running', 'settled', 'settled_running'];
 
-/** Whether the update of a machine with this mark is settled. */
-export const isSettled = (mark: RestartMark): boolean => mark === 'settled' || mark === 'settled_running';
-
 /** The mark of a state in the index once the update is settled. */
 export const settledMark = (mark: RestartMark): RestartMark =>
   mark === 'running' || mark === 'settled_running' ? 'settled_running' : 'settled';

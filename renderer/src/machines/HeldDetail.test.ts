@@ -49,6 +49,9 @@ describe('a held machine', () => {
     expect(screen.getByRole('note').textContent).toMatch(
       /It cannot be tried again.*The guest may have run, and its saved state no longer fits\./s,
     );
+    // Nobody knows whether it runs, so nothing is said of it.
+    expect(screen.getByRole('note').textContent).toContain(heldWords.mayRun);
+    expect(screen.queryByText(/It does not run/)).toBeNull();
     expect(button('Try again…').disabled).toBe(true);
     expect(button('Try again…').title).toBe(
       `${heldWords.unusable}. The guest may have run, and its saved state no longer fits.`,

@@ -126,8 +126,10 @@ export const releaseWords = {
 } as const;
 
 export const heldWords = {
-  /** What held means. */
-  kept: (session: string) => `It does not run. Its memory and its state are kept in session ${session}.`,
+  /** What held means. A machine that cannot be tried again may have been told to run, and then nobody knows. */
+  kept: (session: string, retriable: boolean) =>
+    `${retriable ? 'It does not run. ' : ''}Its memory and its state are kept in session ${session}.`,
+  mayRun: 'Its VMM may still be running. Look for it on the host before you give the machine up.',
   unusable: 'It cannot be tried again',
   first: (name: string) => `${name} is held. Try it again, or give it up first.`,
   session: 'Show in Sessions',

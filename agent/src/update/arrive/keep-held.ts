@@ -24,13 +24,15 @@ import type { ResumedMachines } from './resume-machines.ts';
 export async function keepHeld(context: UpdateContext, held: readonly HeldMachine[]): Promise<string[]> {
   const { native, sessions } = context;
   const problems: string[] = [];
+  // Also one that an operator has tried again since: its state is too old.
+  const running = new Set(context.adoptions.list().map(({ session }) => session));
   for (const machine of held) {
     const { name, session, record, files } = machine;
     try {
       // Its memory did not come, or an operator closed it: nothing is left that this would belong to.
       if (session === null && mayBeInIndex(context).length === 0) continue;
       if (session === null) throw new Error('its record does not say which session it has');
-      if (!sessions.has(session)) continue;
+      if (!sessions.has(session) || running.has(session)) continue;
       const text = JSON.stringify(record);
       const copies = new Copies(sessions, session, attemptOf(text));
       await copies.add(heldLabels.record, () => contentOf(native.memory, text));
@@ -137,11 +139,8 @@ export async function finishSettledIndex(
   { machines }: Update,
   resumed: ResumedMachines | null,
 ): Promise<void> {
-  // To the first things all machines of a settled update look held, also those that ran then or were tried again.
-  const runs = new Set<string | null>([
-    ...machines.filter(({ stage }) => stage === 'resumed').map(({ session }) => session),
-    ...context.adoptions.list().map(({ session }) => session),
-  ]);
+  // One that ran then and has ended since looks held to the first things.
+  const runs = new Set(machines.filter(({ stage }) => stage === 'resumed').map(({ session }) => session));
   const held = (resumed?.held ?? []).filter((machine) => {
     if (!runs.has(machine.session)) return true;
     for (const { file } of machine.files) file.close();

@@ -223,12 +223,15 @@ describe('a saved machine', () => {
     release(found);
   });
 
-  it.each(['settled', 'settled_running'] as const)('of a settled update is left alone: %s', async (mark) => {
+  it.each([
+    { mark: 'settled', asks: [], run: { stage: 'held', detail: 'its update is settled' } },
+    { mark: 'settled_running', asks: ['pid one'], run: { stage: 'resumed', newPid: 4711 } },
+  ] as const)('of a settled update is left alone: $mark', async ({ mark, asks, run }) => {
     await arrive([saved], { state: true, memory: true, mark });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked, 4711));
-    expect(asked).toEqual([]);
-    expect(found.runs).toMatchObject([{ stage: 'held', detail: 'its update is settled' }]);
+    expect(asked).toEqual(asks);
+    expect(found.runs).toMatchObject([run]);
     release(found);
   });
 

@@ -9,8 +9,14 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
-import { isSettled, readMark, writeMark } from '../../adoption/restart-mark.ts';
-import { type RestoreOptions, runStarted, unitNameOf, type VmmStarter } from '../../adoption/restore.ts';
+import { readMark, writeMark } from '../../adoption/restart-mark.ts';
+import {
+  RanPerhaps,
+  type RestoreOptions,
+  runStarted,
+  unitNameOf,
+  type VmmStarter,
+} from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { Log } from '../../host/log.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
@@ -245,8 +251,9 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
   try {
     const state = files.get(statePlace(saved, index));
     const reachedBefore = readMark(native.memory, state, saved);
-    // Its fate is in the record of the update by now, and in nobody's hands but an operator's.
-    if (isSettled(reachedBefore)) return { ...run, stage: 'held', detail: 'its update is settled' };
+    // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.
+    if (reachedBefore === 'settled_running') return resumed(await starter.pid(unitNameOf(saved)));
+    if (reachedBefore === 'settled') return { ...run, stage: 'held', detail: 'its update is settled' };
     if (reachedBefore === 'running') {
       // An agent before this one had come so far that the guest may have run.
       const { pid, problem } = await runStarted({ machine: saved, starter, reach: (path) => path });
@@ -273,6 +280,6 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
     const why = saidBy(error);
     if (error instanceof Missing)
       return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
-    return { ...run, stage: 'held', detail: `it does not run: ${why}` };
+    return { ...run, stage: 'held', detail: error instanceof RanPerhaps ? why : `it does not run: ${why}` };
   }
 }

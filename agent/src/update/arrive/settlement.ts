@@ -72,8 +72,10 @@ export async function completeArrival(
   try {
     await complete(context, board, past, arrived);
   } catch (error) {
-    if (arrived.index)
+    if (arrived.index) {
       unfinishedIndex.keep(arrived.index.session, `the update could not be settled: ${saidBy(error)}`);
+      await markSettled(context, arrived.index);
+    }
     throw error;
   } finally {
     if (phases.phase === 'resuming') phases.enter('finishing');
@@ -115,6 +117,8 @@ async function complete(
     // The index is what proves that the kexec worked.
     if (arrived.index?.record) await noteResultsOrSay(context, record, steps);
   }
+  // From here on an operator may try machines again, whatever becomes of the record.
+  if (arrived.index) await markSettled(context, arrived.index);
   phases.enter('normal');
   if (record) {
     if (!isKnown(context, record.id)) {
@@ -122,7 +126,6 @@ async function complete(
         message: 'known only from the index session: the journal has no trace of it',
       });
     }
-    if (arrived.index) await markSettled(context, arrived.index);
     history.settled(record);
     log(record.outcome === 'updated' ? 'info' : 'error', `live update ${record.outcome}`, {
       update: record.id,
@@ -134,8 +137,12 @@ async function complete(
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
   if (arrived.index) await finishIndex(context, arrived.index, last);
-  const { name, parameters } = inventoryOf(sessions);
-  context.journal.note(name, { parameters });
+  try {
+    const { name, parameters } = inventoryOf(sessions);
+    context.journal.note(name, { parameters });
+  } catch (error) {
+    log('error', 'the sessions could not be written down', { problem: saidBy(error) });
+  }
 }
 
 /** Without its results the update is still settled: what they say is in its record too. */
