@@ -58,9 +58,6 @@ interface Kept {
 /** Longest record that is read, in bytes. */
 const longestRecord = 8 * 1024 * 1024;
 
-/** A VMM that is started here finds its files behind standard input, output and error. */
-const firstFile = 3;
-
 export class HeldMachines {
   readonly #context: HeldContext;
   /** One after the other, so that nothing is started twice. */
@@ -143,12 +140,9 @@ export class HeldMachines {
   }
 
   #all(): Kept[] {
-    const { adoptions, sessions } = this.#context;
-    const running = new Set(adoptions.list().map(({ session }) => session));
-    return sessions.list().flatMap((session) => {
+    return sessionsNotRunning(this.#context).flatMap((session) => {
       const record = keptRecord(this.#context.native.memory, session);
-      if (session.machine === null || record === null || running.has(session.name)) return [];
-      return [this.#read(session, session.machine.name, record)];
+      return record === null ? [] : [this.#read(session, session.machine?.name ?? session.name, record)];
     });
   }
 
@@ -181,8 +175,7 @@ export class HeldMachines {
       throw new Error(`descriptor ${token} of session ${from} is missing; it was not started without it`);
     };
     return await restoreMachine({
-      ...{ native, machine, state, file, firstFile, starter, socketDirectory },
-      reach: (path) => path,
+      ...{ native, machine, state, file, starter, socketDirectory },
       reached: () => {},
       beforeRunning: () => {
         // The mark is final, so it is written only where nothing else is going on.
@@ -211,6 +204,15 @@ const isKept = (label: string): boolean =>
 
 const unusable = (name: string, reason: string): Refusal =>
   new Refusal('MachineUnusable', { pid: 0, name, reason });
+
+/** The sessions of machines that do not run under a process of this boot. */
+export function sessionsNotRunning({
+  adoptions,
+  sessions,
+}: Pick<HeldContext, 'adoptions' | 'sessions'>): HeldSession[] {
+  const running = new Set(adoptions.list().map(({ session }) => session));
+  return sessions.list().filter(({ machine, name }) => machine !== null && !running.has(name));
+}
 
 /** The record that is kept of a machine; null if none is. */
 export function keptRecord(memory: Memory, session: HeldSession): Buffer | null {

@@ -41,12 +41,8 @@ export interface RestoreOptions {
   readonly state: Descriptor;
   /** The preserved file of a place. @throws if it was not retrieved */
   file(place: { session: string; token: string }): Descriptor;
-  /** The first descriptor a started VMM finds its files at. */
-  readonly firstFile: number;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
-  /** A path of the machine's, as this process reaches it. */
-  reach(path: string): string;
   /** Called when all is loaded, before the guest is told to run: from then on there is no second attempt. */
   beforeRunning(): void;
   /** Told at each point that is reached. */
@@ -62,6 +58,9 @@ export class RanPerhaps extends Error {
     });
   }
 }
+
+/** A started VMM finds its files behind standard input, output and error. */
+const firstFile = 3;
 
 /** How long a VMM whose sockets are closed may take to end, in ms. */
 const endingMs = 1000;
@@ -90,9 +89,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const directory = makeMeetingPlace(options.socketDirectory, machine.command.uid === 0 ? 'pass' : 'make');
   const sockets = { main: join(directory, 'main'), cpr: join(directory, 'cpr') };
   const viaCpr = machine.way === 'cpr';
-  const paths = new Map(
-    memory.map(({ backend }, index) => [backend, `/proc/self/fd/${options.firstFile + index}`]),
-  );
+  const paths = new Map(memory.map(({ backend }, index) => [backend, `/proc/self/fd/${firstFile + index}`]));
   const words = incomingWords(machine.command.words, viaCpr ? sockets : null, paths);
   const files = memory.map(({ backend, file }) => ({
     path: `/proc/${process.pid}/fd/${file.fd}`,
@@ -115,7 +112,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
         using cpr = await connectTo(native, sockets.cpr, pid, over.signal);
         await playPieces(native.sockets, cpr, pieces, over.signal);
       }
-      using monitor = await VmmMonitor.reach(options.reach(machine.monitor), over.signal);
+      using monitor = await VmmMonitor.reach(machine.monitor, over.signal);
       await monitor.setCapabilities({ events: true, 'x-ignore-shared': machine.way === 'named_memory' });
       if (!viaCpr) await monitor.tell('migrate-incoming', { channels: [unixChannel('main', sockets.main)] });
       using main = await connectTo(native, sockets.main, pid, over.signal);
@@ -157,13 +154,12 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
  */
 export async function runStarted({
   machine,
-  reach,
   starter,
-}: Pick<RestoreOptions, 'machine' | 'reach' | 'starter'>): Promise<{ pid: number; problem: string | null }> {
+}: Pick<RestoreOptions, 'machine' | 'starter'>): Promise<{ pid: number; problem: string | null }> {
   const pid = await starter.pid(unitNameOf(machine));
   if (!machine.ran) return { pid, problem: null };
   try {
-    using monitor = await VmmMonitor.open(reach(machine.monitor));
+    using monitor = await VmmMonitor.open(machine.monitor);
     await monitor.run(AbortSignal.timeout(restoreMs));
     return { pid, problem: null };
   } catch (error) {

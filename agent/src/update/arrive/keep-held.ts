@@ -5,7 +5,7 @@
  * given up: its memory did not come, or an operator closed it. Otherwise the index stays, and no update can leave.
  */
 import type { Descriptor, Memory } from '@luo-console/native';
-import { attemptOf, heldLabels, keptRecord } from '../../adoption/held-machines.ts';
+import { attemptOf, heldLabels, keptRecord, sessionsNotRunning } from '../../adoption/held-machines.ts';
 import { copiedMark, readMark, settledMark, writeMark } from '../../adoption/restart-mark.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
@@ -56,12 +56,9 @@ export async function keepHeld(context: UpdateContext, held: readonly HeldMachin
  * What an index that cannot be read may have the last copy of: the states of machines whose sessions came, but that
  * neither run nor have a record of their own. An operator gives such a machine up by closing its session.
  */
-export function mayBeInIndex({ adoptions, native, sessions }: UpdateContext): string[] {
-  const running = new Set(adoptions.list().map(({ session }) => session));
-  return sessions
-    .list()
-    .filter((session) => session.machine !== null && !running.has(session.name))
-    .filter((session) => keptRecord(native.memory, session) === null)
+export function mayBeInIndex(context: UpdateContext): string[] {
+  return sessionsNotRunning(context)
+    .filter((session) => keptRecord(context.native.memory, session) === null)
     .map(({ name }) => `session ${name}: its state may be in the index, which cannot be read`);
 }
 

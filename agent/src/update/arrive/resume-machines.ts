@@ -138,8 +138,7 @@ async function retrieveOne(
 /**
  * Does what needs the device as often as somebody else has it: machines that stand still are worth waiting for.
  * Upstream's luod never gives it back, so where nothing came there is no waiting.
- * A host without live update, or one that was just switched on, has nothing to retrieve, and that is all there is
- * to know.
+ * If the device is missing, there is nothing to retrieve; this is not an error.
  */
 async function patiently(
   { log, native, nothingCame }: ResumeContext,
@@ -256,7 +255,7 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
     if (reachedBefore === 'settled') return { ...run, stage: 'held', detail: 'its update is settled' };
     if (reachedBefore === 'running') {
       // An agent before this one had come so far that the guest may have run.
-      const { pid, problem } = await runStarted({ machine: saved, starter, reach: (path) => path });
+      const { pid, problem } = await runStarted({ machine: saved, starter });
       if (problem === null) return resumed(pid);
       return { ...resumed(pid), detail: `it was told to run; its monitor cannot be asked: ${problem}` };
     }
@@ -268,10 +267,8 @@ async function resumeOne({ context, files, index, saved, reached }: One): Promis
       machine: saved,
       state,
       file: (place) => files.get(place),
-      firstFile: 3,
       starter,
       socketDirectory,
-      reach: (path) => path,
       reached,
       beforeRunning: () => writeMark(native.memory, state, saved, 'running'),
     };
