@@ -7,16 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
-void fault_point(int machine, unsigned number)
+void fault_point(int machine, unsigned number, const char *name)
 {
 	const char *fault = getenv("luo_fault"), *who = fault ? strchr(fault, ':') : NULL;
-	char here[40];
+	char here[20], by_number[40], by_name[60];
 
-	if (machine == ALL)
-		snprintf(here, sizeof(here), ":keeper:%u", number);
-	else
-		snprintf(here, sizeof(here), ":%d:%u", machine, number);
-	if (!who || strcmp(who, here))
+	snprintf(here, sizeof(here), machine == ALL ? "keeper" : "%d", machine);
+	snprintf(by_number, sizeof(by_number), ":%s:%u", here, number);
+	snprintf(by_name, sizeof(by_name), ":%s:%s", here, name);
+	if (!who || (strcmp(who, by_number) && strcmp(who, by_name)))
 		return;
 	say(machine, "fault", "%s", fault);
 	if (!strncmp(fault, "crash", 5))

@@ -267,7 +267,7 @@ static bool bring_all_back(const char *directory)
 		return false;
 	}
 	start_workers(directory, news[1]);
-	fault_point(ALL, 4);
+	fault_point(ALL, 4, "started");
 	watch_workers(directory, news[0]);
 	for (unsigned i = 0; i < machine_count; i++)
 		all = all && !strcmp(workers[i].state, "running");
@@ -325,11 +325,11 @@ void keep(const char *directory, int gate)
 	if (holder == 0)
 		hold(keeper);
 	write_status(directory, RETRIEVING);
-	fault_point(ALL, 0);
+	fault_point(ALL, 0, "begun");
 	device = open_patiently();
 	if (device < 0)
 		give_up(directory, device == -ENOENT ? "this kernel has no /dev/liveupdate" : strerror(-device));
-	fault_point(ALL, 1);
+	fault_point(ALL, 1, "opened");
 	file = find_program();
 	if (file < 0)
 		give_up(directory, taken_count ? "the index session has no resume program" : "no index session was handed over");
@@ -341,16 +341,16 @@ void keep(const char *directory, int gate)
 		snprintf(text, sizeof(text), "the resume program cannot be used: %s", problem);
 		give_up(directory, text);
 	}
-	fault_point(ALL, 2);
+	fault_point(ALL, 2, "read");
 	begin(part, -1);
 	close(device);
 	device = -1;
 	say(ALL, "retrieved", "%u sessions, %u files, %u machines", taken_count, file_count, machine_count);
 	close(gate_end);
 	gate_end = -1;
-	fault_point(ALL, 3);
+	fault_point(ALL, 3, "retrieved");
 	bring_all_back(directory);
-	fault_point(ALL, 5);
+	fault_point(ALL, 5, "done");
 	stay();
 }
 

@@ -261,7 +261,7 @@ void bring_back(const struct machine *own, const struct surroundings *surroundin
 	if (!is_whole(part))
 		give_up("a file of it could not be retrieved");
 	for (unsigned number = 0; next_instruction(&part, &each); number++) {
-		fault_point(own->number, number);
+		fault_point(own->number, number, each.name);
 		if (each.code >= DIRECTORY && each.code <= HAND) {
 			prepare(&each);
 			continue;
