@@ -108,6 +108,7 @@ export class Updater {
         machines: made.plan.machines,
         graph: made.plan.graph,
         leave: made.leave,
+        obstacles: made.obstacles,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {
