@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The carrier: a static C program that the next kernel starts as process 1. It is compiled from `native-bindings/carrier`
- * and kept in the cache under a hash of its sources, of the compiler and of the C library that becomes part of it.
+ * The carrier: a static C program that the next kernel starts as process 1. It is compiled from `native-bindings/carrier`.
+ * The result is kept in the cache. The hash there covers its sources, the compiler, and the C library that is part of it.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
