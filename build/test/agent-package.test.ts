@@ -78,7 +78,9 @@ describe('what is in the package', () => {
 
   it('has the carrier where the agent looks for it', () => {
     const programs = [...files.keys()].filter((path) => path.endsWith('.mjs'));
-    const named = programs.flatMap((path) => text(path).match(/(?<="\/)usr\/lib\/[^"]*\/carrier(?=")/g) ?? []);
+    const named = programs.flatMap(
+      (path) => text(path).match(/(?<="\/)usr\/lib\/[^"]*\/carrier(?=")/g) ?? [],
+    );
     expect([...new Set(named)]).toEqual(['usr/lib/luo-console-agent/carrier']);
     expect(files.get(named[0] ?? '')?.mode).toBe(0o755);
   });
