@@ -225,7 +225,13 @@ export default {
       to: { path: '\\.(test|lab)\\.ts$|^[^/]+/test/' },
     },
 
-    only('native-bindings', 'the lowest layer', '^native-bindings/', []),
+    only('native-bindings', 'the lowest layer', '^native-bindings/', [], {
+      pathNot: '^native-bindings/test/',
+    }),
+    only('native tests', 'run the carrier that the package has', '^native-bindings/test/', [
+      '^native-bindings/',
+      '^build/src/package-agent/carrier\\.ts$',
+    ]),
     only('agent', 'stands on the addon alone', '^agent/', ['^native-bindings/src/']),
     only('lab', 'is a host for the agent', '^lab/', [
       '^native-bindings/',

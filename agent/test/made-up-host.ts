@@ -63,12 +63,15 @@ export class MadeUpHost {
       boot: at('boot'),
       etc: at('etc'),
       runtime: at('run'),
+      root: this.directory,
+      carrier: at('carrier'),
     };
     this.double = new LiveUpdateDouble({ path: this.paths.device });
     writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');
     writeFileSync(at('proc/sys/kernel/hostname'), 'made-up\n');
     writeFileSync(at('etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
     writeFileSync(at('etc/group'), 'luo-console:x:4001:\nluo-console-operator:x:4002:\n');
+    writeFileSync(this.paths.carrier, 'a program', { mode: 0o755 });
     for (const release of ['7.3.4-a', '7.3.4-b']) this.install(release, versions73);
     this.boot('7.3.4-a', []);
   }

@@ -4,6 +4,7 @@
  * made-up host in a temporary directory, and the code under test sees no difference.
  */
 import { runtimeDirectory } from '../interface/places.ts';
+import { carrierPath } from './carrier-places.ts';
 
 /** Absolute paths; directories without a trailing slash. */
 export interface HostPaths {
@@ -18,6 +19,10 @@ export interface HostPaths {
   readonly etc: string;
   /** The agent's own directory for sockets. */
   readonly runtime: string;
+  /** The root directory. */
+  readonly root: string;
+  /** The program that the next kernel starts as process 1. */
+  readonly carrier: string;
 }
 
 /** The paths of the machine the agent runs on. */
@@ -29,4 +34,6 @@ export const realHostPaths: HostPaths = {
   boot: '/boot',
   etc: '/etc',
   runtime: runtimeDirectory,
+  root: '/',
+  carrier: carrierPath,
 };
