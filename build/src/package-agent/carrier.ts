@@ -15,7 +15,7 @@ const carrierSources = inRepository('native-bindings/carrier');
 const entriesKept = 4;
 
 const flags = (sources: string): string[] => [
-  ...['-static', '-s', '-O2', '-std=gnu17', '-Wall', '-Wextra', '-Werror'],
+  ...['-static', '-s', '-O2', '-std=gnu17', '-D_GNU_SOURCE', '-Wall', '-Wextra', '-Werror'],
   // The same program wherever the repository is.
   `-ffile-prefix-map=${sources}=carrier`,
 ];
