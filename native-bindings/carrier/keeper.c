@@ -29,6 +29,8 @@ static const char *const index_names[] = { "luo-console", "luo-agent" };
 /* How often the device is tried while somebody else has it: altogether no longer than process 1 waits. */
 #define DEVICE_TRIES 300
 #define DEVICE_PAUSE_US 5000
+/* Nothing has come of any machine for so long: one more is started. */
+#define IDLE_MS 1000
 /* Descriptors of the ordinary program. */
 #define PROGRAM_FILE 3
 #define FIRST_FILE 4
@@ -50,6 +52,8 @@ static struct {
 	int pidfd;
 	const char *state;
 } workers[MOST_MACHINES];
+/* How many machines are started at once: more than there are processors make each other wait. */
+static uint64_t together = MOST_MACHINES;
 static unsigned taken_count, session_count, file_count, machine_count;
 static struct progress *progress;
 static pid_t holder;
@@ -165,6 +169,9 @@ static void begin(struct part part, int given)
 			workers[machine_count++].state = "waiting";
 			part.at += each.number[2];
 			break;
+		case TOGETHER:
+			together = each.number[0];
+			break;
 		default:
 			set_up_more(&each);
 			break;
@@ -192,25 +199,23 @@ static int find_program(void)
 
 /* --- workers ------------------------------------------------------------------------------------ */
 
-static void start_workers(const char *directory, int news)
+static void start_worker(unsigned i, const char *directory, int news)
 {
+	struct surroundings around = { directory, files, &progress[i], news };
 	pid_t keeper = getpid();
 
-	for (unsigned i = 0; i < machine_count; i++) {
-		struct surroundings around = { directory, files, &progress[i], news };
-
-		workers[i].pid = fork();
-		if (workers[i].pid == 0) {
-			/* Whoever ends the keeper wants nothing more to be done. One that is gone already tells nobody. */
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
-			if (getppid() != keeper)
-				_exit(1);
-			bring_back(&machines[i], &around);
-		}
-		workers[i].pidfd = workers[i].pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, workers[i].pid, 0);
-		if (workers[i].pidfd < 0)
-			workers[i].state = "failed";
+	workers[i].state = "working";
+	workers[i].pid = fork();
+	if (workers[i].pid == 0) {
+		/* Whoever ends the keeper wants nothing more to be done. One that is gone already tells nobody. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != keeper)
+			_exit(1);
+		bring_back(&machines[i], &around);
 	}
+	workers[i].pidfd = workers[i].pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, workers[i].pid, 0);
+	if (workers[i].pidfd < 0)
+		workers[i].state = "failed";
 }
 
 /* A worker has ended. */
@@ -230,26 +235,33 @@ static void settle(unsigned i)
 		kill(progress[i].vmm, SIGKILL);
 }
 
-static void watch_workers(const char *directory, int news)
+/* Starts machines in the program's order, and returns when the last has ended. */
+static void watch_workers(const char *directory, const int news[2])
 {
 	struct pollfd waits[MOST_MACHINES + 1];
+	unsigned begun = 0, more = 0;
 	char bytes[256];
 
 	for (;;) {
-		unsigned left = 0;
+		unsigned busy = 0;
 
+		for (unsigned i = 0; i < begun; i++)
+			busy += workers[i].pidfd >= 0;
+		for (; begun < machine_count && busy < together + more; busy++)
+			start_worker(begun++, directory, news[1]);
 		write_status(directory, WORKING);
-		for (unsigned i = 0; i < machine_count; i++) {
-			waits[i] = (struct pollfd){ workers[i].pidfd, POLLIN, 0 };
-			left += workers[i].pidfd >= 0;
-		}
-		waits[machine_count] = (struct pollfd){ news, POLLIN, 0 };
-		if (!left)
+		fault_point(ALL, 4, "started");
+		if (!busy)
 			return;
-		poll(waits, machine_count + 1, -1);
-		while (read(news, bytes, sizeof(bytes)) > 0)
+		for (unsigned i = 0; i < begun; i++)
+			waits[i] = (struct pollfd){ workers[i].pidfd, POLLIN, 0 };
+		waits[begun] = (struct pollfd){ news[0], POLLIN, 0 };
+		/* Those that are started wait for something: that must not keep others from starting. */
+		if (!poll(waits, begun + 1, begun < machine_count ? IDLE_MS : -1))
+			more++;
+		while (read(news[0], bytes, sizeof(bytes)) > 0)
 			;
-		for (unsigned i = 0; i < machine_count; i++)
+		for (unsigned i = 0; i < begun; i++)
 			if (workers[i].pidfd >= 0 && waits[i].revents)
 				settle(i);
 	}
@@ -266,9 +278,7 @@ static bool bring_all_back(const char *directory)
 		write_status(directory, FAILED);
 		return false;
 	}
-	start_workers(directory, news[1]);
-	fault_point(ALL, 4, "started");
-	watch_workers(directory, news[0]);
+	watch_workers(directory, news);
 	for (unsigned i = 0; i < machine_count; i++)
 		all = all && !strcmp(workers[i].state, "running");
 	say(ALL, "done", "%s", "");

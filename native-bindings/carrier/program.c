@@ -21,6 +21,7 @@ static const struct form {
 	{ WRITABLE, "writable", 0, 0, OUTSIDE },
 	{ NODE, "node", 3, 1, OUTSIDE },
 	{ MACHINE, "machine", 3, 1, OUTSIDE },
+	{ TOGETHER, "together", 1, 0, OUTSIDE },
 	{ DIRECTORY, "directory", 3, 1, INSIDE },
 	{ USER, "user", 2, 0, INSIDE },
 	{ GROUP, "group", 1, 0, INSIDE },
@@ -142,6 +143,8 @@ static const char *check_outside(const struct instruction *each, struct counts *
 		return is_path(each->text[0]) && each->number[0] <= 0777 && is_id(each->number[1]) && is_id(each->number[2])
 			       ? NULL
 			       : "a device node has no path, mode or owner that can be";
+	case TOGETHER:
+		return each->number[0] ? NULL : "no machine could be started";
 	default:
 		return NULL;
 	}
