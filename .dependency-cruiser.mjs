@@ -38,9 +38,10 @@ const agentFolders = {
 };
 const belowRecord = ['update/record', ...agentFolders['update/record']];
 Object.assign(agentFolders, {
-  'update/plan': belowRecord,
-  'update/depart': ['update/plan', ...belowRecord],
-  'update/arrive': belowRecord,
+  'update/program': belowRecord,
+  'update/plan': ['update/program', ...belowRecord],
+  'update/depart': ['update/plan', 'update/program', ...belowRecord],
+  'update/arrive': ['update/program', ...belowRecord],
   luocon: ['client', 'varlink', 'interface'],
 });
 /** Method handlers ask the layers below and know neither QEMU nor the service manager. */

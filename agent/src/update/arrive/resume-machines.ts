@@ -18,6 +18,7 @@ import {
   type VmmStarter,
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { placesOf, statePlace } from '../../adoption/saved-places.ts';
 import type { Log } from '../../host/log.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -32,7 +33,7 @@ import { findIndex } from '../record/incoming-index.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
 import { restorePatiently } from './attempts.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
-import { Missing, placesOf, RetrievedFiles, statePlace } from './retrieved-files.ts';
+import { Missing, RetrievedFiles } from './retrieved-files.ts';
 
 export interface ResumeContext {
   readonly native: Native;
