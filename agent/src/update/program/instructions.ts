@@ -36,6 +36,8 @@ export const instructionTable = {
     texts: ['session'],
     most: { count: 256, per: 'program' },
   },
+  /** So many machines are started at once, in their order. One that only waits does not count. */
+  together: { code: 7, numbers: ['count'], texts: [] },
   /** Makes a directory, if it is not there. */
   directory: { code: 20, numbers: ['mode', 'uid', 'gid'], texts: ['path'] },
   user: { code: 21, numbers: ['uid', 'gid'], texts: [] },
