@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the carrier is and what it leaves behind: the program that the next kernel runs first, which brings the
- * machines back while the host boots.
+ * Where the carrier is, and where it leaves what the agent reads. It is the program that the next kernel runs first,
+ * and brings the machines back while the host boots.
  */
 
 /** Absolute path of the program, as the kernel's `init=` names it. */
