@@ -211,7 +211,7 @@ export class CarriedMachine {
 
   /** Resolves once no process of the carrier has its log open. */
   async workersEnd(): Promise<void> {
-    for (const pid of processesWith(join(this.directory, 'log'))) await ended(pid);
+    for (const pid of processesWith(join(this.directory, 'log'))) if (pid !== this.vmm) await ended(pid);
   }
 
   get status(): string {

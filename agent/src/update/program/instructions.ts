@@ -18,7 +18,7 @@ interface Row {
   readonly most?: { readonly count: number; readonly per: Whole };
 }
 
-export const instructionTable = {
+const table = {
   /** Takes an incoming session; they are numbered from 0. */
   session: { code: 1, numbers: [], texts: ['name'], most: { count: 64, per: 'program' } },
   /** Retrieves a file of a session; they are numbered from 0. */
@@ -76,11 +76,11 @@ export const instructionTable = {
   note: { code: 61, numbers: [], texts: ['word'] },
 } as const satisfies Record<string, Row>;
 
-type Table = typeof instructionTable;
+type Table = typeof table;
 export type InstructionName = keyof Table;
 
 /** The instructions by name, with what an encoder needs of them. */
-export const instructionRows: Readonly<Record<InstructionName, Row>> = instructionTable;
+export const instructionRows: Readonly<Record<InstructionName, Row>> = table;
 
 type Values<Name extends InstructionName> = {
   readonly [Number in Table[Name]['numbers'][number]]: number | bigint;
