@@ -114,11 +114,14 @@ describe('a machine', () => {
   });
 });
 
-/** Each instruction of a machine, by its number and name. */
+/** Each instruction of a machine, by its number and name; of those that repeat themselves the first. */
 const instructions = (() => {
   const probe = new CarriedMachine();
   void probe.dispose();
-  return probe.instructions.map((name, number) => ({ name, number }));
+  const all = probe.instructions.map((name, number) => ({ name, number }));
+  return all.filter(
+    ({ name, number }) => ['play', 'note'].includes(name) || probe.instructions.indexOf(name) === number,
+  );
 })();
 
 describe('a crash', () => {

@@ -4,6 +4,9 @@
  * steps follow from facts alone (`record/steps.ts`), and the update does these steps and no others. A plan
  * remembers what it was made from; if that has changed, it is stale and does not run.
  */
+
+import { ProcessGone } from '../../host/process-files.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type {
   FailurePolicy,
   KernelImage,
@@ -14,6 +17,7 @@ import type {
 } from '../../interface/agent.generated.ts';
 import { checkCommandLine } from '../../kernel/loader.ts';
 import { orderOf } from '../../machines/order.ts';
+import { vmmFacts } from '../program/vmm-facts.ts';
 import type { UpdateFacts } from '../record/facts.ts';
 import { makeId } from '../record/record.ts';
 import { type PlannedStep, stepsOf } from '../record/steps.ts';
@@ -79,7 +83,6 @@ export async function whatChanged(context: UpdateContext, { plan, basis }: MadeP
  * Makes a plan. Changes nothing.
  *
  * @param wanted the command line; `init=` with the carrier is added if the carrier can be used, and else removed
- * @param obstacles why machines cannot be brought back by the carrier
  * @throws Refusal InvalidValue if no kernel takes the command line
  */
 export async function makePlan(
@@ -87,9 +90,9 @@ export async function makePlan(
   kernel: KernelImage,
   wanted: string,
   { leave, ifMachineFails }: PlanWishes,
-  obstacles: Obstacles = new Map(),
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
+  const obstacles = await obstaclesOf(context);
   const machines = planMachines(found, new Set(leave), (way) => measuredUs(context.history, way));
   const graph = orderOf(found);
   const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
@@ -113,6 +116,19 @@ export async function makePlan(
     ifMachineFails,
   };
   return { plan, facts, steps, basis: basisOf(context, found), leave, obstacles };
+}
+
+/** Why the carrier cannot bring machines back. One that has ended meanwhile has no obstacle: the plan says more of it. */
+async function obstaclesOf({ adoptions, paths }: UpdateContext): Promise<Obstacles> {
+  const obstacles = new Map<string, string>();
+  for (const { session, machine } of adoptions.list()) {
+    const obstacle = await vmmFacts(paths.proc, machine).then(
+      (facts) => facts.obstacle,
+      (error: unknown) => (error instanceof ProcessGone ? null : saidBy(error)),
+    );
+    if (obstacle !== null) obstacles.set(session, obstacle);
+  }
+  return obstacles;
 }
 
 function factsOf(

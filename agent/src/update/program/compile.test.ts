@@ -80,7 +80,7 @@ describe('the program of a machine', () => {
         { bytes: 22, files: [own, { session: 'luo-console', token: '0xffffffffffff8000' }, own] },
       ],
     });
-    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }] });
+    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }], together: 2 });
     const part = partOf(program, 0);
     const [main, cpr] = ['/run/luo-carrier/0/main', '/run/luo-carrier/0/cpr'];
     const channel = (type: string, path: string): string =>
@@ -91,6 +91,7 @@ describe('the program of a machine', () => {
       { does: 'file', session: 0, token: 0xffff_ffff_ffff_8001n },
       { does: 'file', session: 1, token: 1n },
       { does: 'file', session: 0, token: 0xffff_ffff_ffff_8000n },
+      { does: 'together', count: 2 },
       { does: 'loopback' },
       { does: 'writable' },
       { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
@@ -123,6 +124,7 @@ describe('the program of a machine', () => {
   it('whose whole state was saved has it listen first, and one that was paused is not told to run', () => {
     const calm = { ...facts, writesRoot: false, nodes: [], directories: [] };
     const program = compileProgram({
+      together: 2,
       index: 'luo-agent',
       machines: [{ saved: machine({ ran: false }), facts: calm }],
     });
@@ -130,6 +132,7 @@ describe('the program of a machine', () => {
     expect(program).toEqual<Instruction[]>([
       { does: 'session', name: 'luo-agent' },
       { does: 'file', session: 0, token: 0xffff_ffff_ffff_8001n },
+      { does: 'together', count: 2 },
       { does: 'loopback' },
       { does: 'machine', stateFile: 0, markOffset: 500n, bytes: bytesOf(part), session: 'machine:one' },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
@@ -152,6 +155,7 @@ describe('the program of a machine', () => {
       completed,
       { does: 'note', word: 'loaded' },
       { does: 'mark', value: 2 },
+      { does: 'note', word: 'running' },
     ]);
   });
 
