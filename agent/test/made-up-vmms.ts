@@ -51,6 +51,8 @@ export class MadeUpVmms {
   readonly #vmms = new Map<string, MadeUpVmm>();
   /** Units whose VMM ends as soon as it is started. */
   readonly failing = new Set<string>();
+  /** Units to which a VMM that ran already was attached, in order. */
+  readonly attached: string[] = [];
 
   constructor(host: MadeUpHost) {
     this.#host = host;
@@ -110,6 +112,11 @@ export class MadeUpVmms {
       ended: () => new Promise<never>(() => {}),
       stop: async (name) => {
         if (!this.failing.has(name)) await this.end(unit(name));
+      },
+      adopt: async (name, pid) => {
+        const vmm = unit(name);
+        if (vmm.pid !== pid) throw new Error(`process ${pid} is not the VMM of unit ${name}`);
+        this.attached.push(name);
       },
     };
   }
