@@ -63,6 +63,7 @@ export class MadeUpHost {
       boot: at('boot'),
       etc: at('etc'),
       runtime: at('run'),
+      carrierDirectory: at('carrier'),
     };
     this.double = new LiveUpdateDouble({ path: this.paths.device });
     writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');

@@ -4,6 +4,7 @@
  * made-up host in a temporary directory, and the code under test sees no difference.
  */
 import { runtimeDirectory } from '../interface/places.ts';
+import { carrierDirectory } from './carrier-places.ts';
 
 /** Absolute paths; directories without a trailing slash. */
 export interface HostPaths {
@@ -18,6 +19,8 @@ export interface HostPaths {
   readonly etc: string;
   /** The agent's own directory for sockets. */
   readonly runtime: string;
+  /** Where the carrier leaves its status, its log and the numbers of VMMs. Not there if no carrier ran in this boot. */
+  readonly carrierDirectory: string;
 }
 
 /** The paths of the machine the agent runs on. */
@@ -29,4 +32,5 @@ export const realHostPaths: HostPaths = {
   boot: '/boot',
   etc: '/etc',
   runtime: runtimeDirectory,
+  carrierDirectory,
 };

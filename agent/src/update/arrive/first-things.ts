@@ -4,8 +4,9 @@
  *
  *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
  *
- * - *first things*: everything that the service manager kept is taken over. If the index session of an update came
- *   through the kexec, its machines are started. This is a separate module so that Node loads as little as possible
+ * - *first things*: everything that the service manager kept is taken over, and what a carrier holds
+ *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, its machines are started, except
+ *   those that the carrier brought back. This is a separate module so that Node loads as little as possible
  *   before machines run again. It reaches neither the journal nor the service nor the plan.
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
@@ -78,6 +79,7 @@ import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-st
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { usualPausesMs } from './attempts.ts';
+import { type CarrierLimits, takeOverCarrier, usualCarrierLimits } from './carrier/take-over.ts';
 import { type Found, type ResumedMachines, resumeMachines } from './resume-machines.ts';
 
 export interface FirstOptions {
@@ -90,6 +92,8 @@ export interface FirstOptions {
   readonly pausesMs?: readonly number[];
   /** Starts VMMs; the service manager if none is given. */
   readonly starter?: VmmStarter;
+  /** How long to wait for a carrier and what belongs to it. */
+  readonly carrierLimits?: CarrierLimits;
 }
 
 /** What the rest of the agent begins with. */
@@ -130,14 +134,18 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const pausesMs = options.pausesMs ?? usualPausesMs;
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
-  const starter = options.starter ?? vmmUnits(native, paths.sys);
+  const starter = options.starter ?? vmmUnits(native, paths);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
   const nothingCame = (): boolean => {
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
     return complete && !found;
   };
+  const limits = options.carrierLimits ?? usualCarrierLimits;
+  const carrier = await takeOverCarrier({ native, store, paths, log, limits }, kept);
   const context = {
     native,
+    paths,
+    carrier,
     device,
     store,
     starter,
@@ -148,7 +156,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     patience,
     pausesMs,
   };
-  const { handed, resumed } = await resumeMachines(context, kept);
+  const { handed, resumed } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
   return { store, starter, socketDirectory, listening, handed, resumed, ready, resumeLate };
 }

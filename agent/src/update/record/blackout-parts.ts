@@ -3,10 +3,18 @@
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { PartTiming } from '../../interface/agent.generated.ts';
 
+/** When the host came to points that all machines share, µs on the clock that survives; null if that is unknown. */
+export interface HostMarks {
+  readonly kernelStartedAtUs: number;
+  /** When the agent's work began, or the carrier's. */
+  readonly agentStartedAtUs: number | null;
+  readonly retrievedAtUs: number | null;
+}
+
 /** The parts of a machine's blackout, from the first machine's stop on. */
 export function partsOf(
   saved: SavedMachine,
-  marks: { kernelStartedAtUs: number; agentStartedAtUs: number; retrievedAtUs: number },
+  marks: HostMarks,
   reached: ReadonlyMap<string, number>,
   firstUs: number,
 ): PartTiming[] {
