@@ -23,6 +23,7 @@
  *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
+ * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 65 s.
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
@@ -45,6 +46,10 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/test/carrier.test.ts
+ *       runs on in its unit, is not loaded again, and has the times of the carrier
+ *       is found by the agent that is started after one died in the middle of it
+ *       has its VMM ended before it is tried again, and then runs
  *     agent/test/abort.test.ts
  *       and whose agent has died is settled once there is room: until then no agent starts
  *     agent/test/index-session.test.ts

@@ -8,7 +8,7 @@ import * as v from 'valibot';
 import { readBounded } from '../../../host/read-bounded.ts';
 
 /** Points in the restart of a machine, in their order. */
-export const carrierPoints = ['starting', 'loading', 'loaded', 'running'] as const;
+const carrierPoints = ['starting', 'loading', 'loaded', 'running'] as const;
 export type CarrierPoint = (typeof carrierPoints)[number];
 
 export interface LoggedMachine {

@@ -19,7 +19,7 @@ export interface Waiting {
 }
 
 /** Whether a process has not ended, as the kernel says. */
-export function lives({ pid }: Waiting): boolean {
+export function lives({ pid }: Pick<Waiting, 'pid'>): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
     return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
@@ -28,7 +28,7 @@ export function lives({ pid }: Waiting): boolean {
   }
 }
 
-export interface ProcessFacts {
+interface ProcessFacts {
   readonly program?: string;
   readonly group?: string;
 }
