@@ -38,9 +38,10 @@ const agentFolders = {
 };
 const belowRecord = ['update/record', ...agentFolders['update/record']];
 Object.assign(agentFolders, {
-  'update/plan': belowRecord,
-  'update/depart': ['update/plan', ...belowRecord],
-  'update/arrive': belowRecord,
+  'update/program': belowRecord,
+  'update/plan': ['update/program', ...belowRecord],
+  'update/depart': ['update/plan', 'update/program', ...belowRecord],
+  'update/arrive': ['update/program', ...belowRecord],
   luocon: ['client', 'varlink', 'interface'],
 });
 /** Method handlers ask the layers below and know neither QEMU nor the service manager. */
@@ -225,7 +226,13 @@ export default {
       to: { path: '\\.(test|lab)\\.ts$|^[^/]+/test/' },
     },
 
-    only('native-bindings', 'the lowest layer', '^native-bindings/', []),
+    only('native-bindings', 'the lowest layer', '^native-bindings/', [], {
+      pathNot: '^native-bindings/test/',
+    }),
+    only('native tests', 'run the carrier that the package has', '^native-bindings/test/', [
+      '^native-bindings/',
+      '^build/src/package-agent/carrier\\.ts$',
+    ]),
     only('agent', 'stands on the addon alone', '^agent/', ['^native-bindings/src/']),
     only('lab', 'is a host for the agent', '^lab/', [
       '^native-bindings/',

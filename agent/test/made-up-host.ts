@@ -4,7 +4,7 @@
  * is the in-memory double. Its service manager keeps descriptors, and its kexec swaps the boot for another one. The
  * agent under test is the real one, on a real socket.
  */
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
@@ -63,14 +63,21 @@ export class MadeUpHost {
       boot: at('boot'),
       etc: at('etc'),
       runtime: at('run'),
-      carrierDirectory: at('carrier'),
+      root: this.directory,
+      carrier: at('carrier'),
+      carrierDirectory: at('run-carrier'),
     };
     this.double = new LiveUpdateDouble({ path: this.paths.device });
     writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');
     writeFileSync(at('proc/sys/kernel/hostname'), 'made-up\n');
     writeFileSync(at('etc/passwd'), 'root:x:0:0::/root:/bin/sh\n');
     writeFileSync(at('etc/group'), 'luo-console:x:4001:\nluo-console-operator:x:4002:\n');
+    writeFileSync(this.paths.carrier, 'a program', { mode: 0o755 });
     for (const release of ['7.3.4-a', '7.3.4-b']) this.install(release, versions73);
+    // Process 1 has the root directory and the namespaces of this process, as VMMs have that it starts.
+    mkdirSync(at('proc/1'));
+    symlinkSync('/', at('proc/1/root'));
+    symlinkSync(`/proc/${process.pid}/ns`, at('proc/1/ns'));
     this.boot('7.3.4-a', []);
   }
 

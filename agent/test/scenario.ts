@@ -60,6 +60,8 @@ interface PlanWish {
   /** Machines, by pid, to be left behind. */
   readonly leave?: number[];
   readonly ifMachineFails?: FailurePolicy;
+  /** Of the next kernel. */
+  readonly commandLine?: string;
 }
 
 /** A plan of an update into the other kernel. */

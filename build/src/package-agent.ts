@@ -14,6 +14,7 @@ import { constants, gzip } from 'node:zlib';
 import { cached, cacheRoot } from '../bootstrap/cache.mjs';
 import { runProgram } from '../bootstrap/programs.mjs';
 import { addonFiles, type Bundle, bundleProgram, licencesOf } from './package-agent/bundle.ts';
+import { buildCarrier } from './package-agent/carrier.ts';
 import { filesUnder, hashOfFiles, type PackageFile, packageTime, writeTree } from './package-agent/tree.ts';
 import { inRepository, nodeDirectory } from './places.ts';
 
@@ -118,8 +119,14 @@ export async function packageFiles(version: string, scratch: string): Promise<Pa
     contents: { copyOf: process.execPath, identity: basename(nodeDirectory) },
   };
   const luocon = join(scratch, libraryDirectory, 'luocon.mjs');
+  const carrier: PackageFile = {
+    path: join(libraryDirectory, 'carrier'),
+    mode: 0o755,
+    contents: await readFile(await buildCarrier()),
+  };
   return [
     ...library,
+    carrier,
     ...installed,
     ...(await manualPages(version, luocon)),
     ...(await completions(luocon)),

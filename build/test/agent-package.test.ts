@@ -35,6 +35,7 @@ describe('what is in the package', () => {
       'usr/bin/luo-console-agent',
       'usr/bin/luocon',
       'usr/lib/luo-console-agent/better_sqlite3.node',
+      'usr/lib/luo-console-agent/carrier',
       'usr/lib/luo-console-agent/luo-console-agent-agent.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-trace.mjs',
       'usr/lib/luo-console-agent/luo-console-agent.mjs',
@@ -59,6 +60,7 @@ describe('what is in the package', () => {
     expect(executable.sort()).toEqual([
       'usr/bin/luo-console-agent',
       'usr/bin/luocon',
+      'usr/lib/luo-console-agent/carrier',
       'usr/lib/luo-console-agent/node',
     ]);
   });
@@ -72,6 +74,15 @@ describe('what is in the package', () => {
     for (const line of started) {
       for (const path of line?.split(' ') ?? ['']) expect(files.has(path.slice(1)), path).toBe(true);
     }
+  });
+
+  it('has the carrier where the agent looks for it', () => {
+    const programs = [...files.keys()].filter((path) => path.endsWith('.mjs'));
+    const named = programs.flatMap(
+      (path) => text(path).match(/(?<="\/)usr\/lib\/[^"]*\/carrier(?=")/g) ?? [],
+    );
+    expect([...new Set(named)]).toEqual(['usr/lib/luo-console-agent/carrier']);
+    expect(files.get(named[0] ?? '')?.mode).toBe(0o755);
   });
 
   it('names no directory of the machine it was made on', () => {

@@ -10,6 +10,7 @@ import { rolldown } from 'rolldown';
 import { type LabHost, type OnProgress, startHost } from '../src/index.ts';
 
 const nativeDirectory = fileURLToPath(new URL('native/', import.meta.url));
+const carrierDirectory = fileURLToPath(new URL('../../native-bindings/carrier/', import.meta.url));
 /** Where the benchmark's own files are in the host. */
 export const hostDirectory = '/var/lib/bench';
 
@@ -65,7 +66,9 @@ export async function installProgram(host: LabHost, name: keyof typeof hostProgr
       ...flags,
       '-o',
       binary,
+      `-I${carrierDirectory}`,
       ...hostPrograms[name].map((source) => join(nativeDirectory, source)),
+      join(carrierDirectory, 'device.c'),
     ]);
     await host.copyIn([binary], hostDirectory);
     return `${hostDirectory}/${name}`;

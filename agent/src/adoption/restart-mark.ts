@@ -23,17 +23,22 @@ export const settledMark = (mark: RestartMark): RestartMark =>
 export const copiedMark = (mark: RestartMark): RestartMark =>
   mark === 'running' || mark === 'settled_running' ? 'running' : 'starting';
 
-const placeOf = ({ state }: SavedMachine): bigint => BigInt((state?.cprBytes ?? 0) + (state?.mainBytes ?? 0));
+/** Where in the file of its state a machine's mark is, in bytes. */
+export const markOffset = ({ state }: SavedMachine): bigint =>
+  BigInt((state?.cprBytes ?? 0) + (state?.mainBytes ?? 0));
 
 /** Bytes a mark takes behind the state; zeros stand for `none`. */
 export const markBytes = 1;
 
+/** The byte that stands for a mark. */
+export const markByte = (mark: RestartMark): number => marks.indexOf(mark);
+
 /** @returns `running` for a byte that is no mark: to load a state again would be worse than not to */
 export function readMark(memory: Memory, file: FdLike, machine: SavedMachine): RestartMark {
-  const byte = memory.read(file, placeOf(machine), markBytes)[0] ?? 0;
+  const byte = memory.read(file, markOffset(machine), markBytes)[0] ?? 0;
   return marks[byte] ?? 'running';
 }
 
 export function writeMark(memory: Memory, file: FdLike, machine: SavedMachine, mark: RestartMark): void {
-  memory.write(file, placeOf(machine), Uint8Array.of(marks.indexOf(mark)));
+  memory.write(file, markOffset(machine), Uint8Array.of(markByte(mark)));
 }

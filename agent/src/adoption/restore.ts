@@ -5,17 +5,17 @@
  * told to run, its memory has changed and the saved state no longer fits.
  */
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { connected, pause } from '../host/waiting.ts';
+import { migrateIncoming, setCapabilities } from '../qemu/migration-commands.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
-import { incomingWords, unixChannel } from '../qemu/restart-command.ts';
 import { type Piece, playPieces, playStream, StreamError } from '../qemu/streams.ts';
 import { ManagerRefusal } from '../units/manager-bus.ts';
 import type { SavedMachine } from './saved-machine.ts';
+import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from './taking-in.ts';
 
 /** A file to hand to a VMM that is started, as a path that leads to it. */
 export interface HandedFile {
@@ -65,9 +65,6 @@ export class RanPerhaps extends Error {
   }
 }
 
-/** A started VMM finds its files behind standard input, output and error. */
-const firstFile = 3;
-
 /** How long a VMM whose sockets are closed may take to end, in ms. */
 const endingMs = 1000;
 
@@ -94,10 +91,9 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const unit = unitNameOf(machine);
   // QEMU makes its sockets there as the user it runs as.
   const directory = makeMeetingPlace(options.socketDirectory, machine.command.uid === 0 ? 'pass' : 'make');
-  const sockets = { main: join(directory, 'main'), cpr: join(directory, 'cpr') };
+  const sockets = incomingSocketsIn(directory);
   const viaCpr = machine.way === 'cpr';
-  const paths = new Map(memory.map(({ backend }, index) => [backend, `/proc/self/fd/${firstFile + index}`]));
-  const words = incomingWords(machine.command.words, viaCpr ? sockets : null, paths);
+  const words = wordsToTakeIn(machine, sockets);
   const files = memory.map(({ backend, file }) => ({
     path: `/proc/${process.pid}/fd/${file.fd}`,
     name: backend,
@@ -120,8 +116,8 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
         await playPieces(native.sockets, cpr, pieces, over.signal);
       }
       using monitor = await VmmMonitor.reach(machine.monitor, over.signal);
-      await monitor.setCapabilities({ events: true, 'x-ignore-shared': machine.way === 'named_memory' });
-      if (!viaCpr) await monitor.tell('migrate-incoming', { channels: [unixChannel('main', sockets.main)] });
+      await monitor.tell(setCapabilities(capabilitiesFor(machine.way)));
+      if (!viaCpr) await monitor.tell(migrateIncoming(sockets.main));
       using main = await connectTo(native, sockets.main, pid, over.signal);
       options.reached('loading');
       const { cprBytes = 0, mainBytes = 0 } = machine.state ?? {};

@@ -14,10 +14,12 @@ import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { accepted } from '../host/waiting.ts';
+import { setCapabilities } from '../qemu/migration-commands.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { unixChannel } from '../qemu/restart-command.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
 import { markBytes } from './restart-mark.ts';
+import { capabilitiesFor } from './taking-in.ts';
 
 export interface SaveOptions {
   readonly native: Native;
@@ -96,11 +98,14 @@ export class MachineSaver {
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
       const main = listen('main');
       const cpr = way === 'cpr' ? listen('cpr') : null;
-      await monitor.setCapabilities({ events: true, 'x-ignore-shared': way === 'named_memory' });
-      await monitor.tell('migrate-set-parameters', {
-        mode: way === 'cpr' ? 'cpr-transfer' : 'normal',
-        // The guest is stopped meanwhile: being slow gains nothing.
-        ...(way === 'cpr' ? {} : { 'max-bandwidth': 0 }),
+      await monitor.tell(setCapabilities(capabilitiesFor(way)));
+      await monitor.tell({
+        execute: 'migrate-set-parameters',
+        arguments: {
+          mode: way === 'cpr' ? 'cpr-transfer' : 'normal',
+          // The guest is stopped meanwhile: being slow gains nothing.
+          ...(way === 'cpr' ? {} : { 'max-bandwidth': 0 }),
+        },
       });
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
       makePages(native, file, options.expectedBytes);
@@ -152,7 +157,7 @@ export class MachineSaver {
       // QEMU waits for this: it stops the guest and connects the other channel.
       this.#collecting?.close();
     } else {
-      await this.#monitor.tell('stop');
+      await this.#monitor.tell({ execute: 'stop' });
       migrating = this.#migrate();
     }
     const cprBytes = this.#pieces.reduce((sum, { data }) => sum + data.length, 0);
@@ -180,7 +185,7 @@ export class MachineSaver {
   async letRunOn(): Promise<void> {
     if (this.#suspendedAtUs === null) {
       // QEMU still waits for its descriptors to be taken; the guest has never stopped.
-      if (this.#asked) await this.#monitor.tell('migrate_cancel');
+      if (this.#asked) await this.#monitor.tell({ execute: 'migrate_cancel' });
       return;
     }
     if (this.ran) await this.#monitor.run(AbortSignal.timeout(letRunMs));
@@ -201,7 +206,7 @@ export class MachineSaver {
     this.#asked = true;
     const channels = [unixChannel('main', join(this.#directory, 'main'))];
     if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
-    await this.#monitor.tell('migrate', { channels });
+    await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
   }
 
   /** Only the VMM itself may hand over its state. */

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * Where the carrier is and what it leaves behind: the program that the next kernel runs first, which brings the
- * machines back while the host boots.
- */
+/** Where the carrier is, and where it leaves what it did. The package installs it; `native-bindings/carrier` is its source. */
 
-/** Absolute path of the program, as the kernel's `init=` names it. */
+/** The program that the next kernel runs as process 1. */
 export const carrierPath = '/usr/lib/luo-console-agent/carrier';
 
-/** Its own directory: its status and log, and one directory for each machine. */
+/** The carrier's directory in the kernel that it started with. */
 export const carrierDirectory = '/run/luo-carrier';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A process that somebody wrote down by its number. The number may belong to another process by now, so it is held by
- * a pidfd, and what it is is looked at before anything is done to it.
+ * A process that somebody wrote down by its number. The number may belong to another process by now. So the agent opens
+ * a pidfd, and looks at the process before it does anything to it.
  */
 import { readFileSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';

@@ -4,7 +4,7 @@
  * made-up host in a temporary directory, and the code under test sees no difference.
  */
 import { runtimeDirectory } from '../interface/places.ts';
-import { carrierDirectory } from './carrier-places.ts';
+import { carrierDirectory, carrierPath } from './carrier-places.ts';
 
 /** Absolute paths; directories without a trailing slash. */
 export interface HostPaths {
@@ -19,6 +19,10 @@ export interface HostPaths {
   readonly etc: string;
   /** The agent's own directory for sockets. */
   readonly runtime: string;
+  /** The root directory. */
+  readonly root: string;
+  /** The program that the next kernel starts as process 1. */
+  readonly carrier: string;
   /** Where the carrier leaves its status, its log and the numbers of VMMs. Not there if no carrier ran in this boot. */
   readonly carrierDirectory: string;
 }
@@ -32,5 +36,7 @@ export const realHostPaths: HostPaths = {
   boot: '/boot',
   etc: '/etc',
   runtime: runtimeDirectory,
+  root: '/',
+  carrier: carrierPath,
   carrierDirectory,
 };

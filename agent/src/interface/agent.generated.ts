@@ -974,7 +974,8 @@ method LoadKernel(path: string, initrd: ?string, commandLine: ?string) -> (loade
 method UnloadKernel() -> ()
 
 # The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. \`leave\` lists the
-# machines to leave behind, by pid.
+# machines to leave behind, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
+# \`init=\` where the carrier can be used; the check \`arrival\` says so.
 method MakePlan(
   kernel: string,
   initrd: ?string,
@@ -1365,7 +1366,8 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     },
     /**
      * The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. `leave` lists the
-     * machines to leave behind, by pid.
+     * machines to leave behind, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
+     * `init=` where the carrier can be used; the check `arrival` says so.
      */
     MakePlan: {
       parameters: v.strictObject({

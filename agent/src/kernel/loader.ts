@@ -11,6 +11,7 @@ import { openRegularFile } from '../host/regular-file.ts';
 import type { KernelImage, LoadedKernel } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
 import { commandLineWords } from './facts.ts';
+import { withoutInit } from './init-parameter.ts';
 
 /** x86 takes at most this many bytes (`COMMAND_LINE_SIZE`), the terminator included. */
 const commandLineBytes = 2048;
@@ -131,13 +132,12 @@ async function needUnchanged(file: FileHandle, { path, size, modifiedAtUs }: Ker
   throw new Refusal('FileUnusable', { path, errno: 'ESTALE', reason });
 }
 
+/** Whether a command line is longer than the kernel takes. */
+export const isTooLong = (commandLine: string): boolean => Buffer.byteLength(commandLine) >= commandLineBytes;
+
 /** @throws Refusal InvalidValue */
 export function checkCommandLine(commandLine: string): void {
-  if (
-    Buffer.byteLength(commandLine) >= commandLineBytes ||
-    !commandLine.isWellFormed() ||
-    /[^\P{Cc}\t]/u.test(commandLine)
-  ) {
+  if (isTooLong(commandLine) || !commandLine.isWellFormed() || /[^\P{Cc}\t]/u.test(commandLine)) {
     const expected = `one line of fewer than ${commandLineBytes} bytes, without control characters`;
     throw new Refusal('InvalidValue', {
       parameter: 'commandLine',
@@ -147,9 +147,14 @@ export function checkCommandLine(commandLine: string): void {
   }
 }
 
-/** The running kernel's command line for the next one: without what the boot loader added about itself. */
-export function inheritedCommandLine(commandLine: string): string {
-  return commandLineWords(commandLine)
+/**
+ * The running kernel's command line for the next one: without what the boot loader added about itself, and without the
+ * carrier. Whether the next kernel starts with the carrier is decided for each plan.
+ *
+ * @param carrier path of the carrier
+ */
+export function inheritedCommandLine(commandLine: string, carrier: string): string {
+  return commandLineWords(withoutInit(commandLine, carrier))
     .filter((word) => !/^(BOOT_IMAGE|initrd)=/.test(word))
     .join(' ');
 }

@@ -11,6 +11,9 @@ import { Refusal } from '../host/refusal.ts';
 /** The first reserved token: the first part of a session's manifest. Further parts follow it. */
 export const manifestToken = 0xffff_ffff_ffff_0000n;
 
+/** The resume program in the index session, for the carrier, which looks for it under this token only. */
+export const programToken = 0xffff_ffff_ffff_4000n;
+
 /** The first token of what the index session carries beside its record, where no manifest has parts. */
 export const indexTokens = 0xffff_ffff_ffff_8000n;
 

@@ -25,10 +25,10 @@ export interface QemuCommandLine {
   readonly deviceIds: ReadonlySet<string>;
 }
 
-type Options = ReadonlyMap<string, string>;
+export type Options = ReadonlyMap<string, string>;
 
 /** Reads `a,b=c,,d` as a → '', b → 'c,d'; JSON objects likewise, nested ones under their own keys. */
-function readOptions(text: string, firstKey = ''): Options {
+export function readOptions(text: string, firstKey = ''): Options {
   const options = new Map<string, string>();
   if (text.startsWith('{')) {
     try {

@@ -6,6 +6,7 @@
  */
 import * as v from 'valibot';
 import { pause, whenNamed } from '../host/waiting.ts';
+import { letRun, type QmpCommand, queryMigrate, queryStatus } from './migration-commands.ts';
 import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
 /** States of a guest that has not run since it was stopped or started (QEMU, qapi/run-state.json). */
@@ -65,12 +66,12 @@ export class VmmMonitor {
   }
 
   /** Resolves once QEMU has answered; its answer is of no interest. @throws QmpError */
-  async tell(command: string, parameters?: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#client.execute(command, v.unknown(), parameters);
+  async tell({ execute, arguments: given }: QmpCommand): Promise<void> {
+    await this.#client.execute(execute, v.unknown(), given);
   }
 
   async isRunning(): Promise<boolean> {
-    return (await this.#client.execute('query-status', Status)).running;
+    return (await this.#client.execute(queryStatus.execute, Status)).running;
   }
 
   /**
@@ -82,7 +83,7 @@ export class VmmMonitor {
   async run(signal: AbortSignal): Promise<void> {
     let refusal: QmpError | null = null;
     for (let told = 0; told < mostTimesTold; told += 1) {
-      refusal = await this.#unlessSilent(() => this.tell('cont')).then(
+      refusal = await this.#unlessSilent(() => this.tell(letRun)).then(
         () => null,
         (error: unknown) => {
           if (error instanceof QmpError && error.failure === 'refused') return error;
@@ -98,7 +99,7 @@ export class VmmMonitor {
   async #status(signal: AbortSignal): Promise<string> {
     for (;;) {
       signal.throwIfAborted();
-      const answer = await this.#unlessSilent(() => this.#client.execute('query-status', Status));
+      const answer = await this.#unlessSilent(() => this.#client.execute(queryStatus.execute, Status));
       if (answer !== null) return answer.status;
     }
   }
@@ -113,11 +114,6 @@ export class VmmMonitor {
     }
   }
 
-  async setCapabilities(capabilities: Readonly<Record<string, boolean>>): Promise<void> {
-    const list = Object.entries(capabilities).map(([capability, state]) => ({ capability, state }));
-    await this.tell('migrate-set-capabilities', { capabilities: list });
-  }
-
   /**
    * Resolves once the state has been sent, or has been taken in, whole.
    *
@@ -125,7 +121,7 @@ export class VmmMonitor {
    */
   async migrated(signal: AbortSignal): Promise<void> {
     await this.#until(signal, async () => {
-      const { status, 'error-desc': why } = await this.#client.execute('query-migrate', Migration);
+      const { status, 'error-desc': why } = await this.#client.execute(queryMigrate.execute, Migration);
       if (status === 'failed' || status === 'cancelled')
         throw new QmpError('refused', `QEMU could not pass its state on: ${why ?? status}`);
       return status === 'completed';

@@ -45,7 +45,8 @@ export class Updater {
 
   /** The command line for a kernel whose caller names none: the running kernel's. */
   get usualCommandLine(): string {
-    return inheritedCommandLine(this.#context.kernel.facts.commandLine);
+    const { kernel, paths } = this.#context;
+    return inheritedCommandLine(kernel.facts.commandLine, paths.carrier);
   }
 
   /**
@@ -107,6 +108,7 @@ export class Updater {
         machines: made.plan.machines,
         graph: made.plan.graph,
         leave: made.leave,
+        obstacles: made.obstacles,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {

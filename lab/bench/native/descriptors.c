@@ -66,14 +66,14 @@ static double preserve(int device, const char *name, int *file, unsigned count)
 
 static double retrieve(int device, const char *name, int *file, unsigned count)
 {
-	int session = luo_take(device, name), error = 0;
+	int session = take_session(device, name), error = 0;
 	double began;
 
 	if (session < 0)
 		fail(name, -session);
 	began = now_us();
 	for (unsigned i = 0; i < count && !error; i++)
-		error = (file[i] = luo_retrieve(session, i)) < 0 ? -file[i] : 0;
+		error = (file[i] = retrieve_file(session, i)) < 0 ? -file[i] : 0;
 	began = now_us() - began;
 	if (error)
 		fail("retrieve", error);
@@ -88,7 +88,7 @@ static double retrieve(int device, const char *name, int *file, unsigned count)
 int main(int count, char *arguments[])
 {
 	int preserving = count > 1 && !strcmp(arguments[1], "preserve");
-	int device = luo_open();
+	int device = open_device();
 	struct rlimit files;
 
 	if (count < 3 || (!preserving && strcmp(arguments[1], "retrieve"))) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "luo.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -24,9 +23,7 @@ struct no_argument {
 
 enum {
 	CREATE_SESSION = _IO(0xba, 0x00),
-	RETRIEVE_SESSION = _IO(0xba, 0x01),
 	PRESERVE_FD = _IO(0xba, 0x40),
-	RETRIEVE_FD = _IO(0xba, 0x41),
 	FINISH = _IO(0xba, 0x42),
 };
 
@@ -35,7 +32,7 @@ static int request(int fd, unsigned long number, void *argument)
 	return ioctl(fd, number, argument) < 0 ? -errno : 0;
 }
 
-static int session(int device, unsigned long number, const char *name)
+int luo_create(int device, const char *name)
 {
 	struct by_name argument = { .size = sizeof(argument) };
 	int error;
@@ -43,25 +40,8 @@ static int session(int device, unsigned long number, const char *name)
 	if (strlen(name) >= sizeof(argument.name))
 		return -EINVAL;
 	memcpy(argument.name, name, strlen(name));
-	error = request(device, number, &argument);
+	error = request(device, CREATE_SESSION, &argument);
 	return error ? error : argument.fd;
-}
-
-int luo_open(void)
-{
-	int fd = open("/dev/liveupdate", O_RDWR | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-int luo_create(int device, const char *name)
-{
-	return session(device, CREATE_SESSION, name);
-}
-
-int luo_take(int device, const char *name)
-{
-	return session(device, RETRIEVE_SESSION, name);
 }
 
 int luo_preserve(int session, int file, uint64_t token)
@@ -69,14 +49,6 @@ int luo_preserve(int session, int file, uint64_t token)
 	struct by_token argument = { .size = sizeof(argument), .fd = file, .token = token };
 
 	return request(session, PRESERVE_FD, &argument);
-}
-
-int luo_retrieve(int session, uint64_t token)
-{
-	struct by_token argument = { .size = sizeof(argument), .token = token };
-	int error = request(session, RETRIEVE_FD, &argument);
-
-	return error ? error : argument.fd;
 }
 
 int luo_finish(int session)

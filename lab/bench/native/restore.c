@@ -22,7 +22,7 @@ struct restoring {
 
 static int retrieve(int session, uint64_t token)
 {
-	int file = luo_retrieve(session, token);
+	int file = retrieve_file(session, token);
 
 	if (file < 0)
 		fail("retrieve %llx: %s", (unsigned long long)token, strerror(-file));
@@ -58,11 +58,11 @@ void restore_guests(struct guest guest[], unsigned guests, const char *template,
 {
 	static struct restoring restoring[MOST_GUESTS];
 	pthread_t thread[MOST_GUESTS];
-	int device = luo_open(), session, file;
+	int device = open_device(), session, file;
 
 	if (device < 0)
 		fail("/dev/liveupdate: %s", strerror(-device));
-	session = luo_take(device, SESSION_NAME);
+	session = take_session(device, SESSION_NAME);
 	if (session < 0)
 		fail("take session %s: %s", SESSION_NAME, strerror(-session));
 	close(device);

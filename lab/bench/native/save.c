@@ -83,7 +83,7 @@ static void keep_memory(struct guest *guest)
 
 void prepare_guests(struct guest guest[], unsigned guests)
 {
-	int device = luo_open();
+	int device = open_device();
 	int file = memfd_create("state", MFD_CLOEXEC);
 
 	if (device < 0)

@@ -5,9 +5,10 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { keyOf } from '../../adoption/saved-places.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
 import type { UnreadMachine } from '../record/index-record.ts';
-import { keyOf, type RetrievedFiles } from './retrieved-files.ts';
+import type { RetrievedFiles } from './retrieved-files.ts';
 
 /** What is in hand of a machine that does not run. */
 export interface HeldMachine {

@@ -13,6 +13,7 @@ import {
   type VmmStarter,
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { placesOf, statePlace } from '../../adoption/saved-places.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -20,7 +21,7 @@ import type { MachineRun } from '../../interface/agent.generated.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
 import type { TakenOver } from './carrier/take-over.ts';
-import { Missing, placesOf, type RetrievedFiles, statePlace } from './retrieved-files.ts';
+import { Missing, type RetrievedFiles } from './retrieved-files.ts';
 
 export interface MachineContext {
   readonly native: Native;

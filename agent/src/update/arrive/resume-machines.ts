@@ -9,6 +9,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor } from '@luo-console/native';
+import { placesOf } from '../../adoption/saved-places.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { tellManager } from '../../host/tell-manager.ts';
@@ -22,7 +23,7 @@ import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
 import { carrierMarks, carrierPointsUs } from './carrier/carried-machine.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
 import { type MachineContext, type ResumedMachine, resumeMachine } from './resume-machine.ts';
-import { placesOf, RetrievedFiles } from './retrieved-files.ts';
+import { RetrievedFiles } from './retrieved-files.ts';
 
 export interface ResumeContext extends MachineContext {
   readonly device: Device;

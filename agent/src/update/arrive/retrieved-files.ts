@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Files of saved machines as they are retrieved: each once, and what could not be retrieved is said when it is needed. */
 import type { Descriptor, Native } from '@luo-console/native';
-import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { keyOf } from '../../adoption/saved-places.ts';
 import { errnoOf } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
@@ -70,18 +70,3 @@ async function retrieveRow(
 
 /** Part of a machine did not come through. */
 export class Missing extends Error {}
-
-export const keyOf = ({ session, token }: Place): string => `${session} ${token}`;
-
-/** Where a machine's streams are. @param index the name of the index session */
-export const statePlace = ({ state }: SavedMachine, index: string): Place => ({
-  session: index,
-  token: state?.token ?? 'none',
-});
-
-/** Everything a machine needs to run again. @param index the name of the index session */
-export const placesOf = (machine: SavedMachine, index: string): Place[] => [
-  statePlace(machine, index),
-  ...machine.pieces.flatMap(({ files }) => files),
-  ...machine.memory,
-];

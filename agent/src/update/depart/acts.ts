@@ -16,6 +16,7 @@ import { carriedBefore } from '../record/record.ts';
 import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
 
 /** How long the program that attends a session may take to say that its machine is stopped, in ms. */
@@ -32,6 +33,8 @@ export interface Leaving {
   /** Fires when the update is aborted. */
   readonly signal: AbortSignal;
   readonly machines: RunMachines;
+  /** What the carrier will do; null if the next kernel does not start it. */
+  readonly program: ResumeProgram | null;
   /** The index session, once it is created. */
   index: OutgoingIndex | null;
   readonly record: Update;
@@ -93,7 +96,10 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 
   ready: {
-    run: ({ machines }) => machines.prepare(),
+    async run({ machines, program }) {
+      await machines.prepare();
+      await program?.prepare(machines.adopted);
+    },
     async undo({ machines }) {
       try {
         const problems = await machines.letRunOn();
@@ -152,7 +158,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   kexec: {
     async run(update) {
-      const { context, plan, record } = update;
+      const { context, machines, plan, program, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
       const mark = kernelLog.mark();
@@ -160,6 +166,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         // What the VMMs wrote when they stopped. Meanwhile the phase reaches clients: one that does not hear of it
         // before its connection ends takes the kexec for a host that was lost.
         await native.kernel.sync();
+        if (update.index !== null) await program?.leave(update.index, machines.saved);
         update.index?.write(update.indexRecord(nowUs()));
         await native.kernel.rebootKexec();
       } catch (error) {

@@ -17,6 +17,7 @@ import { CameBack } from '../record/refused.ts';
 import { isLeaving, mayAbort } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { acts, type Leaving } from './acts.ts';
+import { programFor } from './resume-program.ts';
 import { RunMachines } from './run-machines.ts';
 import { StepList } from './step-list.ts';
 
@@ -172,6 +173,7 @@ export class Departure {
       ...{ context: this.#context, plan, facts, peer, graceSeconds },
       signal: this.#abort.signal,
       machines: this.#machines,
+      program: programFor(this.#context, plan.commandLine),
       index: null,
       get record() {
         return departure.#record;

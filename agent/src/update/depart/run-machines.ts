@@ -4,6 +4,7 @@
  * steps and phases, and `adoption/`, which knows VMMs.
  */
 import type { Descriptor } from '@luo-console/native';
+import type { Adopted } from '../../adoption/adoptions.ts';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { NotSaved, Suspension } from '../../adoption/suspension.ts';
@@ -30,6 +31,8 @@ export class RunMachines {
   readonly #options: RunMachinesOptions;
   readonly #suspension: Suspension;
   #saved: readonly SavedMachine[] = [];
+  /** The machines that are to be carried over. */
+  readonly adopted: readonly Adopted[];
 
   constructor(context: UpdateContext, options: RunMachinesOptions) {
     this.#context = context;
@@ -37,7 +40,7 @@ export class RunMachines {
     const { plan } = options;
     const { adoptions, native, nowUs, sessions, socketDirectory } = context;
     const planned = new Set(plan.machines.filter(({ leave }) => !leave).map(({ session }) => session));
-    const adopted = adoptions.list().filter(({ session }) => planned.has(session));
+    this.adopted = adoptions.list().filter(({ session }) => planned.has(session));
     this.#suspension = new Suspension(
       {
         native,
@@ -54,7 +57,7 @@ export class RunMachines {
         memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
         changed: options.changed,
       },
-      adopted,
+      this.adopted,
       plan.ifMachineFails,
       options.brownoutFromUs,
       plan.machines.filter(({ leave }) => leave),

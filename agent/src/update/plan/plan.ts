@@ -12,11 +12,13 @@ import type {
   PlannedMachine,
   Way,
 } from '../../interface/agent.generated.ts';
+import { checkCommandLine } from '../../kernel/loader.ts';
 import { orderOf } from '../../machines/order.ts';
 import type { UpdateFacts } from '../record/facts.ts';
 import { makeId } from '../record/record.ts';
 import { type PlannedStep, stepsOf } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { carrierUse, commandLineFor, type Obstacles } from './carrier-use.ts';
 import { planMachines } from './plan-machines.ts';
 import { preflight } from './preflight.ts';
 
@@ -37,6 +39,7 @@ export interface MadePlan {
   readonly basis: Basis;
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
+  readonly obstacles: Obstacles;
 }
 
 /** What somebody wants of a plan beside the kernel. */
@@ -72,17 +75,28 @@ export async function whatChanged(context: UpdateContext, { plan, basis }: MadeP
   return null;
 }
 
-/** Makes a plan. Changes nothing. */
+/**
+ * Makes a plan. Changes nothing.
+ *
+ * @param wanted the command line; `init=` with the carrier is added if the carrier can be used, and else removed
+ * @param obstacles why machines cannot be brought back by the carrier
+ * @throws Refusal InvalidValue if no kernel takes the command line
+ */
 export async function makePlan(
   context: UpdateContext,
   kernel: KernelImage,
-  commandLine: string,
+  wanted: string,
   { leave, ifMachineFails }: PlanWishes,
+  obstacles: Obstacles = new Map(),
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
   const machines = planMachines(found, new Set(leave), (way) => measuredUs(context.history, way));
   const graph = orderOf(found);
-  const checks = await preflight(context, { image: kernel, commandLine, machines, graph, leave });
+  const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
+  const commandLine = commandLineFor(wanted, use, context.paths.carrier);
+  checkCommandLine(commandLine);
+  const candidate = { image: kernel, commandLine, machines, graph, leave, obstacles };
+  const checks = await preflight(context, candidate);
   const facts = factsOf(context, kernel, machines, ifMachineFails);
   const steps = stepsOf(facts);
   const createdAtUs = context.nowUs();
@@ -98,7 +112,7 @@ export async function makePlan(
     graph,
     ifMachineFails,
   };
-  return { plan, facts, steps, basis: basisOf(context, found), leave };
+  return { plan, facts, steps, basis: basisOf(context, found), leave, obstacles };
 }
 
 function factsOf(

@@ -17,6 +17,8 @@ import type {
 import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/facts.ts';
 import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { arrivalCheck } from './arrival-check.ts';
+import type { Obstacles } from './carrier-use.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -25,6 +27,7 @@ export interface Candidate {
   readonly graph: OrderGraph;
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
+  readonly obstacles: Obstacles;
 }
 
 type Answer = readonly [CheckVerdict, string];
@@ -110,6 +113,8 @@ const checks: Readonly<Record<string, Check1>> = {
     if (machines.length === 0) return ['pass', 'no virtual machine is running on this host'];
     return ['pass', `${counted(machines.length, 'machine')} carried over`];
   },
+
+  arrival: arrivalCheck,
 
   'last update': ({ unfinishedIndex: { why } }) =>
     why === null

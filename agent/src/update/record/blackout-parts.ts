@@ -46,12 +46,14 @@ export function partsOf(
  */
 export function withUserspace(parts: readonly PartTiming[], initUs: number | null): PartTiming[] {
   return parts.flatMap((each) => {
-    if (each.part !== 'boot' || initUs === null || initUs >= each.durationUs) return [each];
+    if (each.part !== 'boot' || initUs === null) return [each];
+    // The carrier is there within milliseconds, and the clock of the kernel's log may be ahead by as much.
+    const kernelUs = Math.min(initUs, each.durationUs);
     const userspace = {
       part: 'userspace' as const,
-      startedAtUs: each.startedAtUs + initUs,
-      durationUs: each.durationUs - initUs,
+      startedAtUs: each.startedAtUs + kernelUs,
+      durationUs: each.durationUs - kernelUs,
     };
-    return [{ ...each, durationUs: initUs }, userspace];
+    return [{ ...each, durationUs: kernelUs }, userspace];
   });
 }

@@ -5,7 +5,7 @@
  * what to retrieve. It is not put into the descriptor store before the kexec: if the agent dies, the kernel drops it,
  * and a half-prepared update undoes itself.
  */
-import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
+import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
   formatToken,
@@ -13,6 +13,7 @@ import {
   indexSessionNames,
   indexTokens,
   manifestToken,
+  programToken,
 } from '../../liveupdate/tokens.ts';
 import type { IndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
@@ -26,19 +27,20 @@ export class OutgoingIndex {
   readonly #session: NativeDescriptor;
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
-  readonly #liveUpdate: LiveUpdate;
-  readonly #name: string;
+  readonly #native: Native;
+  /** The session's name: the next kernel's agent looks for each it could be. */
+  readonly name: string;
   #tokens = indexTokens;
 
   private constructor(
-    liveUpdate: LiveUpdate,
+    native: Native,
     name: string,
     session: NativeDescriptor,
     file: NativeDescriptor,
     slots: SlotFile,
   ) {
-    this.#liveUpdate = liveUpdate;
-    this.#name = name;
+    this.#native = native;
+    this.name = name;
     this.#session = session;
     this.#file = file;
     this.#slots = slots;
@@ -65,7 +67,7 @@ export class OutgoingIndex {
       const session = await context.device.createSession(name);
       try {
         await native.liveUpdate.preserveFd(session, file, manifestToken);
-        return new OutgoingIndex(native.liveUpdate, name, session, file, slots);
+        return new OutgoingIndex(native, name, session, file, slots);
       } catch (error) {
         session.close();
         throw error;
@@ -88,8 +90,23 @@ export class OutgoingIndex {
   async preserve(file: NativeDescriptor): Promise<{ session: string; token: string }> {
     const token = this.#tokens;
     this.#tokens += 1n;
-    await this.#liveUpdate.preserveFd(this.#session, file, token);
-    return { session: this.#name, token: formatToken(token) };
+    await this.#native.liveUpdate.preserveFd(this.#session, file, token);
+    return { session: this.name, token: formatToken(token) };
+  }
+
+  /**
+   * Preserves the resume program beside the record, for the carrier.
+   *
+   * @param bytes as `encodeProgram` made them
+   * @throws SystemError, as preserving does; `EEXIST` if there is one already
+   */
+  async preserveProgram(bytes: Buffer): Promise<void> {
+    const { liveUpdate, memory } = this.#native;
+    // The kernel holds the file from now on, until the session is closed.
+    using file = memory.memfdCreate('luo-resume-program');
+    memory.truncate(file, BigInt(bytes.length));
+    memory.write(file, 0n, bytes);
+    await liveUpdate.preserveFd(this.#session, file, programToken);
   }
 
   /** Closes the session: the kernel unpreserves the record. */

@@ -67,6 +67,15 @@ describe('a machine that the carrier brought back', () => {
     ]);
   });
 
+  it('has a part userspace also where the clock of the kernel’s log is ahead of the carrier’s', () => {
+    const marks = carrierMarks(taken, kernelStartedAtUs);
+    const parts = partsOf(saved, marks, points(saved, reached), 1_000_000);
+    expect(withUserspace(parts, 1_190_000).slice(2, 4)).toEqual([
+      { part: 'boot', startedAtUs: 1_000_000, durationUs: 1_184_000 },
+      { part: 'userspace', startedAtUs: 2_184_000, durationUs: 0 },
+    ]);
+  });
+
   it('that was paused before is as it was once it is loaded', () => {
     const loaded = new Map([...reached].filter(([point]) => point !== 'running'));
     expect(points({ ...saved, ran: false }, loaded, [['running', 9]]).get('running')).toBe(3_820_000);

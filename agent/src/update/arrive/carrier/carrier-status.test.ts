@@ -22,13 +22,13 @@ describe('the status of the carrier', () => {
   it('tells who holds the sessions, and how far each machine is', () => {
     const status = statusOf(
       ...['luo-carrier 1', 'state working', 'keeper 120', 'holder 121'],
-      ...['machine 0 200 running machine:one', 'machine 1 - waiting machine:two words', 'news from later'],
+      ...['machine 0 200 working machine:one', 'machine 1 - waiting machine:two words', 'news from later'],
     );
     expect(status).toEqual({
       ...{ known: true, state: 'working', keeper: 120, holder: 121 },
       machines: [
-        { number: 0, pid: 200, state: 'running', session: 'machine:one' },
-        { number: 1, pid: null, state: 'waiting', session: 'machine:two words' },
+        { number: 0, pid: 200, session: 'machine:one' },
+        { number: 1, pid: null, session: 'machine:two words' },
       ],
     });
   });
@@ -73,7 +73,7 @@ describe('the status of the carrier', () => {
     'machine 256 200 running machine:one',
     'machine x 200 running machine:one',
     'machine 0 1 running machine:one',
-    'machine 0 200 flying machine:one',
+    'machine 0 200 machine:one',
     'machine 0 200 running ',
     'machine 0',
   ])('has no machine in %j', (line) => {

@@ -10,14 +10,12 @@ import { readBounded } from '../../../host/read-bounded.ts';
 const knownFormat = 1;
 
 const states = ['retrieving', 'working', 'done', 'failed'] as const;
-const machineStates = ['waiting', 'running', 'failed', 'crashed'] as const;
 
 export interface StatusMachine {
   /** Its number in the resume program, from 0. */
   readonly number: number;
   /** Of its VMM; null before that is started. */
   readonly pid: number | null;
-  readonly state: (typeof machineStates)[number];
   /** The name of its session. */
   readonly session: string;
 }
@@ -75,11 +73,11 @@ function parseLines(lines: readonly string[], known: boolean): CarrierStatus {
 }
 
 function parseMachine(text: string): StatusMachine | null {
-  const [, number, pid = '', word, session = ''] = /^(\d{1,3}) (-|\d+) (\w+) (.+)$/.exec(text) ?? [];
-  const state = machineStates.find((each) => each === word);
-  if (number === undefined || Number(number) >= mostMachines || state === undefined) return null;
+  // The word between tells how its worker is. That is of no use: the machine's mark decides what is done about it.
+  const [, number, pid = '', session = ''] = /^(\d{1,3}) (-|\d+) \w+ (.+)$/.exec(text) ?? [];
+  if (number === undefined || Number(number) >= mostMachines) return null;
   if (pid !== '-' && pidIn(pid) === null) return null;
-  return { number: Number(number), pid: pidIn(pid), state, session };
+  return { number: Number(number), pid: pidIn(pid), session };
 }
 
 /** The number of a process other than process 1; null for anything else. */

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '@luo-console/native';
-import { carrierPath } from '../../../host/carrier-places.ts';
+import type { HostPaths } from '../../../host/paths.ts';
 
 /** A process that waits until it is killed. */
 export interface Waiting {
@@ -40,8 +40,12 @@ export class MadeUpCarrier {
   readonly directory: string;
   readonly #processes: Waiting[] = [];
 
-  constructor({ proc, carrierDirectory }: { readonly proc: string; readonly carrierDirectory: string }) {
+  /** Its program. */
+  readonly #program: string;
+
+  constructor({ proc, carrier, carrierDirectory }: Pick<HostPaths, 'proc' | 'carrier' | 'carrierDirectory'>) {
     this.proc = proc;
+    this.#program = carrier;
     this.directory = carrierDirectory;
     mkdirSync(proc, { recursive: true });
   }
@@ -53,7 +57,7 @@ export class MadeUpCarrier {
    */
   async process(
     sessions: ReadonlyMap<string, Descriptor> = new Map(),
-    { program = carrierPath, group = '/init.scope' }: ProcessFacts = {},
+    { program = this.#program, group = '/init.scope' }: ProcessFacts = {},
   ): Promise<Waiting> {
     const files = [...sessions.values()];
     const child = spawn('sh', ['-c', 'read line'], {

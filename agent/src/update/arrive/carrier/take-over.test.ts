@@ -13,7 +13,7 @@ import { Manager } from '../../../../test/service-manager.ts';
 import { DescriptorStore, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
 import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
-import { type CarrierLimits, type TakenOver, takeOverCarrier } from './take-over.ts';
+import { type CarrierLimits, type TakenOver, type TakeOverContext, takeOverCarrier } from './take-over.ts';
 
 const device = '/dev/made-up';
 const names = ['luo-console', 'machine:one'];
@@ -25,6 +25,7 @@ let manager: Manager;
 let native: Native;
 let directory: string;
 let carrier: MadeUpCarrier;
+let paths: TakeOverContext['paths'];
 let said: string[];
 let handed: HandedBack[];
 /** Resolves at the first state that the service manager is told. */
@@ -45,7 +46,8 @@ beforeEach(() => {
   native = { ...realNative, liveUpdate: double, serviceManager: { notify, takeListenFds: () => [] } };
   directory = mkdtempSync(join(tmpdir(), 'luo-take-over-'));
   const at = (name: string): string => join(directory, name);
-  carrier = new MadeUpCarrier({ proc: at('proc'), carrierDirectory: at('carrier') });
+  paths = { proc: at('proc'), carrier: at('program'), carrierDirectory: at('carrier') };
+  carrier = new MadeUpCarrier(paths);
   said = [];
   handed = [];
 });
@@ -94,7 +96,7 @@ async function takeOver(
     {
       native,
       store: new DescriptorStore(native, limit),
-      paths: { proc: carrier.proc, carrierDirectory: carrier.directory },
+      paths,
       log: (level, message, fields) => void said.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
       limits: { ...patient, ...limits },
     },

@@ -14,7 +14,6 @@ import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
 import { unitNameOf } from '../../../adoption/restore.ts';
-import { carrierPath } from '../../../host/carrier-places.ts';
 import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
@@ -42,7 +41,7 @@ export const usualCarrierLimits: CarrierLimits = { quietMs: 65_000, storeMs: 10_
 export interface TakeOverContext {
   readonly native: Native;
   readonly store: DescriptorStore;
-  readonly paths: Pick<HostPaths, 'proc' | 'carrierDirectory'>;
+  readonly paths: Pick<HostPaths, 'proc' | 'carrier' | 'carrierDirectory'>;
   readonly log: Log;
   readonly limits: CarrierLimits;
 }
@@ -145,7 +144,7 @@ function openCarrier({ native, paths }: TakeOverContext, pid: number | null): Kn
     try {
       const program = readlinkSync(`${paths.proc}/${number}/exe`);
       // The package may have been replaced since.
-      return program.replace(/ \(deleted\)$/, '') === carrierPath;
+      return program.replace(/ \(deleted\)$/, '') === paths.carrier;
     } catch {
       return false;
     }

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What makes a VMM take a saved machine in: its sockets, its words, and the commands to its monitor. The agent uses
+ * them itself (`restore.ts`), and writes them into the resume program, so that the carrier does the very same.
+ */
+import { join } from 'node:path';
+import { type IncomingSockets, incomingWords } from '../qemu/restart-command.ts';
+import type { SavedMachine } from './saved-machine.ts';
+
+/** A started VMM finds its files behind standard input, output and error. */
+const firstFile = 3;
+
+/** Where a VMM listens in a directory of its own. */
+export const incomingSocketsIn = (directory: string): IncomingSockets => ({
+  main: join(directory, 'main'),
+  cpr: join(directory, 'cpr'),
+});
+
+/** The words after the program's name. The files of its memory are handed to it in their order. */
+export function wordsToTakeIn({ command, memory, way }: SavedMachine, sockets: IncomingSockets): string[] {
+  const paths = new Map(memory.map(({ backend }, index) => [backend, `/proc/self/fd/${firstFile + index}`]));
+  return incomingWords(command.words, way === 'cpr' ? sockets : null, paths);
+}
+
+/** What QEMU must be able to do to save a machine, or to take it in, on this way. */
+export const capabilitiesFor = (way: SavedMachine['way']): Readonly<Record<string, boolean>> => ({
+  events: true,
+  'x-ignore-shared': way === 'named_memory',
+});

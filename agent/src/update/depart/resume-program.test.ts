@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The program that is left for the carrier: of which machines, and that nothing of it ends an update. */
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Adopted } from '../../adoption/adoptions.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { carrierPath } from '../../host/carrier-places.ts';
+import { type Decoded, decodeProgram } from '../program/decode.fixture.ts';
+import { type MadeUpVmm, MadeUpVmmProc } from '../program/made-up-vmm.fixture.ts';
+import { programFor, type ResumeProgram } from './resume-program.ts';
+
+let proc: MadeUpVmmProc;
+let log: string[];
+let left: Decoded[] | null;
+
+beforeEach(() => {
+  proc = new MadeUpVmmProc();
+  log = [];
+  left = null;
+});
+afterEach(() => proc[Symbol.dispose]());
+
+const index = {
+  name: 'luo-console',
+  preserveProgram: async (bytes: Buffer): Promise<void> => {
+    left = decodeProgram(bytes);
+  },
+};
+
+function program(): ResumeProgram {
+  const made = programFor(
+    {
+      paths: { proc: proc.directory },
+      log: (level, message, fields) => void log.push(`${level} ${message} ${JSON.stringify(fields)}`),
+    },
+    `init=${carrierPath}`,
+  );
+  if (made === null) throw new Error('the command line names the carrier');
+  return made;
+}
+
+function adopted(vmm: MadeUpVmm = {}): Adopted {
+  const { pid, startTime, way, monitor, command } = proc.addVmm(vmm);
+  const head = { name: 'one', definition: null, definitionText: null, bootId: 'this', unlinked: [] };
+  return {
+    session: 'machine:one',
+    machine: { ...head, pid, startTime, way, monitor, command, suspended: false },
+  };
+}
+
+const saved = ({ session, machine: { name, pid, way, monitor, command } }: Adopted): SavedMachine => ({
+  ...{ name, session, definition: null, way, pid, command, monitor, ran: true, pieces: [], memory: [] },
+  ...{ state: { token: '0x1', cprBytes: 0, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
+});
+
+const machines = (): unknown[] =>
+  (left ?? []).flatMap((each) => (each.does === 'machine' ? [each['session']] : []));
+
+it('there is none where the next kernel starts another program first', () => {
+  const context = { paths: { proc: proc.directory }, log: () => {} };
+  expect(programFor(context, `init=${carrierPath} init=/sbin/init`)).toBeNull();
+});
+
+it('a machine without an obstacle is in it', async () => {
+  const [one, made] = [adopted(), program()];
+  await made.prepare([one]);
+  // Nothing is asked of procfs while the machine is stopped.
+  proc.end(100);
+  await made.leave(index, [saved(one)]);
+  expect(machines()).toEqual(['machine:one']);
+  expect(log).toEqual([]);
+});
+
+it('a machine with an obstacle is not, and it is said why', async () => {
+  const [one, made] = [adopted({ own: ['net'] }), program()];
+  await made.prepare([one]);
+  await made.leave(index, [saved(one)]);
+  expect(left).not.toBeNull();
+  expect(machines()).toEqual([]);
+  expect(log).toEqual([expect.stringContaining('it has its own network namespace')]);
+});
+
+it('a machine whose program the carrier would refuse is not: that is known before it stops', async () => {
+  const status = `Umask:\t0022\nGroups:\t${Array.from({ length: 65 }, (_, each) => each).join(' ')}\n`;
+  const [one, made] = [adopted({ status }), program()];
+  await made.prepare([one]);
+  expect(log).toEqual([expect.stringMatching(/^warning .*more than 64 in one machine/)]);
+  await made.leave(index, [saved(one)]);
+  expect(machines()).toEqual([]);
+});
+
+it('a machine that was not saved is not', async () => {
+  const made = program();
+  await made.prepare([adopted()]);
+  await made.leave(index, []);
+  expect(machines()).toEqual([]);
+});
+
+it('what fails while the machines are stopped is logged, and ends nothing', async () => {
+  const [one, made] = [adopted(), program()];
+  await made.prepare([one]);
+  const preserveProgram = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
+  await made.leave({ ...index, preserveProgram }, [saved(one)]);
+  await made.leave(index, [{ ...saved(one), state: { token: 'no number', cprBytes: 0, mainBytes: 0 } }]);
+  expect(left).toBeNull();
+  expect(log).toEqual([
+    expect.stringMatching(/^warning there is no resume program.*ENOMEM/),
+    expect.stringMatching(/^warning there is no resume program/),
+  ]);
+});

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The resume program of an update: the facts of the machines are gathered while they run, and the program is left in
+ * the index session once they are saved. Nothing here may end an update. A machine that is not in the program, or all
+ * if it is not there, are brought back by the agent.
+ */
+import type { Adopted } from '../../adoption/adoptions.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import type { HostPaths } from '../../host/paths.ts';
+import { saidBy } from '../../host/said-by.ts';
+import { indexSessionName } from '../../liveupdate/tokens.ts';
+import { compileProgram, type ProgramMachine } from '../program/compile.ts';
+import { encodeProgram } from '../program/encode.ts';
+import { startsCarrier } from '../program/first-program.ts';
+import { type VmmFacts, vmmFacts } from '../program/vmm-facts.ts';
+import type { OutgoingIndex } from '../record/index-session.ts';
+import type { UpdateContext } from '../record/update-context.ts';
+
+/** What it works with, of the whole context. */
+type ProgramContext = Pick<UpdateContext, 'log'> & { readonly paths: Pick<HostPaths, 'proc'> };
+
+/** The program of an update into a kernel with this command line; null if nothing there would read it. */
+export const programFor = (context: ProgramContext, commandLine: string): ResumeProgram | null =>
+  startsCarrier(commandLine) ? new ResumeProgram(context) : null;
+
+export class ResumeProgram {
+  readonly #context: ProgramContext;
+  /** By the machine's session: of those only that the carrier can bring back. */
+  readonly #facts = new Map<string, VmmFacts>();
+
+  constructor(context: ProgramContext) {
+    this.#context = context;
+  }
+
+  /** Looks at the VMMs, and compiles a program of each on trial. The machines run. */
+  async prepare(machines: readonly Adopted[]): Promise<void> {
+    const { log, paths } = this.#context;
+    for (const adopted of machines) {
+      const { session, machine } = adopted;
+      try {
+        const facts = await vmmFacts(paths.proc, machine);
+        if (facts.obstacle === null) {
+          encodeProgram(compileProgram({ index: indexSessionName, machines: [onTrial(adopted, facts)] }));
+          this.#facts.set(session, facts);
+        } else log('info', 'the agent will bring a machine back', { session, reason: facts.obstacle });
+      } catch (error) {
+        const problem = saidBy(error);
+        log('warning', 'a machine cannot be in the resume program', { session, problem });
+      }
+    }
+  }
+
+  /** Compiles the program and leaves it in the index session. The machines are stopped. */
+  async leave(
+    index: Pick<OutgoingIndex, 'name' | 'preserveProgram'>,
+    saved: readonly SavedMachine[],
+  ): Promise<void> {
+    const machines = saved.flatMap((machine): ProgramMachine[] => {
+      const facts = this.#facts.get(machine.session);
+      return facts ? [{ saved: machine, facts }] : [];
+    });
+    try {
+      await index.preserveProgram(encodeProgram(compileProgram({ index: index.name, machines })));
+    } catch (error) {
+      const problem = saidBy(error);
+      this.#context.log('warning', 'there is no resume program: the agent will bring the machines back', {
+        problem,
+      });
+    }
+  }
+}
+
+/** A machine as it would be saved, without what is known only once it is stopped. */
+function onTrial({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
+  const { name, definition, way, pid, command, monitor } = machine;
+  const state = { token: '0x0', cprBytes: 0, mainBytes: 0 };
+  const saved: SavedMachine = {
+    ...{ name, session, definition, way, pid, command, monitor, ran: true, state },
+    ...{ pieces: [], memory: [], brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
+  };
+  return { saved, facts };
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+/** When the next kernel starts with the carrier, and the check that says so. */
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PlannedMachine } from '../../interface/agent.generated.ts';
+import { arrivalCheck } from './arrival-check.ts';
+import { type CarrierCase, carrierUse, commandLineFor } from './carrier-use.ts';
+
+const running = 'BOOT_IMAGE=/vmlinuz root=/dev/vda ro liveupdate=on';
+const usual = 'root=/dev/vda ro liveupdate=on';
+
+let directory: string;
+let carrier: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'luo-carrier-'));
+  carrier = join(directory, 'carrier');
+  writeFileSync(carrier, 'a program', { mode: 0o755 });
+});
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const machine = (name: string, leave = false): PlannedMachine => ({
+  ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
+  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null },
+});
+
+const host = (root = directory, commandLine = running) => ({
+  paths: { carrier, root },
+  kernel: { facts: { commandLine } },
+});
+
+const wanted = (changes: Partial<CarrierCase> = {}): CarrierCase => ({
+  image: { initrd: null },
+  commandLine: usual,
+  machines: [machine('vm1')],
+  obstacles: new Map(),
+  ...changes,
+});
+
+/** Why it is not used. */
+async function why(changes: Partial<CarrierCase> = {}, of = host()): Promise<string | null> {
+  const use = await carrierUse(of, wanted(changes));
+  if (use.used) throw new Error('it is used');
+  return use.why;
+}
+
+describe('the carrier', () => {
+  it.each<[string, Partial<CarrierCase>]>([
+    ['a machine is carried over', {}],
+    ['one of two is left behind', { machines: [machine('vm1', true), machine('vm2')] }],
+    [
+      'one of two has an obstacle',
+      {
+        machines: [machine('vm1'), machine('vm2')],
+        obstacles: new Map([['machine:vm1', 'its disk is not on the root file system']]),
+      },
+    ],
+    ['init is told to start little', { commandLine: `${usual} single systemd.unit=rescue.target rdinit=/i` }],
+    ['init is given a word', { commandLine: `${usual} -- init=/bin/sh` }],
+  ])('is used where %s', async (_case, changes) => {
+    expect(await carrierUse(host(), wanted(changes))).toEqual({ used: true });
+  });
+
+  it('is used on the command line that names it already', async () => {
+    expect(await carrierUse(host(), wanted({ commandLine: `${usual} init=${carrier}` }))).toEqual({
+      used: true,
+    });
+  });
+
+  it.each<[string, Partial<CarrierCase>]>([
+    ['there is no machine', { machines: [] }],
+    ['every machine is left behind', { machines: [machine('vm1', true)] }],
+    ['every machine has an obstacle', { obstacles: new Map([['machine:vm1', 'it uses a bridge']]) }],
+  ])('has nothing to do where %s', async (_case, changes) => {
+    expect(await why(changes)).toBeNull();
+  });
+
+  it.each([
+    [`${usual} init=/bin/sh`, /names another program, init=\/bin\/sh$/],
+    [`${usual} "init=/bin/sh" -- x`, /names another program, init=\/bin\/sh$/],
+    [`${usual} log="a`, /quotation mark/],
+    ['root=/dev/vdb ro liveupdate=on', /another root file system: root=/],
+    [`${usual} rootflags=subvol=@old`, /another root file system: rootflags=/],
+    ['ro liveupdate=on', /another root file system: root=/],
+  ])('is not used on the command line "%s"', async (commandLine, reason) => {
+    expect(await why({ commandLine })).toMatch(reason);
+  });
+
+  it('is not used where the command line has no room for it', async () => {
+    const word = ` init=${carrier}`;
+    const filled = (bytes: number): string => usual.padEnd(bytes - word.length, 'x');
+    expect(await why({ commandLine: filled(2048) })).toMatch(/no room is left/);
+    expect(await carrierUse(host(), wanted({ commandLine: filled(2047) }))).toEqual({ used: true });
+  });
+
+  it.each<[string, () => void, RegExp]>([
+    ['is not there', () => rmSync(carrier), /carrier was not found$/],
+    [
+      'is a directory',
+      () => {
+        rmSync(carrier);
+        mkdirSync(carrier);
+      },
+      /not a regular file/,
+    ],
+    [
+      'is a symbolic link',
+      () => {
+        rmSync(carrier);
+        symlinkSync('/bin/true', carrier);
+      },
+      /not a regular file/,
+    ],
+    ['cannot be executed', () => chmodSync(carrier, 0o644), /cannot be executed/],
+    ['may be written by its group', () => chmodSync(carrier, 0o775), /other users than root may write/],
+    ['may be written by everybody', () => chmodSync(carrier, 0o757), /other users than root may write/],
+  ])('is not used if its file %s', async (_case, change, reason) => {
+    change();
+    expect(await why()).toMatch(reason);
+    // An initrd helps only with what is not mounted yet.
+    expect(await why({ image: { initrd: '/boot/initrd.img' } })).toMatch(reason);
+  });
+
+  it.runIf(process.getuid?.() === 0)('is not used if its file belongs to another user', async () => {
+    chownSync(carrier, 1234, 0);
+    expect(await why()).toMatch(/belongs to user 1234; expected root/);
+  });
+
+  it('outside the root file system is used only if an initrd mounts what it is on', async () => {
+    const elsewhere = host('/proc');
+    expect(await why({}, elsewhere)).toMatch(/not on the root file system/);
+    const image = { initrd: '/boot/initrd.img' };
+    expect(await carrierUse(elsewhere, wanted({ image }))).toEqual({ used: true });
+  });
+});
+
+describe('the command line', () => {
+  it('has the carrier once if it is used, and else not at all', () => {
+    for (const line of [usual, `init=${carrier} ${usual}`, `${usual} init=${carrier}`]) {
+      expect(commandLineFor(line, { used: true }, carrier)).toBe(`${usual} init=${carrier}`);
+      expect(commandLineFor(line, { used: false, why: null }, carrier)).toBe(usual);
+    }
+    expect(commandLineFor(`${usual} -- x`, { used: true }, carrier)).toBe(`${usual} init=${carrier} -- x`);
+  });
+
+  it('that names another init keeps it', () => {
+    const line = `${usual} init=/bin/sh`;
+    expect(commandLineFor(`${line} init=${carrier}`, { used: false, why: 'x' }, carrier)).toBe(line);
+  });
+});
+
+describe('the check of the arrival', () => {
+  const withCarrier = (): string => `${usual} init=${carrier}`;
+  const two = [machine('vm1'), machine('vm2')];
+
+  it('passes where the carrier brings every machine back, or there is none', async () => {
+    expect(await arrivalCheck(host(), wanted({ commandLine: withCarrier(), machines: two }))).toEqual([
+      'pass',
+      '2 machines are brought back by the carrier, as soon as the kernel runs',
+    ]);
+    expect(await arrivalCheck(host(), wanted({ machines: [machine('vm1', true)] }))).toEqual([
+      'pass',
+      'no machine has to be brought back',
+    ]);
+  });
+
+  it('warns of each machine that waits for the agent', async () => {
+    const obstacles = new Map([['machine:vm1', 'it uses a bridge']]);
+    const some = { commandLine: withCarrier(), machines: two, obstacles };
+    expect(await arrivalCheck(host(), wanted(some))).toEqual([
+      'warn',
+      '1 machine is brought back by the carrier, as soon as the kernel runs; vm1 waits for the agent: it uses a bridge',
+    ]);
+    expect(await arrivalCheck(host(), wanted({ obstacles }))).toEqual([
+      'warn',
+      'the carrier brings no machine back: vm1 waits for the agent: it uses a bridge',
+    ]);
+  });
+
+  it('warns where the carrier is not used, with the reason and the cost', async () => {
+    const commandLine = `${usual} init=/bin/sh`;
+    expect(await arrivalCheck(host(), wanted({ commandLine }))).toEqual([
+      'warn',
+      "1 machine is brought back once the agent runs, which takes the time of the host's boot: the carrier is not used, because the command line names another program, init=/bin/sh",
+    ]);
+    expect(await arrivalCheck(host(), wanted())).toEqual([
+      'warn',
+      expect.stringMatching(/Make the plan again$/),
+    ]);
+  });
+
+  it('fails where the command line starts a carrier that is gone: the next kernel would panic', async () => {
+    rmSync(carrier);
+    expect(await arrivalCheck(host(), wanted({ commandLine: withCarrier() }))).toEqual([
+      'fail',
+      expect.stringMatching(/which cannot be used: .*carrier was not found\. Make the plan again$/),
+    ]);
+  });
+});

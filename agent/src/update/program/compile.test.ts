@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Resume programs of machines on each way, instruction by instruction: the carrier knows nothing else of them. */
+import { describe, expect, it } from 'vitest';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { compileProgram } from './compile.ts';
+import { bytesOf, encodeProgram } from './encode.ts';
+import type { Instruction } from './instructions.ts';
+import type { VmmFacts } from './vmm-facts.ts';
+
+const command = { program: '/usr/bin/qemu', words: ['-name', 'one'], directory: '/srv', uid: 64, gid: 65 };
+
+const machine = (changes: Partial<SavedMachine>): SavedMachine => ({
+  ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran: true },
+  ...{ command, monitor: '/run/vms/one/qmp', pieces: [], memory: [], brownoutUs: 1, suspendedAtUs: 2 },
+  ...{ state: { token: '0xffffffffffff8001', cprBytes: 0, mainBytes: 500 }, savedAtUs: 3 },
+  ...changes,
+});
+
+const facts: VmmFacts = {
+  ...{ groups: [36, 104], umask: 0o027, variables: ['PATH=/usr/bin', 'LANG=C'] },
+  limits: [{ number: 7, soft: 1024n, hard: 4096n }],
+  nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
+  directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
+  ...{ writesRoot: true, obstacle: null },
+};
+
+/** What every machine here has between its directories and its words. */
+const asWhom: Instruction[] = [
+  { does: 'user', uid: 64, gid: 65 },
+  { does: 'group', gid: 36 },
+  { does: 'group', gid: 104 },
+  { does: 'limit', number: 7, soft: 1024n, hard: 4096n },
+  { does: 'umask', mask: 0o027 },
+  { does: 'variable', value: 'PATH=/usr/bin' },
+  { does: 'variable', value: 'LANG=C' },
+  { does: 'stand', path: '/srv' },
+];
+
+const capabilities = (ignoresShared: boolean): Instruction => ({
+  does: 'tell',
+  command: `{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"events","state":true},{"capability":"x-ignore-shared","state":${ignoresShared}}]}}`,
+});
+
+const words = (...texts: string[]): Instruction[] =>
+  texts.map((text): Instruction => ({ does: 'word', text }));
+
+const completed: Instruction = {
+  does: 'until',
+  wanted: '"status": "completed"',
+  refused: '"status": "failed"',
+  command: '{"execute":"query-migrate"}',
+};
+
+/** What is done once a machine is loaded, if it ran before. */
+const letRun: Instruction[] = [
+  { does: 'note', word: 'loaded' },
+  { does: 'mark', value: 2 },
+  { does: 'tell', command: '{"execute":"cont"}' },
+  { does: 'until', wanted: '"running": true', refused: '', command: '{"execute":"query-status"}' },
+  { does: 'note', word: 'running' },
+];
+
+/** The part of the machine with this number: what is behind its `machine`, as long as that says. */
+function partOf(program: readonly Instruction[], number: number): Instruction[] {
+  const begins = program.flatMap((each, at) => (each.does === 'machine' ? [at] : []));
+  const part = program.slice((begins[number] ?? -1) + 1, begins[number + 1]);
+  const own = program[begins[number] ?? -1];
+  expect(own).toMatchObject({ does: 'machine', bytes: bytesOf(part) });
+  return part;
+}
+
+describe('the program of a machine', () => {
+  it('that hands its descriptors over plays the pieces, each with its files, before the state', () => {
+    const own = { session: 'machine:one', token: '0x1' };
+    const saved = machine({
+      way: 'cpr',
+      state: { token: '0xffffffffffff8001', cprBytes: 30, mainBytes: 500 },
+      pieces: [
+        { bytes: 8, files: [] },
+        { bytes: 22, files: [own, { session: 'luo-console', token: '0xffffffffffff8000' }, own] },
+      ],
+    });
+    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }] });
+    const part = partOf(program, 0);
+    const [main, cpr] = ['/run/luo-carrier/0/main', '/run/luo-carrier/0/cpr'];
+    const channel = (type: string, path: string): string =>
+      `{"channel-type":"${type}","addr":{"transport":"socket","type":"unix","path":"${path}"}}`;
+    expect(program).toEqual<Instruction[]>([
+      { does: 'session', name: 'luo-console' },
+      { does: 'session', name: 'machine:one' },
+      { does: 'file', session: 0, token: 0xffff_ffff_ffff_8001n },
+      { does: 'file', session: 1, token: 1n },
+      { does: 'file', session: 0, token: 0xffff_ffff_ffff_8000n },
+      { does: 'loopback' },
+      { does: 'writable' },
+      { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
+      { does: 'machine', stateFile: 0, markOffset: 530n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
+      { does: 'directory', mode: 0o755, uid: 0, gid: 0, path: '/run/vms' },
+      ...asWhom,
+      ...words('-name', 'one', '-S', '-incoming', channel('main', main), '-incoming', channel('cpr', cpr)),
+      { does: 'mark', value: 1 },
+      { does: 'note', word: 'starting' },
+      { does: 'start', program: '/usr/bin/qemu' },
+      { does: 'connect', path: cpr },
+      { does: 'play', file: 0, offset: 0, bytes: 8 },
+      { does: 'attach', file: 1 },
+      { does: 'attach', file: 2 },
+      { does: 'attach', file: 1 },
+      { does: 'play', file: 0, offset: 8, bytes: 22 },
+      { does: 'close' },
+      { does: 'monitor', path: '/run/vms/one/qmp' },
+      capabilities(false),
+      { does: 'connect', path: main },
+      { does: 'note', word: 'loading' },
+      { does: 'play', file: 0, offset: 30, bytes: 500 },
+      { does: 'shut' },
+      completed,
+      ...letRun,
+    ]);
+  });
+
+  it('whose whole state was saved has it listen first, and one that was paused is not told to run', () => {
+    const calm = { ...facts, writesRoot: false, nodes: [], directories: [] };
+    const program = compileProgram({
+      index: 'luo-agent',
+      machines: [{ saved: machine({ ran: false }), facts: calm }],
+    });
+    const part = partOf(program, 0);
+    expect(program).toEqual<Instruction[]>([
+      { does: 'session', name: 'luo-agent' },
+      { does: 'file', session: 0, token: 0xffff_ffff_ffff_8001n },
+      { does: 'loopback' },
+      { does: 'machine', stateFile: 0, markOffset: 500n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
+      ...asWhom,
+      ...words('-name', 'one', '-S', '-incoming', 'defer'),
+      { does: 'mark', value: 1 },
+      { does: 'note', word: 'starting' },
+      { does: 'start', program: '/usr/bin/qemu' },
+      { does: 'monitor', path: '/run/vms/one/qmp' },
+      capabilities(false),
+      {
+        does: 'tell',
+        command:
+          '{"execute":"migrate-incoming","arguments":{"channels":[{"channel-type":"main","addr":{"transport":"socket","type":"unix","path":"/run/luo-carrier/0/main"}}]}}',
+      },
+      { does: 'connect', path: '/run/luo-carrier/0/main' },
+      { does: 'note', word: 'loading' },
+      { does: 'play', file: 0, offset: 0, bytes: 500 },
+      { does: 'shut' },
+      completed,
+      { does: 'note', word: 'loaded' },
+      { does: 'mark', value: 2 },
+    ]);
+  });
+
+  it('with named memory is handed its files in the order of its words', () => {
+    const saved = machine({
+      way: 'named_memory',
+      command: {
+        ...command,
+        words: [
+          ...['-object', 'memory-backend-file,id=a,mem-path=/dev/shm/a,size=4M'],
+          ...['-object', '{"qom-type":"memory-backend-file","id":"b","mem-path":"/dev/shm/b"}'],
+        ],
+      },
+      memory: [
+        { backend: 'a', session: 'machine:one', token: '0x5' },
+        { backend: 'b', session: 'machine:one', token: '0x4' },
+      ],
+    });
+    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }] });
+    const part = partOf(program, 0);
+    expect(part.filter(({ does }) => does === 'word' || does === 'hand')).toEqual([
+      ...words('-object', 'memory-backend-file,id=a,mem-path=/proc/self/fd/3,size=4M'),
+      ...words('-object', '{"qom-type":"memory-backend-file","id":"b","mem-path":"/proc/self/fd/4"}'),
+      ...words('-S', '-incoming', 'defer'),
+      { does: 'hand', file: 1 },
+      { does: 'hand', file: 2 },
+    ]);
+    expect(part).toContainEqual(capabilities(true));
+    expect(program.filter(({ does }) => does === 'file').slice(1)).toMatchObject([
+      { token: 5n },
+      { token: 4n },
+    ]);
+  });
+});
+
+describe('the program of several machines', () => {
+  const two = machine({
+    name: 'two',
+    session: 'machine:two',
+    state: { token: '0x9', cprBytes: 0, mainBytes: 7 },
+  });
+  const program = compileProgram({
+    index: 'luo-console',
+    machines: [
+      { saved: machine({ memory: [{ backend: 'a', session: 'machine:one', token: '0x5' }] }), facts },
+      { saved: two, facts },
+    ],
+  });
+
+  it('has what the host needs once, and each machine in its own directory', () => {
+    const count = (name: string): number => program.filter(({ does }) => does === name).length;
+    expect(['loopback', 'writable', 'node', 'machine'].map(count)).toEqual([1, 1, 1, 2]);
+    expect(partOf(program, 1)[0]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
+    expect(partOf(program, 1)).toContainEqual({ does: 'play', file: 2, offset: 0, bytes: 7 });
+    expect(program).toContainEqual({
+      ...{ does: 'machine', stateFile: 2, markOffset: 7n, session: 'machine:two' },
+      bytes: bytesOf(partOf(program, 1)),
+    });
+  });
+
+  it('can be encoded', () => {
+    expect(encodeProgram(program)).toHaveLength(64 + bytesOf(program));
+  });
+});

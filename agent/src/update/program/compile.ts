@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Compiles a resume program: what the carrier does in the next kernel so that saved machines run again. It does for
+ * each what `adoption/restore.ts` does, in the same order and with the same words.
+ *
+ * First sessions and files are taken, in the order of their first use. Then the host gets what is missing so early, and
+ * then comes each machine's part. One that fails stops no other.
+ */
+import { join } from 'node:path';
+import { markByte, markOffset } from '../../adoption/restart-mark.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { keyOf, placesOf, statePlace } from '../../adoption/saved-places.ts';
+import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../../adoption/taking-in.ts';
+import { carrierDirectory } from '../../host/carrier-places.ts';
+import type { Place } from '../../liveupdate/session-entries.ts';
+import {
+  letRun,
+  migrateIncoming,
+  type QmpCommand,
+  queryMigrate,
+  queryStatus,
+  setCapabilities,
+} from '../../qemu/migration-commands.ts';
+import { bytesOf } from './encode.ts';
+import type { Instruction } from './instructions.ts';
+import type { VmmFacts } from './vmm-facts.ts';
+
+/** A machine that the carrier brings back. */
+export interface ProgramMachine {
+  readonly saved: SavedMachine;
+  readonly facts: VmmFacts;
+}
+
+interface ProgramParts {
+  /** The name of the index session. */
+  readonly index: string;
+  readonly machines: readonly ProgramMachine[];
+}
+
+/** The number of a file in the program. */
+type NumberOf = (place: Place) => number;
+
+/** @throws Error that names the instruction, if a value does not fit one */
+export function compileProgram({ index, machines }: ProgramParts): Instruction[] {
+  const places = machines.flatMap(({ saved }) => placesOf(saved, index));
+  const sessions = [...new Set([index, ...places.map(({ session }) => session)])];
+  const files = [...new Map(places.map((place) => [keyOf(place), place])).values()];
+  const numbers = new Map(files.map((place, number) => [keyOf(place), number]));
+  const numberOf: NumberOf = (place) => {
+    const number = numbers.get(keyOf(place));
+    if (number === undefined) throw new Error(`no file of the program is ${keyOf(place)}`);
+    return number;
+  };
+  return [
+    ...sessions.map((name): Instruction => ({ does: 'session', name })),
+    ...files.map(
+      ({ session, token }): Instruction => ({
+        does: 'file',
+        session: sessions.indexOf(session),
+        token: BigInt(token),
+      }),
+    ),
+    ...hostInstructions(machines),
+    ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
+      const part = machinePart(saved, facts, join(carrierDirectory, String(number)), index, numberOf);
+      return [
+        {
+          does: 'machine',
+          stateFile: numberOf(statePlace(saved, index)),
+          markOffset: markOffset(saved),
+          bytes: bytesOf(part),
+          session: saved.session,
+        },
+        ...part,
+      ];
+    }),
+  ];
+}
+
+/** What the host needs for all of them. */
+function hostInstructions(machines: readonly ProgramMachine[]): Instruction[] {
+  const nodes = new Map(machines.flatMap(({ facts }) => facts.nodes.map((node) => [node.path, node])));
+  return [
+    { does: 'loopback' },
+    ...(machines.some(({ facts }) => facts.writesRoot) ? [{ does: 'writable' } as const] : []),
+    ...[...nodes.values()].map((node): Instruction => ({ does: 'node', ...node })),
+  ];
+}
+
+function machinePart(
+  saved: SavedMachine,
+  facts: VmmFacts,
+  directory: string,
+  index: string,
+  numberOf: NumberOf,
+): Instruction[] {
+  const { command, monitor, ran, way } = saved;
+  const sockets = incomingSocketsIn(directory);
+  const state = numberOf(statePlace(saved, index));
+  const { cprBytes = 0, mainBytes = 0 } = saved.state ?? {};
+  const viaCpr = way === 'cpr';
+  return [
+    { does: 'directory', mode: 0o700, uid: command.uid, gid: command.gid, path: directory },
+    ...facts.directories.map((each): Instruction => ({ does: 'directory', ...each })),
+    ...processInstructions(saved, facts),
+    ...wordsToTakeIn(saved, sockets).map((text): Instruction => ({ does: 'word', text })),
+    ...saved.memory.map((place): Instruction => ({ does: 'hand', file: numberOf(place) })),
+    { does: 'mark', value: markByte('starting') },
+    { does: 'note', word: 'starting' },
+    { does: 'start', program: command.program },
+    // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
+    ...(viaCpr ? cprInstructions(saved, sockets.cpr, state, numberOf) : []),
+    { does: 'monitor', path: monitor },
+    tell(setCapabilities(capabilitiesFor(way))),
+    ...(viaCpr ? [] : [tell(migrateIncoming(sockets.main))]),
+    { does: 'connect', path: sockets.main },
+    { does: 'note', word: 'loading' },
+    { does: 'play', file: state, offset: cprBytes, bytes: mainBytes },
+    { does: 'shut' },
+    until('"status": "completed"', '"status": "failed"', queryMigrate),
+    { does: 'note', word: 'loaded' },
+    // Also of one that stays paused: somebody else may tell it to run at any moment.
+    { does: 'mark', value: markByte('running') },
+    ...(ran ? [tell(letRun), until('"running": true', '', queryStatus)] : []),
+    ...(ran ? [{ does: 'note', word: 'running' } as const] : []),
+  ];
+}
+
+/** As whom the VMM runs, where, and within which limits. */
+function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instruction[] {
+  return [
+    { does: 'user', uid: command.uid, gid: command.gid },
+    ...facts.groups.map((gid): Instruction => ({ does: 'group', gid })),
+    ...facts.limits.map((limit): Instruction => ({ does: 'limit', ...limit })),
+    { does: 'umask', mask: facts.umask },
+    ...facts.variables.map((value): Instruction => ({ does: 'variable', value })),
+    { does: 'stand', path: command.directory },
+  ];
+}
+
+/** The pieces as they were recorded, each with its files. */
+function cprInstructions(
+  { pieces }: SavedMachine,
+  socket: string,
+  state: number,
+  numberOf: NumberOf,
+): Instruction[] {
+  let at = 0;
+  const played = pieces.flatMap(({ bytes, files }): Instruction[] => {
+    const offset = at;
+    at += bytes;
+    return [
+      ...files.map((place): Instruction => ({ does: 'attach', file: numberOf(place) })),
+      { does: 'play', file: state, offset, bytes },
+    ];
+  });
+  return [{ does: 'connect', path: socket }, ...played, { does: 'close' }];
+}
+
+const lineOf = (command: QmpCommand): string => JSON.stringify(command);
+
+const tell = (command: QmpCommand): Instruction => ({ does: 'tell', command: lineOf(command) });
+
+/** QEMU writes its answers with a blank behind each colon (`qobject_to_json`). */
+const until = (wanted: string, refused: string, command: QmpCommand): Instruction => ({
+  does: 'until',
+  wanted,
+  refused,
+  command: lineOf(command),
+});

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Reads a resume program back as the carrier does, for tests. */
+import { createHash } from 'node:crypto';
+import { instructionRows } from './instructions.ts';
+
+/** An instruction with its values by their names. */
+export type Decoded = { readonly does: string } & Readonly<Record<string, bigint | string>>;
+
+/** @throws Error if the header, the digest or an instruction is not as it must be */
+export function decodeProgram(file: Buffer): Decoded[] {
+  const body = file.subarray(64);
+  const digest = createHash('sha256').update(file.subarray(8, 16)).update(body).digest();
+  if (file.toString('latin1', 0, 8) !== 'LUORESUM' || file.readUInt32LE(8) !== 1)
+    throw new Error('the file is no resume program of format 1');
+  if (file.readUInt32LE(12) !== body.length) throw new Error('the file has another length than its header');
+  if (!digest.equals(file.subarray(16, 48))) throw new Error('the file has another digest than its header');
+  const decoded: Decoded[] = [];
+  for (let at = 0; at < body.length; ) {
+    const length = body.readUInt32LE(at + 4);
+    decoded.push(decodeOne(body.readUInt32LE(at), body.subarray(at + 8, at + 8 + length)));
+    at += 8 + Math.ceil(length / 8) * 8;
+  }
+  return decoded;
+}
+
+function decodeOne(code: number, payload: Buffer): Decoded {
+  const [does, row] = Object.entries(instructionRows).find(([, each]) => each.code === code) ?? [];
+  if (does === undefined || row === undefined) throw new Error(`no instruction has the code ${code}`);
+  const texts = payload
+    .subarray(8 * row.numbers.length)
+    .toString('utf8')
+    .split('\0');
+  if (texts.pop() !== '' || texts.length !== row.texts.length)
+    throw new Error(`instruction ${does}: another number of texts than ${row.texts.length}`);
+  return Object.fromEntries([
+    ['does', does],
+    ...row.numbers.map((name, index) => [name, payload.readBigUInt64LE(8 * index)]),
+    ...row.texts.map((name, index) => [name, texts[index]]),
+  ]);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The instructions of a resume program: what the carrier can do, and nothing else. The carrier has the same table
+ * (native-bindings/carrier). Everything is decided when the program is compiled; the carrier only does it.
+ *
+ * To add an instruction, add a row here and in the carrier. One that changes its meaning gets another code.
+ */
+
+/** Of what there may be only so many of an instruction: the program, a machine's part, or one `play`. */
+type Whole = 'program' | 'machine' | 'play';
+
+interface Row {
+  readonly code: number;
+  /** Its numbers, in their order: each is 64 bits wide, without a sign. */
+  readonly numbers: readonly string[];
+  /** Its texts, in their order, behind the numbers. */
+  readonly texts: readonly string[];
+  readonly most?: { readonly count: number; readonly per: Whole };
+}
+
+export const instructionTable = {
+  /** Takes an incoming session; they are numbered from 0. */
+  session: { code: 1, numbers: [], texts: ['name'], most: { count: 64, per: 'program' } },
+  /** Retrieves a file of a session; they are numbered from 0. */
+  file: { code: 2, numbers: ['session', 'token'], texts: [], most: { count: 8192, per: 'program' } },
+  /** Sets the network interface `lo` up. */
+  loopback: { code: 3, numbers: [], texts: [] },
+  /** Remounts the root file system for writing. */
+  writable: { code: 4, numbers: [], texts: [] },
+  /** Gives a device node its mode and owner. */
+  node: { code: 5, numbers: ['mode', 'uid', 'gid'], texts: ['path'] },
+  /** Begins a machine, whose part is that many bytes of instructions behind this one. */
+  machine: {
+    code: 6,
+    numbers: ['stateFile', 'markOffset', 'bytes'],
+    texts: ['session'],
+    most: { count: 256, per: 'program' },
+  },
+  /** Makes a directory, if it is not there. */
+  directory: { code: 20, numbers: ['mode', 'uid', 'gid'], texts: ['path'] },
+  user: { code: 21, numbers: ['uid', 'gid'], texts: [] },
+  group: { code: 22, numbers: ['gid'], texts: [], most: { count: 64, per: 'machine' } },
+  /** 2^64-1 is unlimited. */
+  limit: { code: 23, numbers: ['number', 'soft', 'hard'], texts: [] },
+  /** `NAME=VALUE` of the environment. */
+  variable: { code: 24, numbers: [], texts: ['value'], most: { count: 256, per: 'machine' } },
+  /** The working directory. */
+  stand: { code: 25, numbers: [], texts: ['path'] },
+  umask: { code: 26, numbers: ['mask'], texts: [] },
+  /** A word behind the program's name. */
+  word: { code: 27, numbers: [], texts: ['text'], most: { count: 4096, per: 'machine' } },
+  /** Becomes the VMM's descriptor 3, 4 and so on. */
+  hand: { code: 28, numbers: ['file'], texts: [], most: { count: 64, per: 'machine' } },
+  start: { code: 29, numbers: [], texts: ['program'] },
+  /** Connects to a socket of the VMM as soon as it listens. */
+  connect: { code: 40, numbers: [], texts: ['path'] },
+  /** The file goes with the first byte of the next `play`. */
+  attach: { code: 41, numbers: ['file'], texts: [], most: { count: 253, per: 'play' } },
+  /** Sends bytes of a file. */
+  play: { code: 42, numbers: ['file', 'offset', 'bytes'], texts: [] },
+  /** Ends the writing side. */
+  shut: { code: 43, numbers: [], texts: [] },
+  /** Ends the connection. */
+  close: { code: 44, numbers: [], texts: [] },
+  /** Connects to the monitor. */
+  monitor: { code: 50, numbers: [], texts: ['path'] },
+  /** Sends a line of QMP and waits for its answer; an error fails. */
+  tell: { code: 51, numbers: [], texts: ['command'] },
+  /** Sends a line of QMP until its answer has `wanted` in it; fails at `refused`, if that is not empty. */
+  until: { code: 52, numbers: [], texts: ['wanted', 'refused', 'command'] },
+  /** Writes a byte at the machine's mark. */
+  mark: { code: 60, numbers: ['value'], texts: [] },
+  /** Puts an event of that name into the carrier's log. */
+  note: { code: 61, numbers: [], texts: ['word'] },
+} as const satisfies Record<string, Row>;
+
+type Table = typeof instructionTable;
+export type InstructionName = keyof Table;
+
+/** The instructions by name, with what an encoder needs of them. */
+export const instructionRows: Readonly<Record<InstructionName, Row>> = instructionTable;
+
+type Values<Name extends InstructionName> = {
+  readonly [Number in Table[Name]['numbers'][number]]: number | bigint;
+} & { readonly [Text in Table[Name]['texts'][number]]: string };
+
+/** One instruction: `does` tells which, and decides what else there is. */
+export type Instruction = {
+  [Name in InstructionName]: { readonly does: Name } & Values<Name>;
+}[InstructionName];
+
+/** Of a limit that is none. */
+export const unlimited = 2n ** 64n - 1n;
+
+/** Most bytes of the instructions together. */
+export const mostBodyBytes = 4 * 1024 * 1024;
+
+/** The version of the format, which the carrier compares. */
+export const programFormat = 1;

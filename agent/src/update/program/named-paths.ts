@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The absolute paths that a VMM's words name: of disks, sockets, logs and firmware. The words are a hint, and a guest's
+ * owner may have chosen them, so this only reads text and takes time in proportion to its length.
+ */
+
+/** A path at the beginning, or behind `key=` or `unix:`; a doubled comma is part of it. */
+const path = /(?:^|[=:])(\/(?:,,|[^,])*)/g;
+/** Matches to the end where there is no second quote: never goes back, whatever the text. */
+const jsonString = /"(?:[^"\\]|\\.?)*"?/gs;
+
+/** The longest path of Linux, in bytes with its NUL (PATH_MAX). */
+const longestPath = 4096;
+
+/** Each path once. `/var/run` is a link to `/run` on every host with systemd. */
+export function pathsIn(words: readonly string[]): string[] {
+  const texts = words.flatMap((word) =>
+    word.startsWith('{') ? [...word.matchAll(jsonString)].map(([text]) => textOf(text)) : [word],
+  );
+  const found = texts.flatMap((text) => [...text.matchAll(path)].map(([, each = '']) => each));
+  const usable = found
+    .map((each) => each.replaceAll(',,', ',').replace(/^\/var\/run\//, '/run/'))
+    .filter((each) => Buffer.byteLength(each) < longestPath && !each.includes('\0'));
+  return [...new Set(usable)];
+}
+
+function textOf(json: string): string {
+  try {
+    return String(JSON.parse(json));
+  } catch {
+    return '';
+  }
+}
+
+/** Whether a path lies in a directory, or is it. */
+export const isWithin = (each: string, directory: string): boolean =>
+  each === directory || each.startsWith(`${directory}/`);

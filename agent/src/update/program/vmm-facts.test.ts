@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What is found out of a running VMM for its program, and which machines are left to the agent. */
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { unlimited } from './instructions.ts';
+import { type MadeUpVmm, MadeUpVmmProc } from './made-up-vmm.fixture.ts';
+import { type VmmFacts, vmmFacts } from './vmm-facts.ts';
+
+const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
+
+let proc: MadeUpVmmProc;
+/** A directory on another file system than the made-up root. */
+let elsewhere: string;
+
+beforeEach(() => {
+  proc = new MadeUpVmmProc();
+  elsewhere = mkdtempSync(join(tmpdir(), 'luo-elsewhere-'));
+  writeFileSync(join(elsewhere, 'x.img'), '');
+  symlinkSync(elsewhere, join(proc.root, 'data'));
+});
+afterEach(() => {
+  proc[Symbol.dispose]();
+  rmSync(elsewhere, { recursive: true });
+});
+
+const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.directory, proc.addVmm(vmm));
+
+describe('of a VMM is found', () => {
+  it('as whom it runs, and within which limits, by the numbers of the kernel', async () => {
+    const facts = await look();
+    expect(facts).toMatchObject({ groups: [36, 104], umask: 0o027, obstacle: null, writesRoot: false });
+    expect(facts.limits.map(({ number }) => number)).toEqual(Array.from({ length: 16 }, (_, each) => each));
+    expect(facts.limits[3]).toEqual({ number: 3, soft: 8388608n, hard: unlimited });
+    expect(facts.limits[6]).toEqual({ number: 6, soft: 3781n, hard: 3782n });
+    expect(facts.limits[7]).toEqual({ number: 7, soft: 1024n, hard: 524288n });
+    expect(facts.limits[15]).toEqual({ number: 15, soft: unlimited, hard: unlimited });
+  });
+
+  it('the variables that matter, and a usual PATH where it has none', async () => {
+    const environment = ['SECRET=x', 'HOME=/home/vm', 'XPATH=/no', 'RUNTIME_DIRECTORY=/run/vms/one', 'LANG='];
+    expect((await look({ environment })).variables).toEqual([
+      'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin',
+      'LANG=',
+      'HOME=/home/vm',
+      'RUNTIME_DIRECTORY=/run/vms/one',
+    ]);
+  });
+
+  it('of an endless environment the beginning only', async () => {
+    const environment = ['PATH=/bin', 'A='.padEnd(512 * 1024, 'x'), 'LANG=C', `HOME=${'/x'.repeat(4096)}`];
+    expect((await look({ environment })).variables).toEqual(['PATH=/bin']);
+  });
+
+  it('which devices it has open, with their modes', async () => {
+    const node = join(proc.root, 'dev/kvm');
+    symlinkSync('/dev/zero', node);
+    const { nodes } = await look({ fds: { 1: node, 5: node, 6: '/dev/null', 7: '/dev/pts/3', 8: node } });
+    expect(nodes).toEqual([{ path: node, mode: 0o666, uid: expect.any(Number), gid: expect.any(Number) }]);
+  });
+
+  it('which directories below /run it needs, outermost first, without links', async () => {
+    mkdirSync(join(proc.root, 'run/logs'));
+    chmodSync(join(proc.root, 'run/logs'), 0o1777);
+    symlinkSync('/run/vms', join(proc.root, 'run/link'));
+    const { directories } = await look({
+      words: [
+        ...['-qmp', 'unix:/run/vms/one/qmp,server=on', '-D', '/var/run/logs/not/there/log'],
+        ...['-chardev', '{"backend":"socket","addr":{"path":"/run/link/one/serial"}}'],
+        ...['-pidfile', '/run/vms/../../etc/pid', '-vnc', 'unix:/run/vnc'],
+      ],
+    });
+    expect(directories).toEqual([
+      { path: '/run/vms', mode: 0o751, uid, gid },
+      { path: '/run/vms/one', mode: 0o2770, uid, gid },
+      { path: '/run/logs', mode: 0o1777, uid, gid },
+    ]);
+  });
+
+  it('that its working directory below /run must be there', async () => {
+    const { directories } = await look({ directory: '/run/vms', monitor: '/srv/qmp' });
+    expect(directories.map(({ path }) => path)).toEqual(['/run/vms']);
+  });
+
+  it.each([
+    ['0100002', true],
+    ['0100001', true],
+    ['0100000', false],
+  ])('whether it writes to the root file system: flags %s', async (flags, writesRoot) => {
+    const fdinfo = { 5: `pos:\t0\nflags:\t${flags}\n` };
+    expect(await look({ fds: { 5: proc.disk }, fdinfo })).toMatchObject({ obstacle: null, writesRoot });
+  });
+
+  it('that it makes a socket on the root file system again', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => void server.listen(join(proc.root, 'srv/qmp'), resolve));
+    try {
+      expect((await look({ monitor: '/srv/qmp' })).writesRoot).toBe(true);
+    } finally {
+      server.close();
+    }
+  });
+
+  it('nothing, if it ended meanwhile or procfs says something else', async () => {
+    const vmm = proc.addVmm();
+    await expect(vmmFacts(proc.directory, { ...vmm, startTime: '778' })).rejects.toThrow('process 100 ended');
+    proc.end(100);
+    await expect(look({ status: 'Umask:\t0022\n' })).rejects.toThrow('a number');
+    proc.end(100);
+    await expect(look({ status: 'Groups:\t\n' })).rejects.toThrow('its umask');
+    proc.end(100);
+    await expect(look({ limits: 'Max cpu time   unlimited   unlimited   seconds\n' })).rejects.toThrow(
+      'its limits have no "Max file size"',
+    );
+  });
+});
+
+const tap = (options: string): MadeUpVmm => ({ words: ['-netdev', `tap,id=n,${options}`] });
+
+describe('a machine is left to the agent', () => {
+  it.each<[string, (at: string) => MadeUpVmm]>([
+    ['its file X/x.img is not on the root file system', (at) => ({ fds: { 5: `${at}/x.img` } })],
+    [
+      '/data/x.img is not on the root file system',
+      () => ({ words: ['-drive', 'if=virtio,file=/data/x.img'] }),
+    ],
+    ['/data/new/log is not on the root file system', () => ({ words: ['-D', '/data/new/log'] })],
+    ['/data/a,b is not on the root file system', () => ({ words: ['-drive', 'file=/data/a,,b,if=virtio'] })],
+    [
+      '/data/x.img is not on the root file system',
+      () => ({ words: ['-blockdev', '{"driver":"file","node-name":"a\\"","filename":"/data/x.img"}'] }),
+    ],
+    ['/data/qmp is not on the root file system', () => ({ monitor: '/data/qmp' })],
+    ['its program /data/x.img is not on the root file system', () => ({ program: '/data/x.img' })],
+    ['its program /usr/bin/gone is not there', () => ({ program: '/usr/bin/gone' })],
+    ['its working directory /data is not on the root file system', () => ({ directory: '/data' })],
+    ['/dev/disk/one is a link that is made later', () => ({ words: ['-drive', 'file=/dev/disk/one'] })],
+    ['it has a tap on a bridge', () => tap('br=br0')],
+    ['it has a tap on a bridge', () => tap('helper=/usr/lib/qemu/qemu-bridge-helper')],
+    ['it has a tap on a bridge', () => ({ words: ['--nic', 'bridge,model=virtio'] })],
+    ['its tap is set up by a script', () => tap('ifname=tap0')],
+    ['its tap is set up by a script', () => ({ words: ['-netdev', '{"type":"tap","id":"n"}'] })],
+    ['it has its own mount namespace', () => ({ own: ['mnt'] })],
+    ['it has its own process namespace', () => ({ own: ['pid'] })],
+    ['it has its own network namespace', () => ({ own: ['net'] })],
+    ['it has its own user namespace', () => ({ own: ['user'] })],
+    ['it has its own IPC namespace', () => ({ own: ['ipc'] })],
+    ['it has its own host name namespace', () => ({ own: ['uts'] })],
+    ['it is confined by the security label libvirt-1 (enforce)', () => ({ label: 'libvirt-1 (enforce)\n' })],
+    [
+      'it is confined by the security label system_u:system_r:svirt_t:s0:c1,c2',
+      () => ({ label: 'system_u:system_r:svirt_t:s0:c1,c2\0' }),
+    ],
+  ])('because %s', async (obstacle, vmm) => {
+    mkdirSync(join(proc.root, 'dev/disk'));
+    symlinkSync('../vda', join(proc.root, 'dev/disk/one'));
+    expect((await look(vmm(elsewhere))).obstacle).toBe(obstacle.replace('X', elsewhere));
+  });
+
+  it('because its memory is in a file that is mounted over later, unless it is preserved', async () => {
+    const file = join(elsewhere, 'ram');
+    writeFileSync(file, '');
+    symlinkSync(elsewhere, join(proc.root, 'dev/shm'));
+    const words = ['-object', 'memory-backend-file,id=ram,mem-path=/dev/shm/ram,size=4M,share=on'];
+    expect((await look({ words, way: 'whole_state' })).obstacle).toBe(
+      '/dev/shm/ram is not on the root file system',
+    );
+    proc.end(100);
+    expect((await look({ words, way: 'named_memory' })).obstacle).toBeNull();
+  });
+
+  it('because its root directory is another one', async () => {
+    const vmm = proc.addVmm();
+    rmSync(join(proc.directory, '1/root'));
+    symlinkSync(join(proc.root, 'srv'), join(proc.directory, '1/root'));
+    expect((await vmmFacts(proc.directory, vmm)).obstacle).toBe('it has another root directory');
+  });
+});
+
+describe('a machine is not left to the agent', () => {
+  it.each<[string, (at: string) => MadeUpVmm]>([
+    ['a tap that QEMU makes by itself', () => tap('ifname=tap0,script=no,downscript=no')],
+    ['a tap that was handed to it', () => tap('fd=9')],
+    ['another network', () => ({ words: ['-netdev', 'user,id=n,helper=x'] })],
+    ['a log on another file system as its standard error', (at) => ({ fds: { 2: `${at}/x.img` } })],
+    ['no security module', () => ({})],
+    ['a label that confines nothing', () => ({ label: 'unconfined\n' })],
+    ['the label of what runs before the policy', () => ({ label: 'system_u:system_r:kernel_t:s0' })],
+    [
+      'paths of the kernel and of the host',
+      () => ({ words: ['-drive', 'file=/dev/vda', '-append', 'init=/proc/x'] }),
+    ],
+    ['a program that it may only read', () => ({ words: ['-kernel', '/srv/disk.img'] })],
+  ])('for %s', async (_what, vmm) => {
+    expect((await look(vmm(elsewhere))).obstacle).toBeNull();
+  });
+});

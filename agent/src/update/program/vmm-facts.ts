@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What the program of a machine needs beside its record, read from procfs while its VMM runs: as whom it runs and
+ * within which limits, which directories and device nodes it needs, and whether the carrier can start it at all.
+ */
+import { stat } from 'node:fs/promises';
+import { stillThere } from '../../host/process-files.ts';
+import type { MachineHead } from '../../liveupdate/machine-head.ts';
+import { memoryFilesOf } from '../../qemu/restart-command.ts';
+import { pathsIn } from './named-paths.ts';
+import { labelObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
+import { namedFiles, type Owned, openedFiles, runDirectories } from './vmm-files.ts';
+import {
+  type Limit,
+  readLimits,
+  readStart,
+  readStatus,
+  readVariables,
+  type VmmStatus,
+} from './vmm-status.ts';
+
+export interface VmmFacts extends VmmStatus {
+  readonly limits: readonly Limit[];
+  /** `NAME=VALUE` of its environment. */
+  readonly variables: readonly string[];
+  /** Device nodes that it has open, as they are now. */
+  readonly nodes: readonly Owned[];
+  /** Directories below `/run` for its sockets, logs and pid files, outermost first. */
+  readonly directories: readonly Owned[];
+  /** Whether it writes to the root file system, which the kernel may have mounted for reading only. */
+  readonly writesRoot: boolean;
+  /** Why the carrier cannot bring it back, in plain words; null if it can. */
+  readonly obstacle: string | null;
+}
+
+/** A running VMM, as the manifest of its session has it. */
+export type KnownVmm = Pick<MachineHead, 'pid' | 'startTime' | 'way' | 'monitor' | 'command'>;
+
+/**
+ * Looks at a VMM that runs. Changes nothing.
+ *
+ * @param proc where procfs is mounted
+ * @throws Error if procfs does not say what it must; ProcessGone if it ended meanwhile
+ */
+export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
+  const { pid, command, monitor, startTime, way } = vmm;
+  const read = (name: string): Promise<string> => readStart(`${proc}/${pid}/${name}`);
+  const [status, limits, environment] = [await read('status'), await read('limits'), await read('environ')];
+  const { dev: rootDevice } = await stat(`${proc}/1/root/`);
+  const memory = way === 'whole_state' ? [] : memoryFilesOf(command.words);
+  const preserved = new Set(memory.map(({ path }) => path));
+  const named = [...new Set([...pathsIn(command.words), monitor])].filter((path) => !preserved.has(path));
+  const opened = await openedFiles(proc, pid, rootDevice, preserved);
+  const { program, directory } = command;
+  const needed = { program, 'working directory': directory };
+  const byName = await namedFiles(proc, pid, rootDevice, named, needed);
+  const facts = {
+    ...readStatus(status),
+    limits: readLimits(limits),
+    variables: readVariables(environment),
+    nodes: opened.nodes,
+    // The working directory itself must be there, not only what it lies in.
+    directories: await runDirectories(proc, pid, [...named, `${directory}/file`]),
+    writesRoot: opened.writesRoot || byName.writesRoot,
+    obstacle:
+      (await namespaceObstacle(proc, pid)) ??
+      (await labelObstacle(proc, pid)) ??
+      tapObstacle(command.words) ??
+      opened.obstacle ??
+      byName.obstacle,
+  };
+  await stillThere(proc, { pid, startTime });
+  return facts;
+}

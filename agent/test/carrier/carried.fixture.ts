@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The carrier as an ordinary program, with a program compiled by the agent and a made-up QEMU (`fake-qemu.ts`) to start. A
+ * machine has a state and memory in memfds, as if a kernel had handed them over.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Descriptor, native } from '@luo-console/native';
+import * as v from 'valibot';
+import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
+import { compileProgram, type ProgramMachine } from '../../src/update/program/compile.ts';
+import { encodeProgram } from '../../src/update/program/encode.ts';
+import { memfdWith } from '../scenario.ts';
+import type { Report } from './fake-qemu.ts';
+
+const sources = join(import.meta.dirname, '../../../native-bindings/carrier');
+
+/** Compiles the carrier with its points of failure. @returns the program's path, in a new directory */
+export function compileCarrier(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'luo-carrier-'));
+  const files = readdirSync(sources).filter((name) => name.endsWith('.c'));
+  const flags = ['-static', '-O2', '-std=gnu17', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-DFAULTS'];
+  execFileSync('gcc', [...flags, ...files, '-o', join(directory, 'carrier')], { cwd: sources });
+  return join(directory, 'carrier');
+}
+
+const Event = v.object({
+  ns: v.number(),
+  machine: v.nullable(v.number()),
+  event: v.string(),
+  text: v.string(),
+});
+export type Event = v.InferOutput<typeof Event>;
+
+/** How far a machine is, by its mark. */
+export const marks = { untouched: 0, starting: 1, running: 2 };
+
+export interface CarriedOptions {
+  readonly way?: SavedMachine['way'];
+  readonly ran?: boolean;
+  /** What its QEMU does otherwise (`fake-qemu.ts`). */
+  readonly whim?: string;
+}
+
+/** A machine whose state is in memfds here, and the directory in which the carrier works. */
+export class CarriedMachine {
+  readonly directory = mkdtempSync(join(tmpdir(), 'luo-carried-'));
+  readonly saved: SavedMachine;
+  readonly program: Buffer;
+  readonly instructions: readonly string[];
+  readonly #files: Descriptor[];
+  readonly #state: Descriptor;
+
+  constructor({ way = 'cpr', ran = true, whim = '' }: CarriedOptions = {}) {
+    const memory = memfdWith('the memory');
+    const named = memfdWith('named memory');
+    const cpr = 'QCPR first pieceand the second';
+    const main = `device state ${'x'.repeat(600_000)}`;
+    const viaCpr = way === 'cpr';
+    this.#state = memfdWith(`${viaCpr ? cpr : ''}${main}\0`);
+    this.saved = {
+      name: 'vm',
+      session: 'machine:vm',
+      definition: null,
+      way,
+      pid: 4711,
+      command: {
+        program: process.execPath,
+        words: [
+          join(import.meta.dirname, 'fake-qemu.ts'),
+          ...['-qmp', `unix:${this.directory}/qmp,server=on,wait=off`],
+          ...(way === 'named_memory'
+            ? ['-object', 'memory-backend-file,id=ram,size=12,mem-path=/dev/shm/x']
+            : []),
+        ],
+        directory: this.directory,
+        uid: process.getuid?.() ?? 0,
+        gid: process.getgid?.() ?? 0,
+      },
+      monitor: join(this.directory, 'qmp'),
+      ran,
+      state: { token: '0xa', cprBytes: viaCpr ? cpr.length : 0, mainBytes: main.length },
+      pieces: viaCpr
+        ? [
+            { bytes: 'QCPR first piece'.length, files: [{ session: 'machine:vm', token: '0x1' }] },
+            { bytes: 'and the second'.length, files: [] },
+          ]
+        : [],
+      memory: way === 'named_memory' ? [{ backend: 'ram', session: 'machine:vm', token: '0x2' }] : [],
+      brownoutUs: 1,
+      suspendedAtUs: 2,
+      savedAtUs: 3,
+    };
+    const facts: ProgramMachine['facts'] = {
+      groups: [],
+      umask: 0o27,
+      limits: [{ number: 7, soft: 999, hard: 1999 }],
+      variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
+      nodes: [],
+      directories: [],
+      writesRoot: false,
+      obstacle: null,
+    };
+    const machines = [{ saved: this.saved, facts }];
+    const compiled = compileProgram({ index: 'luo-console', machines, directory: this.directory });
+    this.program = encodeProgram(compiled);
+    // The machine's part, as the points of failure count it.
+    this.instructions = compiled
+      .slice(compiled.findIndex(({ does }) => does === 'machine') + 1)
+      .map(({ does }) => does);
+    this.#files = [this.#state, ...(viaCpr ? [memory] : []), ...(way === 'named_memory' ? [named] : [])];
+  }
+
+  /** Has the carrier resume it. @returns its exit status, null if a signal ended it */
+  async resume(carrier: string, fault = ''): Promise<number | null> {
+    const child = this.start(carrier, fault);
+    const [status] = await once(child, 'exit');
+    return status;
+  }
+
+  /** Starts the carrier, which goes on. */
+  start(carrier: string, fault = ''): ChildProcess {
+    const program = memfdWith(this.program);
+    const handed = [program, ...this.#files].map(({ fd }) => openSync(`/proc/self/fd/${fd}`, 'r+'));
+    const env = fault === '' ? {} : { luo_fault: fault };
+    const child = spawn(carrier, ['resume', this.directory], {
+      env,
+      stdio: ['ignore', 'inherit', 'inherit', ...handed],
+    });
+    for (const each of handed) closeSync(each);
+    program.close();
+    return child;
+  }
+
+  /** The mark behind its state. */
+  get mark(): number {
+    const { cprBytes = 0, mainBytes = 0 } = this.saved.state ?? {};
+    return native.memory.read(this.#state, BigInt(cprBytes + mainBytes), 1)[0] ?? -1;
+  }
+
+  /** What its QEMU saw; null if none came so far. */
+  get report(): Report | null {
+    return this.#readJson('report');
+  }
+
+  get log(): Event[] {
+    const lines = readFileSync(join(this.directory, 'log'), 'utf8').trim().split('\n');
+    return lines.map((line) => v.parse(Event, JSON.parse(line)));
+  }
+
+  /** Texts of the events of a name. */
+  said(event: string): string[] {
+    return this.log.flatMap((each) => (each.event === event ? [each.text] : []));
+  }
+
+  get status(): string {
+    return readFileSync(join(this.directory, 'status'), 'utf8');
+  }
+
+  /** The number of the QEMU that was started last, as its PID file has it; null if there is none. */
+  get vmm(): number | null {
+    try {
+      return Number(readFileSync(join(this.directory, '0.pid'), 'utf8'));
+    } catch {
+      return null;
+    }
+  }
+
+  /** Whether its QEMU runs. */
+  get vmmRuns(): boolean {
+    try {
+      return this.vmm !== null && !/^State:\tZ/m.test(readFileSync(`/proc/${this.vmm}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  }
+
+  /** Ends its QEMU, as the agent does before it tries again. */
+  async endVmm(): Promise<void> {
+    if (!this.vmmRuns || this.vmm === null) return;
+    using gone = native.descriptors.pidfdOpen(this.vmm);
+    process.kill(this.vmm, 'SIGKILL');
+    const poll = native.sockets.poll(gone);
+    await new Promise<void>((resolve) => poll.start(native.sockets.POLL_READABLE, () => resolve()));
+    poll.close();
+  }
+
+  async dispose(): Promise<void> {
+    await this.endVmm();
+    for (const each of this.#files) each.close();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  #readJson(name: string): Report | null {
+    try {
+      return JSON.parse(readFileSync(join(this.directory, name), 'utf8'));
+    } catch {
+      return null;
+    }
+  }
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The carrier with programs that the agent compiles: what a VMM is given and told, and what is left when it fails. */
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { instructionRows } from '../../src/update/program/instructions.ts';
+import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+
+let carrier: string;
+let machine: CarriedMachine;
+
+beforeAll(() => {
+  carrier = compileCarrier();
+});
+afterAll(() => rmSync(dirname(carrier), { recursive: true }));
+afterEach(() => machine?.dispose());
+
+const carried = (options: CarriedOptions = {}): CarriedMachine => {
+  machine = new CarriedMachine(options);
+  return machine;
+};
+
+it('knows the same instructions as the agent', () => {
+  const table = execFileSync(carrier, ['table'], { encoding: 'utf8' }).trim().split('\n');
+  const rows = Object.entries(instructionRows).map(
+    ([name, { code, numbers, texts }]) => `${code} ${name} ${numbers.length} ${texts.length}`,
+  );
+  expect(table).toEqual(rows);
+});
+
+describe('a machine', () => {
+  it.each(['cpr', 'named_memory', 'whole_state'] as const)('goes on, %s', async (way) => {
+    const { saved, directory } = carried({ way });
+    expect(await machine.resume(carrier)).toBe(0);
+    const { report } = machine;
+    expect(report).toMatchObject({ pid: machine.vmm, directory, ran: 1 });
+    expect(report?.words).toEqual(expect.arrayContaining(['-S', '-incoming']));
+    expect(report?.loaded.map((each) => each.length)).toEqual([saved.state?.mainBytes]);
+    const pieces = [
+      { text: 'QCPR first piece', files: ['the memory'] },
+      { text: 'and the second', files: [] },
+    ];
+    expect(report?.pieces).toEqual(way === 'cpr' ? pieces : []);
+    expect(report?.handed).toEqual(way === 'named_memory' ? ['named memory'] : []);
+    expect(report?.told.at(-1)).toBe('cont');
+    expect(machine.mark).toBe(marks.running);
+    expect(machine.status).toContain(`machine 0 ${machine.vmm} running machine:vm`);
+    expect(machine.status).toContain('state done');
+  });
+
+  it('that was paused stays so', async () => {
+    carried({ ran: false });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.report).toMatchObject({ ran: 0, loaded: [expect.any(String)] });
+    expect(machine.said('running')).toEqual(['']);
+  });
+
+  it('leaves a time for each thing that was done, one after the other', async () => {
+    carried();
+    await machine.resume(carrier);
+    const { log } = machine;
+    const done = log.filter(({ machine: number }) => number === 0).map(({ event }) => event);
+    const quiet = [
+      'directory',
+      'user',
+      'group',
+      'limit',
+      'variable',
+      'stand',
+      'umask',
+      'word',
+      'hand',
+      'note',
+    ];
+    const notes = ['starting', 'loading', 'loaded', 'running'];
+    expect(done.filter((event) => ![...notes, 'waits'].includes(event))).toEqual(
+      machine.instructions.filter((each) => !quiet.includes(each)),
+    );
+    expect(done.filter((event) => notes.includes(event))).toEqual(notes);
+    expect(machine.said('waits')[0]).toContain('/cpr');
+    const times = log.map(({ ns }) => ns);
+    expect(times).toEqual(times.toSorted((one, other) => one - other));
+  });
+
+  it.each([
+    ['die', 'the VMM ended before it listened on'],
+    ['die-at-state', 'the VMM'],
+    ['bad-state', 'failed'],
+  ])('whose VMM fails is left to be tried again: %s', async (whim, why) => {
+    carried({ whim });
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed').join()).toContain(why);
+    expect(machine.mark).toBe(marks.starting);
+    expect(machine.vmmRuns).toBe(false);
+    expect(machine.status).toMatch(/^machine 0 \d+ failed machine:vm$/m);
+  });
+
+  it('that is not told to run by its VMM keeps the VMM, for its guest may have run', async () => {
+    carried({ whim: 'no-cont' });
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed').join()).toContain('it will not');
+    expect(machine.mark).toBe(marks.running);
+    expect(machine.vmmRuns).toBe(true);
+  });
+
+  it('is not touched by a program that is damaged', async () => {
+    carried();
+    machine.program[200] = (machine.program[200] ?? 0) ^ 1;
+    expect(await machine.resume(carrier)).toBe(2);
+    expect(machine.report).toBeNull();
+    expect(machine.mark).toBe(marks.untouched);
+  });
+});
+
+/** Each instruction of a machine, by its number and name. */
+const instructions = (() => {
+  const probe = new CarriedMachine();
+  void probe.dispose();
+  return probe.instructions.map((name, number) => ({ name, number }));
+})();
+
+describe('a crash', () => {
+  it.each(instructions)(
+    'at instruction $number, $name, loses nothing and loads nothing twice',
+    async ({ number }) => {
+      carried();
+      expect(await machine.resume(carrier, `crash:0:${number}`)).toBe(1);
+      expect(machine.said('fault')).toEqual([`crash:0:${number}`]);
+      expect(machine.status).toMatch(/^machine 0 (-|\d+) crashed machine:vm$/m);
+      if (machine.mark === marks.running) {
+        // The agent asks this VMM how its guest is, and tells it to run: it has its state, once.
+        expect(machine.vmmRuns).toBe(true);
+        expect(machine.report?.loaded.length).toBe(1);
+        return;
+      }
+      await machine.endVmm();
+      expect(machine.report?.ran ?? 0).toBe(0);
+      // What the agent does: another VMM, from the beginning.
+      expect(await machine.resume(carrier)).toBe(0);
+      expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
+    },
+  );
+});

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A program that takes a machine in as QEMU does, for the carrier to start. It listens where its words say, records what
+ * comes, and answers its monitor. What it saw is in the file that REPORT names, written again after each event.
+ * WHIM names what it does otherwise.
+ */
+import { fstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { type Descriptor, native } from '@luo-console/native';
+import { accepted } from '../../src/host/waiting.ts';
+import { recordPieces } from '../../src/qemu/streams.ts';
+
+/** What the program saw, in the file that REPORT names. */
+export interface Report {
+  readonly pid: number;
+  readonly words: readonly string[];
+  readonly directory: string;
+  readonly groups: readonly number[];
+  /** Contents of the descriptors from 3 on. */
+  readonly handed: string[];
+  /** Pieces of the CPR stream: their text, and the contents of the descriptors beside them. */
+  readonly pieces: { readonly text: string; readonly files: readonly string[] }[];
+  /** Device states that were loaded. */
+  readonly loaded: string[];
+  /** Commands of the monitor, without those that only ask. */
+  readonly told: string[];
+  /** How often the guest began to run. */
+  ran: number;
+}
+
+const report: Report = {
+  pid: process.pid,
+  words: process.argv.slice(2),
+  directory: process.cwd(),
+  groups: process.getgroups?.() ?? [],
+  handed: [],
+  pieces: [],
+  loaded: [],
+  told: [],
+  ran: 0,
+};
+const whim = process.env['WHIM'] ?? '';
+const write = (): void => {
+  const path = process.env['REPORT'] ?? '';
+  writeFileSync(`${path}.new`, JSON.stringify(report));
+  renameSync(`${path}.new`, path);
+};
+
+/** The paths that the words name: of the migration's sockets, and of the monitor. */
+const addressOf = (channel: string): string | null => {
+  const word = process.argv.find((each) => each.includes(`"channel-type":"${channel}"`));
+  return word === undefined ? null : JSON.parse(word).addr.path;
+};
+const monitorPath = /unix:([^,]+)/.exec(process.argv[process.argv.indexOf('-qmp') + 1] ?? '')?.[1] ?? '';
+
+const monitors = new Set<Socket>();
+const event = (name: string, data: object = {}): void => {
+  for (const each of monitors)
+    each.write(
+      `{"timestamp": {"seconds": 1, "microseconds": 2}, "event": "${name}", "data": ${JSON.stringify(data)}}\r\n`,
+    );
+};
+
+let migration = 'setup';
+
+function takeStateAt(path: string): void {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    if (whim === 'die-at-state') process.exit(1);
+    const pieces: Buffer[] = [];
+    socket.on('data', (piece) => pieces.push(piece));
+    socket.on('end', () => {
+      report.loaded.push(Buffer.concat(pieces).toString('latin1'));
+      migration = whim === 'bad-state' ? 'failed' : 'completed';
+      write();
+      event('MIGRATION', { status: migration });
+      socket.end();
+    });
+  });
+  server.listen(path);
+}
+
+const answers: Readonly<
+  Record<string, (parameters: { channels?: { addr: { path: string } }[] }) => object | null>
+> = {
+  'query-migrate': () => ({ status: migration, 'error-desc': 'no such device' }),
+  'query-status': () => ({ status: report.ran > 0 ? 'running' : 'paused', running: report.ran > 0 }),
+  'migrate-incoming': ({ channels }) => {
+    takeStateAt(channels?.[0]?.addr.path ?? '');
+    return {};
+  },
+  cont: () => {
+    if (whim === 'no-cont') return null;
+    // As QEMU under load: the answer first, and the guest a moment later.
+    setTimeout(() => {
+      report.ran += 1;
+      write();
+      event('RESUME');
+    }, 5);
+    return {};
+  },
+};
+
+/** As QEMU writes JSON: with a blank after each colon and comma. */
+const spaced = (value: unknown): string =>
+  JSON.stringify(value, null, 1)
+    .replace(/\n\s*/g, ' ')
+    .replace(/([{[]) /g, '$1')
+    .replace(/ ([}\]])/g, '$1');
+
+function serveMonitor(): void {
+  const server = createServer((socket) => {
+    monitors.add(socket);
+    socket.on('close', () => monitors.delete(socket));
+    socket.write(
+      '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 11}}, "capabilities": []}}\r\n',
+    );
+    socket.on('data', (text) => {
+      for (const line of String(text)
+        .split('\n')
+        .filter((each) => each.trim() !== '')) {
+        const { execute, arguments: parameters } = JSON.parse(line);
+        if (whim === 'silent') return;
+        if (!String(execute).startsWith('query-')) report.told.push(execute);
+        write();
+        const answer = (answers[execute] ?? (() => ({})))(parameters ?? {});
+        socket.write(
+          answer === null
+            ? '{"error": {"class": "GenericError", "desc": "it will not"}}\r\n'
+            : `{"return": ${spaced(answer)}}\r\n`,
+        );
+      }
+    });
+  });
+  server.listen(monitorPath);
+}
+
+const contentOf = (file: Descriptor): string =>
+  native.memory.read(file, 0n, Number(native.memory.fileFacts(file).size)).toString('latin1');
+
+async function takeDescriptorsAt(path: string): Promise<void> {
+  using listening = native.sockets.listenUnix(path);
+  using connection = await accepted(native.sockets, listening, AbortSignal.timeout(10_000));
+  for (const { data, descriptors } of await recordPieces(
+    native.sockets,
+    connection,
+    AbortSignal.timeout(10_000),
+  )) {
+    report.pieces.push({ text: data.toString('latin1'), files: descriptors.map(contentOf) });
+    for (const each of descriptors) each.close();
+  }
+  // QEMU closes it before it makes the machine.
+  unlinkSync(path);
+}
+
+/** What is behind the descriptors from 3 on, as far as they are files in memory. */
+function look(): void {
+  for (let fd = 3; ; fd += 1) {
+    try {
+      if (!fstatSync(fd).isFile()) return;
+      report.handed.push(readFileSync(`/proc/self/fd/${fd}`, 'latin1'));
+    } catch {
+      return;
+    }
+  }
+}
+
+async function run(): Promise<void> {
+  look();
+  write();
+  if (whim === 'die') process.exit(1);
+  process.stdout.write('QEMU says hello\n');
+  const cpr = addressOf('cpr');
+  const main = addressOf('main');
+  if (cpr !== null) await takeDescriptorsAt(cpr);
+  write();
+  if (main !== null) takeStateAt(main);
+  serveMonitor();
+}
+
+await run();

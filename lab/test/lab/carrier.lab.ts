@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Machines that the carrier brings back, while the host boots beside it. It is also made to crash and to hang: whatever
+ * becomes of it, the host boots, the agent brings back what does not run yet, and no state is loaded twice.
+ */
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { AgentClient } from '@luo-console/agent/client';
+import type { Plan, Update } from '@luo-console/agent/interface';
+import { execa } from 'execa';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { LabHost } from '../../src/index.ts';
+import { showLogsOfFailed } from '../support/failure.ts';
+import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
+import { connect, freshHost } from '../support/host.ts';
+import { run } from '../support/memory.ts';
+import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
+
+const carrier = '/usr/lib/luo-console-agent/carrier';
+const allGuests: readonly { name: string; memory: Memory }[] = [
+  { name: 'first', memory: 'shared' },
+  { name: 'second', memory: 'private' },
+];
+
+/** Puts a carrier that can be made to fail in place of the one that is installed (`native-bindings/carrier/fault.h`). */
+async function installFailing(host: LabHost): Promise<void> {
+  const sources = fileURLToPath(new URL('../../../native-bindings/carrier/', import.meta.url));
+  const directory = await mkdtemp(join(tmpdir(), 'luo-failing-carrier-'));
+  try {
+    const files = (await readdir(sources)).filter((name) => name.endsWith('.c'));
+    const flags = ['-static', '-O2', '-std=gnu17', '-D_GNU_SOURCE', '-DFAULTS'];
+    await execa('gcc', [...flags, ...files, '-o', join(directory, 'carrier')], { cwd: sources });
+    await host.copyIn([join(directory, 'carrier')], '/root');
+    await run(host, `install -m 0755 /root/carrier ${carrier}`);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+describe('machines', () => {
+  let host: LabHost;
+  let agent: AgentClient;
+  const guests: Guest[] = [];
+  /** The kernel to go to next, and the command line without a fault. */
+  let next = '-b';
+  let plain: string;
+
+  beforeAll(async () => {
+    host = await freshHost('carrier', { reuse: 'its carrier is replaced' });
+    await installGuests(host);
+    agent = await connect(host);
+    for (const each of allGuests) guests.push(await startGuest(host, { ...each, kind: 'bare' }));
+    for (const { pid } of guests) await agent.call('AdoptMachine', { pid, unlink: null });
+  });
+  afterAll(async () => {
+    agent?.close();
+    await host?.down();
+  });
+  afterEach((context) => showLogsOfFailed(context, host));
+
+  /** Goes into the other kernel and back again in turns. @param fault of the carrier, if any */
+  const goOn = async (fault?: string): Promise<Update> => {
+    let plan: Plan = await planFor(agent, next);
+    if (fault) {
+      const commandLine = `${plain} luo_fault=${fault}`;
+      plan = (await agent.call('MakePlan', { kernel: plan.kernel.path, commandLine })).plan;
+    }
+    const done = await carryOut(host, agent, plan);
+    next = next === '-b' ? '-a' : '-b';
+    agent = done.agent;
+    console.log(done.update.machines.map(blackoutLine).join('\n'));
+    expect(done.update).toMatchObject({ outcome: 'updated', reason: expect.not.stringContaining('held') });
+    await expectUnharmed(host, guests);
+    return done.update;
+  };
+  /** Who brought each machine back in an update, as the journal says. */
+  const broughtBack = async ({ id }: Update): Promise<Record<string, unknown>> => {
+    const { entries } = await agent.call('QueryJournal', { name: 'machine.resumed', update: id });
+    return Object.fromEntries(
+      entries.map(({ parameters }) => {
+        const { name, broughtBackBy } = parameters as { name: string; broughtBackBy: string };
+        return [name, broughtBackBy];
+      }),
+    );
+  };
+  const byCarrier = { first: 'carrier', second: 'carrier' };
+
+  it('are brought back by the carrier, and are services of their own afterwards', async () => {
+    const plan = await planFor(agent, next);
+    plain = plan.commandLine;
+    expect(plain).toContain(`init=${carrier}`);
+    expect(plan.checks.find(({ name }) => name === 'arrival')).toMatchObject({ verdict: 'pass' });
+    const update = await goOn();
+    for (const machine of update.machines) expectWholeBlackout(machine);
+    expect(await broughtBack(update)).toEqual(byCarrier);
+    for (const { name, newPid } of update.machines) {
+      const shown = await run(
+        host,
+        `systemctl show luo-machine-${name}.service -p MainPID,ActiveState,Slice`,
+      );
+      expect(shown.trim().split('\n').sort()).toEqual([
+        'ActiveState=active',
+        `MainPID=${newPid}`,
+        'Slice=machine.slice',
+      ]);
+    }
+    expect((await host.sh('pgrep -f luo-console-agent/carrier')).code).toBe(1);
+  });
+
+  it('stay when the agent and the service manager are started again', async () => {
+    agent.close();
+    await run(host, 'systemctl restart luo-console-agent && systemctl daemon-reexec');
+    agent = await connect(host);
+    const { machines } = await agent.call('ListMachines', {});
+    expect(machines.map(({ name, state }) => [name, state])).toEqual([
+      ['first', 'running'],
+      ['second', 'running'],
+    ]);
+    await expectUnharmed(host, guests);
+  });
+
+  it('are brought back by the carrier in the next update too', async () => {
+    expect(await broughtBack(await goOn())).toEqual(byCarrier);
+  });
+
+  describe('whose carrier fails', () => {
+    beforeAll(() => installFailing(host));
+
+    // Before it has anything; with the device open; with everything in hand; while machines start.
+    it.each([
+      ['crash:keeper:opened', {}],
+      ['hang:keeper:opened', {}],
+      ['crash:keeper:retrieved', {}],
+      ['crash:0:until', { second: 'carrier' }],
+    ])('run all the same: %s', async (fault, others) => {
+      const expected = { first: 'agent', second: 'agent', ...others };
+      expect(await broughtBack(await goOn(fault))).toEqual(expected);
+    });
+  });
+});

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "setup.h"
+#include "log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A second mount would hide the first, and mount(2) says nothing of it. */
+static void mount_once(const char *type, const char *where, unsigned long flags, const char *options)
+{
+	struct statx facts;
+
+	if (statx(AT_FDCWD, where, 0, 0, &facts) || facts.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		return;
+	mount(type, where, type, MS_NOSUID | flags, options);
+}
+
+void set_up(const char *directory)
+{
+	/* As systemd mounts them (src/shared/mount-setup.c): it leaves what is there as it is. */
+	mount_once("proc", "/proc", MS_NODEV | MS_NOEXEC, NULL);
+	mount_once("sysfs", "/sys", MS_NODEV | MS_NOEXEC, NULL);
+	mount_once("devtmpfs", "/dev", MS_STRICTATIME, "mode=0755");
+	mount_once("tmpfs", "/run", MS_NODEV | MS_STRICTATIME, "mode=0755,size=20%,nr_inodes=800k");
+	mkdir(directory, 0711);
+}
+
+static void set_loopback_up(void)
+{
+	struct ifreq request = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (ioctl(fd, SIOCGIFFLAGS, &request) == 0) {
+		request.ifr_flags |= IFF_UP;
+		if (ioctl(fd, SIOCSIFFLAGS, &request) == 0) {
+			close(fd);
+			return;
+		}
+	}
+	say(ALL, "problem", "lo cannot be set up: %s", strerror(errno));
+	close(fd);
+}
+
+static void give_node(const struct instruction *each)
+{
+	int fd = open(each->text[0], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat facts;
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd < 0 || fstat(fd, &facts))
+		say(ALL, "problem", "%s: %s", each->text[0], strerror(errno));
+	else if (!S_ISCHR(facts.st_mode) && !S_ISBLK(facts.st_mode))
+		say(ALL, "problem", "%s is no device", each->text[0]);
+	else if (fchownat(fd, "", each->number[1], each->number[2], AT_EMPTY_PATH) || chmod(path, each->number[0]))
+		say(ALL, "problem", "%s cannot be given away: %s", each->text[0], strerror(errno));
+	close(fd);
+}
+
+void set_up_more(const struct instruction *instruction)
+{
+	if (instruction->code == LOOPBACK)
+		set_loopback_up();
+	else if (instruction->code == NODE)
+		give_node(instruction);
+	else if (mount(NULL, "/", NULL, MS_REMOUNT, NULL))
+		say(ALL, "problem", "the root file system cannot be made writable: %s", strerror(errno));
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "talk.h"
+#include "log.h"
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+#include "program.h"
+
+#define LINE_BYTES (256u << 10)
+#define PIECE_BYTES (256u << 10)
+/* Between its bind and its listen a socket refuses, and nothing tells of the second. */
+#define REFUSED_MS 1
+/* How often to look who listens while it is a stranger. */
+#define STRANGER_MS 5
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct vmm *vmm, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(vmm->problem, sizeof(vmm->problem), format, arguments);
+	va_end(arguments);
+	return false;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+/* Waits until a descriptor is ready. False if the VMM ends before, or nothing happens. */
+static bool ready(struct vmm *vmm, int fd, short events, const char *what)
+{
+	struct pollfd waits[] = { { fd, events, 0 }, { vmm->pidfd, POLLIN, 0 } };
+	int got;
+
+	do
+		got = poll(waits, 2, PATIENCE_MS);
+	while (got < 0 && errno == EINTR);
+	if (got > 0 && waits[0].revents)
+		return true;
+	return got > 0 ? fail(vmm, "the VMM ended while it was to %s", what)
+		       : fail(vmm, "for %d s the VMM did not %s", PATIENCE_MS / 1000, what);
+}
+
+/* --- sockets ----------------------------------------------------------------------------------- */
+
+static int try_to_connect(const char *path)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
+		return fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+/* Whether a connection leads to the VMM itself. */
+static bool is_from(int fd, pid_t pid)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return !getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid == pid;
+}
+
+int connect_to(struct vmm *vmm, const char *path)
+{
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)], events[4096];
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd = -1;
+	int64_t until_ms = now_ms() + PATIENCE_MS;
+	bool said = false;
+
+	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	if (watch < 0 || inotify_add_watch(watch, directory, IN_CREATE | IN_MOVED_TO) < 0) {
+		fail(vmm, "%s cannot be watched: %s", directory, strerror(errno));
+		close(watch);
+		return -1;
+	}
+	for (;;) {
+		struct pollfd waits[] = { { vmm->pidfd, POLLIN, 0 }, { watch, POLLIN, 0 } };
+		int64_t left_ms = until_ms - now_ms();
+		int limit_ms;
+
+		fd = try_to_connect(path);
+		if (fd >= 0 && is_from(fd, vmm->pid))
+			break;
+		if (fd < 0 && fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) {
+			fail(vmm, "%s: %s", path, strerror(-fd));
+			break;
+		}
+		if (!said)
+			say(vmm->machine, "waits", "for its VMM to listen on %s", path);
+		said = true;
+		limit_ms = fd >= 0 ? STRANGER_MS : fd == -ENOENT ? (int)left_ms : REFUSED_MS;
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+		if (left_ms <= 0) {
+			fail(vmm, "the VMM did not listen on %s for %d s", path, PATIENCE_MS / 1000);
+			break;
+		}
+		poll(waits, 2, limit_ms);
+		if (waits[0].revents) {
+			fail(vmm, "the VMM ended before it listened on %s", path);
+			break;
+		}
+		while (read(watch, events, sizeof(events)) > 0)
+			;
+	}
+	close(watch);
+	return fd < 0 ? -1 : fd;
+}
+
+bool play(struct vmm *vmm, int to, int file, uint64_t offset, uint64_t bytes, const int *attached, unsigned count)
+{
+	static char data[PIECE_BYTES];
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int) * MOST_ATTACHED)];
+	} control = { .header = { CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct msghdr message = { .msg_control = count ? &control : NULL,
+				  .msg_controllen = count ? CMSG_SPACE(count * sizeof(int)) : 0 };
+
+	if (count)
+		memcpy(CMSG_DATA(&control.header), attached, count * sizeof(int));
+	if (count && !bytes)
+		return fail(vmm, "there is no byte for descriptors to go with");
+	while (bytes) {
+		ssize_t got = pread(file, data, bytes < sizeof(data) ? bytes : sizeof(data), offset), sent;
+		struct iovec rest = { data, got };
+
+		if (got <= 0)
+			return fail(vmm, "the saved state ends at byte %llu", (unsigned long long)offset);
+		message.msg_iov = &rest;
+		message.msg_iovlen = 1;
+		sent = sendmsg(to, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return fail(vmm, "the VMM does not take its state: %s", strerror(errno));
+		if (sent < 0) {
+			if (!ready(vmm, to, POLLOUT, "take its state"))
+				return false;
+			continue;
+		}
+		/* Descriptors go with the first byte, once. */
+		message.msg_control = NULL;
+		message.msg_controllen = 0;
+		offset += sent;
+		bytes -= sent;
+	}
+	return true;
+}
+
+/* --- the monitor ------------------------------------------------------------------------------- */
+
+/* What has come of the monitor: of one machine in this process. */
+static char line[LINE_BYTES];
+static size_t filled, used;
+
+/* The next line, without its end. NULL: `problem` */
+static const char *next_line(struct vmm *vmm, int monitor)
+{
+	for (;;) {
+		char *end = memchr(line + used, '\n', filled - used), *begin = line + used;
+		ssize_t got;
+
+		if (end) {
+			*end = '\0';
+			used = end + 1 - line;
+			return begin;
+		}
+		memmove(line, begin, filled - used);
+		filled -= used;
+		used = 0;
+		if (filled == sizeof(line)) {
+			fail(vmm, "a line of the monitor has over %u bytes", LINE_BYTES);
+			return NULL;
+		}
+		if (!ready(vmm, monitor, POLLIN, "answer on its monitor"))
+			return NULL;
+		got = read(monitor, line + filled, sizeof(line) - filled);
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+			fail(vmm, "the VMM hung up its monitor");
+			return NULL;
+		}
+		if (got > 0)
+			filled += got;
+	}
+}
+
+static bool begins(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+static bool send_command(struct vmm *vmm, int monitor, const char *command)
+{
+	const char *pieces[] = { command, "\r\n" };
+
+	for (int i = 0; i < 2; i++)
+		for (size_t left = strlen(pieces[i]); left;) {
+			ssize_t sent = send(monitor, pieces[i] + strlen(pieces[i]) - left, left, MSG_NOSIGNAL);
+
+			if (sent < 0 && errno != EAGAIN && errno != EINTR)
+				return fail(vmm, "the VMM hung up its monitor");
+			if (sent < 0 && !ready(vmm, monitor, POLLOUT, "read from its monitor"))
+				return false;
+			left -= sent > 0 ? sent : 0;
+		}
+	return true;
+}
+
+/* The answer to a command. Events that come meanwhile are passed over: whoever waits for one asks again. */
+static const char *answer_to(struct vmm *vmm, int monitor, const char *command)
+{
+	const char *answer;
+
+	if (!send_command(vmm, monitor, command))
+		return NULL;
+	while ((answer = next_line(vmm, monitor))) {
+		if (begins(answer, "{\"return\""))
+			return answer;
+		if (begins(answer, "{\"error\"")) {
+			fail(vmm, "QEMU answered %.300s to %.100s", answer, command);
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
+bool begin_monitor(struct vmm *vmm, int monitor)
+{
+	const char *greeting = next_line(vmm, monitor);
+
+	if (!greeting)
+		return false;
+	if (!begins(greeting, "{\"QMP\""))
+		return fail(vmm, "a monitor greets with QMP, this one with %.100s", greeting);
+	return tell(vmm, monitor, "{\"execute\":\"qmp_capabilities\"}");
+}
+
+bool tell(struct vmm *vmm, int monitor, const char *command)
+{
+	return answer_to(vmm, monitor, command);
+}
+
+bool until(struct vmm *vmm, int monitor, const char *wanted, const char *refused, const char *command)
+{
+	for (;;) {
+		const char *answer = answer_to(vmm, monitor, command);
+
+		if (!answer)
+			return false;
+		if (strstr(answer, wanted))
+			return true;
+		if (*refused && strstr(answer, refused))
+			return fail(vmm, "QEMU answered %.300s to %.100s", answer, command);
+		/* What has changed since it answered is told by an event. */
+		if (!next_line(vmm, monitor))
+			return false;
+	}
+}

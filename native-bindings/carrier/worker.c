@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "worker.h"
+#include "fault.h"
+#include "log.h"
+#include "talk.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Where the descriptors begin that a VMM is handed. */
+#define FIRST_HANDED 3
+
+/* The process to start. */
+static struct {
+	char *words[MOST_WORDS + 2], *variables[MOST_VARIABLES + 1];
+	gid_t groups[MOST_GROUPS];
+	int handed[MOST_HANDED];
+	struct rlimit limits[RLIM_NLIMITS];
+	bool limited[RLIM_NLIMITS];
+	unsigned word_count, variable_count, group_count, handed_count;
+	const char *stands_in;
+	uid_t uid;
+	gid_t gid;
+	mode_t umask;
+} process = { .word_count = 1, .stands_in = "/", .umask = 022 };
+
+static const struct machine *machine;
+static const struct surroundings *around;
+static struct vmm vmm = { .pidfd = -1 };
+
+static void tell_keeper(void)
+{
+	if (write(around->news, "", 1) < 0)
+		return;
+}
+
+/* Ends this machine's part. A VMM whose guest has not run is ended too: the agent starts another one. */
+static _Noreturn void give_up(const char *problem)
+{
+	say(machine->number, "failed", "%s", problem);
+	if (vmm.pidfd >= 0 && around->progress->mark < RUNNING) {
+		syscall(SYS_pidfd_send_signal, vmm.pidfd, SIGKILL, NULL, 0);
+		/* The agent may start another one as soon as this process is gone. */
+		poll(&(struct pollfd){ vmm.pidfd, POLLIN, 0 }, 1, 5000);
+	}
+	_exit(1);
+}
+
+static _Noreturn void give_up_errno(const char *what, const char *name)
+{
+	char problem[600];
+
+	snprintf(problem, sizeof(problem), "%s %.400s: %s", what, name, strerror(errno));
+	give_up(problem);
+}
+
+/* A file in the carrier's directory, of this machine. */
+static int open_own(const char *suffix, int flags)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/%d.%s", around->directory, machine->number, suffix);
+	return open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+}
+
+static void make_directory(const struct instruction *each)
+{
+	int fd;
+
+	if (mkdir(each->text[0], 0700)) {
+		/* One that is there has an owner already. */
+		if (errno == EEXIST)
+			return;
+		give_up_errno("making directory", each->text[0]);
+	}
+	fd = open(each->text[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fchown(fd, each->number[1], each->number[2]) || fchmod(fd, each->number[0]))
+		give_up_errno("giving away directory", each->text[0]);
+	close(fd);
+}
+
+/* In the VMM's process: becomes it. */
+static _Noreturn void become(void)
+{
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), out = open_own("out", O_APPEND), pid = open_own("pid", O_TRUNC);
+	int lowest = FIRST_HANDED + process.handed_count;
+	sigset_t none;
+
+	/* Written by itself and before anything else: whoever finds a VMM finds its number here. */
+	if (dprintf(pid, "%d\n", getpid()) < 0)
+		give_up_errno("writing the number of", "the VMM");
+	setsid();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (dup2(nothing, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+		give_up_errno("opening", "/dev/null or the output of the VMM");
+	/* First out of the way: a number that is wanted may be one of those handed over. */
+	for (unsigned i = 0; i < process.handed_count; i++)
+		process.handed[i] = fcntl(process.handed[i], F_DUPFD_CLOEXEC, lowest);
+	for (unsigned i = 0; i < process.handed_count; i++)
+		if (dup2(process.handed[i], FIRST_HANDED + i) < 0)
+			give_up_errno("handing over", "a file");
+	syscall(SYS_close_range, lowest, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
+	umask(process.umask);
+	if (chdir(process.stands_in))
+		give_up_errno("standing in", process.stands_in);
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		if (process.limited[i] && setrlimit(i, &process.limits[i]))
+			give_up_errno("setting", "a limit");
+	/* Who is not root is nobody else already. */
+	if (geteuid() == 0 && (setgroups(process.group_count, process.groups) || setresgid(process.gid, process.gid, process.gid) ||
+			       setresuid(process.uid, process.uid, process.uid)))
+		give_up_errno("becoming", "the user of the VMM");
+	execve(process.words[0], process.words, process.variables);
+	give_up_errno("executing", process.words[0]);
+}
+
+static void start(const char *program)
+{
+	pid_t pid;
+
+	process.words[0] = (char *)program;
+	pid = fork();
+	if (pid == 0) {
+		/* What it says of itself is not the guest's end. */
+		vmm.pidfd = -1;
+		become();
+	}
+	if (pid < 0)
+		give_up_errno("forking for", program);
+	vmm.pid = pid;
+	vmm.pidfd = syscall(SYS_pidfd_open, pid, 0);
+	around->progress->vmm = pid;
+	tell_keeper();
+	if (vmm.pidfd < 0)
+		give_up_errno("watching", program);
+}
+
+static void write_mark(uint8_t mark)
+{
+	/* First, so that nobody ends a VMM whose file says that its guest may run. */
+	around->progress->mark = mark;
+	if (pwrite(machine->mark_file, &mark, 1, machine->mark_offset) != 1)
+		give_up_errno("writing", "its mark");
+	tell_keeper();
+}
+
+/* Does what makes the process. */
+static void prepare(const struct instruction *each)
+{
+	const uint64_t *number = each->number;
+
+	switch (each->code) {
+	case DIRECTORY:
+		make_directory(each);
+		break;
+	case USER:
+		process.uid = number[0];
+		process.gid = number[1];
+		break;
+	case GROUP:
+		process.groups[process.group_count++] = number[0];
+		break;
+	case LIMIT:
+		process.limited[number[0]] = true;
+		process.limits[number[0]] = (struct rlimit){ number[1], number[2] };
+		break;
+	case VARIABLE:
+		process.variables[process.variable_count++] = (char *)each->text[0];
+		break;
+	case STAND:
+		process.stands_in = each->text[0];
+		break;
+	case UMASK:
+		process.umask = number[0];
+		break;
+	case WORD:
+		process.words[process.word_count++] = (char *)each->text[0];
+		break;
+	default:
+		process.handed[process.handed_count++] = around->files[number[0]];
+		break;
+	}
+}
+
+/* Does what happens with a VMM that was started. False: `vmm.problem` */
+static bool act(const struct instruction *each)
+{
+	static int stream = -1, monitor = -1, attached[MOST_ATTACHED];
+	static unsigned attached_count;
+	const uint64_t *number = each->number;
+	bool done;
+
+	switch (each->code) {
+	case START:
+		start(each->text[0]);
+		return true;
+	case CONNECT:
+		stream = connect_to(&vmm, each->text[0]);
+		return stream >= 0;
+	case ATTACH:
+		attached[attached_count++] = around->files[number[0]];
+		return true;
+	case PLAY:
+		done = play(&vmm, stream, around->files[number[0]], number[1], number[2], attached, attached_count);
+		attached_count = 0;
+		return done;
+	case SHUT:
+		shutdown(stream, SHUT_WR);
+		return true;
+	case CLOSE:
+		close(stream);
+		stream = -1;
+		return true;
+	case MONITOR:
+		monitor = connect_to(&vmm, each->text[0]);
+		return monitor >= 0 && begin_monitor(&vmm, monitor);
+	case TELL:
+		return tell(&vmm, monitor, each->text[0]);
+	case UNTIL:
+		return until(&vmm, monitor, each->text[0], each->text[1], each->text[2]);
+	case MARK:
+		write_mark(number[0]);
+		return true;
+	default:
+		say(machine->number, each->text[0], "%s", "");
+		return true;
+	}
+}
+
+/* Whether every file of a machine's part is in hand: there is no starting it with less. */
+static bool is_whole(struct part part)
+{
+	struct instruction each;
+	bool whole = machine->mark_file >= 0;
+
+	while (next_instruction(&part, &each))
+		if (each.code == HAND || each.code == ATTACH || each.code == PLAY)
+			whole = whole && around->files[each.number[0]] >= 0;
+	return whole;
+}
+
+void bring_back(const struct machine *own, const struct surroundings *surroundings)
+{
+	struct part part = own->part;
+	struct instruction each;
+
+	machine = own;
+	around = surroundings;
+	vmm.machine = own->number;
+	if (!is_whole(part))
+		give_up("a file of it could not be retrieved");
+	for (unsigned number = 0; next_instruction(&part, &each); number++) {
+		fault_point(own->number, number, each.name);
+		if (each.code >= DIRECTORY && each.code <= HAND) {
+			prepare(&each);
+			continue;
+		}
+		if (!act(&each))
+			give_up(vmm.problem);
+		if (each.code != NOTE)
+			say(own->number, each.name, "%.200s", each.text[0] ? each.text[0] : "");
+	}
+	_exit(0);
+}
