@@ -242,6 +242,17 @@ describe('a carrier that is done', () => {
     expect(manager.messages).toEqual([]);
   });
 
+  it.each([true, false])('and failed says why, as a warning only while it is there: %j', async (there) => {
+    const processes = await both();
+    if (!there) await carrier.dispose();
+    carrier.status(statusLines('failed', processes));
+    carrier.log([{ ns: 10, machine: null, event: 'failed', text: 'no resume program' }]);
+    expect(taken(await takeOver())).toEqual(there ? names : []);
+    expect(said).toEqual([
+      `${there ? 'warning' : 'info'} the carrier failed {"problem":"no resume program"}`,
+    ]);
+  });
+
   it('and is of another version gives its sessions, and nothing is known of its machines', async () => {
     const processes = await both();
     carrier.status(statusLines('done', processes, 'machine 0 200 running machine:one'), 2);

@@ -90,25 +90,29 @@ export async function takeOverCarrier(
   }
   if (status === null) return null;
   const sessions: HandedBack[] = [];
+  let there = true;
   try {
-    await takeFrom(context, status, handed, sessions);
+    there = await takeFrom(context, status, handed, sessions);
   } catch (error) {
     log('error', 'the agent could not take over from the carrier', { problem: saidBy(error) });
   }
-  return { sessions, ...whatItDid(context, status) };
+  return { sessions, ...whatItDid(context, status, there) };
 }
 
-/** @param sessions takes what is taken, so that nothing is forgotten if something fails later */
+/**
+ * @param sessions takes what is taken, so that nothing is forgotten if something fails later
+ * @returns whether a process of the carrier was there
+ */
 async function takeFrom(
   context: TakeOverContext,
   status: CarrierStatus,
   handed: readonly HandedBack[],
   sessions: HandedBack[],
-): Promise<void> {
+): Promise<boolean> {
   const { native, paths, log, limits } = context;
   using keeper = openCarrier(context, status.keeper);
   using holder = openCarrier(context, status.holder);
-  if (keeper === null && holder === null) return;
+  if (keeper === null && holder === null) return false;
   if (!status.known) log('warning', 'the carrier is of another version; nothing is known of its machines');
   const { quietMs, endMs } = limits;
   const end = await carrierEnds({ native, log, directory: paths.carrierDirectory, keeper, quietMs });
@@ -124,9 +128,10 @@ async function takeFrom(
   const all = unkept === null ? problems : [...problems, unkept];
   if (all.length > 0) {
     log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
-    return;
+    return true;
   }
   for (const each of living) await endOrSay(context, each, endMs);
+  return true;
 }
 
 const namesOf = (handed: readonly HandedBack[]): Set<string> =>
@@ -187,10 +192,15 @@ async function endOrSay(
   }
 }
 
-/** What status and log say once nothing changes in them any more. */
+/**
+ * What status and log say once nothing changes in them any more.
+ *
+ * @param there whether a process of the carrier was there: what failed is no news for an agent that is started again
+ */
 function whatItDid(
   context: TakeOverContext,
   before: CarrierStatus,
+  there: boolean,
 ): Pick<TakenOver, 'machines' | 'bornNs' | 'retrievedNs'> {
   const { native, paths, log } = context;
   const directory = paths.carrierDirectory;
@@ -199,7 +209,7 @@ function whatItDid(
     const status = readStatus(directory) ?? before;
     if (!status.known) return { machines, bornNs: null, retrievedNs: null };
     const said = readLog(directory, native.kernel.clock('boottime'));
-    if (said.failed !== null) log('warning', 'the carrier failed', { problem: said.failed });
+    if (said.failed !== null) log(there ? 'warning' : 'info', 'the carrier failed', { problem: said.failed });
     for (const { number, pid, session } of status.machines) {
       const pidFile = join(directory, `${number}.pid`);
       const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
