@@ -5,12 +5,24 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  watch,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import * as v from 'valibot';
 import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
+import { errnoOf } from '../../src/host/refusal.ts';
+import { whenReady } from '../../src/host/waiting.ts';
 import { compileProgram, type ProgramMachine } from '../../src/update/program/compile.ts';
 import { encodeProgram } from '../../src/update/program/encode.ts';
 import { memfdWith } from '../scenario.ts';
@@ -34,6 +46,28 @@ const Event = v.object({
   text: v.string(),
 });
 export type Event = v.InferOutput<typeof Event>;
+
+/** Resolves once a process has ended. */
+async function ended(pid: number): Promise<void> {
+  try {
+    using gone = native.descriptors.pidfdOpen(pid);
+    await whenReady(native.sockets, gone, native.sockets.POLL_READABLE, AbortSignal.timeout(10_000));
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** Processes that have a file open, other than VMMs, for which it is closed when they are executed. */
+function processesWith(path: string): number[] {
+  const numbers = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return numbers.map(Number).filter((pid) => {
+    try {
+      return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === path);
+    } catch {
+      return false;
+    }
+  });
+}
 
 /** How far a machine is, by its mark. */
 export const marks = { untouched: 0, starting: 1, running: 2 };
@@ -97,7 +131,7 @@ export class CarriedMachine {
     const facts: ProgramMachine['facts'] = {
       groups: [],
       umask: 0o27,
-      limits: [{ number: 7, soft: 999, hard: 1999 }],
+      limits: [{ number: 7, soft: 999n, hard: 1999n }],
       variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
       nodes: [],
       directories: [],
@@ -123,7 +157,9 @@ export class CarriedMachine {
 
   /** Starts the carrier, which goes on. */
   start(carrier: string, fault = ''): ChildProcess {
-    const program = memfdWith(this.program);
+    const program = native.memory.memfdCreate('program');
+    native.memory.truncate(program, BigInt(this.program.length));
+    native.memory.write(program, 0n, this.program);
     const handed = [program, ...this.#files].map(({ fd }) => openSync(`/proc/self/fd/${fd}`, 'r+'));
     const env = fault === '' ? {} : { luo_fault: fault };
     const child = spawn(carrier, ['resume', this.directory], {
@@ -156,6 +192,28 @@ export class CarriedMachine {
     return this.log.flatMap((each) => (each.event === event ? [each.text] : []));
   }
 
+  /** Resolves once the log has an event of this name. */
+  async saidSo(event: string): Promise<void> {
+    const changes = watch(this.directory);
+    try {
+      const changed = (): Promise<unknown> => once(changes, 'change');
+      for (let next = changed(); !this.#hasSaid(event); next = changed()) await next;
+    } finally {
+      changes.close();
+    }
+  }
+
+  #hasSaid(event: string): boolean {
+    const path = join(this.directory, 'log');
+    // A line may be on its way.
+    return existsSync(path) && readFileSync(path, 'utf8').includes(`"event":"${event}"`);
+  }
+
+  /** Resolves once no process of the carrier has its log open. */
+  async workersEnd(): Promise<void> {
+    for (const pid of processesWith(join(this.directory, 'log'))) if (pid !== this.vmm) await ended(pid);
+  }
+
   get status(): string {
     return readFileSync(join(this.directory, 'status'), 'utf8');
   }
@@ -181,11 +239,8 @@ export class CarriedMachine {
   /** Ends its QEMU, as the agent does before it tries again. */
   async endVmm(): Promise<void> {
     if (!this.vmmRuns || this.vmm === null) return;
-    using gone = native.descriptors.pidfdOpen(this.vmm);
     process.kill(this.vmm, 'SIGKILL');
-    const poll = native.sockets.poll(gone);
-    await new Promise<void>((resolve) => poll.start(native.sockets.POLL_READABLE, () => resolve()));
-    poll.close();
+    await ended(this.vmm);
   }
 
   async dispose(): Promise<void> {

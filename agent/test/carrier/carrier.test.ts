@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The carrier with programs that the agent compiles: what a VMM is given and told, and what is left when it fails. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -137,6 +138,30 @@ describe('a crash', () => {
       await machine.endVmm();
       expect(machine.report?.ran ?? 0).toBe(0);
       // What the agent does: another VMM, from the beginning.
+      expect(await machine.resume(carrier)).toBe(0);
+      expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
+    },
+  );
+});
+
+describe('a hang', () => {
+  it.each(instructions)(
+    'at instruction $number, $name, is ended with the carrier, and loses nothing',
+    async ({ number }) => {
+      carried();
+      const child = machine.start(carrier, `hang:0:${number}`);
+      await machine.saidSo('fault');
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      await machine.workersEnd();
+      if (machine.mark === marks.running) {
+        expect(machine.vmmRuns).toBe(true);
+        expect(machine.report?.loaded.length).toBe(1);
+        return;
+      }
+      await machine.endVmm();
+      expect(machine.report?.ran ?? 0).toBe(0);
       expect(await machine.resume(carrier)).toBe(0);
       expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
     },

@@ -4,8 +4,8 @@
  * comes, and answers its monitor. What it saw is in the file that REPORT names, written again after each event.
  * WHIM names what it does otherwise.
  */
-import { fstatSync, readFileSync, renameSync, unlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
 import { type Descriptor, native } from '@luo-console/native';
 import { accepted } from '../../src/host/waiting.ts';
 import { recordPieces } from '../../src/qemu/streams.ts';
@@ -61,6 +61,12 @@ const event = (name: string, data: object = {}): void => {
     );
 };
 
+/** As QEMU does, in place of what an earlier one has left there. */
+function listenAt(server: Server, path: string): void {
+  rmSync(path, { force: true });
+  server.listen(path);
+}
+
 let migration = 'setup';
 
 function takeStateAt(path: string): void {
@@ -76,7 +82,7 @@ function takeStateAt(path: string): void {
       socket.end();
     });
   });
-  server.listen(path);
+  listenAt(server, path);
 }
 
 const answers: Readonly<
@@ -131,13 +137,14 @@ function serveMonitor(): void {
       }
     });
   });
-  server.listen(monitorPath);
+  listenAt(server, monitorPath);
 }
 
 const contentOf = (file: Descriptor): string =>
   native.memory.read(file, 0n, Number(native.memory.fileFacts(file).size)).toString('latin1');
 
 async function takeDescriptorsAt(path: string): Promise<void> {
+  rmSync(path, { force: true });
   using listening = native.sockets.listenUnix(path);
   using connection = await accepted(native.sockets, listening, AbortSignal.timeout(10_000));
   for (const { data, descriptors } of await recordPieces(
@@ -149,7 +156,7 @@ async function takeDescriptorsAt(path: string): Promise<void> {
     for (const each of descriptors) each.close();
   }
   // QEMU closes it before it makes the machine.
-  unlinkSync(path);
+  rmSync(path);
 }
 
 /** What is behind the descriptors from 3 on, as far as they are files in memory. */

@@ -48,8 +48,9 @@ function adopted(vmm: MadeUpVmm = {}): Adopted {
 }
 
 const saved = ({ session, machine: { name, pid, way, monitor, command } }: Adopted): SavedMachine => ({
-  ...{ name, session, definition: null, way, pid, command, monitor, ran: true, pieces: [], memory: [] },
-  ...{ state: { token: '0x1', cprBytes: 0, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
+  ...{ name, session, definition: null, way, pid, command, monitor, ran: true, memory: [] },
+  pieces: [{ bytes: 9, files: [{ session, token: '0x0' }] }],
+  ...{ state: { token: '0x1', cprBytes: 9, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
 });
 
 const machines = (): unknown[] =>
@@ -86,6 +87,28 @@ it('a machine whose program the carrier would refuse is not: that is known befor
   expect(log).toEqual([expect.stringMatching(/^warning .*more than 64 in one machine/)]);
   await made.leave(index, [saved(one)]);
   expect(machines()).toEqual([]);
+});
+
+it('a machine that has more memory files than can be handed to it is not', async () => {
+  const words = Array.from({ length: 65 }, (_, each) => [
+    '-object',
+    `memory-backend-file,id=m${each},mem-path=/dev/shm/m${each},size=4M`,
+  ]).flat();
+  const [one, made] = [adopted({ words, way: 'named_memory' }), program()];
+  await made.prepare([one]);
+  expect(log).toEqual([expect.stringMatching(/^warning .*instruction hand: more than 64/)]);
+});
+
+it('as many machines are in it as there is room for', async () => {
+  const [one, made] = [adopted(), program()];
+  const many = Array.from({ length: 65 }, (_, each) => ({ ...one, session: `machine:${each}` }));
+  await made.prepare(many);
+  await made.leave(index, many.map(saved));
+  expect(machines()).toEqual(many.slice(0, 63).map(({ session }) => session));
+  expect(log).toEqual([
+    expect.stringMatching(/^warning .*machine:63.*more than 64/),
+    expect.stringMatching(/^warning .*machine:64.*more than 64/),
+  ]);
 });
 
 it('a machine that was not saved is not', async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The resume program of an update: the facts of the machines are gathered while they run, and the program is left in
- * the index session once they are saved. Nothing here may end an update. A machine that is not in the program, or all
+ * The resume program of an update. The facts of the machines are gathered while they run. Once they are saved, the
+ * program is left in the index session. Nothing here may end an update. A machine that is not in the program, or all
  * if it is not there, are brought back by the agent.
  */
 import type { Adopted } from '../../adoption/adoptions.ts';
@@ -9,6 +9,7 @@ import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
+import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { compileProgram, type ProgramMachine } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
@@ -32,15 +33,19 @@ export class ResumeProgram {
     this.#context = context;
   }
 
-  /** Looks at the VMMs, and compiles a program of each on trial. The machines run. */
+  /** Looks at the VMMs, and compiles a program on trial. The machines run. */
   async prepare(machines: readonly Adopted[]): Promise<void> {
     const { log, paths } = this.#context;
+    let onTrial: readonly ProgramMachine[] = [];
     for (const adopted of machines) {
       const { session, machine } = adopted;
       try {
         const facts = await vmmFacts(paths.proc, machine);
         if (facts.obstacle === null) {
-          encodeProgram(compileProgram({ index: indexSessionName, machines: [onTrial(adopted, facts)] }));
+          // With those before it: what has no room is left out now, not once it is stopped.
+          const all = [...onTrial, trialMachine(adopted, facts)];
+          encodeProgram(compileProgram({ index: indexSessionName, machines: all }));
+          onTrial = all;
           this.#facts.set(session, facts);
         } else log('info', 'the agent will bring a machine back', { session, reason: facts.obstacle });
       } catch (error) {
@@ -71,12 +76,16 @@ export class ResumeProgram {
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */
-function onTrial({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
+function trialMachine({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
   const { name, definition, way, pid, command, monitor } = machine;
   const state = { token: '0x0', cprBytes: 0, mainBytes: 0 };
+  const files = way === 'whole_state' ? [] : memoryFilesOf(command.words);
+  const memory = files.map(({ backend }) => ({ backend, session, token: state.token }));
+  // Its memory is in its own session.
+  const pieces = way === 'cpr' ? [{ bytes: 0, files: [{ session, token: state.token }] }] : [];
   const saved: SavedMachine = {
     ...{ name, session, definition, way, pid, command, monitor, ran: true, state },
-    ...{ pieces: [], memory: [], brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
+    ...{ pieces, memory, brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
   };
   return { saved, facts };
 }

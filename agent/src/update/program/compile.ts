@@ -6,6 +6,7 @@
  * First sessions and files are taken, in the order of their first use. Then the host gets what is missing so early, and
  * then comes each machine's part. One that fails stops no other.
  */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { markByte, markOffset } from '../../adoption/restart-mark.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -35,13 +36,18 @@ interface ProgramParts {
   /** The name of the index session. */
   readonly index: string;
   readonly machines: readonly ProgramMachine[];
+  /** Where the carrier works, with a directory for each machine. */
+  readonly directory?: string;
+  /** How many machines are started at once. */
+  readonly together?: number;
 }
 
 /** The number of a file in the program. */
 type NumberOf = (place: Place) => number;
 
 /** @throws Error that names the instruction, if a value does not fit one */
-export function compileProgram({ index, machines }: ProgramParts): Instruction[] {
+export function compileProgram(parts: ProgramParts): Instruction[] {
+  const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
   const places = machines.flatMap(({ saved }) => placesOf(saved, index));
   const sessions = [...new Set([index, ...places.map(({ session }) => session)])];
   const files = [...new Map(places.map((place) => [keyOf(place), place])).values()];
@@ -60,9 +66,10 @@ export function compileProgram({ index, machines }: ProgramParts): Instruction[]
         token: BigInt(token),
       }),
     ),
+    { does: 'together', count: together },
     ...hostInstructions(machines),
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
-      const part = machinePart(saved, facts, join(carrierDirectory, String(number)), index, numberOf);
+      const part = machinePart(saved, facts, join(directory, String(number)), index, numberOf);
       return [
         {
           does: 'machine',
@@ -122,7 +129,7 @@ function machinePart(
     // Also of one that stays paused: somebody else may tell it to run at any moment.
     { does: 'mark', value: markByte('running') },
     ...(ran ? [tell(letRun), until('"running": true', '', queryStatus)] : []),
-    ...(ran ? [{ does: 'note', word: 'running' } as const] : []),
+    { does: 'note', word: 'running' },
   ];
 }
 

@@ -18,7 +18,7 @@ interface Row {
   readonly most?: { readonly count: number; readonly per: Whole };
 }
 
-export const instructionTable = {
+const table = {
   /** Takes an incoming session; they are numbered from 0. */
   session: { code: 1, numbers: [], texts: ['name'], most: { count: 64, per: 'program' } },
   /** Retrieves a file of a session; they are numbered from 0. */
@@ -36,6 +36,8 @@ export const instructionTable = {
     texts: ['session'],
     most: { count: 256, per: 'program' },
   },
+  /** So many machines are started at once, in their order. One that only waits does not count. */
+  together: { code: 7, numbers: ['count'], texts: [] },
   /** Makes a directory, if it is not there. */
   directory: { code: 20, numbers: ['mode', 'uid', 'gid'], texts: ['path'] },
   user: { code: 21, numbers: ['uid', 'gid'], texts: [] },
@@ -74,11 +76,11 @@ export const instructionTable = {
   note: { code: 61, numbers: [], texts: ['word'] },
 } as const satisfies Record<string, Row>;
 
-type Table = typeof instructionTable;
+type Table = typeof table;
 export type InstructionName = keyof Table;
 
 /** The instructions by name, with what an encoder needs of them. */
-export const instructionRows: Readonly<Record<InstructionName, Row>> = instructionTable;
+export const instructionRows: Readonly<Record<InstructionName, Row>> = table;
 
 type Values<Name extends InstructionName> = {
   readonly [Number in Table[Name]['numbers'][number]]: number | bigint;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The absolute paths that a VMM's words name: of disks, sockets, logs and firmware. The words are a hint, and a guest's
- * owner may have chosen them, so this only reads text and takes time in proportion to its length.
+ * The absolute paths that a VMM's words name: of disks, sockets, logs and firmware. The words are a hint,
+ * and a guest's owner may have chosen them. So this only reads text, in time proportional to its length.
  */
 
 /** A path at the beginning, or behind `key=` or `unix:`; a doubled comma is part of it. */

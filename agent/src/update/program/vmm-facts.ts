@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the program of a machine needs beside its record, read from procfs while its VMM runs: as whom it runs and
- * within which limits, which directories and device nodes it needs, and whether the carrier can start it at all.
+ * What the program of a machine needs beside its record, read from procfs while its VMM runs. That is as whom it runs
+ * and within which limits, and its directories and device nodes. It also says whether the carrier can start it at all.
  */
 import { stat } from 'node:fs/promises';
 import { stillThere } from '../../host/process-files.ts';
