@@ -46,7 +46,7 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
- *     agent/test/carrier.test.ts
+ *     agent/test/carried-machines.test.ts
  *       runs on in its unit, is not loaded again, and has the times of the carrier
  *       is found by the agent that is started after one died in the middle of it
  *       has its VMM ended before it is tried again, and then runs
