@@ -65,6 +65,7 @@ export class MadeUpHost {
       runtime: at('run'),
       root: this.directory,
       carrier: at('carrier'),
+      carrierDirectory: at('run-carrier'),
     };
     this.double = new LiveUpdateDouble({ path: this.paths.device });
     writeFileSync(at('proc/meminfo'), 'MemTotal: 8000000 kB\nMemAvailable:    4000000 kB\n');

@@ -6,8 +6,19 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import type { Descriptor } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
 import type { VmmStarter } from '../src/adoption/restore.ts';
 import type { Way } from '../src/interface/agent.generated.ts';
@@ -51,6 +62,8 @@ export class MadeUpVmms {
   readonly #vmms = new Map<string, MadeUpVmm>();
   /** Units whose VMM ends as soon as it is started. */
   readonly failing = new Set<string>();
+  /** Units to which a VMM that ran already was attached, in order. */
+  readonly attached: string[] = [];
 
   constructor(host: MadeUpHost) {
     this.#host = host;
@@ -74,6 +87,28 @@ export class MadeUpVmms {
     return vmm;
   }
 
+  /**
+   * Starts a VMM again as the carrier does: in no unit, but beside process 1.
+   *
+   * @param words as they were saved
+   * @param memory its memory as this kernel has it
+   */
+  async carry(name: string, words: readonly string[], memory: Descriptor): Promise<MadeUpVmm> {
+    const vmm = this.#unit(name);
+    Object.assign(vmm, await this.#spawn(words.slice(2), memory.fd, vmm.guest.fd));
+    const [real, own] = [`/proc/${vmm.pid}`, join(this.#host.paths.proc, String(vmm.pid))];
+    rmSync(own);
+    mkdirSync(own);
+    for (const name of readdirSync(real)) {
+      const isLink = lstatSync(join(real, name)).isSymbolicLink();
+      symlinkSync(isLink ? readlinkSync(join(real, name)) : join(real, name), join(own, name));
+    }
+    rmSync(join(own, 'cgroup'));
+    writeFileSync(join(own, 'cgroup'), '0::/init.scope\n');
+    vmm.guest.restart(words);
+    return vmm;
+  }
+
   /** Ends one VMM. */
   async end({ child, guest, pid }: MadeUpVmm): Promise<void> {
     guest.hangUp();
@@ -87,12 +122,14 @@ export class MadeUpVmms {
     await Promise.all([...this.#vmms.values()].map((vmm) => this.end(vmm)));
   }
 
+  #unit(name: string): MadeUpVmm {
+    const vmm = this.#vmms.get(name);
+    if (!vmm) throw new Error(`there is no VMM for unit ${name}`);
+    return vmm;
+  }
+
   #starter(): VmmStarter {
-    const unit = (name: string): MadeUpVmm => {
-      const vmm = this.#vmms.get(name);
-      if (!vmm) throw new Error(`there is no VMM for unit ${name}`);
-      return vmm;
-    };
+    const unit = (name: string): MadeUpVmm => this.#unit(name);
     return {
       start: async (name, { words }, [memory]) => {
         const vmm = unit(name);
@@ -110,6 +147,11 @@ export class MadeUpVmms {
       ended: () => new Promise<never>(() => {}),
       stop: async (name) => {
         if (!this.failing.has(name)) await this.end(unit(name));
+      },
+      adopt: async (name, pid) => {
+        const vmm = unit(name);
+        if (vmm.pid !== pid) throw new Error(`process ${pid} is not the VMM of unit ${name}`);
+        this.attached.push(name);
       },
     };
   }

@@ -40,6 +40,7 @@ const starter: VmmStarter = {
   pid: async () => process.pid,
   ended: () => new Promise<never>(() => {}),
   stop: async (name) => void happened.push(`stop ${name}`),
+  adopt: async (name, pid) => void happened.push(`adopt ${name} ${pid}`),
 };
 
 const restore = (vmm: FakeVmm, ran = true, manager: VmmStarter = starter): Promise<number> =>

@@ -32,6 +32,12 @@ export interface VmmStarter {
   /** Rejects when it ends, with what it said last. */
   ended(name: string, pid: number, signal: AbortSignal): Promise<never>;
   stop(name: string): Promise<void>;
+  /**
+   * Makes a VMM that runs already the main process of its unit. One that is that already stays so.
+   *
+   * @param pidFile a file of root's with its number
+   */
+  adopt(name: string, pid: number, pidFile: string, command: SavedMachine['command']): Promise<void>;
 }
 
 export interface RestoreOptions {
@@ -70,7 +76,8 @@ export const isUnitThere = (error: unknown): boolean =>
   error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.UnitExists';
 
 /** What the unit of a machine's new VMM is called: names of machines may repeat, names of sessions do not. */
-export const unitNameOf = ({ session }: SavedMachine): string => session.replace(/^machine:/, '');
+export const unitNameOf = ({ session }: Pick<SavedMachine, 'session'>): string =>
+  session.replace(/^machine:/, '');
 
 /**
  * @returns the new VMM's process
@@ -145,14 +152,19 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
 /**
  * Lets a machine run that an agent before this one had told to run, or was about to: its state is never loaded again.
  *
+ * @param pid its VMM's process where that is known; the starter is asked otherwise
  * @returns its VMM's process
  * @throws Error if it has no process, or QEMU says that the guest is still paused
  */
 export async function runStarted({
   machine,
   starter,
-}: Pick<RestoreOptions, 'machine' | 'starter'>): Promise<{ pid: number; problem: string | null }> {
-  const pid = await starter.pid(unitNameOf(machine));
+  pid: known,
+}: Pick<RestoreOptions, 'machine' | 'starter'> & { readonly pid?: number | null }): Promise<{
+  pid: number;
+  problem: string | null;
+}> {
+  const pid = known ?? (await starter.pid(unitNameOf(machine)));
   if (!machine.ran) return { pid, problem: null };
   try {
     using monitor = await VmmMonitor.open(machine.monitor);

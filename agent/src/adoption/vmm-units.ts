@@ -2,8 +2,10 @@
 /** VMMs as separate services (`units/machine-unit.ts`), as far as restoring a machine needs them. */
 import { existsSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
+import type { HostPaths } from '../host/paths.ts';
 import { errnoOf } from '../host/refusal.ts';
 import { whenReady } from '../host/waiting.ts';
+import { attachToUnit } from '../units/attached-unit.ts';
 import { machineUnitPid, startMachineUnit, stopMachineUnit, unitOf } from '../units/machine-unit.ts';
 import type { VmmStarter } from './restore.ts';
 
@@ -21,8 +23,11 @@ export function missingDirectories(words: readonly string[], run = '/run'): stri
   return [...new Set(paths)].filter((path) => !path.includes('..') && !existsSync(`${run}/${path}`));
 }
 
-/** @param sys where sysfs is mounted */
-export function vmmUnits({ descriptors, sockets }: Native, sys: string): VmmStarter {
+/** @param paths where sysfs and procfs are mounted */
+export function vmmUnits(
+  { descriptors, sockets }: Native,
+  { sys, proc }: Pick<HostPaths, 'sys' | 'proc'>,
+): VmmStarter {
   return {
     start: async (name, { program, words, directory, uid, gid }, openFiles) => {
       const user = uid === 0 ? null : { uid, gid };
@@ -46,5 +51,9 @@ export function vmmUnits({ descriptors, sockets }: Native, sys: string): VmmStar
       throw new Error(gone);
     },
     stop: (name) => stopMachineUnit(name),
+    adopt: async (name, pid, pidFile, { program, words, directory, uid, gid }) => {
+      const user = uid === 0 ? null : { uid, gid };
+      await attachToUnit({ name, program, words, user, directory }, { pid, pidFile, proc });
+    },
   };
 }

@@ -4,7 +4,7 @@
  * made-up host in a temporary directory, and the code under test sees no difference.
  */
 import { runtimeDirectory } from '../interface/places.ts';
-import { carrierPath } from './carrier-places.ts';
+import { carrierDirectory, carrierPath } from './carrier-places.ts';
 
 /** Absolute paths; directories without a trailing slash. */
 export interface HostPaths {
@@ -23,6 +23,8 @@ export interface HostPaths {
   readonly root: string;
   /** The program that the next kernel starts as process 1. */
   readonly carrier: string;
+  /** Where the carrier leaves its status, its log and the numbers of VMMs. Not there if no carrier ran in this boot. */
+  readonly carrierDirectory: string;
 }
 
 /** The paths of the machine the agent runs on. */
@@ -36,4 +38,5 @@ export const realHostPaths: HostPaths = {
   runtime: runtimeDirectory,
   root: '/',
   carrier: carrierPath,
+  carrierDirectory,
 };

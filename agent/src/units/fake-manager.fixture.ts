@@ -58,8 +58,8 @@ class Client {
   }
 }
 
-/** @param fate of every call */
-export async function fakeManager(fate: Fate): Promise<FakeManager> {
+/** @param fate of every call, or of each */
+export async function fakeManager(fate: Fate | ((call: BusMessage) => Fate)): Promise<FakeManager> {
   const folder = mkdtempSync(join(tmpdir(), 'manager-'));
   const path = join(folder, 'private');
   const calls: BusMessage[] = [];
@@ -81,7 +81,7 @@ export async function fakeManager(fate: Fate): Promise<FakeManager> {
       for (let next = readMessage(held); next !== null; next = readMessage(held)) {
         held = held.subarray(next.length);
         calls.push(next.message);
-        client.answer(next.message, fate);
+        client.answer(next.message, typeof fate === 'function' ? fate(next.message) : fate);
       }
     });
   });

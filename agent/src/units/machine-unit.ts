@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type BusValue, Variant } from './bus-message.ts';
+import { Variant } from './bus-message.ts';
 import { ManagerBus, ManagerRefusal } from './manager-bus.ts';
 
 /** What to start. */
@@ -41,6 +41,9 @@ function escaped(name: string): string {
 
 /** The unit of a machine. */
 export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
+
+/** The control group of a machine's unit, as below the mount of cgroup2. */
+export const machineGroup = (name: string): string => `/machine.slice/${unitOf(name)}`;
 
 /**
  * A machine's directory, below `/run` and below `/var/log`. One that was started while our package was called
@@ -114,20 +117,25 @@ export function unitProperties(unit: MachineUnit): Readonly<Record<string, Varia
 /** How long the service manager may take, in ms. */
 const limitMs = 90_000;
 
-/** @throws Error in the service manager's words, or that it did not answer in time */
-async function ask(
+/**
+ * Asks the service manager on a connection for this alone.
+ *
+ * @param socket the service manager's, where it is not the usual one
+ * @param member what is asked, for the words of an error
+ * @throws Error in the service manager's words, or that it did not answer in time
+ */
+export async function ask<Answer>(
   socket: string | undefined,
   member: string,
-  signature: string,
-  body: readonly BusValue[],
-): Promise<string> {
+  question: (bus: ManagerBus) => Promise<Answer>,
+): Promise<Answer> {
   using bus = ManagerBus.open(socket);
   const timer = setTimeout(
     () => bus.close(new Error(`${member}: the service manager did not answer in ${limitMs} ms`)),
     limitMs,
   );
   try {
-    return await bus.run(member, signature, body);
+    return await question(bus);
   } finally {
     clearTimeout(timer);
   }
@@ -142,15 +150,20 @@ async function ask(
  */
 export async function startMachineUnit(unit: MachineUnit, socket?: string): Promise<{ unit: string }> {
   const name = unitOf(unit.name);
-  const result = await ask(socket, 'StartTransientUnit', 'ssa(sv)a(sa(sv))', [
-    name,
-    'fail',
-    Object.entries(unitProperties(unit)),
-    [],
-  ]);
+  await ask(socket, 'StartTransientUnit', (bus) => startTransient(bus, name, unitProperties(unit)));
+  return { unit: name };
+}
+
+/** Starts a transient unit and waits until it has. @throws Error in the service manager's words */
+export async function startTransient(
+  bus: ManagerBus,
+  name: string,
+  properties: Readonly<Record<string, Variant>>,
+): Promise<void> {
+  const body = [name, 'fail', Object.entries(properties), []];
+  const result = await bus.run('StartTransientUnit', 'ssa(sv)a(sa(sv))', body);
   if (result !== 'done')
     throw new Error(`${name} did not start (${result}): see "journalctl --unit ${name}"`);
-  return { unit: name };
 }
 
 /**
@@ -160,7 +173,7 @@ export async function startMachineUnit(unit: MachineUnit, socket?: string): Prom
  */
 export async function stopMachineUnit(name: string, socket?: string): Promise<void> {
   try {
-    await ask(socket, 'StopUnit', 'ss', [unitOf(name), 'replace']);
+    await ask(socket, 'StopUnit', (bus) => bus.run('StopUnit', 'ss', [unitOf(name), 'replace']));
   } catch (error) {
     const gone = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.NoSuchUnit';
     if (!gone) throw error;
@@ -182,7 +195,7 @@ export async function machineUnitPid(
   name: string,
   { sys = '/sys', waitMs = appearMs }: { readonly sys?: string; readonly waitMs?: number } = {},
 ): Promise<number | null> {
-  const group = `${sys}/fs/cgroup/machine.slice/${unitOf(name)}/cgroup.procs`;
+  const group = `${sys}/fs/cgroup${machineGroup(name)}/cgroup.procs`;
   for (let waited = 0; ; waited += lookMs) {
     const pid = firstNumber(group);
     if (pid > 0) return pid;

@@ -4,8 +4,9 @@
  *
  *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
  *
- * - *first things*: everything that the service manager kept is taken over. If the index session of an update came
- *   through the kexec, its machines are started. This is a separate module so that Node loads as little as possible
+ * - *first things*: everything that the service manager kept is taken over, and what a carrier holds
+ *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, its machines are started, except
+ *   those that the carrier brought back. This is a separate module so that Node loads as little as possible
  *   before machines run again. It reaches neither the journal nor the service nor the plan.
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
@@ -22,6 +23,7 @@
  *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
+ * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 65 s.
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
@@ -44,6 +46,10 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/test/carried-machines.test.ts
+ *       runs on in its unit, is not loaded again, and has the times of the carrier
+ *       is found by the agent that is started after one died in the middle of it
+ *       has its VMM ended before it is tried again, and then runs
  *     agent/test/abort.test.ts
  *       and whose agent has died is settled once there is room: until then no agent starts
  *     agent/test/index-session.test.ts
@@ -78,6 +84,7 @@ import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-st
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { usualPausesMs } from './attempts.ts';
+import { type CarrierLimits, takeOverCarrier, usualCarrierLimits } from './carrier/take-over.ts';
 import { type Found, type ResumedMachines, resumeMachines } from './resume-machines.ts';
 
 export interface FirstOptions {
@@ -90,6 +97,8 @@ export interface FirstOptions {
   readonly pausesMs?: readonly number[];
   /** Starts VMMs; the service manager if none is given. */
   readonly starter?: VmmStarter;
+  /** How long to wait for a carrier and what belongs to it. */
+  readonly carrierLimits?: CarrierLimits;
 }
 
 /** What the rest of the agent begins with. */
@@ -130,14 +139,18 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const pausesMs = options.pausesMs ?? usualPausesMs;
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
-  const starter = options.starter ?? vmmUnits(native, paths.sys);
+  const starter = options.starter ?? vmmUnits(native, paths);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
   const nothingCame = (): boolean => {
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
     return complete && !found;
   };
+  const limits = options.carrierLimits ?? usualCarrierLimits;
+  const carrier = await takeOverCarrier({ native, store, paths, log, limits }, kept);
   const context = {
     native,
+    paths,
+    carrier,
     device,
     store,
     starter,
@@ -148,7 +161,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     patience,
     pausesMs,
   };
-  const { handed, resumed } = await resumeMachines(context, kept);
+  const { handed, resumed } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
   return { store, starter, socketDirectory, listening, handed, resumed, ready, resumeLate };
 }

@@ -110,15 +110,24 @@ export async function closeLeftBehind(
   return problems;
 }
 
-/** Writes down how each machine fared: nothing was written while it stood still. */
-export function noteMachines({ journal }: UpdateContext, { id, machines }: Update): void {
+/**
+ * Writes down how each machine fared: nothing was written while it was stopped.
+ *
+ * @param resumed who brought each machine back; null if nobody did
+ */
+export function noteMachines(
+  { journal }: UpdateContext,
+  { id, machines }: Update,
+  resumed: ResumedMachines | null,
+): void {
+  const by = new Map(resumed?.machines.map(({ saved, broughtBackBy }) => [saved.session, broughtBackBy]));
   for (const run of machines) {
     const { name, pid, newPid, way, session, stage, detail, blackoutUs, parts } = run;
     journal.note(`machine.${stage}`, {
       update: id,
       session,
       message: `${name}: ${detail}`,
-      parameters: { name, pid, newPid, way, blackoutUs, parts },
+      parameters: { name, pid, newPid, way, blackoutUs, parts, broughtBackBy: by.get(session ?? '') ?? null },
     });
   }
 }

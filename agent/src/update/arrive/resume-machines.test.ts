@@ -114,6 +114,7 @@ function failingStarter(asked: string[], pid: number | null = null): VmmStarter 
     },
     ended: () => Promise.reject(new Error('its VMM ended at once')),
     stop: async (name) => void asked.push(`stop ${name}`),
+    adopt: async (name, pid) => void asked.push(`adopt ${name} ${pid}`),
   };
 }
 
@@ -121,6 +122,8 @@ function context(starter: VmmStarter): ResumeContext {
   const explain = async () => ({ availability: 'available' as const, explanation: '' });
   return {
     native,
+    paths: { proc: '/proc' },
+    carrier: null,
     device: new Device(double, { device } as ConstructorParameters<typeof Device>[1], explain),
     store: new DescriptorStore(native, null),
     starter,

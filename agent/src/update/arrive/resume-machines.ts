@@ -8,44 +8,28 @@
  * the way is handed on, as if the service manager had kept it, to the part that takes sessions in.
  */
 import { mkdirSync } from 'node:fs';
-import type { Descriptor, Native } from '@luo-console/native';
-import { readMark, writeMark } from '../../adoption/restart-mark.ts';
-import {
-  RanPerhaps,
-  type RestoreOptions,
-  runStarted,
-  unitNameOf,
-  type VmmStarter,
-} from '../../adoption/restore.ts';
-import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { placesOf, statePlace } from '../../adoption/saved-places.ts';
-import type { Log } from '../../host/log.ts';
+import type { Descriptor } from '@luo-console/native';
+import { placesOf } from '../../adoption/saved-places.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { tellManager } from '../../host/tell-manager.ts';
-import type { MachineRun } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { type Device, type Patience, withPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
-import { partsOf } from '../record/blackout-parts.ts';
+import { type HostMarks, partsOf } from '../record/blackout-parts.ts';
 import { findIndex } from '../record/incoming-index.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
-import { restorePatiently } from './attempts.ts';
+import { carrierMarks, carrierPointsUs } from './carrier/carried-machine.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
-import { Missing, RetrievedFiles } from './retrieved-files.ts';
+import { type MachineContext, type ResumedMachine, resumeMachine } from './resume-machine.ts';
+import { RetrievedFiles } from './retrieved-files.ts';
 
-export interface ResumeContext {
-  readonly native: Native;
+export interface ResumeContext extends MachineContext {
   readonly device: Device;
   readonly store: DescriptorStore;
-  readonly starter: VmmStarter;
-  readonly socketDirectory: string;
-  readonly log: Log;
   /** How long to try again what fails for a passing reason. */
   readonly patience: Patience;
-  /** How long to wait before each further attempt to start a machine, in ms. */
-  readonly pausesMs: readonly number[];
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
   /** Whether the kernel is known to have been handed nothing. Asked only while somebody else has the device. */
@@ -54,10 +38,11 @@ export interface ResumeContext {
 
 /** How the machines of the update that brought the host here fared. */
 export interface ResumedMachines {
-  readonly machines: readonly { readonly saved: SavedMachine; readonly run: MachineRun }[];
+  readonly machines: readonly ResumedMachine[];
   /** On the clock that goes on through the kexec, µs. */
   readonly times: {
     readonly kernelStartedAtUs: number;
+    /** Or the carrier's start, and when it had retrieved everything, if it brought a machine back. */
     readonly agentStartedAtUs: number;
     readonly retrievedAtUs: number;
     readonly resumedAtUs: number;
@@ -167,7 +152,7 @@ async function startAll(
   record: IndexContents,
   files: RetrievedFiles,
 ): Promise<ResumedMachines> {
-  const { native, startedAt } = context;
+  const { native, startedAt, carrier } = context;
   const clock = new SurvivingClock(native.kernel, record.clock);
   const retrievedAtUs = clock.nowUs();
   const kernelStartedAtUs = clock.startedAtUs();
@@ -177,10 +162,16 @@ async function startAll(
     const places = unreadPlaces(machine, index);
     return heldMachine(native, files, { ...machine, record: machine.stored, saved: null }, places);
   });
+  const agentMarks = {
+    kernelStartedAtUs,
+    agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
+    retrievedAtUs,
+  };
+  const marksOf = { agent: agentMarks, carrier: carrierMarks(carrier, kernelStartedAtUs) };
   const machines = await Promise.all(
     record.machines.map(async (saved) => {
-      const reached = new Map<string, number>();
-      const run = await resumeOne({
+      let reached: Map<string, number> = new Map();
+      const { run, broughtBackBy } = await resumeMachine({
         context,
         files,
         index,
@@ -191,93 +182,40 @@ async function startAll(
         const own = placesOf(saved, index).filter(({ session }) => session === index);
         held.push(heldMachine(native, files, { ...saved, record: saved, saved }, own));
       }
-      const marks = {
-        kernelStartedAtUs,
-        agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
-        retrievedAtUs,
-      };
-      const parts = partsOf(saved, marks, reached, firstUs);
+      const carried = carrier?.machines.get(saved.session);
+      if (broughtBackBy === 'carrier' && carried)
+        reached = carrierPointsUs(saved, carried, kernelStartedAtUs, reached);
+      const parts = partsOf(saved, marksOf[broughtBackBy ?? 'agent'], reached, firstUs);
       const ranAtUs = reached.get('running');
       const blackoutUs =
         ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
-      return { saved, run: { ...run, parts, blackoutUs } };
+      return { saved, run: { ...run, parts, blackoutUs }, broughtBackBy, ranAtUs };
     }),
   );
   for (const file of files.files.values()) file.close();
   const resumedAtUs = clock.nowUs();
+  const times = { ...agentMarks, resumedAtUs };
   return {
-    machines,
-    held,
-    unread: record.unread,
-    times: {
-      kernelStartedAtUs,
-      agentStartedAtUs: kernelStartedAtUs + Number(startedAt / 1000n),
-      retrievedAtUs,
-      resumedAtUs,
-    },
+    ...{ machines, held, unread: record.unread },
+    times: timesOf(machines, times, marksOf.carrier),
   };
 }
 
-interface One {
-  readonly context: ResumeContext;
-  readonly files: RetrievedFiles;
-  /** The name of the index session. */
-  readonly index: string;
-  readonly saved: SavedMachine;
-  reached(point: string): void;
-}
-
-async function resumeOne({ context, files, index, saved, reached }: One): Promise<MachineRun> {
-  const { native, starter, socketDirectory } = context;
-  const run: MachineRun = {
-    name: saved.name,
-    pid: saved.pid,
-    newPid: null,
-    way: saved.way,
-    session: saved.session,
-    stage: 'retrieving',
-    detail: '',
-    brownoutUs: saved.brownoutUs,
-    suspendedAtUs: saved.suspendedAtUs,
-    blackoutUs: null,
-    parts: [],
+/** The times of the update: those of the carrier as far as it did the work. */
+function timesOf(
+  machines: readonly (ResumedMachine & { readonly ranAtUs: number | undefined })[],
+  times: ResumedMachines['times'],
+  marks: HostMarks,
+): ResumedMachines['times'] {
+  if (!machines.some(({ broughtBackBy }) => broughtBackBy === 'carrier')) return times;
+  const { agentStartedAtUs, retrievedAtUs } = marks;
+  const ran = machines.flatMap(({ broughtBackBy, ranAtUs }) =>
+    broughtBackBy === 'carrier' && ranAtUs !== undefined ? [ranAtUs] : [],
+  );
+  return {
+    ...times,
+    agentStartedAtUs: agentStartedAtUs ?? times.agentStartedAtUs,
+    retrievedAtUs: retrievedAtUs ?? times.retrievedAtUs,
+    resumedAtUs: ran.length === machines.length ? Math.max(...ran) : times.resumedAtUs,
   };
-  const resumed = (newPid: number): MachineRun => ({
-    ...run,
-    newPid,
-    stage: 'resumed',
-    detail: saved.ran ? 'it runs' : 'it is paused, as it was before',
-  });
-  try {
-    const state = files.get(statePlace(saved, index));
-    const reachedBefore = readMark(native.memory, state, saved);
-    // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.
-    if (reachedBefore === 'settled_running') return resumed(await starter.pid(unitNameOf(saved)));
-    if (reachedBefore === 'settled') return { ...run, stage: 'held', detail: 'its update is settled' };
-    if (reachedBefore === 'running') {
-      // An agent before this one had come so far that the guest may have run.
-      const { pid, problem } = await runStarted({ machine: saved, starter });
-      if (problem === null) return resumed(pid);
-      return { ...resumed(pid), detail: `it was told to run; its monitor cannot be asked: ${problem}` };
-    }
-    for (const place of placesOf(saved, index)) files.get(place);
-    if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
-    else writeMark(native.memory, state, saved, 'starting');
-    const options: RestoreOptions = {
-      native,
-      machine: saved,
-      state,
-      file: (place) => files.get(place),
-      starter,
-      socketDirectory,
-      reached,
-      beforeRunning: () => writeMark(native.memory, state, saved, 'running'),
-    };
-    return resumed(await restorePatiently(options, context.pausesMs, context.log));
-  } catch (error) {
-    const why = saidBy(error);
-    if (error instanceof Missing)
-      return { ...run, stage: 'lost', detail: `${why}; it was not started without it` };
-    return { ...run, stage: 'held', detail: error instanceof RanPerhaps ? why : `it does not run: ${why}` };
-  }
 }

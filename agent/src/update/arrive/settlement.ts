@@ -133,7 +133,7 @@ async function complete(
     });
     board.settle(record);
   }
-  if (record) noteMachines(context, record);
+  if (record) noteMachines(context, record, resumed);
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
   if (arrived.index) await finishIndex(context, arrived.index, last);

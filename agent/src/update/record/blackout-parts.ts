@@ -3,10 +3,18 @@
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { PartTiming } from '../../interface/agent.generated.ts';
 
+/** When the host came to points that all machines share, µs on the clock that survives; null if that is unknown. */
+export interface HostMarks {
+  readonly kernelStartedAtUs: number;
+  /** When the agent's work began, or the carrier's. */
+  readonly agentStartedAtUs: number | null;
+  readonly retrievedAtUs: number | null;
+}
+
 /** The parts of a machine's blackout, from the first machine's stop on. */
 export function partsOf(
   saved: SavedMachine,
-  marks: { kernelStartedAtUs: number; agentStartedAtUs: number; retrievedAtUs: number },
+  marks: HostMarks,
   reached: ReadonlyMap<string, number>,
   firstUs: number,
 ): PartTiming[] {
@@ -38,12 +46,14 @@ export function partsOf(
  */
 export function withUserspace(parts: readonly PartTiming[], initUs: number | null): PartTiming[] {
   return parts.flatMap((each) => {
-    if (each.part !== 'boot' || initUs === null || initUs >= each.durationUs) return [each];
+    if (each.part !== 'boot' || initUs === null) return [each];
+    // The carrier is there within milliseconds, and the clock of the kernel's log may be ahead by as much.
+    const kernelUs = Math.min(initUs, each.durationUs);
     const userspace = {
       part: 'userspace' as const,
-      startedAtUs: each.startedAtUs + initUs,
-      durationUs: each.durationUs - initUs,
+      startedAtUs: each.startedAtUs + kernelUs,
+      durationUs: each.durationUs - kernelUs,
     };
-    return [{ ...each, durationUs: initUs }, userspace];
+    return [{ ...each, durationUs: kernelUs }, userspace];
   });
 }

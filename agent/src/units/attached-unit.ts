@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The unit of a VMM that process 1 did not start: the carrier did, before there was a service manager. Such a VMM is
+ * beside process 1, in no unit, and would end only after all file systems are unmounted. So it becomes the main process
+ * of a unit like those of other machines. Everything that a unit sets up for a program it starts, as its user or its
+ * limits, the VMM has already.
+ */
+import { isInControlGroup } from '../host/control-group.ts';
+import { Variant } from './bus-message.ts';
+import {
+  ask,
+  type MachineUnit,
+  machineGroup,
+  startTransient,
+  unitOf,
+  unitProperties,
+} from './machine-unit.ts';
+import { ManagerRefusal } from './manager-bus.ts';
+
+/** A VMM that runs. */
+export interface RunningVmm {
+  readonly pid: number;
+  /** A file of root's with its number: the service manager takes a main process from elsewhere only then. */
+  readonly pidFile: string;
+  /** Where procfs is mounted. */
+  readonly proc: string;
+}
+
+/** The properties of a unit whose process runs already (org.freedesktop.systemd1(5)), by their names. */
+export function attachedProperties(
+  unit: Omit<MachineUnit, 'openFiles'>,
+  pidFile: string,
+): Readonly<Record<string, Variant>> {
+  const { OpenFile: _, ...properties } = unitProperties({ ...unit, openFiles: [] });
+  return {
+    ...properties,
+    // A program that ends at once and leaves a process behind: that is the VMM, by the number in the file.
+    Type: new Variant('s', 'forking'),
+    PIDFile: new Variant('s', pidFile),
+    ExecStartEx: new Variant('a(sasas)', [['/bin/true', ['/bin/true'], []]]),
+    // Nobody depends on it: the VMM stands there already, perhaps below a file system that was mounted since.
+    WorkingDirectory: new Variant('s', `-${unit.directory}`),
+    // AttachProcessesToUnit is refused without it.
+    Delegate: new Variant('b', true),
+  };
+}
+
+/**
+ * Makes a VMM the main process of its machine's unit, and moves it there. One that is there already is left alone.
+ *
+ * @param socket the service manager's, where it is not the usual one
+ * @throws Error in the service manager's words
+ */
+export async function attachToUnit(
+  unit: Omit<MachineUnit, 'openFiles'>,
+  { pid, pidFile, proc }: RunningVmm,
+  socket?: string,
+): Promise<void> {
+  const name = unitOf(unit.name);
+  if (isInControlGroup(proc, pid, machineGroup(unit.name))) return;
+  await ask(socket, 'AttachProcessesToUnit', async (bus) => {
+    try {
+      await startTransient(bus, name, attachedProperties(unit, pidFile));
+    } catch (error) {
+      // An agent that ended before it could move the process has left it.
+      const there = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.UnitExists';
+      if (!there) throw error;
+    }
+    await bus.call('AttachProcessesToUnit', 'ssau', [name, '', [pid]]);
+  });
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The times of a machine that the carrier had in its hands, on the clock that goes on through the kexec. */
+import { describe, expect, it } from 'vitest';
+import type { SavedMachine } from '../../../adoption/saved-machine.ts';
+import { partsOf, withUserspace } from '../../record/blackout-parts.ts';
+import { carrierMarks, carrierPointsUs } from './carried-machine.ts';
+import type { CarrierPoint } from './carrier-log.ts';
+import type { TakenOver } from './take-over.ts';
+
+const saved: SavedMachine = {
+  ...{ name: 'one', session: 'machine:one', definition: null, way: 'cpr', pid: 100, ran: true },
+  command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
+  ...{ monitor: '/run/one.qmp', state: null, pieces: [], memory: [], brownoutUs: 1 },
+  ...{ suspendedAtUs: 1_000_000, savedAtUs: 1_050_000 },
+};
+const kernelStartedAtUs = 2_000_000;
+
+/** As the log has them, ns of `CLOCK_BOOTTIME`. */
+const reached = new Map<CarrierPoint, number>([
+  ['starting', 1_244_000_999],
+  ['loading', 1_780_000_000],
+  ['loaded', 1_820_000_000],
+  ['running', 1_824_500_000],
+]);
+const taken: TakenOver = {
+  sessions: [],
+  machines: new Map(),
+  bornNs: 1_184_000_000,
+  retrievedNs: 1_238_000_000,
+};
+
+const points = (
+  machine: SavedMachine,
+  points: ReadonlyMap<CarrierPoint, number>,
+  now: [string, number][] = [],
+) =>
+  carrierPointsUs(
+    machine,
+    { pid: 1, pidFile: '/run/luo-carrier/0.pid', reached: points, failed: null },
+    kernelStartedAtUs,
+    new Map(now),
+  );
+const partsFrom = (carrier: TakenOver | null, reachedUs: ReadonlyMap<string, number>) =>
+  partsOf(saved, carrierMarks(carrier, kernelStartedAtUs), reachedUs, 1_000_000).map(
+    ({ part, startedAtUs, durationUs }) => [part, startedAtUs, durationUs],
+  );
+
+describe('a machine that the carrier brought back', () => {
+  it('has the parts that the log tells, to the microsecond', () => {
+    expect(partsFrom(taken, points(saved, reached))).toEqual([
+      ['save', 0, 50_000],
+      ['kexec', 50_000, 950_000],
+      ['boot', 1_000_000, 1_184_000],
+      ['retrieve', 2_184_000, 54_000],
+      ['start', 2_238_000, 542_000],
+      ['load', 2_780_000, 40_000],
+      ['resume', 2_820_000, 4500],
+    ]);
+  });
+
+  it('has a part userspace from process 1 to the carrier’s first act', () => {
+    const marks = carrierMarks(taken, kernelStartedAtUs);
+    const parts = partsOf(saved, marks, points(saved, reached), 1_000_000);
+    expect(withUserspace(parts, 1_180_000).slice(2, 4)).toEqual([
+      { part: 'boot', startedAtUs: 1_000_000, durationUs: 1_180_000 },
+      { part: 'userspace', startedAtUs: 2_180_000, durationUs: 4000 },
+    ]);
+  });
+
+  it('has a part userspace also where the clock of the kernel’s log is ahead of the carrier’s', () => {
+    const marks = carrierMarks(taken, kernelStartedAtUs);
+    const parts = partsOf(saved, marks, points(saved, reached), 1_000_000);
+    expect(withUserspace(parts, 1_190_000).slice(2, 4)).toEqual([
+      { part: 'boot', startedAtUs: 1_000_000, durationUs: 1_184_000 },
+      { part: 'userspace', startedAtUs: 2_184_000, durationUs: 0 },
+    ]);
+  });
+
+  it('that was paused before is as it was once it is loaded', () => {
+    const loaded = new Map([...reached].filter(([point]) => point !== 'running'));
+    expect(points({ ...saved, ran: false }, loaded, [['running', 9]]).get('running')).toBe(3_820_000);
+  });
+
+  it('runs since the agent saw it, if the log does not say since when', () => {
+    const loaded = new Map([...reached].filter(([point]) => point !== 'running'));
+    expect(points(saved, loaded, [['running', 9_000_000]]).get('running')).toBe(9_000_000);
+    expect(points(saved, reached, [['running', 9_000_000]]).get('running')).toBe(3_824_500);
+  });
+
+  it('has no part of which the log says nothing', () => {
+    const unknown = { ...taken, bornNs: null, retrievedNs: null };
+    expect(partsFrom(unknown, points(saved, reached)).map(([part]) => part)).toEqual(['save', 'kexec']);
+    expect(partsFrom(null, points(saved, new Map())).map(([part]) => part)).toEqual(['save', 'kexec']);
+  });
+});

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What is done about one machine that the carrier had in its hands, and when it came to each point. */
+import type { Native } from '@luo-console/native';
+import { unitNameOf, type VmmStarter } from '../../../adoption/restore.ts';
+import type { SavedMachine } from '../../../adoption/saved-machine.ts';
+import { endKnown } from '../../../host/known-process.ts';
+import type { Log } from '../../../host/log.ts';
+import type { HostPaths } from '../../../host/paths.ts';
+import { saidBy } from '../../../host/said-by.ts';
+import type { HostMarks } from '../../record/blackout-parts.ts';
+import { type CarriedMachine, type TakenOver, usualCarrierLimits } from './take-over.ts';
+import { openVmm } from './vmm-process.ts';
+
+export interface CarriedContext {
+  readonly native: Native;
+  readonly paths: Pick<HostPaths, 'proc'>;
+  readonly starter: VmmStarter;
+  readonly log: Log;
+}
+
+/**
+ * Puts the VMM of a machine into its unit. The machine runs in any case, so a failure only goes to the log.
+ *
+ * @returns the VMM's process; null if it has ended
+ */
+export async function attachCarried(
+  { starter, log }: CarriedContext,
+  saved: SavedMachine,
+  { pid, pidFile }: CarriedMachine,
+): Promise<number | null> {
+  if (pid === null) return null;
+  try {
+    await starter.adopt(unitNameOf(saved), pid, pidFile, saved.command);
+  } catch (error) {
+    const { session } = saved;
+    log('warning', 'a machine runs, and its VMM is in no unit', { session, pid, problem: saidBy(error) });
+  }
+  return pid;
+}
+
+/**
+ * Ends the VMM of a machine whose guest has not run, so that the machine can be tried again.
+ *
+ * @throws Error if it does not end: two VMMs of one machine would share its disks
+ */
+export async function endCarried(
+  { native, paths, log }: CarriedContext,
+  saved: SavedMachine,
+  { pid }: CarriedMachine,
+): Promise<void> {
+  if (pid === null) return;
+  using vmm = openVmm(native, paths.proc, pid, unitNameOf(saved));
+  if (vmm === null) return;
+  const { session } = saved;
+  log('warning', 'a VMM that the carrier started is ended, and its machine tried again', { session, pid });
+  if (await endKnown(native, vmm, usualCarrierLimits.endMs)) return;
+  throw new Error(`process ${pid}, which the carrier started for it, does not end`);
+}
+
+/** A time of this kernel on the clock that survives, µs. @param kernelStartedAtUs when its clocks began */
+const onClockUs = (kernelStartedAtUs: number, ns: number): number =>
+  kernelStartedAtUs + Math.floor(ns / 1000);
+
+/** When the host came to the points that all machines of the carrier share. */
+export function carrierMarks(carrier: TakenOver | null, kernelStartedAtUs: number): HostMarks {
+  const us = (ns: number | null | undefined): number | null =>
+    ns === null || ns === undefined ? null : onClockUs(kernelStartedAtUs, ns);
+  return {
+    kernelStartedAtUs,
+    agentStartedAtUs: us(carrier?.bornNs),
+    retrievedAtUs: us(carrier?.retrievedNs),
+  };
+}
+
+/**
+ * When a machine came to each point, µs on the clock that survives.
+ *
+ * @param now what it was seen at by the agent: `running`, if the carrier's log does not say when that was
+ */
+export function carrierPointsUs(
+  { ran }: SavedMachine,
+  { reached }: CarriedMachine,
+  kernelStartedAtUs: number,
+  now: ReadonlyMap<string, number>,
+): Map<string, number> {
+  const points = new Map<string, number>(now);
+  for (const [point, ns] of reached) points.set(point, onClockUs(kernelStartedAtUs, ns));
+  const loaded = points.get('loaded');
+  // One that was paused before is not told to run: it is as it was once it is loaded.
+  if (!ran && loaded !== undefined) points.set('running', loaded);
+  return points;
+}

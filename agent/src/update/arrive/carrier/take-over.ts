@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Taking over from the carrier, which has run since the kernel started. Its keeper and its holder have the sessions,
+ * and closing the last descriptor of a session frees its memory. So both are ended only once the service manager keeps
+ * every session. If one session cannot be taken, both live on.
+ *
+ * - All is done, or the carrier failed: the sessions are taken, and both processes are ended.
+ * - It still works: it is waited for. Ending it would throw away what it has done.
+ * - It hangs: its keeper is ended, and its workers with it. Machines that do not run by then are the agent's to start.
+ * - Both have ended: the agent was started a second time in this boot, and the descriptor store has the sessions.
+ * - Its status has another format: the sessions are taken, and nothing is known of machines.
+ */
+import { readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Native } from '@luo-console/native';
+import { unitNameOf } from '../../../adoption/restore.ts';
+import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
+import type { Log } from '../../../host/log.ts';
+import type { HostPaths } from '../../../host/paths.ts';
+import { saidBy } from '../../../host/said-by.ts';
+import { type DescriptorStore, parseStoredName, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
+import type { HandedBack } from '../../../liveupdate/intake.ts';
+import { type CarrierPoint, readLog } from './carrier-log.ts';
+import { takeSessions } from './carrier-sessions.ts';
+import { type CarrierStatus, readPidFile, readStatus } from './carrier-status.ts';
+import { carrierEnds } from './carrier-wait.ts';
+import { openVmm } from './vmm-process.ts';
+
+/** How long to wait for others, in ms. */
+export interface CarrierLimits {
+  /** Without a change in the carrier's status and log: its own limit is 60 s for each wait. */
+  readonly quietMs: number;
+  /** For the service manager to take the sessions in. */
+  readonly storeMs: number;
+  /** For a process that was killed to end. */
+  readonly endMs: number;
+}
+
+export const usualCarrierLimits: CarrierLimits = { quietMs: 65_000, storeMs: 10_000, endMs: 5000 };
+
+export interface TakeOverContext {
+  readonly native: Native;
+  readonly store: DescriptorStore;
+  readonly paths: Pick<HostPaths, 'proc' | 'carrier' | 'carrierDirectory'>;
+  readonly log: Log;
+  readonly limits: CarrierLimits;
+}
+
+/** What the carrier did for one machine. */
+export interface CarriedMachine {
+  /** Its VMM, if that is still there. */
+  readonly pid: number | null;
+  /** Where its VMM's number is written down. */
+  readonly pidFile: string;
+  /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
+  readonly reached: ReadonlyMap<CarrierPoint, number>;
+  /** Why it failed, in the carrier's words; null if it did not. */
+  readonly failed: string | null;
+}
+
+/** What the carrier leaves to the agent. */
+export interface TakenOver {
+  /** Sessions that were taken from it, under the names that the descriptor store has for them. */
+  readonly sessions: readonly HandedBack[];
+  /** By the name of the machine's session. */
+  readonly machines: ReadonlyMap<string, CarriedMachine>;
+  /** When userspace began, ns of `CLOCK_BOOTTIME`; null if that is unknown. */
+  readonly bornNs: number | null;
+  /** When everything was retrieved, likewise. */
+  readonly retrievedNs: number | null;
+}
+
+/**
+ * Takes over what a carrier holds and knows. A failure goes to the log: the agent goes on with what it has.
+ *
+ * @param handed what the service manager handed in: none of these sessions is taken again
+ * @returns null if no carrier ran in this boot
+ */
+export async function takeOverCarrier(
+  context: TakeOverContext,
+  handed: readonly HandedBack[],
+): Promise<TakenOver | null> {
+  const { paths, log } = context;
+  let status: CarrierStatus | null;
+  try {
+    status = readStatus(paths.carrierDirectory);
+  } catch (error) {
+    log('error', 'the status of the carrier cannot be read', { problem: saidBy(error) });
+    return null;
+  }
+  if (status === null) return null;
+  const sessions: HandedBack[] = [];
+  let there = true;
+  try {
+    there = await takeFrom(context, status, handed, sessions);
+  } catch (error) {
+    log('error', 'the agent could not take over from the carrier', { problem: saidBy(error) });
+  }
+  return { sessions, ...whatItDid(context, status, there) };
+}
+
+/**
+ * @param sessions takes what is taken, so that nothing is forgotten if something fails later
+ * @returns whether a process of the carrier was there
+ */
+async function takeFrom(
+  context: TakeOverContext,
+  status: CarrierStatus,
+  handed: readonly HandedBack[],
+  sessions: HandedBack[],
+): Promise<boolean> {
+  const { native, paths, log, limits } = context;
+  using keeper = openCarrier(context, status.keeper);
+  using holder = openCarrier(context, status.holder);
+  if (keeper === null && holder === null) return false;
+  if (!status.known) log('warning', 'the carrier is of another version; nothing is known of its machines');
+  const { quietMs, endMs } = limits;
+  const end = await carrierEnds({ native, log, directory: paths.carrierDirectory, keeper, quietMs });
+  if (end !== 'over') log('warning', 'the carrier did not come to its end', { because: end });
+  // Its workers end with it, so that none of them goes on with a machine that the agent looks at.
+  const endFirst = end === 'quiet' && holder !== null;
+  if (endFirst && keeper !== null) await endOrSay(context, keeper, endMs);
+  const gone = endFirst || end === 'keeper ended';
+  const living = [holder, gone ? null : keeper].filter((each) => each !== null);
+  const { sessions: taken, problems } = takeSessions(native, paths.proc, living, namesOf(handed));
+  for (const [name, descriptor] of taken) sessions.push({ name: sessionEntry(name), descriptor });
+  const unkept = await keepAll(context, taken);
+  const all = unkept === null ? problems : [...problems, unkept];
+  if (all.length > 0) {
+    log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
+    return true;
+  }
+  for (const each of living) await endOrSay(context, each, endMs);
+  return true;
+}
+
+const namesOf = (handed: readonly HandedBack[]): Set<string> =>
+  new Set(
+    handed.flatMap(({ name }) => {
+      const stored = parseStoredName(name);
+      return stored.kind === 'session' ? [stored.session] : [];
+    }),
+  );
+
+/** Opens a process of the carrier. @returns null if it has ended, whatever has its number now */
+function openCarrier({ native, paths }: TakeOverContext, pid: number | null): KnownProcess | null {
+  if (pid === null) return null;
+  return openKnown(native, pid, (number) => {
+    try {
+      const program = readlinkSync(`${paths.proc}/${number}/exe`);
+      // The package may have been replaced since.
+      return program.replace(/ \(deleted\)$/, '') === paths.carrier;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Has the service manager keep the sessions. @returns what went wrong; null if it has them all */
+async function keepAll(
+  { store, limits }: TakeOverContext,
+  taken: ReturnType<typeof takeSessions>['sessions'],
+): Promise<string | null> {
+  if (taken.size === 0) return null;
+  const over = Promise.withResolvers<string>();
+  const timer = setTimeout(
+    () => over.resolve(`the service manager did not answer in ${limits.storeMs} ms`),
+    limits.storeMs,
+  );
+  try {
+    store.needRoom(taken.size);
+    for (const [name, descriptor] of taken) store.keepSession(name, descriptor);
+    return await Promise.race([store.settled().then(() => null), over.promise]);
+  } catch (error) {
+    return saidBy(error);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function endOrSay(
+  { native, log }: TakeOverContext,
+  known: KnownProcess,
+  limitMs: number,
+): Promise<void> {
+  const { pid } = known;
+  try {
+    if (await endKnown(native, known, limitMs)) return;
+    log('warning', 'a process of the carrier does not end', { pid });
+  } catch (error) {
+    log('warning', 'a process of the carrier could not be ended', { pid, problem: saidBy(error) });
+  }
+}
+
+/**
+ * What status and log say once nothing changes in them any more.
+ *
+ * @param there whether a process of the carrier was there: what failed is no news for an agent that is started again
+ */
+function whatItDid(
+  context: TakeOverContext,
+  before: CarrierStatus,
+  there: boolean,
+): Pick<TakenOver, 'machines' | 'bornNs' | 'retrievedNs'> {
+  const { native, paths, log } = context;
+  const directory = paths.carrierDirectory;
+  const machines = new Map<string, CarriedMachine>();
+  try {
+    const status = readStatus(directory) ?? before;
+    if (!status.known) return { machines, bornNs: null, retrievedNs: null };
+    const said = readLog(directory, native.kernel.clock('boottime'));
+    if (said.failed !== null) log(there ? 'warning' : 'info', 'the carrier failed', { problem: said.failed });
+    for (const { number, pid, session } of status.machines) {
+      const pidFile = join(directory, `${number}.pid`);
+      const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
+      const vmm = pid ?? readPidFile(pidFile);
+      using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
+      machines.set(session, { pid: alive?.pid ?? null, pidFile, reached, failed });
+    }
+    return { machines, bornNs: said.bornNs, retrievedNs: said.retrievedNs };
+  } catch (error) {
+    log('error', 'what the carrier did is unknown', { problem: saidBy(error) });
+    return { machines, bornNs: null, retrievedNs: null };
+  }
+}

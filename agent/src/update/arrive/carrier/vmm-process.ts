@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A VMM that the carrier started, by the number that the carrier wrote down. */
+import { readlinkSync } from 'node:fs';
+import type { Native } from '@luo-console/native';
+import { isInControlGroup } from '../../../host/control-group.ts';
+import { type KnownProcess, openKnown } from '../../../host/known-process.ts';
+import { machineGroup } from '../../../units/machine-unit.ts';
+
+/**
+ * Opens a VMM if it is there. It is one of the carrier's if it has a program and is where the carrier's processes are,
+ * beside process 1, or already in the unit of its machine.
+ *
+ * @param unit the name for the machine's unit (`unitNameOf`)
+ * @returns null if it has ended. The caller closes it.
+ */
+export function openVmm(native: Native, proc: string, pid: number, unit: string): KnownProcess | null {
+  return openKnown(native, pid, (number) => {
+    try {
+      readlinkSync(`${proc}/${number}/exe`);
+      return ['/init.scope', machineGroup(unit)].some((group) => isInControlGroup(proc, number, group));
+    } catch {
+      return false;
+    }
+  });
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * One machine of the update that brought the host here. The mark behind its state says how far the carrier, or an agent
+ * before this one, has come with it. Nothing is ever loaded twice.
+ */
+import type { Native } from '@luo-console/native';
+import { readMark, writeMark } from '../../adoption/restart-mark.ts';
+import {
+  RanPerhaps,
+  type RestoreOptions,
+  runStarted,
+  unitNameOf,
+  type VmmStarter,
+} from '../../adoption/restore.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { placesOf, statePlace } from '../../adoption/saved-places.ts';
+import type { Log } from '../../host/log.ts';
+import type { HostPaths } from '../../host/paths.ts';
+import { saidBy } from '../../host/said-by.ts';
+import type { MachineRun } from '../../interface/agent.generated.ts';
+import { restorePatiently } from './attempts.ts';
+import { attachCarried, endCarried } from './carrier/carried-machine.ts';
+import type { TakenOver } from './carrier/take-over.ts';
+import { Missing, type RetrievedFiles } from './retrieved-files.ts';
+
+export interface MachineContext {
+  readonly native: Native;
+  readonly paths: Pick<HostPaths, 'proc'>;
+  /** What the carrier left; null if no carrier ran in this boot. */
+  readonly carrier: TakenOver | null;
+  readonly starter: VmmStarter;
+  readonly socketDirectory: string;
+  readonly log: Log;
+  /** How long to wait before each further attempt to start a machine, in ms. */
+  readonly pausesMs: readonly number[];
+}
+
+export interface ResumedMachine {
+  readonly saved: SavedMachine;
+  readonly run: MachineRun;
+  /** Null if it does not run. */
+  readonly broughtBackBy: 'carrier' | 'agent' | null;
+}
+
+export interface OneMachine {
+  readonly context: MachineContext;
+  readonly files: RetrievedFiles;
+  /** The name of the index session. */
+  readonly index: string;
+  readonly saved: SavedMachine;
+  /** Told at each point that is reached here. */
+  reached(point: string): void;
+}
+
+/** Has a machine run, if it does not yet and everything of it is in hand. */
+export async function resumeMachine({
+  context,
+  files,
+  index,
+  saved,
+  reached,
+}: OneMachine): Promise<Pick<ResumedMachine, 'run' | 'broughtBackBy'>> {
+  const { native, starter, socketDirectory, carrier, log } = context;
+  const { session } = saved;
+  const carried = carrier?.machines.get(session) ?? null;
+  const run: MachineRun = {
+    name: saved.name,
+    pid: saved.pid,
+    newPid: null,
+    way: saved.way,
+    session,
+    stage: 'retrieving',
+    detail: '',
+    brownoutUs: saved.brownoutUs,
+    suspendedAtUs: saved.suspendedAtUs,
+    blackoutUs: null,
+    parts: [],
+  };
+  const resumed = (newPid: number, broughtBackBy: 'carrier' | 'agent', problem: string | null = null) => {
+    const how = saved.ran ? 'it runs' : 'it is paused, as it was before';
+    const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
+    const detail = broughtBackBy === 'carrier' ? `${what}; the carrier brought it back` : what;
+    return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy };
+  };
+  const not = (stage: 'held' | 'lost', detail: string) => ({
+    run: { ...run, stage, detail },
+    broughtBackBy: null,
+  });
+  try {
+    if (carried !== null && carried.failed !== null)
+      log('warning', 'the carrier failed with a machine', { session, problem: carried.failed });
+    const state = files.get(statePlace(saved, index));
+    const reachedBefore = readMark(native.memory, state, saved);
+    // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.
+    if (reachedBefore === 'settled') return not('held', 'its update is settled');
+    if (reachedBefore === 'running' || reachedBefore === 'settled_running') {
+      // The carrier, or an agent before this one, had come so far that the guest may have run.
+      const pid = carried === null ? null : await attachCarried(context, saved, carried);
+      const by = pid === null ? 'agent' : 'carrier';
+      if (reachedBefore === 'settled_running')
+        return resumed(pid ?? (await starter.pid(unitNameOf(saved))), by);
+      const started = await runStarted({ machine: saved, starter, pid });
+      if (by === 'carrier' && started.problem === null) reached('running');
+      return resumed(started.pid, by, started.problem);
+    }
+    if (carried !== null) await endCarried(context, saved, carried);
+    for (const place of placesOf(saved, index)) files.get(place);
+    if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
+    else writeMark(native.memory, state, saved, 'starting');
+    const options: RestoreOptions = {
+      native,
+      machine: saved,
+      state,
+      file: (place) => files.get(place),
+      starter,
+      socketDirectory,
+      reached,
+      beforeRunning: () => writeMark(native.memory, state, saved, 'running'),
+    };
+    return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');
+  } catch (error) {
+    const why = saidBy(error);
+    if (error instanceof Missing) return not('lost', `${why}; it was not started without it`);
+    return not('held', error instanceof RanPerhaps ? why : `it does not run: ${why}`);
+  }
+}

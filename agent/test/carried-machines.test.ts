@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A live update of the whole agent whose machines a carrier has begun to bring back (`src/update/arrive/carrier/`), on a
+ * made-up host.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Descriptor, native } from '@luo-console/native';
+import * as v from 'valibot';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type RestartMark, writeMark } from '../src/adoption/restart-mark.ts';
+import { SavedMachine } from '../src/adoption/saved-machine.ts';
+import type { AgentClient } from '../src/client/index.ts';
+import type { Update } from '../src/interface/agent.generated.ts';
+import { SlotFile } from '../src/liveupdate/slots.ts';
+import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
+import { lives, MadeUpCarrier, type Waiting } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
+import { MadeUpHost } from './made-up-host.ts';
+import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
+import { entriesOf, runToKexec, startSettled } from './scenario.ts';
+
+let host: MadeUpHost;
+let vmms: MadeUpVmms;
+let carrier: MadeUpCarrier;
+let client: AgentClient;
+let vmm: MadeUpVmm;
+/** Units that the agent started, in order. */
+let started: string[];
+
+beforeEach(async () => {
+  host = new MadeUpHost();
+  vmms = new MadeUpVmms(host);
+  carrier = new MadeUpCarrier(host.paths);
+  started = [];
+  const { starter } = host;
+  if (starter)
+    host.starter = {
+      ...starter,
+      start: async (name, ...given) => {
+        started.push(name);
+        await starter.start(name, ...given);
+      },
+    };
+  client = await host.start();
+  vmm = await vmms.start('one', 'named_memory');
+  await client.call('AdoptMachine', { pid: vmm.pid });
+  await runToKexec(host, client);
+  host.becomeNextKernel();
+  await vmms.endAll();
+});
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await vmms.endAll();
+  await carrier.dispose();
+  host.dispose();
+});
+
+const session = 'machine:one';
+
+interface Carried {
+  readonly keeper: Waiting;
+  readonly holder: Waiting;
+  readonly saved: SavedMachine;
+}
+
+/** What a carrier does: retrieves all, starts the VMM and writes the mark. Then its state is done. */
+async function carry(
+  mark: RestartMark,
+  machine: 'running' | 'failed',
+  log: (bornNs: number) => readonly object[],
+): Promise<Carried> {
+  using device = host.double.openDevice(host.paths.device);
+  const sessions = new Map<string, Descriptor>();
+  for (const name of [indexSessionName, session])
+    sessions.set(name, await host.double.retrieveSession(device, name));
+  const [index, own] = [...sessions.values()];
+  if (!index || !own) throw new Error('a session did not come');
+  using record = await host.double.retrieveFd(index, manifestToken);
+  const stored: unknown = JSON.parse(new SlotFile(native.memory, record).read()?.toString('utf8') ?? '');
+  const saved = v.parse(v.object({ machines: v.tuple([SavedMachine]) }), stored).machines[0];
+  using state = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
+  using memory = await host.double.retrieveFd(own, BigInt(saved.memory[0]?.token ?? -1));
+  writeMark(native.memory, state, saved, mark);
+  await vmms.carry('one', saved.command.words, memory);
+  const copies = [...sessions].map(([name, file]) => [name, native.descriptors.duplicate(file)] as const);
+  const keeper = await carrier.process(new Map(copies));
+  const holder = await carrier.process(sessions);
+  const processes = [`keeper ${keeper.pid}`, `holder ${holder.pid}`];
+  carrier.status(['state done', ...processes, `machine 0 ${vmm.pid} ${machine} ${session}`]);
+  writeFileSync(join(carrier.directory, '0.pid'), `${vmm.pid}\n`);
+  carrier.log(log(Number(native.kernel.clock('boottime')) - 20_000));
+  return { keeper, holder, saved };
+}
+
+/** Everything goes well, 20 µs long. */
+const allWell = (bornNs: number): object[] => [
+  { ns: bornNs, machine: null, event: 'born', text: '' },
+  { ns: bornNs + 2000, machine: null, event: 'retrieved', text: '' },
+  { ns: bornNs + 3000, machine: 0, event: 'starting', text: '' },
+  { ns: bornNs + 7000, machine: 0, event: 'loading', text: '' },
+  { ns: bornNs + 12_000, machine: 0, event: 'loaded', text: '' },
+  { ns: bornNs + 20_000, machine: 0, event: 'running', text: '' },
+];
+
+const newest = async (): Promise<Update> => {
+  const [update] = (await client.call('ListUpdates', {})).updates;
+  if (!update) throw new Error(`no update was settled: ${host.log.join('\n')}`);
+  return update;
+};
+
+async function arrive(): Promise<Update> {
+  client = await startSettled(host);
+  return await newest();
+}
+
+describe('a machine that the carrier brought back', () => {
+  it('runs on in its unit, is not loaded again, and has the times of the carrier', async () => {
+    const { keeper, holder, saved } = await carry('running', 'running', allWell);
+    const { pid } = vmm;
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    const detail = 'it runs; the carrier brought it back';
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: pid, detail }]);
+    expect([started, vmms.attached]).toEqual([[], ['one']]);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: null });
+    expect(await Promise.all([keeper.ended, holder.ended])).toEqual(['SIGKILL', 'SIGKILL']);
+    const [run] = update.machines;
+    const parts = run?.parts.map(({ part, durationUs }) => [part, durationUs]);
+    expect(parts?.map(([part]) => part)).toEqual([
+      'save',
+      'kexec',
+      'boot',
+      'retrieve',
+      'start',
+      'load',
+      'resume',
+    ]);
+    expect(parts?.slice(3)).toEqual([
+      ['retrieve', 2],
+      ['start', 5],
+      ['load', 5],
+      ['resume', 8],
+    ]);
+    const last = run?.parts.at(-1);
+    expect(run?.blackoutUs).toBe((last?.startedAtUs ?? 0) + (last?.durationUs ?? 0));
+    expect(update.blackoutUs).toBe(run?.blackoutUs);
+    const at = (phase: string): number =>
+      update.phases.find((each) => each.phase === phase)?.startedAtUs ?? 0;
+    const ranAtUs = (saved.suspendedAtUs ?? 0) + (run?.blackoutUs ?? 0);
+    expect([at('resuming'), at('finishing')]).toEqual([ranAtUs - 18, ranAtUs]);
+    const [entry] = await entriesOf(client, 'machine.resumed', update.id);
+    expect(entry).toMatchObject({
+      message: `one: ${detail}`,
+      parameters: { newPid: pid, broughtBackBy: 'carrier' },
+    });
+    // Its session is the agent's, as after any update.
+    expect((await client.call('GetSession', { name: session })).session.direction).toBe('outgoing');
+  });
+
+  it('runs although it cannot be put into its unit', async () => {
+    await carry('running', 'running', allWell);
+    const { starter } = host;
+    if (starter) host.starter = { ...starter, adopt: () => Promise.reject(new Error('no room')) };
+    const update = await arrive();
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(host.log).toContainEqual(
+      expect.stringContaining(`warning a machine runs, and its VMM is in no unit {"session":"${session}"`),
+    );
+  });
+
+  it('whose worker failed after its guest had been told to run is told once more', async () => {
+    await carry('running', 'failed', (bornNs) => [
+      ...allWell(bornNs).slice(0, -1),
+      { ns: bornNs + 15_000, machine: 0, event: 'failed', text: 'until: no answer in 60 s' },
+    ]);
+    const update = await arrive();
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(update.machines[0]?.parts.map(({ part }) => part)).toContain('resume');
+    expect([started, vmm.guest.running, vmm.guest.loaded]).toEqual([[], true, null]);
+    expect(host.log).toContainEqual(
+      `warning the carrier failed with a machine {"session":"${session}","problem":"until: no answer in 60 s"}`,
+    );
+  });
+
+  it('is found by the agent that is started after one died in the middle of it', async () => {
+    const { holder } = await carry('running', 'running', allWell);
+    // Both sessions are in the store, and their file has not been asked for.
+    await host.launch({ at: 3, when: 'before' });
+    expect(host.process?.calls).toEqual(['notify', 'notify', 'notify', 'retrieveFd']);
+    expect(await holder.ended).toBe('SIGKILL');
+    host.kill();
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([
+      { stage: 'resumed', newPid: vmm.pid, detail: 'it runs; the carrier brought it back' },
+    ]);
+    expect(started).toEqual([]);
+  });
+
+  it('is left alone by an agent that is started once more in this boot', async () => {
+    await carry('running', 'running', allWell);
+    const { outcome, id } = await arrive();
+    host.kill();
+    expect(await arrive()).toMatchObject({ outcome, id });
+    expect((await client.call('GetMachine', { pid: vmm.pid })).machine).toMatchObject({ name: 'one' });
+    expect([started, vmm.guest.running]).toEqual([[], true]);
+  });
+});
+
+describe('a machine that the carrier did not bring back', () => {
+  it('has its VMM ended before it is tried again, and then runs', async () => {
+    await carry('starting', 'failed', (bornNs) => [
+      ...allWell(bornNs).slice(0, 4),
+      { ns: bornNs + 9000, machine: 0, event: 'failed', text: 'play: the stream broke' },
+    ]);
+    const { child, pid } = vmm;
+    const { starter } = host;
+    let livedAtStop: boolean | null = null;
+    if (starter)
+      host.starter = {
+        ...starter,
+        stop: async (name) => {
+          livedAtStop ??= lives({ pid });
+          await starter.stop(name);
+        },
+      };
+    const ended = new Promise((resolve) => child.once('exit', (_code, signal) => resolve(signal)));
+    const update = await arrive();
+    expect(await ended).toBe('SIGKILL');
+    // The unit has nothing of it, so stopping that would not have been enough.
+    expect(livedAtStop).toBe(false);
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid, detail: 'it runs' }]);
+    expect(vmm.pid).not.toBe(pid);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    expect([started, vmms.attached]).toEqual([['one'], []]);
+    expect(host.log).toContainEqual(
+      `warning the carrier failed with a machine {"session":"${session}","problem":"play: the stream broke"}`,
+    );
+    const [entry] = await entriesOf(client, 'machine.resumed', update.id);
+    expect(entry).toMatchObject({ parameters: { broughtBackBy: 'agent' } });
+  });
+
+  it('and whose VMM has ended since is held if its guest may have run', async () => {
+    await carry('running', 'running', allWell);
+    await vmms.end(vmm);
+    vmms.failing.add('one');
+    const update = await arrive();
+    expect(update.machines).toMatchObject([{ stage: 'held', newPid: null }]);
+    expect(started).toEqual([]);
+    const [entry] = await entriesOf(client, 'machine.held', update.id);
+    expect(entry).toMatchObject({ parameters: { broughtBackBy: null } });
+  });
+});
