@@ -225,14 +225,15 @@ static bool send_command(struct vmm *vmm, int monitor, const char *command)
 	return true;
 }
 
-/* The answer to a command. Events that come meanwhile are passed over: whoever waits for one asks again. */
-static const char *answer_to(struct vmm *vmm, int monitor, const char *command)
+/* The answer to a command. `events`: how many came before it, which may tell of what has changed since it was given. */
+static const char *answer_to(struct vmm *vmm, int monitor, const char *command, unsigned *events)
 {
 	const char *answer;
 
+	*events = 0;
 	if (!send_command(vmm, monitor, command))
 		return NULL;
-	while ((answer = next_line(vmm, monitor))) {
+	for (; (answer = next_line(vmm, monitor)); ++*events) {
 		if (begins(answer, "{\"return\""))
 			return answer;
 		if (begins(answer, "{\"error\"")) {
@@ -256,13 +257,16 @@ bool begin_monitor(struct vmm *vmm, int monitor)
 
 bool tell(struct vmm *vmm, int monitor, const char *command)
 {
-	return answer_to(vmm, monitor, command);
+	unsigned events;
+
+	return answer_to(vmm, monitor, command, &events);
 }
 
 bool until(struct vmm *vmm, int monitor, const char *wanted, const char *refused, const char *command)
 {
 	for (;;) {
-		const char *answer = answer_to(vmm, monitor, command);
+		unsigned events;
+		const char *answer = answer_to(vmm, monitor, command, &events);
 
 		if (!answer)
 			return false;
@@ -270,8 +274,8 @@ bool until(struct vmm *vmm, int monitor, const char *wanted, const char *refused
 			return true;
 		if (*refused && strstr(answer, refused))
 			return fail(vmm, "QEMU answered %.300s to %.100s", answer, command);
-		/* What has changed since it answered is told by an event. */
-		if (!next_line(vmm, monitor))
+		/* What has changed since is told by an event, which QEMU may have sent before its answer. */
+		if (!events && !next_line(vmm, monitor))
 			return false;
 	}
 }

@@ -57,6 +57,12 @@ describe('a machine', () => {
     expect(machine.said('running')).toEqual(['']);
   });
 
+  it('whose VMM tells that it has loaded its state before it answers, goes on', async () => {
+    carried({ whim: 'event-first' });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.report).toMatchObject({ ran: 1 });
+  });
+
   it('leaves a time for each thing that was done, one after the other', async () => {
     carried();
     await machine.resume(carrier);

@@ -76,9 +76,9 @@ function takeStateAt(path: string): void {
     socket.on('data', (piece) => pieces.push(piece));
     socket.on('end', () => {
       report.loaded.push(Buffer.concat(pieces).toString('latin1'));
-      migration = whim === 'bad-state' ? 'failed' : 'completed';
+      migration = whim === 'bad-state' ? 'failed' : whim === 'event-first' ? 'active' : 'completed';
       write();
-      event('MIGRATION', { status: migration });
+      if (whim !== 'event-first') event('MIGRATION', { status: migration });
       socket.end();
     });
   });
@@ -128,6 +128,13 @@ function serveMonitor(): void {
         if (whim === 'silent') return;
         if (!String(execute).startsWith('query-')) report.told.push(execute);
         write();
+        // As QEMU may: the event of what ended since the answer was found, and then the answer.
+        if (whim === 'event-first' && execute === 'query-migrate' && migration === 'active') {
+          migration = 'completed';
+          event('MIGRATION', { status: migration });
+          socket.write(`{"return": ${spaced({ status: 'active' })}}\r\n`);
+          continue;
+        }
         const answer = (answers[execute] ?? (() => ({})))(parameters ?? {});
         socket.write(
           answer === null
