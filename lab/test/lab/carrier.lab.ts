@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Machines that the carrier brings back, while the host boots beside it. It is also made to crash and to hang: whatever
+ * Machines that the carrier brings back, while the host boots beside it. It is also made to crash and to hang. Whatever
  * becomes of it, the host boots, the agent brings back what does not run yet, and no state is loaded twice.
  */
 import { mkdtemp, readdir, rm } from 'node:fs/promises';

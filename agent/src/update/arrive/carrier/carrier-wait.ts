@@ -22,6 +22,8 @@ export interface CarrierWait {
   readonly keeper: KnownProcess | null;
   /** How long nothing may change in status and log, in ms. */
   readonly quietMs: number;
+  /** The same before it has the program: it waits for nothing then, and no machine is lost with it. */
+  readonly retrievingMs: number;
 }
 
 /** How often people are told what the machines wait for, in ms. Reading the log takes time from the machines. */
@@ -32,9 +34,12 @@ const isOver = (directory: string): boolean => {
   return state === 'done' || state === 'failed';
 };
 
+const limitMs = ({ directory, quietMs, retrievingMs }: CarrierWait): number =>
+  readStatus(directory)?.state === 'retrieving' ? retrievingMs : quietMs;
+
 /** Waits for events of the kernel: a change in the carrier's directory, the end of the keeper. */
 export async function carrierEnds(wait: CarrierWait): Promise<CarrierEnd> {
-  const { native, directory, keeper, quietMs } = wait;
+  const { native, directory, keeper } = wait;
   if (isOver(directory)) return 'over';
   if (keeper === null) return 'keeper ended';
   const ended = new AbortController();
@@ -44,7 +49,7 @@ export async function carrierEnds(wait: CarrierWait): Promise<CarrierEnd> {
     .then(() => resolve('keeper ended'))
     // Its end cannot be seen then, or is of no interest any more; the limit is there all the same.
     .catch(() => {});
-  const quiet = setTimeout(() => resolve('quiet'), quietMs);
+  let quiet = setTimeout(() => resolve('quiet'), limitMs(wait));
   const teller = new Teller(wait);
   const look = (): void => {
     try {
@@ -56,9 +61,13 @@ export async function carrierEnds(wait: CarrierWait): Promise<CarrierEnd> {
   const watcher = watchOrSay(wait, (name) => {
     // What a VMM says is no progress of the carrier's.
     if (name !== null && name !== 'status' && name !== 'log') return;
-    quiet.refresh();
+    if (name === 'log') quiet.refresh();
+    else {
+      clearTimeout(quiet);
+      quiet = setTimeout(() => resolve('quiet'), limitMs(wait));
+      look();
+    }
     teller.changed();
-    if (name !== 'log') look();
   });
   try {
     // It may have changed before it was watched.

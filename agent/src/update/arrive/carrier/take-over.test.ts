@@ -18,7 +18,12 @@ import { type CarrierLimits, type TakenOver, type TakeOverContext, takeOverCarri
 const device = '/dev/made-up';
 const names = ['luo-console', 'machine:one'];
 /** Limits that no test waits for. */
-const patient: CarrierLimits = { quietMs: 600_000, storeMs: 600_000, endMs: 600_000 };
+const patient: CarrierLimits = {
+  quietMs: 600_000,
+  retrievingMs: 600_000,
+  storeMs: 600_000,
+  endMs: 600_000,
+};
 
 let double: LiveUpdateDouble;
 let manager: Manager;
@@ -335,6 +340,13 @@ describe('a carrier that hangs', () => {
     expect(livedAtStore).toEqual([false, true]);
     expect(await processes.holder.ended).toBe('SIGKILL');
     expect(said).toEqual(['warning the carrier did not come to its end {"because":"quiet"}']);
+  });
+
+  it('while it retrieves is not given the time that machines may take', async () => {
+    const processes = await both();
+    carrier.status(statusLines('retrieving', processes));
+    expect(taken(await takeOver({ retrievingMs: 1 }))).toEqual(names);
+    expect(await processes.keeper.ended).toBe('SIGKILL');
   });
 
   it('and has no holder gives its sessions before it is ended', async () => {

@@ -30,13 +30,20 @@ import { openVmm } from './vmm-process.ts';
 export interface CarrierLimits {
   /** Without a change in the carrier's status and log: its own limit is 60 s for each wait. */
   readonly quietMs: number;
+  /** The same while it still retrieves: that takes it a fraction of a second. */
+  readonly retrievingMs: number;
   /** For the service manager to take the sessions in. */
   readonly storeMs: number;
   /** For a process that was killed to end. */
   readonly endMs: number;
 }
 
-export const usualCarrierLimits: CarrierLimits = { quietMs: 65_000, storeMs: 10_000, endMs: 5000 };
+export const usualCarrierLimits: CarrierLimits = {
+  quietMs: 65_000,
+  retrievingMs: 5000,
+  storeMs: 10_000,
+  endMs: 5000,
+};
 
 export interface TakeOverContext {
   readonly native: Native;
@@ -114,8 +121,9 @@ async function takeFrom(
   using holder = openCarrier(context, status.holder);
   if (keeper === null && holder === null) return false;
   if (!status.known) log('warning', 'the carrier is of another version; nothing is known of its machines');
-  const { quietMs, endMs } = limits;
-  const end = await carrierEnds({ native, log, directory: paths.carrierDirectory, keeper, quietMs });
+  const { quietMs, retrievingMs, endMs } = limits;
+  const directory = paths.carrierDirectory;
+  const end = await carrierEnds({ native, log, directory, keeper, quietMs, retrievingMs });
   if (end !== 'over') log('warning', 'the carrier did not come to its end', { because: end });
   // Its workers end with it, so that none of them goes on with a machine that the agent looks at.
   const endFirst = end === 'quiet' && holder !== null;
