@@ -106,7 +106,7 @@ describe('machines', () => {
         'Slice=machine.slice',
       ]);
     }
-    expect((await host.sh('pgrep -f luo-console-agent/carrier')).code).toBe(1);
+    expect((await host.sh("pgrep '^carrier'")).code).toBe(1);
   });
 
   it('stay when the agent and the service manager are started again', async () => {
