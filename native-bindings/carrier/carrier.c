@@ -9,10 +9,12 @@
  *
  *     carrier                     as process 1
  *     carrier resume DIRECTORY    as an ordinary program: see keeper.h
+ *     carrier relay FIFO          passes on what a VMM writes: see relay.h
  *     carrier table               prints the instructions that it knows
  */
 #include "keeper.h"
 #include "program.h"
+#include "relay.h"
 #include "setup.h"
 #include <fcntl.h>
 #include <poll.h>
@@ -51,11 +53,13 @@ int main(int count, char *arguments[])
 	if (getpid() != 1) {
 		if (count == 3 && !strcmp(arguments[1], "resume"))
 			return resume(arguments[2]);
+		if (count == 3 && !strcmp(arguments[1], "relay"))
+			return relay(arguments[2]);
 		if (count == 2 && !strcmp(arguments[1], "table")) {
 			print_table();
 			return 0;
 		}
-		fprintf(stderr, "carrier: expected to be the kernel's init=, or \"resume DIRECTORY\", or \"table\"\n");
+		fprintf(stderr, "carrier: expected to be the kernel's init=, or \"resume DIRECTORY\", \"relay FIFO\" or \"table\"\n");
 		return 2;
 	}
 	start_keeper();

@@ -64,13 +64,31 @@ static _Noreturn void give_up_errno(const char *what, const char *name)
 	give_up(problem);
 }
 
-/* A file in the carrier's directory, of this machine. */
-static int open_own(const char *suffix, int flags)
+/* A path in the carrier's directory, of this machine. */
+static const char *own_path(const char *suffix)
 {
-	char path[256];
+	static char path[256];
 
 	snprintf(path, sizeof(path), "%s/%d.%s", around->directory, machine->number, suffix);
-	return open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	return path;
+}
+
+static int open_pid_file(void)
+{
+	return open(own_path("pid"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/*
+ * Where the VMM writes: a FIFO that keeps it until there is a journal (`relay.c`). It is no file, which would grow for
+ * as long as the machine runs, and never full so that the VMM would stand still.
+ */
+static int open_output(void)
+{
+	const char *path = own_path("out");
+
+	if ((mkfifo(path, 0600) && errno != EEXIST) || lchown(path, process.uid, process.gid))
+		give_up_errno("making", path);
+	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 }
 
 static void make_directory(const struct instruction *each)
@@ -92,7 +110,7 @@ static void make_directory(const struct instruction *each)
 /* In the VMM's process: becomes it. */
 static _Noreturn void become(void)
 {
-	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), out = open_own("out", O_APPEND), pid = open_own("pid", O_TRUNC);
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), out = open_output(), pid = open_pid_file();
 	int lowest = FIRST_HANDED + process.handed_count;
 	sigset_t none;
 

@@ -35,9 +35,17 @@ export interface VmmStarter {
   /**
    * Makes a VMM that runs already the main process of its unit. One that is that already stays so.
    *
-   * @param pidFile a file of root's with its number
+   * @param files what the carrier has left of it
    */
-  adopt(name: string, pid: number, pidFile: string, command: SavedMachine['command']): Promise<void>;
+  adopt(name: string, pid: number, files: VmmFiles, command: SavedMachine['command']): Promise<void>;
+}
+
+/** Paths of what belongs to a VMM that the carrier started. */
+export interface VmmFiles {
+  /** Root's, with its number. */
+  readonly pidFile: string;
+  /** A FIFO to which it writes. */
+  readonly output: string;
 }
 
 export interface RestoreOptions {

@@ -23,10 +23,10 @@ export function missingDirectories(words: readonly string[], run = '/run'): stri
   return [...new Set(paths)].filter((path) => !path.includes('..') && !existsSync(`${run}/${path}`));
 }
 
-/** @param paths where sysfs and procfs are mounted */
+/** @param paths where sysfs and procfs are mounted, and the carrier is */
 export function vmmUnits(
   { descriptors, sockets }: Native,
-  { sys, proc }: Pick<HostPaths, 'sys' | 'proc'>,
+  { sys, proc, carrier }: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>,
 ): VmmStarter {
   return {
     start: async (name, { program, words, directory, uid, gid }, openFiles) => {
@@ -51,9 +51,9 @@ export function vmmUnits(
       throw new Error(gone);
     },
     stop: (name) => stopMachineUnit(name),
-    adopt: async (name, pid, pidFile, { program, words, directory, uid, gid }) => {
+    adopt: async (name, pid, files, { program, words, directory, uid, gid }) => {
       const user = uid === 0 ? null : { uid, gid };
-      await attachToUnit({ name, program, words, user, directory }, { pid, pidFile, proc });
+      await attachToUnit({ name, program, words, user, directory }, { pid, ...files, carrier, proc });
     },
   };
 }

@@ -29,7 +29,14 @@ beforeEach(() => {
 afterEach(() => rmSync(proc, { recursive: true }));
 
 const attach = (path: string): Promise<void> =>
-  attachToUnit(unit, { pid, pidFile: '/run/luo-carrier/3.pid', proc }, path);
+  attachToUnit(
+    unit,
+    {
+      ...{ pid, pidFile: '/run/luo-carrier/3.pid', output: '/run/luo-carrier/3.out' },
+      ...{ carrier: '/usr/lib/carrier', proc },
+    },
+    path,
+  );
 
 describe('a VMM that runs already', () => {
   it('becomes the main process of a unit like the others, and is moved there', async () => {
@@ -42,7 +49,11 @@ describe('a VMM that runs already', () => {
     expect(pairs.map(([name, { signature, value }]) => [name, signature, value])).toEqual([
       ['Description', 's', 'Virtual machine one'],
       ['Type', 's', 'forking'],
-      ['ExecStartEx', 'a(sasas)', [['/bin/true', ['/bin/true'], []]]],
+      [
+        'ExecStartEx',
+        'a(sasas)',
+        [['/usr/lib/carrier', ['/usr/lib/carrier', 'relay', '/run/luo-carrier/3.out'], ['no-env-expand']]],
+      ],
       ['Slice', 's', 'machine.slice'],
       ['CollectMode', 's', 'inactive-or-failed'],
       ['DefaultDependencies', 'b', false],

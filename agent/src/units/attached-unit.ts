@@ -22,6 +22,10 @@ export interface RunningVmm {
   readonly pid: number;
   /** A file of root's with its number: the service manager takes a main process from elsewhere only then. */
   readonly pidFile: string;
+  /** The FIFO to which it writes. */
+  readonly output: string;
+  /** The carrier's program, which passes on what comes there. */
+  readonly carrier: string;
   /** Where procfs is mounted. */
   readonly proc: string;
 }
@@ -29,15 +33,16 @@ export interface RunningVmm {
 /** The properties of a unit whose process runs already (org.freedesktop.systemd1(5)), by their names. */
 export function attachedProperties(
   unit: Omit<MachineUnit, 'openFiles'>,
-  pidFile: string,
+  { pidFile, output, carrier }: Pick<RunningVmm, 'pidFile' | 'output' | 'carrier'>,
 ): Readonly<Record<string, Variant>> {
   const { OpenFile: _, ...properties } = unitProperties({ ...unit, openFiles: [] });
   return {
     ...properties,
-    // A program that ends at once and leaves a process behind: that is the VMM, by the number in the file.
+    // A program that ends at once. The process that counts is the VMM, by the number in the file. What is left behind
+    // beside it passes on to the journal what the VMM writes.
     Type: new Variant('s', 'forking'),
     PIDFile: new Variant('s', pidFile),
-    ExecStartEx: new Variant('a(sasas)', [['/bin/true', ['/bin/true'], []]]),
+    ExecStartEx: new Variant('a(sasas)', [[carrier, [carrier, 'relay', output], ['no-env-expand']]]),
     // Nobody depends on it: the VMM stands there already, perhaps below a file system that was mounted since.
     WorkingDirectory: new Variant('s', `-${unit.directory}`),
     // AttachProcessesToUnit is refused without it.
@@ -53,14 +58,15 @@ export function attachedProperties(
  */
 export async function attachToUnit(
   unit: Omit<MachineUnit, 'openFiles'>,
-  { pid, pidFile, proc }: RunningVmm,
+  vmm: RunningVmm,
   socket?: string,
 ): Promise<void> {
   const name = unitOf(unit.name);
+  const { pid, proc } = vmm;
   if (isInControlGroup(proc, pid, machineGroup(unit.name))) return;
   await ask(socket, 'AttachProcessesToUnit', async (bus) => {
     try {
-      await startTransient(bus, name, attachedProperties(unit, pidFile));
+      await startTransient(bus, name, attachedProperties(unit, vmm));
     } catch (error) {
       // An agent that ended before it could move the process has left it.
       const there = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.UnitExists';

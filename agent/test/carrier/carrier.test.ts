@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The carrier with programs that the agent compiles: what a VMM is given and told, and what is left when it fails. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, constants, openSync, rmSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { instructionRows } from '../../src/update/program/instructions.ts';
 import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
@@ -129,6 +129,24 @@ const instructions = (() => {
     ({ name, number }) => ['play', 'note'].includes(name) || probe.instructions.indexOf(name) === number,
   );
 })();
+
+it('passes on what a VMM has written and writes, until the VMM ends', async () => {
+  const directory = dirname(carrier);
+  const fifo = join(directory, 'out');
+  execFileSync('mkfifo', [fifo]);
+  const vmm = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  writeSync(vmm, 'written before\n');
+  const relay = spawn(carrier, ['relay', fifo], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const said: string[] = [];
+  relay.stdout.setEncoding('utf8').on('data', (text: string) => said.push(text));
+  // What is left behind has the other end.
+  const [status] = await once(relay, 'exit');
+  expect(status).toBe(0);
+  writeSync(vmm, 'and after\n');
+  closeSync(vmm);
+  await once(relay.stdout, 'end');
+  expect(said.join('')).toBe('written before\nand after\n');
+});
 
 describe('a crash', () => {
   it.each(instructions)(

@@ -36,7 +36,12 @@ const points = (
 ) =>
   carrierPointsUs(
     machine,
-    { pid: 1, pidFile: '/run/luo-carrier/0.pid', reached: points, failed: null },
+    {
+      pid: 1,
+      files: { pidFile: '/run/luo-carrier/0.pid', output: '/run/luo-carrier/0.out' },
+      reached: points,
+      failed: null,
+    },
     kernelStartedAtUs,
     new Map(now),
   );

@@ -26,11 +26,11 @@ export interface CarriedContext {
 export async function attachCarried(
   { starter, log }: CarriedContext,
   saved: SavedMachine,
-  { pid, pidFile }: CarriedMachine,
+  { pid, files }: CarriedMachine,
 ): Promise<number | null> {
   if (pid === null) return null;
   try {
-    await starter.adopt(unitNameOf(saved), pid, pidFile, saved.command);
+    await starter.adopt(unitNameOf(saved), pid, files, saved.command);
   } catch (error) {
     const { session } = saved;
     log('warning', 'a machine runs, and its VMM is in no unit', { session, pid, problem: saidBy(error) });

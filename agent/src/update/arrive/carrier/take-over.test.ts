@@ -189,22 +189,25 @@ describe('a carrier that is done', () => {
     const found = await takeOver();
     expect(found).toMatchObject({ bornNs: 10, retrievedNs: 20 });
     const none = { reached: new Map(), failed: null };
-    const pidFile = (number: number): string => join(carrier.directory, `${number}.pid`);
+    const files = (number: number) => ({
+      pidFile: join(carrier.directory, `${number}.pid`),
+      output: join(carrier.directory, `${number}.out`),
+    });
     expect([...(found?.machines ?? [])]).toEqual([
       [
         'machine:one',
         {
-          ...{ pid: vmms.running.pid, pidFile: pidFile(0), failed: null },
+          ...{ pid: vmms.running.pid, files: files(0), failed: null },
           reached: new Map([
             ['starting', 30],
             ['running', 40],
           ]),
         },
       ],
-      ['machine:two', { ...none, pid: vmms.inUnit.pid, pidFile: pidFile(1) }],
-      ['machine:three', { ...none, pid: null, pidFile: pidFile(2), failed: 'no answer' }],
-      ['machine:four', { ...none, pid: vmms.written.pid, pidFile: pidFile(3) }],
-      ['machine:five', { ...none, pid: null, pidFile: pidFile(4) }],
+      ['machine:two', { ...none, pid: vmms.inUnit.pid, files: files(1) }],
+      ['machine:three', { ...none, pid: null, files: files(2), failed: 'no answer' }],
+      ['machine:four', { ...none, pid: vmms.written.pid, files: files(3) }],
+      ['machine:five', { ...none, pid: null, files: files(4) }],
     ]);
     const others = [vmms.running, vmms.inUnit, vmms.another, vmms.written];
     expect(others.map(lives)).toEqual([true, true, true, true]);

@@ -13,7 +13,7 @@
 import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { unitNameOf } from '../../../adoption/restore.ts';
+import { unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
 import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
@@ -57,8 +57,7 @@ export interface TakeOverContext {
 export interface CarriedMachine {
   /** Its VMM, if that is still there. */
   readonly pid: number | null;
-  /** Where its VMM's number is written down. */
-  readonly pidFile: string;
+  readonly files: VmmFiles;
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
   readonly reached: ReadonlyMap<CarrierPoint, number>;
   /** Why it failed, in the carrier's words; null if it did not. */
@@ -219,11 +218,11 @@ function whatItDid(
     const said = readLog(directory, native.kernel.clock('boottime'));
     if (said.failed !== null) log(there ? 'warning' : 'info', 'the carrier failed', { problem: said.failed });
     for (const { number, pid, session } of status.machines) {
-      const pidFile = join(directory, `${number}.pid`);
+      const files = { pidFile: join(directory, `${number}.pid`), output: join(directory, `${number}.out`) };
       const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
-      const vmm = pid ?? readPidFile(pidFile);
+      const vmm = pid ?? readPidFile(files.pidFile);
       using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
-      machines.set(session, { pid: alive?.pid ?? null, pidFile, reached, failed });
+      machines.set(session, { pid: alive?.pid ?? null, files, reached, failed });
     }
     return { machines, bornNs: said.bornNs, retrievedNs: said.retrievedNs };
   } catch (error) {
