@@ -17,7 +17,7 @@ void fault_point(int machine, unsigned number, const char *name)
 	snprintf(by_name, sizeof(by_name), ":%s:%s", here, name);
 	if (!who || (strcmp(who, by_number) && strcmp(who, by_name)))
 		return;
-	say(machine, "fault", "%s", fault);
+	say(machine, "fault", "process %d", getpid());
 	if (!strncmp(fault, "crash", 5))
 		abort();
 	for (;;)

@@ -12,7 +12,6 @@ import {
   openSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   watch,
 } from 'node:fs';
@@ -55,18 +54,6 @@ async function ended(pid: number): Promise<void> {
   } catch (error) {
     if (errnoOf(error) !== 'ESRCH') throw error;
   }
-}
-
-/** Processes that have a file open, other than VMMs, for which it is closed when they are executed. */
-function processesWith(path: string): number[] {
-  const numbers = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return numbers.map(Number).filter((pid) => {
-    try {
-      return readdirSync(`/proc/${pid}/fd`).some((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === path);
-    } catch {
-      return false;
-    }
-  });
 }
 
 /** How far a machine is, by its mark. */
@@ -209,9 +196,9 @@ export class CarriedMachine {
     return existsSync(path) && readFileSync(path, 'utf8').includes(`"event":"${event}"`);
   }
 
-  /** Resolves once no process of the carrier has its log open. */
-  async workersEnd(): Promise<void> {
-    for (const pid of processesWith(join(this.directory, 'log'))) if (pid !== this.vmm) await ended(pid);
+  /** Resolves once the process has ended that was made to fail. */
+  async failedEnds(): Promise<void> {
+    for (const text of this.said('fault')) await ended(Number(/^process (\d+)$/.exec(text)?.[1]));
   }
 
   get status(): string {

@@ -78,7 +78,7 @@ function takeStateAt(path: string): void {
       report.loaded.push(Buffer.concat(pieces).toString('latin1'));
       migration = whim === 'bad-state' ? 'failed' : whim === 'event-first' ? 'active' : 'completed';
       write();
-      if (whim !== 'event-first') event('MIGRATION', { status: migration });
+      event('MIGRATION', { status: migration });
       socket.end();
     });
   });
