@@ -23,7 +23,7 @@ import { type HostPaths, realHostPaths } from '../host/paths.ts';
 import { identify } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
-import { Journal } from '../journal/index.ts';
+import { Journal, type JournalEntry } from '../journal/index.ts';
 import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
 import { Device } from '../liveupdate/device.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
@@ -49,6 +49,7 @@ beforeEach(() => {
   double = new LiveUpdateDouble({ path: '/dev/made-up' });
   native = {
     ...realNative,
+    memory: { ...realNative.memory },
     liveUpdate: double,
     serviceManager: { notify: () => false, takeListenFds: () => [] },
   };
@@ -91,8 +92,8 @@ afterEach(() => {
   rmSync(directory, { recursive: true });
 });
 
-const descriptor = (fd: number, name: string): MachineDescriptor => ({
-  ...{ fd, duplicates: [], kind: 'memfd', name, size: 4, inode: fd, guestMemory: true, pciAddress: null },
+const descriptor = (fd: number, name: string, size: number): MachineDescriptor => ({
+  ...{ fd, duplicates: [], kind: 'memfd', name, size, inode: fd, guestMemory: true, pciAddress: null },
   ...{ dependsOn: [], sharedWith: [], fate: 'preservable', reason: '', source: 'rule', errno: null },
   ...{ session: null, token: null },
 });
@@ -113,7 +114,10 @@ async function startVmm(
     ...{ memoryInFiles: 4, state: 'running', accelerator: 'tcg', monitor: 'answered', monitorPath: monitor },
     ...{ monitorDetail: '', sharesMemoryWith: [], otherDescriptors: 0, way: 'cpr', wayReason: '' },
     ...{ expectedBlackoutUs: null, unlinks: [], session: null, definition: null, consolePath: null },
-    descriptors: files.map((_file, index) => descriptor(3 + index, `/memfd:${name}${index} (deleted)`)),
+    descriptors: files.map((file, index) => {
+      const { size } = native.memory.fileFacts(file);
+      return descriptor(3 + index, `/memfd:${name}${index} (deleted)`, Number(size));
+    }),
   };
   machines.set(pid, { machine, files: new Map(files.map((file, index) => [3 + index, file])) });
   return child;
@@ -196,6 +200,129 @@ describe('a machine', () => {
     sessions.get(session).updateMachine({ startTime: '1' });
     await adoptions.takeOver();
     expect(sessions.has(session)).toBe(false);
+  });
+});
+
+describe('the memory of a machine', () => {
+  const huge = 2 << 20;
+  const large = (name: string, bytes = 2 * huge): Descriptor => {
+    const file = memfd(name);
+    native.memory.truncate(file, BigInt(bytes));
+    return file;
+  };
+  /** What was done to files, in order: `collapse` and `preserve`. */
+  const acts = (): string[] => {
+    const happened: string[] = [];
+    const { collapse } = native.memory;
+    const { preserveFd } = double;
+    vi.spyOn(native.memory, 'collapse').mockImplementation(async (...given) => {
+      happened.push('collapse');
+      return await collapse(...given);
+    });
+    vi.spyOn(double, 'preserveFd').mockImplementation(async (...given) => {
+      // Manifests have tokens above all others.
+      if (given[2] < 1000n) happened.push('preserve');
+      await preserveFd.apply(double, given);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    return happened;
+  };
+  const refused = (code: string): Error =>
+    Object.assign(new Error(`${code}, madvise`), { code, errno: 12, syscall: 'madvise(MADV_COLLAPSE)' });
+  /** What the journal's newest entry of that kind says of the adoption. */
+  let adoptEntry: Record<string, unknown> | undefined;
+  beforeEach(() => {
+    adoptEntry = undefined;
+    journal.events.on('entry', ({ name, kind, parameters }: JournalEntry) => {
+      if (name === 'machine.adopt' && kind === 'result') adoptEntry = parameters;
+    });
+  });
+
+  it('is in huge pages before it is preserved, as the journal says', async () => {
+    const ram = large('ram', 3 * huge);
+    const happened = acts();
+    await adopt(await startVmm('one', [ram, large('more')]));
+    expect(happened).toEqual(['collapse', 'preserve', 'collapse', 'preserve']);
+    expect(await native.memory.hugeBytes(ram)).toBe(BigInt(3 * huge));
+    expect(native.memory.read(ram, 0n, 3).toString()).toBe('ram');
+    expect(adoptEntry).toMatchObject({
+      hugePages: { bytes: 5 * huge, hugeBytes: 5 * huge, problem: null },
+    });
+  });
+
+  it.each([
+    { kind: 'memfd', bytes: huge - 4096 },
+    { kind: 'hugetlb', bytes: 2 * huge },
+  ] as const)('stays as it is if it is $kind of $bytes bytes', async ({ kind, bytes }) => {
+    const one = await startVmm('one', [large('ram', bytes)]);
+    for (const each of machines.get(one.pid ?? 0)?.machine.descriptors ?? []) each.kind = kind;
+    const happened = acts();
+    await adopt(one);
+    expect(happened).toEqual(['preserve']);
+    expect(adoptEntry).not.toHaveProperty('hugePages');
+  });
+
+  it('is preserved in small pages if the host has no huge page left', async () => {
+    vi.spyOn(native.memory, 'collapse').mockRejectedValue(refused('ENOMEM'));
+    onTestFinished(() => void vi.restoreAllMocks());
+    expect(placesIn(await adopt(await startVmm('one', [large('ram')])))).toBe(1);
+    expect(adoptEntry).toMatchObject({ hugePages: { hugeBytes: 0, problem: 'ENOMEM, madvise' } });
+  });
+
+  it('that came since is in huge pages before the update preserves it, and nothing else is touched', async () => {
+    const one = await startVmm('one', [large('ram')]);
+    const session = await adopt(one);
+    const found = machines.get(one.pid ?? 0);
+    found?.files.set(4, large('plugged'));
+    found?.machine.descriptors.push(descriptor(4, '/memfd:plugged (deleted)', 2 * huge));
+    const happened = acts();
+    const told: number[] = [];
+    await adoptions.protect(session, agentItself, { onProgress: (...given) => void told.push(...given) });
+    expect(happened).toEqual(['collapse', 'preserve']);
+    expect(told).toEqual([2 * huge, 2 * huge]);
+    expect(placesIn(session)).toBe(2);
+  });
+
+  it('is neither collapsed further nor preserved once the update is aborted', async () => {
+    const one = await startVmm('one', [memfd('small')]);
+    const session = await adopt(one);
+    const found = machines.get(one.pid ?? 0);
+    found?.files.set(4, large('plugged', 64 * huge));
+    found?.machine.descriptors.push(descriptor(4, '/memfd:plugged (deleted)', 64 * huge));
+    const happened = acts();
+    const aborting = new AbortController();
+    const onProgress = (): void => aborting.abort(new Error('called off'));
+    const protecting = adoptions.protect(session, agentItself, { signal: aborting.signal, onProgress });
+    await expect(protecting).rejects.toThrow('called off');
+    expect(happened).toEqual(['collapse']);
+  });
+
+  it('is not collapsed further once somebody else has preserved it, and is preserved once', async () => {
+    const ram = large('ram', 64 * huge);
+    const one = await startVmm('one', [ram]);
+    await sessions.create('other', agentItself);
+    const request = { token: null, label: 'ram', source: 'test' };
+    const { collapse } = native.memory;
+    const collapsing = vi.spyOn(native.memory, 'collapse').mockImplementation(async (...given) => {
+      const bytes = await collapse(...given);
+      await sessions.preserve('other', ram, request, agentItself);
+      return bytes;
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    expect(placesIn(await adopt(one))).toBe(0);
+    expect(collapsing).toHaveBeenCalledTimes(1);
+    expect(placesIn('other')).toBe(1);
+  });
+
+  it('is preserved again at once when the machine that shared it has ended', async () => {
+    const shared = large('shared');
+    const one = await startVmm('one', [shared]);
+    const two = await startVmm('two', [native.descriptors.duplicate(shared)]);
+    const [, second] = [await adopt(one), await adopt(two)];
+    const happened = acts();
+    await end(one);
+    await vi.waitFor(() => expect(placesIn(second)).toBe(1));
+    expect(happened).toEqual(['preserve']);
   });
 });
 
