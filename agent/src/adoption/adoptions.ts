@@ -53,6 +53,10 @@
  *       is tried $how if its monitor refuses
  *       and whose VMM ends is not closed by that: its session stays until it is released
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *       is in huge pages before it is preserved, as the journal says
+ *       is preserved in small pages if the host has no huge page left
+ *       is not collapsed further once somebody else has preserved it, and is preserved once
+ *       is preserved again at once when the machine that shared it has ended
  *     agent/test/machine-update.test.ts
  *       is carried over: %s
  *       whose VMM ends after it is saved is started again in the next kernel all the same

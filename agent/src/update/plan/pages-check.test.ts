@@ -96,7 +96,8 @@ describe('the check of pages', () => {
     });
     expect(verdict).toBe('warn');
     expect(detail).toBe(
-      '2048 MiB of vm1 are in small pages: about 2.9 s more; 512 MiB of vm3 are in small pages: about 0.7 s more',
+      '2048 MiB of vm1 are in small pages: about 2.9 s more; 512 MiB of vm3 are in small pages: about 0.7 s more. ' +
+        'To try to put it into huge pages, release a machine and adopt it again',
     );
   });
 

@@ -16,6 +16,9 @@ const secondsEachGibibyte = (4.2 - 0.36 + (2.1 - 0.16)) / 4;
 /** What is quicker than this is not worth a warning, in seconds. */
 const worthSaying = 0.1;
 
+/** Preserving pins pages as they are, so nothing else helps. */
+const remedy = 'To try to put it into huge pages, release a machine and adopt it again';
+
 interface PagesContext {
   readonly native: { readonly memory: Pick<Memory, 'hugeBytes'> };
   readonly sessions: { has(name: string): boolean; get(name: string): HeldSession };
@@ -67,7 +70,7 @@ export async function pagesCheck(
       if (!isKernelFailure(error)) throw error;
     }
   }
-  if (slow.length > 0) return ['warn', slow.join('; ')];
+  if (slow.length > 0) return ['warn', `${slow.join('; ')}. ${remedy}`];
   if (huge === 0) return ['pass', 'no machine has so much memory that its pages matter'];
   return [
     'pass',
