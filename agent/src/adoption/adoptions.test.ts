@@ -314,6 +314,19 @@ describe('the memory of a machine', () => {
     expect(placesIn('other')).toBe(1);
   });
 
+  it('is not collapsed further once the machine is released, and its adoption fails', async () => {
+    const one = await startVmm('one', [large('ram', 64 * huge)]);
+    const { collapse } = native.memory;
+    const collapsing = vi.spyOn(native.memory, 'collapse').mockImplementation(async (...given) => {
+      await adoptions.release(one.pid ?? 0, agentItself);
+      return await collapse(...given);
+    });
+    onTestFinished(() => void vi.restoreAllMocks());
+    await expect(adopt(one)).rejects.toMatchObject({ refusal: 'SessionNotFound' });
+    expect(collapsing).toHaveBeenCalledTimes(1);
+    expect(sessions.list()).toEqual([]);
+  });
+
   it('is preserved again at once when the machine that shared it has ended', async () => {
     const shared = large('shared');
     const one = await startVmm('one', [shared]);
