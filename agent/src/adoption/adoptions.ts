@@ -53,6 +53,7 @@
  *       is tried $how if its monitor refuses
  *       and whose VMM ends is not closed by that: its session stays until it is released
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/src/adoption/huge-pages.test.ts
  *       is in huge pages before it is preserved, as the journal says
  *       is preserved in small pages if the host has no huge page left
  *       is not collapsed further once somebody else has preserved it, and is preserved once
