@@ -11,6 +11,7 @@
         "src/addon/memory.cc",
         "src/addon/sha256.cc",
         "src/addon/digest.cc",
+        "src/addon/huge_pages.cc",
         "src/addon/descriptors.cc",
         "src/addon/sockets.cc",
         "src/addon/messages.cc",

@@ -146,6 +146,27 @@ export function acrossCases(): readonly ContractCase[] {
       },
     },
     {
+      name: 'what was collapsed into huge pages has its contents',
+      async run(harness) {
+        using file = await harness.liveUpdate.retrieveFd(
+          session(prepared.mainSession),
+          prepared.collapsedToken,
+        );
+        await digestIs(harness, file, patternBytes('collapsed', prepared.collapsedSize));
+      },
+    },
+    {
+      name: 'what was collapsed into huge pages is in huge pages',
+      kernelOnly: 'the double copies a file into a fresh one, and only a kernel hands its pages over',
+      async run(harness) {
+        using file = await harness.liveUpdate.retrieveFd(
+          session(prepared.mainSession),
+          prepared.collapsedToken,
+        );
+        assert.equal(await harness.native.memory.hugeBytes(file), BigInt(prepared.collapsedSize));
+      },
+    },
+    {
       name: 'a descriptor without close-on-exec comes back with it',
       async run(harness) {
         using file = await harness.liveUpdate.retrieveFd(

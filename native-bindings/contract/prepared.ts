@@ -4,6 +4,7 @@
  *
  * Everything follows from this table; nothing has to be carried over by other means. Both sides read it.
  */
+import assert from 'node:assert/strict';
 import { closeSync, openSync, readSync, unlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '../src/face.ts';
@@ -38,6 +39,8 @@ export const unlinkedToken = 11n;
 export const changedToken = 13n;
 export const changedOffset = 5000;
 export const inheritedToken = 15n;
+export const collapsedToken = 17n;
+export const collapsedSize = 4 << 20;
 
 /** A session whose files are retrieved in an order of their own. */
 export const shuffledSession = 'across-shuffled';
@@ -89,6 +92,10 @@ async function preserveSpecial(harness: Harness, session: Descriptor): Promise<v
   using inherited = filledMemfd(harness, 'inherited');
   native.descriptors.setCloseOnExec(inherited, false);
   await liveUpdate.preserveFd(session, inherited, inheritedToken);
+
+  using collapsed = filledMemfd(harness, 'collapsed', collapsedSize);
+  assert.equal(await native.memory.collapse(collapsed, 0n, collapsedSize), collapsedSize);
+  await liveUpdate.preserveFd(session, collapsed, collapsedToken);
 }
 
 /** Seed of the file under `token` in a session of several like files. */

@@ -268,6 +268,18 @@ export const preservingCases: readonly ContractCase[] = [
     },
   },
   {
+    name: 'what is preserved in small pages stays in them: EAGAIN',
+    kernelOnly: 'only a kernel pins the pages of a preserved file',
+    async run(harness) {
+      const { memory } = harness.native;
+      using session = await newSession(harness, 'small');
+      using file = filledMemfd(harness, 'small', 2 << 20);
+      await harness.liveUpdate.preserveFd(session, file, 0n);
+      await assert.rejects(memory.collapse(file, 0n, 2 << 20), { code: 'EAGAIN' });
+      assert.equal(await memory.hugeBytes(file), 0n);
+    },
+  },
+  {
     name: 'a session cannot hold a session',
     async run(harness) {
       using inner = await newSession(harness, 'inner');

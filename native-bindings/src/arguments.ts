@@ -48,6 +48,12 @@ export function bigintOf(value: unknown, name: string, least: bigint, most: bigi
   return value;
 }
 
+/** A number or bigint that `unit` divides. */
+export function multipleOf<N extends number | bigint>(value: N, name: string, unit: number): N {
+  if (BigInt(value) % BigInt(unit) !== 0n) throw outOfRange(name, `a multiple of ${unit}`, value);
+  return value;
+}
+
 /** A token: any unsigned 64-bit number. */
 export function tokenOf(value: unknown, name = 'token'): bigint {
   return bigintOf(value, name, 0n, 2n ** 64n - 1n);

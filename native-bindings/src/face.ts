@@ -92,6 +92,29 @@ export interface Memory {
    * `EIO` if the file is cut shorter meanwhile; `ENODEV` if it is no regular file; `EACCES` if it is not readable.
    */
   sha256(file: FdLike, options?: { onProgress?: (bytes: bigint) => void }): Promise<string>;
+  /**
+   * Collapses small pages of a shmem file into huge pages of 2 MiB, and fills holes with huge pages, in `bytes` from
+   * `offset`, both multiples of 2 MiB. A program that has it mapped sees the same contents; accesses wait a moment.
+   * Huge pages that are there already are left as they are. What is not a whole huge page within the file is left out.
+   *
+   * The mapping, `madvise(MADV_HUGEPAGE)` and `madvise(MADV_COLLAPSE)`, since Linux 6.1 (`mm/khugepaged.c`,
+   * `madvise_collapse`). Forced, so it does not need `shmem_enabled`, but *deny* forbids it.
+   *
+   * @param bytes at most 1 GiB
+   * @returns how many of the bytes are in huge pages now. If there are fewer, the rest could not be collapsed.
+   * @throws SystemError if none could: `ENOMEM` no huge page is free, and none can be made; `EBUSY` the limit of a
+   *   memory cgroup; `EAGAIN` pages are in use just now or pinned, as those of a preserved file are; `EINVAL` huge
+   *   pages are not possible in this file. Also `EACCES` not readable, `ENODEV` no regular file.
+   */
+  collapse(file: FdLike, offset: bigint, bytes: number): Promise<number>;
+  /**
+   * How much of a shmem file is in huge pages, in bytes. Found by mapping it and reading `ShmemPmdMapped` in
+   * `/proc/self/smaps` (`smaps_pmd_entry`, `fs/proc/task_mmu.c`). For that the first small page of every 2 MiB is
+   * mapped, and is allocated where there is a hole. A preserved file has no holes.
+   *
+   * @throws SystemError as `collapse`; `ENODATA` if the kernel does not say
+   */
+  hugeBytes(file: FdLike): Promise<bigint>;
   /** `pread`: up to `length` bytes at `offset`. */
   read(file: FdLike, offset: bigint, length: number): Buffer;
   /** `pwrite` of all of `data` at `offset`. */

@@ -38,6 +38,8 @@ interface RawMemory {
   /** Bytes hashed so far, or the digest in hexadecimal once all are. */
   stepDigest(digest: RawDigest): Promise<bigint | string>;
   closeDigest(digest: RawDigest): void;
+  collapse(file: number, offset: bigint, bytes: number): Promise<number>;
+  hugeBytes(file: number): Promise<bigint>;
   digestBytes(data: Uint8Array, useInstructions: boolean): string;
   readonly haveShaInstructions: boolean;
 }

@@ -6,6 +6,7 @@ import {
   fdOf,
   functionOf,
   integerOf,
+  multipleOf,
   offsetOf,
   optionsOf,
   shortTextOf,
@@ -21,6 +22,12 @@ const longestMemfdName = 249;
 
 /** The most one read or write system call moves, in bytes (read(2)). */
 const mostRead = 0x7ffff000;
+
+/** A huge page, in bytes (x86-64, and arm64 with small pages of 4 KiB). */
+const hugePageBytes = 2 << 20;
+
+/** The most that one call collapses, in bytes: a thread of the pool is busy with it until it is done. */
+const mostCollapsed = 1 << 30;
 
 export const memory: Memory = {
   memfdCreate(name, options) {
@@ -65,6 +72,18 @@ export const memory: Memory = {
     } finally {
       raw.closeDigest(digest);
     }
+  },
+
+  async collapse(file, offset, bytes) {
+    return await raw.collapse(
+      fdOf(file, 'file'),
+      multipleOf(offsetOf(offset, 'offset'), 'offset', hugePageBytes),
+      multipleOf(integerOf(bytes, 'bytes', hugePageBytes, mostCollapsed), 'bytes', hugePageBytes),
+    );
+  },
+
+  async hugeBytes(file) {
+    return await raw.hugeBytes(fdOf(file, 'file'));
   },
 
   read(file, offset, length) {

@@ -37,6 +37,8 @@ const descriptorCalls: readonly [string, string, Call][] = [
   ['addSeals', 'file', (value) => memory.addSeals(value, 0)],
   ['fileFacts', 'file', (value) => memory.fileFacts(value)],
   ['sha256', 'file', (value) => memory.sha256(value)],
+  ['collapse', 'file', (value) => memory.collapse(value, 0n, 2 << 20)],
+  ['hugeBytes', 'file', (value) => memory.hugeBytes(value)],
   ['read', 'file', (value) => memory.read(value, 0n, 1)],
   ['write', 'file', (value) => memory.write(value, 0n, Buffer.of(1))],
   ['duplicate', 'file', (value) => descriptors.duplicate(value)],
@@ -136,6 +138,17 @@ const otherCalls: readonly [string, ErrorConstructor, () => unknown][] = [
   [`size ${offsetMessage} -1n`, RangeError, () => memory.truncate(0, -1n)],
   [`size ${offsetMessage} 9223372036854775808n`, RangeError, () => memory.truncate(0, 2n ** 63n)],
   [`offset ${offsetMessage} -1n`, RangeError, () => memory.read(0, -1n, 1)],
+  ['offset must be a multiple of 2097152, not 4096n', RangeError, () => memory.collapse(0, 4096n, 2 << 20)],
+  [
+    'bytes must be a multiple of 2097152, not number 3145728',
+    RangeError,
+    () => memory.collapse(0, 0n, 3 << 20),
+  ],
+  [
+    'bytes must be an integer from 2097152 to 1073741824, not number 0',
+    RangeError,
+    () => memory.collapse(0, 0n, 0),
+  ],
   ['length must be an integer from 0 to 2147479552, not number -1', RangeError, () => memory.read(0, 0n, -1)],
   ['data must be a Uint8Array, not "x"', TypeError, () => memory.write(0, 0n, bad('x'))],
   [

@@ -17,6 +17,7 @@ const { descriptors, kernel, liveUpdate, memory, serviceManager, sockets }: type
 
 const roundCount = 200;
 const windowBytes = 8 << 20;
+const hugeBytes = 2 << 20;
 
 /** Runs what is expected to fail. */
 async function fails(act: () => unknown): Promise<void> {
@@ -44,6 +45,8 @@ async function failures(): Promise<void> {
   await fails(() => memory.addSeals(file, 4));
   await fails(() => memory.fileFacts(999_999));
   await fails(() => memory.sha256(999_999));
+  await fails(() => memory.collapse(999_999, 0n, hugeBytes));
+  await fails(() => memory.hugeBytes(999_999));
   await fails(() => kernel.kexecFileLoad(999_999, null, ''));
   await fails(() => kernel.kexecFileLoad(file, 999_999, ''));
   await fails(() => descriptors.pidfdGetfd(file, 0));
@@ -98,10 +101,21 @@ async function digests(): Promise<void> {
   await fails(() => memory.sha256(file, { onProgress: () => memory.truncate(file, 0n) }));
 }
 
+async function hugePages(): Promise<void> {
+  using file = memory.memfdCreate('huge');
+  memory.truncate(file, BigInt(4 * hugeBytes + 5));
+  // The test is told nothing by it where the host has no huge page free: it looks for errors of the addon.
+  const either = memory.collapse(file, 0n, 8 * hugeBytes).catch(() => 0);
+  memory.truncate(file, BigInt(hugeBytes));
+  await either;
+  await memory.hugeBytes(file);
+}
+
 for (let round = 0; round < roundCount; round++) {
   await failures();
   await filesAndSockets();
   if (round % 50 === 0) await digests();
+  if (round % 50 === 0) await hugePages();
 }
 // Collected rather than closed: finalisers run too.
 const [watched, peer] = sockets.socketPair();

@@ -68,6 +68,14 @@ it('digests', async () => {
   await leavesNothing(() => memory.sha256(file));
 });
 
+it('files of which nothing is a whole huge page', async () => {
+  using file = memory.memfdCreate('small');
+  await leavesNothing(async () => {
+    await memory.collapse(file, 0n, 2 << 20);
+    await memory.hugeBytes(file);
+  });
+});
+
 it('calls that fail', async () => {
   using file = memory.memfdCreate('x');
   await leavesNothing(() => {

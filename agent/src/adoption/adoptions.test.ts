@@ -3,199 +3,79 @@
  * Adopted machines before the kexec: VMMs that share memory, end, or whose number another process has; and guests
  * that an agent stopped before it died.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  existsSync,
-  lstatSync,
-  mkdtempSync,
-  openSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, lstatSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
-import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type HostPaths, realHostPaths } from '../host/paths.ts';
 import { identify } from '../host/process-files.ts';
-import { Refusal } from '../host/refusal.ts';
-import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
-import { Journal } from '../journal/index.ts';
-import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
-import { Device } from '../liveupdate/device.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
-import { SessionStore } from '../liveupdate/sessions.ts';
 import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
-import { Adoptions } from './adoptions.ts';
+import { AdoptionScene, end, plain } from './adoptions.fixture.ts';
 
-const patience = { firstMs: 1, totalMs: 20 };
-const plain = { unlink: false, definition: null };
-
-let directory: string;
-let double: LiveUpdateDouble;
-let native: Native;
-let sessions: SessionStore;
-let adoptions: Adoptions;
-let journal: Journal;
-let mayLetRunOn: boolean;
-/** Machines and their files, as looking at them gives. */
-let machines: Map<number, { machine: Machine; files: Map<number, Descriptor> }>;
-
+let scene: AdoptionScene;
 beforeEach(() => {
-  directory = mkdtempSync('/dev/shm/luo-adoptions-');
-  double = new LiveUpdateDouble({ path: '/dev/made-up' });
-  native = {
-    ...realNative,
-    liveUpdate: double,
-    serviceManager: { notify: () => false, takeListenFds: () => [] },
-  };
-  const paths: HostPaths = { ...realHostPaths, device: '/dev/made-up' };
-  journal = new Journal(join(directory, 'journal.db'), {
-    ...{ bootId: 'this', phase: () => 'normal', update: () => null },
-    ...{ nowUs: () => 1, steadyUs: () => 1 },
-  });
-  const explain = async () => ({ availability: 'available' as const, explanation: '' });
-  sessions = new SessionStore({
-    ...{ native, paths, journal, patience, nowUs: () => 1 },
-    device: new Device(double, paths, explain, patience),
-    store: new DescriptorStore(native, null),
-    kernelLog: { mark: () => 0, since: () => [] },
-  });
-  machines = new Map();
-  mayLetRunOn = true;
-  const known = (pid: number) => {
-    const found = machines.get(pid);
-    if (!found) throw new Refusal('NoSuchProcess', { pid });
-    return found;
-  };
-  adoptions = new Adoptions({
-    ...{ native, paths, sessions, journal, bootId: 'this' },
-    look: async (pid) => known(pid).machine,
-    take: (pid, fd) => {
-      const file = known(pid).files.get(fd);
-      if (!file) throw new Refusal('NoSuchDescriptor', { pid, fd });
-      return native.descriptors.duplicate(file);
-    },
-    mayLetRunOn: () => mayLetRunOn,
-    log: () => {},
-  });
+  scene = new AdoptionScene();
 });
-afterEach(() => {
-  for (const { name } of sessions.list()) sessions.get(name).release();
-  for (const { files } of machines.values()) for (const file of files.values()) file.close();
-  double[Symbol.dispose]();
-  journal.close();
-  rmSync(directory, { recursive: true });
-});
-
-const descriptor = (fd: number, name: string): MachineDescriptor => ({
-  ...{ fd, duplicates: [], kind: 'memfd', name, size: 4, inode: fd, guestMemory: true, pciAddress: null },
-  ...{ dependsOn: [], sharedWith: [], fate: 'preservable', reason: '', source: 'rule', errno: null },
-  ...{ session: null, token: null },
-});
-
-/** A process that stands for the VMM of a machine with these memory files. */
-async function startVmm(
-  name: string,
-  files: readonly Descriptor[],
-  monitor = '/nowhere',
-  third: number | 'ignore' = 'ignore',
-): Promise<ChildProcess> {
-  const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', third] });
-  await once(child, 'spawn');
-  onTestFinished(() => void child.kill('SIGKILL'));
-  const pid = child.pid ?? 0;
-  const machine: Machine = {
-    ...{ name, pid, user: 'root', command: 'sleep', vmm: 'QEMU', version: null, vcpus: 1, memory: 4 },
-    ...{ memoryInFiles: 4, state: 'running', accelerator: 'tcg', monitor: 'answered', monitorPath: monitor },
-    ...{ monitorDetail: '', sharesMemoryWith: [], otherDescriptors: 0, way: 'cpr', wayReason: '' },
-    ...{ expectedBlackoutUs: null, unlinks: [], session: null, definition: null, consolePath: null },
-    descriptors: files.map((_file, index) => descriptor(3 + index, `/memfd:${name}${index} (deleted)`)),
-  };
-  machines.set(pid, { machine, files: new Map(files.map((file, index) => [3 + index, file])) });
-  return child;
-}
-
-const memfd = (text: string): Descriptor => {
-  const file = native.memory.memfdCreate(text);
-  native.memory.write(file, 0n, Buffer.from(text));
-  return file;
-};
-
-const adopt = async (child: ChildProcess): Promise<string> => {
-  const pid = child.pid ?? 0;
-  await adoptions.adopt(pid, plain, agentItself);
-  return adoptions.list().find(({ machine }) => machine.pid === pid)?.session ?? '';
-};
-
-const end = async (child: ChildProcess): Promise<void> => {
-  child.kill('SIGKILL');
-  await once(child, 'exit');
-};
+afterEach(() => scene[Symbol.dispose]());
 
 /** The next time that anything about the sessions changes. */
-const changed = (): Promise<unknown> => once(sessions.events, 'changed');
-
-const placesIn = (session: string): number =>
-  sessions.has(session) ? sessions.get(session).toSession().descriptors.length : -1;
+const changed = (): Promise<unknown> => once(scene.sessions.events, 'changed');
 
 describe('a machine', () => {
   it('whose preserving fails is not adopted, and its memory can be preserved afterwards', async () => {
-    const one = await startVmm('one', [memfd('ram'), memfd('more')]);
-    const { preserveFd } = double;
-    vi.spyOn(double, 'preserveFd').mockImplementation(async (...given) => {
-      if (given[2] !== 1n) return await preserveFd.apply(double, given);
+    const one = await scene.startVmm('one', [scene.memfd('ram'), scene.memfd('more')]);
+    const { preserveFd } = scene.double;
+    vi.spyOn(scene.double, 'preserveFd').mockImplementation(async (...given) => {
+      if (given[2] !== 1n) return await preserveFd.apply(scene.double, given);
       throw Object.assign(new Error('preserveFd: ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
     });
-    await expect(adopt(one)).rejects.toMatchObject({ refusal: 'KernelCallFailed' });
-    expect(sessions.list()).toEqual([]);
+    await expect(scene.adopt(one)).rejects.toMatchObject({ refusal: 'KernelCallFailed' });
+    expect(scene.sessions.list()).toEqual([]);
     vi.restoreAllMocks();
-    expect(placesIn(await adopt(one))).toBe(2);
+    expect(scene.placesIn(await scene.adopt(one))).toBe(2);
   });
 
   it('has no session any more once its VMM has ended', async () => {
-    const one = await startVmm('one', [memfd('ram')]);
-    const session = await adopt(one);
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const session = await scene.adopt(one);
     const gone = changed();
     await end(one);
     await gone;
-    await sessions.quiet();
-    expect(sessions.has(session)).toBe(false);
+    await scene.sessions.quiet();
+    expect(scene.sessions.has(session)).toBe(false);
   });
 
   it('whose shared memory is in the session of one that is released is preserved again', async () => {
-    const shared = memfd('shared');
-    const one = await startVmm('one', [shared, memfd('own')]);
-    const two = await startVmm('two', [native.descriptors.duplicate(shared)]);
-    const [first, second] = [await adopt(one), await adopt(two)];
-    expect([placesIn(first), placesIn(second)]).toEqual([2, 0]);
-    await adoptions.release(one.pid ?? 0, agentItself);
-    expect([placesIn(first), placesIn(second)]).toEqual([-1, 1]);
+    const shared = scene.memfd('shared');
+    const one = await scene.startVmm('one', [shared, scene.memfd('own')]);
+    const two = await scene.startVmm('two', [scene.native.descriptors.duplicate(shared)]);
+    const [first, second] = [await scene.adopt(one), await scene.adopt(two)];
+    expect([scene.placesIn(first), scene.placesIn(second)]).toEqual([2, 0]);
+    await scene.adoptions.release(one.pid ?? 0, agentItself);
+    expect([scene.placesIn(first), scene.placesIn(second)]).toEqual([-1, 1]);
   });
 
   it('that shares memory keeps it when the VMM of the other one ends', async () => {
-    const shared = memfd('shared');
-    const one = await startVmm('one', [shared]);
-    const two = await startVmm('two', [native.descriptors.duplicate(shared)]);
-    const [, second] = [await adopt(one), await adopt(two)];
+    const shared = scene.memfd('shared');
+    const one = await scene.startVmm('one', [shared]);
+    const two = await scene.startVmm('two', [scene.native.descriptors.duplicate(shared)]);
+    const [, second] = [await scene.adopt(one), await scene.adopt(two)];
     await end(one);
-    await vi.waitFor(() => expect(placesIn(second)).toBe(1));
+    await vi.waitFor(() => expect(scene.placesIn(second)).toBe(1));
   });
 
   it('is told by its start time from another process of its number', async () => {
-    const one = await startVmm('one', [memfd('ram')]);
-    const session = await adopt(one);
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const session = await scene.adopt(one);
     const identity = await identify('/proc', one.pid ?? 0);
     if (!identity) throw new Error('the process has ended');
-    expect(adoptions.of(identity)).toMatchObject({ session });
-    expect(adoptions.of({ ...identity, startTime: '1' })).toBeNull();
+    expect(scene.adoptions.of(identity)).toMatchObject({ session });
+    expect(scene.adoptions.of({ ...identity, startTime: '1' })).toBeNull();
     // As an agent finds it that is started after the number has passed to another process.
-    sessions.get(session).updateMachine({ startTime: '1' });
-    await adoptions.takeOver();
-    expect(sessions.has(session)).toBe(false);
+    scene.sessions.get(session).updateMachine({ startTime: '1' });
+    await scene.adoptions.takeOver();
+    expect(scene.sessions.has(session)).toBe(false);
   });
 });
 
@@ -215,24 +95,24 @@ describe('a guest that was stopped', () => {
 
   async function stopped(answers: Parameters<typeof serveQmp>[0]): Promise<[ChildProcess, string]> {
     monitor = await serveQmp(answers);
-    const one = await startVmm('one', [memfd('ram')], monitor.path);
-    const session = await adopt(one);
-    adoptions.markSuspended(session, true);
+    const one = await scene.startVmm('one', [scene.memfd('ram')], monitor.path);
+    const session = await scene.adopt(one);
+    scene.adoptions.markSuspended(session, true);
     return [one, session];
   }
 
   it('is let run on by the agent that finds its mark', async () => {
     const [, session] = await stopped({ ...paused, cont: runs });
-    await adoptions.letRunOn();
+    await scene.adoptions.letRunOn();
     expect(monitor.commands).toContain('cont');
-    expect(sessions.get(session).machine?.suspended).toBe(false);
+    expect(scene.sessions.get(session).machine?.suspended).toBe(false);
   });
 
   it('is not told to run if it runs already', async () => {
     const [, session] = await stopped({ 'query-status': value({ status: 'running', running: true }) });
-    await adoptions.letRunOn();
+    await scene.adoptions.letRunOn();
     expect(monitor.commands).not.toContain('cont');
-    expect(sessions.get(session).machine?.suspended).toBe(false);
+    expect(scene.sessions.get(session).machine?.suspended).toBe(false);
   });
 
   it.each([
@@ -247,47 +127,47 @@ describe('a guest that was stopped', () => {
     });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
-    await adoptions.letRunOn();
-    expect(sessions.get(session).machine?.suspended).toBe(true);
+    await scene.adoptions.letRunOn();
+    expect(scene.sessions.get(session).machine?.suspended).toBe(true);
     refusing = false;
-    mayLetRunOn = !underWay;
-    const again = vi.spyOn(adoptions, 'letRunOn');
+    scene.mayLetRunOn = !underWay;
+    const again = vi.spyOn(scene.adoptions, 'letRunOn');
     vi.advanceTimersByTime(2000);
     vi.useRealTimers();
     expect(again).toHaveBeenCalledTimes(underWay ? 0 : 1);
-    if (!underWay) await vi.waitFor(() => expect(sessions.get(session).machine?.suspended).toBe(false));
+    if (!underWay) await vi.waitFor(() => expect(scene.sessions.get(session).machine?.suspended).toBe(false));
   });
 
   it('and whose VMM ends is not closed by that: its session stays until it is released', async () => {
     const [one, session] = await stopped(paused);
     await end(one);
-    await adoptions.takeOver();
-    await adoptions.letRunOn();
-    expect(sessions.has(session)).toBe(true);
-    await adoptions.release(one.pid ?? 0, agentItself);
-    expect(sessions.has(session)).toBe(false);
+    await scene.adoptions.takeOver();
+    await scene.adoptions.letRunOn();
+    expect(scene.sessions.has(session)).toBe(true);
+    await scene.adoptions.release(one.pid ?? 0, agentItself);
+    expect(scene.sessions.has(session)).toBe(false);
   });
 });
 
 describe('a machine whose memory has a name', () => {
   it('loses it only if that was allowed, and has a link in its place when it is released', async () => {
-    const path = join(directory, 'ram');
+    const path = join(scene.directory, 'ram');
     writeFileSync(path, 'ram');
     const opened = openSync(path, 'r+');
-    const file = native.descriptors.duplicate(opened);
-    const one = await startVmm('one', [file], '/nowhere', opened);
+    const file = scene.native.descriptors.duplicate(opened);
+    const one = await scene.startVmm('one', [file], '/nowhere', opened);
     closeSync(opened);
     const pid = one.pid ?? 0;
-    const found = machines.get(pid);
+    const found = scene.machines.get(pid);
     if (!found) throw new Error('the machine is not known');
     const [memory] = found.machine.descriptors;
     const named = memory ? [{ ...memory, name: path }] : [];
-    machines.set(pid, { ...found, machine: { ...found.machine, unlinks: [path], descriptors: named } });
-    await expect(adopt(one)).rejects.toMatchObject({ refusal: 'MachineUnusable' });
+    scene.machines.set(pid, { ...found, machine: { ...found.machine, unlinks: [path], descriptors: named } });
+    await expect(scene.adopt(one)).rejects.toMatchObject({ refusal: 'MachineUnusable' });
     expect(lstatSync(path).isFile()).toBe(true);
-    await adoptions.adopt(pid, { ...plain, unlink: true }, agentItself);
+    await scene.adoptions.adopt(pid, { ...plain, unlink: true }, agentItself);
     expect(existsSync(path)).toBe(false);
-    await adoptions.release(pid, agentItself);
+    await scene.adoptions.release(pid, agentItself);
     expect(readlinkSync(path)).toBe(`/proc/${pid}/fd/3`);
   });
 });

@@ -8,7 +8,8 @@
  *               └ adopted again under its new process            or left behind
  *
  * - *found*: a VMM runs (`machines/`). *Adopted*: a separate session holds its memory, and the manifest says how to
- *   start it. The slow part, preserving memory, is done here while nobody waits. `adopt` and `release` move it.
+ *   start it. The slow part is done here while nobody waits: memory is put
+ *   into huge pages (`huge-pages.ts`) and preserved. `adopt` and `release` move it.
  * - *protected*: at the start of an update, memory that it got since is preserved. *Prepared*: its monitor is taken,
  *   sockets listen (`save.ts`). It runs.
  * - *stopped*, *saved*: its session is marked, then the guest stops and its state goes into the index session. All
@@ -52,6 +53,11 @@
  *       is tried $how if its monitor refuses
  *       and whose VMM ends is not closed by that: its session stays until it is released
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/src/adoption/huge-pages.test.ts
+ *       is in huge pages before it is preserved, as the journal says
+ *       is preserved in small pages if the host has no huge page left
+ *       is not collapsed further once somebody else has preserved it, and is preserved once
+ *       is preserved again at once when the machine that shared it has ended
  *     agent/test/machine-update.test.ts
  *       is carried over: %s
  *       whose VMM ends after it is saved is started again in the next kernel all the same
@@ -95,14 +101,16 @@ import { Refusal } from '../host/refusal.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
+import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
-import { orderDescriptors } from '../machines/order.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
+import type { Following } from './huge-pages.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
 import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
+import { protectMachine } from './protect.ts';
 import { commandOfVmm } from './running-vmm.ts';
 
 export interface AdoptionContext {
@@ -173,26 +181,40 @@ export class Adoptions {
     const head = await headOf(machine, options, this.#context);
     const session = freeSessionName(machine, (name) => sessions.has(name));
     const parameters = { pid, name: machine.name, way: machine.way, definition: head.definition };
-    await journal.act('machine.adopt', { session, peer: actor.peer, parameters }, async () => {
+    const adopting = async (): Promise<Collapsed> => {
       await sessions.create(session, actor, head);
       try {
         await this.#takeNames(session, machine);
         // A name that was taken away changes what the kernel takes.
-        await this.#protect(session, machine.unlinks.length === 0 ? machine : await look(pid), actor);
+        const now = machine.unlinks.length === 0 ? machine : await look(pid);
+        return await protectMachine(this.#context, session, now, actor, {});
       } catch (error) {
         const taken = sessions.get(session).machine?.unlinked ?? [];
         await sessions.close(session, actor);
         this.#putNamesBack(pid, taken);
         throw error;
       }
-    });
+    };
+    await journal.act(
+      'machine.adopt',
+      { session, peer: actor.peer, parameters },
+      adopting,
+      // Small files are not put into huge pages.
+      (hugePages) => ({ parameters: hugePages.bytes === 0 ? parameters : { ...parameters, hugePages } }),
+    );
     this.#watchOne(session, head);
   }
 
-  /** Preserves what an adopted machine has come to have since. @throws Refusal */
-  async protect(session: string, actor: Actor): Promise<void> {
+  /**
+   * Preserves what an adopted machine has come to have since, in huge pages if possible.
+   *
+   * @param following of what is put into huge pages
+   * @throws Refusal; the signal's reason
+   */
+  async protect(session: string, actor: Actor, following: Following): Promise<void> {
     const { machine } = this.#context.sessions.get(session);
-    if (machine !== null) await this.#protect(session, await this.#context.look(machine.pid), actor);
+    if (machine === null) return;
+    await protectMachine(this.#context, session, await this.#context.look(machine.pid), actor, following);
   }
 
   /**
@@ -293,31 +315,15 @@ export class Adoptions {
     for (const name of names) putNameBack(this.#context.paths.proc, pid, name);
   }
 
-  /** Preserves every file of a machine that the kernel takes and that is not preserved yet, in the right order. */
-  async #protect(session: string, machine: Machine, actor: Actor): Promise<void> {
-    const { take, sessions, native } = this.#context;
-    const { pid } = machine;
-    const mapped = machine.descriptors.find(({ fd, guestMemory, fate }) => {
-      return fd === null && guestMemory && fate === 'preservable';
-    });
-    if (mapped) {
-      const reason = `its VMM has no descriptor of ${mapped.name} any more`;
-      throw new Refusal('MachineUnusable', { pid, name: machine.name, reason });
-    }
-    for (const fd of orderDescriptors(machine)) {
-      using file = take(pid, fd);
-      if (sessions.whereIs(native.memory.fileFacts(file)) !== null) continue;
-      const described = machine.descriptors.find((each) => each.fd === fd);
-      const label = `${described?.guestMemory ? 'memory of ' : ''}${machine.name}: ${described?.name ?? fd}`;
-      const source = `descriptor ${fd} of ${machine.command} (pid ${pid})`;
-      await sessions.preserve(session, file, { token: null, label: label.slice(0, 128), source }, actor);
-    }
-  }
-
   /** What others shared with a machine that is gone is theirs to preserve now. */
   async #protectOthers(): Promise<void> {
-    for (const { session } of this.list()) {
-      await this.protect(session, agentItself).catch((error: unknown) => {
+    const { look } = this.#context;
+    for (const { session, machine } of this.list()) {
+      const again = async (): Promise<void> => {
+        // At once: no session has it until then.
+        await protectMachine(this.#context, session, await look(machine.pid), agentItself, null);
+      };
+      await again().catch((error: unknown) => {
         this.#context.log('warning', 'a machine is not whole in its session', {
           session,
           problem: String(error),

@@ -120,5 +120,6 @@ Napi::Object InitMemory(Napi::Env env) {
   group.Set("readInto", Napi::Function::New(env, ReadInto, "readInto"));
   group.Set("write", Napi::Function::New(env, Write, "write"));
   InitDigest(env, group);
+  InitHugePages(env, group);
   return group;
 }

@@ -64,7 +64,13 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 
   protect: {
-    run: ({ machines }, machine) => machines.protect(the(machine).session),
+    async run({ machines, signal, progress }, machine) {
+      const { session, name } = the(machine);
+      await machines.protect(session, {
+        signal,
+        onProgress: (done, total) => progress({ message: `huge pages for ${name}`, done, total }),
+      });
+    },
   },
 
   index: {

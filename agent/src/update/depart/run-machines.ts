@@ -5,6 +5,7 @@
  */
 import type { Descriptor } from '@luo-console/native';
 import type { Adopted } from '../../adoption/adoptions.ts';
+import type { Following } from '../../adoption/huge-pages.ts';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { NotSaved, Suspension } from '../../adoption/suspension.ts';
@@ -75,8 +76,8 @@ export class RunMachines {
   }
 
   /** Preserves what has come to a machine since it was adopted; it runs. @throws Refusal */
-  async protect(session: string): Promise<void> {
-    await this.#context.adoptions.protect(session, this.#options.actor);
+  async protect(session: string, following: Following): Promise<void> {
+    await this.#context.adoptions.protect(session, this.#options.actor, following);
   }
 
   /** Makes everything ready to stop them. @throws NotSaved */

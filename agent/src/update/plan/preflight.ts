@@ -19,6 +19,7 @@ import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
 import type { Obstacles } from './carrier-use.ts';
+import { pagesCheck } from './pages-check.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -152,6 +153,8 @@ const checks: Readonly<Record<string, Check1>> = {
       `${inMebibytes(free)} are free; loading the kernel${states === 0 ? '' : ' and saving machines whole'} needs ${inMebibytes(needed)}`,
     ];
   },
+
+  pages: (context, { machines }) => pagesCheck(context, machines),
 
   sessions: ({ sessions }) => {
     const held = sessions.list().map((session) => session.toSession());

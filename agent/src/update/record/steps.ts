@@ -76,7 +76,7 @@ export const steps = {
     subjects: eachMachine,
     title: (machine) => `Preserve the memory of ${named(machine)}`,
     detail: () =>
-      'Memory that is new since the machine was adopted is preserved too. The machine keeps running.',
+      'Memory that is new since the machine was adopted is put into huge pages and preserved. The machine keeps running.',
     risk: () => 'None to the machine. If the kernel refuses, the update ends here.',
     doing: (machine) => `preserving the memory of ${named(machine)}`,
     back: 'nothing to undo',

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Preserving what a machine has: its memory, and every other file that the kernel takes. */
+import type { Descriptor } from '@luo-console/native';
+import { Refusal } from '../host/refusal.ts';
+import type { Machine } from '../interface/agent.generated.ts';
+import type { Collapsed } from '../liveupdate/collapse.ts';
+import type { Actor } from '../liveupdate/live-update-context.ts';
+import { orderDescriptors } from '../machines/order.ts';
+import { canBeHuge, collapseFor, type Following, type HugePagesContext, together } from './huge-pages.ts';
+
+export interface ProtectContext extends HugePagesContext {
+  /** A copy of a process's descriptor. @throws Refusal */
+  take(pid: number, fd: number): Descriptor;
+}
+
+/**
+ * Preserves every file of a machine that the kernel takes and that is not preserved yet, in the right order.
+ *
+ * @param following of what is put into huge pages before; null if nothing is, so that it is preserved at once
+ * @returns what was put into huge pages
+ * @throws Refusal MachineUnusable, and what preserving refuses with; the signal's reason
+ */
+export async function protectMachine(
+  context: ProtectContext,
+  session: string,
+  machine: Machine,
+  actor: Actor,
+  following: Following | null,
+): Promise<Collapsed> {
+  const { take, sessions, native } = context;
+  const { pid } = machine;
+  const mapped = machine.descriptors.find(({ fd, guestMemory, fate }) => {
+    return fd === null && guestMemory && fate === 'preservable';
+  });
+  if (mapped) {
+    const reason = `its VMM has no descriptor of ${mapped.name} any more`;
+    throw new Refusal('MachineUnusable', { pid, name: machine.name, reason });
+  }
+  const collapsed: Collapsed[] = [];
+  for (const fd of orderDescriptors(machine)) {
+    using file = take(pid, fd);
+    const isPreserved = (): boolean => sessions.whereIs(native.memory.fileFacts(file)) !== null;
+    if (isPreserved()) continue;
+    const described = machine.descriptors.find((each) => each.fd === fd);
+    const label = `${described?.guestMemory ? 'memory of ' : ''}${machine.name}: ${described?.name ?? fd}`;
+    if (following !== null && described && canBeHuge(described)) {
+      collapsed.push(await collapseFor(context, session, file, label, following));
+      following.signal?.throwIfAborted();
+      // An update may have begun meanwhile, and have preserved it.
+      if (isPreserved()) continue;
+    }
+    const source = `descriptor ${fd} of ${machine.command} (pid ${pid})`;
+    await sessions.preserve(session, file, { token: null, label: label.slice(0, 128), source }, actor);
+  }
+  return together(collapsed);
+}
