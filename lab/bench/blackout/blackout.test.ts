@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { timesOfUpdate } from './agent.ts';
 import { readFloor } from './floor.ts';
 import { commandLineOf } from './guests.ts';
+import { together } from './measure.ts';
 import { allLoads, blackoutParts, type PartEnds, type PartTimes, timesOf } from './parts.ts';
 import { blackoutReport, blackoutTable } from './report.ts';
 
@@ -40,6 +41,25 @@ describe('parts of a blackout', () => {
     const late = ends(30, 530, 1700, 1702, 1750, 2650, 2660, 2670);
     expect(timesOf([early, late])).toEqual(times(30, 500, 1170, 2, 48, 900, 10, 10));
   });
+});
+
+it('puts the rounds together by load', () => {
+  const [load, four] = allLoads;
+  if (!load || !four) throw new Error('there are loads');
+  const [first, second] = [timesOf([one]), timesOf([other])];
+  const all = together([
+    new Map([
+      [load, [first]],
+      [four, [second]],
+    ]),
+    new Map([[load, [second]]]),
+  ]);
+  expect(all).toEqual(
+    new Map([
+      [load, [first, second]],
+      [four, [second]],
+    ]),
+  );
 });
 
 /** A line as the kernel prints it when the floor says something. */
