@@ -52,6 +52,9 @@ const packageNames = [
   'less',
   'qemu-system-x86',
   'libstdc++6',
+  // What makes initrds, of both kinds; the host itself starts without one.
+  'initramfs-tools-core',
+  'dracut-core',
 ];
 // trixie's own QEMU cannot do what later updates of virtual machines need; the rest stays trixie's.
 const backportedPackages = 'qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu';

@@ -122,6 +122,17 @@ export async function abortInGrace(
   }
 }
 
+/** Who brought each machine of an update back, by its name, as the journal says. */
+export async function broughtBackBy(agent: AgentClient, { id }: Update): Promise<Record<string, unknown>> {
+  const { entries } = await agent.call('QueryJournal', { name: 'machine.resumed', update: id });
+  return Object.fromEntries(
+    entries.map(({ parameters }) => {
+      const { name, broughtBackBy: who } = parameters as { name: string; broughtBackBy: string };
+      return [name, who];
+    }),
+  );
+}
+
 /** How far the parts of a blackout may be from its whole, in µs: each is rounded to whole ones. */
 const roundingUs = 16;
 

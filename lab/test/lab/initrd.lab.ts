@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A host whose kernels start with an initrd, of both kinds that Debian makes. The initrd mounts the root and then starts
+ * the carrier, which `init=` names: nothing in the initrd knows of it.
+ */
+import type { AgentClient } from '@luo-console/agent/client';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import type { LabHost } from '../../src/index.ts';
+import { showLogsOfFailed } from '../support/failure.ts';
+import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
+import { connect, freshHost } from '../support/host.ts';
+import { run } from '../support/memory.ts';
+import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
+
+/** The kinds, with what makes one for a kernel release. The lab's kernels have no modules. */
+const kinds = [
+  {
+    kind: 'initramfs-tools',
+    next: '-b',
+    make: (release: string, path: string) => `mkinitramfs -o ${path} ${release}`,
+  },
+  {
+    kind: 'dracut',
+    next: '-a',
+    make: (release: string, path: string) => `dracut --quiet --force --kver ${release} ${path}`,
+  },
+];
+
+describe('a machine of a host with an initrd', () => {
+  let host: LabHost;
+  let agent: AgentClient;
+  let guest: Guest;
+
+  beforeAll(async () => {
+    host = await freshHost('initrd', { reuse: true });
+    await installGuests(host);
+    agent = await connect(host);
+    guest = await startGuest(host, { name: 'guest', kind: 'bare', memory: 'shared' });
+    await agent.call('AdoptMachine', { pid: guest.pid });
+  });
+  afterAll(async () => {
+    agent?.close();
+    await host?.down();
+  });
+  afterEach((context) => showLogsOfFailed(context, host));
+
+  it.each(kinds)('is brought back by the carrier: $kind', async ({ kind, next, make }) => {
+    const { kernel } = await planFor(agent, next);
+    const initrd = `/root/initrd-${kind}`;
+    await run(host, `mkdir -p /lib/modules/${kernel.release} && depmod ${kernel.release}`);
+    await run(host, make(kernel.release, initrd));
+    const { plan } = await agent.call('MakePlan', { kernel: kernel.path, initrd });
+    expect(plan.checks.find(({ name }) => name === 'arrival')).toMatchObject({ verdict: 'pass' });
+    const done = await carryOut(host, agent, plan);
+    agent = done.agent;
+    console.log(kind, done.update.machines.map(blackoutLine).join('\n'));
+    expect(done.update).toMatchObject({ outcome: 'updated' });
+    for (const machine of done.update.machines) expectWholeBlackout(machine);
+    expect(await broughtBackBy(agent, done.update)).toEqual({ guest: 'carrier' });
+    await expectUnharmed(host, [guest]);
+  });
+});
