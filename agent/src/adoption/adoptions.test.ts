@@ -138,6 +138,16 @@ describe('a guest that was stopped', () => {
     if (!underWay) await vi.waitFor(() => expect(scene.sessions.get(session).machine?.suspended).toBe(false));
   });
 
+  it('is not asked for of another process that listens in place of its VMM', async () => {
+    const [, session] = await stopped({ ...paused, cont: runs });
+    scene.peers.set(monitor.path, 1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await scene.adoptions.letRunOn();
+    expect(monitor.commands).toEqual([]);
+    expect(scene.sessions.get(session).machine?.suspended).toBe(true);
+  });
+
   it('and whose VMM ends is not closed by that: its session stays until it is released', async () => {
     const [one, session] = await stopped(paused);
     await end(one);

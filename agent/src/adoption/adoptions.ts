@@ -277,11 +277,13 @@ export class Adoptions {
   }
 
   async #letOneRunOn({ session, machine }: Adopted): Promise<boolean> {
-    const { paths, log } = this.#context;
+    const { native, paths, log } = this.#context;
+    const { pid } = machine;
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
     try {
-      using monitor = await VmmMonitor.open(socketSeenBy(paths.proc, machine.pid, machine.monitor));
+      const path = socketSeenBy(paths.proc, pid, machine.monitor);
+      using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
       if (!(await monitor.isRunning())) await monitor.run(AbortSignal.timeout(letRunMs));
       this.markSuspended(session, false);
       log('warning', 'let a stopped machine run on', { session });

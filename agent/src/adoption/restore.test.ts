@@ -82,7 +82,7 @@ describe('a saved machine', () => {
 
   it('that QEMU says is paused after all is told once more by the agent that finds its mark', async () => {
     const vmm = await startFakeVmm({ running: false });
-    const asked = { machine: machineOf(vmm, true), starter };
+    const asked = { native, machine: machineOf(vmm, true), starter };
     expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null });
     expect(vmm).toMatchObject({ loaded: null, running: true });
     expect(happened).toEqual([]);
@@ -90,14 +90,14 @@ describe('a saved machine', () => {
 
   it('that stays paused is held by the agent that finds its mark', async () => {
     const vmm = await startFakeVmm({ running: false, answers: { cont: refuse } });
-    const asked = { machine: machineOf(vmm, true), starter };
+    const asked = { native, machine: machineOf(vmm, true), starter };
     await expect(runStarted(asked)).rejects.toBeInstanceOf(RanPerhaps);
   });
 
   it('whose monitor cannot be asked is believed to run, and it is said why', async () => {
     const vmm = await startFakeVmm({ running: false });
     const machine = { ...machineOf(vmm, true), monitor: join(directory, 'nobody') };
-    const asked = { machine, starter };
+    const asked = { native, machine, starter };
     expect(await runStarted(asked)).toMatchObject({
       pid: process.pid,
       problem: expect.stringContaining('ENOENT'),

@@ -92,7 +92,7 @@ export class MachineSaver {
     };
     let monitor: VmmMonitor | null = null;
     try {
-      monitor = await VmmMonitor.open(options.monitor);
+      monitor = await VmmMonitor.open({ sockets: native.sockets, path: options.monitor, pid: options.pid });
       // The user that QEMU runs as must be able to connect; the agent checks then who it was.
       const listen = (name: string) =>
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
@@ -126,15 +126,14 @@ export class MachineSaver {
    */
   async collect(): Promise<readonly Piece[]> {
     if (this.#cpr === null) return [];
-    const { native } = this.#options;
+    const { native, pid } = this.#options;
     const signal = AbortSignal.timeout(collectMs);
     const migrating = this.#migrate();
     const connection = await Promise.race([
-      accepted(native.sockets, this.#cpr, signal),
+      accepted(native.sockets, { listening: this.#cpr, pid }, signal),
       rejectedWith(migrating),
     ]);
     this.#collecting = connection;
-    this.#checkPeer(connection);
     this.#pieces = await recordPieces(native.sockets, connection, signal);
     await migrating;
     return this.#pieces;
@@ -149,7 +148,7 @@ export class MachineSaver {
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { native, nowUs, way } = this.#options;
+    const { native, nowUs, pid, way } = this.#options;
     const signal = AbortSignal.timeout(saveMs);
     this.#suspendedAtUs = nowUs();
     let migrating: Promise<void> | null = null;
@@ -168,11 +167,10 @@ export class MachineSaver {
     }
     const failed = this.#monitor.migrated(signal);
     using connection = await Promise.race([
-      accepted(native.sockets, this.#main, signal),
+      accepted(native.sockets, { listening: this.#main, pid }, signal),
       rejectedWith(failed),
       ...(migrating === null ? [] : [rejectedWith(migrating)]),
     ]);
-    this.#checkPeer(connection);
     const mainBytes = await recordStream(native, connection, this.#file, cprBytes, signal);
     await failed;
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
@@ -207,13 +205,6 @@ export class MachineSaver {
     const channels = [unixChannel('main', join(this.#directory, 'main'))];
     if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
     await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
-  }
-
-  /** Only the VMM itself may hand over its state. */
-  #checkPeer(connection: Descriptor): void {
-    const { pid } = this.#options.native.sockets.peerCredentials(connection);
-    if (pid !== this.#options.pid)
-      throw new StreamError(`process ${pid} connected in place of process ${this.#options.pid}`);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines that are stopped and saved in the kernel they run in, and those that cannot be. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -80,6 +81,18 @@ describe('a machine', () => {
     },
   );
 
+  it.each(['whole_state', 'cpr'] as const)('is saved whoever else connects in its place: %s', async (way) => {
+    const connect = 'require("net").connect(process.argv[1], () => process.exit())';
+    // Before the VMM does, and the agent has had no turn yet.
+    const channel = (path: string) => void spawnSync(process.execPath, ['-e', connect, path]);
+    const vmm = await startFakeVmm({ running: true, channel });
+    const suspension = suspensionOf([adopted('one', vmm.path, way)]);
+    await suspension.prepare();
+    expect(await suspension.save()).toMatchObject([{ name: 'one', state: { mainBytes: 12 } }]);
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
   it('that was paused before stays paused', async () => {
     const vmm = await startFakeVmm({ running: false });
     const suspension = suspensionOf([adopted('one', vmm.path)]);
@@ -148,13 +161,14 @@ describe('a machine that cannot be saved', () => {
     suspension.close();
   });
 
-  it('is told apart from one whose VMM another process answers for', async () => {
+  it('is told apart from one whose monitor another process has', async () => {
     const vmm = await startFakeVmm();
     const other = adopted('one', vmm.path);
     const suspension = suspensionOf([{ ...other, machine: { ...other.machine, pid: 1 } }]);
-    await suspension.prepare();
-    await expect(suspension.save()).rejects.toThrow(`process ${process.pid} connected in place of process 1`);
-    await suspension.letRunOn();
+    await expect(suspension.prepare()).rejects.toThrow(
+      `process ${process.pid} listens at ${vmm.path} in place of process 1`,
+    );
+    expect(vmm.commands).toEqual([]);
     suspension.close();
   });
 });

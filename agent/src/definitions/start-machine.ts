@@ -88,7 +88,7 @@ async function answers(native: Native, pid: number, name: string, { monitor }: M
     () => undefined,
   );
   try {
-    using _monitor = await VmmMonitor.reach(monitor, limit);
+    using _monitor = await VmmMonitor.reach({ sockets: native.sockets, path: monitor, pid }, limit);
   } catch (error) {
     if (over.signal.aborted) throw over.signal.reason;
     throw unusable(
