@@ -99,7 +99,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
   const unit = unitNameOf(machine);
   // QEMU makes its sockets there as the user it runs as.
-  const directory = makeMeetingPlace(options.socketDirectory, machine.command.uid === 0 ? 'pass' : 'make');
+  const directory = makeMeetingPlace(options.socketDirectory, machine.command);
   const sockets = incomingSocketsIn(directory);
   const viaCpr = machine.way === 'cpr';
   const words = wordsToTakeIn(machine, sockets);

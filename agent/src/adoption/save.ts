@@ -29,6 +29,8 @@ export interface SaveOptions {
   readonly monitor: string;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
+  /** Whom the VMM runs as. */
+  readonly user: { readonly uid: number; readonly gid: number };
   /** Bytes the state will about have: pages for them are there before the guest stops. */
   readonly expectedBytes: number;
   /** A clock in µs. */
@@ -84,7 +86,7 @@ export class MachineSaver {
   /** Gets everything ready. The guest runs. @throws QmpError; SystemError */
   static async prepare(options: SaveOptions): Promise<MachineSaver> {
     const { native, way } = options;
-    const directory = makeMeetingPlace(options.socketDirectory, 'pass');
+    const directory = makeMeetingPlace(options.socketDirectory, options.user);
     const open: Descriptor[] = [];
     const kept = (descriptor: Descriptor): Descriptor => {
       open.push(descriptor);
@@ -93,7 +95,7 @@ export class MachineSaver {
     let monitor: VmmMonitor | null = null;
     try {
       monitor = await VmmMonitor.open({ sockets: native.sockets, path: options.monitor, pid: options.pid });
-      // The user that QEMU runs as must be able to connect; the agent checks then who it was.
+      // Whoever may enter the directory may connect; the agent checks then who it was.
       const listen = (name: string) =>
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
       const main = listen('main');
