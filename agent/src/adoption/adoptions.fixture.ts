@@ -40,6 +40,8 @@ export class AdoptionScene implements Disposable {
   readonly machines = new Map<number, { machine: Machine; files: Map<number, Descriptor> }>();
   /** Which VMM listens at a path. */
   readonly peers = new Map<string, number>();
+  /** Definitions there are, with the processes of those that run. */
+  readonly definitions = new Map<string, number | null>();
   mayLetRunOn = true;
 
   constructor() {
@@ -74,6 +76,11 @@ export class AdoptionScene implements Disposable {
     this.sessions = sessions;
     this.adoptions = new Adoptions({
       ...{ native, paths, sessions, journal, bootId: 'this' },
+      ownUid: process.getuid?.() ?? 0,
+      defined: {
+        has: async (name) => this.definitions.has(name),
+        isOne: async ({ name, pid }) => this.definitions.get(name) === pid,
+      },
       look: async (pid) => known(pid).machine,
       take: (pid, fd) => {
         const file = known(pid).files.get(fd);
@@ -109,8 +116,9 @@ export class AdoptionScene implements Disposable {
     files: readonly Descriptor[],
     monitor = '/nowhere',
     third: number | 'ignore' = 'ignore',
+    uid = process.getuid?.() ?? 0,
   ): Promise<ChildProcess> {
-    const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', third] });
+    const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', third], uid });
     await once(child, 'spawn');
     onTestFinished(() => void child.kill('SIGKILL'));
     const pid = child.pid ?? 0;

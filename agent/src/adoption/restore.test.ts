@@ -11,6 +11,9 @@ import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
 import { RanPerhaps, restoreMachine, runStarted, type VmmStarter } from './restore.ts';
 import type { SavedMachine } from './saved-machine.ts';
 
+/** Whom the VMMs run as: whoever runs this. */
+const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
 let directory: string;
 let state: Descriptor;
 /** What was done, in order. */
@@ -29,7 +32,7 @@ afterEach(() => {
 
 const machineOf = (vmm: FakeVmm, ran: boolean): SavedMachine => ({
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran },
-  ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 }, monitor: vmm.path },
+  ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', ...user }, monitor: vmm.path },
   ...{ state: { token: '0x0', cprBytes: 0, mainBytes: 12 }, pieces: [], memory: [], brownoutUs: 1 },
   ...{ suspendedAtUs: 2, savedAtUs: 3 },
 });

@@ -13,6 +13,9 @@ import type { Adopted } from './adoptions.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 import { Suspension } from './suspension.ts';
 
+/** Whom the VMMs run as: whoever runs this. */
+const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
 let directory: string;
 /** Sessions whose guest is marked as stopped, in the order of the marks; a `!` is put before one that is unmarked. */
 let marks: string[];
@@ -24,7 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
-  const command = { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 };
+  const command = { program: '/usr/bin/qemu', words: [], directory: '/', ...user };
   const machine: MachineHead = {
     ...{ name, definition: null, definitionText: null, way, pid: process.pid, startTime: '1' },
     ...{ bootId: 'this', monitor, command, unlinked: [], suspended: false },
