@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Connections to a process that is known by its pid. A path alone leads to whoever was the first to listen there. The
- * kernel keeps who that was (SO_PEERCRED, unix(7)), so a process that took another's place is found out at once.
+ * Connections to a process that is known by its pid. A path alone leads to the first process that listened there.
+ * The kernel keeps which one that was (SO_PEERCRED, unix(7)), so a stranger is found out at once.
  */
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the agent and a VMM meet on sockets. Each meeting has a directory that only the VMM's user may enter, whoever of
- * the two makes the sockets: a path can be read by everybody in the VMM's command line, and is no protection. Root, the
- * agent, may enter it all the same. The agent's umask closes what it makes, so every directory gets its mode by chmod.
+ * Where the agent and a VMM meet on sockets. Each meeting has a directory that only the VMM's user may enter. Its name is
+ * no secret, for everybody can read the VMM's command line. The agent is root and may enter it all the same. The agent's
+ * umask closes what it makes, so every directory gets its mode by chmod.
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, mkdirSync } from 'node:fs';
