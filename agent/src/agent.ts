@@ -10,6 +10,7 @@ import type { Descriptor, Native } from '@luo-console/native';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { HeldMachines } from './adoption/held-machines.ts';
+import { DefinedMachines } from './definitions/defined-machines.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
@@ -114,8 +115,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     }),
   );
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
+  const { ownUid } = options;
+  const definedMachines = new DefinedMachines({ paths, accounts, ownUid });
   const adoptions: Adoptions = new Adoptions({
-    ...{ native, paths, sessions, journal, log, take },
+    ...{ native, paths, sessions, journal, log, take, ownUid, defined: definedMachines },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
     mayLetRunOn: () => phases.phase === 'normal',
@@ -167,7 +170,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const arrived = writable ? await retrieveAll(context, board, past, { index, resumed, resumeLate }) : null;
 
   const updater = new Updater(context, board);
-  const authorisation = new Authorisation(paths, accounts, options.ownUid);
+  const authorisation = new Authorisation(paths, accounts, ownUid);
   const { serviceManager } = options;
   const clock = native.kernel.clock.bind(native.kernel);
   const status = new StatusBoard({
@@ -187,6 +190,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     paths,
     accounts,
     authorisation,
+    definedMachines,
     sessions,
     attendance,
     kernel,

@@ -37,6 +37,7 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
   return {
     proc: paths.proc,
     sys: paths.sys,
+    sockets: native.sockets,
     adoptionOf,
     describe: describeFile,
     whereIs: (facts) => sessions.whereIs(facts),

@@ -12,9 +12,9 @@ import type { VmmStarter } from '../src/adoption/restore.ts';
 import { type RunningAgent, startAgent } from '../src/agent.ts';
 import { type AgentClient, connectAgent } from '../src/client/index.ts';
 import type { HostPaths } from '../src/host/paths.ts';
+import { standIns } from '../src/host/stand-ins.fixture.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
 import { Manager } from './service-manager.ts';
-import { standIns } from './stand-ins.ts';
 import { type Death, Process } from './tapped-native.ts';
 
 const patience = { firstMs: 1, totalMs: 20 };

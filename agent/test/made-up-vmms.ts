@@ -82,7 +82,7 @@ export class MadeUpVmms {
     if (way === 'named_memory')
       words.push('-object', 'memory-backend-file,id=ram,mem-path=/proc/self/fd/3,share=on,size=4');
     using memory = memfdWith(`memory of ${name}`);
-    const vmm = { name, guest, ...(await this.#spawn(words, memory.fd, guest.fd)) };
+    const vmm = { name, guest, ...(await this.#spawn(words, memory.fd, guest)) };
     this.#vmms.set(name, vmm);
     return vmm;
   }
@@ -95,7 +95,7 @@ export class MadeUpVmms {
    */
   async carry(name: string, words: readonly string[], memory: Descriptor): Promise<MadeUpVmm> {
     const vmm = this.#unit(name);
-    Object.assign(vmm, await this.#spawn(words.slice(2), memory.fd, vmm.guest.fd));
+    Object.assign(vmm, await this.#spawn(words.slice(2), memory.fd, vmm.guest));
     const [real, own] = [`/proc/${vmm.pid}`, join(this.#host.paths.proc, String(vmm.pid))];
     rmSync(own);
     mkdirSync(own);
@@ -136,7 +136,7 @@ export class MadeUpVmms {
         if (this.failing.has(name)) return;
         const file = memory && openSync(memory.path, 'r+');
         // The shell's own words come first.
-        Object.assign(vmm, await this.#spawn(words.slice(2), file ?? 'ignore', vmm.guest.fd));
+        Object.assign(vmm, await this.#spawn(words.slice(2), file ?? 'ignore', vmm.guest));
         if (file !== undefined) closeSync(file);
         vmm.guest.restart(words);
       },
@@ -156,19 +156,20 @@ export class MadeUpVmms {
     };
   }
 
-  /** A process that stands for a VMM: it waits until it is killed. Its descriptors 3 and 4 are these. */
+  /** A process that stands for a VMM: it waits until it is killed. Its descriptors 3 and 4 are memory and monitor. */
   async #spawn(
     words: readonly string[],
     memory: number | 'ignore',
-    monitor: number,
+    monitor: FakeVmm,
   ): Promise<{ child: ChildProcess; pid: number }> {
     const child = spawn('sh', ['-c', 'read line', ...words], {
       argv0: 'qemu-system-x86_64',
-      stdio: ['pipe', 'ignore', 'ignore', memory, monitor],
+      stdio: ['pipe', 'ignore', 'ignore', memory, monitor.fd],
     });
     await once(child, 'spawn');
     const { pid } = child;
     if (pid === undefined) throw new Error('the process did not start');
+    this.#host.peers.set(monitor.path, pid);
     symlinkSync(`/proc/${pid}`, join(this.#host.paths.proc, String(pid)));
     return { child, pid };
   }

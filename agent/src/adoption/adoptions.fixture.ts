@@ -9,6 +9,7 @@ import { LiveUpdateDouble } from '@luo-console/native/double';
 import { onTestFinished } from 'vitest';
 import { type HostPaths, realHostPaths } from '../host/paths.ts';
 import { Refusal } from '../host/refusal.ts';
+import { standIns } from '../host/stand-ins.fixture.ts';
 import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
 import { Journal } from '../journal/index.ts';
 import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
@@ -37,6 +38,10 @@ export class AdoptionScene implements Disposable {
   readonly adoptions: Adoptions;
   /** Machines and their files, as looking at them gives. */
   readonly machines = new Map<number, { machine: Machine; files: Map<number, Descriptor> }>();
+  /** Which VMM listens at a path. */
+  readonly peers = new Map<string, number>();
+  /** Definitions there are, with the processes of those that run. */
+  readonly definitions = new Map<string, number | null>();
   mayLetRunOn = true;
 
   constructor() {
@@ -46,6 +51,7 @@ export class AdoptionScene implements Disposable {
       // A copy, in which a test can replace single calls.
       memory: { ...realNative.memory },
       liveUpdate: double,
+      sockets: standIns(this.peers),
       serviceManager: { notify: () => false, takeListenFds: () => [] },
     };
     const paths: HostPaths = { ...realHostPaths, device: '/dev/made-up' };
@@ -70,6 +76,11 @@ export class AdoptionScene implements Disposable {
     this.sessions = sessions;
     this.adoptions = new Adoptions({
       ...{ native, paths, sessions, journal, bootId: 'this' },
+      ownUid: process.getuid?.() ?? 0,
+      defined: {
+        has: async (name) => this.definitions.has(name),
+        isOne: async ({ name, pid }) => this.definitions.get(name) === pid,
+      },
       look: async (pid) => known(pid).machine,
       take: (pid, fd) => {
         const file = known(pid).files.get(fd);
@@ -105,11 +116,13 @@ export class AdoptionScene implements Disposable {
     files: readonly Descriptor[],
     monitor = '/nowhere',
     third: number | 'ignore' = 'ignore',
+    uid = process.getuid?.() ?? 0,
   ): Promise<ChildProcess> {
-    const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', third] });
+    const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', third], uid });
     await once(child, 'spawn');
     onTestFinished(() => void child.kill('SIGKILL'));
     const pid = child.pid ?? 0;
+    this.peers.set(monitor, pid);
     const machine: Machine = {
       ...{ name, pid, user: 'root', command: 'sleep', vmm: 'QEMU', version: null, vcpus: 1, memory: 4 },
       ...{

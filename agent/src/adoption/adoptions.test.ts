@@ -79,6 +79,43 @@ describe('a machine', () => {
   });
 });
 
+describe('the name of a machine', () => {
+  const startAs = (uid: number) =>
+    scene.startVmm('web', [scene.memfd(`ram of ${uid}`)], '/nowhere', 'ignore', uid);
+  const own = process.getuid?.() ?? 0;
+
+  it.runIf(own === 0)(
+    'may be that of another user’s: both are adopted, under names of their own',
+    async () => {
+      const [ann, ben] = [await startAs(1234), await startAs(1235)];
+      expect([await scene.adopt(ann), await scene.adopt(ben)]).toEqual([
+        'machine:web@1234',
+        'machine:web@1235',
+      ]);
+      expect(scene.adoptions.list().map(({ machine }) => machine.name)).toEqual(['web', 'web']);
+    },
+  );
+
+  it('may be a definition’s, whose session it does not get', async () => {
+    scene.definitions.set('web', null);
+    const found = await startAs(own);
+    expect(await scene.adopt(found)).toBe(`machine:web@${own}`);
+    expect(scene.adoptions.list()).toMatchObject([{ machine: { name: 'web', definition: null } }]);
+    const { pid = 0 } = await startAs(own);
+    const definition = { name: 'web', text: '{}' };
+    await scene.adoptions.adopt(pid, { ...plain, definition }, agentItself);
+    const started = scene.adoptions.list().find(({ machine }) => machine.pid === pid);
+    expect(started?.session).toBe('machine:web');
+  });
+
+  it('is its definition’s again if it was released and is adopted once more', async () => {
+    const started = await startAs(own);
+    scene.definitions.set('web', started.pid ?? 0);
+    expect(await scene.adopt(started)).toBe('machine:web');
+    expect(scene.adoptions.list()).toMatchObject([{ machine: { definition: 'web', definitionText: null } }]);
+  });
+});
+
 describe('a guest that was stopped', () => {
   let monitor: FakeQmp;
   let running = false;
@@ -136,6 +173,16 @@ describe('a guest that was stopped', () => {
     vi.useRealTimers();
     expect(again).toHaveBeenCalledTimes(underWay ? 0 : 1);
     if (!underWay) await vi.waitFor(() => expect(scene.sessions.get(session).machine?.suspended).toBe(false));
+  });
+
+  it('is not asked for of another process that listens in place of its VMM', async () => {
+    const [, session] = await stopped({ ...paused, cont: runs });
+    scene.peers.set(monitor.path, 1);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await scene.adoptions.letRunOn();
+    expect(monitor.commands).toEqual([]);
+    expect(scene.sessions.get(session).machine?.suspended).toBe(true);
   });
 
   it('and whose VMM ends is not closed by that: its session stays until it is released', async () => {

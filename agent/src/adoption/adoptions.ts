@@ -123,6 +123,15 @@ export interface AdoptionContext {
   look(pid: number): Promise<Machine>;
   /** A copy of a process's descriptor. @throws Refusal */
   take(pid: number, fd: number): Descriptor;
+  /** What there is of definitions. */
+  readonly defined: {
+    /** Whether there is one of that name. */
+    has(name: string): Promise<boolean>;
+    /** Whether a machine is that of the definition with its name. */
+    isOne(machine: Machine): Promise<boolean>;
+  };
+  /** The user the agent runs as: root. */
+  readonly ownUid: number;
   /** Whether machines that stand still should not: no live update is under way. */
   mayLetRunOn(): boolean;
   log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
@@ -175,12 +184,17 @@ export class Adoptions {
    *   nothing is left behind then
    */
   async adopt(pid: number, options: AdoptOptions, actor: Actor): Promise<void> {
-    const { journal, look, sessions } = this.#context;
+    const { journal, look, sessions, defined, ownUid } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return;
-    const head = await headOf(machine, options, this.#context);
-    const session = freeSessionName(machine, (name) => sessions.has(name));
-    const parameters = { pid, name: machine.name, way: machine.way, definition: head.definition };
+    const { name } = machine;
+    // One that was released before is found again: it is still its definition's.
+    const definition = options.definition ?? ((await defined.isOne(machine)) ? { name, text: null } : null);
+    const head = await headOf(machine, { ...options, definition }, this.#context);
+    const { uid } = head.command;
+    const isPlain = definition !== null || (uid === ownUid && !(await defined.has(name)));
+    const session = freeSessionName({ name, pid, uid, isPlain }, (other) => sessions.has(other));
+    const parameters = { pid, name, way: machine.way, definition: head.definition };
     const adopting = async (): Promise<Collapsed> => {
       await sessions.create(session, actor, head);
       try {
@@ -277,11 +291,13 @@ export class Adoptions {
   }
 
   async #letOneRunOn({ session, machine }: Adopted): Promise<boolean> {
-    const { paths, log } = this.#context;
+    const { native, paths, log } = this.#context;
+    const { pid } = machine;
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
     try {
-      using monitor = await VmmMonitor.open(socketSeenBy(paths.proc, machine.pid, machine.monitor));
+      const path = socketSeenBy(paths.proc, pid, machine.monitor);
+      using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
       if (!(await monitor.isRunning())) await monitor.run(AbortSignal.timeout(letRunMs));
       this.markSuspended(session, false);
       log('warning', 'let a stopped machine run on', { session });

@@ -11,8 +11,10 @@ import { commandOfVmm } from './running-vmm.ts';
 export interface AdoptOptions {
   /** Whether names of memory files may be taken away. */
   readonly unlink: boolean;
-  /** The definition it was started from, with its text; null for one that was found. */
-  readonly definition: { readonly name: string; readonly text: string } | null;
+  /**
+   * The definition it was started from, with its text if that is still known; null for one that was found.
+   */
+  readonly definition: { readonly name: string; readonly text: string | null } | null;
 }
 
 /** Longest description of a machine, in bytes: it shares one slot of a manifest's first part with entries. */
@@ -70,17 +72,29 @@ export async function headOf(
 /** As many bytes as the kernel takes for a name (`include/uapi/linux/liveupdate.h`). */
 const nameBytes = 63;
 
-/** `machine:` and the machine's name, with its pid if there is a session of that name already. */
+/**
+ * The name of a machine's session, which its unit and its directories have too (`units/machine-unit.ts`):
+ *
+ * - `machine:NAME` of a machine that was started from definition NAME, or that the agent's own user (root) started and
+ *   no definition is called as;
+ * - `machine:NAME@UID` of any other: no definition can be called so, and no user's machine as another user's.
+ *
+ * If there is a session of that name already, `:PID` is added. Long names are cut.
+ *
+ * @param uid whom its VMM runs as
+ * @param isPlain whether it is of the first kind
+ */
 export function freeSessionName(
-  { name, pid }: Pick<Machine, 'name' | 'pid'>,
+  { name, pid, uid, isPlain }: Pick<Machine, 'name' | 'pid'> & { uid: number; isPlain: boolean },
   has: (name: string) => boolean,
 ): string {
-  const cut = (text: string, bytes: number): string => {
-    let short = text;
-    while (Buffer.byteLength(short) > bytes) short = short.slice(0, -1);
-    return short;
-  };
-  const usual = cut(`machine:${name}`, nameBytes);
-  const ending = `:${pid}`;
-  return has(usual) ? `${cut(usual, nameBytes - ending.length)}${ending}` : usual;
+  const ending = isPlain ? '' : `@${uid}`;
+  const usual = withEnding(`machine:${name}`, ending);
+  return has(usual) ? withEnding(`machine:${name}`, `${ending}:${pid}`) : usual;
+}
+
+function withEnding(text: string, ending: string): string {
+  let short = text;
+  while (Buffer.byteLength(short) > nameBytes - ending.length) short = short.slice(0, -1);
+  return `${short}${ending}`;
 }

@@ -11,6 +11,9 @@ import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
 import { RanPerhaps, restoreMachine, runStarted, type VmmStarter } from './restore.ts';
 import type { SavedMachine } from './saved-machine.ts';
 
+/** Whom the VMMs run as: whoever runs this. */
+const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
 let directory: string;
 let state: Descriptor;
 /** What was done, in order. */
@@ -29,7 +32,7 @@ afterEach(() => {
 
 const machineOf = (vmm: FakeVmm, ran: boolean): SavedMachine => ({
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran },
-  ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 }, monitor: vmm.path },
+  ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', ...user }, monitor: vmm.path },
   ...{ state: { token: '0x0', cprBytes: 0, mainBytes: 12 }, pieces: [], memory: [], brownoutUs: 1 },
   ...{ suspendedAtUs: 2, savedAtUs: 3 },
 });
@@ -82,7 +85,7 @@ describe('a saved machine', () => {
 
   it('that QEMU says is paused after all is told once more by the agent that finds its mark', async () => {
     const vmm = await startFakeVmm({ running: false });
-    const asked = { machine: machineOf(vmm, true), starter };
+    const asked = { native, machine: machineOf(vmm, true), starter };
     expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null });
     expect(vmm).toMatchObject({ loaded: null, running: true });
     expect(happened).toEqual([]);
@@ -90,14 +93,14 @@ describe('a saved machine', () => {
 
   it('that stays paused is held by the agent that finds its mark', async () => {
     const vmm = await startFakeVmm({ running: false, answers: { cont: refuse } });
-    const asked = { machine: machineOf(vmm, true), starter };
+    const asked = { native, machine: machineOf(vmm, true), starter };
     await expect(runStarted(asked)).rejects.toBeInstanceOf(RanPerhaps);
   });
 
   it('whose monitor cannot be asked is believed to run, and it is said why', async () => {
     const vmm = await startFakeVmm({ running: false });
     const machine = { ...machineOf(vmm, true), monitor: join(directory, 'nobody') };
-    const asked = { machine, starter };
+    const asked = { native, machine, starter };
     expect(await runStarted(asked)).toMatchObject({
       pid: process.pid,
       problem: expect.stringContaining('ENOENT'),

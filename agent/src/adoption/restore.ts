@@ -6,6 +6,7 @@
  */
 import { rmSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
+import type { ProcessSocket } from '../host/peer.ts';
 import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { connected, pause } from '../host/waiting.ts';
@@ -98,7 +99,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
   const unit = unitNameOf(machine);
   // QEMU makes its sockets there as the user it runs as.
-  const directory = makeMeetingPlace(options.socketDirectory, machine.command.uid === 0 ? 'pass' : 'make');
+  const directory = makeMeetingPlace(options.socketDirectory, machine.command);
   const sockets = incomingSocketsIn(directory);
   const viaCpr = machine.way === 'cpr';
   const words = wordsToTakeIn(machine, sockets);
@@ -117,16 +118,17 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     await starter.start(unit, { ...machine.command, words }, files);
     const pid = await starter.pid(unit);
     const ended = starter.ended(unit, pid, over.signal);
+    const at = (path: string): ProcessSocket => ({ sockets: native.sockets, path, pid });
     const attempt = async (): Promise<void> => {
       if (viaCpr) {
         // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
-        using cpr = await connectTo(native, sockets.cpr, pid, over.signal);
+        using cpr = await connected(at(sockets.cpr), over.signal);
         await playPieces(native.sockets, cpr, pieces, over.signal);
       }
-      using monitor = await VmmMonitor.reach(machine.monitor, over.signal);
+      using monitor = await VmmMonitor.reach(at(machine.monitor), over.signal);
       await monitor.tell(setCapabilities(capabilitiesFor(machine.way)));
       if (!viaCpr) await monitor.tell(migrateIncoming(sockets.main));
-      using main = await connectTo(native, sockets.main, pid, over.signal);
+      using main = await connected(at(sockets.main), over.signal);
       options.reached('loading');
       const { cprBytes = 0, mainBytes = 0 } = machine.state ?? {};
       await playStream(native, main, options.state, cprBytes, mainBytes, over.signal);
@@ -165,17 +167,18 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
  * @throws Error if it has no process, or QEMU says that the guest is still paused
  */
 export async function runStarted({
+  native,
   machine,
   starter,
   pid: known,
-}: Pick<RestoreOptions, 'machine' | 'starter'> & { readonly pid?: number | null }): Promise<{
+}: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & { readonly pid?: number | null }): Promise<{
   pid: number;
   problem: string | null;
 }> {
   const pid = known ?? (await starter.pid(unitNameOf(machine)));
   if (!machine.ran) return { pid, problem: null };
   try {
-    using monitor = await VmmMonitor.open(machine.monitor);
+    using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });
     await monitor.run(AbortSignal.timeout(restoreMs));
     return { pid, problem: null };
   } catch (error) {
@@ -194,17 +197,4 @@ function piecesOf({ machine, native, state, file }: RestoreOptions): Piece[] {
     at += bytes;
     return { data, descriptors: files.map((place) => file(place)) };
   });
-}
-
-async function connectTo(
-  native: Native,
-  path: string,
-  pid: number,
-  signal: AbortSignal,
-): Promise<Descriptor> {
-  const connection = await connected(native.sockets, path, signal);
-  const peer = native.sockets.peerCredentials(connection);
-  if (peer.pid === pid) return connection;
-  connection.close();
-  throw new StreamError(`process ${peer.pid} listens in place of process ${pid}`);
 }

@@ -29,6 +29,8 @@ export interface SaveOptions {
   readonly monitor: string;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
+  /** Whom the VMM runs as. */
+  readonly user: { readonly uid: number; readonly gid: number };
   /** Bytes the state will about have: pages for them are there before the guest stops. */
   readonly expectedBytes: number;
   /** A clock in µs. */
@@ -84,7 +86,7 @@ export class MachineSaver {
   /** Gets everything ready. The guest runs. @throws QmpError; SystemError */
   static async prepare(options: SaveOptions): Promise<MachineSaver> {
     const { native, way } = options;
-    const directory = makeMeetingPlace(options.socketDirectory, 'pass');
+    const directory = makeMeetingPlace(options.socketDirectory, options.user);
     const open: Descriptor[] = [];
     const kept = (descriptor: Descriptor): Descriptor => {
       open.push(descriptor);
@@ -92,8 +94,8 @@ export class MachineSaver {
     };
     let monitor: VmmMonitor | null = null;
     try {
-      monitor = await VmmMonitor.open(options.monitor);
-      // The user that QEMU runs as must be able to connect; the agent checks then who it was.
+      monitor = await VmmMonitor.open({ sockets: native.sockets, path: options.monitor, pid: options.pid });
+      // Whoever may enter the directory may connect; the agent checks then who it was.
       const listen = (name: string) =>
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
       const main = listen('main');
@@ -126,15 +128,14 @@ export class MachineSaver {
    */
   async collect(): Promise<readonly Piece[]> {
     if (this.#cpr === null) return [];
-    const { native } = this.#options;
+    const { native, pid } = this.#options;
     const signal = AbortSignal.timeout(collectMs);
     const migrating = this.#migrate();
     const connection = await Promise.race([
-      accepted(native.sockets, this.#cpr, signal),
+      accepted(native.sockets, { listening: this.#cpr, pid }, signal),
       rejectedWith(migrating),
     ]);
     this.#collecting = connection;
-    this.#checkPeer(connection);
     this.#pieces = await recordPieces(native.sockets, connection, signal);
     await migrating;
     return this.#pieces;
@@ -149,7 +150,7 @@ export class MachineSaver {
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { native, nowUs, way } = this.#options;
+    const { native, nowUs, pid, way } = this.#options;
     const signal = AbortSignal.timeout(saveMs);
     this.#suspendedAtUs = nowUs();
     let migrating: Promise<void> | null = null;
@@ -168,11 +169,10 @@ export class MachineSaver {
     }
     const failed = this.#monitor.migrated(signal);
     using connection = await Promise.race([
-      accepted(native.sockets, this.#main, signal),
+      accepted(native.sockets, { listening: this.#main, pid }, signal),
       rejectedWith(failed),
       ...(migrating === null ? [] : [rejectedWith(migrating)]),
     ]);
-    this.#checkPeer(connection);
     const mainBytes = await recordStream(native, connection, this.#file, cprBytes, signal);
     await failed;
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
@@ -207,13 +207,6 @@ export class MachineSaver {
     const channels = [unixChannel('main', join(this.#directory, 'main'))];
     if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
     await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
-  }
-
-  /** Only the VMM itself may hand over its state. */
-  #checkPeer(connection: Descriptor): void {
-    const { pid } = this.#options.native.sockets.peerCredentials(connection);
-    if (pid !== this.#options.pid)
-      throw new StreamError(`process ${pid} connected in place of process ${this.#options.pid}`);
   }
 }
 

@@ -4,6 +4,7 @@
  * agent looks at the kernel's table of sockets before it connects, as for a monitor (`machines/monitor.ts`).
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import { connectToProcess, Stranger } from '../host/peer.ts';
 import { commandLineOf } from '../host/process-files.ts';
 import { errnoOf, Refusal } from '../host/refusal.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
@@ -38,8 +39,9 @@ export async function connectConsole(
     return refuse(`somebody is connected to its serial console, ${path}, which takes one at a time`);
   }
   try {
-    return native.sockets.connectUnix(socketSeenBy(proc, pid, path));
+    return connectToProcess({ sockets: native.sockets, path: socketSeenBy(proc, pid, path), pid });
   } catch (error) {
+    if (error instanceof Stranger) return refuse(error.message);
     const errno = errnoOf(error);
     if (errno === null) throw error;
     return refuse(`its serial console, ${path}, cannot be connected to (${errno})`);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines that are stopped and saved in the kernel they run in, and those that cannot be. */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,9 @@ import type { Adopted } from './adoptions.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 import { Suspension } from './suspension.ts';
 
+/** Whom the VMMs run as: whoever runs this. */
+const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
 let directory: string;
 /** Sessions whose guest is marked as stopped, in the order of the marks; a `!` is put before one that is unmarked. */
 let marks: string[];
@@ -23,7 +27,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
-  const command = { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 };
+  const command = { program: '/usr/bin/qemu', words: [], directory: '/', ...user };
   const machine: MachineHead = {
     ...{ name, definition: null, definitionText: null, way, pid: process.pid, startTime: '1' },
     ...{ bootId: 'this', monitor, command, unlinked: [], suspended: false },
@@ -79,6 +83,18 @@ describe('a machine', () => {
       suspension.close();
     },
   );
+
+  it.each(['whole_state', 'cpr'] as const)('is saved whoever else connects in its place: %s', async (way) => {
+    const connect = 'require("net").connect(process.argv[1], () => process.exit())';
+    // Before the VMM does, and the agent has had no turn yet.
+    const channel = (path: string) => void spawnSync(process.execPath, ['-e', connect, path]);
+    const vmm = await startFakeVmm({ running: true, channel });
+    const suspension = suspensionOf([adopted('one', vmm.path, way)]);
+    await suspension.prepare();
+    expect(await suspension.save()).toMatchObject([{ name: 'one', state: { mainBytes: 12 } }]);
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
 
   it('that was paused before stays paused', async () => {
     const vmm = await startFakeVmm({ running: false });
@@ -148,13 +164,14 @@ describe('a machine that cannot be saved', () => {
     suspension.close();
   });
 
-  it('is told apart from one whose VMM another process answers for', async () => {
+  it('is told apart from one whose monitor another process has', async () => {
     const vmm = await startFakeVmm();
     const other = adopted('one', vmm.path);
     const suspension = suspensionOf([{ ...other, machine: { ...other.machine, pid: 1 } }]);
-    await suspension.prepare();
-    await expect(suspension.save()).rejects.toThrow(`process ${process.pid} connected in place of process 1`);
-    await suspension.letRunOn();
+    await expect(suspension.prepare()).rejects.toThrow(
+      `process ${process.pid} listens at ${vmm.path} in place of process 1`,
+    );
+    expect(vmm.commands).toEqual([]);
     suspension.close();
   });
 });

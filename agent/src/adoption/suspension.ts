@@ -115,6 +115,7 @@ export class Suspension {
         way: machine.way,
         monitor: reach(machine.pid, machine.monitor),
         socketDirectory,
+        user: machine.command,
         expectedBytes: usualStateBytes + (memory ?? 0),
         nowUs,
       });

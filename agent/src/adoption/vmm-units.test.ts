@@ -28,5 +28,18 @@ it('directories that a command line counts on are those of its sockets, pid file
     ],
     ...['-vnc', 'unix:/run/vnc'],
   ];
-  expect(missingDirectories(words, run)).toEqual(['vms/one', 'serial']);
+  expect(missingDirectories('one', words, run)).toEqual(['vms/one', 'serial']);
+});
+
+it.each([
+  ['web', ['luo-console/machines/web']],
+  ['web:4711', ['luo-console/machines/web']],
+  ['web@1000', []],
+  ['web@1000:4711', []],
+  ['other', []],
+])('a directory of the agent’s own is made for its machine, and for no other: %s', (name, made) => {
+  for (const path of ['/run/luo-console/machines/web/qmp', '/run/./luo-agent/machines/db/qmp'])
+    expect(missingDirectories(name, ['-qmp', `unix:${path},server=on`], run)).toEqual(
+      path.includes('web') ? made : [],
+    );
 });

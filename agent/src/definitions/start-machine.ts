@@ -7,7 +7,6 @@ import { access } from 'node:fs/promises';
 import type { Native } from '@luo-console/native';
 import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { commandLineOf } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { whenReady } from '../host/waiting.ts';
@@ -18,19 +17,6 @@ import type { Definition } from './definition.ts';
 
 /** How long a machine may take until its monitor answers, in ms. */
 const startMs = 60_000;
-
-/**
- * The process of a definition's machine. A unit of that name may also belong to an adopted machine, so the
- * process counts only if its monitor is where this definition puts it.
- *
- * @returns null if the machine is not running
- */
-export async function processOf(paths: HostPaths, name: string): Promise<number | null> {
-  const pid = await machineUnitPid(name, { sys: paths.sys, waitMs: 0 });
-  if (pid === null) return null;
-  const words = await commandLineOf(paths.proc, pid);
-  return words.some((word) => word.includes(`:${machineFiles(name, words).monitor},`)) ? pid : null;
-}
 
 /** What to start, and with what. */
 export interface MachineStart {
@@ -88,7 +74,7 @@ async function answers(native: Native, pid: number, name: string, { monitor }: M
     () => undefined,
   );
   try {
-    using _monitor = await VmmMonitor.reach(monitor, limit);
+    using _monitor = await VmmMonitor.reach({ sockets: native.sockets, path: monitor, pid }, limit);
   } catch (error) {
     if (over.signal.aborted) throw over.signal.reason;
     throw unusable(

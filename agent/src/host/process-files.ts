@@ -51,6 +51,22 @@ export async function commandLineOf(proc: string, pid: number): Promise<string[]
   return words;
 }
 
+/**
+ * The user and the group that decide what a process may do: the second of the four in `/proc/PID/status`, real,
+ * effective, saved and of the file system (proc_pid_status(5)).
+ *
+ * @throws SystemError ENOENT, ESRCH if there is no such process
+ */
+export async function effectiveUser(proc: string, pid: number): Promise<{ uid: number; gid: number }> {
+  const status = await readFile(`${proc}/${pid}/status`, 'latin1');
+  const effective = (key: string): number => {
+    const found = new RegExp(`^${key}:\\t\\d+\\t(\\d+)`, 'm').exec(status)?.[1];
+    if (found === undefined) throw new Error(`/proc/${pid}/status has no ${key}`);
+    return Number(found);
+  };
+  return { uid: effective('Uid'), gid: effective('Gid') };
+}
+
 /** The base name of the program it runs, without the mark of one that was replaced since; null if nobody may know. */
 export async function programOf(proc: string, pid: number): Promise<string | null> {
   const link = await readlink(`${proc}/${pid}/exe`).catch(() => null);

@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the agent and a VMM meet on sockets. The VMM may run as any user and has to reach them, but the agent's umask
- * closes its files to everybody else. So each directory on the way gets its mode by chmod. Others may pass but not list
- * it, and nobody can guess the name of a meeting place.
+ * Where the agent and a VMM meet on sockets. Each meeting has a directory that only the VMM's user may enter. Its name is
+ * no secret, for everybody can read the VMM's command line. The agent is root and may enter it all the same. The agent's
+ * umask closes what it makes, so every directory gets its mode by chmod.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
  * Makes a directory for one meeting.
  *
- * @param parent made if it is not there
- * @param others what other users may do: `pass` to sockets of ours, or `make` their own, which they alone may remove
+ * @param parent made if it is not there; others may pass through it, but not list it
+ * @param user whom the VMM runs as: the directory is theirs
  * @returns its path
+ * @throws SystemError, EPERM from a process that may not give files away
  */
-export function makeMeetingPlace(parent: string, others: 'pass' | 'make'): string {
+export function makeMeetingPlace(
+  parent: string,
+  { uid, gid }: { readonly uid: number; readonly gid: number },
+): string {
   mkdirSync(parent, { recursive: true });
   chmodSync(parent, 0o711);
   const directory = join(parent, randomBytes(8).toString('hex'));
-  mkdirSync(directory);
-  chmodSync(directory, others === 'make' ? 0o1733 : 0o711);
+  mkdirSync(directory, { mode: 0o700 });
+  // Before it is given away: changing the mode of another's directory takes one more capability (chmod(2)).
+  chmodSync(directory, 0o700);
+  chownSync(directory, uid, gid);
   return directory;
 }

@@ -3,12 +3,16 @@
 import { existsSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
+import { connectToProcess, type ProcessSocket, peerPid, Stranger } from './peer.ts';
 import { errnoOf } from './refusal.ts';
 
 type Sockets = Native['sockets'];
 
 /** How long to wait before a socket that is bound but does not listen yet is tried again, in ms. */
 const refusedMs = 2;
+
+/** How long to wait before a socket that a stranger has is tried again, in ms. */
+export const strangerMs = 20;
 
 /** Resolves once one of `events` (a mask of `POLL_…`) is there. @throws the signal's reason */
 export function whenReady(
@@ -37,35 +41,58 @@ export function whenReady(
   });
 }
 
-/** The next connection that a listening socket gets. @throws the signal's reason */
+/**
+ * The next connection that a process makes to a listening socket. Those of other processes are closed, and waiting
+ * goes on.
+ *
+ * @throws the signal's reason; Stranger if the signal ended it, and others had connected
+ */
 export async function accepted(
   sockets: Sockets,
-  listening: FdLike,
+  { listening, pid }: { readonly listening: FdLike; readonly pid: number },
   signal: AbortSignal,
 ): Promise<Descriptor> {
+  let stranger: Stranger | null = null;
   for (;;) {
     const connection = sockets.accept(listening);
-    if (connection !== null) return connection;
-    await whenReady(sockets, listening, sockets.POLL_READABLE, signal);
+    if (connection !== null) {
+      const peer = peerPid(sockets, connection);
+      if (peer === pid) return connection;
+      connection.close();
+      stranger = new Stranger(`process ${peer} connected in place of process ${pid}`);
+    }
+    // Also after a stranger: others have their turn, however many strangers there are.
+    await orStranger(whenReady(sockets, listening, sockets.POLL_READABLE, signal), stranger);
   }
 }
 
 /**
- * A connection to a Unix socket that somebody is about to listen on.
+ * A connection to a Unix socket that a process is about to listen on. If another one listens there, waiting goes on.
  *
- * @throws the signal's reason; SystemError of connect(2) other than ENOENT and ECONNREFUSED
+ * @throws the signal's reason, or Stranger if another process listened to the end; SystemError of connect(2) other
+ *   than ENOENT and ECONNREFUSED
  */
-export async function connected(sockets: Sockets, path: string, signal: AbortSignal): Promise<Descriptor> {
+export async function connected(socket: ProcessSocket, signal: AbortSignal): Promise<Descriptor> {
   for (;;) {
     signal.throwIfAborted();
     try {
-      return sockets.connectUnix(path);
+      return connectToProcess(socket);
     } catch (error) {
       const code = errnoOf(error);
-      if (code === 'ENOENT') await whenNamed(path, signal);
+      if (error instanceof Stranger) await orStranger(pause(strangerMs, signal), error);
+      else if (code === 'ENOENT') await whenNamed(socket.path, signal);
       else if (code === 'ECONNREFUSED' || code === 'EAGAIN') await pause(refusedMs, signal);
       else throw error;
     }
+  }
+}
+
+/** Waits; if that fails and there is a stranger, the stranger says more than the end of the wait. */
+async function orStranger(waiting: Promise<void>, stranger: Stranger | null): Promise<void> {
+  try {
+    await waiting;
+  } catch (error) {
+    throw stranger ?? error;
   }
 }
 

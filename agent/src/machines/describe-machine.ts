@@ -4,6 +4,7 @@
  * monitor answers. Where they differ the monitor is right, then the process, then the command line.
  */
 
+import type { Native } from '@luo-console/native';
 import { visible } from '../host/plain-words.ts';
 import {
   fileKey,
@@ -35,6 +36,8 @@ export interface MachineSources extends FileSources {
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
   askKernel(kind: MachineFile, example: Example): Promise<KernelAnswer | null>;
+  /** For the connection to a monitor. */
+  readonly sockets: Native['sockets'];
   readonly qmp?: QmpOptions;
 }
 
@@ -72,6 +75,7 @@ export async function describeMachine(
       monitors: line.monitors,
       socketInodes: socketInodes(links),
       sockets,
+      native: sources.sockets,
       qmp: sources.qmp,
     }),
   ]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Finding machines among the processes, and what is read from them and their monitors. */
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Machine } from '../interface/agent.generated.ts';
 import { type FakeQmp, machineAnswers, nothing, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
@@ -31,6 +32,7 @@ const fd = (machine: Machine, number: number) => {
 
 /** A QEMU whose monitor is the fake one. */
 function addQemu(qmp: FakeQmp, others: readonly string[] = [], extra = ''): void {
+  proc.peers.set(qmp.path, 100);
   proc.add({
     pid: 100,
     words: ['qemu-system-x86_64', '-name', 'from the line', '-qmp', `unix:${qmp.path},server=on${extra}`],
@@ -169,6 +171,7 @@ describe('the monitor', () => {
 
   it('that was handed in as a descriptor is found by its inode', async () => {
     const qmp = await serveQmp(machineAnswers);
+    proc.peers.set(qmp.path, 100);
     proc.add({
       pid: 100,
       words: ['qemu-kvm', '-chardev', 'socket,id=c,fd=22,server=on', '-mon', 'chardev=c,mode=control'],
@@ -188,6 +191,18 @@ describe('the monitor', () => {
     });
     expect((await only()).monitor).toBe('unreachable');
     expect(qmp.connections()).toBe(0);
+  });
+
+  it('is told nothing if the path leads to another process by now', async () => {
+    const qmp = await serveQmp(machineAnswers);
+    addQemu(qmp);
+    proc.peers.delete(qmp.path);
+    const path = join(proc.directory, '100/root', qmp.path);
+    expect(await only()).toMatchObject({
+      monitor: 'unreachable',
+      monitorDetail: `process ${process.pid} listens at ${path} in place of process 100`,
+    });
+    expect(qmp.commands).toEqual([]);
   });
 
   it.each([

@@ -2,6 +2,7 @@
 /** Processes that never were, as a tree like procfs's in a temporary directory, in memory as there. */
 import { mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { standIns } from '../host/stand-ins.fixture.ts';
 import type { QmpOptions } from '../qemu/qmp-client.ts';
 import type { MachineSources } from './describe-machine.ts';
 import type { LinkedFile } from './open-files.ts';
@@ -34,6 +35,8 @@ export class MadeUpProc implements Disposable {
   readonly files = new Map<string, Partial<LinkedFile>>();
   /** What happens before a link is followed. */
   beforeDescribe: () => void = () => {};
+  /** Who listens at a path, other than this process. */
+  readonly peers = new Map<string, number>();
   /** How long to wait for a monitor. */
   qmp: QmpOptions = {};
 
@@ -85,6 +88,7 @@ export class MadeUpProc implements Disposable {
         if (kind === 'memfd') return { accepts: true, errno: null };
         return kind.startsWith('kvm_') ? { accepts: false, errno: 'ENOENT' } : null;
       },
+      sockets: standIns(this.peers),
       qmp: this.qmp,
     };
   }

@@ -8,6 +8,7 @@
  */
 import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Native } from '@luo-console/native';
 import * as v from 'valibot';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { UnixSocket } from '../host/unix-sockets.ts';
@@ -44,6 +45,7 @@ export interface MonitorAddress {
   readonly socketInodes: ReadonlyMap<number, number>;
   /** Of the process's network namespace. */
   readonly sockets: readonly UnixSocket[];
+  readonly native: Native['sockets'];
   readonly qmp?: QmpOptions | undefined;
 }
 
@@ -76,6 +78,7 @@ const Kvm = v.object({ enabled: v.boolean(), present: v.boolean() });
 
 const stateOfFailure: Readonly<Record<QmpFailure, MonitorState>> = {
   unreachable: 'unreachable',
+  stranger: 'unreachable',
   busy: 'busy',
   silent: 'silent',
   malformed: 'malformed',
@@ -130,7 +133,9 @@ async function absolute({ proc, pid }: MonitorAddress, path: string): Promise<st
 }
 
 async function question(address: MonitorAddress, path: string): Promise<MonitorFacts> {
-  using client = await QmpClient.open(socketSeenBy(address.proc, address.pid, path), address.qmp);
+  const { native: sockets, proc, pid } = address;
+  // The path may lead elsewhere by now: the kernel says who it was that listened.
+  using client = await QmpClient.open({ sockets, path: socketSeenBy(proc, pid, path), pid }, address.qmp);
   const [{ name = null }, { status }, cpus, memory, kvm] = await Promise.all([
     client.execute('query-name', Name),
     client.execute('query-status', Status),

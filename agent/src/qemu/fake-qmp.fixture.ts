@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { native } from '@luo-console/native';
 import * as v from 'valibot';
 import { onTestFinished } from 'vitest';
+import type { ProcessSocket } from '../host/peer.ts';
 
 /** What the monitor does about a command: it is given the connection, the command's id and its arguments. */
 export type Answer = (socket: Socket, id: number, given?: unknown) => void;
@@ -32,6 +34,9 @@ export const value =
   (result: unknown): Answer =>
   (socket, id) =>
     void socket.write(`${JSON.stringify({ return: result, id })}\r\n`);
+
+/** A socket of this process, which it is to a client that expects nobody else. */
+export const own = (path: string): ProcessSocket => ({ sockets: native.sockets, path, pid: process.pid });
 
 export const nothing: Answer = () => {};
 

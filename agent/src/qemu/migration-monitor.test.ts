@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Letting a guest run: QEMU's status is believed, and nothing else. */
+import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type Answer, serveQmp, value } from './fake-qmp.fixture.ts';
+import { type Answer, own, serveQmp, value } from './fake-qmp.fixture.ts';
 import { VmmMonitor } from './migration-monitor.ts';
 
 /** What was asked, in order. */
@@ -38,7 +39,7 @@ async function run(conts: readonly Answer[], statuses: readonly Answer[] = []): 
     cont: oneByOne('cont', conts),
     'query-status': oneByOne('query-status', [...statuses, tell]),
   });
-  monitor = await VmmMonitor.open(path, { answerMs: 20 });
+  monitor = await VmmMonitor.open(own(path), { answerMs: 20 });
   await monitor.run(AbortSignal.timeout(5000));
 }
 
@@ -90,7 +91,31 @@ describe('a guest that is let run', () => {
 
   it('may run if QEMU says nothing at all: the wait ends with its signal', async () => {
     const { path } = await serveQmp({ cont: silent, 'query-status': silent });
-    monitor = await VmmMonitor.open(path, { answerMs: 20 });
+    monitor = await VmmMonitor.open(own(path), { answerMs: 20 });
     await expect(monitor.run(AbortSignal.timeout(100))).rejects.toThrow(/timeout|aborted/i);
+  });
+});
+
+describe('the monitor of a QEMU that is starting', () => {
+  it('is waited for while another process listens in its place', async () => {
+    const stranger = await serveQmp({});
+    const { path } = stranger;
+    const pids = [1, 1, process.pid];
+    const sockets = {
+      ...native.sockets,
+      peerCredentials: () => ({ pid: pids.shift() ?? 0, uid: 0, gid: 0, groups: [] }),
+    };
+    monitor = await VmmMonitor.reach({ ...own(path), sockets }, AbortSignal.timeout(5000));
+    expect(pids).toEqual([]);
+    expect(stranger.connections()).toBe(3);
+    expect(stranger.commands).toEqual(['qmp_capabilities']);
+  });
+
+  it('is not reached if another process listens there to the end, and it is said which', async () => {
+    const { path, commands } = await serveQmp({});
+    await expect(VmmMonitor.reach({ ...own(path), pid: 1 }, AbortSignal.timeout(50))).rejects.toMatchObject({
+      message: `process ${process.pid} listens at ${path} in place of process 1`,
+    });
+    expect(commands).toEqual([]);
   });
 });

@@ -5,7 +5,8 @@
  * connecting once more.
  */
 import * as v from 'valibot';
-import { pause, whenNamed } from '../host/waiting.ts';
+import type { ProcessSocket } from '../host/peer.ts';
+import { pause, strangerMs, whenNamed } from '../host/waiting.ts';
 import { letRun, type QmpCommand, queryMigrate, queryStatus } from './migration-commands.ts';
 import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
@@ -43,20 +44,29 @@ export class VmmMonitor {
   }
 
   /** @throws QmpError */
-  static async open(path: string, options: QmpOptions = {}): Promise<VmmMonitor> {
-    return new VmmMonitor(await QmpClient.open(path, options));
+  static async open(monitor: ProcessSocket, options: QmpOptions = {}): Promise<VmmMonitor> {
+    return new VmmMonitor(await QmpClient.open(monitor, options));
   }
 
-  /** The monitor of a QEMU that is starting. @throws QmpError; the signal's reason */
-  static async reach(path: string, signal: AbortSignal): Promise<VmmMonitor> {
+  /**
+   * The monitor of a QEMU that is starting. If another process listens there, waiting goes on.
+   *
+   * @throws QmpError, `stranger` if another process listened to the end; the signal's reason
+   */
+  static async reach(monitor: ProcessSocket, signal: AbortSignal): Promise<VmmMonitor> {
     for (;;) {
-      await whenNamed(path, signal);
+      await whenNamed(monitor.path, signal);
       try {
-        return await VmmMonitor.open(path);
+        return await VmmMonitor.open(monitor);
       } catch (error) {
+        if (!(error instanceof QmpError)) throw error;
         // Bound and not listened on yet, or left behind by the one before.
-        if (!(error instanceof QmpError) || error.failure !== 'unreachable') throw error;
-        await pause(tryAgainMs, signal);
+        if (error.failure === 'unreachable') await pause(tryAgainMs, signal);
+        else if (error.failure === 'stranger')
+          await pause(strangerMs, signal).catch(() => {
+            throw error;
+          });
+        else throw error;
       }
     }
   }

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import * as v from 'valibot';
 import { describe, expect, it } from 'vitest';
-import { type Answer, greeting, nothing, serveQmp, value } from './fake-qmp.fixture.ts';
+import { type Answer, greeting, nothing, own, serveQmp, value } from './fake-qmp.fixture.ts';
 import { QmpClient } from './qmp-client.ts';
 
 const Status = v.object({ status: v.string() });
@@ -11,14 +11,14 @@ const Status = v.object({ status: v.string() });
 /** Connects and asks `query-status` of a monitor that answers it so. */
 async function ask(answer: Answer): Promise<{ status: string }> {
   const { path } = await serveQmp({ 'query-status': answer });
-  using client = await QmpClient.open(path, { lineBytes: 2000 });
+  using client = await QmpClient.open(own(path), { lineBytes: 2000 });
   return await client.execute('query-status', Status);
 }
 
 describe('a QMP client', () => {
   it('knows the version from the greeting and gets answers', async () => {
     const { path, commands } = await serveQmp({ 'query-status': value({ status: 'running' }) });
-    using client = await QmpClient.open(path);
+    using client = await QmpClient.open(own(path));
     expect(client.version).toBe('11.1.3');
     expect(await client.execute('query-status', Status)).toEqual({ status: 'running' });
     expect(commands).toEqual(['qmp_capabilities', 'query-status']);
@@ -40,7 +40,7 @@ describe('a QMP client', () => {
         });
       },
     });
-    using client = await QmpClient.open(path);
+    using client = await QmpClient.open(own(path));
     const answers = await Promise.all([client.execute('one', Status), client.execute('two', Status)]);
     expect(answers.map(({ status }) => status)).toEqual(['eins', 'zwölf']);
   });
@@ -52,14 +52,14 @@ describe('a QMP client', () => {
         value({})(socket, id);
       },
     });
-    using client = await QmpClient.open(path);
+    using client = await QmpClient.open(own(path));
     const [[event]] = await Promise.all([once(client.events, 'event'), client.execute('stop', v.unknown())]);
     expect(event).toMatchObject({ event: 'STOP', data: {} });
   });
 
   it('takes a refusal for one, with QEMU’s words', async () => {
     const { path } = await serveQmp({});
-    using client = await QmpClient.open(path);
+    using client = await QmpClient.open(own(path));
     await expect(client.execute('query-nothing', v.unknown())).rejects.toMatchObject({
       failure: 'refused',
       message: 'no such',
@@ -68,12 +68,21 @@ describe('a QMP client', () => {
 
   it('calls a monitor busy that does not greet', async () => {
     const { path } = await serveQmp({}, '');
-    await expect(QmpClient.open(path, { greetingMs: 50 })).rejects.toMatchObject({ failure: 'busy' });
+    await expect(QmpClient.open(own(path), { greetingMs: 50 })).rejects.toMatchObject({ failure: 'busy' });
+  });
+
+  it('does not speak to another process than the machine’s', async () => {
+    const { path, commands } = await serveQmp({});
+    await expect(QmpClient.open({ ...own(path), pid: 1 })).rejects.toMatchObject({
+      failure: 'stranger',
+      message: `process ${process.pid} listens at ${path} in place of process 1`,
+    });
+    expect(commands).toEqual([]);
   });
 
   it('does not wait for ever for an answer, and goes on with the next', async () => {
     const { path } = await serveQmp({ 'query-kvm': nothing, 'query-status': value({ status: 'running' }) });
-    using client = await QmpClient.open(path, { answerMs: 500 });
+    using client = await QmpClient.open(own(path), { answerMs: 500 });
     await expect(client.execute('query-kvm', v.unknown())).rejects.toMatchObject({
       failure: 'silent',
       message: expect.stringContaining('query-kvm'),
@@ -101,16 +110,16 @@ describe('a QMP client', () => {
 
   it('says when the connection ended under a command, and refuses the next', async () => {
     const { path } = await serveQmp({ quit: (socket) => void socket.destroy() });
-    using client = await QmpClient.open(path);
+    using client = await QmpClient.open(own(path));
     await expect(client.execute('quit', v.unknown())).rejects.toMatchObject({ failure: 'ended' });
     await expect(client.execute('quit', v.unknown())).rejects.toMatchObject({ failure: 'ended' });
   });
 
   it('says when there is nothing to connect to, or something else', async () => {
-    await expect(QmpClient.open('/nonexistent/qmp')).rejects.toMatchObject({ failure: 'unreachable' });
+    await expect(QmpClient.open(own('/nonexistent/qmp'))).rejects.toMatchObject({ failure: 'unreachable' });
     const { path } = await serveQmp({}, 'SSH-2.0-OpenSSH\r\n');
-    await expect(QmpClient.open(path)).rejects.toMatchObject({ failure: 'malformed' });
+    await expect(QmpClient.open(own(path))).rejects.toMatchObject({ failure: 'malformed' });
     const other = await serveQmp({}, greeting.replace('11', '"eleven"'));
-    await expect(QmpClient.open(other.path)).rejects.toMatchObject({ failure: 'malformed' });
+    await expect(QmpClient.open(own(other.path))).rejects.toMatchObject({ failure: 'malformed' });
   });
 });

@@ -5,20 +5,23 @@
  * command's id. Events come in between.
  *
  * The other end runs with the rights of the machine's user, so the client trusts nothing it says. Lines are limited in
- * length, each answer is validated, and every wait has an end. A monitor admits one client at a time and lets the next
- * one wait without a word. A connection without a greeting is given up as `busy`.
+ * length, each answer is validated, and every wait has an end. It is spoken to only if the process that listens is the
+ * VMM. A monitor admits one client at a time and lets the next one wait without a word. A connection without a greeting
+ * is given up as `busy`.
  */
 import { EventEmitter } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Descriptor } from '@luo-console/native';
 import * as v from 'valibot';
+import { connectToProcess, type ProcessSocket, Stranger } from '../host/peer.ts';
 import { saidBy } from '../host/said-by.ts';
 import { type MonitorCommand, monitorCommands } from './monitor-commands.ts';
 
 /**
- * Why a monitor was of no use: it could not be reached, has another client, says nothing, says what is no QMP,
- * refused a command, or ended the connection.
+ * Why a monitor was of no use: it could not be reached, is another process's, has another client, says nothing, says
+ * what is no QMP, refused a command, or ended the connection.
  */
-export type QmpFailure = 'unreachable' | 'busy' | 'silent' | 'malformed' | 'refused' | 'ended';
+export type QmpFailure = 'unreachable' | 'stranger' | 'busy' | 'silent' | 'malformed' | 'refused' | 'ended';
 
 export class QmpError extends Error {
   readonly failure: QmpFailure;
@@ -78,9 +81,9 @@ export class QmpClient {
   #over: QmpError | null = null;
   #version = '';
 
-  private constructor(path: string, options: QmpOptions) {
+  private constructor(connection: Descriptor, options: QmpOptions) {
     this.#options = { ...usual, ...options };
-    this.#socket = connect(path);
+    this.#socket = new Socket({ fd: connection.release(), readable: true, writable: true });
     this.#socket.on('data', (piece) => this.#receive(piece));
     this.#socket.on('error', ({ message }) => this.#end(new QmpError('unreachable', message)));
     this.#socket.on('close', () => this.#end(new QmpError('ended', 'the monitor closed the connection')));
@@ -89,11 +92,12 @@ export class QmpClient {
   /**
    * Connects and negotiates.
    *
-   * @param path of the monitor's socket; at most 107 bytes, as unix(7) has it
-   * @throws QmpError `unreachable`, `busy` (no greeting came), `malformed`, `ended`, `silent`, `refused`
+   * @param monitor its path has at most 107 bytes, as unix(7) has it
+   * @throws QmpError `unreachable`, `stranger` (another process listens there), `busy` (no greeting came), `malformed`,
+   *   `ended`, `silent`, `refused`
    */
-  static async open(path: string, options: QmpOptions = {}): Promise<QmpClient> {
-    const client = new QmpClient(path, options);
+  static async open(monitor: ProcessSocket, options: QmpOptions = {}): Promise<QmpClient> {
+    const client = new QmpClient(connect(monitor), options);
     try {
       const busy = new QmpError('busy', 'it does not greet: another client is connected to it');
       await client.#answer(greetingId, client.#options.greetingMs, busy);
@@ -204,6 +208,15 @@ export class QmpClient {
     this.#socket.destroy();
     for (const { fail } of [...this.#waiting.values()]) fail(error);
     this.events.emit('end');
+  }
+}
+
+/** @throws QmpError `unreachable`, `stranger` */
+function connect(monitor: ProcessSocket): Descriptor {
+  try {
+    return connectToProcess(monitor);
+  } catch (error) {
+    throw new QmpError(error instanceof Stranger ? 'stranger' : 'unreachable', saidBy(error));
   }
 }
 

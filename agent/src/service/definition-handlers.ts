@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about machines that the agent starts itself, and about their consoles. */
-import { join } from 'node:path';
 import { connectConsole } from '../adoption/serial-console.ts';
-import { type DefinitionFile, listDefinitions, loadDefinition } from '../definitions/files.ts';
-import { checkFiles, processOf, startMachine } from '../definitions/start-machine.ts';
+import type { Definition } from '../definitions/definition.ts';
+import type { DefinitionFile } from '../definitions/files.ts';
+import { checkFiles, startMachine } from '../definitions/start-machine.ts';
 import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
 import type { MachineDefinition } from '../interface/agent.generated.ts';
@@ -16,13 +16,15 @@ export function definitionHandlers(
   context: HandlerContext,
   manager?: string,
 ): PeerHandlers<DefinitionMethods> {
-  const { native, paths, accounts, phases, journal, adoptions, heldMachines, look, sessions } = context;
-  const ownUid = process.getuid?.() ?? 0;
-  const directory = join(paths.etc, 'luo-console/machines');
+  const { native, paths, accounts, phases, journal, adoptions, look, sessions, definedMachines } = context;
   // One at a time, so that nobody starts what somebody else is starting.
   const starting = new Serial();
 
-  const pathOf = (name: string): string => join(directory, `${name}.json`);
+  /** The process of a definition's machine; null if it does not run. */
+  const running = async (name: string, definition: Definition): Promise<number | null> => {
+    const adopted = adoptions.list().find(({ machine }) => machine.definition === name);
+    return adopted?.machine.pid ?? (await definedMachines.processOf(name, definition));
+  };
 
   const listed = async ({ name, path, definition, problem }: DefinitionFile): Promise<MachineDefinition> => ({
     name,
@@ -31,44 +33,45 @@ export function definitionHandlers(
     description: definition?.description ?? '',
     vcpus: definition?.vcpus ?? null,
     memory: definition === null ? null : definition.memory * 1024 ** 2,
-    pid: definition === null ? null : await processOf(paths, name),
+    pid: definition === null ? null : await running(name, definition),
   });
 
   return {
     ListDefinitions: async () => ({
-      definitions: await Promise.all((await listDefinitions(directory, ownUid)).map(listed)),
+      definitions: await Promise.all((await definedMachines.list()).map(listed)),
     }),
 
     StartMachine: ({ name }, _call, peer) =>
       starting.run(async () => {
         needNormal(phases);
-        const definition = await loadDefinition(directory, name, ownUid);
-        const running = await processOf(paths, name);
-        if (running !== null)
-          throw new Refusal('MachineUnusable', { pid: running, name, reason: 'it is already running' });
-        // The unit of a held machine has the name of its session.
-        const names = new Set(heldMachines.list().map(({ session }) => session));
-        const held = sessions
-          .list()
-          .find(
-            ({ machine, name: own }) =>
-              machine?.definition === name || (names.has(own) && own === `machine:${name}`),
-          );
+        const definition = await definedMachines.load(name);
+        const unusable = (pid: number, reason: string): Refusal =>
+          new Refusal('MachineUnusable', { pid, name, reason });
+        const pid = await running(name, definition);
+        if (pid !== null) throw unusable(pid, 'it is already running');
+        const held = sessions.list().find(({ machine }) => machine?.definition === name);
         if (held) {
           const reason = `its memory is held in session "${held.name}", and a second VMM would use the same disks; close that session to give it up`;
-          throw new Refusal('MachineUnusable', { pid: 0, name, reason });
+          throw unusable(0, reason);
         }
-        await checkFiles(definition, pathOf(name));
+        // Of a machine that was found before there was the definition: its unit has the name of its session.
+        const own = `machine:${name}`;
+        if (sessions.has(own)) {
+          const reason = `session "${own}", which would be its own, is of another machine; release and adopt that one again, and it gets another name`;
+          throw unusable(sessions.get(own).machine?.pid ?? 0, reason);
+        }
+        const path = definedMachines.pathOf(name);
+        await checkFiles(definition, path);
         const fields = { peer: recorded(peer), parameters: { name, user: definition.user } };
-        const pid = await journal.act('machine.start', fields, () =>
-          startMachine({ native, paths, accounts, name, definition, path: pathOf(name), manager }),
+        const started = await journal.act('machine.start', fields, () =>
+          startMachine({ native, paths, accounts, name, definition, path, manager }),
         );
         await adoptions.adopt(
-          pid,
+          started,
           { unlink: false, definition: { name, text: JSON.stringify(definition) } },
           actorOf(peer),
         );
-        return { machine: await look.one(pid) };
+        return { machine: await look.one(started) };
       }),
 
     FetchConsole: async ({ pid }, call, peer) => {

@@ -7,6 +7,7 @@ import type { Native } from '@luo-console/native';
 import type { Adoptions } from '../adoption/adoptions.ts';
 import type { Attendance } from '../adoption/attendance.ts';
 import type { HeldMachines } from '../adoption/held-machines.ts';
+import type { DefinedMachines } from '../definitions/defined-machines.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { isVisible } from '../host/plain-words.ts';
@@ -32,6 +33,7 @@ export interface HandlerContext {
   readonly paths: HostPaths;
   readonly accounts: Accounts;
   readonly authorisation: Authorisation;
+  readonly definedMachines: DefinedMachines;
   readonly sessions: SessionStore;
   readonly attendance: Attendance;
   readonly kernel: KernelState;

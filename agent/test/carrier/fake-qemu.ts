@@ -153,7 +153,8 @@ const contentOf = (file: Descriptor): string =>
 async function takeDescriptorsAt(path: string): Promise<void> {
   rmSync(path, { force: true });
   using listening = native.sockets.listenUnix(path);
-  using connection = await accepted(native.sockets, listening, AbortSignal.timeout(10_000));
+  const carrier = { listening, pid: process.ppid };
+  using connection = await accepted(native.sockets, carrier, AbortSignal.timeout(10_000));
   for (const { data, descriptors } of await recordPieces(
     native.sockets,
     connection,

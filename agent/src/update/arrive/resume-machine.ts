@@ -99,7 +99,7 @@ export async function resumeMachine({
       const by = pid === null ? 'agent' : 'carrier';
       if (reachedBefore === 'settled_running')
         return resumed(pid ?? (await starter.pid(unitNameOf(saved))), by);
-      const started = await runStarted({ machine: saved, starter, pid });
+      const started = await runStarted({ native, machine: saved, starter, pid });
       if (by === 'carrier' && started.problem === null) reached('running');
       return resumed(started.pid, by, started.problem);
     }

@@ -19,6 +19,9 @@ import { formerIndexSessionName, indexSessionName, manifestToken } from '../../l
 import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
 
+/** Whom the VMMs run as: whoever runs this. */
+const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+
 const device = '/dev/made-up';
 let double: LiveUpdateDouble;
 let native: Native;
@@ -40,7 +43,7 @@ const saved: SavedMachine = {
   definition: null,
   way: 'named_memory',
   pid: 100,
-  command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
+  command: { program: '/usr/bin/qemu', words: [], directory: '/', ...user },
   monitor: '/run/one.qmp',
   ran: true,
   state: { token: '0x0', cprBytes: 0, mainBytes: 5 },

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Sockets on which this process stands in for others: what the agent asks about the other end is answered for them. */
+import { realpathSync } from 'node:fs';
 import { native, type Sockets } from '@luo-console/native';
 
-/** The sockets of the real face, on which the other end of some paths is taken for another process. */
+/** The sockets of the real face, on which the other end of some paths is taken for another process. @param peers by path */
 export function standIns(peers: ReadonlyMap<string, number>): Sockets {
   const { sockets } = native;
   const paths = new WeakMap<object, string>();
@@ -15,7 +16,8 @@ export function standIns(peers: ReadonlyMap<string, number>): Sockets {
     },
     connectUnix: (path) => {
       const connection = sockets.connectUnix(path);
-      paths.set(connection, path);
+      // As the agent reaches it, through the root of a process.
+      paths.set(connection, realpathSync(path));
       return connection;
     },
     accept: (listening) => {
