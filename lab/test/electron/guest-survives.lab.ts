@@ -21,7 +21,7 @@ import {
 } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
-import { blackoutLine, expectWholeBlackout } from '../support/update.ts';
+import { blackoutLine, broughtBackBy, expectWholeBlackout } from '../support/update.ts';
 import {
   adopt,
   hostIs,
@@ -160,13 +160,16 @@ describe('a Linux guest', () => {
     }
     const agent = await connect(host);
     const { updates } = await agent.call('ListUpdates', { limit: 1 });
-    agent.close();
     const [update] = updates;
-    console.log(update?.machines.map(blackoutLine).join('\n'));
-    expect(update?.machines.map(({ name, way }) => [name, way]).sort()).toEqual([
+    if (!update) throw new Error('the agent knows of no update');
+    const broughtBack = await broughtBackBy(agent, update);
+    agent.close();
+    expect(broughtBack).toEqual({ [foundMachine.name]: 'carrier', [definedMachine.name]: 'carrier' });
+    console.log(update.machines.map(blackoutLine).join('\n'));
+    expect(update.machines.map(({ name, way }) => [name, way]).sort()).toEqual([
       [definedMachine.name, 'cpr'],
       [foundMachine.name, 'cpr'],
     ]);
-    for (const each of update?.machines ?? []) expectWholeBlackout(each);
+    for (const each of update.machines) expectWholeBlackout(each);
   });
 });

@@ -50,7 +50,10 @@ describe('a machine of a host with an initrd', () => {
     await run(host, `mkdir -p /lib/modules/${kernel.release} && depmod ${kernel.release}`);
     await run(host, make(kernel.release, initrd));
     const { plan } = await agent.call('MakePlan', { kernel: kernel.path, initrd });
-    expect(plan.checks.find(({ name }) => name === 'arrival')).toMatchObject({ verdict: 'pass' });
+    expect(plan.checks.find(({ name }) => name === 'arrival')).toMatchObject({
+      verdict: 'pass',
+      detail: expect.stringContaining('as soon as the initrd has mounted the root'),
+    });
     const done = await carryOut(host, agent, plan);
     agent = done.agent;
     console.log(kind, done.update.machines.map(blackoutLine).join('\n'));

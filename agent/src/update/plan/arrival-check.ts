@@ -37,6 +37,8 @@ export async function arrivalCheck(
     const late = `${back} once the agent runs, ${cost}: the carrier is not used, because ${why}`;
     return ['warn', [late, ...waiting].join('; ')];
   }
-  const soon = `${back} by the carrier, as soon as the kernel runs`;
+  const then =
+    wanted.image.initrd === null ? 'the kernel runs' : 'the initrd has mounted the root file system';
+  const soon = `${back} by the carrier, as soon as ${then}`;
   return [waiting.length === 0 ? 'pass' : 'warn', [soon, ...waiting].join('; ')];
 }

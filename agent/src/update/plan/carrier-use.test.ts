@@ -165,6 +165,15 @@ describe('the check of the arrival', () => {
     ]);
   });
 
+  it('says that an initrd comes first', async () => {
+    const image = { initrd: '/boot/initrd.img' };
+    const checked = await arrivalCheck(host(), wanted({ commandLine: withCarrier(), image }));
+    expect(checked).toEqual([
+      'pass',
+      '1 machine is brought back by the carrier, as soon as the initrd has mounted the root file system',
+    ]);
+  });
+
   it('warns of each machine that waits for the agent', async () => {
     const obstacles = new Map([['machine:vm1', 'it uses a bridge']]);
     const some = { commandLine: withCarrier(), machines: two, obstacles };
