@@ -11,6 +11,7 @@ import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
 import type { Adopted } from './adoptions.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 import { Suspension } from './suspension.ts';
+import type { VmmFacts } from './vmm-facts.ts';
 
 let directory: string;
 /** Sessions whose guest is marked as stopped, in the order of the marks; a `!` is put before one that is unmarked. */
@@ -21,6 +22,11 @@ beforeEach(() => {
   marks = [];
 });
 afterEach(() => rmSync(directory, { recursive: true }));
+
+const facts: VmmFacts = {
+  ...{ groups: [36], umask: 0o027, limits: [], variables: [], nodes: [], directories: [] },
+  ...{ writesRoot: false, obstacle: null },
+};
 
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
   const command = { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 };
@@ -43,6 +49,7 @@ function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'sto
       preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
       mark: (session, suspended) => void marks.push(`${suspended ? '' : '!'}${session}`),
       namedMemory: async () => [],
+      facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
       memoryOf: () => null,
       changed: () => {},
     },
@@ -87,6 +94,17 @@ describe('a machine', () => {
     expect(await suspension.save()).toMatchObject([{ ran: false }]);
     expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.commands).not.toContain('cont');
+    suspension.close();
+  });
+
+  it('is saved with what its VMM needs, and all the same where that is unknown', async () => {
+    const vmms = [await startFakeVmm(), await startFakeVmm()];
+    const suspension = suspensionOf(
+      vmms.map(({ path }, index) => adopted(index === 0 ? 'one' : 'unknown', path)),
+    );
+    await suspension.prepare();
+    expect(suspension.facts().map((each) => each.facts)).toEqual([facts, null]);
+    expect((await suspension.save()).map((each) => each.facts)).toEqual([facts, null]);
     suspension.close();
   });
 

@@ -7,9 +7,6 @@ import { errnoOf } from './refusal.ts';
 
 type Sockets = Native['sockets'];
 
-/** How long to wait before a socket that is bound but does not listen yet is tried again, in ms. */
-const refusedMs = 2;
-
 /** Resolves once one of `events` (a mask of `POLL_…`) is there. @throws the signal's reason */
 export function whenReady(
   sockets: Sockets,
@@ -47,25 +44,6 @@ export async function accepted(
     const connection = sockets.accept(listening);
     if (connection !== null) return connection;
     await whenReady(sockets, listening, sockets.POLL_READABLE, signal);
-  }
-}
-
-/**
- * A connection to a Unix socket that somebody is about to listen on.
- *
- * @throws the signal's reason; SystemError of connect(2) other than ENOENT and ECONNREFUSED
- */
-export async function connected(sockets: Sockets, path: string, signal: AbortSignal): Promise<Descriptor> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return sockets.connectUnix(path);
-    } catch (error) {
-      const code = errnoOf(error);
-      if (code === 'ENOENT') await whenNamed(path, signal);
-      else if (code === 'ECONNREFUSED' || code === 'EAGAIN') await pause(refusedMs, signal);
-      else throw error;
-    }
   }
 }
 

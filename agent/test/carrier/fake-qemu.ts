@@ -91,6 +91,7 @@ const answers: Readonly<
   'query-migrate': () => ({ status: migration, 'error-desc': 'no such device' }),
   'query-status': () => ({ status: report.ran > 0 ? 'running' : 'paused', running: report.ran > 0 }),
   'migrate-incoming': ({ channels }) => {
+    if (whim === 'no-incoming') return null;
     takeStateAt(channels?.[0]?.addr.path ?? '');
     return {};
   },

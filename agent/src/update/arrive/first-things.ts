@@ -139,7 +139,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const pausesMs = options.pausesMs ?? usualPausesMs;
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
-  const starter = options.starter ?? vmmUnits(native, paths);
+  const starter = options.starter ?? vmmUnits(paths);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
   const nothingCame = (): boolean => {
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
