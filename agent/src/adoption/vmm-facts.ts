@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What a machine needs beside its record to run again: as whom its VMM runs and within which limits, and its
- * directories and device nodes. It is read from procfs while the VMM runs (`update/program/vmm-facts.ts`) and travels
+ * directories and device nodes. It is read from procfs while the VMM runs (`update/program/vmm-facts.ts`). It travels
  * with the record, because the next kernel's agent compiles a resume program from it, too. The carrier refuses a
  * program with a value beyond these bounds.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The unit of a machine that the carrier brings back on behalf of the agent. The carrier is the program that starts it:
- * it ends once the guest has been told to run, and leaves the VMM behind as the unit's main process.
+ * The unit of a machine that the carrier brings back on behalf of the agent. The carrier is the program that starts it.
+ * It ends once the guest has been told to run, and leaves the VMM behind as the unit's main process.
  */
 import { Variant } from './bus-message.ts';
 import { type MachineUnit, noLimit, onBus, startTransient, unitOf, unitProperties } from './machine-unit.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Compiles a resume program: what the carrier does in the next kernel so that saved machines run again, as process 1 or
- * because the agent there starts it (`restore-machine.ts`).
+ * Compiles a resume program: what the carrier does in the next kernel so that saved machines run again. It does so from
+ * process 1 on, or because the agent there has it started (`restore-machine.ts`).
  *
  * First sessions and files are taken, in the order of their first use. Then the host gets what is missing so early, and
  * then comes each machine's part. One that fails stops no other.

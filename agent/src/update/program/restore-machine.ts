@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Has a saved machine run again by the same program, and the same executor of it, as in a kernel that starts with the
- * carrier. The agent compiles the program of this one machine, and hands it and its files to the carrier, which process
- * 1 starts in the machine's unit. So an agent that ends meanwhile leaves nothing half done.
+ * carrier. The agent compiles the program of this one machine. Process 1 starts the carrier in the machine's unit, with
+ * the program and its files. So an agent that ends meanwhile leaves nothing half done.
  *
  * The carrier limits each of its waits itself, and writes the marks. What it did is in its log.
  */

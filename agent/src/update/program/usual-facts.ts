@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What is taken for the facts of a VMM where its record has none: an earlier agent saved it, or it could not be looked
- * at. They are those of a unit that the agent makes for a machine (`units/machine-unit.ts`).
+ * What is taken for the facts of a VMM where its record has none. Then an earlier agent saved it, or it could not be
+ * looked at. They are those of a unit that the agent makes for a machine (`units/machine-unit.ts`).
  */
 import { existsSync } from 'node:fs';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
