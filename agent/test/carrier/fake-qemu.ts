@@ -78,7 +78,7 @@ function takeStateAt(path: string): void {
       report.loaded.push(Buffer.concat(pieces).toString('latin1'));
       migration = whim === 'bad-state' ? 'failed' : whim === 'event-first' ? 'active' : 'completed';
       write();
-      if (whim !== 'event-first') event('MIGRATION', { status: migration });
+      event('MIGRATION', { status: migration });
       socket.end();
     });
   });
@@ -118,6 +118,8 @@ function serveMonitor(): void {
   const server = createServer((socket) => {
     monitors.add(socket);
     socket.on('close', () => monitors.delete(socket));
+    // QEMU lives on when a client of its monitor is gone.
+    socket.on('error', () => {});
     socket.write(
       '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 11}}, "capabilities": []}}\r\n',
     );
