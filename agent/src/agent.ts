@@ -34,6 +34,7 @@ import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrive/arrival.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
 import { completeArrival, settleInterrupted } from './update/arrive/settlement.ts';
+import { restoreMachine } from './update/program/restore-machine.ts';
 import { History } from './update/record/history.ts';
 import { takeOutIndex } from './update/record/incoming-index.ts';
 import { inventoryOf, isCurrent, readInventory } from './update/record/inventory.ts';
@@ -125,6 +126,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   const heldMachines = new HeldMachines({
     ...{ native, sessions, adoptions, journal, starter, socketDirectory, log },
+    restore: restoreMachine,
     needNormal: () => needNormal(phases),
   });
   const context: UpdateContext = {

@@ -36,9 +36,9 @@ beforeEach(async () => {
   if (starter)
     host.starter = {
       ...starter,
-      start: async (name, ...given) => {
+      resume: async (name, ...given) => {
         started.push(name);
-        await starter.start(name, ...given);
+        await starter.resume(name, ...given);
       },
     };
   client = await host.start();

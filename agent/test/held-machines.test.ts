@@ -153,7 +153,7 @@ describe('a held machine', () => {
     if (!starter) throw new Error('the host has no service manager');
     let goOn = (): void => {};
     const starting = new Promise<void>((resolve) => {
-      vi.spyOn(starter, 'start').mockImplementationOnce(async () => {
+      vi.spyOn(starter, 'resume').mockImplementationOnce(async () => {
         resolve();
         await new Promise<void>((later) => {
           goOn = later;

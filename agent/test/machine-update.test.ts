@@ -147,10 +147,10 @@ describe('a machine', () => {
     let starts = 0;
     host.starter = {
       ...starter,
-      start: async (...given) => {
+      resume: async (...given) => {
         starts += 1;
         if (starts === 3) vmms.failing.delete('one');
-        await starter.start(...given);
+        await starter.resume(...given);
       },
     };
     const update = await arrive();
@@ -159,6 +159,56 @@ describe('a machine', () => {
     expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
     expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
     expect(host.log.filter((line) => line.includes('is tried again'))).toHaveLength(2);
+  });
+
+  it('whose agent dies while it is brought back is waited for by the next one, and not loaded again', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    await vmms.endAll();
+    const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    vmms.beforeStart.set('one', async () => {
+      begun.resolve();
+      await goOn.promise;
+    });
+    const dying = host.launch();
+    await begun.promise;
+    host.kill();
+    await dying;
+    const { starter } = host;
+    if (!starter) throw new Error('the host has no service manager');
+    const asked: string[] = [];
+    host.starter = {
+      ...starter,
+      resume: async () => void asked.push('resume'),
+      stop: async () => void asked.push('stop'),
+      settle: async (name) => {
+        asked.push('settle');
+        goOn.resolve();
+        await starter.settle(name);
+      },
+    };
+    client = await startSettled(host);
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.outcome, update?.reason).toBe('updated');
+    expect(update?.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    expect(asked).toEqual(['settle']);
+  });
+
+  it('that an earlier agent saved is started with what is usual', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    await rewriteIndex(({ machines }) => {
+      for (const machine of machines) {
+        expect(machine['facts']).toMatchObject({ umask: expect.any(Number), obstacle: null });
+        delete machine['facts'];
+      }
+    });
+    const update = await arriveThere();
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
   });
 
   it('that does not start is held: its memory and a copy of its state are in its session', async () => {

@@ -6,17 +6,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
@@ -24,6 +14,7 @@ import type { VmmStarter } from '../src/adoption/restore.ts';
 import type { Way } from '../src/interface/agent.generated.ts';
 import { type Answer, machineAnswers, value } from '../src/qemu/fake-qmp.fixture.ts';
 import type { MadeUpHost } from './made-up-host.ts';
+import { runProgram } from './run-program.ts';
 import { memfdWith } from './scenario.ts';
 
 export type CarriedWay = Exclude<Way, 'none'>;
@@ -60,8 +51,12 @@ function memoryAnswers(way: CarriedWay): Record<string, Answer> {
 export class MadeUpVmms {
   readonly #host: MadeUpHost;
   readonly #vmms = new Map<string, MadeUpVmm>();
+  /** Programs that were begun, by the name of the unit. */
+  readonly #resuming = new Map<string, Promise<void>>();
   /** Units whose VMM ends as soon as it is started. */
   readonly failing = new Set<string>();
+  /** What is done before a unit's VMM is started, when that is written down already. */
+  readonly beforeStart = new Map<string, () => Promise<void>>();
   /** Units to which a VMM that ran already was attached, in order. */
   readonly attached: string[] = [];
 
@@ -131,20 +126,28 @@ export class MadeUpVmms {
   #starter(): VmmStarter {
     const unit = (name: string): MadeUpVmm => this.#unit(name);
     return {
-      start: async (name, { words }, [memory]) => {
+      resume: async (name, program) => {
         const vmm = unit(name);
-        if (this.failing.has(name)) return;
-        const file = memory && openSync(memory.path, 'r+');
-        // The shell's own words come first.
-        Object.assign(vmm, await this.#spawn(words.slice(2), file ?? 'ignore', vmm.guest));
-        if (file !== undefined) closeSync(file);
-        vmm.guest.restart(words);
+        const resuming = runProgram(program, {
+          start: async (words, [memory]) => {
+            await this.beforeStart.get(name)?.();
+            if (this.failing.has(name)) throw new Error('its VMM ended at once');
+            // The shell's own words come first.
+            Object.assign(vmm, await this.#spawn(words.slice(2), memory ?? 'ignore', vmm.guest));
+            vmm.guest.restart(words);
+          },
+          kill: async () => {
+            if (!this.failing.has(name)) await this.end(vmm);
+          },
+        });
+        this.#resuming.set(name, resuming);
+        await resuming;
       },
+      settle: async (name) => await this.#resuming.get(name)?.catch(() => {}),
       pid: async (name) => {
         if (this.failing.has(name)) throw new Error('its VMM ended at once');
         return unit(name).pid;
       },
-      ended: () => new Promise<never>(() => {}),
       stop: async (name) => {
         if (!this.failing.has(name)) await this.end(unit(name));
       },

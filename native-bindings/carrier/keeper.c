@@ -40,6 +40,8 @@ static struct {
 } workers[MOST_MACHINES];
 static struct progress *progress;
 static pid_t holder;
+/* Whether it is an ordinary program, whose output somebody has chosen. */
+static bool ordinary;
 /* Descriptors that the holder closes when the keeper is gone; -1 for none. Both have one table of descriptors. */
 static struct {
 	volatile int device, gate;
@@ -109,7 +111,7 @@ static int open_patiently(void)
 
 static void start_worker(unsigned i, const char *directory, int news)
 {
-	struct surroundings around = { directory, all.files, &progress[i], news };
+	struct surroundings around = { directory, all.files, &progress[i], news, ordinary };
 	pid_t keeper = getpid();
 
 	workers[i].state = "working";
@@ -175,11 +177,11 @@ static void watch_workers(const char *directory, const int news[2])
 	}
 }
 
-/* Has all machines brought back. Returns whether all of them run. */
+/* Has all machines brought back. Returns whether all of them run, or have been told to. */
 static bool bring_all_back(const char *directory)
 {
 	int news[2];
-	bool all_run = true;
+	bool all_told = true;
 
 	if (pipe2(news, O_CLOEXEC | O_NONBLOCK)) {
 		say(ALL, "failed", "pipe: %s", strerror(errno));
@@ -188,10 +190,10 @@ static bool bring_all_back(const char *directory)
 	}
 	watch_workers(directory, news);
 	for (unsigned i = 0; i < all.machine_count; i++)
-		all_run = all_run && !strcmp(workers[i].state, "running");
+		all_told = all_told && progress[i].mark >= RUNNING;
 	say(ALL, "done", "%s", "");
 	write_status(directory, DONE);
-	return all_run;
+	return all_told;
 }
 
 static void *shared_memory(size_t bytes)
@@ -271,12 +273,14 @@ int resume(const char *directory)
 {
 	const char *problem;
 
+	ordinary = true;
 	open_log(directory);
 	say(ALL, "born", "%s", "");
 	if (!prepare())
 		return 1;
 	problem = use_given(PROGRAM_FILE, FIRST_FILE, &all);
 	if (problem) {
+		say(ALL, "failed", "%s", problem);
 		fprintf(stderr, "carrier: %s\n", problem);
 		return 2;
 	}

@@ -14,7 +14,8 @@ _Noreturn void keep(const char *directory, int gate);
 
 /*
  * As an ordinary program: resumes what is in the program behind descriptor 3, whose files are the descriptors from 4 on.
- * Returns the status to end with: 0 if every machine runs.
+ * Returns the status to end with: 0 if every machine runs or has been told to run, so that its VMM must live on. The log
+ * says whether something failed all the same. VMMs have the caller's standard output and error.
  */
 int resume(const char *directory);
 

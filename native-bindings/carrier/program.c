@@ -156,7 +156,7 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 
 	switch (each->code) {
 	case DIRECTORY:
-		return is_path(each->text[0]) && number[0] <= 01777 && is_id(number[1]) && is_id(number[2])
+		return is_path(each->text[0]) && number[0] <= 07777 && is_id(number[1]) && is_id(number[2])
 			       ? NULL
 			       : "a directory has no path, mode or owner that can be";
 	case USER:

@@ -110,7 +110,8 @@ static void make_directory(const struct instruction *each)
 /* In the VMM's process: becomes it. */
 static _Noreturn void become(void)
 {
-	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), out = open_output(), pid = open_pid_file();
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), pid = open_pid_file();
+	int out = around->inherits ? -1 : open_output();
 	int lowest = FIRST_HANDED + process.handed_count;
 	sigset_t none;
 
@@ -120,7 +121,7 @@ static _Noreturn void become(void)
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(nothing, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
+	if (dup2(nothing, 0) < 0 || (!around->inherits && (dup2(out, 1) < 0 || dup2(out, 2) < 0)))
 		give_up_errno("opening", "/dev/null or the output of the VMM");
 	/* First out of the way: a number that is wanted may be one of those handed over. */
 	for (unsigned i = 0; i < process.handed_count; i++)
@@ -268,6 +269,14 @@ static bool is_whole(struct part part)
 	return whole;
 }
 
+/* Whether the whole state is there: writing the mark behind it would make up the rest. */
+static bool has_its_state(void)
+{
+	struct stat facts;
+
+	return !fstat(machine->mark_file, &facts) && (uint64_t)facts.st_size >= machine->mark_offset;
+}
+
 void bring_back(const struct machine *own, const struct surroundings *surroundings)
 {
 	struct part part = own->part;
@@ -278,6 +287,8 @@ void bring_back(const struct machine *own, const struct surroundings *surroundin
 	vmm.machine = own->number;
 	if (!is_whole(part))
 		give_up("a file of it could not be retrieved");
+	if (!has_its_state())
+		give_up("its saved state is shorter than its record says");
 	for (unsigned number = 0; next_instruction(&part, &each); number++) {
 		fault_point(own->number, number, each.name);
 		if (each.code >= DIRECTORY && each.code <= HAND) {

@@ -30,6 +30,8 @@ struct surroundings {
 	struct progress *progress;
 	/* A byte is written there whenever `progress` changes. */
 	int news;
+	/* Whether a VMM has the carrier's own output: otherwise it goes to a file. */
+	bool inherits;
 };
 
 /* Goes through a machine's part and ends the process: with 0 once the machine runs. */

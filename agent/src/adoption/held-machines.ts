@@ -17,8 +17,8 @@ import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { Adoptions } from './adoptions.ts';
-import { readMark, writeMark } from './restart-mark.ts';
-import { restoreMachine, type VmmStarter } from './restore.ts';
+import { readMark } from './restart-mark.ts';
+import type { RestoreMachine, VmmStarter } from './restore.ts';
 import { SavedMachine } from './saved-machine.ts';
 
 const memoryLabel = 'memory of a machine that does not run';
@@ -37,6 +37,8 @@ export interface HeldContext {
   readonly adoptions: Pick<Adoptions, 'list' | 'moved'>;
   readonly journal: Journal;
   readonly starter: VmmStarter;
+  /** Has a machine run again. */
+  readonly restore: RestoreMachine;
   readonly socketDirectory: string;
   /** @throws Refusal WrongPhase unless the host is in phase *normal* */
   needNormal(): void;
@@ -167,21 +169,16 @@ export class HeldMachines {
   }
 
   async #start({ session, attempt }: Kept, machine: SavedMachine, state: Descriptor): Promise<number> {
-    const { native, sessions, socketDirectory, starter } = this.#context;
+    const { native, restore, sessions, socketDirectory, starter } = this.#context;
     const file = ({ session: from, token }: Place): Descriptor => {
       const own = sessions.has(from) ? sessions.get(from).files.get(BigInt(token)) : undefined;
       const found = own ?? fileOf(session, heldLabels.memory(token), attempt);
       if (found) return found;
       throw new Error(`descriptor ${token} of session ${from} is missing; it was not started without it`);
     };
-    return await restoreMachine({
+    return await restore({
       ...{ native, machine, state, file, starter, socketDirectory },
       reached: () => {},
-      beforeRunning: () => {
-        // The mark is final, so it is written only where nothing else is going on.
-        this.#context.needNormal();
-        writeMark(native.memory, state, machine, 'running');
-      },
     });
   }
 

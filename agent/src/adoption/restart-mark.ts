@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * How far an agent has come with starting a machine again, in one byte behind the machine's state. Writing it takes no
- * time while the machine is stopped. It tells an agent where to go on after another one died.
+ * How far a machine is that is started again, in one byte behind its state. The carrier writes it, which takes no time
+ * while the machine is stopped. It tells an agent where to go on after the carrier, or another agent, died.
  */
 import type { FdLike, Memory } from '@luo-console/native';
 import type { SavedMachine } from './saved-machine.ts';

@@ -1,37 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Starts a VMM again for a saved machine, gives it back its descriptors and its state, and lets the guest run. Up to
- * `loaded` the guest has not run, so a VMM that fails before may be thrown away and started again. Once it has been
- * told to run, its memory has changed and the saved state no longer fits.
+ * What it takes to have a saved machine run again: somebody who starts VMMs, the machine's files, and what to make of a
+ * failure. Up to its mark `running` the guest has not run, so its VMM may be thrown away and another one started. After
+ * that its memory has changed, and the saved state no longer fits.
  */
-import { rmSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { ProcessSocket } from '../host/peer.ts';
 import { saidBy } from '../host/said-by.ts';
-import { makeMeetingPlace } from '../host/socket-directory.ts';
-import { connected, pause } from '../host/waiting.ts';
-import { migrateIncoming, setCapabilities } from '../qemu/migration-commands.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
-import { type Piece, playPieces, playStream, StreamError } from '../qemu/streams.ts';
 import { ManagerRefusal } from '../units/manager-bus.ts';
 import type { SavedMachine } from './saved-machine.ts';
-import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from './taking-in.ts';
 
-/** A file to hand to a VMM that is started, as a path that leads to it. */
+/** A file to hand to a program that is started, as a path that leads to it. */
 export interface HandedFile {
   readonly path: string;
   readonly name: string;
 }
 
-/** Starts a VMM as something that outlives this process. */
+/** A resume program of one machine, to be executed in the machine's unit. */
+export interface ResumedVmm {
+  readonly command: SavedMachine['command'];
+  /** The resume program, then its files in its order. */
+  readonly files: readonly HandedFile[];
+  /** Where the carrier works and leaves its log: root's, and nobody else may make anything there. */
+  readonly directory: string;
+}
+
+/** Starts VMMs as something that outlives this process. */
 export interface VmmStarter {
-  /** Resolves once it is under way. */
-  start(name: string, command: SavedMachine['command'], files: readonly HandedFile[]): Promise<void>;
-  /** Its process, once there is one. Rejects if it could not be started. */
+  /**
+   * Has the carrier execute a resume program. Resolves once the carrier has ended and its VMM lives on: the guest has
+   * been told to run.
+   */
+  resume(name: string, vmm: ResumedVmm): Promise<void>;
+  /** Resolves once nothing is being started for it any more, by an agent before this one perhaps. */
+  settle(name: string): Promise<void>;
+  /** The process of its VMM. Rejects if there is none. */
   pid(name: string): Promise<number>;
-  /** Rejects when it ends, with what it said last. */
-  ended(name: string, pid: number, signal: AbortSignal): Promise<never>;
   stop(name: string): Promise<void>;
   /**
    * Makes a VMM that runs already the main process of its unit. One that is that already stays so.
@@ -49,6 +55,10 @@ export interface VmmFiles {
   readonly output: string;
 }
 
+/** Points in the restart of a machine, in their order. */
+export const restartPoints = ['starting', 'loading', 'loaded', 'running'] as const;
+export type RestartPoint = (typeof restartPoints)[number];
+
 export interface RestoreOptions {
   readonly native: Native;
   readonly machine: SavedMachine;
@@ -58,11 +68,12 @@ export interface RestoreOptions {
   file(place: { session: string; token: string }): Descriptor;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
-  /** Called when all is loaded, before the guest is told to run: from then on there is no second attempt. */
-  beforeRunning(): void;
-  /** Told at each point that is reached. */
-  reached(point: 'starting' | 'loading' | 'loaded' | 'running'): void;
+  /** Told of each point that was reached, with its time in ns of `CLOCK_BOOTTIME`. */
+  reached(point: RestartPoint, atNs: number): void;
 }
+
+/** Has a saved machine run again. @returns the new VMM's process */
+export type RestoreMachine = (options: RestoreOptions) => Promise<number>;
 
 /** It failed after the guest had been told to run: the saved state must not be loaded again. */
 export class RanPerhaps extends Error {
@@ -74,11 +85,8 @@ export class RanPerhaps extends Error {
   }
 }
 
-/** How long a VMM whose sockets are closed may take to end, in ms. */
-const endingMs = 1000;
-
-/** Longest a VMM may take from being started to running, in ms. */
-const restoreMs = 300_000;
+/** Longest that a QEMU may take to say whether its guest runs, in ms. */
+const runMs = 300_000;
 
 /** Whether a VMM could not be started because there is a unit of its name. */
 export const isUnitThere = (error: unknown): boolean =>
@@ -89,78 +97,8 @@ export const unitNameOf = ({ session }: Pick<SavedMachine, 'session'>): string =
   session.replace(/^machine:/, '');
 
 /**
- * @returns the new VMM's process
- * @throws Error that says what went wrong. The VMM is stopped again unless the guest may have run.
- */
-export async function restoreMachine(options: RestoreOptions): Promise<number> {
-  const { machine, native, starter } = options;
-  // Everything it needs must be in hand before anything is started.
-  const pieces = piecesOf(options);
-  const memory = machine.memory.map((each) => ({ backend: each.backend, file: options.file(each) }));
-  const unit = unitNameOf(machine);
-  // QEMU makes its sockets there as the user it runs as.
-  const directory = makeMeetingPlace(options.socketDirectory, machine.command);
-  const sockets = incomingSocketsIn(directory);
-  const viaCpr = machine.way === 'cpr';
-  const words = wordsToTakeIn(machine, sockets);
-  const files = memory.map(({ backend, file }) => ({
-    path: `/proc/${process.pid}/fd/${file.fd}`,
-    name: backend,
-  }));
-  const over = new AbortController();
-  const timer = setTimeout(
-    () => over.abort(new Error(`it was not running after ${restoreMs / 1000} s`)),
-    restoreMs,
-  );
-  let mayHaveRun = false;
-  try {
-    options.reached('starting');
-    await starter.start(unit, { ...machine.command, words }, files);
-    const pid = await starter.pid(unit);
-    const ended = starter.ended(unit, pid, over.signal);
-    const at = (path: string): ProcessSocket => ({ sockets: native.sockets, path, pid });
-    const attempt = async (): Promise<void> => {
-      if (viaCpr) {
-        // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
-        using cpr = await connected(at(sockets.cpr), over.signal);
-        await playPieces(native.sockets, cpr, pieces, over.signal);
-      }
-      using monitor = await VmmMonitor.reach(at(machine.monitor), over.signal);
-      await monitor.tell(setCapabilities(capabilitiesFor(machine.way)));
-      if (!viaCpr) await monitor.tell(migrateIncoming(sockets.main));
-      using main = await connected(at(sockets.main), over.signal);
-      options.reached('loading');
-      const { cprBytes = 0, mainBytes = 0 } = machine.state ?? {};
-      await playStream(native, main, options.state, cprBytes, mainBytes, over.signal);
-      await monitor.migrated(over.signal);
-      options.reached('loaded');
-      // Also of one that stays paused: somebody else may tell it to run at any moment.
-      options.beforeRunning();
-      mayHaveRun = true;
-      if (machine.ran) await monitor.run(over.signal);
-      options.reached('running');
-    };
-    // A VMM that ends breaks everything at once, and that it ended says more than what broke first.
-    const attempted = attempt().catch(async (error: unknown) => {
-      await pause(endingMs, over.signal);
-      throw error;
-    });
-    await Promise.race([attempted, ended]);
-    return pid;
-  } catch (error) {
-    if (mayHaveRun) throw new RanPerhaps(error);
-    // A unit that was there before is somebody else's.
-    if (!isUnitThere(error)) await starter.stop(unit).catch(() => {});
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    over.abort(new Error('it is over'));
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-/**
- * Lets a machine run that an agent before this one had told to run, or was about to: its state is never loaded again.
+    using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });
+    await monitor.run(AbortSignal.timeout(runMs));
  *
  * @param pid its VMM's process where that is known; the starter is asked otherwise
  * @returns its VMM's process
@@ -179,22 +117,11 @@ export async function runStarted({
   if (!machine.ran) return { pid, problem: null };
   try {
     using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });
-    await monitor.run(AbortSignal.timeout(restoreMs));
+    await monitor.run(AbortSignal.timeout(runMs));
     return { pid, problem: null };
   } catch (error) {
     if (error instanceof QmpError && error.failure === 'refused') throw new RanPerhaps(error);
     // A monitor that another client has says nothing against the guest.
     return { pid, problem: saidBy(error) };
   }
-}
-
-/** The pieces as they were recorded, out of the state file and with the descriptors of this kernel. */
-function piecesOf({ machine, native, state, file }: RestoreOptions): Piece[] {
-  let at = 0;
-  return machine.pieces.map(({ bytes, files }) => {
-    const data = native.memory.read(state, BigInt(at), bytes);
-    if (data.length !== bytes) throw new StreamError(`the saved state ends after ${at + data.length} bytes`);
-    at += bytes;
-    return { data, descriptors: files.map((place) => file(place)) };
-  });
 }

@@ -7,6 +7,7 @@
 import * as v from 'valibot';
 import { VmmCommand } from '../liveupdate/machine-head.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
+import { VmmFacts } from './vmm-facts.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const token = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/));
@@ -35,6 +36,8 @@ export const SavedMachine = v.object({
   ),
   /** Named memory: what each backend's file is now preserved as. */
   memory: v.array(v.object({ backend: v.string(), ...place.entries })),
+  /** What its VMM needs beside all this; null if that is unknown, or an earlier agent saved it. */
+  facts: v.optional(v.nullable(VmmFacts), null),
   brownoutUs: v.nullable(count),
   /** On the clock that survives (`kernel/surviving-clock.ts`), µs. */
   suspendedAtUs: v.nullable(count),

@@ -12,6 +12,7 @@ import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
 import type { Adopted } from './adoptions.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 import { Suspension } from './suspension.ts';
+import type { VmmFacts } from './vmm-facts.ts';
 
 /** Whom the VMMs run as: whoever runs this. */
 const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
@@ -25,6 +26,11 @@ beforeEach(() => {
   marks = [];
 });
 afterEach(() => rmSync(directory, { recursive: true }));
+
+const facts: VmmFacts = {
+  ...{ groups: [36], umask: 0o027, limits: [], variables: [], nodes: [], directories: [] },
+  ...{ writesRoot: false, obstacle: null },
+};
 
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
   const command = { program: '/usr/bin/qemu', words: [], directory: '/', ...user };
@@ -47,6 +53,7 @@ function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'sto
       preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
       mark: (session, suspended) => void marks.push(`${suspended ? '' : '!'}${session}`),
       namedMemory: async () => [],
+      facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
       memoryOf: () => null,
       changed: () => {},
     },
@@ -103,6 +110,17 @@ describe('a machine', () => {
     expect(await suspension.save()).toMatchObject([{ ran: false }]);
     expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.commands).not.toContain('cont');
+    suspension.close();
+  });
+
+  it('is saved with what its VMM needs, and all the same where that is unknown', async () => {
+    const vmms = [await startFakeVmm(), await startFakeVmm()];
+    const suspension = suspensionOf(
+      vmms.map(({ path }, index) => adopted(index === 0 ? 'one' : 'unknown', path)),
+    );
+    await suspension.prepare();
+    expect(suspension.facts().map((each) => each.facts)).toEqual([facts, null]);
+    expect((await suspension.save()).map((each) => each.facts)).toEqual([facts, null]);
     suspension.close();
   });
 

@@ -13,6 +13,7 @@ import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoptions.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
+import type { VmmFacts } from './vmm-facts.ts';
 
 export interface SuspensionContext {
   readonly native: Native;
@@ -29,6 +30,8 @@ export interface SuspensionContext {
   mark(session: string, suspended: boolean): void;
   /** Files of a machine's named memory by backend. @throws Error if one is not preserved */
   namedMemory(adopted: Adopted): Promise<SavedMachine['memory']>;
+  /** What a machine's VMM needs to be started again; null if that cannot be found out. */
+  facts(adopted: Adopted): Promise<VmmFacts | null>;
   /** Bytes of a machine's memory; null if not known. */
   memoryOf(adopted: Adopted): number | null;
   /** Told when anything about the machines has changed. */
@@ -40,6 +43,7 @@ interface Member {
   run: MachineRun;
   saver: MachineSaver | null;
   memory: SavedMachine['memory'];
+  facts: VmmFacts | null;
   pieces: SavedMachine['pieces'];
   saved: SavedMachine | null;
 }
@@ -77,6 +81,7 @@ export class Suspension {
       run: newRun(adopted),
       saver: null,
       memory: [],
+      facts: null,
       pieces: [],
       saved: null,
     }));
@@ -94,6 +99,11 @@ export class Suspension {
   /** The state of each machine. */
   runs(): MachineRun[] {
     return [...this.#members.map(({ run }) => run), ...this.#left];
+  }
+
+  /** The facts of each machine's VMM, once it is ready to stop. */
+  facts(): { adopted: Adopted; facts: VmmFacts | null }[] {
+    return this.#members.map(({ adopted, facts }) => ({ adopted, facts }));
   }
 
   /** Whether there is any machine to stop. */
@@ -119,6 +129,7 @@ export class Suspension {
         expectedBytes: usualStateBytes + (memory ?? 0),
         nowUs,
       });
+      member.facts = await this.#context.facts(member.adopted);
       this.#show(member, { detail: 'ready to stop' });
     });
   }
@@ -249,7 +260,7 @@ function newRun({ session, machine }: Adopted): MachineRun {
 }
 
 function savedMachine(
-  { adopted, run, saver, memory, pieces }: Member,
+  { adopted, run, saver, memory, facts, pieces }: Member,
   state: SavedMachine['state'],
   savedAtUs: number,
 ): SavedMachine {
@@ -259,6 +270,6 @@ function savedMachine(
   const ran = saver?.ran ?? true;
   return {
     ...{ name, session, definition, way, pid, command, monitor, ran },
-    ...{ state, pieces, memory, brownoutUs, suspendedAtUs, savedAtUs },
+    ...{ state, pieces, memory, facts, brownoutUs, suspendedAtUs, savedAtUs },
   };
 }

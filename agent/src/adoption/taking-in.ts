@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/**
- * What makes a VMM take a saved machine in: its sockets, its words, and the commands to its monitor. The agent uses
- * them itself (`restore.ts`), and writes them into the resume program, so that the carrier does the very same.
- */
+/** What makes a VMM take a saved machine in: its sockets, its words, and what it must be able to do. */
 import { join } from 'node:path';
 import { type IncomingSockets, incomingWords } from '../qemu/restart-command.ts';
 import type { SavedMachine } from './saved-machine.ts';

@@ -12,20 +12,21 @@ import { join } from 'node:path';
  * Makes a directory for one meeting.
  *
  * @param parent made if it is not there; others may pass through it, but not list it
- * @param user whom the VMM runs as: the directory is theirs
+ * @param user whom the VMM runs as: the directory is theirs. Null for one that stays the agent's: others may pass
+ *   through it to what is theirs in there
  * @returns its path
  * @throws SystemError, EPERM from a process that may not give files away
  */
 export function makeMeetingPlace(
   parent: string,
-  { uid, gid }: { readonly uid: number; readonly gid: number },
+  user: { readonly uid: number; readonly gid: number } | null,
 ): string {
   mkdirSync(parent, { recursive: true });
   chmodSync(parent, 0o711);
   const directory = join(parent, randomBytes(8).toString('hex'));
   mkdirSync(directory, { mode: 0o700 });
   // Before it is given away: changing the mode of another's directory takes one more capability (chmod(2)).
-  chmodSync(directory, 0o700);
-  chownSync(directory, uid, gid);
+  chmodSync(directory, user === null ? 0o711 : 0o700);
+  if (user !== null) chownSync(directory, user.uid, user.gid);
   return directory;
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Connections that one process is to make or to take, while another one is quicker. */
+/** Connections that one process is to make, while another one is quicker. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, unlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { accepted, connected } from './waiting.ts';
+import { accepted } from './waiting.ts';
 
 const { sockets } = native;
 const { pid } = process;
@@ -32,28 +32,7 @@ const said = async (child: ChildProcess): Promise<void> => {
   if (child.stdout) await once(child.stdout, 'data');
 };
 
-const listens =
-  'net.createServer((s) => s.on("error", () => {}).on("close", () => console.log("closed")).resume()).listen(path, () => console.log("listens"))';
 const connects = 'net.connect(path, () => console.log("connected")).on("close", () => console.log("closed"))';
-
-describe('a connection to a process', () => {
-  it('is waited for while another process listens in its place, which gets nothing', async () => {
-    const other = await stranger(listens);
-    const connecting = connected({ sockets, path, pid }, AbortSignal.timeout(10_000));
-    await said(other);
-    unlinkSync(path);
-    using _own = sockets.listenUnix(path);
-    using connection = await connecting;
-    expect(sockets.peerCredentials(connection).pid).toBe(pid);
-  });
-
-  it('is given up with the name of the process that listened to the end', async () => {
-    const other = await stranger(listens);
-    await expect(connected({ sockets, path, pid }, AbortSignal.timeout(100))).rejects.toThrow(
-      `process ${other.pid} listens at ${path} in place of process ${pid}`,
-    );
-  });
-});
 
 describe('a connection from a process', () => {
   let listening: Descriptor;

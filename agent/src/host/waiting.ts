@@ -8,9 +8,6 @@ import { errnoOf } from './refusal.ts';
 
 type Sockets = Native['sockets'];
 
-/** How long to wait before a socket that is bound but does not listen yet is tried again, in ms. */
-const refusedMs = 2;
-
 /** How long to wait before a socket that a stranger has is tried again, in ms. */
 export const strangerMs = 20;
 
@@ -63,27 +60,6 @@ export async function accepted(
     }
     // Also after a stranger: others have their turn, however many strangers there are.
     await orStranger(whenReady(sockets, listening, sockets.POLL_READABLE, signal), stranger);
-  }
-}
-
-/**
- * A connection to a Unix socket that a process is about to listen on. If another one listens there, waiting goes on.
- *
- * @throws the signal's reason, or Stranger if another process listened to the end; SystemError of connect(2) other
- *   than ENOENT and ECONNREFUSED
- */
-export async function connected(socket: ProcessSocket, signal: AbortSignal): Promise<Descriptor> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return connectToProcess(socket);
-    } catch (error) {
-      const code = errnoOf(error);
-      if (error instanceof Stranger) await orStranger(pause(strangerMs, signal), error);
-      else if (code === 'ENOENT') await whenNamed(socket.path, signal);
-      else if (code === 'ECONNREFUSED' || code === 'EAGAIN') await pause(refusedMs, signal);
-      else throw error;
-    }
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Commands to a QEMU that takes a machine in, as they go over QMP. The agent sends them through `VmmMonitor`, and
- * writes them into the resume program.
+ * Commands of QMP. The agent sends them through `VmmMonitor`, and those to a QEMU that takes a machine in it writes into
+ * the resume program.
  */
 import { unixChannel } from './restart-command.ts';
 

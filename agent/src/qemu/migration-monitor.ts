@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The commands with which the agent has QEMU save a machine or take it in again, over QMP. The agent connects before it
+ * The commands with which the agent has QEMU save a machine and run on, over QMP. The agent connects before it
  * stops anything, and stays connected until the machine runs again. Letting a machine run on must not depend on
  * connecting once more.
  */
@@ -125,7 +125,7 @@ export class VmmMonitor {
   }
 
   /**
-   * Resolves once the state has been sent, or has been taken in, whole.
+   * Resolves once the state has been sent whole.
    *
    * @throws QmpError `refused` with QEMU's words if it failed; the signal's reason
    */

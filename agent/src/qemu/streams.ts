@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Recording what a VMM sends, and playing it back to another. QEMU's CPR stream comes in pieces, some with a descriptor
+ * Recording what a VMM sends; the carrier plays it to another. QEMU's CPR stream comes in pieces, some with a descriptor
  * beside them. The reader on the other side takes a descriptor with the first byte of its piece. So the stream is
- * recorded and played at the same boundaries. Device state is a plain stream, to and from a file in memory.
+ * recorded at the boundaries at which it is played. Device state is a plain stream, which goes to a file in memory.
  */
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
 import { whenReady } from '../host/waiting.ts';
@@ -81,19 +81,6 @@ export function closePieces(pieces: readonly Piece[]): void {
   for (const { descriptors } of pieces) for (const each of descriptors) each.close();
 }
 
-/** Plays pieces at the boundaries they were recorded at. @throws SystemError `EPIPE`; the signal's reason */
-export async function playPieces(
-  sockets: Sockets,
-  socket: FdLike,
-  pieces: readonly Piece[],
-  signal: AbortSignal,
-): Promise<void> {
-  for (const { data, descriptors } of pieces) {
-    const sent = await send(sockets, socket, data, signal, descriptors);
-    await sendAll(sockets, socket, data.subarray(sent), signal);
-  }
-}
-
 /**
  * Records a stream to its end into a file.
  *
@@ -114,47 +101,5 @@ export async function recordStream(
     if (data.length === 0) return at - offset;
     memory.write(file, BigInt(at), data);
     at += data.length;
-  }
-}
-
-/** Plays `length` bytes of a file and shuts the writing side down. @throws SystemError `EPIPE`; StreamError */
-export async function playStream(
-  { sockets, memory }: Native,
-  socket: FdLike,
-  file: FdLike,
-  offset: number,
-  length: number,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let at = 0; at < length; ) {
-    const data = memory.read(file, BigInt(offset + at), Math.min(pieceBytes, length - at));
-    if (data.length === 0) throw new StreamError(`the saved state ends after ${at} of ${length} bytes`);
-    await sendAll(sockets, socket, data, signal);
-    at += data.length;
-  }
-  sockets.shutdownWrite(socket);
-}
-
-async function sendAll(
-  sockets: Sockets,
-  socket: FdLike,
-  data: Uint8Array,
-  signal: AbortSignal,
-): Promise<void> {
-  for (let rest = data; rest.length > 0; ) rest = rest.subarray(await send(sockets, socket, rest, signal));
-}
-
-async function send(
-  sockets: Sockets,
-  socket: FdLike,
-  data: Uint8Array,
-  signal: AbortSignal,
-  descriptors: readonly Descriptor[] = [],
-): Promise<number> {
-  for (;;) {
-    signal.throwIfAborted();
-    const sent = sockets.send(socket, data, descriptors);
-    if (sent !== null) return sent;
-    await whenReady(sockets, socket, sockets.POLL_WRITABLE, signal);
   }
 }

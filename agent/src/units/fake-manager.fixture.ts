@@ -21,8 +21,21 @@ const empty: BusMessage = {
   },
 };
 
-/** What becomes of a call: its job ends with a result, or it is refused by an error of that name. */
-export type Fate = { readonly result: string } | { readonly error: string; readonly words: string };
+/** A job that the manager has: its path, and the unit that it is for. */
+interface Job {
+  readonly path: string;
+  readonly unit: string;
+}
+
+/**
+ * What becomes of a call: its job ends with a result, or it is refused by an error of that name. It may be answered with
+ * a list of jobs, of which those named in `ends` end once that resolves. Or the connection is ended.
+ */
+export type Fate =
+  | { readonly result: string }
+  | { readonly error: string; readonly words: string }
+  | { readonly jobs: readonly Job[]; readonly ends: Promise<string> }
+  | 'hang up';
 
 export interface FakeManager {
   readonly path: string;
@@ -37,29 +50,45 @@ class Client {
     this.socket = socket;
   }
 
+  readonly #removed = {
+    ...{ kind: messageKind.signal, member: 'JobRemoved', signature: 'uoss' },
+    ...{ path: '/org/freedesktop/systemd1', interface: 'org.freedesktop.systemd1.Manager' },
+  };
+
   send(message: Partial<BusMessage>): void {
     this.#serial += 1;
     this.socket.write(writeMessage({ ...empty, ...message, serial: this.#serial }));
   }
 
-  answer({ serial, member }: BusMessage, fate: Fate): void {
+  async answer({ serial, member }: BusMessage, fate: Fate): Promise<void> {
+    if (fate === 'hang up') {
+      this.socket.destroy();
+      return;
+    }
+    if ('jobs' in fate) {
+      const rows = fate.jobs.map(({ path, unit }, id) => [id, unit, 'start', 'running', path, '/unit']);
+      this.send({ kind: messageKind.reply, replyTo: serial, signature: 'a(usssoo)', body: [rows] });
+      const path = await fate.ends;
+      this.send({ ...this.#removed, body: [9, path, 'a.service', 'done'] });
+      return;
+    }
     if ('error' in fate) {
       const { error, words } = fate;
       this.send({ kind: messageKind.error, replyTo: serial, error, signature: 's', body: [words] });
       return;
     }
     const job = `/org/freedesktop/systemd1/job/${serial}`;
-    const manager = { path: '/org/freedesktop/systemd1', interface: 'org.freedesktop.systemd1.Manager' };
-    const removed = { kind: messageKind.signal, ...manager, member: 'JobRemoved', signature: 'uoss' };
     // Another's job, and news in types that are of no interest, must not be taken for the answer.
-    this.send({ ...removed, body: [1, '/org/freedesktop/systemd1/job/1', 'other.service', 'failed'] });
+    this.send({ ...this.#removed, body: [1, '/org/freedesktop/systemd1/job/1', 'other.service', 'failed'] });
     this.send({ kind: messageKind.reply, replyTo: serial, signature: 'o', body: [job] });
-    this.send({ ...removed, body: [serial, job, member, fate.result] });
+    this.send({ ...this.#removed, body: [serial, job, member, fate.result] });
   }
 }
 
-/** @param fate of every call, or of each */
-export async function fakeManager(fate: Fate | ((call: BusMessage) => Fate)): Promise<FakeManager> {
+/** @param fate of every call, or of each, which may be decided later */
+export async function fakeManager(
+  fate: Fate | ((call: BusMessage) => Fate | Promise<Fate>),
+): Promise<FakeManager> {
   const folder = mkdtempSync(join(tmpdir(), 'manager-'));
   const path = join(folder, 'private');
   const calls: BusMessage[] = [];
@@ -81,7 +110,9 @@ export async function fakeManager(fate: Fate | ((call: BusMessage) => Fate)): Pr
       for (let next = readMessage(held); next !== null; next = readMessage(held)) {
         held = held.subarray(next.length);
         calls.push(next.message);
-        client.answer(next.message, typeof fate === 'function' ? fate(next.message) : fate);
+        const { message } = next;
+        const decided = Promise.resolve(typeof fate === 'function' ? fate(message) : fate);
+        void decided.then((each) => client.answer(message, each));
       }
     });
   });

@@ -87,13 +87,11 @@ describe('the unit of a machine', () => {
       ...['-qmp', 'unix:/run/luo-agent/machines/one/qmp,server=on,wait=off'],
       ...['-chardev', 'socket,id=serial0,logfile=/var/log/luo-agent/machines/one/console.log'],
     ];
-    const { properties } = await started({ words, runtimeDirectories: ['luo-agent/machines/one'] });
+    const { properties } = await started({ words });
     expect(properties).toMatchObject({
       RuntimeDirectory: ['luo-agent/machines/one'],
       LogsDirectory: ['luo-agent/machines/one'],
     });
-    // Nothing else is in its list, so it goes with the unit.
-    expect(properties).not.toHaveProperty('RuntimeDirectoryPreserve');
     const ofAnother = ['-qmp', 'unix:/run/luo-agent/machines/two/qmp,server=on'];
     expect((await started({ words: ofAnother })).properties).toMatchObject({
       RuntimeDirectory: ['luo-console/machines/one'],

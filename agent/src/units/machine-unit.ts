@@ -22,8 +22,6 @@ export interface MachineUnit {
   readonly directory: string;
   /** Become descriptors 3, 4, … in this order; `path` may be one under `/proc/PID/fd`. */
   readonly openFiles: readonly { readonly path: string; readonly name: string }[];
-  /** Further directories to make below `/run` for its user, by their paths below there; they stay. */
-  readonly runtimeDirectories?: readonly string[];
 }
 
 /** What may stand in a unit's name as it is, short enough to be read (systemd.unit(5): at most 255 characters). */
@@ -77,13 +75,12 @@ const texts = (...values: string[]): Variant => new Variant('as', values);
 const number = (value: number): Variant => new Variant('u', value);
 
 /** `infinity`, as the service manager counts limits. */
-const noLimit = 2n ** 64n - 1n;
+export const noLimit = 2n ** 64n - 1n;
 
 /** The properties of a machine's unit (org.freedesktop.systemd1(5)), by their names. */
 export function unitProperties(unit: MachineUnit): Readonly<Record<string, Variant>> {
-  const { name, program, words, user, openFiles, runtimeDirectories = [] } = unit;
+  const { name, program, words, user, openFiles } = unit;
   const directory = directoryOf(name, words);
-  const others = runtimeDirectories.filter((other) => other !== directory);
   const hasLogs = words.some((word) => word.includes(`/var/log/${directory}/`));
   const files = openFiles.map((file) => [file.path, file.name, 0n]);
   return {
@@ -105,22 +102,33 @@ export function unitProperties(unit: MachineUnit): Readonly<Record<string, Varia
     LimitMEMLOCK: new Variant('t', noLimit),
     LimitCORE: new Variant('t', 0n),
     UMask: number(0o027),
-    RuntimeDirectory: texts(directory, ...others),
-    // What others may use too must not go with the unit.
-    ...(others.length === 0 ? {} : { RuntimeDirectoryPreserve: text('yes') }),
+    RuntimeDirectory: texts(directory),
     RuntimeDirectoryMode: number(0o750),
     ...(hasLogs ? { LogsDirectory: texts(directory), LogsDirectoryMode: number(0o750) } : {}),
     OpenFile: new Variant('a(sst)', files),
   };
 }
 
+/**
+ * Asks the service manager on a connection for this alone, and waits as long as it has the connection open.
+ *
+ * @param socket the service manager's, where it is not the usual one
+ * @throws Error in the service manager's words
+ */
+export async function onBus<Answer>(
+  socket: string | undefined,
+  question: (bus: ManagerBus) => Promise<Answer>,
+): Promise<Answer> {
+  using bus = ManagerBus.open(socket);
+  return await question(bus);
+}
+
 /** How long the service manager may take, in ms. */
 const limitMs = 90_000;
 
 /**
- * Asks the service manager on a connection for this alone.
+ * The same, for what must not take long.
  *
- * @param socket the service manager's, where it is not the usual one
  * @param member what is asked, for the words of an error
  * @throws Error in the service manager's words, or that it did not answer in time
  */
@@ -129,16 +137,17 @@ export async function ask<Answer>(
   member: string,
   question: (bus: ManagerBus) => Promise<Answer>,
 ): Promise<Answer> {
-  using bus = ManagerBus.open(socket);
-  const timer = setTimeout(
-    () => bus.close(new Error(`${member}: the service manager did not answer in ${limitMs} ms`)),
-    limitMs,
-  );
-  try {
-    return await question(bus);
-  } finally {
-    clearTimeout(timer);
-  }
+  return await onBus(socket, async (bus) => {
+    const timer = setTimeout(
+      () => bus.close(new Error(`${member}: the service manager did not answer in ${limitMs} ms`)),
+      limitMs,
+    );
+    try {
+      return await question(bus);
+    } finally {
+      clearTimeout(timer);
+    }
+  });
 }
 
 /**

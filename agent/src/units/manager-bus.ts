@@ -96,8 +96,18 @@ export class ManagerBus {
    * @throws as `call`
    */
   async run(member: string, signature: string, body: readonly BusValue[]): Promise<JobResult> {
-    const job = String((await this.call(member, signature, body))[0]);
-    return new Promise((take, fail) => {
+    return await this.ended(String((await this.call(member, signature, body))[0]));
+  }
+
+  /**
+   * Waits until a job has ended that was there while this connection was.
+   *
+   * @param job its path
+   * @returns how it ended, `done` if well
+   * @throws Error if the connection ends
+   */
+  async ended(job: string): Promise<JobResult> {
+    return await new Promise((take, fail) => {
       const ended = this.#ended.get(job);
       if (ended !== undefined) take(ended);
       else if (this.#over !== null) fail(this.#over);

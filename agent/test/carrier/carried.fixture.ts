@@ -7,6 +7,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   closeSync,
+  copyFileSync,
   existsSync,
   mkdtempSync,
   openSync,
@@ -19,10 +20,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import * as v from 'valibot';
+import type { RestoreOptions, VmmStarter } from '../../src/adoption/restore.ts';
 import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
+import type { VmmFacts } from '../../src/adoption/vmm-facts.ts';
 import { errnoOf } from '../../src/host/refusal.ts';
 import { whenReady } from '../../src/host/waiting.ts';
-import { compileProgram, type ProgramMachine } from '../../src/update/program/compile.ts';
+import { compileProgram } from '../../src/update/program/compile.ts';
 import { encodeProgram } from '../../src/update/program/encode.ts';
 import { memfdWith } from '../scenario.ts';
 import type { Report } from './fake-qemu.ts';
@@ -56,6 +59,21 @@ async function ended(pid: number): Promise<void> {
   }
 }
 
+/** @param files paths of the program and its files */
+function startCarrier(
+  carrier: string,
+  directory: string,
+  files: readonly string[],
+  fault: string,
+  output: 'inherit' | 'pipe' = 'inherit',
+): ChildProcess {
+  const handed = files.map((path) => openSync(path, 'r+'));
+  const env = fault === '' ? {} : { luo_fault: fault };
+  const child = spawn(carrier, ['resume', directory], { env, stdio: ['ignore', output, output, ...handed] });
+  for (const each of handed) closeSync(each);
+  return child;
+}
+
 /** How far a machine is, by its mark. */
 export const marks = { untouched: 0, starting: 1, running: 2 };
 
@@ -64,6 +82,10 @@ export interface CarriedOptions {
   readonly ran?: boolean;
   /** What its QEMU does otherwise (`fake-qemu.ts`). */
   readonly whim?: string;
+  /** Directories that it needs, by their names in that of the carrier. */
+  readonly directories?: readonly { readonly name: string; readonly mode: number }[];
+  /** How many bytes of its state there are; all if it is not given. */
+  readonly keptBytes?: number;
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -75,13 +97,30 @@ export class CarriedMachine {
   readonly #files: Descriptor[];
   readonly #state: Descriptor;
 
-  constructor({ way = 'cpr', ran = true, whim = '' }: CarriedOptions = {}) {
+  constructor(options: CarriedOptions = {}) {
+    const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
     const main = `device state ${'x'.repeat(600_000)}`;
     const viaCpr = way === 'cpr';
-    this.#state = memfdWith(`${viaCpr ? cpr : ''}${main}\0`);
+    this.#state = memfdWith(`${viaCpr ? cpr : ''}${main}`.slice(0, keptBytes));
+    // For its mark.
+    if (keptBytes === undefined)
+      native.memory.truncate(this.#state, native.memory.fileFacts(this.#state).size + 1n);
+    const facts: VmmFacts = {
+      groups: [],
+      umask: 0o27,
+      limits: [{ number: 7, soft: '999', hard: '1999' }],
+      variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
+      nodes: [],
+      directories: directories.map(({ name, mode }) => ({
+        ...{ path: join(this.directory, name), mode },
+        ...{ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
+      })),
+      writesRoot: false,
+      obstacle: null,
+    };
     this.saved = {
       name: 'vm',
       session: 'machine:vm',
@@ -111,19 +150,10 @@ export class CarriedMachine {
           ]
         : [],
       memory: way === 'named_memory' ? [{ backend: 'ram', session: 'machine:vm', token: '0x2' }] : [],
+      facts,
       brownoutUs: 1,
       suspendedAtUs: 2,
       savedAtUs: 3,
-    };
-    const facts: ProgramMachine['facts'] = {
-      groups: [],
-      umask: 0o27,
-      limits: [{ number: 7, soft: 999n, hard: 1999n }],
-      variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
-      nodes: [],
-      directories: [],
-      writesRoot: false,
-      obstacle: null,
     };
     const machines = [{ saved: this.saved, facts }];
     const compiled = compileProgram({ index: 'luo-console', machines, directory: this.directory });
@@ -142,20 +172,62 @@ export class CarriedMachine {
     return status;
   }
 
-  /** Starts the carrier, which goes on. */
-  start(carrier: string, fault = ''): ChildProcess {
+  /** Starts the carrier, which goes on. @param output where its VMM's goes */
+  start(carrier: string, fault = '', output: 'inherit' | 'pipe' = 'inherit'): ChildProcess {
     const program = native.memory.memfdCreate('program');
     native.memory.truncate(program, BigInt(this.program.length));
     native.memory.write(program, 0n, this.program);
-    const handed = [program, ...this.#files].map(({ fd }) => openSync(`/proc/self/fd/${fd}`, 'r+'));
-    const env = fault === '' ? {} : { luo_fault: fault };
-    const child = spawn(carrier, ['resume', this.directory], {
-      env,
-      stdio: ['ignore', 'inherit', 'inherit', ...handed],
-    });
-    for (const each of handed) closeSync(each);
+    const paths = [program, ...this.#files].map(({ fd }) => `/proc/self/fd/${fd}`);
+    const child = startCarrier(carrier, this.directory, paths, fault, output);
     program.close();
     return child;
+  }
+
+  /**
+   * What the agent needs to have it run again. The service manager starts the carrier as a child of this process, and
+   * notes what it was asked.
+   */
+  restoring(
+    carrier: string,
+    fault = '',
+  ): RestoreOptions & { readonly asked: string[]; readonly points: Map<string, number> } {
+    const [asked, points]: [string[], Map<string, number>] = [[], new Map()];
+    const starter: VmmStarter = {
+      resume: async (name, { files, directory, command }) => {
+        asked.push(`resume ${name}`);
+        if (command !== this.saved.command) throw new Error('the unit is of another command');
+        const child = startCarrier(
+          carrier,
+          directory,
+          files.map(({ path }) => path),
+          fault,
+        );
+        const [status] = await once(child, 'exit');
+        copyFileSync(join(directory, '0.pid'), join(this.directory, '0.pid'));
+        if (status !== 0) throw new Error('the unit did not start (failed)');
+      },
+      settle: async (name) => void asked.push(`settle ${name}`),
+      pid: async () => this.vmm ?? 0,
+      stop: async (name) => void asked.push(`stop ${name}`),
+      adopt: async (name) => void asked.push(`adopt ${name}`),
+    };
+    const [, ...others] = this.#files;
+    return {
+      ...{ native, machine: this.saved, state: this.#state, starter, asked, points },
+      socketDirectory: join(this.directory, 'sockets'),
+      file: () => {
+        const [other] = others;
+        if (other) return other;
+        throw new Error('it has no other file');
+      },
+      reached: (point, atNs) => void points.set(point, atNs),
+    };
+  }
+
+  /** Writes the mark behind its state. */
+  set mark(mark: number) {
+    const { cprBytes = 0, mainBytes = 0 } = this.saved.state ?? {};
+    native.memory.write(this.#state, BigInt(cprBytes + mainBytes), Uint8Array.of(mark));
   }
 
   /** The mark behind its state. */

@@ -2,7 +2,7 @@
 /** The carrier with programs that the agent compiles: what a VMM is given and told, and what is left when it fails. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { instructionRows } from '../../src/update/program/instructions.ts';
@@ -90,12 +90,47 @@ describe('a machine', () => {
     expect(times).toEqual(times.toSorted((one, other) => one - other));
   });
 
+  it('has the output of whoever has it resumed, and no file for it', async () => {
+    carried();
+    const child = machine.start(carrier, '', 'pipe');
+    const said: string[] = [];
+    child.stdout?.on('data', (piece) => said.push(String(piece)));
+    const [status] = await once(child, 'exit');
+    expect(status).toBe(0);
+    await machine.endVmm();
+    if (child.stdout && !child.stdout.readableEnded) await once(child.stdout, 'end');
+    expect(said.join('')).toBe('QEMU says hello\n');
+    expect(existsSync(join(machine.directory, '0.out'))).toBe(false);
+  });
+
+  it('has its directories made as they were, and those that are there left alone', async () => {
+    carried({
+      directories: [
+        { name: 'vms', mode: 0o2771 },
+        { name: 'vms/one', mode: 0o1730 },
+        { name: 'there', mode: 0o2770 },
+      ],
+    });
+    const modeOf = (name: string): number => statSync(join(machine.directory, name)).mode & 0o7777;
+    mkdirSync(join(machine.directory, 'there'), { mode: 0o700 });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(['vms', 'vms/one', 'there'].map(modeOf)).toEqual([0o2771, 0o1730, 0o700]);
+  });
+
+  it('whose state is shorter than its record says is not started', async () => {
+    carried({ way: 'whole_state', keptBytes: 1000 });
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed')).toEqual(['its saved state is shorter than its record says']);
+    expect(machine.report).toBeNull();
+  });
+
   it.each([
-    ['die', 'the VMM ended before it listened on'],
-    ['die-at-state', 'the VMM'],
-    ['bad-state', 'failed'],
-  ])('whose VMM fails is left to be tried again: %s', async (whim, why) => {
-    carried({ whim });
+    ['cpr', 'die', 'the VMM ended before it listened on'],
+    ['cpr', 'die-at-state', 'the VMM'],
+    ['cpr', 'bad-state', 'failed'],
+    ['whole_state', 'no-incoming', 'it will not'],
+  ] as const)('whose VMM fails is left to be tried again: %s, %s', async (way, whim, why) => {
+    carried({ way, whim });
     expect(await machine.resume(carrier)).toBe(1);
     expect(machine.said('failed').join()).toContain(why);
     expect(machine.mark).toBe(marks.starting);
@@ -105,7 +140,8 @@ describe('a machine', () => {
 
   it('that is not told to run by its VMM keeps the VMM, for its guest may have run', async () => {
     carried({ whim: 'no-cont' });
-    expect(await machine.resume(carrier)).toBe(1);
+    // Whoever had it resumed must not end what it has started.
+    expect(await machine.resume(carrier)).toBe(0);
     expect(machine.said('failed').join()).toContain('it will not');
     expect(machine.mark).toBe(marks.running);
     expect(machine.vmmRuns).toBe(true);
@@ -115,6 +151,7 @@ describe('a machine', () => {
     carried();
     machine.program[200] = (machine.program[200] ?? 0) ^ 1;
     expect(await machine.resume(carrier)).toBe(2);
+    expect(machine.said('failed').join()).toContain('its digest is another');
     expect(machine.report).toBeNull();
     expect(machine.mark).toBe(marks.untouched);
   });
@@ -153,15 +190,17 @@ describe('a crash', () => {
     'at instruction $number, $name, loses nothing and loads nothing twice',
     async ({ number }) => {
       carried();
-      expect(await machine.resume(carrier, `crash:0:${number}`)).toBe(1);
+      const status = await machine.resume(carrier, `crash:0:${number}`);
       expect(machine.said('fault').length).toBe(1);
       expect(machine.status).toMatch(/^machine 0 (-|\d+) crashed machine:vm$/m);
       if (machine.mark === marks.running) {
         // The agent asks this VMM how its guest is, and tells it to run: it has its state, once.
         expect(machine.vmmRuns).toBe(true);
         expect(machine.report?.loaded.length).toBe(1);
+        expect(status).toBe(0);
         return;
       }
+      expect(status).toBe(1);
       await machine.endVmm();
       expect(machine.report?.ran ?? 0).toBe(0);
       // What the agent does: another VMM, from the beginning.

@@ -91,6 +91,7 @@ const answers: Readonly<
   'query-migrate': () => ({ status: migration, 'error-desc': 'no such device' }),
   'query-status': () => ({ status: report.ran > 0 ? 'running' : 'paused', running: report.ran > 0 }),
   'migrate-incoming': ({ channels }) => {
+    if (whim === 'no-incoming') return null;
     takeStateAt(channels?.[0]?.addr.path ?? '');
     return {};
   },
@@ -117,6 +118,8 @@ function serveMonitor(): void {
   const server = createServer((socket) => {
     monitors.add(socket);
     socket.on('close', () => monitors.delete(socket));
+    // QEMU lives on when a client of its monitor is gone.
+    socket.on('error', () => {});
     socket.write(
       '{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "major": 11}}, "capabilities": []}}\r\n',
     );

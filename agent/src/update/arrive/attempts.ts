@@ -4,15 +4,10 @@
  * seconds later. Until the guest has run nothing of the machine is used up, so an attempt can be repeated.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import {
-  isUnitThere,
-  RanPerhaps,
-  type RestoreOptions,
-  restoreMachine,
-  unitNameOf,
-} from '../../adoption/restore.ts';
+import { isUnitThere, RanPerhaps, type RestoreOptions, unitNameOf } from '../../adoption/restore.ts';
 import type { Log } from '../../host/log.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { restoreMachine } from '../program/restore-machine.ts';
 import { Missing } from './retrieved-files.ts';
 
 /** How long to wait before each further attempt, in ms. */
@@ -41,14 +36,15 @@ export async function restorePatiently(
       const slow = attempt > 0 && performance.now() - began > slowMs;
       if (error instanceof RanPerhaps || error instanceof Missing || pauseMs === undefined || slow)
         throw error;
-      const { session } = options.machine;
+      const { machine, starter } = options;
+      const { session } = machine;
       log('warning', 'a machine did not start, and is tried again', {
         session,
         problem: saidBy(error),
         pauseMs,
       });
       // Nothing else has a unit of this name so early: it is left over from an attempt of ours.
-      if (isUnitThere(error)) await options.starter.stop(unitNameOf(options.machine)).catch(() => {});
+      if (isUnitThere(error)) await starter.stop(unitNameOf(machine)).catch(() => {});
       await delay(pauseMs);
     }
   }

@@ -5,9 +5,9 @@
  *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
  *
  * - *first things*: everything that the service manager kept is taken over, and what a carrier holds
- *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, its machines are started, except
- *   those that the carrier brought back. This is a separate module so that Node loads as little as possible
- *   before machines run again. It reaches neither the journal nor the service nor the plan.
+ *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, the carrier is started for its
+ *   machines. It is not for those that it brought back while the host booted. This is a separate module so that
+ *   Node loads as little as possible before machines run again. It reaches neither the journal nor the service nor the plan.
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
  * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/adoptions.ts`).
@@ -17,7 +17,8 @@
  * - *settle*: digests, finishing, outcome; then machines are adopted under their new processes and watched.
  *
  * The agent may die at any point and is started again after 200 ms. VMMs are not its children, so they live on. What
- * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was.
+ * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was. A carrier that was
+ * at work for it goes on, and is waited for.
  *
  * - The device is busy: machines are worth waiting for, so the agent waits without end, logs it and says it in its
  *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
@@ -27,7 +28,7 @@
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
- * - A machine does not start: it is held or lost, the others run. A VMM that hangs is given 300 s an attempt. The agent
+ * - A machine does not start: it is held or lost, the others run. The carrier gives up after 60 s without progress. The agent
  *   asks the service manager for more time as long as it lives, so nobody kills a start that goes on.
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
@@ -50,6 +51,10 @@
  *       runs on in its unit, is not loaded again, and has the times of the carrier
  *       is found by the agent that is started after one died in the middle of it
  *       has its VMM ended before it is tried again, and then runs
+ *     agent/test/machine-update.test.ts
+ *       whose agent dies while it is brought back is waited for by the next one, and not loaded again
+ *     agent/test/carrier/restore-machine.test.ts
+ *       that the carrier tells to run while the service manager cannot be heard is not loaded again
  *     agent/test/abort.test.ts
  *       and whose agent has died is settled once there is room: until then no agent starts
  *     agent/test/index-session.test.ts
@@ -139,7 +144,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const pausesMs = options.pausesMs ?? usualPausesMs;
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
-  const starter = options.starter ?? vmmUnits(native, paths);
+  const starter = options.starter ?? vmmUnits(paths);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
   const nothingCame = (): boolean => {
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);

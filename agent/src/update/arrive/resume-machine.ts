@@ -3,10 +3,11 @@
  * One machine of the update that brought the host here. The mark behind its state says how far the carrier, or an agent
  * before this one, has come with it. Nothing is ever loaded twice.
  */
-import type { Native } from '@luo-console/native';
-import { readMark, writeMark } from '../../adoption/restart-mark.ts';
+import type { Descriptor, Native } from '@luo-console/native';
+import { type RestartMark, readMark } from '../../adoption/restart-mark.ts';
 import {
   RanPerhaps,
+  type RestartPoint,
   type RestoreOptions,
   runStarted,
   unitNameOf,
@@ -48,8 +49,27 @@ export interface OneMachine {
   /** The name of the index session. */
   readonly index: string;
   readonly saved: SavedMachine;
-  /** Told at each point that is reached here. */
-  reached(point: string): void;
+  /** Told of each point that was reached here, with its time in ns of `CLOCK_BOOTTIME`; now if it has none. */
+  reached(point: RestartPoint, atNs?: number): void;
+}
+
+/**
+ * How far a machine is. The carrier goes on where an agent that had it bring the machine back has died since: it is
+ * waited for, because ending it could end a guest that runs.
+ */
+async function markOf(
+  { native, carrier, starter, log }: MachineContext,
+  saved: SavedMachine,
+  state: Descriptor,
+): Promise<RestartMark> {
+  const { session } = saved;
+  const mark = readMark(native.memory, state, saved);
+  const livesAlready = (carrier?.machines.get(session)?.pid ?? null) !== null;
+  if (livesAlready || (mark !== 'starting' && mark !== 'running')) return mark;
+  await starter.settle(unitNameOf(saved)).catch((error: unknown) => {
+    log('warning', 'whether a machine is being started is unknown', { session, problem: saidBy(error) });
+  });
+  return readMark(native.memory, state, saved);
 }
 
 /** Has a machine run, if it does not yet and everything of it is in hand. */
@@ -90,7 +110,7 @@ export async function resumeMachine({
     if (carried !== null && carried.failed !== null)
       log('warning', 'the carrier failed with a machine', { session, problem: carried.failed });
     const state = files.get(statePlace(saved, index));
-    const reachedBefore = readMark(native.memory, state, saved);
+    const reachedBefore = await markOf(context, saved, state);
     // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.
     if (reachedBefore === 'settled') return not('held', 'its update is settled');
     if (reachedBefore === 'running' || reachedBefore === 'settled_running') {
@@ -106,7 +126,6 @@ export async function resumeMachine({
     if (carried !== null) await endCarried(context, saved, carried);
     for (const place of placesOf(saved, index)) files.get(place);
     if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
-    else writeMark(native.memory, state, saved, 'starting');
     const options: RestoreOptions = {
       native,
       machine: saved,
@@ -115,7 +134,6 @@ export async function resumeMachine({
       starter,
       socketDirectory,
       reached,
-      beforeRunning: () => writeMark(native.memory, state, saved, 'running'),
     };
     return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');
   } catch (error) {

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RestartMark, readMark, writeMark } from '../../adoption/restart-mark.ts';
+import { type RestartMark, writeMark } from '../../adoption/restart-mark.ts';
 import type { VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
@@ -49,6 +49,7 @@ const saved: SavedMachine = {
   state: { token: '0x0', cprBytes: 0, mainBytes: 5 },
   pieces: [],
   memory: [{ backend: 'ram', session: 'machine:one', token: '0x7' }],
+  facts: null,
   brownoutUs: 1,
   suspendedAtUs: 2,
   savedAtUs: 3,
@@ -109,13 +110,16 @@ const noMemory = (): Error =>
 /** A service manager that notes what it is asked, and whose VMMs end at once. */
 function failingStarter(asked: string[], pid: number | null = null): VmmStarter {
   return {
-    start: async (name) => void asked.push(`start ${name}`),
+    resume: async (name) => {
+      asked.push(`resume ${name}`);
+      throw new Error('its VMM ended at once');
+    },
+    settle: async (name) => void asked.push(`settle ${name}`),
     pid: async (name) => {
       asked.push(`pid ${name}`);
       if (pid === null) throw new Error('its VMM ended at once');
       return pid;
     },
-    ended: () => Promise.reject(new Error('its VMM ended at once')),
     stop: async (name) => void asked.push(`stop ${name}`),
     adopt: async (name, pid) => void asked.push(`adopt ${name} ${pid}`),
   };
@@ -180,7 +184,7 @@ describe('a saved machine', () => {
     await arrive([saved], { state: true, memory: true });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked).toEqual(['start one', 'pid one', 'stop one', 'start one', 'pid one', 'stop one']);
+    expect(asked).toEqual(['resume one', 'stop one', 'resume one', 'stop one']);
     expect(found.runs).toMatchObject([{ stage: 'held', detail: 'it does not run: its VMM ended at once' }]);
     const state = stateOf(found.resumed?.held, 'machine:one');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
@@ -192,7 +196,7 @@ describe('a saved machine', () => {
     vi.spyOn(double, 'retrieveSession').mockRejectedValueOnce(noMemory()).mockRejectedValueOnce(noMemory());
     const asked: string[] = [];
     const found = await resume(failingStarter(asked, 1));
-    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    expect(asked[0]).toBe('resume one');
     release(found);
   });
 
@@ -218,7 +222,7 @@ describe('a saved machine', () => {
     await arrive([saved], { state: true, memory: true, mark: 'starting' });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked.slice(0, 2)).toEqual(['stop one', 'start one']);
+    expect(asked.slice(0, 3)).toEqual(['settle one', 'stop one', 'resume one']);
     release(found);
   });
 
@@ -245,7 +249,7 @@ describe('a saved machine', () => {
     await arrive([saved], { state: true, memory: true, mark: 'running' });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked, 4711));
-    expect(asked).toEqual(['pid one']);
+    expect(asked).toEqual(['settle one', 'pid one']);
     expect(found.runs).toMatchObject([{ stage: 'resumed', newPid: 4711 }]);
     release(found);
   });
@@ -256,7 +260,7 @@ describe('a saved machine', () => {
     await arrive([{ ...saved, way: 'cpr', pieces }], { state: true, memory: true, index });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    expect(asked[0]).toBe('resume one');
     expect(found.runs).toMatchObject([{ stage: 'held' }]);
     // An agent that comes after this one finds everything under the same names.
     const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
@@ -273,7 +277,7 @@ describe('a saved machine', () => {
     await arrive([{ ...saved, memory }], { state: true, memory: true, index, session: indexSessionName });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    expect(asked[0]).toBe('resume one');
     const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
     expect(names).toEqual([indexSessionName, formerIndexSessionName]);
     release(found);
@@ -289,21 +293,13 @@ describe('a saved machine', () => {
     await arrive([bad, saved], { state: true, memory: true });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked.slice(0, 2)).toEqual(['start one', 'pid one']);
+    expect(asked[0]).toBe('resume one');
     expect(found.runs.map(({ name }) => name)).toEqual(['one']);
     expect(found.resumed?.unread).toMatchObject([{ name: 'two', session: 'machine:two' }]);
     const held = found.resumed?.held.find(({ session }) => session === 'machine:two');
     expect(held?.record).toEqual(bad);
     const state = stateOf(found.resumed?.held, 'machine:two');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
-    release(found);
-  });
-
-  it('is entered as begun, so that an agent after this one knows', async () => {
-    await arrive([saved], { state: true, memory: true });
-    const found = await resume(failingStarter([]));
-    const state = stateOf(found.resumed?.held, 'machine:one');
-    expect(state && readMark(native.memory, state, saved)).toBe('starting');
     release(found);
   });
 });

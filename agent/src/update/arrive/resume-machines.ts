@@ -20,7 +20,7 @@ import type { HandedBack } from '../../liveupdate/intake.ts';
 import { type HostMarks, partsOf } from '../record/blackout-parts.ts';
 import { findIndex } from '../record/incoming-index.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
-import { carrierMarks, carrierPointsUs } from './carrier/carried-machine.ts';
+import { carrierMarks, carrierPointsUs, onClockUs } from './carrier/carried-machine.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
 import { type MachineContext, type ResumedMachine, resumeMachine } from './resume-machine.ts';
 import { RetrievedFiles } from './retrieved-files.ts';
@@ -176,7 +176,8 @@ async function startAll(
         files,
         index,
         saved,
-        reached: (point) => reached.set(point, clock.nowUs()),
+        reached: (point, atNs) =>
+          reached.set(point, atNs === undefined ? clock.nowUs() : onClockUs(kernelStartedAtUs, atNs)),
       });
       if (run.stage !== 'resumed') {
         const own = placesOf(saved, index).filter(({ session }) => session === index);

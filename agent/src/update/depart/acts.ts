@@ -104,7 +104,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   ready: {
     async run({ machines, program }) {
       await machines.prepare();
-      await program?.prepare(machines.adopted);
+      program?.prepare(machines.ready);
     },
     async undo({ machines }) {
       try {

@@ -6,6 +6,7 @@ import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { carrierPath } from '../../host/carrier-places.ts';
 import { type Decoded, decodeProgram } from '../program/decode.fixture.ts';
 import { type MadeUpVmm, MadeUpVmmProc } from '../program/made-up-vmm.fixture.ts';
+import { vmmFacts } from '../program/vmm-facts.ts';
 import { programFor, type ResumeProgram } from './resume-program.ts';
 
 let proc: MadeUpVmmProc;
@@ -29,7 +30,6 @@ const index = {
 function program(): ResumeProgram {
   const made = programFor(
     {
-      paths: { proc: proc.directory },
       log: (level, message, fields) => void log.push(`${level} ${message} ${JSON.stringify(fields)}`),
     },
     `init=${carrierPath}`,
@@ -47,7 +47,22 @@ function adopted(vmm: MadeUpVmm = {}): Adopted {
   };
 }
 
-const saved = ({ session, machine: { name, pid, way, monitor, command } }: Adopted): SavedMachine => ({
+type Ready = Parameters<ResumeProgram['prepare']>[0][number];
+
+const ready = async (vmm: MadeUpVmm = {}): Promise<Ready> => {
+  const one = adopted(vmm);
+  return { adopted: one, facts: await vmmFacts(proc.directory, one.machine) };
+};
+
+const saved = ({ adopted, facts }: Ready): SavedMachine => ({
+  ...savedWithout(adopted),
+  facts,
+});
+
+const savedWithout = ({
+  session,
+  machine: { name, pid, way, monitor, command },
+}: Adopted): Omit<SavedMachine, 'facts'> => ({
   ...{ name, session, definition: null, way, pid, command, monitor, ran: true, memory: [] },
   pieces: [{ bytes: 9, files: [{ session, token: '0x0' }] }],
   ...{ state: { token: '0x1', cprBytes: 9, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
@@ -57,35 +72,32 @@ const machines = (): unknown[] =>
   (left ?? []).flatMap((each) => (each.does === 'machine' ? [each['session']] : []));
 
 it('there is none where the next kernel starts another program first', () => {
-  const context = { paths: { proc: proc.directory }, log: () => {} };
+  const context = { log: () => {} };
   expect(programFor(context, `init=${carrierPath} init=/sbin/init`)).toBeNull();
 });
 
 it('a machine without an obstacle is in it', async () => {
-  const [one, made] = [adopted(), program()];
-  await made.prepare([one]);
-  // Nothing is asked of procfs while the machine is stopped.
-  proc.end(100);
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
   await made.leave(index, [saved(one)]);
   expect(machines()).toEqual(['machine:one']);
   expect(log).toEqual([]);
 });
 
 it('a machine with an obstacle is not, and it is said why', async () => {
-  const [one, made] = [adopted({ own: ['net'] }), program()];
-  await made.prepare([one]);
+  const [one, made] = [await ready({ own: ['net'] }), program()];
+  made.prepare([one]);
   await made.leave(index, [saved(one)]);
   expect(left).not.toBeNull();
   expect(machines()).toEqual([]);
   expect(log).toEqual([expect.stringContaining('it has its own network namespace')]);
 });
 
-it('a machine whose program the carrier would refuse is not: that is known before it stops', async () => {
-  const status = `Umask:\t0022\nGroups:\t${Array.from({ length: 65 }, (_, each) => each).join(' ')}\n`;
-  const [one, made] = [adopted({ status }), program()];
-  await made.prepare([one]);
-  expect(log).toEqual([expect.stringMatching(/^warning .*more than 64 in one machine/)]);
-  await made.leave(index, [saved(one)]);
+it('a machine whose facts are unknown is not', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([{ ...one, facts: null }]);
+  await made.leave(index, [saved({ ...one, facts: null })]);
+  expect(left).not.toBeNull();
   expect(machines()).toEqual([]);
 });
 
@@ -94,17 +106,20 @@ it('a machine that has more memory files than can be handed to it is not', async
     '-object',
     `memory-backend-file,id=m${each},mem-path=/dev/shm/m${each},size=4M`,
   ]).flat();
-  const [one, made] = [adopted({ words, way: 'named_memory' }), program()];
-  await made.prepare([one]);
+  const [one, made] = [await ready({ words, way: 'named_memory' }), program()];
+  made.prepare([one]);
   expect(log).toEqual([expect.stringMatching(/^warning .*instruction hand: more than 64/)]);
 });
 
 it('as many machines are in it as there is room for', async () => {
-  const [one, made] = [adopted(), program()];
-  const many = Array.from({ length: 65 }, (_, each) => ({ ...one, session: `machine:${each}` }));
-  await made.prepare(many);
+  const [one, made] = [await ready(), program()];
+  const many = Array.from({ length: 65 }, (_, each) => ({
+    ...one,
+    adopted: { ...one.adopted, session: `machine:${each}` },
+  }));
+  made.prepare(many);
   await made.leave(index, many.map(saved));
-  expect(machines()).toEqual(many.slice(0, 63).map(({ session }) => session));
+  expect(machines()).toEqual(many.slice(0, 63).map((each) => each.adopted.session));
   expect(log).toEqual([
     expect.stringMatching(/^warning .*machine:63.*more than 64/),
     expect.stringMatching(/^warning .*machine:64.*more than 64/),
@@ -113,14 +128,14 @@ it('as many machines are in it as there is room for', async () => {
 
 it('a machine that was not saved is not', async () => {
   const made = program();
-  await made.prepare([adopted()]);
+  made.prepare([await ready()]);
   await made.leave(index, []);
   expect(machines()).toEqual([]);
 });
 
 it('what fails while the machines are stopped is logged, and ends nothing', async () => {
-  const [one, made] = [adopted(), program()];
-  await made.prepare([one]);
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
   const preserveProgram = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
   await made.leave({ ...index, preserveProgram }, [saved(one)]);
   await made.leave(index, [{ ...saved(one), state: { token: 'no number', cprBytes: 0, mainBytes: 0 } }]);

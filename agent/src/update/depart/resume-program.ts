@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The resume program of an update. The facts of the machines are gathered while they run. Once they are saved, the
- * program is left in the index session. Nothing here may end an update. A machine that is not in the program, or all
- * if it is not there, are brought back by the agent.
+ * The resume program that an update leaves for a kernel that starts with the carrier. Which machines are in it is decided
+ * while they run. Once they are saved, the program is left in the index session. Nothing here may end an update. A
+ * machine that is not in the program, or all if it is not there, are brought back by the agent.
  */
 import type { Adopted } from '../../adoption/adoptions.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import type { HostPaths } from '../../host/paths.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { compileProgram, type ProgramMachine } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
-import { type VmmFacts, vmmFacts } from '../program/vmm-facts.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 /** What it works with, of the whole context. */
-type ProgramContext = Pick<UpdateContext, 'log'> & { readonly paths: Pick<HostPaths, 'proc'> };
+type ProgramContext = Pick<UpdateContext, 'log'>;
 
 /** The program of an update into a kernel with this command line; null if nothing there would read it. */
 export const programFor = (context: ProgramContext, commandLine: string): ResumeProgram | null =>
@@ -26,27 +25,28 @@ export const programFor = (context: ProgramContext, commandLine: string): Resume
 
 export class ResumeProgram {
   readonly #context: ProgramContext;
-  /** By the machine's session: of those only that the carrier can bring back. */
-  readonly #facts = new Map<string, VmmFacts>();
+  /** Sessions of the machines that the carrier can bring back. */
+  readonly #sessions = new Set<string>();
 
   constructor(context: ProgramContext) {
     this.#context = context;
   }
 
-  /** Looks at the VMMs, and compiles a program on trial. The machines run. */
-  async prepare(machines: readonly Adopted[]): Promise<void> {
-    const { log, paths } = this.#context;
+  /** Compiles a program on trial. The machines run. @param machines with null for facts that are unknown */
+  prepare(machines: readonly { adopted: Adopted; facts: VmmFacts | null }[]): void {
+    const { log } = this.#context;
     let onTrial: readonly ProgramMachine[] = [];
-    for (const adopted of machines) {
-      const { session, machine } = adopted;
+    for (const { adopted, facts } of machines) {
+      // That is logged already.
+      if (facts === null) continue;
+      const { session } = adopted;
       try {
-        const facts = await vmmFacts(paths.proc, machine);
         if (facts.obstacle === null) {
           // With those before it: what has no room is left out now, not once it is stopped.
           const all = [...onTrial, trialMachine(adopted, facts)];
           encodeProgram(compileProgram({ index: indexSessionName, machines: all }));
           onTrial = all;
-          this.#facts.set(session, facts);
+          this.#sessions.add(session);
         } else log('info', 'the agent will bring a machine back', { session, reason: facts.obstacle });
       } catch (error) {
         const problem = saidBy(error);
@@ -61,8 +61,8 @@ export class ResumeProgram {
     saved: readonly SavedMachine[],
   ): Promise<void> {
     const machines = saved.flatMap((machine): ProgramMachine[] => {
-      const facts = this.#facts.get(machine.session);
-      return facts ? [{ saved: machine, facts }] : [];
+      const { facts, session } = machine;
+      return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
     });
     try {
       await index.preserveProgram(encodeProgram(compileProgram({ index: index.name, machines })));
@@ -85,7 +85,7 @@ function trialMachine({ session, machine }: Adopted, facts: VmmFacts): ProgramMa
   const pieces = way === 'cpr' ? [{ bytes: 0, files: [{ session, token: state.token }] }] : [];
   const saved: SavedMachine = {
     ...{ name, session, definition, way, pid, command, monitor, ran: true, state },
-    ...{ pieces, memory, brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
+    ...{ pieces, memory, facts, brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
   };
   return { saved, facts };
 }

@@ -9,10 +9,13 @@ import type { Following } from '../../adoption/huge-pages.ts';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { NotSaved, Suspension } from '../../adoption/suspension.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
+import { saidBy } from '../../host/said-by.ts';
 import { socketSeenBy } from '../../host/seen-by.ts';
 import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
 import type { Actor } from '../../liveupdate/live-update-context.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
+import { vmmFacts } from '../program/vmm-facts.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
@@ -55,6 +58,7 @@ export class RunMachines {
           const sources = { native, take: context.take, whereIs: sessions.whereIs.bind(sessions) };
           return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
         },
+        facts: (adopted) => this.#factsOf(adopted),
         memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
         changed: options.changed,
       },
@@ -80,6 +84,11 @@ export class RunMachines {
     await this.#context.adoptions.protect(session, this.#options.actor, following);
   }
 
+  /** The machines with the facts of their VMMs, once everything is ready. */
+  get ready(): readonly { adopted: Adopted; facts: VmmFacts | null }[] {
+    return this.#suspension.facts();
+  }
+
   /** Makes everything ready to stop them. @throws NotSaved */
   async prepare(): Promise<void> {
     await this.#suspension.prepare();
@@ -98,6 +107,17 @@ export class RunMachines {
   /** Closes monitors, sockets and files. */
   close(): void {
     this.#suspension.close();
+  }
+
+  /** A failure ends no update: the next kernel starts the VMM with what is usual. */
+  async #factsOf({ session, machine }: Adopted): Promise<VmmFacts | null> {
+    const { log, paths } = this.#context;
+    try {
+      return await vmmFacts(paths.proc, machine);
+    } catch (error) {
+      log('warning', 'what a VMM needs is unknown', { session, problem: saidBy(error) });
+      return null;
+    }
   }
 
   async #preserve(file: Descriptor): Promise<Place> {

@@ -2,23 +2,31 @@
 /** Resume programs of machines on each way, instruction by instruction: the carrier knows nothing else of them. */
 import { describe, expect, it } from 'vitest';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { compileProgram } from './compile.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
+import { compileProgram, filesOf } from './compile.ts';
 import { bytesOf, encodeProgram } from './encode.ts';
 import type { Instruction } from './instructions.ts';
-import type { VmmFacts } from './vmm-facts.ts';
 
 const command = { program: '/usr/bin/qemu', words: ['-name', 'one'], directory: '/srv', uid: 64, gid: 65 };
 
 const machine = (changes: Partial<SavedMachine>): SavedMachine => ({
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran: true },
-  ...{ command, monitor: '/run/vms/one/qmp', pieces: [], memory: [], brownoutUs: 1, suspendedAtUs: 2 },
+  ...{
+    command,
+    monitor: '/run/vms/one/qmp',
+    pieces: [],
+    memory: [],
+    facts: null,
+    brownoutUs: 1,
+    suspendedAtUs: 2,
+  },
   ...{ state: { token: '0xffffffffffff8001', cprBytes: 0, mainBytes: 500 }, savedAtUs: 3 },
   ...changes,
 });
 
 const facts: VmmFacts = {
   ...{ groups: [36, 104], umask: 0o027, variables: ['PATH=/usr/bin', 'LANG=C'] },
-  limits: [{ number: 7, soft: 1024n, hard: 4096n }],
+  limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
   ...{ writesRoot: true, obstacle: null },
@@ -29,7 +37,7 @@ const asWhom: Instruction[] = [
   { does: 'user', uid: 64, gid: 65 },
   { does: 'group', gid: 36 },
   { does: 'group', gid: 104 },
-  { does: 'limit', number: 7, soft: 1024n, hard: 4096n },
+  { does: 'limit', number: 7, soft: 1024n, hard: 2n ** 64n - 1n },
   { does: 'umask', mask: 0o027 },
   { does: 'variable', value: 'PATH=/usr/bin' },
   { does: 'variable', value: 'LANG=C' },
@@ -214,6 +222,20 @@ describe('the program of several machines', () => {
       ...{ does: 'machine', stateFile: 2, markOffset: 7n, session: 'machine:two' },
       bytes: bytesOf(partOf(program, 1)),
     });
+  });
+
+  it('has its files in the order in which their places are told, each once', () => {
+    const memory = [{ backend: 'a', session: 'machine:one', token: '0x5' }];
+    const machines = [{ saved: machine({ memory: [...memory, ...memory] }) }, { saved: two }];
+    const places = filesOf({ index: 'luo-console', machines });
+    expect(places).toMatchObject([
+      { session: 'luo-console', token: '0xffffffffffff8001' },
+      { session: 'machine:one', token: '0x5' },
+      { session: 'luo-console', token: '0x9' },
+    ]);
+    expect(program.filter(({ does }) => does === 'file')).toMatchObject(
+      places.map(({ token }) => ({ token: BigInt(token) })),
+    );
   });
 
   it('can be encoded', () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Compiles a resume program: what the carrier does in the next kernel so that saved machines run again. It does for
- * each what `adoption/restore.ts` does, in the same order and with the same words.
+ * Compiles a resume program: what the carrier does in the next kernel so that saved machines run again. It does so from
+ * process 1 on, or because the agent there has it started (`restore-machine.ts`).
  *
  * First sessions and files are taken, in the order of their first use. Then the host gets what is missing so early, and
  * then comes each machine's part. One that fails stops no other.
@@ -12,6 +12,7 @@ import { markByte, markOffset } from '../../adoption/restart-mark.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { keyOf, placesOf, statePlace } from '../../adoption/saved-places.ts';
 import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../../adoption/taking-in.ts';
+import { amountOf, type VmmFacts } from '../../adoption/vmm-facts.ts';
 import { carrierDirectory } from '../../host/carrier-places.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
 import {
@@ -24,7 +25,6 @@ import {
 } from '../../qemu/migration-commands.ts';
 import { bytesOf } from './encode.ts';
 import type { Instruction } from './instructions.ts';
-import type { VmmFacts } from './vmm-facts.ts';
 
 /** A machine that the carrier brings back. */
 export interface ProgramMachine {
@@ -45,12 +45,21 @@ interface ProgramParts {
 /** The number of a file in the program. */
 type NumberOf = (place: Place) => number;
 
+/** The places of a program's files, in the order of their numbers. That of the first machine's state is the first. */
+export function filesOf({ index, machines }: Pick<ProgramParts, 'index'> & Saved): Place[] {
+  const places = machines.flatMap(({ saved }) => placesOf(saved, index));
+  return [...new Map(places.map((place) => [keyOf(place), place])).values()];
+}
+
+interface Saved {
+  readonly machines: readonly Pick<ProgramMachine, 'saved'>[];
+}
+
 /** @throws Error that names the instruction, if a value does not fit one */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
-  const places = machines.flatMap(({ saved }) => placesOf(saved, index));
-  const sessions = [...new Set([index, ...places.map(({ session }) => session)])];
-  const files = [...new Map(places.map((place) => [keyOf(place), place])).values()];
+  const files = filesOf(parts);
+  const sessions = [...new Set([index, ...files.map(({ session }) => session)])];
   const numbers = new Map(files.map((place, number) => [keyOf(place), number]));
   const numberOf: NumberOf = (place) => {
     const number = numbers.get(keyOf(place));
@@ -138,7 +147,14 @@ function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instru
   return [
     { does: 'user', uid: command.uid, gid: command.gid },
     ...facts.groups.map((gid): Instruction => ({ does: 'group', gid })),
-    ...facts.limits.map((limit): Instruction => ({ does: 'limit', ...limit })),
+    ...facts.limits.map(
+      ({ number, soft, hard }): Instruction => ({
+        does: 'limit',
+        number,
+        soft: amountOf(soft),
+        hard: amountOf(hard),
+      }),
+    ),
     { does: 'umask', mask: facts.umask },
     ...facts.variables.map((value): Instruction => ({ does: 'variable', value })),
     { does: 'stand', path: command.directory },

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { bytesOf, encodeProgram } from './encode.ts';
-import { type Instruction, instructionRows, mostBodyBytes, unlimited } from './instructions.ts';
+import { type Instruction, instructionRows, mostBodyBytes } from './instructions.ts';
 
 const bodyOf = (instructions: readonly Instruction[]): string =>
   encodeProgram(instructions).subarray(64).toString('hex');
@@ -30,6 +30,7 @@ describe('the file of a program', () => {
     expect(bodyOf([{ does: 'until', wanted: 'a', refused: '', command: 'c' }])).toBe(
       `3400000005000000${Buffer.from('a\0\0c\0').toString('hex')}000000`,
     );
+    const unlimited = 2n ** 64n - 1n;
     expect(bodyOf([{ does: 'limit', number: 8, soft: unlimited, hard: unlimited }])).toBe(
       `17000000180000000800000000000000${'f'.repeat(32)}`,
     );

@@ -91,9 +91,6 @@ export type Instruction = {
   [Name in InstructionName]: { readonly does: Name } & Values<Name>;
 }[InstructionName];
 
-/** Of a limit that is none. */
-export const unlimited = 2n ** 64n - 1n;
-
 /** Most bytes of the instructions together. */
 export const mostBodyBytes = 4 * 1024 * 1024;
 

@@ -5,9 +5,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { unlimited } from './instructions.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { type MadeUpVmm, MadeUpVmmProc } from './made-up-vmm.fixture.ts';
-import { type VmmFacts, vmmFacts } from './vmm-facts.ts';
+import { vmmFacts } from './vmm-facts.ts';
 
 const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
 
@@ -33,10 +33,10 @@ describe('of a VMM is found', () => {
     const facts = await look();
     expect(facts).toMatchObject({ groups: [36, 104], umask: 0o027, obstacle: null, writesRoot: false });
     expect(facts.limits.map(({ number }) => number)).toEqual(Array.from({ length: 16 }, (_, each) => each));
-    expect(facts.limits[3]).toEqual({ number: 3, soft: 8388608n, hard: unlimited });
-    expect(facts.limits[6]).toEqual({ number: 6, soft: 3781n, hard: 3782n });
-    expect(facts.limits[7]).toEqual({ number: 7, soft: 1024n, hard: 524288n });
-    expect(facts.limits[15]).toEqual({ number: 15, soft: unlimited, hard: unlimited });
+    expect(facts.limits[3]).toEqual({ number: 3, soft: '8388608', hard: 'unlimited' });
+    expect(facts.limits[6]).toEqual({ number: 6, soft: '3781', hard: '3782' });
+    expect(facts.limits[7]).toEqual({ number: 7, soft: '1024', hard: '524288' });
+    expect(facts.limits[15]).toEqual({ number: 15, soft: 'unlimited', hard: 'unlimited' });
   });
 
   it('the variables that matter, and a usual PATH where it has none', async () => {
@@ -103,13 +103,18 @@ describe('of a VMM is found', () => {
     }
   });
 
-  it('nothing, if it ended meanwhile or procfs says something else', async () => {
+  it('nothing, if it ended meanwhile, procfs says something else, or no program has room for it', async () => {
     const vmm = proc.addVmm();
     await expect(vmmFacts(proc.directory, { ...vmm, startTime: '778' })).rejects.toThrow('process 100 ended');
     proc.end(100);
     await expect(look({ status: 'Umask:\t0022\n' })).rejects.toThrow('a number');
     proc.end(100);
     await expect(look({ status: 'Groups:\t\n' })).rejects.toThrow('its umask');
+    proc.end(100);
+    const groups = Array.from({ length: 65 }, (_, each) => each).join(' ');
+    await expect(look({ status: `Umask:\t0022\nGroups:\t${groups}\n` })).rejects.toThrow(
+      'it has more than 64 groups',
+    );
     proc.end(100);
     await expect(look({ limits: 'Max cpu time   unlimited   unlimited   seconds\n' })).rejects.toThrow(
       'its limits have no "Max file size"',

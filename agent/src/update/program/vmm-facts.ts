@@ -1,37 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the program of a machine needs beside its record, read from procfs while its VMM runs. That is as whom it runs
- * and within which limits, and its directories and device nodes. It also says whether the carrier can start it at all.
+ * The facts of a VMM (`adoption/vmm-facts.ts`), read from procfs while it runs. They also say whether the carrier can
+ * start it at all.
  */
 import { stat } from 'node:fs/promises';
+import * as v from 'valibot';
+import { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { pathsIn } from './named-paths.ts';
 import { labelObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
-import { namedFiles, type Owned, openedFiles, runDirectories } from './vmm-files.ts';
-import {
-  type Limit,
-  readLimits,
-  readStart,
-  readStatus,
-  readVariables,
-  type VmmStatus,
-} from './vmm-status.ts';
-
-export interface VmmFacts extends VmmStatus {
-  readonly limits: readonly Limit[];
-  /** `NAME=VALUE` of its environment. */
-  readonly variables: readonly string[];
-  /** Device nodes that it has open, as they are now. */
-  readonly nodes: readonly Owned[];
-  /** Directories below `/run` for its sockets, logs and pid files, outermost first. */
-  readonly directories: readonly Owned[];
-  /** Whether it writes to the root file system, which the kernel may have mounted for reading only. */
-  readonly writesRoot: boolean;
-  /** Why the carrier cannot bring it back, in plain words; null if it can. */
-  readonly obstacle: string | null;
-}
+import { namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
+import { readLimits, readStart, readStatus, readVariables } from './vmm-status.ts';
 
 /** A running VMM, as the manifest of its session has it. */
 export type KnownVmm = Pick<MachineHead, 'pid' | 'startTime' | 'way' | 'monitor' | 'command'>;
@@ -40,7 +21,8 @@ export type KnownVmm = Pick<MachineHead, 'pid' | 'startTime' | 'way' | 'monitor'
  * Looks at a VMM that runs. Changes nothing.
  *
  * @param proc where procfs is mounted
- * @throws Error if procfs does not say what it must; ProcessGone if it ended meanwhile
+ * @throws Error if procfs does not say what it must, or something that no resume program has room for; ProcessGone if
+ *   it ended meanwhile
  */
 export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const { pid, command, monitor, startTime, way } = vmm;
@@ -54,7 +36,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const { program, directory } = command;
   const needed = { program, 'working directory': directory };
   const byName = await namedFiles(proc, pid, rootDevice, named, needed);
-  const facts = {
+  const facts: VmmFacts = {
     ...readStatus(status),
     limits: readLimits(limits),
     variables: readVariables(environment),
@@ -70,5 +52,5 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
       byName.obstacle,
   };
   await stillThere(proc, { pid, startTime });
-  return facts;
+  return v.parse(VmmFacts, facts);
 }

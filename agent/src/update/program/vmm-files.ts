@@ -7,6 +7,7 @@
 import type { Stats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Owned } from '../../adoption/vmm-facts.ts';
 import { visible } from '../../host/plain-words.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { descriptorLinks } from '../../machines/open-files.ts';
@@ -14,18 +15,9 @@ import { isPlace } from '../../machines/vmm-file-kind.ts';
 import { isWithin } from './named-paths.ts';
 import { readStart } from './vmm-status.ts';
 
-/** A directory or device node with its owner. */
-export interface Owned {
-  readonly path: string;
-  /** Its permissions, as chmod(2) takes them. */
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-}
-
 /** What the files say. */
 export interface VmmFiles {
-  readonly nodes: readonly Owned[];
+  readonly nodes: Owned[];
   readonly writesRoot: boolean;
   readonly obstacle: string | null;
 }
@@ -43,6 +35,11 @@ const isMade = (path: string): boolean =>
   made.some((each) => isWithin(path, each)) && !mountedLater.some((each) => isWithin(path, each));
 
 const owned = (path: string, { mode, uid, gid }: Stats): Owned => ({ path, mode: mode & 0o7777, uid, gid });
+
+const ownedNode = (path: string, facts: Stats): Owned => ({
+  ...owned(path, facts),
+  mode: facts.mode & 0o777,
+});
 
 /** What it has open. @param preserved paths of its memory, which comes through by itself */
 export async function openedFiles(
@@ -62,7 +59,7 @@ export async function openedFiles(
     if (facts === null) continue;
     if (facts.isCharacterDevice() || facts.isBlockDevice()) {
       if (isMadeLater(name)) obstacle ??= `its device ${visible(name)} is set up later`;
-      else if (facts.nlink > 0 && isWithin(name, '/dev')) nodes.set(name, owned(name, facts));
+      else if (facts.nlink > 0 && isWithin(name, '/dev')) nodes.set(name, ownedNode(name, facts));
     } else if (facts.isFile() && facts.nlink > 0 && !preserved.has(name)) {
       if (facts.dev === rootDevice) writesRoot ||= await isWritten(proc, pid, fd);
       else if (!isMade(name)) obstacle ??= `its file ${visible(name)} ${onlyRoot}`;

@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import * as v from 'valibot';
-import { unlimited } from './instructions.ts';
+import type { Limit } from '../../adoption/vmm-facts.ts';
 
 /** Most bytes read of a file. The kernel's own texts are far shorter. */
 const mostBytes = 256 * 1024;
@@ -38,7 +38,7 @@ const Status = v.object({
     v.transform((text) => Number.parseInt(text, 8)),
   ),
 });
-export type VmmStatus = v.InferOutput<typeof Status>;
+type VmmStatus = v.InferOutput<typeof Status>;
 
 /** Supplementary groups and umask, from `/proc/PID/status` (proc_pid_status(5)). @throws ValiError */
 export function readStatus(text: string): VmmStatus {
@@ -48,13 +48,6 @@ export function readStatus(text: string): VmmStatus {
     groups: (field('Groups') ?? 'not there').split(' ').filter((each) => each !== ''),
     umask: field('Umask')?.trim(),
   });
-}
-
-/** A resource limit: its number, and how much a process gets, at most after it asks. */
-export interface Limit {
-  readonly number: number;
-  readonly soft: bigint;
-  readonly hard: bigint;
 }
 
 /**
@@ -86,14 +79,13 @@ export function readLimits(text: string): Limit[] {
     const [, soft, hard] =
       new RegExp(`^${name} +(\\d+|unlimited) +(\\d+|unlimited)\\b`, 'm').exec(text) ?? [];
     if (soft === undefined || hard === undefined) throw new Error(`its limits have no "${name}"`);
-    const value = (each: string): bigint => (each === 'unlimited' ? unlimited : BigInt(each));
-    return { number, soft: value(soft), hard: value(hard) };
+    return { number, soft, hard };
   });
 }
 
 /** Variables that a VMM keeps, with what the first one is where it has none. */
 const kept = ['PATH', 'LANG', 'HOME', 'TMPDIR', 'RUNTIME_DIRECTORY', 'LOGS_DIRECTORY'];
-const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin';
+export const usualPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin';
 const longestValue = 4096;
 
 /** `NAME=VALUE` of its environment, as far as a VMM needs it. */

@@ -3,6 +3,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { newIndexRecord, readIndexRecord } from './index-record.ts';
 
 const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>> = {}): SavedMachine =>
@@ -18,11 +19,19 @@ const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>
     state: { token: '0xffffffffffff8000', cprBytes: 1, mainBytes: 5 },
     pieces: [],
     memory: [],
+    facts: null,
     brownoutUs: 1,
     suspendedAtUs: 2,
     savedAtUs: 3,
     ...more,
   }) as SavedMachine;
+
+const facts: VmmFacts = {
+  ...{ groups: [36], umask: 0o027, variables: ['LANG=C'], writesRoot: true, obstacle: null },
+  limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
+  nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
+  directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
+};
 
 const update = {
   id: 'u',
@@ -70,6 +79,21 @@ const bad: readonly [string, unknown, object][] = [
     machine('b', { way: 'vfio' }),
     { name: 'b', problem: expect.stringContaining('way') },
   ],
+  [
+    'facts of another version',
+    machine('b', { facts: { ...facts, umask: 'usual' } }),
+    { name: 'b', problem: expect.stringContaining('facts.umask') },
+  ],
+  [
+    'a limit above what it can be raised to',
+    machine('b', { facts: { ...facts, limits: [{ number: 7, soft: 'unlimited', hard: '9' }] } }),
+    { name: 'b', problem: expect.stringContaining('a limit is above') },
+  ],
+  [
+    'facts that have no room in the index',
+    machine('b', { facts: { ...facts, variables: Array(5).fill(`A=${'x'.repeat(8000)}`) } }),
+    { name: 'b', problem: expect.stringContaining('at most 32768 bytes') },
+  ],
   ['no session', machine('b', { session: '' }), { name: 'b', session: null }],
   ['nothing at all', null, { name: null, session: null, stateToken: null, stored: null }],
 ];
@@ -111,13 +135,18 @@ describe('an index with a record that does not fit', () => {
   });
 });
 
+it('a machine that an earlier agent saved has no facts', () => {
+  const { facts: _, ...earlier } = machine('a');
+  expect(readIndexRecord(stored([earlier])).machines).toEqual([machine('a')]);
+});
+
 it('an index whose machines are no list is not read as one without machines', () => {
   expect(() => readIndexRecord(stored([], { machines: { a: machine('a') } }))).toThrow('not a list');
 });
 
 describe('a writer', () => {
   it('writes what a reader reads back', () => {
-    const written = newIndexRecord(content([machine('a'), machine('b', { state: null })]));
+    const written = newIndexRecord(content([machine('a', { facts }), machine('b', { state: null })]));
     expect(readIndexRecord(JSON.parse(JSON.stringify(written)))).toEqual({
       ...content(written.machines),
       unread: [],

@@ -6,6 +6,7 @@
  * and a half-prepared update undoes itself.
  */
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
+import { longestFacts } from '../../adoption/vmm-facts.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
   formatToken,
@@ -19,8 +20,8 @@ import type { IndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 const smallestBytes = 256 * 1024;
-/** Room for the record of a saved machine, beside its command line. */
-const machineBytes = 64 * 1024;
+/** Room for the record of a saved machine, beside its command line: pieces and places, and the facts of its VMM. */
+const machineBytes = 64 * 1024 + longestFacts;
 
 /** The index of an update that has not left yet. */
 export class OutgoingIndex {

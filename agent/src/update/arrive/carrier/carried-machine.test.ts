@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The times of a machine that the carrier had in its hands, on the clock that goes on through the kexec. */
 import { describe, expect, it } from 'vitest';
+import type { RestartPoint } from '../../../adoption/restore.ts';
 import type { SavedMachine } from '../../../adoption/saved-machine.ts';
 import { partsOf, withUserspace } from '../../record/blackout-parts.ts';
 import { carrierMarks, carrierPointsUs } from './carried-machine.ts';
-import type { CarrierPoint } from './carrier-log.ts';
 import type { TakenOver } from './take-over.ts';
 
 const saved: SavedMachine = {
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'cpr', pid: 100, ran: true },
   command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
-  ...{ monitor: '/run/one.qmp', state: null, pieces: [], memory: [], brownoutUs: 1 },
+  ...{ monitor: '/run/one.qmp', state: null, pieces: [], memory: [], facts: null, brownoutUs: 1 },
   ...{ suspendedAtUs: 1_000_000, savedAtUs: 1_050_000 },
 };
 const kernelStartedAtUs = 2_000_000;
 
 /** As the log has them, ns of `CLOCK_BOOTTIME`. */
-const reached = new Map<CarrierPoint, number>([
+const reached = new Map<RestartPoint, number>([
   ['starting', 1_244_000_999],
   ['loading', 1_780_000_000],
   ['loaded', 1_820_000_000],
@@ -31,7 +31,7 @@ const taken: TakenOver = {
 
 const points = (
   machine: SavedMachine,
-  points: ReadonlyMap<CarrierPoint, number>,
+  points: ReadonlyMap<RestartPoint, number>,
   now: [string, number][] = [],
 ) =>
   carrierPointsUs(

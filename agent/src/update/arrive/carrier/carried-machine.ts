@@ -58,7 +58,7 @@ export async function endCarried(
 }
 
 /** A time of this kernel on the clock that survives, µs. @param kernelStartedAtUs when its clocks began */
-const onClockUs = (kernelStartedAtUs: number, ns: number): number =>
+export const onClockUs = (kernelStartedAtUs: number, ns: number): number =>
   kernelStartedAtUs + Math.floor(ns / 1000);
 
 /** When the host came to the points that all machines of the carrier share. */

@@ -8,7 +8,7 @@ import { errnoOf } from '../../../host/refusal.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import { tellManager } from '../../../host/tell-manager.ts';
 import { whenReady } from '../../../host/waiting.ts';
-import { readLog } from './carrier-log.ts';
+import { readLog } from '../../program/carrier-log.ts';
 import { readStatus } from './carrier-status.ts';
 
 /** How it ended: all is done, the keeper has ended, or nothing has changed for too long. */

@@ -13,14 +13,14 @@
 import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
+import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
 import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
-import { type CarrierPoint, readLog } from './carrier-log.ts';
+import { readLog } from '../../program/carrier-log.ts';
 import { takeSessions } from './carrier-sessions.ts';
 import { type CarrierStatus, readPidFile, readStatus } from './carrier-status.ts';
 import { carrierEnds } from './carrier-wait.ts';
@@ -59,7 +59,7 @@ export interface CarriedMachine {
   readonly pid: number | null;
   readonly files: VmmFiles;
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
-  readonly reached: ReadonlyMap<CarrierPoint, number>;
+  readonly reached: ReadonlyMap<RestartPoint, number>;
   /** Why it failed, in the carrier's words; null if it did not. */
   readonly failed: string | null;
 }

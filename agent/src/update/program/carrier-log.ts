@@ -5,15 +5,12 @@
  */
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { readBounded } from '../../../host/read-bounded.ts';
-
-/** Points in the restart of a machine, in their order. */
-const carrierPoints = ['starting', 'loading', 'loaded', 'running'] as const;
-export type CarrierPoint = (typeof carrierPoints)[number];
+import { type RestartPoint, restartPoints } from '../../adoption/restore.ts';
+import { readBounded } from '../../host/read-bounded.ts';
 
 export interface LoggedMachine {
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
-  readonly reached: ReadonlyMap<CarrierPoint, number>;
+  readonly reached: ReadonlyMap<RestartPoint, number>;
   /** Why its worker failed; null if it did not. */
   readonly failed: string | null;
   /** What it waits for; null if it does not, or the carrier is through with it. */
@@ -85,7 +82,7 @@ class LogReader implements CarrierLog {
   failed: string | null = null;
   readonly machines = new Map<
     number,
-    { reached: Map<CarrierPoint, number>; failed: string | null; waits: string | null }
+    { reached: Map<RestartPoint, number>; failed: string | null; waits: string | null }
   >();
 
   take({ ns, machine: number, event, text }: Line): void {
@@ -97,7 +94,7 @@ class LogReader implements CarrierLog {
     }
     const machine = this.machines.get(number) ?? { reached: new Map(), failed: null, waits: null };
     this.machines.set(number, machine);
-    const point = carrierPoints.find((each) => each === event);
+    const point = restartPoints.find((each) => each === event);
     if (point !== undefined && !machine.reached.has(point)) machine.reached.set(point, ns);
     if (event === 'failed') machine.failed ??= shown(text);
     // Any other event tells that the wait is over.

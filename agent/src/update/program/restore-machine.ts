@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Has a saved machine run again by the same program, and the same executor of it, as in a kernel that starts with the
+ * carrier. The agent compiles the program of this one machine. Process 1 starts the carrier in the machine's unit, with
+ * the program and its files. So an agent that ends meanwhile leaves nothing half done.
+ *
+ * The carrier limits each of its waits itself, and writes the marks. What it did is in its log.
+ */
+import { rmSync } from 'node:fs';
+import type { Descriptor, Native } from '@luo-console/native';
+import { readMark } from '../../adoption/restart-mark.ts';
+import { isUnitThere, RanPerhaps, type RestoreOptions, unitNameOf } from '../../adoption/restore.ts';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { makeMeetingPlace } from '../../host/socket-directory.ts';
+import { type LoggedMachine, readLog } from './carrier-log.ts';
+import { compileProgram, filesOf } from './compile.ts';
+import { encodeProgram } from './encode.ts';
+import { usualFacts } from './usual-facts.ts';
+
+/** The number of a program's only machine. */
+const only = 0;
+
+/**
+ * A name and a token for the place of the state: nothing else of a machine has that token. The carrier does not look at
+ * names and tokens of files that are handed to it.
+ */
+const stateAt = { session: 'state', token: '0xffffffffffffffff' };
+
+/**
+ * @returns the new VMM's process
+ * @throws Error that says what went wrong, in the carrier's words where it has any. The VMM is ended then.
+ *   RanPerhaps if the guest may have run: the VMM is left alone.
+ */
+export async function restoreMachine(options: RestoreOptions): Promise<number> {
+  const { machine, native, starter, state } = options;
+  const mayHaveRun = (): boolean => readMark(native.memory, state, machine) === 'running';
+  // By an attempt that could not be followed to its end.
+  if (mayHaveRun()) throw new RanPerhaps(new Error('this was found out when it was tried again'));
+  const unit = unitNameOf(machine);
+  const directory = makeMeetingPlace(options.socketDirectory, null);
+  try {
+    const { program, files } = programOf(options, directory);
+    using file = fileWith(native, program);
+    const paths = [file, ...files].map(({ fd }, number) => ({
+      path: `/proc/${process.pid}/fd/${fd}`,
+      name: number === 0 ? 'program' : `file${number - 1}`,
+    }));
+    const failure = await starter.resume(unit, { command: machine.command, files: paths, directory }).then(
+      () => null,
+      (error: unknown) => ({ error }),
+    );
+    const { reached, failed } = whatItDid(native, directory);
+    for (const [point, atNs] of reached) options.reached(point, atNs);
+    if (failure === null && failed === null) return await starter.pid(unit);
+    const cause = failed === null ? failure?.error : new Error(failed, { cause: failure?.error });
+    if (mayHaveRun()) throw new RanPerhaps(cause);
+    // A unit that was there before is somebody else's.
+    if (!isUnitThere(failure?.error)) await starter.stop(unit).catch(() => {});
+    // The carrier has not stood still until it was stopped.
+    throw mayHaveRun() ? new RanPerhaps(cause) : cause;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The program of the machine, and its files in the program's order. */
+function programOf(
+  { machine, state, file }: RestoreOptions,
+  directory: string,
+): { program: Buffer; files: Descriptor[] } {
+  const saved: SavedMachine = {
+    ...machine,
+    state: machine.state && { ...machine.state, token: stateAt.token },
+  };
+  const parts = {
+    index: stateAt.session,
+    machines: [{ saved, facts: machine.facts ?? usualFacts(machine) }],
+    directory,
+    together: 1,
+  };
+  const [, ...others] = filesOf(parts);
+  return { program: encodeProgram(compileProgram(parts)), files: [state, ...others.map(file)] };
+}
+
+function fileWith({ memory }: Native, content: Buffer): Descriptor {
+  const file = memory.memfdCreate('luo-resume-program');
+  try {
+    memory.truncate(file, BigInt(content.length));
+    memory.write(file, 0n, content);
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+/** When the machine came to each point, and why it or the carrier failed; null if neither did. */
+function whatItDid({ kernel }: Native, directory: string): Pick<LoggedMachine, 'reached' | 'failed'> {
+  const { machines, failed } = readLog(directory, kernel.clock('boottime'));
+  const own = machines.get(only);
+  return { reached: own?.reached ?? new Map(), failed: own?.failed ?? failed };
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What is taken for the facts of a VMM where its record has none. Then an earlier agent saved it, or it could not be
+ * looked at. They are those of a unit that the agent makes for a machine (`units/machine-unit.ts`).
+ */
+import { existsSync } from 'node:fs';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import type { Owned, VmmFacts } from '../../adoption/vmm-facts.ts';
+import { pathsIn } from './named-paths.ts';
+import { usualPath } from './vmm-status.ts';
+
+/** @param run where the directories of `/run` are */
+export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/run'): VmmFacts {
+  const { words, uid, gid } = command;
+  return {
+    groups: [],
+    umask: 0o027,
+    limits: [
+      { number: 4, soft: '0', hard: '0' },
+      { number: 7, soft: '1024', hard: '524288' },
+      { number: 8, soft: 'unlimited', hard: 'unlimited' },
+    ],
+    variables: [`PATH=${usualPath}`],
+    nodes: [],
+    directories: missingDirectories(words, run).map(
+      ({ path, last }): Owned =>
+        last ? { path, mode: 0o750, uid, gid } : { path, mode: 0o755, uid: 0, gid: 0 },
+    ),
+    writesRoot: false,
+    obstacle: null,
+  };
+}
+
+/**
+ * Directories below `/run` that a command line needs and that do not exist, outermost first. `/run` begins empty after a
+ * kexec, and the service that made them for the machine may not be started yet. Those that a socket, a log or a pid file
+ * is to be in are the `last` on their way.
+ */
+function missingDirectories(words: readonly string[], run: string): { path: string; last: boolean }[] {
+  const found = new Map<string, boolean>();
+  for (const path of pathsIn(words)) {
+    const parts = path.split('/').filter((part) => part !== '');
+    if (parts[0] !== 'run' || parts.includes('..') || parts.includes('.')) continue;
+    for (let length = 2; length < parts.length; length += 1) {
+      const below = parts.slice(1, length).join('/');
+      if (existsSync(`${run}/${below}`)) continue;
+      const last = length === parts.length - 1;
+      found.set(`/run/${below}`, last || (found.get(`/run/${below}`) ?? false));
+    }
+  }
+  return [...found].map(([path, last]) => ({ path, last }));
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A machine that the agent itself has the carrier bring back: the same program, executed by the same executor. */
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { native } from '@luo-console/native';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { isUnitThere, RanPerhaps } from '../../src/adoption/restore.ts';
+import { ManagerRefusal } from '../../src/units/manager-bus.ts';
+import { restoreMachine } from '../../src/update/program/restore-machine.ts';
+import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+
+let carrier: string;
+let machine: CarriedMachine;
+
+beforeAll(() => {
+  carrier = compileCarrier();
+});
+afterAll(() => rmSync(dirname(carrier), { recursive: true }));
+afterEach(() => machine?.dispose());
+
+function restoring(options: CarriedOptions = {}, fault = '') {
+  machine = new CarriedMachine(options);
+  return machine.restoring(carrier, fault);
+}
+
+/** What is left where the carrier worked. */
+const left = (directory: string): string[] => (existsSync(directory) ? readdirSync(directory) : []);
+
+describe('a machine', () => {
+  it.each(['cpr', 'named_memory', 'whole_state'] as const)('goes on, %s', async (way) => {
+    const options = restoring({ way });
+    expect(await restoreMachine(options)).toBe(machine.vmm);
+    expect(options.asked).toEqual(['resume vm']);
+    expect(machine.report).toMatchObject({ pid: machine.vmm, ran: 1, loaded: [expect.any(String)] });
+    expect(machine.report?.pieces.flatMap(({ files }) => files)).toEqual(way === 'cpr' ? ['the memory'] : []);
+    expect(machine.report?.handed).toEqual(way === 'named_memory' ? ['named memory'] : []);
+    expect(machine.mark).toBe(marks.running);
+    expect([...options.points.keys()]).toEqual(['starting', 'loading', 'loaded', 'running']);
+    const times = [...options.points.values()];
+    expect(times).toEqual(times.toSorted((one, other) => one - other));
+    expect(times.at(-1)).toBeLessThanOrEqual(Number(native.kernel.clock('boottime')));
+    expect(left(options.socketDirectory)).toEqual([]);
+  });
+
+  it('that was paused when it was saved stays so, with a mark', async () => {
+    const options = restoring({ ran: false });
+    await restoreMachine(options);
+    expect(machine.report).toMatchObject({ ran: 0, loaded: [expect.any(String)] });
+    expect(machine.mark).toBe(marks.running);
+    expect(options.points.has('running')).toBe(true);
+  });
+
+  it.each([
+    ['whole_state', 'no-incoming', 'it will not', ['starting']],
+    ['cpr', 'die', 'the VMM ended before it listened on', ['starting']],
+    ['cpr', 'bad-state', 'no such device', ['starting', 'loading']],
+  ] as const)(
+    'that cannot be loaded is stopped, in the words of the carrier: %s, %s',
+    async (way, whim, why, points) => {
+      const options = restoring({ way, whim });
+      await expect(restoreMachine(options)).rejects.toThrow(why);
+      expect(options.asked).toEqual(['resume vm', 'stop vm']);
+      expect([...options.points.keys()]).toEqual(points);
+      expect([machine.mark, machine.vmmRuns]).toEqual([marks.starting, false]);
+      expect(left(options.socketDirectory)).toEqual([]);
+    },
+  );
+
+  it('that does not say whether it runs is not stopped: the guest may have run', async () => {
+    const options = restoring({ whim: 'no-cont' });
+    const failed = await restoreMachine(options).catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(RanPerhaps);
+    expect(failed).toMatchObject({ message: expect.stringContaining('it will not') });
+    expect(options.asked).toEqual(['resume vm']);
+    expect([machine.mark, machine.vmmRuns]).toEqual([marks.running, true]);
+    expect([...options.points.keys()]).toEqual(['starting', 'loading', 'loaded']);
+  });
+
+  it('whose worker crashes is stopped, and runs when it is tried again', async () => {
+    const options = restoring();
+    const crashing = machine.restoring(carrier, `crash:0:${machine.instructions.indexOf('shut')}`);
+    await expect(restoreMachine(crashing)).rejects.toThrow(
+      "the carrier's process for it was ended by signal",
+    );
+    expect(crashing.asked).toEqual(['resume vm', 'stop vm']);
+    await machine.endVmm();
+    expect(await restoreMachine(options)).toBe(machine.vmm);
+    expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
+  });
+
+  it('is not started where there is a unit of its name, which is left alone', async () => {
+    const options = restoring();
+    const there = new ManagerRefusal('org.freedesktop.systemd1.UnitExists', 'it is loaded');
+    const starter = { ...options.starter, resume: () => Promise.reject(there) };
+    const failed = await restoreMachine({ ...options, starter }).catch((error: unknown) => error);
+    expect(failed).toBe(there);
+    expect(isUnitThere(failed)).toBe(true);
+    expect([options.asked, machine.mark]).toEqual([[], marks.untouched]);
+  });
+
+  it('that may have run is not started at all', async () => {
+    const options = restoring();
+    machine.mark = marks.running;
+    await expect(restoreMachine(options)).rejects.toBeInstanceOf(RanPerhaps);
+    expect([options.asked, machine.report]).toEqual([[], null]);
+  });
+
+  it('that the carrier tells to run while the service manager cannot be heard is not loaded again', async () => {
+    const options = restoring();
+    const starter = {
+      ...options.starter,
+      resume: () => Promise.reject(new Error('the service manager ended the connection')),
+      // As a carrier does that nobody has stopped yet.
+      stop: async () => {
+        machine.mark = marks.running;
+      },
+    };
+    await expect(restoreMachine({ ...options, starter })).rejects.toThrow(
+      'it was told to run, and then: the service manager ended the connection',
+    );
+  });
+
+  it('of which a file is missing is not started', async () => {
+    const options = restoring();
+    const missing = new Error('descriptor 0x1 is missing');
+    const file = (): never => {
+      throw missing;
+    };
+    await expect(restoreMachine({ ...options, file })).rejects.toBe(missing);
+    expect([options.asked, left(options.socketDirectory)]).toEqual([[], []]);
+  });
+});
