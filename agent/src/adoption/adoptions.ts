@@ -14,7 +14,8 @@
  *   sockets listen (`save.ts`). It runs.
  * - *stopped*, *saved*: its session is marked, then the guest stops and its state goes into the index session. All
  *   machines at once (`suspension.ts`).
- * - *starting*, *loading*, *running*: the next kernel (`restore.ts`). Then `moved` adopts the new process.
+ * - *starting*, *loading*, *running*: the next kernel (`update/program/restore-machine.ts`). Then `moved` adopts the
+ *   new process.
  *
  * A process is known by pid, start time and boot. A pid that another process has by now belongs to no machine.
  *
@@ -84,9 +85,12 @@
  *       whose VMM does not let it run on is held, and its mark stays
  *       ends the update under the policy stop, and all of them run on
  *       is left behind under the policy leave, and runs until the kexec
- *     agent/src/adoption/restore.test.ts
- *       is started, given its state, marked, and told to run, in this order
+ *     agent/test/carrier/restore-machine.test.ts
+ *       goes on, %s
  *       that does not say whether it runs is not stopped: the guest may have run
+ *       that may have run is not started at all
+ *     agent/src/adoption/restore.test.ts
+ *       is told once more if QEMU says that it is paused after all
  *     agent/src/update/arrive/resume-machines.test.ts
  *       is not started if its memory did not come through, and the descriptor is named
  *       whose VMM ends is tried again after each pause, then held with its state
