@@ -24,6 +24,7 @@ import { errnoOf } from '../../src/host/refusal.ts';
 import { whenReady } from '../../src/host/waiting.ts';
 import { compileProgram, type ProgramMachine } from '../../src/update/program/compile.ts';
 import { encodeProgram } from '../../src/update/program/encode.ts';
+import type { Need } from '../../src/update/program/needs.ts';
 import { memfdWith } from '../scenario.ts';
 import type { Report } from './fake-qemu.ts';
 
@@ -64,6 +65,10 @@ export interface CarriedOptions {
   readonly ran?: boolean;
   /** What its QEMU does otherwise (`fake-qemu.ts`). */
   readonly whim?: string;
+  readonly needs?: readonly Need[];
+  readonly nodes?: ProgramMachine['facts']['nodes'];
+  /** How long it waits for its needs. */
+  readonly limitS?: number;
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -75,7 +80,8 @@ export class CarriedMachine {
   readonly #files: Descriptor[];
   readonly #state: Descriptor;
 
-  constructor({ way = 'cpr', ran = true, whim = '' }: CarriedOptions = {}) {
+  constructor(options: CarriedOptions = {}) {
+    const { way = 'cpr', ran = true, whim = '', needs = [], nodes = [], limitS } = options;
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
@@ -120,13 +126,17 @@ export class CarriedMachine {
       umask: 0o27,
       limits: [{ number: 7, soft: 999n, hard: 1999n }],
       variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
-      nodes: [],
+      nodes,
       directories: [],
       writesRoot: false,
+      needs,
       obstacle: null,
     };
     const machines = [{ saved: this.saved, facts }];
-    const compiled = compileProgram({ index: 'luo-console', machines, directory: this.directory });
+    const compiled = compileProgram({
+      ...{ index: 'luo-console', machines, directory: this.directory },
+      ...(limitS === undefined ? {} : { limitS }),
+    });
     this.program = encodeProgram(compiled);
     // The machine's part, as the points of failure count it.
     this.instructions = compiled

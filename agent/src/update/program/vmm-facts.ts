@@ -7,9 +7,11 @@ import { stat } from 'node:fs/promises';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
+import { HostMounts } from './host-mounts.ts';
 import { pathsIn } from './named-paths.ts';
+import { inOrder, interfaceNeeds, type Need } from './needs.ts';
 import { labelObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
-import { namedFiles, type Owned, openedFiles, runDirectories } from './vmm-files.ts';
+import { namedDevices, namedFiles, type Owned, openedFiles, runDirectories } from './vmm-files.ts';
 import {
   type Limit,
   readLimits,
@@ -29,6 +31,8 @@ export interface VmmFacts extends VmmStatus {
   readonly directories: readonly Owned[];
   /** Whether it writes to the root file system, which the kernel may have mounted for reading only. */
   readonly writesRoot: boolean;
+  /** What the carrier waits for before it starts the VMM, in the order in which it does. */
+  readonly needs: readonly Need[];
   /** Why the carrier cannot bring it back, in plain words; null if it can. */
   readonly obstacle: string | null;
 }
@@ -50,10 +54,12 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const memory = way === 'whole_state' ? [] : memoryFilesOf(command.words);
   const preserved = new Set(memory.map(({ path }) => path));
   const named = [...new Set([...pathsIn(command.words), monitor])].filter((path) => !preserved.has(path));
-  const opened = await openedFiles(proc, pid, rootDevice, preserved);
+  const host = { proc, pid, rootDevice, mounts: await HostMounts.read(proc) };
+  const devices = await namedDevices(host, named);
+  const opened = await openedFiles(host, preserved, devices);
   const { program, directory } = command;
   const needed = { program, 'working directory': directory };
-  const byName = await namedFiles(proc, pid, rootDevice, named, needed);
+  const byName = await namedFiles(host, named, needed, devices);
   const facts = {
     ...readStatus(status),
     limits: readLimits(limits),
@@ -62,6 +68,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     // The working directory itself must be there, not only what it lies in.
     directories: await runDirectories(proc, pid, [...named, `${directory}/file`]),
     writesRoot: opened.writesRoot || byName.writesRoot,
+    needs: inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
     obstacle:
       (await namespaceObstacle(proc, pid)) ??
       (await labelObstacle(proc, pid)) ??
