@@ -16,7 +16,7 @@ import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
-import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
+import { blackoutLine, broughtBack, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const carrier = '/usr/lib/luo-console-agent/carrier';
 const allGuests: readonly { name: string; memory: Memory }[] = [
@@ -75,16 +75,6 @@ describe('machines', () => {
     await expectUnharmed(host, guests);
     return done.update;
   };
-  /** Who brought each machine back in an update, as the journal says. */
-  const broughtBack = async ({ id }: Update): Promise<Record<string, unknown>> => {
-    const { entries } = await agent.call('QueryJournal', { name: 'machine.resumed', update: id });
-    return Object.fromEntries(
-      entries.map(({ parameters }) => {
-        const { name, broughtBackBy } = parameters as { name: string; broughtBackBy: string };
-        return [name, broughtBackBy];
-      }),
-    );
-  };
   const byCarrier = { first: 'carrier', second: 'carrier' };
 
   it('are brought back by the carrier, and are services of their own afterwards', async () => {
@@ -94,7 +84,7 @@ describe('machines', () => {
     expect(plan.checks.find(({ name }) => name === 'arrival')).toMatchObject({ verdict: 'pass' });
     const update = await goOn();
     for (const machine of update.machines) expectWholeBlackout(machine);
-    expect(await broughtBack(update)).toEqual(byCarrier);
+    expect(await broughtBack(agent, update)).toEqual(byCarrier);
     for (const { name, newPid } of update.machines) {
       const shown = await run(
         host,
@@ -127,7 +117,8 @@ describe('machines', () => {
   });
 
   it('are brought back by the carrier in the next update too', async () => {
-    expect(await broughtBack(await goOn())).toEqual(byCarrier);
+    const update = await goOn();
+    expect(await broughtBack(agent, update)).toEqual(byCarrier);
   });
 
   describe('whose carrier fails', () => {
@@ -141,7 +132,8 @@ describe('machines', () => {
       ['crash:0:until', { second: 'carrier' }],
     ])('run all the same: %s', async (fault, others) => {
       const expected = { first: 'agent', second: 'agent', ...others };
-      expect(await broughtBack(await goOn(fault))).toEqual(expected);
+      const update = await goOn(fault);
+      expect(await broughtBack(agent, update)).toEqual(expected);
     });
   });
 });

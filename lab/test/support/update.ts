@@ -145,6 +145,17 @@ export function expectWholeBlackout(machine: MachineRun): void {
   );
 }
 
+/** Who brought each machine back in an update, by the machine's name, as the journal says. */
+export async function broughtBack(agent: AgentClient, { id }: Update): Promise<Record<string, string>> {
+  const { entries } = await agent.call('QueryJournal', { name: 'machine.resumed', update: id });
+  return Object.fromEntries(
+    entries.map(({ parameters }) => {
+      const { name, broughtBackBy } = parameters as { name: string; broughtBackBy: string };
+      return [name, broughtBackBy];
+    }),
+  );
+}
+
 /** A machine's blackout in a line, for whoever reads the output of the tests. */
 export function blackoutLine({ name, way, blackoutUs, parts }: MachineRun): string {
   const ms = (us: number): string => `${Math.round(us / 1000)} ms`;
