@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The files that a VMM uses, as the carrier will find them or not: on the root file system, on one that is mounted
- * later, below `/dev`, or below `/run`. Files are looked at and never opened. A descriptor is looked at through procfs,
- * so that its name decides nothing.
+ * The files that a VMM uses, as the carrier will find them or not. They are on the root file system or on one that is
+ * mounted later, below `/dev` or below `/run`. Files are looked at and never opened. A descriptor is looked at through
+ * procfs, so that its name decides nothing.
  */
 import type { Stats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
