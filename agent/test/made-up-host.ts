@@ -77,6 +77,7 @@ export class MadeUpHost {
     // Process 1 has the root directory and the namespaces of this process, as VMMs have that it starts.
     mkdirSync(at('proc/1'));
     symlinkSync('/', at('proc/1/root'));
+    writeFileSync(at('proc/1/mountinfo'), '29 1 0:26 / / rw shared:1 - ext4 /dev/vda rw\n');
     symlinkSync(`/proc/${process.pid}/ns`, at('proc/1/ns'));
     this.boot('7.3.4-a', []);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program.h"
 #include "sha256.h"
+#include <limits.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,7 +21,7 @@ static const struct form {
 	{ FETCH, "file", 2, 0, OUTSIDE },
 	{ LOOPBACK, "loopback", 0, 0, OUTSIDE },
 	{ WRITABLE, "writable", 0, 0, OUTSIDE },
-	{ NODE, "node", 3, 1, OUTSIDE },
+	{ NODE, "node", 3, 1, INSIDE },
 	{ MACHINE, "machine", 3, 1, OUTSIDE },
 	{ TOGETHER, "together", 1, 0, OUTSIDE },
 	{ DIRECTORY, "directory", 3, 1, INSIDE },
@@ -32,6 +34,9 @@ static const struct form {
 	{ WORD, "word", 0, 1, INSIDE },
 	{ HAND, "hand", 1, 0, INSIDE },
 	{ START, "start", 0, 1, INSIDE },
+	{ MOUNTED, "mounted", 1, 1, INSIDE },
+	{ PRESENT, "present", 1, 1, INSIDE },
+	{ INTERFACE, "interface", 1, 1, INSIDE },
 	{ CONNECT, "connect", 0, 1, INSIDE },
 	{ ATTACH, "attach", 1, 0, INSIDE },
 	{ PLAY, "play", 3, 0, INSIDE },
@@ -128,6 +133,18 @@ static bool is_id(uint64_t number)
 	return number < UINT32_MAX;
 }
 
+/* What a machine waits for before its VMM is started: a path, or a network interface. */
+static const char *check_need(const struct instruction *each, const struct counts *counts)
+{
+	const char *text = each->text[0];
+	bool sound = each->code == INTERFACE ? *text && strlen(text) < IFNAMSIZ && !strchr(text, '/')
+					     : is_path(text) && strlen(text) < PATH_MAX;
+
+	return !counts->started && sound && each->number[0] && each->number[0] <= LONGEST_WAIT_S
+		       ? NULL
+		       : "a machine waits too late, too long, or for something that cannot be";
+}
+
 static const char *check_outside(const struct instruction *each, struct counts *counts)
 {
 	switch (each->code) {
@@ -139,10 +156,6 @@ static const char *check_outside(const struct instruction *each, struct counts *
 		if (counts->files++ >= MOST_FILES || each->number[0] >= counts->sessions)
 			return "there are too many files, or one is of a session that there is not";
 		return NULL;
-	case NODE:
-		return is_path(each->text[0]) && each->number[0] <= 0777 && is_id(each->number[1]) && is_id(each->number[2])
-			       ? NULL
-			       : "a device node has no path, mode or owner that can be";
 	case TOGETHER:
 		return each->number[0] ? NULL : "no machine could be started";
 	default:
@@ -180,6 +193,14 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 			return "a machine is started twice, or its program is no path";
 		counts->started = true;
 		return NULL;
+	case NODE:
+		return is_path(each->text[0]) && number[0] <= 0777 && is_id(number[1]) && is_id(number[2])
+			       ? NULL
+			       : "a device node has no path, mode or owner that can be";
+	case MOUNTED:
+	case PRESENT:
+	case INTERFACE:
+		return check_need(each, counts);
 	case CONNECT:
 		counts->connected = true;
 		return counts->started && is_socket_path(each->text[0]) ? NULL : "a connection is made to no socket";

@@ -32,12 +32,15 @@
 #define MOST_VARIABLES 256
 #define MOST_GROUPS 64
 #define MOST_HANDED 64
+/* Seconds of a wait: a day. */
+#define LONGEST_WAIT_S 86400
 /* The kernel's limit of descriptors beside one message: SCM_MAX_FD of include/net/scm.h. */
 #define MOST_ATTACHED 253
 
 enum code {
 	SESSION = 1, FETCH, LOOPBACK, WRITABLE, NODE, MACHINE, TOGETHER,
 	DIRECTORY = 20, USER, GROUP, LIMIT, VARIABLE, STAND, UMASK, WORD, HAND, START,
+	MOUNTED = 30, PRESENT, INTERFACE,
 	CONNECT = 40, ATTACH, PLAY, SHUT, CLOSE,
 	MONITOR = 50, TELL, UNTIL,
 	MARK = 60, NOTE,

@@ -48,9 +48,10 @@ static void set_loopback_up(void)
 	close(fd);
 }
 
-static void give_node(const struct instruction *each)
+void give_node(const struct instruction *each)
 {
-	int fd = open(each->text[0], O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	/* A link of udev's leads to whatever number the device has this time: it is followed. */
+	int fd = open(each->text[0], O_PATH | O_CLOEXEC);
 	struct stat facts;
 	char path[40];
 
@@ -68,8 +69,6 @@ void set_up_more(const struct instruction *instruction)
 {
 	if (instruction->code == LOOPBACK)
 		set_loopback_up();
-	else if (instruction->code == NODE)
-		give_node(instruction);
 	else if (mount(NULL, "/", NULL, MS_REMOUNT, NULL))
 		say(ALL, "problem", "the root file system cannot be made writable: %s", strerror(errno));
 }

@@ -7,7 +7,9 @@
 
 /* Mounts /proc, /sys, /dev and /run where nothing is mounted, and makes the carrier's directory. */
 void set_up(const char *directory);
-/* Does an instruction that makes something more: `loopback`, `writable`, `node`. What fails is in the log. */
+/* Does an instruction that makes something more: `loopback`, `writable`. What fails is in the log. */
 void set_up_more(const struct instruction *instruction);
+/* Does a `node`. What fails is in the log: the device may be usable all the same. */
+void give_node(const struct instruction *node);
 
 #endif

@@ -23,6 +23,11 @@ struct vmm {
 /* How long each wait may take without anything happening. */
 #define PATIENCE_MS 60000
 
+/* Puts into words what went wrong. Returns false. */
+__attribute__((format(printf, 2, 3))) bool fail(struct vmm *vmm, const char *format, ...);
+/* Milliseconds of CLOCK_MONOTONIC. */
+int64_t now_ms(void);
+
 /* Connects to a socket of the VMM's as soon as it listens there. Somebody else who does is passed over. -1: `problem` */
 int connect_to(struct vmm *vmm, const char *path);
 /* Sends a stretch of a file, and descriptors with its first byte. */

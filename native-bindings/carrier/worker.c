@@ -2,6 +2,8 @@
 #include "worker.h"
 #include "fault.h"
 #include "log.h"
+#include "needs.h"
+#include "setup.h"
 #include "talk.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -212,7 +214,7 @@ static void prepare(const struct instruction *each)
 	}
 }
 
-/* Does what happens with a VMM that was started. False: `vmm.problem` */
+/* Does what is not only of the process: waits, and what happens with the VMM. False: `vmm.problem` */
 static bool act(const struct instruction *each)
 {
 	static int stream = -1, monitor = -1, attached[MOST_ATTACHED];
@@ -221,6 +223,13 @@ static bool act(const struct instruction *each)
 	bool done;
 
 	switch (each->code) {
+	case MOUNTED:
+	case PRESENT:
+	case INTERFACE:
+		return wait_for(&vmm, machine->session, each);
+	case NODE:
+		give_node(each);
+		return true;
 	case START:
 		start(each->text[0]);
 		return true;

@@ -42,6 +42,15 @@ const Owned = v.object({ path, mode: mode(0o7777), uid: id, gid: id });
 /** A directory or device node with its owner, and its permissions as chmod(2) takes them. */
 export type Owned = v.InferOutput<typeof Owned>;
 
+const Need = v.object({
+  /** `mounted`: a mount point. `present`: a path, at the end of its links. `interface`: a network interface. */
+  kind: v.picklist(['mounted', 'present', 'interface']),
+  /** The path, or the interface's name. */
+  what: v.pipe(v.string(), v.minLength(1), v.maxLength(4096), withoutNul),
+});
+/** Something of the host without which a VMM cannot be started. */
+export type Need = v.InferOutput<typeof Need>;
+
 /** Longest facts as JSON, in bytes: the index session has so much room for those of each machine. */
 export const longestFacts = 32 * 1024;
 
@@ -62,6 +71,8 @@ export const VmmFacts = v.pipe(
     directories: v.pipe(v.array(Owned), v.maxLength(1024)),
     /** Whether it writes to the root file system, which the kernel may have mounted for reading only. */
     writesRoot: v.boolean(),
+    /** What the carrier waits for before it starts the VMM, in the order in which it does. */
+    needs: v.optional(v.pipe(v.array(Need), v.maxLength(1024)), []),
     /** Why the carrier cannot bring it back, in plain words; null if it can. */
     obstacle: v.nullable(v.pipe(v.string(), v.maxLength(8192))),
   }),

@@ -22,7 +22,7 @@ import { type Descriptor, native } from '@luo-console/native';
 import * as v from 'valibot';
 import type { RestoreOptions, VmmStarter } from '../../src/adoption/restore.ts';
 import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
-import type { VmmFacts } from '../../src/adoption/vmm-facts.ts';
+import type { Need, VmmFacts } from '../../src/adoption/vmm-facts.ts';
 import { errnoOf } from '../../src/host/refusal.ts';
 import { whenReady } from '../../src/host/waiting.ts';
 import { compileProgram } from '../../src/update/program/compile.ts';
@@ -86,6 +86,10 @@ export interface CarriedOptions {
   readonly directories?: readonly { readonly name: string; readonly mode: number }[];
   /** How many bytes of its state there are; all if it is not given. */
   readonly keptBytes?: number;
+  readonly needs?: readonly Need[];
+  readonly nodes?: VmmFacts['nodes'];
+  /** How long it waits for its needs. */
+  readonly limitS?: number;
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -99,6 +103,7 @@ export class CarriedMachine {
 
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
+    const { needs = [], nodes = [], limitS } = options;
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
@@ -113,12 +118,13 @@ export class CarriedMachine {
       umask: 0o27,
       limits: [{ number: 7, soft: '999', hard: '1999' }],
       variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
-      nodes: [],
+      nodes: [...nodes],
       directories: directories.map(({ name, mode }) => ({
         ...{ path: join(this.directory, name), mode },
         ...{ uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       })),
       writesRoot: false,
+      needs: [...needs],
       obstacle: null,
     };
     this.saved = {
@@ -156,7 +162,10 @@ export class CarriedMachine {
       savedAtUs: 3,
     };
     const machines = [{ saved: this.saved, facts }];
-    const compiled = compileProgram({ index: 'luo-console', machines, directory: this.directory });
+    const compiled = compileProgram({
+      ...{ index: 'luo-console', machines, directory: this.directory },
+      ...(limitS === undefined ? {} : { limitS }),
+    });
     this.program = encodeProgram(compiled);
     // The machine's part, as the points of failure count it.
     this.instructions = compiled

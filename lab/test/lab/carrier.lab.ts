@@ -117,7 +117,8 @@ describe('machines', () => {
   });
 
   it('are brought back by the carrier in the next update too', async () => {
-    expect(await broughtBackBy(agent, await goOn())).toEqual(byCarrier);
+    const update = await goOn();
+    expect(await broughtBackBy(agent, update)).toEqual(byCarrier);
   });
 
   describe('whose carrier fails', () => {
@@ -131,7 +132,8 @@ describe('machines', () => {
       ['crash:0:until', { second: 'carrier' }],
     ])('run all the same: %s', async (fault, others) => {
       const expected = { first: 'agent', second: 'agent', ...others };
-      expect(await broughtBackBy(agent, await goOn(fault))).toEqual(expected);
+      const update = await goOn(fault);
+      expect(await broughtBackBy(agent, update)).toEqual(expected);
     });
   });
 });

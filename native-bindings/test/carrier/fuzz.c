@@ -56,6 +56,10 @@ static void add_machine(void)
 
 	add(MACHINE, NUMBERS(0, 100, 0), TEXTS("machine:vm"));
 	begin = filled;
+	add(MOUNTED, NUMBERS(120), TEXTS("/srv/data"));
+	add(PRESENT, NUMBERS(120), TEXTS("/dev/disk/by-id/virtio-one"));
+	add(INTERFACE, NUMBERS(120), TEXTS("br0"));
+	add(NODE, NUMBERS(0660, 0, 6), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(DIRECTORY, NUMBERS(0700, 64055, 64055), TEXTS("/run/luo-carrier/0"));
 	add(USER, NUMBERS(64055, 64055), NULL, 0);
 	add(GROUP, NUMBERS(108), NULL, 0);
@@ -96,7 +100,6 @@ static void make(void)
 	add(FETCH, NUMBERS(0, 0xffffffffffff8000ull), NULL, 0);
 	add(FETCH, NUMBERS(0, 7), NULL, 0);
 	add(LOOPBACK, NULL, 0, NULL, 0);
-	add(NODE, NUMBERS(0660, 0, 108), TEXTS("/dev/kvm"));
 	add_machine();
 	add_machine();
 	finish();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The preflight check of what brings the machines back in the next kernel: the carrier, or the agent once it runs. */
 import { counted } from '../../host/plain-words.ts';
-import type { CheckVerdict } from '../../interface/agent.generated.ts';
+import type { CheckVerdict, PlannedMachine } from '../../interface/agent.generated.ts';
 import { initsOf } from '../../kernel/init-parameter.ts';
+import { needWords } from '../program/needs.ts';
 import { type CarrierCase, type CarrierHost, carriedOver, carrierUse } from './carrier-use.ts';
 
 const cost = "which takes the time of the host's boot";
@@ -40,5 +41,18 @@ export async function arrivalCheck(
   const then =
     wanted.image.initrd === null ? 'the kernel runs' : 'the initrd has mounted the root file system';
   const soon = `${back} by the carrier, as soon as ${then}`;
-  return [waiting.length === 0 ? 'pass' : 'warn', [soon, ...waiting].join('; ')];
+  const detail = [soon, ...waitsFor(wanted, byCarrier), ...waiting].join('; ');
+  return [waiting.length === 0 ? 'pass' : 'warn', detail];
+}
+
+/** What the carrier waits for, with the machines that need it: `vm1, vm2 wait for /dev/kvm`. */
+function waitsFor({ needs }: Pick<CarrierCase, 'needs'>, machines: readonly PlannedMachine[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { session, name } of machines) {
+    for (const words of (needs.get(session ?? '') ?? []).map(needWords))
+      names.set(words, [...(names.get(words) ?? []), name]);
+  }
+  return [...names].map(
+    ([words, of]) => `${of.join(', ')} ${of.length === 1 ? 'waits' : 'wait'} for ${words}`,
+  );
 }

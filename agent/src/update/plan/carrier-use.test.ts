@@ -35,6 +35,7 @@ const wanted = (changes: Partial<CarrierCase> = {}): CarrierCase => ({
   commandLine: usual,
   machines: [machine('vm1')],
   obstacles: new Map(),
+  needs: new Map(),
   ...changes,
 });
 
@@ -171,6 +172,21 @@ describe('the check of the arrival', () => {
     expect(checked).toEqual([
       'pass',
       '1 machine is brought back by the carrier, as soon as the initrd has mounted the root file system',
+    ]);
+  });
+
+  it('says what machines wait for, which is no reason to warn', async () => {
+    const data = { kind: 'mounted', what: '/srv/data' } as const;
+    const kvm = { kind: 'present', what: '/dev/kvm' } as const;
+    const needs = new Map([
+      ['machine:vm1', [data, kvm]],
+      ['machine:vm2', [kvm]],
+      ['machine:vm3', [{ kind: 'interface', what: 'br0' } as const]],
+    ]);
+    const some = { commandLine: withCarrier(), machines: [...two, machine('vm3', true)], needs };
+    expect(await arrivalCheck(host(), wanted(some))).toEqual([
+      'pass',
+      '2 machines are brought back by the carrier, as soon as the kernel runs; vm1 waits for /srv/data to be mounted; vm1, vm2 wait for /dev/kvm',
     ]);
   });
 

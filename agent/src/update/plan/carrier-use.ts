@@ -4,6 +4,7 @@
  * (`kernel_init`, init/main.c). So the carrier is used only where it is certain to be found.
  */
 import { lstat, stat } from 'node:fs/promises';
+import type { Need } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { KernelImage, PlannedMachine } from '../../interface/agent.generated.ts';
@@ -13,6 +14,8 @@ import { isTooLong } from '../../kernel/loader.ts';
 
 /** By session: why the carrier cannot bring a machine back. */
 export type Obstacles = ReadonlyMap<string, string>;
+/** By session: what the carrier waits for before it starts a machine. */
+export type Needs = ReadonlyMap<string, readonly Need[]>;
 
 /** Whether the carrier is used, and why not; `why` is null if it would have nothing to do. */
 export type CarrierUse = { readonly used: true } | { readonly used: false; readonly why: string | null };
@@ -24,6 +27,7 @@ export interface CarrierCase {
   readonly commandLine: string;
   readonly machines: readonly PlannedMachine[];
   readonly obstacles: Obstacles;
+  readonly needs: Needs;
 }
 
 /** Where it would be used. */
@@ -50,7 +54,10 @@ export function carriedOver({ machines, obstacles }: Pick<CarrierCase, 'machines
 }
 
 /** Decides whether the next kernel starts with the carrier. Looks at its file and changes nothing. */
-export async function carrierUse({ paths, kernel }: CarrierHost, wanted: CarrierCase): Promise<CarrierUse> {
+export async function carrierUse(
+  { paths, kernel }: CarrierHost,
+  wanted: Omit<CarrierCase, 'needs'>,
+): Promise<CarrierUse> {
   if (carriedOver(wanted).byCarrier.length === 0) return { used: false, why: null };
   const why =
     problemOfCommandLine(wanted.commandLine, kernel.facts.commandLine, paths.carrier) ??

@@ -18,7 +18,7 @@ import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/f
 import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
-import type { Obstacles } from './carrier-use.ts';
+import type { Needs, Obstacles } from './carrier-use.ts';
 import { pagesCheck } from './pages-check.ts';
 
 export interface Candidate {
@@ -29,6 +29,7 @@ export interface Candidate {
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
   readonly obstacles: Obstacles;
+  readonly needs: Needs;
 }
 
 type Answer = readonly [CheckVerdict, string];

@@ -29,7 +29,7 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
-  ...{ writesRoot: true, obstacle: null },
+  ...{ writesRoot: true, needs: [], obstacle: null },
 };
 
 /** What every machine here has between its directories and its words. */
@@ -102,8 +102,8 @@ describe('the program of a machine', () => {
       { does: 'together', count: 2 },
       { does: 'loopback' },
       { does: 'writable' },
-      { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'machine', stateFile: 0, markOffset: 530n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       { does: 'directory', mode: 0o755, uid: 0, gid: 0, path: '/run/vms' },
       ...asWhom,
@@ -167,6 +167,25 @@ describe('the program of a machine', () => {
     ]);
   });
 
+  it('that needs something waits for it before anything is made or given away', () => {
+    const needs: VmmFacts['needs'] = [
+      { kind: 'mounted', what: '/srv/data' },
+      { kind: 'present', what: '/dev/kvm' },
+      { kind: 'interface', what: 'br0' },
+    ];
+    const program = compileProgram({
+      index: 'luo-console',
+      machines: [{ saved: machine({}), facts: { ...facts, needs } }],
+    });
+    expect(partOf(program, 0).slice(0, 5)).toEqual([
+      { does: 'mounted', limitS: 120, path: '/srv/data' },
+      { does: 'present', limitS: 120, path: '/dev/kvm' },
+      { does: 'interface', limitS: 120, name: 'br0' },
+      { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
+      { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
+    ]);
+  });
+
   it('with named memory is handed its files in the order of its words', () => {
     const saved = machine({
       way: 'named_memory',
@@ -215,8 +234,8 @@ describe('the program of several machines', () => {
 
   it('has what the host needs once, and each machine in its own directory', () => {
     const count = (name: string): number => program.filter(({ does }) => does === name).length;
-    expect(['loopback', 'writable', 'node', 'machine'].map(count)).toEqual([1, 1, 1, 2]);
-    expect(partOf(program, 1)[0]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
+    expect(['loopback', 'writable', 'machine'].map(count)).toEqual([1, 1, 2]);
+    expect(partOf(program, 1)[1]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
     expect(partOf(program, 1)).toContainEqual({ does: 'play', file: 2, offset: 0, bytes: 7 });
     expect(program).toContainEqual({
       ...{ does: 'machine', stateFile: 2, markOffset: 7n, session: 'machine:two' },

@@ -12,7 +12,7 @@ import { markByte, markOffset } from '../../adoption/restart-mark.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { keyOf, placesOf, statePlace } from '../../adoption/saved-places.ts';
 import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../../adoption/taking-in.ts';
-import { amountOf, type VmmFacts } from '../../adoption/vmm-facts.ts';
+import { amountOf, type Need, type VmmFacts } from '../../adoption/vmm-facts.ts';
 import { carrierDirectory } from '../../host/carrier-places.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
 import {
@@ -25,6 +25,7 @@ import {
 } from '../../qemu/migration-commands.ts';
 import { bytesOf } from './encode.ts';
 import type { Instruction } from './instructions.ts';
+import { needLimitS } from './needs.ts';
 
 /** A machine that the carrier brings back. */
 export interface ProgramMachine {
@@ -40,6 +41,8 @@ interface ProgramParts {
   readonly directory?: string;
   /** How many machines are started at once. */
   readonly together?: number;
+  /** How long a machine waits for its needs. */
+  readonly limitS?: number;
 }
 
 /** The number of a file in the program. */
@@ -58,6 +61,7 @@ interface Saved {
 /** @throws Error that names the instruction, if a value does not fit one */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
+  const { limitS = needLimitS } = parts;
   const files = filesOf(parts);
   const sessions = [...new Set([index, ...files.map(({ session }) => session)])];
   const numbers = new Map(files.map((place, number) => [keyOf(place), number]));
@@ -78,7 +82,11 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
     { does: 'together', count: together },
     ...hostInstructions(machines),
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
-      const part = machinePart(saved, facts, join(directory, String(number)), index, numberOf);
+      const part = [
+        // Before anything is made: a directory that a mount hides later would be made in vain.
+        ...facts.needs.map((need) => waitFor(need, limitS)),
+        ...machinePart(saved, facts, join(directory, String(number)), index, numberOf),
+      ];
       return [
         {
           does: 'machine',
@@ -95,11 +103,9 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
 
 /** What the host needs for all of them. */
 function hostInstructions(machines: readonly ProgramMachine[]): Instruction[] {
-  const nodes = new Map(machines.flatMap(({ facts }) => facts.nodes.map((node) => [node.path, node])));
   return [
     { does: 'loopback' },
     ...(machines.some(({ facts }) => facts.writesRoot) ? [{ does: 'writable' } as const] : []),
-    ...[...nodes.values()].map((node): Instruction => ({ does: 'node', ...node })),
   ];
 }
 
@@ -116,6 +122,7 @@ function machinePart(
   const { cprBytes = 0, mainBytes = 0 } = saved.state ?? {};
   const viaCpr = way === 'cpr';
   return [
+    ...facts.nodes.map((node): Instruction => ({ does: 'node', ...node })),
     { does: 'directory', mode: 0o700, uid: command.uid, gid: command.gid, path: directory },
     ...facts.directories.map((each): Instruction => ({ does: 'directory', ...each })),
     ...processInstructions(saved, facts),
@@ -141,6 +148,9 @@ function machinePart(
     { does: 'note', word: 'running' },
   ];
 }
+
+const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>
+  kind === 'interface' ? { does: kind, limitS, name: what } : { does: kind, limitS, path: what };
 
 /** As whom the VMM runs, where, and within which limits. */
 function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instruction[] {

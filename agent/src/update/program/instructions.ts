@@ -27,7 +27,7 @@ const table = {
   loopback: { code: 3, numbers: [], texts: [] },
   /** Remounts the root file system for writing. */
   writable: { code: 4, numbers: [], texts: [] },
-  /** Gives a device node its mode and owner. */
+  /** Gives a device node its mode and owner, or the one that a link leads to. */
   node: { code: 5, numbers: ['mode', 'uid', 'gid'], texts: ['path'] },
   /** Begins a machine, whose part is that many bytes of instructions behind this one. */
   machine: {
@@ -54,6 +54,12 @@ const table = {
   /** Becomes the VMM's descriptor 3, 4 and so on. */
   hand: { code: 28, numbers: ['file'], texts: [], most: { count: 64, per: 'machine' } },
   start: { code: 29, numbers: [], texts: ['program'] },
+  /** Waits until this path is a mount point. Fails so many seconds after the machine's first wait. */
+  mounted: { code: 30, numbers: ['limitS'], texts: ['path'] },
+  /** Waits until this path is there, at the end of its links. */
+  present: { code: 31, numbers: ['limitS'], texts: ['path'] },
+  /** Waits until there is a network interface of this name. */
+  interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */

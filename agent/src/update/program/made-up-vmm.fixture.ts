@@ -62,6 +62,13 @@ export class MadeUpVmmProc extends MadeUpProc {
     writeFileSync(join(this.root, 'usr/bin/qemu'), '');
     writeFileSync(this.disk, '');
     this.#common(1, []);
+    this.mounted();
+  }
+
+  /** What is mounted, beside the root. @param points as mountinfo has them, with its escapes */
+  mounted(...points: readonly string[]): void {
+    const line = (point: string): string => `29 1 0:26 / ${point} rw,relatime shared:1 - ext4 /dev/vda rw\n`;
+    writeFileSync(join(this.directory, '1/mountinfo'), ['/', ...points].map(line).join(''));
   }
 
   /** Adds the VMM. @returns it as its session's manifest has it */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Why the carrier could not bring a machine back. It works while hardly anything of the host is there: the root file
- * system, `/dev` without udev's links, and an empty `/run`. No other file system is mounted, no bridge is made, and no
- * security policy is loaded. Such a machine is left to the agent.
+ * Why the carrier could not bring a machine back. It begins while hardly anything of the host is there, and waits for
+ * what the host makes by itself (`needs.ts`). What no boot makes, and what cannot be seen to be ready, is an obstacle. So
+ * is a security policy, which is loaded later. Such a machine is left to the agent.
  */
 import { readlink, stat } from 'node:fs/promises';
 import { visible } from '../../host/plain-words.ts';
-import { readOptions } from '../../qemu/command-line.ts';
+import { type Options, readOptions } from '../../qemu/command-line.ts';
 import { readStart } from './vmm-status.ts';
 
 /** The namespaces that the carrier's VMMs share with process 1, and what they are of (namespaces(7)). */
@@ -45,17 +45,20 @@ export async function labelObstacle(proc: string, pid: number): Promise<string |
 
 const netOptions: ReadonlySet<string> = new Set(['-netdev', '-nic', '-net']);
 
-/** Null if QEMU makes all its taps by itself. */
+/** The options of its network devices on the host's side. A tap that was handed to it is not among them. */
+export const netdevsIn = (words: readonly string[]): Options[] =>
+  words
+    .filter((_word, index) => netOptions.has((words[index - 1] ?? '').replace(/^--/, '-')))
+    .map((word) => readOptions(word, 'type'))
+    .filter((options) => !options.has('fd') && !options.has('fds'));
+
+/** Null if no script sets its taps up: QEMU makes them by itself, or has its helper put them on a bridge. */
 export function tapObstacle(words: readonly string[]): string | null {
-  for (const [index, word] of words.entries()) {
-    if (!netOptions.has((words[index - 1] ?? '').replace(/^--/, '-'))) continue;
-    const options = readOptions(word, 'type');
-    const type = options.get('type');
-    const bridged = type === 'bridge' || options.has('br') || options.has('helper');
-    if ((type === 'tap' || type === 'bridge') && bridged) return 'it has a tap on a bridge';
-    if (type !== 'tap' || options.has('fd') || options.has('fds')) continue;
-    if (!['no', ''].includes(options.get('script') ?? 'the usual one'))
-      return 'its tap is set up by a script';
-  }
-  return null;
+  const scripted = netdevsIn(words).some(
+    (options) =>
+      options.get('type') === 'tap' &&
+      !options.has('helper') &&
+      !['no', ''].includes(options.get('script') ?? 'the usual one'),
+  );
+  return scripted ? 'its tap is set up by a script' : null;
 }

@@ -31,6 +31,7 @@ it('a VMM whose facts are unknown has those of a unit that the agent makes', () 
     ],
     variables: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'],
     nodes: [],
+    needs: [],
     directories: [],
     writesRoot: false,
     obstacle: null,

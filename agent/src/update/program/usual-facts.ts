@@ -22,6 +22,7 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
     ],
     variables: [`PATH=${usualPath}`],
     nodes: [],
+    needs: [],
     directories: missingDirectories(words, run).map(
       ({ path, last }): Owned =>
         last ? { path, mode: 0o750, uid, gid } : { path, mode: 0o755, uid: 0, gid: 0 },

@@ -5,13 +5,15 @@
  */
 import { stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { VmmFacts } from '../../adoption/vmm-facts.ts';
+import { type Need, VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
+import { HostMounts } from './host-mounts.ts';
 import { pathsIn } from './named-paths.ts';
+import { inOrder, interfaceNeeds } from './needs.ts';
 import { labelObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
-import { namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
+import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
 import { readLimits, readStart, readStatus, readVariables } from './vmm-status.ts';
 
 /** A running VMM, as the manifest of its session has it. */
@@ -32,10 +34,12 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const memory = way === 'whole_state' ? [] : memoryFilesOf(command.words);
   const preserved = new Set(memory.map(({ path }) => path));
   const named = [...new Set([...pathsIn(command.words), monitor])].filter((path) => !preserved.has(path));
-  const opened = await openedFiles(proc, pid, rootDevice, preserved);
+  const host = { proc, pid, rootDevice, mounts: await HostMounts.read(proc) };
+  const devices = await namedDevices(host, named);
+  const opened = await openedFiles(host, preserved, devices);
   const { program, directory } = command;
   const needed = { program, 'working directory': directory };
-  const byName = await namedFiles(proc, pid, rootDevice, named, needed);
+  const byName = await namedFiles(host, named, needed, devices);
   const facts: VmmFacts = {
     ...readStatus(status),
     limits: readLimits(limits),
@@ -44,6 +48,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     // The working directory itself must be there, not only what it lies in.
     directories: await runDirectories(proc, pid, [...named, `${directory}/file`]),
     writesRoot: opened.writesRoot || byName.writesRoot,
+    needs: inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
     obstacle:
       (await namespaceObstacle(proc, pid)) ??
       (await labelObstacle(proc, pid)) ??

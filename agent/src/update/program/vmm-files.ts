@@ -1,25 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The files that a VMM uses, as the carrier will find them or not: on the root file system, below `/dev`, or below
- * `/run`. Files are looked at and never opened. A descriptor is looked at through procfs, so that its name decides
- * nothing.
+ * The files that a VMM uses, as the carrier will find them or not. They are on the root file system or on one that is
+ * mounted later, below `/dev` or below `/run`. Files are looked at and never opened. A descriptor is looked at through
+ * procfs, so that its name decides nothing.
  */
 import type { Stats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Owned } from '../../adoption/vmm-facts.ts';
+import type { Need, Owned } from '../../adoption/vmm-facts.ts';
 import { visible } from '../../host/plain-words.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { descriptorLinks } from '../../machines/open-files.ts';
 import { isPlace } from '../../machines/vmm-file-kind.ts';
+import type { HostMounts } from './host-mounts.ts';
 import { isWithin } from './named-paths.ts';
+import { mountNeeds } from './needs.ts';
 import { readStart } from './vmm-status.ts';
 
 /** What the files say. */
 export interface VmmFiles {
   readonly nodes: Owned[];
   readonly writesRoot: boolean;
+  readonly needs: readonly Need[];
   readonly obstacle: string | null;
+}
+
+/** The host that a VMM runs on, as far as files are concerned. */
+export interface FileHost {
+  /** Where procfs is mounted. */
+  readonly proc: string;
+  readonly pid: number;
+  /** The number of the root file system's device. */
+  readonly rootDevice: number;
+  readonly mounts: HostMounts;
 }
 
 /** More of them are looked at in no VMM. */
@@ -41,35 +54,77 @@ const ownedNode = (path: string, facts: Stats): Owned => ({
   mode: facts.mode & 0o777,
 });
 
-/** What it has open. @param preserved paths of its memory, which comes through by itself */
+/** Links that udev makes once a device can be used, each with the device's kind and number. */
+export type DeviceLinks = ReadonlyMap<string, string>;
+
+const deviceKey = (facts: Stats): string => `${facts.isBlockDevice() ? 'block' : 'character'} ${facts.rdev}`;
+const isDevice = (facts: Stats): boolean => facts.isBlockDevice() || facts.isCharacterDevice();
+
+/** Links of the kernel and of systemd below `/dev`. They lead to what a process has open, not to a device. */
+const toDescriptors = ['/dev/fd', '/dev/stdin', '/dev/stdout', '/dev/stderr', '/dev/core'];
+
+/** The devices to which links lead that it names. */
+export async function namedDevices({ proc, pid }: FileHost, named: readonly string[]): Promise<DeviceLinks> {
+  const found = new Map<string, string>();
+  for (const path of named.slice(0, mostPaths)) {
+    if (!isWithin(path, '/dev') || toDescriptors.some((each) => isWithin(path, each))) continue;
+    const link = await lstat(seenBy(proc, pid, path)).catch(() => null);
+    const facts = link?.isSymbolicLink() ? await stat(seenBy(proc, pid, path)).catch(() => null) : null;
+    if (facts !== null && isDevice(facts)) found.set(path, deviceKey(facts));
+  }
+  return found;
+}
+
+/**
+ * What it has open.
+ *
+ * @param preserved paths of its memory, which comes through by itself
+ * @param devices as `namedDevices` found them: the number in a node's own name may be another's in the next kernel
+ */
 export async function openedFiles(
-  proc: string,
-  pid: number,
-  rootDevice: number,
+  host: FileHost,
   preserved: ReadonlySet<string>,
+  devices: DeviceLinks,
 ): Promise<VmmFiles> {
+  const { proc, pid, rootDevice, mounts } = host;
   const links = await descriptorLinks(proc, pid);
   if (links.length > mostDescriptors) throw new Error(`it has more than ${mostDescriptors} open files`);
+  const linkTo = new Map([...devices].map(([path, device]) => [device, path]));
   const nodes = new Map<string, Owned>();
+  const needs: Need[] = [];
   let [obstacle, writesRoot]: [string | null, boolean] = [null, false];
   for (const { fd, name } of links) {
     // Standard streams lead to logs and terminals, and the carrier gives it others.
     if (fd <= 2 || !isPlace(name)) continue;
     const facts = await stat(`${proc}/${pid}/fd/${fd}`).catch(() => null);
     if (facts === null) continue;
-    if (facts.isCharacterDevice() || facts.isBlockDevice()) {
-      if (isMadeLater(name)) obstacle ??= `its device ${visible(name)} is set up later`;
-      else if (facts.nlink > 0 && isWithin(name, '/dev')) nodes.set(name, ownedNode(name, facts));
+    if (isDevice(facts)) {
+      const link = linkTo.get(deviceKey(facts));
+      const path = link ?? name;
+      if (link === undefined && isReadyLater(name))
+        obstacle ??= `its device ${visible(name)} is set up later`;
+      else if (facts.nlink > 0 && isWithin(path, '/dev')) {
+        nodes.set(path, ownedNode(path, facts));
+        needs.push({ kind: 'present', what: path });
+      }
     } else if (facts.isFile() && facts.nlink > 0 && !preserved.has(name)) {
-      if (facts.dev === rootDevice) writesRoot ||= await isWritten(proc, pid, fd);
+      const points = mounts.above(name);
+      if (points.length > 0) {
+        const on = await mountNeeds(mounts, name, points);
+        needs.push(...on.needs);
+        obstacle ??= on.obstacle;
+      } else if (facts.dev === rootDevice) writesRoot ||= await isWritten(proc, pid, fd);
       else if (!isMade(name)) obstacle ??= `its file ${visible(name)} ${onlyRoot}`;
     }
   }
-  return { nodes: [...nodes.values()], writesRoot, obstacle };
+  return { nodes: [...nodes.values()], writesRoot, needs, obstacle };
 }
 
-/** Block devices that something of the host sets up: device mapper, RAID, and those over a network. */
-const isMadeLater = (path: string): boolean => /^\/dev\/(dm-|md|loop|nbd|rbd|drbd|zd|mapper\/)/.test(path);
+/**
+ * Block devices that something of the host sets up: device mapper, RAID, and those over a network. Their nodes are there
+ * before they can be used, empty or with nothing behind them, so it is no use to wait for one. A link of udev's to it is.
+ */
+const isReadyLater = (path: string): boolean => /^\/dev\/(dm-|md|loop|nbd|rbd|drbd|zd|mapper\/)/.test(path);
 
 /** O_WRONLY or O_RDWR among the flags that `/proc/PID/fdinfo` shows in octal (proc_pid_fdinfo(5)). */
 async function isWritten(proc: string, pid: number, fd: number): Promise<boolean> {
@@ -83,32 +138,44 @@ async function isWritten(proc: string, pid: number, fd: number): Promise<boolean
  * @param needed paths that must exist: its program and its working directory
  */
 export async function namedFiles(
-  proc: string,
-  pid: number,
-  rootDevice: number,
+  host: FileHost,
   named: readonly string[],
   needed: Readonly<Record<string, string>>,
+  devices: DeviceLinks,
 ): Promise<Omit<VmmFiles, 'nodes'>> {
   if (named.length > mostPaths) throw new Error(`its words name more than ${mostPaths} paths`);
+  const { proc, pid, rootDevice, mounts } = host;
+  const needs: Need[] = [];
   let writesRoot = false;
+  const left = (obstacle: string): Omit<VmmFiles, 'nodes'> => ({ writesRoot, needs, obstacle });
   for (const [what, path] of Object.entries(needed)) {
     const facts = await stat(seenBy(proc, pid, path)).catch(() => null);
-    if (facts === null) return { writesRoot, obstacle: `its ${what} ${visible(path)} is not there` };
-    if (facts.dev !== rootDevice && !isMade(path))
-      return { writesRoot, obstacle: `its ${what} ${visible(path)} ${onlyRoot}` };
+    if (facts === null) return left(`its ${what} ${visible(path)} is not there`);
+    const { needs: found, obstacle } = await mountNeeds(mounts, path, await mounts.onTheWay(pid, path));
+    if (obstacle !== null) return left(`its ${what} ${obstacle}`);
+    needs.push(...found);
+    if (facts.dev !== rootDevice && found.length === 0 && !isMade(path))
+      return left(`its ${what} ${visible(path)} ${onlyRoot}`);
   }
   for (const path of named) {
     const link = await lstat(seenBy(proc, pid, path)).catch(() => null);
+    if (devices.has(path)) {
+      needs.push({ kind: 'present', what: path });
+      continue;
+    }
     if (isWithin(path, '/dev') && link?.isSymbolicLink())
-      return { writesRoot, obstacle: `${visible(path)} is a link that is made later` };
-    if (isMade(path)) continue;
+      return left(`${visible(path)} is a link that is made later`);
+    const { needs: found, obstacle } = await mountNeeds(mounts, path, await mounts.onTheWay(pid, path));
+    if (obstacle !== null) return left(obstacle);
+    needs.push(...found);
+    if (isMade(path) || found.length > 0) continue;
     const facts = await nearest(proc, pid, path);
     if (facts.dev !== rootDevice || (link !== null && link.dev !== rootDevice))
-      return { writesRoot, obstacle: `${visible(path)} ${onlyRoot}` };
+      return left(`${visible(path)} ${onlyRoot}`);
     // It makes its sockets again.
     writesRoot ||= facts.isSocket();
   }
-  return { writesRoot, obstacle: null };
+  return { writesRoot, needs, obstacle: null };
 }
 
 /** The file, or the nearest directory above it that is there. */

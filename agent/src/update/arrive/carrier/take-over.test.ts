@@ -12,8 +12,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Manager } from '../../../../test/service-manager.ts';
 import { DescriptorStore, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
+import { needLimitS } from '../../program/needs.ts';
 import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
-import { type CarrierLimits, type TakenOver, type TakeOverContext, takeOverCarrier } from './take-over.ts';
+import {
+  type CarrierLimits,
+  type TakenOver,
+  type TakeOverContext,
+  takeOverCarrier,
+  usualCarrierLimits,
+} from './take-over.ts';
 
 const device = '/dev/made-up';
 const names = ['luo-console', 'machine:one'];
@@ -291,6 +298,10 @@ describe('a carrier that works', () => {
     carrier.status(statusLines('done', processes));
     expect(taken(await found)).toEqual(names);
     expect(said).toEqual([]);
+  });
+
+  it('is given more time than it gives to what machines need', () => {
+    expect(usualCarrierLimits.quietMs).toBeGreaterThan(needLimitS * 1000);
   });
 
   it('is waited for as long as its log goes on', async () => {

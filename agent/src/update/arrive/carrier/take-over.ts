@@ -28,7 +28,7 @@ import { openVmm } from './vmm-process.ts';
 
 /** How long to wait for others, in ms. */
 export interface CarrierLimits {
-  /** Without a change in the carrier's status and log: its own limit is 60 s for each wait. */
+  /** Without a change in the carrier's status and log. Its own limits are 60 s for a VMM, and 120 s for needs. */
   readonly quietMs: number;
   /** The same while it still retrieves: that takes it a fraction of a second. */
   readonly retrievingMs: number;
@@ -39,7 +39,7 @@ export interface CarrierLimits {
 }
 
 export const usualCarrierLimits: CarrierLimits = {
-  quietMs: 65_000,
+  quietMs: 125_000,
   retrievingMs: 5000,
   storeMs: 10_000,
   endMs: 5000,

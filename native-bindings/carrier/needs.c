@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "needs.h"
+#include "log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MOUNTS "/proc/self/mountinfo"
+/* More links than this in one path are a circle. */
+#define MOST_LINKS 16
+#define WAY_EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
+
+/* --- whether it is there -------------------------------------------------------------------------- */
+
+/* Takes the octal escapes out of a field of mountinfo, and ends it (`mangle_path`, fs/seq_file.c). */
+static void unescape(char *field)
+{
+	char *to = field;
+
+	for (; *field && *field != ' '; field++)
+		if (field[0] == '\\' && field[1] && field[2] && field[3]) {
+			*to++ = (field[1] - '0') << 6 | (field[2] - '0') << 3 | (field[3] - '0');
+			field += 3;
+		} else
+			*to++ = *field;
+	*to = '\0';
+}
+
+static bool is_mount_point(const char *path)
+{
+	FILE *mounts = fopen(MOUNTS, "re");
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+
+	while (mounts && !found && getline(&line, &room, mounts) > 0) {
+		char *field = line;
+
+		/* Behind the mount's number, its parent's, the device's, and its root within that. */
+		for (int i = 0; i < 4 && field; i++)
+			field = strchr(field + (i > 0), ' ');
+		if (!field)
+			continue;
+		unescape(++field);
+		found = !strcmp(field, path);
+	}
+	free(line);
+	if (mounts)
+		fclose(mounts);
+	return found;
+}
+
+static bool is_met(const struct instruction *need)
+{
+	struct stat facts;
+
+	if (need->code == MOUNTED)
+		return is_mount_point(need->text[0]);
+	if (need->code == PRESENT)
+		return !stat(need->text[0], &facts);
+	return if_nametoindex(need->text[0]);
+}
+
+/* --- what tells of a change ------------------------------------------------------------------------ */
+
+/*
+ * Watches each directory of a path that is there, from the top down: so what is made on the way meanwhile is either
+ * there to be watched, or an event of the one above it. A link is followed, as what it leads to may be missing.
+ */
+static bool watch_way(int watch, const char *path, unsigned links)
+{
+	char at[PATH_MAX], target[PATH_MAX], onward[PATH_MAX];
+
+	for (const char *end = path; end;) {
+		size_t length = end - path;
+		const char *rest = end;
+		ssize_t bytes;
+
+		snprintf(at, sizeof(at), "%.*s", length ? (int)length : 1, path);
+		bytes = readlink(at, target, sizeof(target) - 1);
+		if (bytes > 0) {
+			/* A link that does not begin at the root begins in its own directory. */
+			int above = target[0] == '/' ? 0 : (int)(strrchr(at, '/') - at + 1);
+
+			target[bytes] = '\0';
+			if (links == MOST_LINKS ||
+			    snprintf(onward, sizeof(onward), "%.*s%s%s", above, at, target, rest) >= (int)sizeof(onward)) {
+				errno = ELOOP;
+				return false;
+			}
+			return watch_way(watch, onward, links + 1);
+		}
+		if (inotify_add_watch(watch, at, WAY_EVENTS) < 0)
+			return errno == ENOENT || errno == ENOTDIR;
+		if (!*end)
+			return true;
+		end = strchr(end + 1, '/');
+		if (!end)
+			end = path + strlen(path);
+	}
+	return true;
+}
+
+/* A socket that gets a message whenever a network interface comes, goes or changes its name. */
+static int open_link_events(void)
+{
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* What becomes ready when a need may be met: mounts, whatever the need is, and what is of its kind. */
+static void subscribe(const struct instruction *need, struct pollfd waits[2])
+{
+	/* A mount can bring a path too, and nothing tells of that in its directory. */
+	waits[0] = (struct pollfd){ open(MOUNTS, O_RDONLY | O_CLOEXEC), POLLPRI, 0 };
+	waits[1] = (struct pollfd){ -1, POLLIN, 0 };
+	if (need->code == PRESENT)
+		waits[1].fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	else if (need->code == INTERFACE)
+		waits[1].fd = open_link_events();
+}
+
+/* Reads what has come, so that only what comes later makes it ready again. */
+static void drain(int fd)
+{
+	char data[8192];
+	ssize_t got;
+
+	do
+		got = read(fd, data, sizeof(data));
+	/* Messages that had no room are lost, which is a change too. */
+	while (got > 0 || (got < 0 && (errno == EINTR || errno == ENOBUFS)));
+}
+
+/* --- waiting --------------------------------------------------------------------------------------- */
+
+static void describe(const struct instruction *need, char *text, size_t room)
+{
+	const char *before = need->code == INTERFACE ? "the network interface " : "";
+
+	snprintf(text, room, "%s%.400s%s", before, need->text[0], need->code == MOUNTED ? " to be mounted" : "");
+}
+
+/* For whoever sits at the host's console, and has nothing else so early. */
+static void tell_console(const char *session, const char *what)
+{
+	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	char line[600];
+	int length = snprintf(line, sizeof(line), "<5>luo: %s waits for %s", session, what);
+
+	for (char *each = line; *each; each++)
+		if (*each < ' ' || *each > '~')
+			*each = '?';
+	if (log >= 0 && write(log, line, length) < 0)
+		say(ALL, "problem", "/dev/kmsg: %s", strerror(errno));
+	close(log);
+}
+
+/* With what tells of changes in hand, until then. False: `problem` */
+static bool wait_with(struct vmm *vmm, const char *session, const struct instruction *need, struct pollfd waits[2], int64_t end_ms)
+{
+	bool said = false;
+	char what[500];
+
+	describe(need, what, sizeof(what));
+	for (;;) {
+		int64_t left_ms = end_ms - now_ms();
+
+		/* First this, then the look: nothing that happens between them is missed. */
+		if (waits[0].fd < 0 || (need->code != MOUNTED && waits[1].fd < 0) ||
+		    (need->code == PRESENT && !watch_way(waits[1].fd, need->text[0], 0)))
+			return fail(vmm, "it cannot wait for %s: %s", what, strerror(errno));
+		if (is_met(need))
+			return true;
+		if (left_ms <= 0)
+			return fail(vmm, "after %llu s it still waited for %s", (unsigned long long)need->number[0], what);
+		if (!said) {
+			say(vmm->machine, "waits", "for %s", what);
+			tell_console(session, what);
+		}
+		said = true;
+		poll(waits, 2, (int)left_ms);
+		if (waits[1].fd >= 0)
+			drain(waits[1].fd);
+	}
+}
+
+bool wait_for(struct vmm *vmm, const char *session, const struct instruction *need)
+{
+	/* Of this process's one machine: when it began to wait, for whatever came first. 0: not yet. */
+	static int64_t began_ms;
+	struct pollfd waits[2];
+	bool met;
+
+	if (is_met(need))
+		return true;
+	if (!began_ms)
+		began_ms = now_ms();
+	subscribe(need, waits);
+	met = wait_with(vmm, session, need, waits, began_ms + (int64_t)need->number[0] * 1000);
+	close(waits[0].fd);
+	close(waits[1].fd);
+	return met;
+}
