@@ -20,6 +20,8 @@ static struct {
 	int fd;
 } taken[MOST_SESSIONS + sizeof(index_names) / sizeof(index_names[0])];
 static int sessions[MOST_SESSIONS];
+/* The program, once it has been looked at. */
+static struct part whole;
 
 /* Reads a program and looks at it. Returns what is wrong, or NULL. */
 static const char *read_program(int file, struct part *part)
@@ -59,20 +61,19 @@ static int retrieve(const struct instruction *each)
 	if (file < 0)
 		say(ALL, "problem", "token %#llx of session %s: %s", (unsigned long long)each->number[1], taken[session].name,
 		    strerror(-file));
+	else
+		say(ALL, "file", "token %#llx of session %s", (unsigned long long)each->number[1], taken[session].name);
 	return file;
 }
 
 /* Goes through the instructions outside of machines. `given`: the first of files that are there already, or -1. */
-static void begin(int device, struct part part, int given, struct handover *all)
+static void begin(struct part part, int given, struct handover *all)
 {
 	struct instruction each;
-	unsigned session_count = 0;
 
 	while (next_instruction(&part, &each)) {
 		switch (each.code) {
 		case SESSION:
-			if (given < 0)
-				sessions[session_count++] = take(device, each.text[0], &all->session_count);
 			break;
 		case FETCH:
 			all->files[all->file_count] = given < 0 ? retrieve(&each) : given + (int)all->file_count;
@@ -115,27 +116,36 @@ static int find_program(int device, unsigned *count)
 	return file;
 }
 
-const char *take_over(int device, struct handover *handover)
+const char *take_sessions(int device, struct handover *handover)
 {
 	int file = find_program(device, &handover->session_count);
 	struct part part;
+	struct instruction each;
+	unsigned number = 0;
 	const char *problem;
 
 	if (file < 0)
 		return handover->session_count ? "the index session has no resume program" : "no index session was handed over";
-	problem = read_program(file, &part);
+	problem = read_program(file, &whole);
 	close(file);
-	if (!problem)
-		begin(device, part, -1, handover);
+	for (part = whole; !problem && next_instruction(&part, &each);)
+		if (each.code == SESSION)
+			sessions[number++] = take(device, each.text[0], &handover->session_count);
+		else if (each.code == MACHINE)
+			part.at += each.number[2];
 	return problem;
+}
+
+void take_files(struct handover *handover)
+{
+	begin(whole, -1, handover);
 }
 
 const char *use_given(int file, int first_file, struct handover *handover)
 {
-	struct part part;
-	const char *problem = read_program(file, &part);
+	const char *problem = read_program(file, &whole);
 
 	if (!problem)
-		begin(-1, part, first_file, handover);
+		begin(whole, first_file, handover);
 	return problem;
 }

@@ -17,10 +17,13 @@ struct handover {
 };
 
 /*
- * Takes the index session, and all that the program in it names. `device` is open. Returns NULL, or why there is no program
- * to go through, in words. What was taken by then stays, for the agent: `session_count` says whether there is any.
+ * Takes the index session, and all sessions that the program in it names. `device` is open. Returns NULL, or why there is
+ * no program to go through, in words. What was taken by then stays, for the agent: `session_count` says whether there is
+ * any.
  */
-const char *take_over(int device, struct handover *handover);
+const char *take_sessions(int device, struct handover *handover);
+/* Retrieves the files of these sessions, and does what the program says for the whole host. */
+void take_files(struct handover *handover);
 /* The same of a program that is there already, with its files behind the descriptors from `first_file` on. */
 const char *use_given(int program, int first_file, struct handover *handover);
 

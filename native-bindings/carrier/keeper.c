@@ -51,10 +51,13 @@ static void write_status(const char *directory, enum state state)
 {
 	char path[256], new_path[256];
 	FILE *status;
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/status", directory);
 	snprintf(new_path, sizeof(new_path), "%s/status.new", directory);
-	status = fopen(new_path, "we");
+	/* The agent acts upon it as root: nobody else may write it. */
+	fd = open(new_path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	status = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!status)
 		return;
 	fprintf(status, "luo-carrier 1\nstate %s\nkeeper %d\nholder %d\n", state_name[state], getpid(), holder);
@@ -71,19 +74,27 @@ static void write_status(const char *directory, enum state state)
 
 /* --- the device ----------------------------------------------------------------------------------- */
 
+static _Noreturn void stay(void)
+{
+	for (;;)
+		pause();
+}
+
 /* Shares the keeper's descriptors, so that a crash of it closes none. Does nothing else. */
 static _Noreturn void hold(pid_t keeper)
 {
 	int pidfd = syscall(SYS_pidfd_open, keeper, 0);
 
 	prctl(PR_SET_NAME, "carrier-holder");
-	while (pidfd >= 0 && poll(&(struct pollfd){ pidfd, POLLIN, 0 }, 1, -1) < 0 && errno == EINTR)
+	/* What the keeper still uses must not be closed. */
+	if (pidfd < 0)
+		stay();
+	while (poll(&(struct pollfd){ pidfd, POLLIN, 0 }, 1, -1) < 0 && errno == EINTR)
 		;
 	/* The host waits for this, and the agent needs the device. */
 	close(to_close->gate);
 	close(to_close->device);
-	for (;;)
-		pause();
+	stay();
 }
 
 /* Closes one of them for good. */
@@ -124,8 +135,12 @@ static void start_worker(unsigned i, const char *directory, int news)
 		bring_back(&all.machines[i], &around);
 	}
 	workers[i].pidfd = workers[i].pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, workers[i].pid, 0);
-	if (workers[i].pidfd < 0)
-		workers[i].state = "failed";
+	if (workers[i].pidfd >= 0)
+		return;
+	/* Nobody would see its end. */
+	workers[i].state = "failed";
+	if (workers[i].pid > 0)
+		kill(workers[i].pid, SIGKILL);
 }
 
 /* A worker has ended. */
@@ -139,7 +154,10 @@ static void settle(unsigned i)
 	workers[i].state = WIFSIGNALED(status) ? "crashed" : WEXITSTATUS(status) ? "failed" : "running";
 	if (!WIFSIGNALED(status))
 		return;
-	say(i, "failed", "the carrier's process for it was ended by signal %d", WTERMSIG(status));
+	if (WTERMSIG(status) == SIGALRM)
+		say(i, "failed", "it was not running within the time that its size allows");
+	else
+		say(i, "failed", "the carrier's process for it was ended by signal %d", WTERMSIG(status));
 	/* Its guest has not run: the agent starts another one. */
 	if (progress[i].vmm && progress[i].mark < RUNNING)
 		kill(progress[i].vmm, SIGKILL);
@@ -208,16 +226,11 @@ static bool prepare(void)
 
 	setrlimit(RLIMIT_NOFILE, &open_files);
 	signal(SIGPIPE, SIG_IGN);
-	umask(0);
+	/* What others may have is given to them one by one. */
+	umask(077);
 	progress = shared_memory(MOST_MACHINES * sizeof(*progress));
 	to_close = shared_memory(sizeof(*to_close));
 	return progress != MAP_FAILED && to_close != MAP_FAILED;
-}
-
-static _Noreturn void stay(void)
-{
-	for (;;)
-		pause();
 }
 
 /* There is nothing that it could do. What it has taken it keeps, for the agent. */
@@ -229,7 +242,8 @@ static _Noreturn void give_up(const char *directory, const char *why)
 	let_go(&to_close->gate);
 	if (all.session_count)
 		stay();
-	kill(holder, SIGKILL);
+	if (holder > 0)
+		kill(holder, SIGKILL);
 	_exit(1);
 }
 
@@ -257,12 +271,15 @@ void keep(const char *directory, int gate)
 	if (device < 0)
 		give_up(directory, device == -ENOENT ? "this kernel has no /dev/liveupdate" : strerror(-device));
 	fault_point(ALL, 1, "opened");
-	problem = take_over(device, &all);
+	problem = take_sessions(device, &all);
 	if (problem)
 		give_up(directory, problem);
+	/* Retrieving takes as long as there is memory, and needs no device: the host goes on. */
 	let_go(&to_close->device);
-	say(ALL, "retrieved", "%u sessions, %u files, %u machines", all.session_count, all.file_count, all.machine_count);
 	let_go(&to_close->gate);
+	write_status(directory, WORKING);
+	take_files(&all);
+	say(ALL, "retrieved", "%u sessions, %u files, %u machines", all.session_count, all.file_count, all.machine_count);
 	fault_point(ALL, 2, "retrieved");
 	bring_all_back(directory);
 	fault_point(ALL, 4, "done");

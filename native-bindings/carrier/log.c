@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define TEXT_BYTES 1000
+/* Beyond the descriptors that a VMM can be handed (MOST_HANDED), and within every usual limit. */
+#define LOWEST_LOG 200
 
 static int log_file = -1;
 
@@ -17,6 +19,13 @@ void open_log(const char *directory)
 
 	snprintf(path, sizeof(path), "%s/log", directory);
 	log_file = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+	/* Above all numbers that a VMM is handed: else a child that fails would write its words into a machine's memory. */
+	if (log_file >= 0) {
+		int low = log_file;
+
+		log_file = fcntl(low, F_DUPFD_CLOEXEC, LOWEST_LOG);
+		close(low);
+	}
 }
 
 void say(int machine, const char *event, const char *format, ...)

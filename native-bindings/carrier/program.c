@@ -37,6 +37,7 @@ static const struct form {
 	{ MOUNTED, "mounted", 1, 1, INSIDE },
 	{ PRESENT, "present", 1, 1, INSIDE },
 	{ INTERFACE, "interface", 1, 1, INSIDE },
+	{ DEADLINE, "deadline", 1, 0, INSIDE },
 	{ CONNECT, "connect", 0, 1, INSIDE },
 	{ ATTACH, "attach", 1, 0, INSIDE },
 	{ PLAY, "play", 3, 0, INSIDE },
@@ -220,6 +221,8 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 	case TELL:
 	case UNTIL:
 		return counts->monitored ? NULL : "a monitor is told something that there is not";
+	case DEADLINE:
+		return number[0] && number[0] <= LONGEST_WAIT_S ? NULL : "a deadline is none that there is";
 	case MARK:
 		return number[0] <= 2 ? NULL : "a mark is none that there is";
 	default:

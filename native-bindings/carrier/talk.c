@@ -2,12 +2,14 @@
 #include "talk.h"
 #include "log.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +19,8 @@
 #define PIECE_BYTES (256u << 10)
 /* Between its bind and its listen a socket refuses, and nothing tells of the second. */
 #define REFUSED_MS 1
+/* How often a long stretch says how far it is. */
+#define SAY_EVERY_MS 10000
 /* How often to look who listens while it is a stranger. */
 #define STRANGER_MS 5
 
@@ -55,19 +59,24 @@ static bool ready(struct vmm *vmm, int fd, short events, const char *what)
 
 /* --- sockets ----------------------------------------------------------------------------------- */
 
-static int try_to_connect(const char *path)
+static int try_to_connect(const char *path, uid_t owner)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error;
+	int there = open(path, O_PATH | O_CLOEXEC), fd = -1, error = there < 0 ? errno : 0;
+	struct stat facts;
 
-	if (fd < 0)
-		return -errno;
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	if (!connect(fd, (struct sockaddr *)&address, sizeof(address)))
-		return fd;
-	error = errno;
-	close(fd);
-	return -error;
+	/* A user may have put a link to somebody else's socket there, on which root would then be the client. */
+	if (!error && (fstat(there, &facts) || !S_ISSOCK(facts.st_mode) || facts.st_uid != owner))
+		error = ECONNREFUSED;
+	if (!error && (fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
+		error = errno;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d", there);
+	if (!error && connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+		error = errno;
+		close(fd);
+	}
+	close(there);
+	return error ? -error : fd;
 }
 
 /* Whether a connection leads to the VMM itself. */
@@ -97,7 +106,7 @@ int connect_to(struct vmm *vmm, const char *path)
 		int64_t left_ms = until_ms - now_ms();
 		int limit_ms;
 
-		fd = try_to_connect(path);
+		fd = try_to_connect(path, vmm->uid);
 		if (fd >= 0 && is_from(fd, vmm->pid))
 			break;
 		if (fd < 0 && fd != -ENOENT && fd != -ECONNREFUSED && fd != -EAGAIN) {
@@ -137,6 +146,8 @@ bool play(struct vmm *vmm, int to, int file, uint64_t offset, uint64_t bytes, co
 	struct msghdr message = { .msg_control = count ? &control : NULL,
 				  .msg_controllen = count ? CMSG_SPACE(count * sizeof(int)) : 0 };
 
+	int64_t said_ms = now_ms();
+
 	if (count)
 		memcpy(CMSG_DATA(&control.header), attached, count * sizeof(int));
 	if (count && !bytes)
@@ -162,6 +173,11 @@ bool play(struct vmm *vmm, int to, int file, uint64_t offset, uint64_t bytes, co
 		message.msg_controllen = 0;
 		offset += sent;
 		bytes -= sent;
+		/* Whoever watches the log sees that it goes on. */
+		if (now_ms() - said_ms < SAY_EVERY_MS)
+			continue;
+		said_ms = now_ms();
+		say(vmm->machine, "playing", "%llu bytes are left", (unsigned long long)bytes);
 	}
 	return true;
 }
@@ -262,6 +278,20 @@ bool tell(struct vmm *vmm, int monitor, const char *command)
 	return answer_to(vmm, monitor, command, &events);
 }
 
+/* Whether one of several texts, with `|` between them, is in an answer. */
+static bool has_one_of(const char *answer, const char *texts)
+{
+	char text[100];
+
+	for (size_t length; *texts; texts += length + (texts[length] == '|')) {
+		length = strcspn(texts, "|");
+		snprintf(text, sizeof(text), "%.*s", (int)length, texts);
+		if (strstr(answer, text))
+			return true;
+	}
+	return false;
+}
+
 bool until(struct vmm *vmm, int monitor, const char *wanted, const char *refused, const char *command)
 {
 	for (;;) {
@@ -270,7 +300,7 @@ bool until(struct vmm *vmm, int monitor, const char *wanted, const char *refused
 
 		if (!answer)
 			return false;
-		if (strstr(answer, wanted))
+		if (*wanted == '!' ? !has_one_of(answer, wanted + 1) : !!strstr(answer, wanted))
 			return true;
 		if (*refused && strstr(answer, refused))
 			return fail(vmm, "QEMU answered %.300s to %.100s", answer, command);

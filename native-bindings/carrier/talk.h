@@ -15,6 +15,8 @@
 struct vmm {
 	int machine;
 	pid_t pid;
+	/* As whom it runs: its sockets are that user's. */
+	uid_t uid;
 	/* Readable once it has ended. */
 	int pidfd;
 	char problem[600];
@@ -36,7 +38,10 @@ bool play(struct vmm *vmm, int to, int file, uint64_t offset, uint64_t bytes, co
 bool begin_monitor(struct vmm *vmm, int monitor);
 /* Sends a command and waits for its answer, which must be no error. */
 bool tell(struct vmm *vmm, int monitor, const char *command);
-/* Sends a command, again after each event, until there is `wanted` in its answer. It fails with `refused` in it. */
+/*
+ * Sends a command, again after each event, until there is `wanted` in its answer. It fails with `refused` in it. With `!`
+ * in front, `wanted` is what must not be in the answer any more: several texts with `|` between them.
+ */
 bool until(struct vmm *vmm, int monitor, const char *wanted, const char *refused, const char *command);
 
 #endif

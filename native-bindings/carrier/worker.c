@@ -8,17 +8,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* How much of what a failed VMM wrote is kept, in bytes. */
+#define LAST_WORDS 500
 /* Where the descriptors begin that a VMM is handed. */
 #define FIRST_HANDED 3
 
@@ -46,6 +51,8 @@ static void tell_keeper(void)
 		return;
 }
 
+static void say_last_words(void);
+
 /* Ends this machine's part. A VMM whose guest has not run is ended too: the agent starts another one. */
 static _Noreturn void give_up(const char *problem)
 {
@@ -55,6 +62,8 @@ static _Noreturn void give_up(const char *problem)
 		/* The agent may start another one as soon as this process is gone. */
 		poll(&(struct pollfd){ vmm.pidfd, POLLIN, 0 }, 1, 5000);
 	}
+	if (vmm.pidfd >= 0)
+		say_last_words();
 	_exit(1);
 }
 
@@ -65,6 +74,9 @@ static _Noreturn void give_up_errno(const char *what, const char *name)
 	snprintf(problem, sizeof(problem), "%s %.400s: %s", what, name, strerror(errno));
 	give_up(problem);
 }
+
+/* The VMM's FIFO, open so that what is in there outlives the VMM; -1 where it has none. */
+static int output = -1;
 
 /* A path in the carrier's directory, of this machine. */
 static const char *own_path(const char *suffix)
@@ -93,37 +105,66 @@ static int open_output(void)
 	return open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 }
 
+/* Puts the last that a VMM wrote into the log: with its FIFO it would be lost. */
+static void say_last_words(void)
+{
+	char data[65536];
+	ssize_t bytes = around->inherits ? 0 : read(output, data, sizeof(data) - 1), from;
+
+	if (bytes <= 0)
+		return;
+	data[bytes] = '\0';
+	from = bytes > LAST_WORDS ? bytes - LAST_WORDS : 0;
+	say(machine->number, "output", "%s", data + from);
+}
+
+/* Opens the directory that a path lies in. A link on the way may be a user's, who would have root follow it. */
+static int open_parent(const char *path, const char **name)
+{
+	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_NO_SYMLINKS };
+	const char *slash = strrchr(path, '/');
+	char parent[PATH_MAX];
+
+	*name = slash + 1;
+	snprintf(parent, sizeof(parent), "%.*s", slash == path ? 1 : (int)(slash - path), path);
+	return syscall(SYS_openat2, AT_FDCWD, parent, &how, sizeof(how));
+}
+
 static void make_directory(const struct instruction *each)
 {
-	int fd;
+	const char *path = each->text[0], *name;
+	int parent = open_parent(path, &name), fd;
+	bool made = parent >= 0 && !mkdirat(parent, name, 0700);
 
-	if (mkdir(each->text[0], 0700)) {
-		/* One that is there has an owner already. */
-		if (errno == EEXIST)
-			return;
-		give_up_errno("making directory", each->text[0]);
-	}
-	fd = open(each->text[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fchown(fd, each->number[1], each->number[2]) || fchmod(fd, each->number[0]))
-		give_up_errno("giving away directory", each->text[0]);
+	if (parent < 0 || (!made && errno != EEXIST))
+		give_up_errno("making directory", path);
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* One that was there has an owner already. */
+	if (fd < 0 || (made && (fchown(fd, each->number[1], each->number[2]) || fchmod(fd, each->number[0]))))
+		give_up_errno("giving away directory", path);
 	close(fd);
+	close(parent);
 }
 
 /* In the VMM's process: becomes it. */
-static _Noreturn void become(void)
+static _Noreturn void become(pid_t worker)
 {
 	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC), pid = open_pid_file();
-	int out = around->inherits ? -1 : open_output();
 	int lowest = FIRST_HANDED + process.handed_count;
 	sigset_t none;
 
+	/* Until its number is written down it must not outlive whoever started it: nobody would know of it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != worker)
+		_exit(1);
 	/* Written by itself and before anything else: whoever finds a VMM finds its number here. */
 	if (dprintf(pid, "%d\n", getpid()) < 0)
 		give_up_errno("writing the number of", "the VMM");
+	prctl(PR_SET_PDEATHSIG, 0);
 	setsid();
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	if (dup2(nothing, 0) < 0 || (!around->inherits && (dup2(out, 1) < 0 || dup2(out, 2) < 0)))
+	if (dup2(nothing, 0) < 0 || (!around->inherits && (dup2(output, 1) < 0 || dup2(output, 2) < 0)))
 		give_up_errno("opening", "/dev/null or the output of the VMM");
 	/* First out of the way: a number that is wanted may be one of those handed over. */
 	for (unsigned i = 0; i < process.handed_count; i++)
@@ -133,8 +174,6 @@ static _Noreturn void become(void)
 			give_up_errno("handing over", "a file");
 	syscall(SYS_close_range, lowest, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
 	umask(process.umask);
-	if (chdir(process.stands_in))
-		give_up_errno("standing in", process.stands_in);
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		if (process.limited[i] && setrlimit(i, &process.limits[i]))
 			give_up_errno("setting", "a limit");
@@ -142,24 +181,30 @@ static _Noreturn void become(void)
 	if (geteuid() == 0 && (setgroups(process.group_count, process.groups) || setresgid(process.gid, process.gid, process.gid) ||
 			       setresuid(process.uid, process.uid, process.uid)))
 		give_up_errno("becoming", "the user of the VMM");
+	/* As that user: what lies below may not be for everybody. */
+	if (chdir(process.stands_in))
+		give_up_errno("standing in", process.stands_in);
 	execve(process.words[0], process.words, process.variables);
 	give_up_errno("executing", process.words[0]);
 }
 
 static void start(const char *program)
 {
-	pid_t pid;
+	pid_t pid, own = getpid();
 
 	process.words[0] = (char *)program;
+	if (!around->inherits)
+		output = open_output();
 	pid = fork();
 	if (pid == 0) {
 		/* What it says of itself is not the guest's end. */
 		vmm.pidfd = -1;
-		become();
+		become(own);
 	}
 	if (pid < 0)
 		give_up_errno("forking for", program);
 	vmm.pid = pid;
+	vmm.uid = geteuid() == 0 ? process.uid : geteuid();
 	vmm.pidfd = syscall(SYS_pidfd_open, pid, 0);
 	around->progress->vmm = pid;
 	tell_keeper();
@@ -229,6 +274,10 @@ static bool act(const struct instruction *each)
 		return wait_for(&vmm, machine->session, each);
 	case NODE:
 		give_node(each);
+		return true;
+	case DEADLINE:
+		/* It ends the process, and the keeper the VMM. */
+		alarm(number[0]);
 		return true;
 	case START:
 		start(each->text[0]);

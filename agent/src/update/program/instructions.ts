@@ -60,6 +60,8 @@ const table = {
   present: { code: 31, numbers: ['limitS'], texts: ['path'] },
   /** Waits until there is a network interface of this name. */
   interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
+  /** Ends the machine's part, and its VMM unless the guest may run, if it is not over in that time. */
+  deadline: { code: 33, numbers: ['seconds'], texts: [] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */
