@@ -138,6 +138,20 @@ describe('a machine', () => {
     },
   );
 
+  it('that no resume program has room for is not stopped, because nobody could bring it back', async () => {
+    const other = await adopted('two');
+    // With those that it has itself just as many as are preserved; the program adds some.
+    const many = Array.from({ length: 4088 }, () => 'x');
+    const vmm = await vmms.start('one', 'named_memory', {}, many);
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const id = await runToKexec(host, client, { wait: 'settled' });
+    const update = await settled(id);
+    expect(update.outcome).toBe('aborted');
+    expect(update.reason).toContain('one cannot be saved: instruction word: more than 4096 in one machine');
+    expect([vmm.guest.running, other.guest.running]).toEqual([true, true]);
+    expect(vmm.guest.commands).not.toContain('stop');
+  });
+
   it('that starts at a later attempt runs', async () => {
     const vmm = await adopted('one');
     await runToKexec(host, client);

@@ -65,8 +65,18 @@ export class MadeUpVmms {
     host.starter = this.#starter();
   }
 
-  /** Starts a VMM whose machine can be carried over this way. `answers` take precedence over what QEMU would say. */
-  async start(name: string, way: CarriedWay, answers: Record<string, Answer> = {}): Promise<MadeUpVmm> {
+  /**
+   * Starts a VMM whose machine can be carried over this way.
+   *
+   * @param answers take precedence over what QEMU would say
+   * @param more words of its command line
+   */
+  async start(
+    name: string,
+    way: CarriedWay,
+    answers: Record<string, Answer> = {},
+    more: readonly string[] = [],
+  ): Promise<MadeUpVmm> {
     const { 'query-status': _, 'query-migrate': __, ...others } = machineAnswers;
     const all = { ...others, 'query-name': value({ name }), ...memoryAnswers(way), ...answers };
     const guest: FakeVmm = await startFakeVmm({
@@ -76,6 +86,7 @@ export class MadeUpVmms {
     const words = ['-name', name, '-qmp', `unix:${guest.path},server=on,wait=off`];
     if (way === 'named_memory')
       words.push('-object', 'memory-backend-file,id=ram,mem-path=/proc/self/fd/3,share=on,size=4');
+    words.push(...more);
     using memory = memfdWith(`memory of ${name}`);
     const vmm = { name, guest, ...(await this.#spawn(words, memory.fd, guest)) };
     this.#vmms.set(name, vmm);

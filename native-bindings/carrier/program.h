@@ -31,7 +31,7 @@
 #define MOST_WORDS 4096
 #define MOST_VARIABLES 256
 #define MOST_GROUPS 64
-#define MOST_HANDED 64
+#define MOST_HANDED 512
 /* Seconds of a wait: a day. */
 #define LONGEST_WAIT_S 86400
 /* The kernel's limit of descriptors beside one message: SCM_MAX_FD of include/net/scm.h. */

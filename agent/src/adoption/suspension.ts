@@ -30,7 +30,7 @@ export interface SuspensionContext {
   mark(session: string, suspended: boolean): void;
   /** Files of a machine's named memory by backend. @throws Error if one is not preserved */
   namedMemory(adopted: Adopted): Promise<SavedMachine['memory']>;
-  /** What a machine's VMM needs to be started again; null if that cannot be found out. */
+  /** What a machine's VMM needs to be started again; null if that is unknown. @throws Error if it cannot be started */
   facts(adopted: Adopted): Promise<VmmFacts | null>;
   /** Bytes of a machine's memory; null if not known. */
   memoryOf(adopted: Adopted): number | null;

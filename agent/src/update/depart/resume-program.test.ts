@@ -102,13 +102,13 @@ it('a machine whose facts are unknown is not', async () => {
 });
 
 it('a machine that has more memory files than can be handed to it is not', async () => {
-  const words = Array.from({ length: 65 }, (_, each) => [
+  const words = Array.from({ length: 513 }, (_, each) => [
     '-object',
     `memory-backend-file,id=m${each},mem-path=/dev/shm/m${each},size=4M`,
   ]).flat();
   const [one, made] = [await ready({ words, way: 'named_memory' }), program()];
   made.prepare([one]);
-  expect(log).toEqual([expect.stringMatching(/^warning .*instruction hand: more than 64/)]);
+  expect(log).toEqual([expect.stringMatching(/^warning .*instruction hand: more than 512/)]);
 });
 
 it('as many machines are in it as there is room for', async () => {

@@ -76,7 +76,7 @@ export class ResumeProgram {
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */
-function trialMachine({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
+export function trialMachine({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
   const { name, definition, way, pid, command, monitor } = machine;
   const state = { token: '0x0', cprBytes: 0, mainBytes: 0 };
   const files = way === 'whole_state' ? [] : memoryFilesOf(command.words);

@@ -15,9 +15,14 @@ import { socketSeenBy } from '../../host/seen-by.ts';
 import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
 import type { Actor } from '../../liveupdate/live-update-context.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
+import { indexSessionName } from '../../liveupdate/tokens.ts';
+import { compileProgram } from '../program/compile.ts';
+import { encodeProgram } from '../program/encode.ts';
+import { usualFacts } from '../program/usual-facts.ts';
 import { vmmFacts } from '../program/vmm-facts.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { trialMachine } from './resume-program.ts';
 
 export interface RunMachinesOptions {
   readonly plan: Plan;
@@ -109,15 +114,21 @@ export class RunMachines {
     this.#suspension.close();
   }
 
-  /** A failure ends no update: the next kernel starts the VMM with what is usual. */
-  async #factsOf({ session, machine }: Adopted): Promise<VmmFacts | null> {
+  /**
+   * What a machine's VMM needs. If that is unknown, the next kernel starts it with what is usual.
+   *
+   * @throws Error if there is no resume program for the machine: then nobody could bring it back
+   */
+  async #factsOf(adopted: Adopted): Promise<VmmFacts | null> {
+    const { session, machine } = adopted;
     const { log, paths } = this.#context;
-    try {
-      return await vmmFacts(paths.proc, machine);
-    } catch (error) {
+    const facts = await vmmFacts(paths.proc, machine).catch((error: unknown) => {
       log('warning', 'what a VMM needs is unknown', { session, problem: saidBy(error) });
       return null;
-    }
+    });
+    const onTrial = trialMachine(adopted, facts ?? usualFacts(machine));
+    encodeProgram(compileProgram({ index: indexSessionName, machines: [onTrial] }));
+    return facts;
   }
 
   async #preserve(file: Descriptor): Promise<Place> {

@@ -52,7 +52,7 @@ const table = {
   /** A word behind the program's name. */
   word: { code: 27, numbers: [], texts: ['text'], most: { count: 4096, per: 'machine' } },
   /** Becomes the VMM's descriptor 3, 4 and so on. */
-  hand: { code: 28, numbers: ['file'], texts: [], most: { count: 64, per: 'machine' } },
+  hand: { code: 28, numbers: ['file'], texts: [], most: { count: 512, per: 'machine' } },
   start: { code: 29, numbers: [], texts: ['program'] },
   /** Waits until this path is a mount point. Fails so many seconds after the machine's first wait. */
   mounted: { code: 30, numbers: ['limitS'], texts: ['path'] },
