@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "log.h"
+#include "program.h"
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,7 +10,8 @@
 
 #define TEXT_BYTES 1000
 /* Beyond the descriptors that a VMM can be handed (MOST_HANDED), and within every usual limit. */
-#define LOWEST_LOG 200
+#define LOWEST_LOG 600
+_Static_assert(LOWEST_LOG > 3 + MOST_HANDED, "a VMM could be handed the log's number");
 
 static int log_file = -1;
 

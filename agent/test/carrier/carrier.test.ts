@@ -2,7 +2,17 @@
 /** The carrier with programs that the agent compiles: what a VMM is given and told, and what is left when it fails. */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, existsSync, mkdirSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { instructionRows } from '../../src/update/program/instructions.ts';
@@ -101,6 +111,23 @@ describe('a machine', () => {
     if (child.stdout && !child.stdout.readableEnded) await once(child.stdout, 'end');
     expect(said.join('')).toBe('QEMU says hello\n');
     expect(existsSync(join(machine.directory, '0.out'))).toBe(false);
+  });
+
+  it('gets no directory below a link, which may be a user’s', async () => {
+    carried({ directories: [{ name: 'way/below', mode: 0o755 }] });
+    const elsewhere = join(machine.directory, 'elsewhere');
+    mkdirSync(elsewhere);
+    symlinkSync(elsewhere, join(machine.directory, 'way'));
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed').join()).toContain('way/below');
+    expect(existsSync(join(elsewhere, 'below'))).toBe(false);
+    expect(machine.mark).toBe(marks.untouched);
+  });
+
+  it('has a status that nobody else can write', async () => {
+    carried();
+    await machine.resume(carrier);
+    expect(statSync(join(machine.directory, 'status')).mode & 0o777).toBe(0o600);
   });
 
   it('has its directories made as they were, and those that are there left alone', async () => {
