@@ -42,13 +42,20 @@ const Owned = v.object({ path, mode: mode(0o7777), uid: id, gid: id });
 /** A directory or device node with its owner, and its permissions as chmod(2) takes them. */
 export type Owned = v.InferOutput<typeof Owned>;
 
-const Need = v.object({
-  /** `mounted`: a mount point. `present`: a path, at the end of its links. `interface`: a network interface. */
-  kind: v.picklist(['mounted', 'present', 'interface']),
-  /** The path, or the interface's name. */
-  what: v.pipe(v.string(), v.minLength(1), v.maxLength(4096), withoutNul),
-});
-/** Something of the host without which a VMM cannot be started. */
+const Need = v.pipe(
+  v.object({
+    /** `mounted`: a mount point. `present`: a path, at the end of its links. `interface`: a network interface. */
+    kind: v.picklist(['mounted', 'present', 'interface']),
+    /** The path, or the interface's name. */
+    what: v.pipe(v.string(), v.nonEmpty(), v.maxBytes(4095), withoutNul),
+  }),
+  v.check(
+    ({ kind, what }) =>
+      kind === 'interface' ? Buffer.byteLength(what) <= 15 && !what.includes('/') : /^\/./s.test(what),
+    'expected a path, or the name of a network interface',
+  ),
+);
+/** What the host makes while it boots, and a VMM cannot be started without. */
 export type Need = v.InferOutput<typeof Need>;
 
 /** Longest facts as JSON, in bytes: the index session has so much room for those of each machine. */

@@ -66,6 +66,14 @@ describe('a machine', () => {
     },
   );
 
+  it('whose needs are not met is not started, and not waited for long', async () => {
+    const options = restoring({ needs: [{ kind: 'mounted', what: '/srv/never mounted' }] });
+    await expect(restoreMachine(options)).rejects.toThrow(
+      'after 1 s it still waited for /srv/never mounted to be mounted',
+    );
+    expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
+  });
+
   it('that does not say whether it runs is not stopped: the guest may have run', async () => {
     const options = restoring({ whim: 'no-cont' });
     const failed = await restoreMachine(options).catch((error: unknown) => error);

@@ -17,6 +17,12 @@ import { compileProgram, filesOf } from './compile.ts';
 import { encodeProgram } from './encode.ts';
 import { usualFacts } from './usual-facts.ts';
 
+/**
+ * How long each attempt waits for what the machine needs, in seconds. The carrier has waited before, and the agent
+ * tries several times.
+ */
+const needLimitS = 1;
+
 /** The number of a program's only machine. */
 const only = 0;
 
@@ -77,6 +83,7 @@ function programOf(
     machines: [{ saved, facts: machine.facts ?? usualFacts(machine) }],
     directory,
     together: 1,
+    limitS: needLimitS,
   };
   const [, ...others] = filesOf(parts);
   return { program: encodeProgram(compileProgram(parts)), files: [state, ...others.map(file)] };

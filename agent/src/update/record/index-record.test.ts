@@ -27,10 +27,14 @@ const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>
   }) as SavedMachine;
 
 const facts: VmmFacts = {
-  ...{ groups: [36], umask: 0o027, variables: ['LANG=C'], writesRoot: true, needs: [], obstacle: null },
+  ...{ groups: [36], umask: 0o027, variables: ['LANG=C'], writesRoot: true, obstacle: null },
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
+  needs: [
+    { kind: 'mounted', what: '/srv/data' },
+    { kind: 'interface', what: 'br0' },
+  ],
 };
 
 const update = {
@@ -88,6 +92,11 @@ const bad: readonly [string, unknown, object][] = [
     'a limit above what it can be raised to',
     machine('b', { facts: { ...facts, limits: [{ number: 7, soft: 'unlimited', hard: '9' }] } }),
     { name: 'b', problem: expect.stringContaining('a limit is above') },
+  ],
+  [
+    'a need that the carrier would refuse',
+    machine('b', { facts: { ...facts, needs: [{ kind: 'interface', what: 'longer-than-15-b' }] } }),
+    { name: 'b', problem: expect.stringContaining('expected a path, or the name') },
   ],
   [
     'facts that have no room in the index',
