@@ -10,10 +10,10 @@
  * - Both have ended: the agent was started a second time in this boot, and the descriptor store has the sessions.
  * - Its status has another format: the sessions are taken, and nothing is known of machines.
  */
-import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
 import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
+import { runsCarrier } from '../../../host/carrier-process.ts';
 import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
@@ -152,15 +152,7 @@ const namesOf = (handed: readonly HandedBack[]): Set<string> =>
 /** Opens a process of the carrier. @returns null if it has ended, whatever has its number now */
 function openCarrier({ native, paths }: TakeOverContext, pid: number | null): KnownProcess | null {
   if (pid === null) return null;
-  return openKnown(native, pid, (number) => {
-    try {
-      const program = readlinkSync(`${paths.proc}/${number}/exe`);
-      // The package may have been replaced since.
-      return program.replace(/ \(deleted\)$/, '') === paths.carrier;
-    } catch {
-      return false;
-    }
-  });
+  return openKnown(native, pid, (number) => runsCarrier(paths, number));
 }
 
 /** Has the service manager keep the sessions. @returns what went wrong; null if it has them all */
