@@ -103,6 +103,7 @@ describe('the program of a machine', () => {
       { does: 'loopback' },
       { does: 'writable' },
       { does: 'machine', stateFile: 0, markOffset: 530n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'deadline', seconds: 181 },
       { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       { does: 'directory', mode: 0o755, uid: 0, gid: 0, path: '/run/vms' },
@@ -143,6 +144,7 @@ describe('the program of a machine', () => {
       { does: 'together', count: 2 },
       { does: 'loopback' },
       { does: 'machine', stateFile: 0, markOffset: 500n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'deadline', seconds: 181 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       ...asWhom,
       ...words('-name', 'one', '-S', '-incoming', 'defer'),
@@ -177,7 +179,8 @@ describe('the program of a machine', () => {
       index: 'luo-console',
       machines: [{ saved: machine({}), facts: { ...facts, needs } }],
     });
-    expect(partOf(program, 0).slice(0, 5)).toEqual([
+    expect(partOf(program, 0).slice(0, 6)).toEqual([
+      { does: 'deadline', seconds: 301 },
       { does: 'mounted', limitS: 120, path: '/srv/data' },
       { does: 'present', limitS: 120, path: '/dev/kvm' },
       { does: 'interface', limitS: 120, name: 'br0' },
@@ -218,6 +221,29 @@ describe('the program of a machine', () => {
   });
 });
 
+describe('the deadline of a machine', () => {
+  const deadline = (changes: Partial<SavedMachine>, needs: VmmFacts['needs'], limitS?: number): unknown => {
+    const machines = [{ saved: machine(changes), facts: { ...facts, needs } }];
+    const program = compileProgram({
+      ...{ index: 'luo-console', machines },
+      ...(limitS === undefined ? {} : { limitS }),
+    });
+    // Nothing of its part is without it.
+    return partOf(program, 0)[0];
+  };
+  const need = { kind: 'mounted', what: '/srv' } as const;
+
+  it('is later where it waits for something, and the more of its state there is', () => {
+    const state = { token: '0x9', cprBytes: 20_000_000, mainBytes: 3_000_000_001 };
+    expect(deadline({}, [])).toEqual({ does: 'deadline', seconds: 181 });
+    expect(deadline({}, [need, { ...need, what: '/mnt' }])).toEqual({ does: 'deadline', seconds: 301 });
+    expect(deadline({}, [need], 7)).toEqual({ does: 'deadline', seconds: 188 });
+    expect(deadline({ state }, [])).toEqual({ does: 'deadline', seconds: 180 + 1 + 151 });
+    const huge = { ...state, mainBytes: 2 ** 43 };
+    expect(deadline({ state: huge }, [])).toEqual({ does: 'deadline', seconds: 86_400 });
+  });
+});
+
 describe('the program of several machines', () => {
   const two = machine({
     name: 'two',
@@ -235,7 +261,7 @@ describe('the program of several machines', () => {
   it('has what the host needs once, and each machine in its own directory', () => {
     const count = (name: string): number => program.filter(({ does }) => does === name).length;
     expect(['loopback', 'writable', 'machine'].map(count)).toEqual([1, 1, 2]);
-    expect(partOf(program, 1)[1]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
+    expect(partOf(program, 1)[2]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
     expect(partOf(program, 1)).toContainEqual({ does: 'play', file: 2, offset: 0, bytes: 7 });
     expect(program).toContainEqual({
       ...{ does: 'machine', stateFile: 2, markOffset: 7n, session: 'machine:two' },

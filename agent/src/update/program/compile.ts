@@ -83,6 +83,7 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
     ...hostInstructions(machines),
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
       const part = [
+        { does: 'deadline', seconds: deadlineS(saved, facts, limitS) } as const,
         // Before anything is made: a directory that a mount hides later would be made in vain.
         ...facts.needs.map((need) => waitFor(need, limitS)),
         ...machinePart(saved, facts, join(directory, String(number)), index, numberOf),
@@ -147,6 +148,20 @@ function machinePart(
     ...(ran ? [tell(letRun), until('"running": true', '', queryStatus)] : []),
     { does: 'note', word: 'running' },
   ];
+}
+
+/** For everything but its needs and its state, in seconds. The carrier limits each single wait to less. */
+const usualS = 180;
+/** As slow as a VMM may take its state, in bytes a second. */
+const slowest = 20_000_000;
+/** The carrier takes no longer deadline (`LONGEST_WAIT_S`, program.h). */
+const longestS = 86_400;
+
+/** How long a machine's part may take, in seconds: a VMM that takes a byte now and then must not hold up all others. */
+function deadlineS({ state }: SavedMachine, { needs }: VmmFacts, limitS: number): number {
+  const { cprBytes = 0, mainBytes = 0 } = state ?? {};
+  const stateS = Math.ceil((cprBytes + mainBytes) / slowest);
+  return Math.min(longestS, usualS + (needs.length > 0 ? limitS : 0) + stateS);
 }
 
 const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>

@@ -60,6 +60,8 @@ const table = {
   present: { code: 31, numbers: ['limitS'], texts: ['path'] },
   /** Waits until there is a network interface of this name. */
   interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
+  /** The machine's part fails when it takes longer from here on. */
+  deadline: { code: 33, numbers: ['seconds'], texts: [] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */
