@@ -64,7 +64,13 @@ const letRun: Instruction[] = [
   { does: 'note', word: 'loaded' },
   { does: 'mark', value: 2 },
   { does: 'tell', command: '{"execute":"cont"}' },
-  { does: 'until', wanted: '"running": true', refused: '', command: '{"execute":"query-status"}' },
+  {
+    does: 'until',
+    wanted:
+      '!"status": "paused"|"status": "prelaunch"|"status": "inmigrate"|"status": "postmigrate"|"status": "finish-migrate"|"status": "restore-vm"|"status": "save-vm"',
+    refused: '',
+    command: '{"execute":"query-status"}',
+  },
   { does: 'note', word: 'running' },
 ];
 

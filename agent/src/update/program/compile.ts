@@ -18,6 +18,7 @@ import type { Place } from '../../liveupdate/session-entries.ts';
 import {
   letRun,
   migrateIncoming,
+  notRunning,
   type QmpCommand,
   queryMigrate,
   queryStatus,
@@ -145,7 +146,7 @@ function machinePart(
     { does: 'note', word: 'loaded' },
     // Also of one that stays paused: somebody else may tell it to run at any moment.
     { does: 'mark', value: markByte('running') },
-    ...(ran ? [tell(letRun), until('"running": true', '', queryStatus)] : []),
+    ...(ran ? [tell(letRun), until(stoppedNoMore, '', queryStatus)] : []),
     { does: 'note', word: 'running' },
   ];
 }
@@ -204,6 +205,9 @@ function cprInstructions(
   });
   return [{ does: 'connect', path: socket }, ...played, { does: 'close' }];
 }
+
+/** Not `"running": true`: a guest that was suspended to memory is told to run, and goes on being suspended. */
+const stoppedNoMore = `!${notRunning.map((status) => `"status": "${status}"`).join('|')}`;
 
 const lineOf = (command: QmpCommand): string => JSON.stringify(command);
 

@@ -76,7 +76,10 @@ const table = {
   monitor: { code: 50, numbers: [], texts: ['path'] },
   /** Sends a line of QMP and waits for its answer; an error fails. */
   tell: { code: 51, numbers: [], texts: ['command'] },
-  /** Sends a line of QMP until its answer has `wanted` in it; fails at `refused`, if that is not empty. */
+  /**
+   * Sends a line of QMP until its answer has `wanted` in it; fails at `refused`, if that is not empty. `!` at the
+   * beginning of `wanted`: until it has none of the texts behind it, which have `|` between them.
+   */
   until: { code: 52, numbers: [], texts: ['wanted', 'refused', 'command'] },
   /** Writes a byte at the machine's mark. */
   mark: { code: 60, numbers: ['value'], texts: [] },
