@@ -5,7 +5,6 @@
  * that its memory has changed, and the saved state no longer fits.
  */
 import type { Descriptor, Native } from '@luo-console/native';
-import type { ProcessSocket } from '../host/peer.ts';
 import { saidBy } from '../host/said-by.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
@@ -97,11 +96,10 @@ export const unitNameOf = ({ session }: Pick<SavedMachine, 'session'>): string =
   session.replace(/^machine:/, '');
 
 /**
-    using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });
-    await monitor.run(AbortSignal.timeout(runMs));
+ * Tells the guest of a machine to run that may have run already, if it ran when it was saved. Nothing is loaded.
  *
  * @param pid its VMM's process where that is known; the starter is asked otherwise
- * @returns its VMM's process
+ * @returns its VMM's process, and why its monitor could not be asked; null if it was
  * @throws Error if it has no process, or QEMU says that the guest is still paused
  */
 export async function runStarted({

@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { type Need, VmmFacts } from '../../adoption/vmm-facts.ts';
+import { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
