@@ -24,7 +24,7 @@
  *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
- * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 65 s.
+ * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 125 s.
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.

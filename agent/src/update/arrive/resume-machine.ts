@@ -123,6 +123,8 @@ export async function resumeMachine({
       if (by === 'carrier' && started.problem === null) reached('running');
       return resumed(started.pid, by, started.problem);
     }
+    if (carrier !== null && carrier.goesOn !== null)
+      throw new Error(`the carrier may be starting it: ${carrier.goesOn}`);
     if (carried !== null) await endCarried(context, saved, carried);
     for (const place of placesOf(saved, index)) files.get(place);
     if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));

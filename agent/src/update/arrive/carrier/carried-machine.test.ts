@@ -27,6 +27,7 @@ const taken: TakenOver = {
   machines: new Map(),
   bornNs: 1_184_000_000,
   retrievedNs: 1_238_000_000,
+  goesOn: null,
 };
 
 const points = (

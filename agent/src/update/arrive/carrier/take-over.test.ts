@@ -440,3 +440,59 @@ describe('a session that cannot be taken', () => {
     expect([processes.keeper, processes.holder].map(lives)).toEqual([true, true]);
   });
 });
+
+describe('a carrier that is at work while the agent cannot take over', () => {
+  it('because its status is damaged is ended, and its holder gives the sessions', async () => {
+    const processes = await both();
+    carrier.status(statusLines('working', processes));
+    const found = takeOver();
+    await told;
+    writeFileSync(join(carrier.directory, 'status'), 'keeper 1\n');
+    expect((await found)?.goesOn).toBe(null);
+    expect(taken(await found)).toEqual(names);
+    expect(await Promise.all([processes.keeper.ended, processes.holder.ended])).toEqual([
+      'SIGKILL',
+      'SIGKILL',
+    ]);
+    expect(said[0]).toMatch(/^warning the carrier did not come to its end .*does not begin/);
+  });
+
+  it('because it fails half-way is ended, and its holder lives on', async () => {
+    const processes = await both();
+    carrier.status(statusLines('working', processes));
+    const taking = vi.spyOn(native.descriptors, 'pidfdOpen').mockImplementationOnce(() => {
+      throw new Error('EMFILE');
+    });
+    const found = await takeOver();
+    taking.mockRestore();
+    expect(found).toMatchObject({ sessions: [], goesOn: null });
+    expect(await processes.keeper.ended).toBe('SIGKILL');
+    expect(lives(processes.holder)).toBe(true);
+    expect(said).toEqual([
+      'error the agent could not take over from the carrier {"problem":"EMFILE"}',
+      expect.stringContaining('warning the carrier is ended, because the agent goes on without it'),
+    ]);
+  });
+
+  it('and that has the last copy of a session lives on, and no machine is started', async () => {
+    const keeper = await carrier.process(await retrieved());
+    carrier.status(['state working', `keeper ${keeper.pid}`]);
+    const found = await takeOver({ quietMs: 1 }, 1);
+    expect(taken(found)).toEqual(names);
+    const goesOn = `process ${keeper.pid} goes on, and nobody else has its sessions`;
+    expect(found?.goesOn).toBe(goesOn);
+    expect(lives(keeper)).toBe(true);
+    expect(said.at(-1)).toBe(
+      `error no machine is started, because the carrier goes on {"problem":"${goesOn}"}`,
+    );
+  });
+
+  it('and does not end keeps every machine from being started', async () => {
+    const processes = await both();
+    carrier.status(statusLines('working', processes));
+    const killing = vi.spyOn(process, 'kill').mockImplementation(() => true);
+    const found = await takeOver({ quietMs: 1, endMs: 1 });
+    killing.mockRestore();
+    expect(found?.goesOn).toBe(`process ${processes.keeper.pid} does not end`);
+  });
+});

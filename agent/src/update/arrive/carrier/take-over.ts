@@ -2,7 +2,8 @@
 /**
  * Taking over from the carrier, which has run since the kernel started. Its keeper and its holder have the sessions,
  * and closing the last descriptor of a session frees its memory. So both are ended only once the service manager keeps
- * every session. If one session cannot be taken, both live on.
+ * every session. If one session cannot be taken, both live on. Unless the carrier is at work: then its keeper is ended
+ * in any case, if the holder lives. If it cannot be, no machine is started.
  *
  * - All is done, or the carrier failed: the sessions are taken, and both processes are ended.
  * - It still works: it is waited for. Ending it would throw away what it has done.
@@ -13,14 +14,13 @@
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
 import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
-import { runsCarrier } from '../../../host/carrier-process.ts';
-import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
 import { readLog } from '../../program/carrier-log.ts';
+import { endOrSay, endWork, openCarrier } from './carrier-processes.ts';
 import { takeSessions } from './carrier-sessions.ts';
 import { type CarrierStatus, readPidFile, readStatus } from './carrier-status.ts';
 import { carrierEnds } from './carrier-wait.ts';
@@ -74,6 +74,8 @@ export interface TakenOver {
   readonly bornNs: number | null;
   /** When everything was retrieved, likewise. */
   readonly retrievedNs: number | null;
+  /** Why its workers may go on: then no machine is started. Null if none does. */
+  readonly goesOn: string | null;
 }
 
 /**
@@ -102,7 +104,10 @@ export async function takeOverCarrier(
   } catch (error) {
     log('error', 'the agent could not take over from the carrier', { problem: saidBy(error) });
   }
-  return { sessions, ...whatItDid(context, status, there) };
+  const goesOn = await endWork(context, status);
+  if (goesOn !== null)
+    log('error', 'no machine is started, because the carrier goes on', { problem: goesOn });
+  return { sessions, goesOn, ...whatItDid(context, status, there) };
 }
 
 /**
@@ -120,13 +125,13 @@ async function takeFrom(
   using holder = openCarrier(context, status.holder);
   if (keeper === null && holder === null) return false;
   if (!status.known) log('warning', 'the carrier is of another version; nothing is known of its machines');
-  const { quietMs, retrievingMs, endMs } = limits;
+  const { quietMs, retrievingMs } = limits;
   const directory = paths.carrierDirectory;
-  const end = await carrierEnds({ native, log, directory, keeper, quietMs, retrievingMs });
+  const end = await carrierEnds({ native, log, directory, keeper, quietMs, retrievingMs }).catch(saidBy);
   if (end !== 'over') log('warning', 'the carrier did not come to its end', { because: end });
   // Its workers end with it, so that none of them goes on with a machine that the agent looks at.
-  const endFirst = end === 'quiet' && holder !== null;
-  if (endFirst && keeper !== null) await endOrSay(context, keeper, endMs);
+  const endFirst = end !== 'over' && end !== 'keeper ended' && holder !== null;
+  if (endFirst && keeper !== null) await endOrSay(context, keeper);
   const gone = endFirst || end === 'keeper ended';
   const living = [holder, gone ? null : keeper].filter((each) => each !== null);
   const { sessions: taken, problems } = takeSessions(native, paths.proc, living, namesOf(handed));
@@ -137,7 +142,7 @@ async function takeFrom(
     log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
     return true;
   }
-  for (const each of living) await endOrSay(context, each, endMs);
+  for (const each of living) await endOrSay(context, each);
   return true;
 }
 
@@ -148,12 +153,6 @@ const namesOf = (handed: readonly HandedBack[]): Set<string> =>
       return stored.kind === 'session' ? [stored.session] : [];
     }),
   );
-
-/** Opens a process of the carrier. @returns null if it has ended, whatever has its number now */
-function openCarrier({ native, paths }: TakeOverContext, pid: number | null): KnownProcess | null {
-  if (pid === null) return null;
-  return openKnown(native, pid, (number) => runsCarrier(paths, number));
-}
 
 /** Has the service manager keep the sessions. @returns what went wrong; null if it has them all */
 async function keepAll(
@@ -174,20 +173,6 @@ async function keepAll(
     return saidBy(error);
   } finally {
     clearTimeout(timer);
-  }
-}
-
-async function endOrSay(
-  { native, log }: TakeOverContext,
-  known: KnownProcess,
-  limitMs: number,
-): Promise<void> {
-  const { pid } = known;
-  try {
-    if (await endKnown(native, known, limitMs)) return;
-    log('warning', 'a process of the carrier does not end', { pid });
-  } catch (error) {
-    log('warning', 'a process of the carrier could not be ended', { pid, problem: saidBy(error) });
   }
 }
 
