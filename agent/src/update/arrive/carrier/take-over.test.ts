@@ -204,17 +204,20 @@ describe('a carrier that is done', () => {
       [
         'machine:one',
         {
-          ...{ pid: vmms.running.pid, files: files(0), failed: null },
+          ...{ pid: vmms.running.pid, startedPid: vmms.running.pid, files: files(0), failed: null },
           reached: new Map([
             ['starting', 30],
             ['running', 40],
           ]),
         },
       ],
-      ['machine:two', { ...none, pid: vmms.inUnit.pid, files: files(1) }],
-      ['machine:three', { ...none, pid: null, files: files(2), failed: 'no answer' }],
-      ['machine:four', { ...none, pid: vmms.written.pid, files: files(3) }],
-      ['machine:five', { ...none, pid: null, files: files(4) }],
+      ['machine:two', { ...none, pid: vmms.inUnit.pid, startedPid: vmms.inUnit.pid, files: files(1) }],
+      [
+        'machine:three',
+        { ...none, pid: null, startedPid: vmms.another.pid, files: files(2), failed: 'no answer' },
+      ],
+      ['machine:four', { ...none, pid: vmms.written.pid, startedPid: vmms.written.pid, files: files(3) }],
+      ['machine:five', { ...none, pid: null, startedPid: vmms.ended.pid, files: files(4) }],
     ]);
     const others = [vmms.running, vmms.inUnit, vmms.another, vmms.written];
     expect(others.map(lives)).toEqual([true, true, true, true]);

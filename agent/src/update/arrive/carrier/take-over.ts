@@ -57,6 +57,8 @@ export interface TakeOverContext {
 export interface CarriedMachine {
   /** Its VMM, if that is still there. */
   readonly pid: number | null;
+  /** The number that its VMM had or has; null if none was started. */
+  readonly startedPid: number | null;
   readonly files: VmmFiles;
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
   readonly reached: ReadonlyMap<RestartPoint, number>;
@@ -199,7 +201,7 @@ function whatItDid(
       const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
       const vmm = pid ?? readPidFile(files.pidFile);
       using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
-      machines.set(session, { pid: alive?.pid ?? null, files, reached, failed });
+      machines.set(session, { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed });
     }
     return { machines, bornNs: said.bornNs, retrievedNs: said.retrievedNs };
   } catch (error) {
