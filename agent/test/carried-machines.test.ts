@@ -82,7 +82,7 @@ async function carry(
   using state = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
   using memory = await host.double.retrieveFd(own, BigInt(saved.memory[0]?.token ?? -1));
   writeMark(native.memory, state, saved, mark);
-  await vmms.carry('one', saved.command.words, memory);
+  await vmms.carry('one', saved.command.words, memory, machine === 'running');
   const copies = [...sessions].map(([name, file]) => [name, native.descriptors.duplicate(file)] as const);
   const keeper = await carrier.process(new Map(copies));
   const holder = await carrier.process(sessions);
@@ -156,6 +156,16 @@ describe('a machine that the carrier brought back', () => {
     });
     // Its session is the agent's, as after any update.
     expect((await client.call('GetSession', { name: session })).session.direction).toBe('outgoing');
+  });
+
+  it('and that somebody has paused since is left so', async () => {
+    await carry('running', 'running', allWell);
+    vmm.guest.pause();
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    const detail = 'it has run, and its state is "paused" now; the carrier brought it back';
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid, detail }]);
+    expect(vmm.guest.running).toBe(false);
   });
 
   it('runs although it cannot be put into its unit', async () => {

@@ -91,13 +91,17 @@ export class VmmMonitor {
           throw error;
         },
       );
-      if (!stillStopped.has(await this.#status(signal))) return;
+      if (!stillStopped.has(await this.status(signal))) return;
     }
     throw refusal ?? new QmpError('refused', 'it is still paused after it was told to run');
   }
 
-  /** QEMU's own word for what the guest does, however long it takes to say it. */
-  async #status(signal: AbortSignal): Promise<string> {
+  /**
+   * QEMU's own word for what the guest does, however long it takes to say it.
+   *
+   * @throws QmpError `ended`; the signal's reason
+   */
+  async status(signal: AbortSignal): Promise<string> {
     for (;;) {
       signal.throwIfAborted();
       const answer = await this.#unlessSilent(() => this.#client.execute(queryStatus.execute, Status));
