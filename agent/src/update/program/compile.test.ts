@@ -227,6 +227,27 @@ describe('the program of a machine', () => {
   });
 });
 
+describe('the pieces of a stream', () => {
+  it('are played as they were recorded, but those without files that follow each other at once', () => {
+    const files = [{ session: 'machine:one', token: '0x1' }];
+    const piece = (bytes: number, given: typeof files = []) => ({ bytes, files: given });
+    const pieces = [
+      ...[piece(1), piece(2), piece(3, files), piece(4)],
+      ...[piece(5), piece(6), piece(7, files), piece(8, files)],
+    ];
+    const saved = machine({ way: 'cpr', pieces });
+    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }] });
+    const part = partOf(program, 0);
+    const closed = part.findIndex(({ does }) => does === 'close');
+    const play = (offset: number, bytes: number): Instruction => ({ does: 'play', file: 0, offset, bytes });
+    const attach: Instruction = { does: 'attach', file: 1 };
+    expect(part.slice(0, closed).filter(({ does }) => does === 'play' || does === 'attach')).toEqual([
+      ...[play(0, 3), attach, play(3, 3), play(6, 15)],
+      ...[attach, play(21, 7), attach, play(28, 8)],
+    ]);
+  });
+});
+
 describe('the deadline of a machine', () => {
   const deadline = (changes: Partial<SavedMachine>, needs: VmmFacts['needs'], limitS?: number): unknown => {
     const machines = [{ saved: machine(changes), facts: { ...facts, needs } }];

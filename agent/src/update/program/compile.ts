@@ -187,15 +187,22 @@ function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instru
   ];
 }
 
-/** The pieces as they were recorded, each with its files. */
+/** The pieces as they were recorded, each with its files. Those without files that follow each other are one. */
 function cprInstructions(
   { pieces }: SavedMachine,
   socket: string,
   state: number,
   numberOf: NumberOf,
 ): Instruction[] {
+  const joined: { bytes: number; readonly files: readonly Place[] }[] = [];
+  for (const { bytes, files } of pieces) {
+    const last = joined.at(-1);
+    // QEMU takes descriptors where a piece begins: nothing else is joined.
+    if (last !== undefined && last.files.length === 0 && files.length === 0) last.bytes += bytes;
+    else joined.push({ bytes, files });
+  }
   let at = 0;
-  const played = pieces.flatMap(({ bytes, files }): Instruction[] => {
+  const played = joined.flatMap(({ bytes, files }): Instruction[] => {
     const offset = at;
     at += bytes;
     return [
