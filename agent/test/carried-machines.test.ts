@@ -17,7 +17,7 @@ import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import { lives, MadeUpCarrier, type Waiting } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
-import { entriesOf, runToKexec, startSettled } from './scenario.ts';
+import { entriesOf, memfdWith, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -206,6 +206,17 @@ describe('a machine that the carrier brought back', () => {
       { stage: 'resumed', newPid: vmm.pid, detail: 'it runs; the carrier brought it back' },
     ]);
     expect(started).toEqual([]);
+  });
+
+  it('stays in the hands of the carrier where what is kept already leaves no room for its sessions', async () => {
+    const { holder } = await carry('running', 'running', allWell);
+    host.manager.kept.set(`f-${Buffer.from('another').toString('hex')}-1`, memfdWith('a file'));
+    host.places = 2;
+    client = await host.start();
+    expect(host.log).toContainEqual(
+      expect.stringMatching(/^error the carrier is left alone.*keeps 2 descriptors and has 1/),
+    );
+    expect(lives(holder)).toBe(true);
   });
 
   it('is left alone by an agent that is started once more in this boot', async () => {

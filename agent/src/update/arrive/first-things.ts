@@ -146,6 +146,8 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(paths);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
+  // Before anything more is kept: there is only so much room.
+  for (const { name } of kept) store.know(name);
   const nothingCame = (): boolean => {
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
     return complete && !found;

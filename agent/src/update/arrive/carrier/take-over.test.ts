@@ -499,3 +499,32 @@ describe('a carrier that is at work while the agent cannot take over', () => {
     expect(found?.goesOn).toBe(`process ${processes.keeper.pid} does not end`);
   });
 });
+
+describe('a carrier where no service manager keeps sessions', () => {
+  beforeEach(() => {
+    native = { ...native, serviceManager: { notify: () => false, takeListenFds: () => [] } };
+  });
+
+  it('goes on holding them when its work is done, so that the agent is not their only holder', async () => {
+    const processes = await both();
+    carrier.status(statusLines('done', processes));
+    expect(taken(await takeOver())).toEqual(names);
+    expect(await processes.keeper.ended).toBe('SIGKILL');
+    expect(lives(processes.holder)).toBe(true);
+    expect(said).toEqual([
+      'warning no service manager keeps the sessions; the carrier goes on holding them {}',
+    ]);
+    // An agent that is started again finds them there.
+    for (const { descriptor } of handed) descriptor.close();
+    handed = [];
+    expect(taken(await takeOver())).toEqual(names);
+    expect(lives(processes.holder)).toBe(true);
+  });
+
+  it('and which has no holder keeps its keeper', async () => {
+    const keeper = await carrier.process(await retrieved());
+    carrier.status(['state done', `keeper ${keeper.pid}`]);
+    expect(taken(await takeOver())).toEqual(names);
+    expect(lives(keeper)).toBe(true);
+  });
+});

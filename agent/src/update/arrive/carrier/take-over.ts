@@ -2,7 +2,7 @@
 /**
  * Taking over from the carrier, which has run since the kernel started. Its keeper and its holder have the sessions,
  * and closing the last descriptor of a session frees its memory. So both are ended only once the service manager keeps
- * every session. If one session cannot be taken, both live on. Unless the carrier is at work: then its keeper is ended
+ * every session. Where no service manager keeps them, one that has them lives on. If one session cannot be taken, both live on. Unless the carrier is at work: then its keeper is ended
  * in any case, if the holder lives. If it cannot be, no machine is started.
  *
  * - All is done, or the carrier failed: the sessions are taken, and both processes are ended.
@@ -138,13 +138,15 @@ async function takeFrom(
   const living = [holder, gone ? null : keeper].filter((each) => each !== null);
   const { sessions: taken, problems } = takeSessions(native, paths.proc, living, namesOf(handed));
   for (const [name, descriptor] of taken) sessions.push({ name: sessionEntry(name), descriptor });
-  const unkept = await keepAll(context, taken);
-  const all = unkept === null ? problems : [...problems, unkept];
+  const { kept, problem } = await keepAll(context, taken);
+  const all = problem === null ? problems : [...problems, problem];
   if (all.length > 0) {
     log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
     return true;
   }
-  for (const each of living) await endOrSay(context, each);
+  if (!kept) log('warning', 'no service manager keeps the sessions; the carrier goes on holding them');
+  // One that holds them is enough.
+  for (const each of kept ? living : living.slice(1)) await endOrSay(context, each);
   return true;
 }
 
@@ -156,23 +158,27 @@ const namesOf = (handed: readonly HandedBack[]): Set<string> =>
     }),
   );
 
-/** Has the service manager keep the sessions. @returns what went wrong; null if it has them all */
+/**
+ * Has the service manager keep the sessions.
+ *
+ * @returns whether somebody keeps them beside the agent, and what went wrong; null if nothing did
+ */
 async function keepAll(
   { store, limits }: TakeOverContext,
   taken: ReturnType<typeof takeSessions>['sessions'],
-): Promise<string | null> {
-  if (taken.size === 0) return null;
-  const over = Promise.withResolvers<string>();
+): Promise<{ kept: boolean; problem: string | null }> {
+  if (taken.size === 0) return { kept: true, problem: null };
+  const over = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => over.resolve(`the service manager did not answer in ${limits.storeMs} ms`),
+    () => over.reject(new Error(`the service manager did not answer in ${limits.storeMs} ms`)),
     limits.storeMs,
   );
   try {
     store.needRoom(taken.size);
     for (const [name, descriptor] of taken) store.keepSession(name, descriptor);
-    return await Promise.race([store.settled().then(() => null), over.promise]);
+    return { kept: await Promise.race([store.settled(), over.promise]), problem: null };
   } catch (error) {
-    return saidBy(error);
+    return { kept: false, problem: saidBy(error) };
   } finally {
     clearTimeout(timer);
   }
