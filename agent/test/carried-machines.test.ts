@@ -17,7 +17,7 @@ import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import { lives, MadeUpCarrier, type Waiting } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
-import { entriesOf, runToKexec, startSettled } from './scenario.ts';
+import { entriesOf, memfdWith, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -82,7 +82,7 @@ async function carry(
   using state = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
   using memory = await host.double.retrieveFd(own, BigInt(saved.memory[0]?.token ?? -1));
   writeMark(native.memory, state, saved, mark);
-  await vmms.carry('one', saved.command.words, memory);
+  await vmms.carry('one', saved.command.words, memory, machine === 'running');
   const copies = [...sessions].map(([name, file]) => [name, native.descriptors.duplicate(file)] as const);
   const keeper = await carrier.process(new Map(copies));
   const holder = await carrier.process(sessions);
@@ -158,6 +158,16 @@ describe('a machine that the carrier brought back', () => {
     expect((await client.call('GetSession', { name: session })).session.direction).toBe('outgoing');
   });
 
+  it('and that somebody has paused since is left so', async () => {
+    await carry('running', 'running', allWell);
+    vmm.guest.pause();
+    const update = await arrive();
+    expect(update.outcome, update.reason).toBe('updated');
+    const detail = 'it has run, and its state is "paused" now; the carrier brought it back';
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid, detail }]);
+    expect(vmm.guest.running).toBe(false);
+  });
+
   it('runs although it cannot be put into its unit', async () => {
     await carry('running', 'running', allWell);
     const { starter } = host;
@@ -196,6 +206,17 @@ describe('a machine that the carrier brought back', () => {
       { stage: 'resumed', newPid: vmm.pid, detail: 'it runs; the carrier brought it back' },
     ]);
     expect(started).toEqual([]);
+  });
+
+  it('stays in the hands of the carrier where what is kept already leaves no room for its sessions', async () => {
+    const { holder } = await carry('running', 'running', allWell);
+    host.manager.kept.set(`f-${Buffer.from('another').toString('hex')}-1`, memfdWith('a file'));
+    host.places = 2;
+    client = await host.start();
+    expect(host.log).toContainEqual(
+      expect.stringMatching(/^error the carrier is left alone.*keeps 2 descriptors and has 1/),
+    );
+    expect(lives(holder)).toBe(true);
   });
 
   it('is left alone by an agent that is started once more in this boot', async () => {

@@ -98,8 +98,9 @@ export class MadeUpVmms {
    *
    * @param words as they were saved
    * @param memory its memory as this kernel has it
+   * @param runs whether the guest was let run
    */
-  async carry(name: string, words: readonly string[], memory: Descriptor): Promise<MadeUpVmm> {
+  async carry(name: string, words: readonly string[], memory: Descriptor, runs: boolean): Promise<MadeUpVmm> {
     const vmm = this.#unit(name);
     Object.assign(vmm, await this.#spawn(words.slice(2), memory.fd, vmm.guest));
     const [real, own] = [`/proc/${vmm.pid}`, join(this.#host.paths.proc, String(vmm.pid))];
@@ -111,7 +112,7 @@ export class MadeUpVmms {
     }
     rmSync(join(own, 'cgroup'));
     writeFileSync(join(own, 'cgroup'), '0::/init.scope\n');
-    vmm.guest.restart(words);
+    vmm.guest.restart(words, runs);
     return vmm;
   }
 

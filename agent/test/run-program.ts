@@ -201,9 +201,16 @@ class Monitor {
     // QEMU has a blank behind each colon, and a made-up one has none.
     const has = (answer: string, part: string): boolean =>
       answer.replaceAll(' ', '').includes(part.replaceAll(' ', ''));
+    const isDone = (answer: string): boolean =>
+      wanted.startsWith('!')
+        ? !wanted
+            .slice(1)
+            .split('|')
+            .some((each) => has(answer, each))
+        : has(answer, wanted);
     for (;;) {
       const { answer, event } = await this.tell(command);
-      if (has(answer, wanted)) return;
+      if (isDone(answer)) return;
       if (refused !== '' && has(answer, refused)) throw new Error(`QEMU answered ${answer}`);
       if (!event) await this.#next();
     }

@@ -11,8 +11,10 @@ export interface FakeVmm extends FakeQmp {
   readonly running: boolean;
   /** The state that was given to it, once all of it is there. */
   readonly loaded: string | null;
-  /** Begins again as one that was started with these words: paused, and waiting for a state. */
-  restart(words: readonly string[]): void;
+  /** Begins again as one that was started with these words: paused, and waiting for a state, unless the guest runs. */
+  restart(words: readonly string[], runs?: boolean): void;
+  /** As somebody does who has another connection to its monitor. */
+  pause(): void;
 }
 
 interface FakeVmmOptions {
@@ -112,8 +114,11 @@ export async function startFakeVmm(
     get loaded() {
       return guest.loaded;
     },
-    restart(words) {
-      Object.assign(guest, { running: false, loaded: null });
+    pause() {
+      guest.running = false;
+    },
+    restart(words, runs = false) {
+      Object.assign(guest, { running: runs, loaded: null });
       migration = 'none';
       qmp.answerAgain();
       const waits = words.flatMap((word, index) => (words[index - 1] === '-incoming' ? [word] : []));

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
-import type { Answer } from '../qemu/fake-qmp.fixture.ts';
+import { type Answer, value } from '../qemu/fake-qmp.fixture.ts';
 import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
 import { RanPerhaps, runStarted, type VmmStarter } from './restore.ts';
 import type { SavedMachine } from './saved-machine.ts';
@@ -32,15 +32,27 @@ describe('a machine whose guest may have run', () => {
   it('is told once more if QEMU says that it is paused after all', async () => {
     const vmm = await startFakeVmm({ running: false });
     const asked = { native, machine: machineOf(vmm, true), starter };
-    expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null });
+    expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null, insteadOfRunning: null });
     expect(vmm).toMatchObject({ loaded: null, running: true });
   });
 
   it('and was paused before is left so', async () => {
     const vmm = await startFakeVmm({ running: false });
     const asked = { native, machine: machineOf(vmm, false), starter, pid: 4711 };
-    expect(await runStarted(asked)).toEqual({ pid: 4711, problem: null });
+    expect(await runStarted(asked)).toEqual({ pid: 4711, problem: null, insteadOfRunning: null });
     expect(vmm).toMatchObject({ running: false, commands: [] });
+  });
+
+  it.each([
+    ['running', null],
+    ['paused', 'paused'],
+    ['io-error', 'io-error'],
+  ])('and is known to have run is only asked how it is: %s', async (status, insteadOfRunning) => {
+    const answers = { 'query-status': value({ status, running: status === 'running' }) };
+    const vmm = await startFakeVmm({ running: false, answers });
+    const asked = { native, machine: machineOf(vmm, true), starter, hasRun: true };
+    expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null, insteadOfRunning });
+    expect(vmm.commands).toEqual(['qmp_capabilities', 'query-status']);
   });
 
   it('is held if it stays paused', async () => {

@@ -5,7 +5,6 @@
  * that its memory has changed, and the saved state no longer fits.
  */
 import type { Descriptor, Native } from '@luo-console/native';
-import type { ProcessSocket } from '../host/peer.ts';
 import { saidBy } from '../host/said-by.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
@@ -96,12 +95,22 @@ export const isUnitThere = (error: unknown): boolean =>
 export const unitNameOf = ({ session }: Pick<SavedMachine, 'session'>): string =>
   session.replace(/^machine:/, '');
 
+/** How a machine is that was told to run before. */
+export interface Started {
+  /** Its VMM's process. */
+  readonly pid: number;
+  /** Why its monitor could not be asked; null if it was. */
+  readonly problem: string | null;
+  /** QEMU's word for what its guest does in place of running; null if it runs, or nobody asked. */
+  readonly insteadOfRunning: string | null;
+}
+
 /**
-    using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });
-    await monitor.run(AbortSignal.timeout(runMs));
+ * Tells the guest of a machine to run that may have run already, if it ran when it was saved. Nothing is loaded. A guest
+ * that is known to have run is only asked how it is: whoever has paused it since wants it so.
  *
  * @param pid its VMM's process where that is known; the starter is asked otherwise
- * @returns its VMM's process
+ * @param hasRun whether it is known to have run
  * @throws Error if it has no process, or QEMU says that the guest is still paused
  */
 export async function runStarted({
@@ -109,19 +118,22 @@ export async function runStarted({
   machine,
   starter,
   pid: known,
-}: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & { readonly pid?: number | null }): Promise<{
-  pid: number;
-  problem: string | null;
-}> {
+  hasRun = false,
+}: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & {
+  readonly pid?: number | null;
+  readonly hasRun?: boolean;
+}): Promise<Started> {
   const pid = known ?? (await starter.pid(unitNameOf(machine)));
-  if (!machine.ran) return { pid, problem: null };
+  if (!machine.ran) return { pid, problem: null, insteadOfRunning: null };
   try {
     using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });
-    await monitor.run(AbortSignal.timeout(runMs));
-    return { pid, problem: null };
+    const signal = AbortSignal.timeout(runMs);
+    if (!hasRun) await monitor.run(signal);
+    const status = hasRun ? await monitor.status(signal) : 'running';
+    return { pid, problem: null, insteadOfRunning: status === 'running' ? null : status };
   } catch (error) {
     if (error instanceof QmpError && error.failure === 'refused') throw new RanPerhaps(error);
     // A monitor that another client has says nothing against the guest.
-    return { pid, problem: saidBy(error) };
+    return { pid, problem: saidBy(error), insteadOfRunning: null };
   }
 }

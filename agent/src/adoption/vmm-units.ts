@@ -2,8 +2,9 @@
 /** VMMs as separate services (`units/machine-unit.ts`), as far as restoring a machine needs them. */
 import type { HostPaths } from '../host/paths.ts';
 import { attachToUnit } from '../units/attached-unit.ts';
-import { machineUnitPid, stopMachineUnit, unitOf } from '../units/machine-unit.ts';
+import { stopMachineUnit, unitOf } from '../units/machine-unit.ts';
 import { resumeInUnit, unitSettled } from '../units/resumed-unit.ts';
+import { machineUnitPid } from '../units/unit-process.ts';
 import type { VmmStarter } from './restore.ts';
 import type { SavedMachine } from './saved-machine.ts';
 
@@ -13,7 +14,8 @@ function unitFor(name: string, { program, words, directory, uid, gid }: SavedMac
 }
 
 /** @param paths where sysfs and procfs are mounted, and the carrier is */
-export function vmmUnits({ sys, proc, carrier }: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>): VmmStarter {
+export function vmmUnits(paths: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>): VmmStarter {
+  const { proc, carrier } = paths;
   return {
     resume: async (name, { command, files, directory }) =>
       await resumeInUnit({
@@ -22,7 +24,7 @@ export function vmmUnits({ sys, proc, carrier }: Pick<HostPaths, 'sys' | 'proc' 
       }),
     settle: (name) => unitSettled(name),
     pid: async (name) => {
-      const pid = await machineUnitPid(name, { sys });
+      const pid = await machineUnitPid(name, paths);
       if (pid === null)
         throw new Error(`${unitOf(name)} has no process: see "journalctl -u ${unitOf(name)}"`);
       return pid;

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { commandLineOf, effectiveUser } from '../host/process-files.ts';
-import { machineUnitPid } from '../units/machine-unit.ts';
+import { machineUnitPid } from '../units/unit-process.ts';
 import { machineFiles } from './command-line.ts';
 import { type Definition, definitionName } from './definition.ts';
 import { type DefinitionFile, listDefinitions, loadDefinition } from './files.ts';
@@ -69,7 +69,7 @@ export class DefinedMachines {
    */
   async processOf(name: string, definition: Definition | null): Promise<number | null> {
     const { paths, accounts } = this.#context;
-    const pid = await machineUnitPid(name, { sys: paths.sys, waitMs: 0 });
+    const pid = await machineUnitPid(name, paths, 0);
     if (pid === null) return null;
     const words = await commandLineOf(paths.proc, pid);
     if (!words.some((word) => word.includes(`:${machineFiles(name, words).monitor},`))) return null;

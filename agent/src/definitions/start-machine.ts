@@ -11,7 +11,8 @@ import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { whenReady } from '../host/waiting.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
-import { machineUnitPid, startMachineUnit, unitOf } from '../units/machine-unit.ts';
+import { startMachineUnit, unitOf } from '../units/machine-unit.ts';
+import { machineUnitPid } from '../units/unit-process.ts';
 import { type MachineFiles, machineFiles, qemuProgram, qemuWords } from './command-line.ts';
 import type { Definition } from './definition.ts';
 
@@ -51,7 +52,7 @@ export async function startMachine(start: MachineStart): Promise<number> {
   } catch (error) {
     throw unusable(0, name, saidBy(error));
   }
-  const pid = await machineUnitPid(name, { sys: paths.sys });
+  const pid = await machineUnitPid(name, paths);
   if (pid === null) throw unusable(0, name, ended(name));
   await answers(native, pid, name, places);
   return pid;

@@ -3,7 +3,7 @@
 import { existsSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
-import { connectToProcess, type ProcessSocket, peerPid, Stranger } from './peer.ts';
+import { peerPid, Stranger } from './peer.ts';
 import { errnoOf } from './refusal.ts';
 
 type Sockets = Native['sockets'];

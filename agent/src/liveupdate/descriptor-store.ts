@@ -96,14 +96,18 @@ export class DescriptorStore {
     this.dropSession(session);
   }
 
-  /** Resolves once the manager has taken in everything sent so far; at once without a manager. */
-  async settled(): Promise<void> {
+  /**
+   * Resolves once the manager has taken in everything sent so far; at once without a manager.
+   *
+   * @returns whether there is a manager
+   */
+  async settled(): Promise<boolean> {
     const { sockets, serviceManager } = this.#native;
     const [ours, theirs] = sockets.socketPair();
     try {
       const sent = serviceManager.notify('BARRIER=1', [theirs]);
       theirs.close();
-      if (!sent) return;
+      if (!sent) return false;
       await new Promise<void>((resolve, reject) => {
         const poll = sockets.poll(ours);
         const events = sockets.POLL_READABLE | sockets.POLL_DISCONNECT;
@@ -113,6 +117,7 @@ export class DescriptorStore {
           else resolve();
         });
       });
+      return true;
     } finally {
       ours.close();
       theirs.close();

@@ -24,3 +24,14 @@ export function migrateIncoming(path: string): QmpCommand {
 export const queryMigrate: QmpCommand = { execute: 'query-migrate' };
 export const queryStatus: QmpCommand = { execute: 'query-status' };
 export const letRun: QmpCommand = { execute: 'cont' };
+
+/** States of a guest that has not run since it was stopped or started (QEMU, qapi/run-state.json). */
+export const notRunning = [
+  'paused',
+  'prelaunch',
+  'inmigrate',
+  'postmigrate',
+  'finish-migrate',
+  'restore-vm',
+  'save-vm',
+] as const;

@@ -7,19 +7,10 @@
 import * as v from 'valibot';
 import type { ProcessSocket } from '../host/peer.ts';
 import { pause, strangerMs, whenNamed } from '../host/waiting.ts';
-import { letRun, type QmpCommand, queryMigrate, queryStatus } from './migration-commands.ts';
+import { letRun, notRunning, type QmpCommand, queryMigrate, queryStatus } from './migration-commands.ts';
 import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
-/** States of a guest that has not run since it was stopped or started (QEMU, qapi/run-state.json). */
-const notRunning: ReadonlySet<string> = new Set([
-  'paused',
-  'prelaunch',
-  'inmigrate',
-  'postmigrate',
-  'finish-migrate',
-  'restore-vm',
-  'save-vm',
-]);
+const stillStopped: ReadonlySet<string> = new Set(notRunning);
 
 /** How long a QEMU that was to let its guest run on may be silent, in ms. */
 export const letRunMs = 10_000;
@@ -100,13 +91,17 @@ export class VmmMonitor {
           throw error;
         },
       );
-      if (!notRunning.has(await this.#status(signal))) return;
+      if (!stillStopped.has(await this.status(signal))) return;
     }
     throw refusal ?? new QmpError('refused', 'it is still paused after it was told to run');
   }
 
-  /** QEMU's own word for what the guest does, however long it takes to say it. */
-  async #status(signal: AbortSignal): Promise<string> {
+  /**
+   * QEMU's own word for what the guest does, however long it takes to say it.
+   *
+   * @throws QmpError `ended`; the signal's reason
+   */
+  async status(signal: AbortSignal): Promise<string> {
     for (;;) {
       signal.throwIfAborted();
       const answer = await this.#unlessSilent(() => this.#client.execute(queryStatus.execute, Status));

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The transient unit of a machine, and the message that asks for it. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { readMessage, Variant, writeMessage } from './bus-message.ts';
 import { type Fate, fakeManager } from './fake-manager.fixture.ts';
 import {
   type MachineUnit,
   machineDirectories,
-  machineUnitPid,
   startMachineUnit,
   stopMachineUnit,
   unitOf,
@@ -133,17 +129,6 @@ describe('the unit of a machine', () => {
     await stopMachineUnit('one', (await fakeManager(none)).path);
     const denied = await fakeManager({ error: 'org.freedesktop.DBus.Error.AccessDenied', words: 'no' });
     await expect(stopMachineUnit('one', denied.path)).rejects.toThrow('no');
-  });
-
-  it('has its process in its control group', async () => {
-    const sys = mkdtempSync(join(tmpdir(), 'sys-'));
-    onTestFinished(() => rmSync(sys, { recursive: true }));
-    const group = join(sys, 'fs/cgroup/machine.slice/luo-machine-one.service');
-    expect(await machineUnitPid('one', { sys, waitMs: 0 })).toBe(null);
-    const asked = machineUnitPid('one', { sys });
-    mkdirSync(group, { recursive: true });
-    writeFileSync(join(group, 'cgroup.procs'), '4711\n4712\n');
-    expect(await asked).toBe(4711);
   });
 });
 

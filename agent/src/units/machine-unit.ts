@@ -4,8 +4,6 @@
  * starts it, because a child of the agent would inherit its mount namespace, system call filter and capabilities.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { setTimeout as pause } from 'node:timers/promises';
 import { Variant } from './bus-message.ts';
 import { ManagerBus, ManagerRefusal } from './manager-bus.ts';
 
@@ -186,38 +184,5 @@ export async function stopMachineUnit(name: string, socket?: string): Promise<vo
   } catch (error) {
     const gone = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.NoSuchUnit';
     if (!gone) throw error;
-  }
-}
-
-/** How long to wait for the process to appear, and how often to look, in ms: nothing tells. */
-const appearMs = 2000;
-const lookMs = 5;
-
-/**
- * The process of a machine that was started, as the kernel's control groups show it: asking the service manager
- * would cost another program.
- *
- * @param options `sys`: where sysfs is mounted; `waitMs`: how long to wait for one that is being started
- * @returns null if the machine does not run
- */
-export async function machineUnitPid(
-  name: string,
-  { sys = '/sys', waitMs = appearMs }: { readonly sys?: string; readonly waitMs?: number } = {},
-): Promise<number | null> {
-  const group = `${sys}/fs/cgroup${machineGroup(name)}/cgroup.procs`;
-  for (let waited = 0; ; waited += lookMs) {
-    const pid = firstNumber(group);
-    if (pid > 0) return pid;
-    if (waited >= waitMs) return null;
-    await pause(lookMs);
-  }
-}
-
-/** The number in the first line of a file; 0 if it has no number. Read at once: a guest may be waiting. */
-function firstNumber(path: string): number {
-  try {
-    return Number.parseInt(readFileSync(path, 'latin1'), 10) || 0;
-  } catch {
-    return 0;
   }
 }

@@ -73,6 +73,14 @@ describe('a machine', () => {
     expect(machine.report).toMatchObject({ ran: 1 });
   });
 
+  it('that had suspended itself to memory is as it was, and is no failure', async () => {
+    carried({ whim: 'suspended' });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.said('failed')).toEqual([]);
+    expect(machine.said('running')).toEqual(['']);
+    expect([machine.mark, machine.vmmRuns]).toEqual([marks.running, true]);
+  });
+
   it('leaves a time for each thing that was done, one after the other', async () => {
     carried();
     await machine.resume(carrier);

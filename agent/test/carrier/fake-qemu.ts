@@ -89,7 +89,12 @@ const answers: Readonly<
   Record<string, (parameters: { channels?: { addr: { path: string } }[] }) => object | null>
 > = {
   'query-migrate': () => ({ status: migration, 'error-desc': 'no such device' }),
-  'query-status': () => ({ status: report.ran > 0 ? 'running' : 'paused', running: report.ran > 0 }),
+  'query-status': () => {
+    if (report.ran === 0) return { status: 'paused', running: false };
+    // The guest had suspended itself to memory: it goes on being that when it is told to run.
+    if (whim === 'suspended') return { status: 'suspended', running: false };
+    return { status: 'running', running: true };
+  },
   'migrate-incoming': ({ channels }) => {
     if (whim === 'no-incoming') return null;
     takeStateAt(channels?.[0]?.addr.path ?? '');

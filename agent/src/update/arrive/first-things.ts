@@ -24,7 +24,9 @@
  *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
- * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 65 s.
+ * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 125 s.
+ * - A carrier that works cannot be taken over: it is ended. If it cannot be, machines that do not run are held, because
+ *   it may be starting them.
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
@@ -36,7 +38,7 @@
  * - The journal is found damaged only when it is read, or the disk is full and an update has to be settled. Then the
  *   start fails, and is repeated every 200 ms until somebody mends it. Machines run, but no call is answered.
  * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
- *   sessions, and the next start names what is lost.
+ *   sessions, and the next start names what is lost. Sessions that a carrier brought live on: it goes on holding them.
  * - Second start in the same boot: everything comes from the store, nothing is settled again, and machines that may
  *   have run are not touched. A session that the journal knows and the store does not is looked for, then named as lost.
  *
@@ -51,6 +53,10 @@
  *       runs on in its unit, is not loaded again, and has the times of the carrier
  *       is found by the agent that is started after one died in the middle of it
  *       has its VMM ended before it is tried again, and then runs
+ *       and that somebody has paused since is left so
+ *       stays in the hands of the carrier where what is kept already leaves no room for its sessions
+ *     agent/src/update/arrive/carrier/take-over.test.ts
+ *       and that has the last copy of a session lives on, and no machine is started
  *     agent/test/machine-update.test.ts
  *       whose agent dies while it is brought back is waited for by the next one, and not loaded again
  *     agent/test/carrier/restore-machine.test.ts
@@ -146,6 +152,8 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(paths);
   const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
+  // Before anything more is kept: there is only so much room.
+  for (const { name } of kept) store.know(name);
   const nothingCame = (): boolean => {
     const { complete, found } = readHandoverLog(readKernelLog(paths) ?? []);
     return complete && !found;

@@ -10,6 +10,7 @@ import {
   type RestartPoint,
   type RestoreOptions,
   runStarted,
+  type Started,
   unitNameOf,
   type VmmStarter,
 } from '../../adoption/restore.ts';
@@ -52,6 +53,8 @@ export interface OneMachine {
   /** Told of each point that was reached here, with its time in ns of `CLOCK_BOOTTIME`; now if it has none. */
   reached(point: RestartPoint, atNs?: number): void;
 }
+
+const asExpected = { problem: null, insteadOfRunning: null };
 
 /**
  * How far a machine is. The carrier goes on where an agent that had it bring the machine back has died since: it is
@@ -96,8 +99,14 @@ export async function resumeMachine({
     blackoutUs: null,
     parts: [],
   };
-  const resumed = (newPid: number, broughtBackBy: 'carrier' | 'agent', problem: string | null = null) => {
-    const how = saved.ran ? 'it runs' : 'it is paused, as it was before';
+  const resumed = (
+    newPid: number,
+    broughtBackBy: 'carrier' | 'agent',
+    { problem, insteadOfRunning }: Pick<Started, 'problem' | 'insteadOfRunning'> = asExpected,
+  ) => {
+    const runs =
+      insteadOfRunning === null ? 'it runs' : `it has run, and its state is "${insteadOfRunning}" now`;
+    const how = saved.ran ? runs : 'it is paused, as it was before';
     const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
     const detail = broughtBackBy === 'carrier' ? `${what}; the carrier brought it back` : what;
     return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy };
@@ -119,10 +128,13 @@ export async function resumeMachine({
       const by = pid === null ? 'agent' : 'carrier';
       if (reachedBefore === 'settled_running')
         return resumed(pid ?? (await starter.pid(unitNameOf(saved))), by);
-      const started = await runStarted({ native, machine: saved, starter, pid });
+      const hasRun = carried?.reached.has('running') ?? false;
+      const started = await runStarted({ native, machine: saved, starter, pid, hasRun });
       if (by === 'carrier' && started.problem === null) reached('running');
-      return resumed(started.pid, by, started.problem);
+      return resumed(started.pid, by, started);
     }
+    if (carrier !== null && carrier.goesOn !== null)
+      throw new Error(`the carrier may be starting it: ${carrier.goesOn}`);
     if (carried !== null) await endCarried(context, saved, carried);
     for (const place of placesOf(saved, index)) files.get(place);
     if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));

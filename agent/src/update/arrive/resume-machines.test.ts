@@ -191,6 +191,29 @@ describe('a saved machine', () => {
     release(found);
   });
 
+  it.each([
+    ['none', 'held', []],
+    ['starting', 'held', ['settle one']],
+    ['running', 'resumed', ['settle one', 'pid one']],
+  ] as const)(
+    'at the mark %s is not started beside a carrier that goes on: %s',
+    async (mark, stage, asks) => {
+      await arrive([saved], { state: true, memory: true, mark });
+      const asked: string[] = [];
+      const carrier = {
+        ...{ sessions: [], machines: new Map(), bornNs: null, retrievedNs: null },
+        goesOn: 'process 120 does not end',
+      };
+      const found = await resumeMachines({ ...context(failingStarter(asked, 4711)), carrier }, []);
+      expect(asked).toEqual(asks);
+      const run = found.resumed?.machines[0]?.run;
+      expect(run?.stage).toBe(stage);
+      if (stage === 'held')
+        expect(run?.detail).toBe('it does not run: the carrier may be starting it: process 120 does not end');
+      release({ ...found, runs: [] });
+    },
+  );
+
   it('is started although the index cannot be retrieved at first', async () => {
     await arrive([saved], { state: true, memory: true });
     vi.spyOn(double, 'retrieveSession').mockRejectedValueOnce(noMemory()).mockRejectedValueOnce(noMemory());

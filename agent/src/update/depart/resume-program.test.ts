@@ -138,10 +138,35 @@ it('what fails while the machines are stopped is logged, and ends nothing', asyn
   made.prepare([one]);
   const preserveProgram = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
   await made.leave({ ...index, preserveProgram }, [saved(one)]);
-  await made.leave(index, [{ ...saved(one), state: { token: 'no number', cprBytes: 0, mainBytes: 0 } }]);
   expect(left).toBeNull();
+  expect(log).toEqual([expect.stringMatching(/^warning there is no resume program.*ENOMEM/)]);
+});
+
+it('a machine whose recorded pieces have no room is left to the agent, and the others are in it', async () => {
+  const [one, made] = [await ready(), program()];
+  const named = (name: string): Ready => ({
+    ...one,
+    adopted: { ...one.adopted, session: `machine:${name}` },
+  });
+  const three = ['first', 'enemy', 'last'].map(named);
+  made.prepare(three);
+  const [first, enemy, last] = three.map(saved);
+  if (!first || !enemy || !last) throw new Error('there are three machines');
+  const file = { session: 'machine:enemy', token: '0x0' };
+  const files = [file, file, file];
+  const pieces = Array.from({ length: 65_536 }, () => ({ bytes: 1, files }));
+  await made.leave(index, [first, { ...enemy, pieces }, last]);
+  expect(machines()).toEqual(['machine:first', 'machine:last']);
   expect(log).toEqual([
-    expect.stringMatching(/^warning there is no resume program.*ENOMEM/),
-    expect.stringMatching(/^warning there is no resume program/),
+    expect.stringMatching(/^warning a machine cannot be in the resume program .*machine:enemy.*at most/),
   ]);
+});
+
+it('a machine of which a value does not fit is left to the agent', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
+  await made.leave(index, [{ ...saved(one), state: { token: 'no number', cprBytes: 0, mainBytes: 0 } }]);
+  expect(left).not.toBeNull();
+  expect(machines()).toEqual([]);
+  expect(log).toEqual([expect.stringMatching(/^warning a machine cannot be in the resume program/)]);
 });

@@ -40,17 +40,13 @@ export class ResumeProgram {
       // That is logged already.
       if (facts === null) continue;
       const { session } = adopted;
-      try {
-        if (facts.obstacle === null) {
-          // With those before it: what has no room is left out now, not once it is stopped.
-          const all = [...onTrial, trialMachine(adopted, facts)];
-          encodeProgram(compileProgram({ index: indexSessionName, machines: all }));
-          onTrial = all;
-          this.#sessions.add(session);
-        } else log('info', 'the agent will bring a machine back', { session, reason: facts.obstacle });
-      } catch (error) {
-        const problem = saidBy(error);
-        log('warning', 'a machine cannot be in the resume program', { session, problem });
+      if (facts.obstacle !== null)
+        log('info', 'the agent will bring a machine back', { session, reason: facts.obstacle });
+      else {
+        // What has no room is left out now, not once it is stopped.
+        const more = this.#withOne(indexSessionName, onTrial, session, () => trialMachine(adopted, facts));
+        if (more !== null) this.#sessions.add(session);
+        onTrial = more ?? onTrial;
       }
     }
   }
@@ -65,12 +61,42 @@ export class ResumeProgram {
       return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
     });
     try {
-      await index.preserveProgram(encodeProgram(compileProgram({ index: index.name, machines })));
+      await index.preserveProgram(this.#encoded(index.name, machines));
     } catch (error) {
       const problem = saidBy(error);
       this.#context.log('warning', 'there is no resume program: the agent will bring the machines back', {
         problem,
       });
+    }
+  }
+
+  /** The program of all machines, or of those for which there is room: only now is it known what was recorded. */
+  #encoded(index: string, machines: readonly ProgramMachine[]): Buffer {
+    try {
+      return encodeProgram(compileProgram({ index, machines }));
+    } catch {
+      let fitting: readonly ProgramMachine[] = [];
+      for (const one of machines)
+        fitting = this.#withOne(index, fitting, one.saved.session, () => one) ?? fitting;
+      return encodeProgram(compileProgram({ index, machines: fitting }));
+    }
+  }
+
+  /** Those machines, and one more. @returns null if that cannot be with them, which the log says */
+  #withOne(
+    index: string,
+    before: readonly ProgramMachine[],
+    session: string,
+    one: () => ProgramMachine,
+  ): readonly ProgramMachine[] | null {
+    try {
+      const machines = [...before, one()];
+      encodeProgram(compileProgram({ index, machines }));
+      return machines;
+    } catch (error) {
+      const problem = saidBy(error);
+      this.#context.log('warning', 'a machine cannot be in the resume program', { session, problem });
+      return null;
     }
   }
 }

@@ -64,7 +64,13 @@ const letRun: Instruction[] = [
   { does: 'note', word: 'loaded' },
   { does: 'mark', value: 2 },
   { does: 'tell', command: '{"execute":"cont"}' },
-  { does: 'until', wanted: '"running": true', refused: '', command: '{"execute":"query-status"}' },
+  {
+    does: 'until',
+    wanted:
+      '!"status": "paused"|"status": "prelaunch"|"status": "inmigrate"|"status": "postmigrate"|"status": "finish-migrate"|"status": "restore-vm"|"status": "save-vm"',
+    refused: '',
+    command: '{"execute":"query-status"}',
+  },
   { does: 'note', word: 'running' },
 ];
 
@@ -103,6 +109,7 @@ describe('the program of a machine', () => {
       { does: 'loopback' },
       { does: 'writable' },
       { does: 'machine', stateFile: 0, markOffset: 530n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'deadline', seconds: 181 },
       { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       { does: 'directory', mode: 0o755, uid: 0, gid: 0, path: '/run/vms' },
@@ -143,6 +150,7 @@ describe('the program of a machine', () => {
       { does: 'together', count: 2 },
       { does: 'loopback' },
       { does: 'machine', stateFile: 0, markOffset: 500n, bytes: bytesOf(part), session: 'machine:one' },
+      { does: 'deadline', seconds: 181 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       ...asWhom,
       ...words('-name', 'one', '-S', '-incoming', 'defer'),
@@ -177,7 +185,8 @@ describe('the program of a machine', () => {
       index: 'luo-console',
       machines: [{ saved: machine({}), facts: { ...facts, needs } }],
     });
-    expect(partOf(program, 0).slice(0, 5)).toEqual([
+    expect(partOf(program, 0).slice(0, 6)).toEqual([
+      { does: 'deadline', seconds: 301 },
       { does: 'mounted', limitS: 120, path: '/srv/data' },
       { does: 'present', limitS: 120, path: '/dev/kvm' },
       { does: 'interface', limitS: 120, name: 'br0' },
@@ -218,6 +227,50 @@ describe('the program of a machine', () => {
   });
 });
 
+describe('the pieces of a stream', () => {
+  it('are played as they were recorded, but those without files that follow each other at once', () => {
+    const files = [{ session: 'machine:one', token: '0x1' }];
+    const piece = (bytes: number, given: typeof files = []) => ({ bytes, files: given });
+    const pieces = [
+      ...[piece(1), piece(2), piece(3, files), piece(4)],
+      ...[piece(5), piece(6), piece(7, files), piece(8, files)],
+    ];
+    const saved = machine({ way: 'cpr', pieces });
+    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }] });
+    const part = partOf(program, 0);
+    const closed = part.findIndex(({ does }) => does === 'close');
+    const play = (offset: number, bytes: number): Instruction => ({ does: 'play', file: 0, offset, bytes });
+    const attach: Instruction = { does: 'attach', file: 1 };
+    expect(part.slice(0, closed).filter(({ does }) => does === 'play' || does === 'attach')).toEqual([
+      ...[play(0, 3), attach, play(3, 3), play(6, 15)],
+      ...[attach, play(21, 7), attach, play(28, 8)],
+    ]);
+  });
+});
+
+describe('the deadline of a machine', () => {
+  const deadline = (changes: Partial<SavedMachine>, needs: VmmFacts['needs'], limitS?: number): unknown => {
+    const machines = [{ saved: machine(changes), facts: { ...facts, needs } }];
+    const program = compileProgram({
+      ...{ index: 'luo-console', machines },
+      ...(limitS === undefined ? {} : { limitS }),
+    });
+    // Nothing of its part is without it.
+    return partOf(program, 0)[0];
+  };
+  const need = { kind: 'mounted', what: '/srv' } as const;
+
+  it('is later where it waits for something, and the more of its state there is', () => {
+    const state = { token: '0x9', cprBytes: 20_000_000, mainBytes: 3_000_000_001 };
+    expect(deadline({}, [])).toEqual({ does: 'deadline', seconds: 181 });
+    expect(deadline({}, [need, { ...need, what: '/mnt' }])).toEqual({ does: 'deadline', seconds: 301 });
+    expect(deadline({}, [need], 7)).toEqual({ does: 'deadline', seconds: 188 });
+    expect(deadline({ state }, [])).toEqual({ does: 'deadline', seconds: 180 + 1 + 151 });
+    const huge = { ...state, mainBytes: 2 ** 43 };
+    expect(deadline({ state: huge }, [])).toEqual({ does: 'deadline', seconds: 86_400 });
+  });
+});
+
 describe('the program of several machines', () => {
   const two = machine({
     name: 'two',
@@ -235,7 +288,7 @@ describe('the program of several machines', () => {
   it('has what the host needs once, and each machine in its own directory', () => {
     const count = (name: string): number => program.filter(({ does }) => does === name).length;
     expect(['loopback', 'writable', 'machine'].map(count)).toEqual([1, 1, 2]);
-    expect(partOf(program, 1)[1]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
+    expect(partOf(program, 1)[2]).toMatchObject({ does: 'directory', path: '/run/luo-carrier/1' });
     expect(partOf(program, 1)).toContainEqual({ does: 'play', file: 2, offset: 0, bytes: 7 });
     expect(program).toContainEqual({
       ...{ does: 'machine', stateFile: 2, markOffset: 7n, session: 'machine:two' },

@@ -18,6 +18,7 @@ import type { Place } from '../../liveupdate/session-entries.ts';
 import {
   letRun,
   migrateIncoming,
+  notRunning,
   type QmpCommand,
   queryMigrate,
   queryStatus,
@@ -83,6 +84,7 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
     ...hostInstructions(machines),
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
       const part = [
+        { does: 'deadline', seconds: deadlineS(saved, facts, limitS) } as const,
         // Before anything is made: a directory that a mount hides later would be made in vain.
         ...facts.needs.map((need) => waitFor(need, limitS)),
         ...machinePart(saved, facts, join(directory, String(number)), index, numberOf),
@@ -144,9 +146,23 @@ function machinePart(
     { does: 'note', word: 'loaded' },
     // Also of one that stays paused: somebody else may tell it to run at any moment.
     { does: 'mark', value: markByte('running') },
-    ...(ran ? [tell(letRun), until('"running": true', '', queryStatus)] : []),
+    ...(ran ? [tell(letRun), until(stoppedNoMore, '', queryStatus)] : []),
     { does: 'note', word: 'running' },
   ];
+}
+
+/** For everything but its needs and its state, in seconds. The carrier limits each single wait to less. */
+const usualS = 180;
+/** As slow as a VMM may take its state, in bytes a second. */
+const slowest = 20_000_000;
+/** The carrier takes no longer deadline (`LONGEST_WAIT_S`, program.h). */
+const longestS = 86_400;
+
+/** How long a machine's part may take, in seconds: a VMM that takes a byte now and then must not hold up all others. */
+function deadlineS({ state }: SavedMachine, { needs }: VmmFacts, limitS: number): number {
+  const { cprBytes = 0, mainBytes = 0 } = state ?? {};
+  const stateS = Math.ceil((cprBytes + mainBytes) / slowest);
+  return Math.min(longestS, usualS + (needs.length > 0 ? limitS : 0) + stateS);
 }
 
 const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>
@@ -171,15 +187,22 @@ function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instru
   ];
 }
 
-/** The pieces as they were recorded, each with its files. */
+/** The pieces as they were recorded, each with its files. Those without files that follow each other are one. */
 function cprInstructions(
   { pieces }: SavedMachine,
   socket: string,
   state: number,
   numberOf: NumberOf,
 ): Instruction[] {
+  const joined: { bytes: number; readonly files: readonly Place[] }[] = [];
+  for (const { bytes, files } of pieces) {
+    const last = joined.at(-1);
+    // QEMU takes descriptors where a piece begins: nothing else is joined.
+    if (last !== undefined && last.files.length === 0 && files.length === 0) last.bytes += bytes;
+    else joined.push({ bytes, files });
+  }
   let at = 0;
-  const played = pieces.flatMap(({ bytes, files }): Instruction[] => {
+  const played = joined.flatMap(({ bytes, files }): Instruction[] => {
     const offset = at;
     at += bytes;
     return [
@@ -189,6 +212,9 @@ function cprInstructions(
   });
   return [{ does: 'connect', path: socket }, ...played, { does: 'close' }];
 }
+
+/** Not `"running": true`: a guest that was suspended to memory is told to run, and goes on being suspended. */
+const stoppedNoMore = `!${notRunning.map((status) => `"status": "${status}"`).join('|')}`;
 
 const lineOf = (command: QmpCommand): string => JSON.stringify(command);
 

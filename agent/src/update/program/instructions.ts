@@ -60,7 +60,7 @@ const table = {
   present: { code: 31, numbers: ['limitS'], texts: ['path'] },
   /** Waits until there is a network interface of this name. */
   interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
-  /** Ends the machine's part, and its VMM unless the guest may run, if it is not over in that time. */
+  /** The machine's part fails when it takes longer from here on. */
   deadline: { code: 33, numbers: ['seconds'], texts: [] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
@@ -76,7 +76,10 @@ const table = {
   monitor: { code: 50, numbers: [], texts: ['path'] },
   /** Sends a line of QMP and waits for its answer; an error fails. */
   tell: { code: 51, numbers: [], texts: ['command'] },
-  /** Sends a line of QMP until its answer has `wanted` in it; fails at `refused`, if that is not empty. */
+  /**
+   * Sends a line of QMP until its answer has `wanted` in it; fails at `refused`, if that is not empty. `!` at the
+   * beginning of `wanted`: until it has none of the texts behind it, which have `|` between them.
+   */
   until: { code: 52, numbers: [], texts: ['wanted', 'refused', 'command'] },
   /** Writes a byte at the machine's mark. */
   mark: { code: 60, numbers: ['value'], texts: [] },

@@ -142,6 +142,25 @@ describe('a mount', () => {
     ).toMatch(/^\/srv\/data\/qmp is on/);
   });
 
+  it('below /run is needed too where the host makes it, and what is in it comes after', async () => {
+    proc.mounted('/run/vms');
+    write('etc/fstab', 'tmpfs /run/vms tmpfs mode=0751 0 0\n');
+    const facts = await look({ monitor: '/run/vms/one/qmp', words: ['-pidfile', '/run/vms/one/pid'] });
+    expect(facts).toMatchObject({ needs: mounted('/run/vms'), obstacle: null });
+    expect(facts.directories.map(({ path }) => path)).toEqual(['/run/vms', '/run/vms/one']);
+  });
+
+  it.each<[string, MadeUpVmm]>([
+    ['/run/user/1000/disk.img', drive('/run/user/1000/disk.img')],
+    ['/run/user/1000/new/log', { words: ['-D', '/run/user/1000/new/log'] }],
+    ['its working directory /run/user/1000', { directory: '/run/user/1000' }],
+  ])('of a user’s session below /run is an obstacle: %s', async (what, vmm) => {
+    // logind makes it when the user comes.
+    proc.mounted('/run/user/1000');
+    write('run/user/1000/disk.img');
+    expect((await look(vmm)).obstacle).toBe(`${what} is on /run/user/1000, which no boot mounts by itself`);
+  });
+
   it('that hides a part of /run later is an obstacle too: its sockets would be gone', async () => {
     proc.mounted('/run/user/1000');
     expect((await look({ monitor: '/run/user/1000/qmp' })).obstacle).toBe(

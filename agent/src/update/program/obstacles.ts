@@ -62,3 +62,14 @@ export function tapObstacle(words: readonly string[]): string | null {
   );
   return scripted ? 'its tap is set up by a script' : null;
 }
+
+/** Bytes of a Unix socket's path with its NUL (unix(7)). */
+const longestSocketPath = 108;
+
+/** Null if the carrier takes the path of its monitor (`is_socket_path`, program.c): it refuses a program as a whole. */
+export function monitorObstacle(path: string): string | null {
+  const its = `its monitor's path ${visible(path)}`;
+  if (!path.startsWith('/')) return `${its} is not absolute`;
+  if (path.lastIndexOf('/') === 0) return `${its} is in the root directory`;
+  return Buffer.byteLength(path) < longestSocketPath ? null : `${its} is too long for a socket`;
+}

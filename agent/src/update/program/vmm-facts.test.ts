@@ -28,6 +28,9 @@ afterEach(() => {
 
 const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.directory, proc.addVmm(vmm));
 
+/** Its path has 9 bytes more. */
+const longMonitor = (bytes: number): MadeUpVmm => ({ monitor: `/run/vms/${'x'.repeat(bytes)}` });
+
 describe('of a VMM is found', () => {
   it('as whom it runs, and within which limits, by the numbers of the kernel', async () => {
     const facts = await look();
@@ -138,6 +141,8 @@ describe('a machine is left to the agent', () => {
       () => ({ words: ['-blockdev', '{"driver":"file","node-name":"a\\"","filename":"/data/x.img"}'] }),
     ],
     ['/data/qmp is not on the root file system', () => ({ monitor: '/data/qmp' })],
+    ["its monitor's path /qmp.sock is in the root directory", () => ({ monitor: '/qmp.sock' })],
+    [`its monitor's path /run/vms/${'x'.repeat(99)} is too long for a socket`, () => longMonitor(99)],
     ['its program /data/x.img is not on the root file system', () => ({ program: '/data/x.img' })],
     ['its program /usr/bin/gone is not there', () => ({ program: '/usr/bin/gone' })],
     ['its working directory /data is not on the root file system', () => ({ directory: '/data' })],
@@ -160,6 +165,10 @@ describe('a machine is left to the agent', () => {
     mkdirSync(join(proc.root, 'dev/disk'));
     symlinkSync('../vda', join(proc.root, 'dev/disk/one'));
     expect((await look(vmm(elsewhere))).obstacle).toBe(obstacle.replace('X', elsewhere));
+  });
+
+  it('not because its monitor has the longest path that a socket can have', async () => {
+    expect((await look(longMonitor(98))).obstacle).toBeNull();
   });
 
   it('because its memory is in a file that is mounted over later, unless it is preserved', async () => {

@@ -12,7 +12,7 @@ import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { HostMounts } from './host-mounts.ts';
 import { pathsIn } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
-import { labelObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
+import { labelObstacle, monitorObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
 import { readLimits, readStart, readStatus, readVariables } from './vmm-status.ts';
 
@@ -53,6 +53,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
       (await namespaceObstacle(proc, pid)) ??
       (await labelObstacle(proc, pid)) ??
       tapObstacle(command.words) ??
+      monitorObstacle(monitor) ??
       opened.obstacle ??
       byName.obstacle,
   };

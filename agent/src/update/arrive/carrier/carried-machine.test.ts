@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The times of a machine that the carrier had in its hands, on the clock that goes on through the kexec. */
-import { describe, expect, it } from 'vitest';
+/** A machine that the carrier had in its hands: its times, and the end of a VMM that must not go on. */
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RestartPoint } from '../../../adoption/restore.ts';
 import type { SavedMachine } from '../../../adoption/saved-machine.ts';
 import { partsOf, withUserspace } from '../../record/blackout-parts.ts';
-import { carrierMarks, carrierPointsUs } from './carried-machine.ts';
+import { carrierMarks, carrierPointsUs, endCarried } from './carried-machine.ts';
+import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
 import type { TakenOver } from './take-over.ts';
 
 const saved: SavedMachine = {
@@ -27,6 +32,7 @@ const taken: TakenOver = {
   machines: new Map(),
   bornNs: 1_184_000_000,
   retrievedNs: 1_238_000_000,
+  goesOn: null,
 };
 
 const points = (
@@ -37,7 +43,7 @@ const points = (
   carrierPointsUs(
     machine,
     {
-      pid: 1,
+      ...{ pid: 1, startedPid: 1 },
       files: { pidFile: '/run/luo-carrier/0.pid', output: '/run/luo-carrier/0.out' },
       reached: points,
       failed: null,
@@ -96,5 +102,64 @@ describe('a machine that the carrier brought back', () => {
     const unknown = { ...taken, bornNs: null, retrievedNs: null };
     expect(partsFrom(unknown, points(saved, reached)).map(([part]) => part)).toEqual(['save', 'kexec']);
     expect(partsFrom(null, points(saved, new Map())).map(([part]) => part)).toEqual(['save', 'kexec']);
+  });
+});
+
+describe('a VMM of the carrier’s whose guest has not run', () => {
+  let directory: string;
+  let carrier: MadeUpCarrier;
+
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'luo-carried-vmm-'));
+    const at = (name: string): string => join(directory, name);
+    carrier = new MadeUpCarrier({
+      proc: at('proc'),
+      carrier: at('program'),
+      carrierDirectory: at('carrier'),
+    });
+  });
+  afterEach(async () => {
+    await carrier.dispose();
+    rmSync(directory, { recursive: true });
+  });
+
+  const end = async ({ pid }: Waiting, program = '/usr/bin/qemu'): Promise<void> => {
+    const files = { pidFile: '/run/luo-carrier/0.pid', output: '/run/luo-carrier/0.out' };
+    const machine = { ...saved, command: { ...saved.command, program } };
+    await endCarried({ native, paths: { proc: carrier.proc }, log: () => {} }, machine, {
+      ...{ pid: null, startedPid: pid, files, reached: new Map(), failed: null },
+    });
+  };
+
+  it.each(['/init.scope', '/machine.slice/luo-machine-one.service/below'])(
+    'is ended: in %s',
+    async (group) => {
+      const vmm = await carrier.process(undefined, { program: '/usr/bin/qemu', group });
+      await end(vmm);
+      expect(await vmm.ended).toBe('SIGKILL');
+    },
+  );
+
+  it('that somebody has moved keeps its machine from being tried again', async () => {
+    const group = '/user.slice/x.scope';
+    const vmm = await carrier.process(undefined, { program: '/usr/bin/qemu', group });
+    const why = `process ${vmm.pid}, which may be its VMM, is neither where the carrier started it nor in its unit`;
+    await expect(end(vmm)).rejects.toThrow(why);
+    expect(lives(vmm)).toBe(true);
+    // The record has the name that it was started by.
+    const program = join(directory, 'qemu');
+    writeFileSync(program, '');
+    const linked = await carrier.process(undefined, { program, group });
+    symlinkSync(program, join(directory, 'link'));
+    await expect(end(linked, join(directory, 'link'))).rejects.toThrow('may be its VMM');
+  });
+
+  it('whose number another program has by now is gone', async () => {
+    const other = await carrier.process(undefined, {
+      program: '/usr/bin/sh',
+      group: '/system.slice/x.service',
+    });
+    await end(other);
+    expect(lives(other)).toBe(true);
   });
 });

@@ -9,7 +9,7 @@ import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import type { HostMarks } from '../../record/blackout-parts.ts';
 import { type CarriedMachine, type TakenOver, usualCarrierLimits } from './take-over.ts';
-import { openVmm } from './vmm-process.ts';
+import { openVmm, runsProgram } from './vmm-process.ts';
 
 export interface CarriedContext {
   readonly native: Native;
@@ -41,16 +41,21 @@ export async function attachCarried(
 /**
  * Ends the VMM of a machine whose guest has not run, so that the machine can be tried again.
  *
- * @throws Error if it does not end: two VMMs of one machine would share its disks
+ * @throws Error if it does not end, or may be elsewhere: two VMMs of one machine would share its disks
  */
 export async function endCarried(
-  { native, paths, log }: CarriedContext,
+  { native, paths, log }: Omit<CarriedContext, 'starter'>,
   saved: SavedMachine,
-  { pid }: CarriedMachine,
+  { startedPid: pid }: CarriedMachine,
 ): Promise<void> {
   if (pid === null) return;
   using vmm = openVmm(native, paths.proc, pid, unitNameOf(saved));
-  if (vmm === null) return;
+  if (vmm === null) {
+    if (!runsProgram(native, paths.proc, pid, saved.command.program)) return;
+    throw new Error(
+      `process ${pid}, which may be its VMM, is neither where the carrier started it nor in its unit`,
+    );
+  }
   const { session } = saved;
   log('warning', 'a VMM that the carrier started is ended, and its machine tried again', { session, pid });
   if (await endKnown(native, vmm, usualCarrierLimits.endMs)) return;

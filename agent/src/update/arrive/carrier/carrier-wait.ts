@@ -29,7 +29,8 @@ export interface CarrierWait {
 /** How often people are told what the machines wait for, in ms. Reading the log takes time from the machines. */
 const tellEveryMs = 1000;
 
-const isOver = (directory: string): boolean => {
+/** @throws Error as `readStatus` */
+export const isOver = (directory: string): boolean => {
   const state = readStatus(directory)?.state;
   return state === 'done' || state === 'failed';
 };
@@ -54,7 +55,10 @@ export async function carrierEnds(wait: CarrierWait): Promise<CarrierEnd> {
   const look = (): void => {
     try {
       if (isOver(directory)) resolve('over');
+      clearTimeout(quiet);
+      quiet = setTimeout(() => resolve('quiet'), limitMs(wait));
     } catch (error) {
+      // Nobody else would hear of it: this is called by the watch, too.
       reject(error);
     }
   };
@@ -62,11 +66,7 @@ export async function carrierEnds(wait: CarrierWait): Promise<CarrierEnd> {
     // What a VMM says is no progress of the carrier's.
     if (name !== null && name !== 'status' && name !== 'log') return;
     if (name === 'log') quiet.refresh();
-    else {
-      clearTimeout(quiet);
-      quiet = setTimeout(() => resolve('quiet'), limitMs(wait));
-      look();
-    }
+    else look();
     teller.changed();
   });
   try {

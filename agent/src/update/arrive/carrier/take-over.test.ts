@@ -204,17 +204,20 @@ describe('a carrier that is done', () => {
       [
         'machine:one',
         {
-          ...{ pid: vmms.running.pid, files: files(0), failed: null },
+          ...{ pid: vmms.running.pid, startedPid: vmms.running.pid, files: files(0), failed: null },
           reached: new Map([
             ['starting', 30],
             ['running', 40],
           ]),
         },
       ],
-      ['machine:two', { ...none, pid: vmms.inUnit.pid, files: files(1) }],
-      ['machine:three', { ...none, pid: null, files: files(2), failed: 'no answer' }],
-      ['machine:four', { ...none, pid: vmms.written.pid, files: files(3) }],
-      ['machine:five', { ...none, pid: null, files: files(4) }],
+      ['machine:two', { ...none, pid: vmms.inUnit.pid, startedPid: vmms.inUnit.pid, files: files(1) }],
+      [
+        'machine:three',
+        { ...none, pid: null, startedPid: vmms.another.pid, files: files(2), failed: 'no answer' },
+      ],
+      ['machine:four', { ...none, pid: vmms.written.pid, startedPid: vmms.written.pid, files: files(3) }],
+      ['machine:five', { ...none, pid: null, startedPid: vmms.ended.pid, files: files(4) }],
     ]);
     const others = [vmms.running, vmms.inUnit, vmms.another, vmms.written];
     expect(others.map(lives)).toEqual([true, true, true, true]);
@@ -438,5 +441,90 @@ describe('a session that cannot be taken', () => {
     expect(taken(await takeOver({}, 1))).toEqual(names);
     expect(said).toEqual([expect.stringContaining('ENOSPC')]);
     expect([processes.keeper, processes.holder].map(lives)).toEqual([true, true]);
+  });
+});
+
+describe('a carrier that is at work while the agent cannot take over', () => {
+  it('because its status is damaged is ended, and its holder gives the sessions', async () => {
+    const processes = await both();
+    carrier.status(statusLines('working', processes));
+    const found = takeOver();
+    await told;
+    writeFileSync(join(carrier.directory, 'status'), 'keeper 1\n');
+    expect((await found)?.goesOn).toBe(null);
+    expect(taken(await found)).toEqual(names);
+    expect(await Promise.all([processes.keeper.ended, processes.holder.ended])).toEqual([
+      'SIGKILL',
+      'SIGKILL',
+    ]);
+    expect(said[0]).toMatch(/^warning the carrier did not come to its end .*does not begin/);
+  });
+
+  it('because it fails half-way is ended, and its holder lives on', async () => {
+    const processes = await both();
+    carrier.status(statusLines('working', processes));
+    const taking = vi.spyOn(native.descriptors, 'pidfdOpen').mockImplementationOnce(() => {
+      throw new Error('EMFILE');
+    });
+    const found = await takeOver();
+    taking.mockRestore();
+    expect(found).toMatchObject({ sessions: [], goesOn: null });
+    expect(await processes.keeper.ended).toBe('SIGKILL');
+    expect(lives(processes.holder)).toBe(true);
+    expect(said).toEqual([
+      'error the agent could not take over from the carrier {"problem":"EMFILE"}',
+      expect.stringContaining('warning the carrier is ended, because the agent goes on without it'),
+    ]);
+  });
+
+  it('and that has the last copy of a session lives on, and no machine is started', async () => {
+    const keeper = await carrier.process(await retrieved());
+    carrier.status(['state working', `keeper ${keeper.pid}`]);
+    const found = await takeOver({ quietMs: 1 }, 1);
+    expect(taken(found)).toEqual(names);
+    const goesOn = `process ${keeper.pid} goes on, and nobody else has its sessions`;
+    expect(found?.goesOn).toBe(goesOn);
+    expect(lives(keeper)).toBe(true);
+    expect(said.at(-1)).toBe(
+      `error no machine is started, because the carrier goes on {"problem":"${goesOn}"}`,
+    );
+  });
+
+  it('and does not end keeps every machine from being started', async () => {
+    const processes = await both();
+    carrier.status(statusLines('working', processes));
+    const killing = vi.spyOn(process, 'kill').mockImplementation(() => true);
+    const found = await takeOver({ quietMs: 1, endMs: 1 });
+    killing.mockRestore();
+    expect(found?.goesOn).toBe(`process ${processes.keeper.pid} does not end`);
+  });
+});
+
+describe('a carrier where no service manager keeps sessions', () => {
+  beforeEach(() => {
+    native = { ...native, serviceManager: { notify: () => false, takeListenFds: () => [] } };
+  });
+
+  it('goes on holding them when its work is done, so that the agent is not their only holder', async () => {
+    const processes = await both();
+    carrier.status(statusLines('done', processes));
+    expect(taken(await takeOver())).toEqual(names);
+    expect(await processes.keeper.ended).toBe('SIGKILL');
+    expect(lives(processes.holder)).toBe(true);
+    expect(said).toEqual([
+      'warning no service manager keeps the sessions; the carrier goes on holding them {}',
+    ]);
+    // An agent that is started again finds them there.
+    for (const { descriptor } of handed) descriptor.close();
+    handed = [];
+    expect(taken(await takeOver())).toEqual(names);
+    expect(lives(processes.holder)).toBe(true);
+  });
+
+  it('and which has no holder keeps its keeper', async () => {
+    const keeper = await carrier.process(await retrieved());
+    carrier.status(['state done', `keeper ${keeper.pid}`]);
+    expect(taken(await takeOver())).toEqual(names);
+    expect(lives(keeper)).toBe(true);
   });
 });

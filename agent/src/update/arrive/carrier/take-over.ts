@@ -2,7 +2,8 @@
 /**
  * Taking over from the carrier, which has run since the kernel started. Its keeper and its holder have the sessions,
  * and closing the last descriptor of a session frees its memory. So both are ended only once the service manager keeps
- * every session. If one session cannot be taken, both live on.
+ * every session. Where no service manager keeps them, one that has them lives on. If one session cannot be taken, both live on. Unless the carrier is at work: then its keeper is ended
+ * in any case, if the holder lives. If it cannot be, no machine is started.
  *
  * - All is done, or the carrier failed: the sessions are taken, and both processes are ended.
  * - It still works: it is waited for. Ending it would throw away what it has done.
@@ -10,17 +11,16 @@
  * - Both have ended: the agent was started a second time in this boot, and the descriptor store has the sessions.
  * - Its status has another format: the sessions are taken, and nothing is known of machines.
  */
-import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
 import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
-import { endKnown, type KnownProcess, openKnown } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
 import { readLog } from '../../program/carrier-log.ts';
+import { endOrSay, endWork, openCarrier } from './carrier-processes.ts';
 import { takeSessions } from './carrier-sessions.ts';
 import { type CarrierStatus, readPidFile, readStatus } from './carrier-status.ts';
 import { carrierEnds } from './carrier-wait.ts';
@@ -57,6 +57,8 @@ export interface TakeOverContext {
 export interface CarriedMachine {
   /** Its VMM, if that is still there. */
   readonly pid: number | null;
+  /** The number that its VMM had or has; null if none was started. */
+  readonly startedPid: number | null;
   readonly files: VmmFiles;
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
   readonly reached: ReadonlyMap<RestartPoint, number>;
@@ -74,6 +76,8 @@ export interface TakenOver {
   readonly bornNs: number | null;
   /** When everything was retrieved, likewise. */
   readonly retrievedNs: number | null;
+  /** Why its workers may go on: then no machine is started. Null if none does. */
+  readonly goesOn: string | null;
 }
 
 /**
@@ -102,7 +106,10 @@ export async function takeOverCarrier(
   } catch (error) {
     log('error', 'the agent could not take over from the carrier', { problem: saidBy(error) });
   }
-  return { sessions, ...whatItDid(context, status, there) };
+  const goesOn = await endWork(context, status);
+  if (goesOn !== null)
+    log('error', 'no machine is started, because the carrier goes on', { problem: goesOn });
+  return { sessions, goesOn, ...whatItDid(context, status, there) };
 }
 
 /**
@@ -120,24 +127,26 @@ async function takeFrom(
   using holder = openCarrier(context, status.holder);
   if (keeper === null && holder === null) return false;
   if (!status.known) log('warning', 'the carrier is of another version; nothing is known of its machines');
-  const { quietMs, retrievingMs, endMs } = limits;
+  const { quietMs, retrievingMs } = limits;
   const directory = paths.carrierDirectory;
-  const end = await carrierEnds({ native, log, directory, keeper, quietMs, retrievingMs });
+  const end = await carrierEnds({ native, log, directory, keeper, quietMs, retrievingMs }).catch(saidBy);
   if (end !== 'over') log('warning', 'the carrier did not come to its end', { because: end });
   // Its workers end with it, so that none of them goes on with a machine that the agent looks at.
-  const endFirst = end === 'quiet' && holder !== null;
-  if (endFirst && keeper !== null) await endOrSay(context, keeper, endMs);
+  const endFirst = end !== 'over' && end !== 'keeper ended' && holder !== null;
+  if (endFirst && keeper !== null) await endOrSay(context, keeper);
   const gone = endFirst || end === 'keeper ended';
   const living = [holder, gone ? null : keeper].filter((each) => each !== null);
   const { sessions: taken, problems } = takeSessions(native, paths.proc, living, namesOf(handed));
   for (const [name, descriptor] of taken) sessions.push({ name: sessionEntry(name), descriptor });
-  const unkept = await keepAll(context, taken);
-  const all = unkept === null ? problems : [...problems, unkept];
+  const { kept, problem } = await keepAll(context, taken);
+  const all = problem === null ? problems : [...problems, problem];
   if (all.length > 0) {
     log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
     return true;
   }
-  for (const each of living) await endOrSay(context, each, endMs);
+  if (!kept) log('warning', 'no service manager keeps the sessions; the carrier goes on holding them');
+  // One that holds them is enough.
+  for (const each of kept ? living : living.slice(1)) await endOrSay(context, each);
   return true;
 }
 
@@ -149,53 +158,29 @@ const namesOf = (handed: readonly HandedBack[]): Set<string> =>
     }),
   );
 
-/** Opens a process of the carrier. @returns null if it has ended, whatever has its number now */
-function openCarrier({ native, paths }: TakeOverContext, pid: number | null): KnownProcess | null {
-  if (pid === null) return null;
-  return openKnown(native, pid, (number) => {
-    try {
-      const program = readlinkSync(`${paths.proc}/${number}/exe`);
-      // The package may have been replaced since.
-      return program.replace(/ \(deleted\)$/, '') === paths.carrier;
-    } catch {
-      return false;
-    }
-  });
-}
-
-/** Has the service manager keep the sessions. @returns what went wrong; null if it has them all */
+/**
+ * Has the service manager keep the sessions.
+ *
+ * @returns whether somebody keeps them beside the agent, and what went wrong; null if nothing did
+ */
 async function keepAll(
   { store, limits }: TakeOverContext,
   taken: ReturnType<typeof takeSessions>['sessions'],
-): Promise<string | null> {
-  if (taken.size === 0) return null;
-  const over = Promise.withResolvers<string>();
+): Promise<{ kept: boolean; problem: string | null }> {
+  if (taken.size === 0) return { kept: true, problem: null };
+  const over = Promise.withResolvers<never>();
   const timer = setTimeout(
-    () => over.resolve(`the service manager did not answer in ${limits.storeMs} ms`),
+    () => over.reject(new Error(`the service manager did not answer in ${limits.storeMs} ms`)),
     limits.storeMs,
   );
   try {
     store.needRoom(taken.size);
     for (const [name, descriptor] of taken) store.keepSession(name, descriptor);
-    return await Promise.race([store.settled().then(() => null), over.promise]);
+    return { kept: await Promise.race([store.settled(), over.promise]), problem: null };
   } catch (error) {
-    return saidBy(error);
+    return { kept: false, problem: saidBy(error) };
   } finally {
     clearTimeout(timer);
-  }
-}
-
-async function endOrSay(
-  { native, log }: TakeOverContext,
-  known: KnownProcess,
-  limitMs: number,
-): Promise<void> {
-  const { pid } = known;
-  try {
-    if (await endKnown(native, known, limitMs)) return;
-    log('warning', 'a process of the carrier does not end', { pid });
-  } catch (error) {
-    log('warning', 'a process of the carrier could not be ended', { pid, problem: saidBy(error) });
   }
 }
 
@@ -222,7 +207,7 @@ function whatItDid(
       const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
       const vmm = pid ?? readPidFile(files.pidFile);
       using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
-      machines.set(session, { pid: alive?.pid ?? null, files, reached, failed });
+      machines.set(session, { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed });
     }
     return { machines, bornNs: said.bornNs, retrievedNs: said.retrievedNs };
   } catch (error) {

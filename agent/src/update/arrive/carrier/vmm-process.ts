@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A VMM that the carrier started, by the number that the carrier wrote down. */
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, realpathSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
 import { isInControlGroup } from '../../../host/control-group.ts';
 import { type KnownProcess, openKnown } from '../../../host/known-process.ts';
@@ -22,4 +22,21 @@ export function openVmm(native: Native, proc: string, pid: number, unit: string)
       return false;
     }
   });
+}
+
+/**
+ * Whether a process runs a machine's program, wherever it is: it may be the machine's VMM, which somebody has moved.
+ *
+ * @param program as the machine's record has it, perhaps with links on the way
+ */
+export function runsProgram(native: Native, proc: string, pid: number, program: string): boolean {
+  using found = openKnown(native, pid, (number) => {
+    try {
+      const own = readlinkSync(`${proc}/${number}/exe`).replace(/ \(deleted\)$/, '');
+      return own === program || own === realpathSync(program);
+    } catch {
+      return false;
+    }
+  });
+  return found !== null;
 }
