@@ -172,7 +172,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         // What the VMMs wrote when they stopped. Meanwhile the phase reaches clients: one that does not hear of it
         // before its connection ends takes the kexec for a host that was lost.
         await native.kernel.sync();
-        if (update.index !== null) await program?.leave(update.index, machines.saved);
+        const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
+        if (update.index !== null) await program?.leave(update.index, machines.saved, memory);
         update.index?.write(update.indexRecord(nowUs()));
         await native.kernel.rebootKexec();
       } catch (error) {

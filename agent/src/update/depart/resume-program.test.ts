@@ -126,6 +126,25 @@ it('as many machines are in it as there is room for', async () => {
   ]);
 });
 
+it('machines are in it smallest first, and those that wait for something last', async () => {
+  const [one, made] = [await ready(), program()];
+  if (one.facts === null) throw new Error('its facts are known');
+  const waiting = { ...one.facts, needs: [{ kind: 'mounted' as const, what: '/srv/data' }] };
+  const many = ['unknown', 'large', 'waits', 'small'].map((name) => ({
+    facts: name === 'waits' ? waiting : one.facts,
+    adopted: { ...one.adopted, session: name },
+  }));
+  made.prepare(many);
+  const memory = new Map([
+    ['large', 2048],
+    ['waits', 1],
+    ['small', 1024],
+    ['unknown', null],
+  ]);
+  await made.leave(index, many.map(saved), memory);
+  expect(machines()).toEqual(['small', 'large', 'unknown', 'waits']);
+});
+
 it('a machine that was not saved is not', async () => {
   const made = program();
   made.prepare([await ready()]);

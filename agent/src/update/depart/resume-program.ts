@@ -51,15 +51,21 @@ export class ResumeProgram {
     }
   }
 
-  /** Compiles the program and leaves it in the index session. The machines are stopped. */
+  /**
+   * Compiles the program and leaves it in the index session. The machines are stopped.
+   *
+   * @param memory bytes of each machine's memory by its session; null if that is not known
+   */
   async leave(
     index: Pick<OutgoingIndex, 'name' | 'preserveProgram'>,
     saved: readonly SavedMachine[],
+    memory: ReadonlyMap<string | null, number | null> = new Map(),
   ): Promise<void> {
-    const machines = saved.flatMap((machine): ProgramMachine[] => {
+    const known = saved.flatMap((machine): ProgramMachine[] => {
       const { facts, session } = machine;
       return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
     });
+    const machines = startOrder(known, memory);
     try {
       await index.preserveProgram(this.#encoded(index.name, machines));
     } catch (error) {
@@ -99,6 +105,19 @@ export class ResumeProgram {
       return null;
     }
   }
+}
+
+/**
+ * The order in which machines are started: as many at once as there are processors. Those that wait for nothing come
+ * first, and the smaller ones before the larger ones: most of them run again soonest that way.
+ */
+function startOrder(
+  machines: readonly ProgramMachine[],
+  memory: ReadonlyMap<string | null, number | null>,
+): ProgramMachine[] {
+  const bytesOf = ({ saved }: ProgramMachine): number => memory.get(saved.session) ?? Number.MAX_SAFE_INTEGER;
+  const waits = ({ facts }: ProgramMachine): number => (facts.needs.length === 0 ? 0 : 1);
+  return machines.toSorted((one, other) => waits(one) - waits(other) || bytesOf(one) - bytesOf(other));
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */
