@@ -39,10 +39,13 @@ export function attachedProperties(
   return {
     ...properties,
     // A program that ends at once. The process that counts is the VMM, by the number in the file. What is left behind
-    // beside it passes on to the journal what the VMM writes.
+    // beside it passes on to the journal what the VMM writes. If it failed, the unit's end would remove the VMM's
+    // directory.
     Type: new Variant('s', 'forking'),
     PIDFile: new Variant('s', pidFile),
-    ExecStartEx: new Variant('a(sasas)', [[carrier, [carrier, 'relay', output], ['no-env-expand']]]),
+    ExecStartEx: new Variant('a(sasas)', [
+      [carrier, [carrier, 'relay', output], ['no-env-expand', 'ignore-failure']],
+    ]),
     // Nobody depends on it: the VMM stands there already, perhaps below a file system that was mounted since.
     WorkingDirectory: new Variant('s', `-${unit.directory}`),
     // AttachProcessesToUnit is refused without it.
