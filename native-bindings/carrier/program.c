@@ -3,10 +3,10 @@
 #include "sha256.h"
 #include <limits.h>
 #include <net/if.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/un.h>
 
 /* Where an instruction may stand. */
 enum place { OUTSIDE, INSIDE };
@@ -122,10 +122,10 @@ static bool is_path(const char *text)
 	return text[0] == '/' && text[1];
 }
 
-/* A path of a Unix socket, in a directory. */
+/* A path of a Unix socket. It may be longer than an address: it is connected to by what is opened there. */
 static bool is_socket_path(const char *text)
 {
-	return is_path(text) && strrchr(text, '/') != text && strlen(text) < sizeof(((struct sockaddr_un *)0)->sun_path);
+	return is_path(text) && strlen(text) < PATH_MAX;
 }
 
 static bool is_id(uint64_t number)

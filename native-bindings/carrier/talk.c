@@ -3,6 +3,7 @@
 #include "log.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -90,12 +91,13 @@ static bool is_from(int fd, pid_t pid)
 
 int connect_to(struct vmm *vmm, const char *path)
 {
-	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)], events[4096];
+	char directory[PATH_MAX], events[4096];
+	int length = strrchr(path, '/') - path;
 	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd = -1;
 	int64_t until_ms = now_ms() + PATIENCE_MS;
 	bool said = false;
 
-	snprintf(directory, sizeof(directory), "%.*s", (int)(strrchr(path, '/') - path), path);
+	snprintf(directory, sizeof(directory), "%.*s", length ? length : 1, path);
 	if (watch < 0 || inotify_add_watch(watch, directory, IN_CREATE | IN_MOVED_TO) < 0) {
 		fail(vmm, "%s cannot be watched: %s", directory, strerror(errno));
 		close(watch);
