@@ -195,7 +195,7 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 		counts->started = true;
 		return NULL;
 	case NODE:
-		return is_path(each->text[0]) && number[0] <= 0777 && is_id(number[1]) && is_id(number[2])
+		return is_path(each->text[0]) && !strstr(each->text[0], "/../") && number[0] <= 0777 && is_id(number[1]) && is_id(number[2])
 			       ? NULL
 			       : "a device node has no path, mode or owner that can be";
 	case MOUNTED:

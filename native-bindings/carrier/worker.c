@@ -214,6 +214,11 @@ static void start(const char *program)
 
 static void write_mark(uint8_t mark)
 {
+	uint8_t before = 0;
+
+	/* Somebody has settled this machine since, and may have started it elsewhere. */
+	if (mark == RUNNING && (pread(machine->mark_file, &before, 1, machine->mark_offset) != 1 || before != STARTING))
+		give_up("it was settled while it was started");
 	/* First, so that nobody ends a VMM whose file says that its guest may run. */
 	around->progress->mark = mark;
 	if (pwrite(machine->mark_file, &mark, 1, machine->mark_offset) != 1)

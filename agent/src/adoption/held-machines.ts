@@ -18,7 +18,7 @@ import type { Place } from '../liveupdate/session-entries.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { Adoptions } from './adoptions.ts';
 import { readMark } from './restart-mark.ts';
-import type { RestoreMachine, VmmStarter } from './restore.ts';
+import { RanPerhaps, type RestoreMachine, runStarted, type VmmStarter } from './restore.ts';
 import { SavedMachine } from './saved-machine.ts';
 
 const memoryLabel = 'memory of a machine that does not run';
@@ -176,10 +176,16 @@ export class HeldMachines {
       if (found) return found;
       throw new Error(`descriptor ${token} of session ${from} is missing; it was not started without it`);
     };
-    return await restore({
-      ...{ native, machine, state, file, starter, socketDirectory },
-      reached: () => {},
-    });
+    try {
+      return await restore({
+        ...{ native, machine, state, file, starter, socketDirectory },
+        reached: () => {},
+      });
+    } catch (error) {
+      if (!(error instanceof RanPerhaps)) throw error;
+      // It was told to run, and what came after that failed: it is asked how it is, and not left to itself.
+      return (await runStarted({ native, machine, starter })).pid;
+    }
   }
 
   /** Takes out what was kept of a machine that runs again. If that fails it is in the way of nothing: its mark says so. */

@@ -44,7 +44,10 @@ export async function restorePatiently(
         pauseMs,
       });
       // Nothing else has a unit of this name so early: it is left over from an attempt of ours.
-      if (isUnitThere(error)) await starter.stop(unitNameOf(machine)).catch(() => {});
+      if (isUnitThere(error)) {
+        await starter.settle(unitNameOf(machine));
+        await starter.stop(unitNameOf(machine)).catch(() => {});
+      }
       await delay(pauseMs);
     }
   }

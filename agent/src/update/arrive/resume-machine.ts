@@ -68,10 +68,14 @@ async function markOf(
   const { session } = saved;
   const mark = readMark(native.memory, state, saved);
   const livesAlready = (carrier?.machines.get(session)?.pid ?? null) !== null;
-  if (livesAlready || (mark !== 'starting' && mark !== 'running')) return mark;
-  await starter.settle(unitNameOf(saved)).catch((error: unknown) => {
+  if (livesAlready || mark === 'settled' || mark === 'settled_running') return mark;
+  try {
+    await starter.settle(unitNameOf(saved));
+  } catch (error) {
     log('warning', 'whether a machine is being started is unknown', { session, problem: saidBy(error) });
-  });
+    // Its unit is stopped before another attempt, which could end a guest that has just begun to run.
+    if (mark === 'starting') throw error;
+  }
   return readMark(native.memory, state, saved);
 }
 
@@ -147,7 +151,17 @@ export async function resumeMachine({
       socketDirectory,
       reached,
     };
-    return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');
+    try {
+      return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');
+    } catch (error) {
+      if (!(error instanceof RanPerhaps)) throw error;
+      log('warning', 'a machine was told to run, and is asked how it is', {
+        session,
+        problem: saidBy(error),
+      });
+      const started = await runStarted({ native, machine: saved, starter });
+      return resumed(started.pid, 'agent', started);
+    }
   } catch (error) {
     const why = saidBy(error);
     if (error instanceof Missing) return not('lost', `${why}; it was not started without it`);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a machine waits for in the next kernel, found out of a VMM that runs and of how the host boots. */
-import { existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Need, VmmFacts } from '../../adoption/vmm-facts.ts';
@@ -199,6 +199,16 @@ describe('a device', () => {
       obstacle: null,
     });
   });
+
+  it.each(['/dev/../home/x', '/dev/shm/x', '/dev/pool/x'])(
+    'is not given away by a link of a user’s: %s',
+    async (path) => {
+      link(path.replace('/dev/..', '').slice(1), '/dev/zero');
+      if (path === '/dev/pool/x') chmodSync(join(proc.root, 'dev/pool'), 0o777);
+      const { nodes } = await look({ words: ['-append', path], fds: { 5: '/dev/zero' } });
+      expect(nodes.map((node) => node.path)).not.toContain(path);
+    },
+  );
 
   /** The name decides, and a made-up process has no other devices than those of this computer. */
   const loop = '/dev/loop7';

@@ -12,6 +12,7 @@ import { readMark } from '../../adoption/restart-mark.ts';
 import { isUnitThere, RanPerhaps, type RestoreOptions, unitNameOf } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { makeMeetingPlace } from '../../host/socket-directory.ts';
+import { ManagerRefusal } from '../../units/manager-bus.ts';
 import { type LoggedMachine, readLog } from './carrier-log.ts';
 import { compileProgram, filesOf } from './compile.ts';
 import { encodeProgram } from './encode.ts';
@@ -55,6 +56,14 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       () => null,
       (error: unknown) => ({ error }),
     );
+    // Nobody was told how it ended, as when the service manager was started again: it may go on, and is not to be
+    // stopped in the moment in which the guest begins to run.
+    if (
+      failure !== null &&
+      !(failure.error instanceof ManagerRefusal) &&
+      whatItDid(native, directory).failed === null
+    )
+      await starter.settle(unit);
     const { reached, failed } = whatItDid(native, directory);
     for (const [point, atNs] of reached) options.reached(point, atNs);
     if (failure === null && failed === null) return await starter.pid(unit);

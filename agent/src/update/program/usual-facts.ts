@@ -11,7 +11,7 @@ import { usualPath } from './vmm-status.ts';
 
 /** @param run where the directories of `/run` are */
 export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/run'): VmmFacts {
-  const { words, uid, gid } = command;
+  const { words } = command;
   return {
     groups: [],
     umask: 0o027,
@@ -23,10 +23,7 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
     variables: [`PATH=${usualPath}`],
     nodes: [],
     needs: [],
-    directories: missingDirectories(words, run).map(
-      ({ path, last }): Owned =>
-        last ? { path, mode: 0o750, uid, gid } : { path, mode: 0o755, uid: 0, gid: 0 },
-    ),
+    directories: missingDirectories(words, run).map((path): Owned => ({ path, mode: 0o755, uid: 0, gid: 0 })),
     writesRoot: false,
     obstacle: null,
   };
@@ -34,20 +31,18 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
 
 /**
  * Directories below `/run` that a command line needs and that do not exist, outermost first. `/run` begins empty after a
- * kexec, and the service that made them for the machine may not be started yet. Those that a socket, a log or a pid file
- * is to be in are the `last` on their way.
+ * kexec, and the service that made them for the machine may not be started yet. They are root's: a command line is its
+ * user's, who could name a directory that the host reads its settings from. The machine's own is made by its unit.
  */
-function missingDirectories(words: readonly string[], run: string): { path: string; last: boolean }[] {
-  const found = new Map<string, boolean>();
+function missingDirectories(words: readonly string[], run: string): string[] {
+  const found = new Set<string>();
   for (const path of pathsIn(words)) {
     const parts = path.split('/').filter((part) => part !== '');
     if (parts[0] !== 'run' || parts.includes('..') || parts.includes('.')) continue;
     for (let length = 2; length < parts.length; length += 1) {
       const below = parts.slice(1, length).join('/');
-      if (existsSync(`${run}/${below}`)) continue;
-      const last = length === parts.length - 1;
-      found.set(`/run/${below}`, last || (found.get(`/run/${below}`) ?? false));
+      if (!existsSync(`${run}/${below}`)) found.add(`/run/${below}`);
     }
   }
-  return [...found].map(([path, last]) => ({ path, last }));
+  return [...found];
 }

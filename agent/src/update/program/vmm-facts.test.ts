@@ -167,6 +167,16 @@ describe('a machine is left to the agent', () => {
     expect((await look(vmm(elsewhere))).obstacle).toBe(obstacle.replace('X', elsewhere));
   });
 
+  it('and then nothing of what it sees is made or given away on the host', async () => {
+    const node = join(proc.root, 'dev/kvm');
+    symlinkSync('/dev/zero', node);
+    const vmm = { words: ['-qmp', 'unix:/run/vms/one/qmp'], fds: { 5: node } };
+    expect(await look(vmm)).toMatchObject({ obstacle: null, nodes: [{ path: node }] });
+    proc.end(100);
+    const apart = await look({ ...vmm, own: ['mnt'] });
+    expect(apart).toMatchObject({ nodes: [], directories: [], needs: [] });
+  });
+
   it('not because its monitor has the longest path that a socket can have', async () => {
     expect((await look(longMonitor(98))).obstacle).toBeNull();
   });

@@ -40,17 +40,22 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const { program, directory } = command;
   const needed = { program, 'working directory': directory };
   const byName = await namedFiles(host, named, needed, devices);
+  const apart = await namespaceObstacle(proc, pid);
+  // What it sees there is not the host's: its user may have made it, and root acts upon it.
+  const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
   const facts: VmmFacts = {
     ...readStatus(status),
     limits: readLimits(limits),
     variables: readVariables(environment),
-    nodes: opened.nodes,
+    nodes: ofHost(opened.nodes),
     // The working directory itself must be there, not only what it lies in.
-    directories: await runDirectories(proc, pid, [...named, `${directory}/file`]),
+    directories: ofHost(await runDirectories(proc, pid, [...named, `${directory}/file`])),
     writesRoot: opened.writesRoot || byName.writesRoot,
-    needs: inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+    needs: ofHost(
+      inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+    ),
     obstacle:
-      (await namespaceObstacle(proc, pid)) ??
+      apart ??
       (await labelObstacle(proc, pid)) ??
       tapObstacle(command.words) ??
       monitorObstacle(monitor) ??

@@ -63,11 +63,30 @@ const isDevice = (facts: Stats): boolean => facts.isBlockDevice() || facts.isCha
 /** Links of the kernel and of systemd below `/dev`. They lead to what a process has open, not to a device. */
 const toDescriptors = ['/dev/fd', '/dev/stdin', '/dev/stdout', '/dev/stderr', '/dev/core'];
 
+/** Whether a path below `/dev` may be a link of udev's: it is written plainly, and not where every user may make files. */
+const isUdevs = (path: string): boolean =>
+  isWithin(path, '/dev') &&
+  !path.split('/').some((part) => part === '.' || part === '..') &&
+  ![...toDescriptors, ...mountedLater].some((each) => isWithin(path, each));
+
+/**
+ * Whether only root can change what a path leads to: in the next kernel root gives away the device at its end. A user's
+ * link there could lead to another device by then.
+ */
+async function isRootsWay(proc: string, pid: number, path: string): Promise<boolean> {
+  const { uid: root } = await stat(seenBy(proc, pid, '/'));
+  for (let at = dirname(path); at !== '/'; at = dirname(at)) {
+    const facts = await lstat(seenBy(proc, pid, at)).catch(() => null);
+    if (!facts?.isDirectory() || facts.uid !== root || (facts.mode & 0o022) !== 0) return false;
+  }
+  return true;
+}
+
 /** The devices to which links lead that it names. */
 export async function namedDevices({ proc, pid }: FileHost, named: readonly string[]): Promise<DeviceLinks> {
   const found = new Map<string, string>();
   for (const path of named.slice(0, mostPaths)) {
-    if (!isWithin(path, '/dev') || toDescriptors.some((each) => isWithin(path, each))) continue;
+    if (!isUdevs(path) || !(await isRootsWay(proc, pid, path))) continue;
     const link = await lstat(seenBy(proc, pid, path)).catch(() => null);
     const facts = link?.isSymbolicLink() ? await stat(seenBy(proc, pid, path)).catch(() => null) : null;
     if (facts !== null && isDevice(facts)) found.set(path, deviceKey(facts));
@@ -104,7 +123,8 @@ export async function openedFiles(
       if (link === undefined && isReadyLater(name))
         obstacle ??= `its device ${visible(name)} is set up later`;
       else if (facts.nlink > 0 && isWithin(path, '/dev')) {
-        nodes.set(path, ownedNode(path, facts));
+        // A disk's own name may be another disk's in the next kernel, which is not to be given away.
+        if (link !== undefined || !facts.isBlockDevice()) nodes.set(path, ownedNode(path, facts));
         needs.push({ kind: 'present', what: path });
       }
     } else if (facts.isFile() && facts.nlink > 0 && !preserved.has(name)) {
