@@ -3,13 +3,13 @@
  * What an agent does about saved machines that cannot simply be started: whatever is wrong, none is started without
  * its memory, and none twice.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RestartMark, writeMark } from '../../adoption/restart-mark.ts';
+import { markByte, markOffset, type RestartMark, writeMark } from '../../adoption/restart-mark.ts';
 import type { VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
@@ -162,7 +162,7 @@ describe('a saved machine', () => {
     await arrive([saved], { state: true, memory: false });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked, 1));
-    expect(asked).toEqual([]);
+    expect(asked).toEqual(['settle one']);
     expect(found.runs).toMatchObject([{ stage: 'lost', newPid: null, blackoutUs: null }]);
     expect(found.runs[0]?.detail).toBe(
       'descriptor 0x7 of session machine:one could not be retrieved: ENOENT; it was not started without it',
@@ -184,7 +184,11 @@ describe('a saved machine', () => {
     await arrive([saved], { state: true, memory: true });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked).toEqual(['resume one', 'stop one', 'resume one', 'stop one']);
+    expect(asked).toEqual([
+      'settle one',
+      ...['resume one', 'settle one', 'stop one'],
+      ...['resume one', 'settle one', 'stop one'],
+    ]);
     expect(found.runs).toMatchObject([{ stage: 'held', detail: 'it does not run: its VMM ended at once' }]);
     const state = stateOf(found.resumed?.held, 'machine:one');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
@@ -192,7 +196,7 @@ describe('a saved machine', () => {
   });
 
   it.each([
-    ['none', 'held', []],
+    ['none', 'held', ['settle one']],
     ['starting', 'held', ['settle one']],
     ['running', 'resumed', ['settle one', 'pid one']],
   ] as const)(
@@ -219,7 +223,7 @@ describe('a saved machine', () => {
     vi.spyOn(double, 'retrieveSession').mockRejectedValueOnce(noMemory()).mockRejectedValueOnce(noMemory());
     const asked: string[] = [];
     const found = await resume(failingStarter(asked, 1));
-    expect(asked[0]).toBe('resume one');
+    expect(asked.slice(0, 2)).toEqual(['settle one', 'resume one']);
     release(found);
   });
 
@@ -268,6 +272,24 @@ describe('a saved machine', () => {
     release(found);
   });
 
+  it('that was told to run, after which its start failed, is asked how it is', async () => {
+    await arrive([saved], { state: true, memory: true });
+    const asked: string[] = [];
+    const starter: VmmStarter = {
+      ...failingStarter(asked, 4711),
+      resume: async (_name, { files: [, state] }) => {
+        const fd = openSync(state?.path ?? '', 'r+');
+        writeSync(fd, Uint8Array.of(markByte('running')), 0, 1, Number(markOffset(saved)));
+        closeSync(fd);
+        throw new Error('its monitor did not answer');
+      },
+    };
+    const found = await resume(starter);
+    expect(asked).not.toContain('stop one');
+    expect(found.runs).toMatchObject([{ stage: 'resumed', newPid: 4711 }]);
+    release(found);
+  });
+
   it('that may have run is never loaded again', async () => {
     await arrive([saved], { state: true, memory: true, mark: 'running' });
     const asked: string[] = [];
@@ -283,7 +305,7 @@ describe('a saved machine', () => {
     await arrive([{ ...saved, way: 'cpr', pieces }], { state: true, memory: true, index });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked[0]).toBe('resume one');
+    expect(asked.slice(0, 2)).toEqual(['settle one', 'resume one']);
     expect(found.runs).toMatchObject([{ stage: 'held' }]);
     // An agent that comes after this one finds everything under the same names.
     const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
@@ -300,7 +322,7 @@ describe('a saved machine', () => {
     await arrive([{ ...saved, memory }], { state: true, memory: true, index, session: indexSessionName });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked[0]).toBe('resume one');
+    expect(asked.slice(0, 2)).toEqual(['settle one', 'resume one']);
     const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
     expect(names).toEqual([indexSessionName, formerIndexSessionName]);
     release(found);
@@ -316,7 +338,7 @@ describe('a saved machine', () => {
     await arrive([bad, saved], { state: true, memory: true });
     const asked: string[] = [];
     const found = await resume(failingStarter(asked));
-    expect(asked[0]).toBe('resume one');
+    expect(asked.slice(0, 2)).toEqual(['settle one', 'resume one']);
     expect(found.runs.map(({ name }) => name)).toEqual(['one']);
     expect(found.resumed?.unread).toMatchObject([{ name: 'two', session: 'machine:two' }]);
     const held = found.resumed?.held.find(({ session }) => session === 'machine:two');
