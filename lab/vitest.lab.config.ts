@@ -11,7 +11,18 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 const { LUO_LAB_KEEP: kept } = process.env;
 
 /** Files that take longest, which begin first: the other worker would be idle at the end. */
-const longest = ['guest-survives', 'adopt', 'needs', 'carrier', 'failing-machines', 'many-guests', 'names', 'host', 'former', 'main-job'];
+const longest = [
+  'guest-survives',
+  'adopt',
+  'needs',
+  'carrier',
+  'failing-machines',
+  'many-guests',
+  'names',
+  'host',
+  'former',
+  'main-job',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
