@@ -76,7 +76,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const kernel = new KernelState(facts, native.liveUpdate, paths);
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const { store, starter, socketDirectory, listening, handed, ready, resumed, resumeLate } =
+  const { store, starter, socketDirectory, listening, handed, ready, resuming, resumeLate } =
     options.first ?? (await doFirstThings(options));
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
@@ -109,9 +109,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
   const accounts = new Accounts(paths);
+  let bringingBack = resuming;
   const look = new MachineLook(
     machineSources({
       ...{ native, paths, sessions, device, phases, accounts },
+      mayAskMonitors: () => bringingBack?.isOver !== false,
       adoptionOf: (identity) => adoptions.of(identity),
     }),
   );
@@ -169,7 +171,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   // Closing its last descriptor would finish it.
   if (!writable && index) context.unfinishedIndex.keep(index.session, 'the journal cannot be written');
   if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, { index, resumed, resumeLate }) : null;
+  const arrived = writable ? await retrieveAll(context, board, past, { index, resuming, resumeLate }) : null;
+  bringingBack = arrived?.resuming ?? bringingBack;
 
   const updater = new Updater(context, board);
   const authorisation = new Authorisation(paths, accounts, ownUid);
@@ -226,8 +229,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     log,
   });
-  const tellState = (): void =>
-    tellManager(native, log, `STATUS=phase ${phases.phase}, ${sessions.list().length} sessions`);
+  const tellState = (): void => {
+    const saying = bringingBack?.saying() ?? null;
+    const also = saying === null ? '' : `; ${saying}`;
+    tellManager(native, log, `STATUS=phase ${phases.phase}, ${sessions.list().length} sessions${also}`);
+  };
+  bringingBack?.events.on('changed', tellState);
   phases.events.on('changed', tellState);
   phases.events.on('changed', () => log('info', 'phase', { phase: phases.phase }));
   sessions.events.on('changed', tellState);

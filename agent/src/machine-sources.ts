@@ -23,10 +23,11 @@ export interface MachineSourcesContext {
   readonly phases: Phases;
   readonly accounts: Accounts;
   readonly adoptionOf: MachineSources['adoptionOf'];
+  readonly mayAskMonitors: MachineSources['mayAskMonitors'];
 }
 
 export function machineSources(context: MachineSourcesContext): MachineSources {
-  const { native, paths, sessions, device, phases, accounts, adoptionOf } = context;
+  const { native, paths, sessions, device, phases, accounts, adoptionOf, mayAskMonitors } = context;
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
     native,
@@ -39,6 +40,7 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
     sys: paths.sys,
     sockets: native.sockets,
     adoptionOf,
+    mayAskMonitors,
     describe: describeFile,
     whereIs: (facts) => sessions.whereIs(facts),
     commandOf: (pid) => commandOf(paths.proc, pid),

@@ -62,6 +62,8 @@ interface Carried {
   readonly keeper: Waiting;
   readonly holder: Waiting;
   readonly saved: SavedMachine;
+  /** Ends the work of one that is at work: its worker writes the mark and ends. */
+  finish(mark: RestartMark): void;
 }
 
 /** What a carrier does: retrieves all, starts the VMM and writes the mark. Then its state is done. */
@@ -69,6 +71,7 @@ async function carry(
   mark: RestartMark,
   machine: 'running' | 'failed',
   log: (bornNs: number) => readonly object[],
+  state: 'working' | 'done' = 'done',
 ): Promise<Carried> {
   using device = host.double.openDevice(host.paths.device);
   const sessions = new Map<string, Descriptor>();
@@ -79,18 +82,28 @@ async function carry(
   using record = await host.double.retrieveFd(index, manifestToken);
   const stored: unknown = JSON.parse(new SlotFile(native.memory, record).read()?.toString('utf8') ?? '');
   const saved = v.parse(v.object({ machines: v.tuple([SavedMachine]) }), stored).machines[0];
-  using state = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
+  const saving = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
   using memory = await host.double.retrieveFd(own, BigInt(saved.memory[0]?.token ?? -1));
-  writeMark(native.memory, state, saved, mark);
+  writeMark(native.memory, saving, saved, mark);
   await vmms.carry('one', saved.command.words, memory, machine === 'running');
   const copies = [...sessions].map(([name, file]) => [name, native.descriptors.duplicate(file)] as const);
   const keeper = await carrier.process(new Map(copies));
   const holder = await carrier.process(sessions);
   const processes = [`keeper ${keeper.pid}`, `holder ${holder.pid}`];
-  carrier.status(['state done', ...processes, `machine 0 ${vmm.pid} ${machine} ${session}`]);
+  const say = (how: 'working' | 'done'): void => {
+    const worker = how === 'done' ? machine : 'working';
+    carrier.status([`state ${how}`, ...processes, `machine 0 ${vmm.pid} ${worker} ${session}`]);
+  };
+  say(state);
   writeFileSync(join(carrier.directory, '0.pid'), `${vmm.pid}\n`);
   carrier.log(log(Number(native.kernel.clock('boottime')) - 20_000));
-  return { keeper, holder, saved };
+  const finish = (now: RestartMark): void => {
+    writeMark(native.memory, saving, saved, now);
+    saving.close();
+    say('done');
+  };
+  if (state === 'done') saving.close();
+  return { keeper, holder, saved, finish };
 }
 
 /** Everything goes well, 20 µs long. */
@@ -217,6 +230,50 @@ describe('a machine that the carrier brought back', () => {
       expect.stringMatching(/^error the carrier is left alone.*keeps 2 descriptors and has 1/),
     );
     expect(lives(holder)).toBe(true);
+  });
+
+  it('is seen to wait by people whose calls are answered meanwhile, and its monitor is left alone', async () => {
+    const { finish } = await carry(
+      ...(['starting', 'running'] as const),
+      (bornNs) => [
+        ...allWell(bornNs).slice(0, 3),
+        { ns: bornNs + 4000, machine: 0, event: 'waits', text: 'for /srv/slow to be mounted' },
+      ],
+      'working',
+    );
+    client = await host.start();
+    const said = host.manager.messages;
+    const detail = 'it waits for /srv/slow to be mounted';
+    const saying = `STATUS=phase resuming, 1 sessions; bringing machines back: one: ${detail}`;
+    await vi.waitUntil(() => said.includes(saying));
+    expect(said.indexOf('READY=1')).toBeLessThan(said.indexOf(saying));
+    const news = client.stream('FollowUpdate', {})[Symbol.asyncIterator]();
+    expect((await news.next()).value).toMatchObject({
+      progress: {
+        ...{
+          phase: 'resuming',
+          step: `resume:${session}`,
+          message: `bringing machines back: one: ${detail}`,
+        },
+        machines: [{ name: 'one', stage: 'starting', detail, newPid: null }],
+      },
+    });
+    await news.return?.();
+    // Its VMM listens there, and the carrier would be kept out.
+    const { machine } = await client.call('GetMachine', { pid: vmm.pid });
+    expect(machine).toMatchObject({ monitor: 'busy', session: null });
+    await expect(client.call('AdoptMachine', { pid: vmm.pid })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.WrongPhase',
+    });
+    finish('running');
+    await host.agent?.settled;
+    const update = await newest();
+    expect(update.outcome, update.reason).toBe('updated');
+    expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    expect([started, vmm.guest.loaded]).toEqual([[], null]);
+    expect((await client.call('GetMachine', { pid: vmm.pid })).machine).toMatchObject({
+      ...{ monitor: 'answered', session },
+    });
   });
 
   it('is left alone by an agent that is started once more in this boot', async () => {

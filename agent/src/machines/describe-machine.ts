@@ -36,6 +36,11 @@ export interface MachineSources extends FileSources {
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
   askKernel(kind: MachineFile, example: Example): Promise<KernelAnswer | null>;
+  /**
+   * Whether monitors may be asked. While machines are brought back they may not: a monitor admits one client, and that
+   * has to be whoever brings its machine back.
+   */
+  mayAskMonitors(): boolean;
   /** For the connection to a monitor. */
   readonly sockets: Native['sockets'];
   readonly qmp?: QmpOptions;
@@ -69,15 +74,18 @@ export async function describeMachine(
   const sockets = await unixSocketsOf(proc, pid);
   const [{ files, others }, asked] = await Promise.all([
     openFiles(sources, pid, links),
-    askMonitor({
-      proc,
-      pid,
-      monitors: line.monitors,
-      socketInodes: socketInodes(links),
-      sockets,
-      native: sources.sockets,
-      qmp: sources.qmp,
-    }),
+    askMonitor(
+      {
+        proc,
+        pid,
+        monitors: line.monitors,
+        socketInodes: socketInodes(links),
+        sockets,
+        native: sources.sockets,
+        qmp: sources.qmp,
+      },
+      sources.mayAskMonitors(),
+    ),
   ]);
   const named = files.map((file) => nameSocket(file, sockets));
   const descriptors: MachineDescriptor[] = [];

@@ -84,6 +84,7 @@ export class MadeUpProc implements Disposable {
       userOf: () => 'root',
       adoptionOf: () => null,
       sealsOf: () => 0,
+      mayAskMonitors: () => true,
       askKernel: async (kind) => {
         if (kind === 'memfd') return { accepts: true, errno: null };
         return kind.startsWith('kvm_') ? { accepts: false, errno: 'ENOENT' } : null;

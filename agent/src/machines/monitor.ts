@@ -86,17 +86,23 @@ const stateOfFailure: Readonly<Record<QmpFailure, MonitorState>> = {
   ended: 'unreachable',
 };
 
-/** Tries the monitors one after the other until one answers. A failure is an answer, not an error. */
-export async function askMonitor(address: MonitorAddress): Promise<Asked> {
+const leftAlone = 'machines are being brought back, and no monitor is asked meanwhile';
+
+/**
+ * Tries the monitors one after the other until one answers. A failure is an answer, not an error.
+ *
+ * @param mayAsk if not, none is connected to, and each is `busy`
+ */
+export async function askMonitor(address: MonitorAddress, mayAsk = true): Promise<Asked> {
   let last: Asked = { monitor: 'none', path: null, detail: 'it has no monitor socket', facts: null };
   for (const monitor of address.monitors) {
-    last = await askOne(address, monitor);
+    last = await askOne(address, monitor, mayAsk);
     if (last.facts !== null) return last;
   }
   return last;
 }
 
-async function askOne(address: MonitorAddress, monitor: MonitorSocket): Promise<Asked> {
+async function askOne(address: MonitorAddress, monitor: MonitorSocket, mayAsk: boolean): Promise<Asked> {
   const { sockets, socketInodes } = address;
   const own = new Set(socketInodes.values());
   // The process must be the one that listens: a path alone could lead to anybody.
@@ -115,6 +121,7 @@ async function askOne(address: MonitorAddress, monitor: MonitorSocket): Promise<
       !each.listens && each.path === path && path !== null && (each.inode === 0 || own.has(each.inode)),
   );
   if (taken) return failed('busy', 'another client is connected to it');
+  if (!mayAsk) return failed('busy', leftAlone);
   // A monitor with a client stops listening only inside QEMU; to the kernel it goes on.
   if (listening === undefined || path === null) return failed('unreachable', 'nobody listens there');
   if (path.startsWith('@')) return failed('unreachable', 'its socket has no path in the file system');

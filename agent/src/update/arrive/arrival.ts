@@ -17,8 +17,8 @@ import type { UpdateContext } from '../record/update-context.ts';
 import { ArrivingSteps } from './arriving-steps.ts';
 import type { FirstThings } from './first-things.ts';
 import { finishSettledIndex } from './keep-held.ts';
-import { machinesAfter } from './machines-after.ts';
-import type { ResumedMachines } from './resume-machines.ts';
+import { cameSoFar, machinesAfter } from './machines-after.ts';
+import type { Resuming } from './resuming.ts';
 
 /** What was known before anything was written in this boot. */
 export interface Past {
@@ -38,8 +38,8 @@ export interface HandoverTaken {
   /** Descriptors that could not be retrieved: errno by session and token. */
   readonly missing: ReadonlyMap<string, string>;
   readonly retrievedAtUs: number;
-  /** How the machines fared that the update brought here; null if there were none. */
-  readonly resumed: ResumedMachines | null;
+  /** The machines that the update brought here, which are being brought back; null if there were none. */
+  readonly resuming: Resuming | null;
   /** The clock that goes on from the kernel before, on which all times of the update are. */
   readonly clock: SurvivingClock;
   /** The steps of the plan that are done here. */
@@ -47,7 +47,7 @@ export interface HandoverTaken {
 }
 
 /** What the first things found. */
-export interface FirstFound extends Pick<FirstThings, 'resumed' | 'resumeLate'> {
+export interface FirstFound extends Pick<FirstThings, 'resuming' | 'resumeLate'> {
   /** The index, if it was retrieved then or before. */
   readonly index: IncomingIndex | null;
 }
@@ -76,7 +76,7 @@ export async function retrieveAll(
   const expected = newBoot || first.index !== null || unsettled !== null;
   const index = first.index ?? (expected ? await retrieveIndexOrExplain(context) : null);
   const late = first.index === null && index !== null;
-  const resumed = late ? await resumeLate(context, first, index) : first.resumed;
+  const resuming = late ? await resumeLate(context, first, index) : first.resuming;
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));
   const incoming = sessions.list().filter(({ direction }) => direction === 'incoming');
@@ -85,7 +85,7 @@ export async function retrieveAll(
   const indexed = index?.record?.update ?? null;
   if (index !== null && indexed !== null && context.history.isSettled(indexed.id)) {
     // Settled already; only the last step, finishing the index, was not reached.
-    await finishSettledIndex(context, index, context.history.get(indexed.id), resumed);
+    await finishSettledIndex(context, index, context.history.get(indexed.id), await resuming?.done);
     return null;
   }
   const record = indexed ?? unsettled?.record ?? null;
@@ -98,7 +98,7 @@ export async function retrieveAll(
     record?.phases.at(-1)?.startedAtUs ?? 0,
   );
   const steps = new ArrivingSteps(board, index?.record?.facts ?? null, () => clock.nowUs());
-  const retrievingAtUs = Math.max(bootingAtUs, resumed?.times.agentStartedAtUs ?? clock.nowUs());
+  const retrievingAtUs = Math.max(bootingAtUs, resuming?.beganAtUs ?? clock.nowUs());
   phases.enter('booting', bootingAtUs);
   let timed = record && { ...record, phases: withPhase(record.phases, 'booting', bootingAtUs) };
   await steps.do(
@@ -108,7 +108,7 @@ export async function retrieveAll(
   phases.enter('retrieving', retrievingAtUs);
   if (timed) {
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
-    timed = { ...timed, machines: machinesAfter(context, timed, index, resumed) };
+    timed = { ...timed, machines: machinesAfter(context, timed, index, resuming && cameSoFar(resuming)) };
   }
   const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {
@@ -127,24 +127,24 @@ export async function retrieveAll(
     absent,
     missing,
     retrievedAtUs: clock.nowUs(),
-    resumed,
+    resuming,
     clock,
     steps,
   };
 }
 
-/** Lets the machines of an index run that only the second look retrieved. Their sessions are taken in. */
+/** Has the machines of an index brought back that only the second look retrieved. Their sessions are taken in. */
 async function resumeLate(
   { sessions }: UpdateContext,
   first: FirstFound,
   index: IncomingIndex,
-): Promise<ResumedMachines | null> {
+): Promise<Resuming | null> {
   const incoming = sessions
     .list()
     .flatMap(({ name, direction, descriptor }) =>
       direction === 'incoming' && descriptor !== null ? [{ name: sessionEntry(name), descriptor }] : [],
     );
-  const { handed, resumed } = await first.resumeLate([
+  const { handed, resuming } = await first.resumeLate([
     { name: sessionEntry(index.name), descriptor: index.session },
     ...incoming,
   ]);
@@ -153,7 +153,7 @@ async function resumeLate(
     if (stored.kind !== 'session' || stored.session === index.name || sessions.has(stored.session)) continue;
     await sessions.takeBack(stored.session, descriptor);
   }
-  return resumed;
+  return resuming;
 }
 
 async function retrieveIndexOrExplain(context: UpdateContext): Promise<IncomingIndex | null> {

@@ -60,9 +60,10 @@ export class ArrivingSteps {
     this.#planned = facts === null ? [] : stepsOf(facts).filter(isArriving);
   }
 
-  /** Results so far, in order. */
+  /** Results so far, in the order of the plan: machines do not come to their end in it. */
   get results(): readonly StepResult[] {
-    return this.#results;
+    const at = ({ step }: StepResult): number => this.#planned.findIndex(({ shown }) => shown.id === step);
+    return this.#results.toSorted((left, right) => at(left) - at(right));
   }
 
   /** Whether the plan has this step. */
@@ -76,14 +77,19 @@ export class ArrivingSteps {
     return [...new Set([...planned, ...sessions])];
   }
 
+  /** Shows a step that goes on. */
+  show({ id, session, update }: Pick<Work, 'id' | 'session' | 'update'>, message: string): void {
+    if (update === null) return;
+    this.#board.show(update, { step: this.#find(id, session)?.shown.id ?? null, message });
+  }
+
   /** Shows a step, does it and keeps its result. @throws what the work throws */
   async do({ id, session, name, update, tookUs }: Work, work: () => Promise<void> | void): Promise<void> {
     const planned = this.#find(id, session);
     if (update !== null) {
       const kind: StepKind = steps[id];
       const called = session === null ? null : { name: name ?? session };
-      const message = planned?.doing ?? kind.doing(called, { release: update.toRelease });
-      this.#board.show(update, { step: planned?.shown.id ?? null, message });
+      this.show({ id, session, update }, planned?.doing ?? kind.doing(called, { release: update.toRelease }));
     }
     const startedUs = this.#nowUs();
     let failure: unknown = null;

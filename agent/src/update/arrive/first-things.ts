@@ -3,18 +3,22 @@
  * The first things the agent does, and the lifecycle of its start.
  *
  *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
+ *         └╌╌ machines are brought back, beside all that ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌┘
  *
- * - *first things*: everything that the service manager kept is taken over, and what a carrier holds
- *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, the carrier is started for its
- *   machines. It is not for those that it brought back while the host booted. This is a separate module so that
- *   Node loads as little as possible before machines run again. It reaches neither the journal nor the service nor the plan.
+ * - *first things*: everything that the service manager kept is taken over, and the sessions that a carrier holds
+ *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, its machines are brought back
+ *   (`resuming.ts`). Those that the carrier has are waited for, each on its own. For others the carrier is started. This is
+ *   a separate module so that Node loads as little as possible before that begins. It reaches neither the journal nor the
+ *   service nor the plan.
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
  * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/adoptions.ts`).
  * - *retrieve*: an update of this boot without an end gets the outcome *aborted*. Then every session that the index or
  *   the journal names is retrieved.
- * - *serve*: calls are answered, and the service manager hears READY=1.
- * - *settle*: digests, finishing, outcome; then machines are adopted under their new processes and watched.
+ * - *serve*: calls are answered, and the service manager hears READY=1. Machines may still be loading. Until they are
+ *   through acts are refused, and no monitor is asked.
+ * - *settle*: machines are adopted under their new processes as soon as they run. Once all are through: digests,
+ *   finishing, outcome. Then machines are watched.
  *
  * The agent may die at any point and is started again after 200 ms. VMMs are not its children, so they live on. What
  * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was. A carrier that was
@@ -24,14 +28,15 @@
  *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
  *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
- * - A carrier ran: the agent waits until it is through with all machines, or has not gone on for 125 s.
+ * - A carrier ran: the agent takes its sessions and is ready. It waits for each machine until the carrier is through with
+ *   it, or has not gone on for 125 s.
  * - A carrier that works cannot be taken over: it is ended. If it cannot be, machines that do not run are held, because
  *   it may be starting them.
  * - The kernel fails to hand over the index: the agent tries for 5 s. The second look, with the journal open, may still
  *   get it; its machines are started then.
  * - People have a session of the index's name: what is in it decides (`record/incoming-index.ts`), and it is held.
- * - A machine does not start: it is held or lost, the others run. The carrier gives up after 60 s without progress. The agent
- *   asks the service manager for more time as long as it lives, so nobody kills a start that goes on.
+ * - A machine does not start: it is held or lost, the others run. The carrier gives up after 60 s without progress. The
+ *   agent's own start does not wait for machines. Where it waits, for the device, it asks the service manager for more time.
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
@@ -51,6 +56,7 @@
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
  *     agent/test/carried-machines.test.ts
  *       runs on in its unit, is not loaded again, and has the times of the carrier
+ *       is seen to wait by people whose calls are answered meanwhile, and its monitor is left alone
  *       is found by the agent that is started after one died in the middle of it
  *       has its VMM ended before it is tried again, and then runs
  *       and that somebody has paused since is left so
@@ -96,7 +102,8 @@ import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { usualPausesMs } from './attempts.ts';
 import { type CarrierLimits, takeOverCarrier, usualCarrierLimits } from './carrier/take-over.ts';
-import { type Found, type ResumedMachines, resumeMachines } from './resume-machines.ts';
+import { type Found, resumeMachines } from './resume-machines.ts';
+import type { Resuming } from './resuming.ts';
 
 export interface FirstOptions {
   readonly native: Native;
@@ -123,7 +130,8 @@ export interface FirstThings {
   readonly listening: Descriptor | null;
   /** Descriptors of sessions: kept by the service manager, or retrieved for the machines. */
   readonly handed: readonly HandedBack[];
-  readonly resumed: ResumedMachines | null;
+  /** The machines, which are being brought back; null if none came. */
+  readonly resuming: Resuming | null;
   /** To be called when the service manager has heard that the agent is ready. */
   ready(): void;
   /** Does it once more, for an index that was retrieved after the first things. */
@@ -134,7 +142,10 @@ export interface FirstThings {
 const extendEveryMs = 10_000;
 const extendByUs = 60_000_000;
 
-/** Machines may be stopped since before the kexec: nothing comes before them, not even the journal. */
+/**
+ * Machines may be stopped since before the kexec: nothing is begun before they are brought back, not even the journal. It
+ * resolves while that goes on.
+ */
 export async function doFirstThings(options: FirstOptions): Promise<FirstThings> {
   const { native, paths, log } = options;
   const startedAt = native.kernel.clock('boottime');
@@ -142,7 +153,6 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const extending = setInterval(() => {
     tellManager(native, log, `EXTEND_TIMEOUT_USEC=${extendByUs}`);
   }, extendEveryMs).unref();
-  const ready = (): void => clearInterval(extending);
   // The agent finds out later, if somebody asks, why there is no device. Here it only means that nothing came.
   const unexplained = async () => ({ availability: 'unexplained' as const, explanation: '' });
   const patience = options.patience ?? usualPatience;
@@ -174,9 +184,20 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     patience,
     pausesMs,
   };
-  const { handed, resumed } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
+  const { handed, resuming } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
+  const tell = (): void => {
+    const saying = resuming?.saying() ?? null;
+    if (saying !== null) tellManager(native, log, `STATUS=${saying}`);
+  };
+  // Until the agent is ready: then it says more.
+  resuming?.events.on('changed', tell);
+  tell();
+  const ready = (): void => {
+    clearInterval(extending);
+    resuming?.events.off('changed', tell);
+  };
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
-  return { store, starter, socketDirectory, listening, handed, resumed, ready, resumeLate };
+  return { store, starter, socketDirectory, listening, handed, resuming, ready, resumeLate };
 }
 
 /** Tells the listening socket from descriptors of sessions. */

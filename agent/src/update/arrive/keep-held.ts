@@ -14,7 +14,7 @@ import type { SessionStore } from '../../liveupdate/sessions.ts';
 import { dismiss, type IncomingIndex } from '../record/incoming-index.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import type { HeldMachine } from './held-machine.ts';
-import type { ResumedMachines } from './resume-machines.ts';
+import type { ResumedMachines } from './resuming.ts';
 
 /**
  * Keeps all that is held of machines, each on its own.
@@ -134,7 +134,7 @@ export async function finishSettledIndex(
   context: UpdateContext,
   index: IncomingIndex,
   { machines }: Update,
-  resumed: ResumedMachines | null,
+  resumed: ResumedMachines | undefined,
 ): Promise<void> {
   // One that ran then and has ended since looks held to the first things.
   const runs = new Set(machines.filter(({ stage }) => stage === 'resumed').map(({ session }) => session));

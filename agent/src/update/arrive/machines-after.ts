@@ -9,21 +9,29 @@ import { withUserspace } from '../record/blackout-parts.ts';
 import type { IncomingIndex } from '../record/incoming-index.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import type { ArrivingSteps } from './arriving-steps.ts';
-import type { ResumedMachines } from './resume-machines.ts';
+import type { ResumedMachines, Resuming } from './resuming.ts';
+
+/** What came of machines with the index: how each is, and those whose records do not fit. */
+interface Came {
+  readonly runs: readonly MachineRun[];
+  readonly unread: ResumedMachines['unread'];
+}
+
+export const cameSoFar = (resuming: Resuming): Came => ({ runs: resuming.runs(), unread: resuming.unread });
 
 /**
  * What the record says of each machine in the next kernel: those that came, and those that did not.
  *
  * @param index null if none came
- * @param resumed null if no machine could be started from it
+ * @param came null if no machine could be started from it
  */
 export function machinesAfter(
   { paths }: UpdateContext,
   { machines }: Update,
   index: IncomingIndex | null,
-  resumed: ResumedMachines | null,
+  came: Came | null,
 ): MachineRun[] {
-  if (resumed === null) {
+  if (came === null) {
     return machines.map((run) => {
       if (run.stage === 'left_behind') return run;
       if (index === null) return lost(run, 'no index session with its state came');
@@ -35,11 +43,11 @@ export function machinesAfter(
     });
   }
   const initUs = initStartedUs(paths);
-  const came = resumed.machines.map(({ run }) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
-  const sessions = new Set(came.map(({ session }) => session));
-  const unread = new Map(resumed.unread.map((each) => [each.session, each.problem]));
+  const runs = came.runs.map((run) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
+  const sessions = new Set(runs.map(({ session }) => session));
+  const unread = new Map(came.unread.map((each) => [each.session, each.problem]));
   const others = machines.filter(({ session }) => !sessions.has(session));
-  return [...came, ...others.map((run) => otherRun(run, unread.get(run.session)))];
+  return [...runs, ...others.map((run) => otherRun(run, unread.get(run.session)))];
 }
 
 /** A machine that the index does not say enough of to start it. @param problem what of its record does not fit */
@@ -55,35 +63,67 @@ const lost = (run: MachineRun, detail: string): MachineRun => ({ ...run, stage: 
 class NotResumed extends Error {}
 
 /**
- * Does the plan's steps *resume*, whose machines run or do not by now: they are adopted under their new processes.
+ * Does the plan's steps *resume*: each machine is adopted under its new process as soon as it runs. People see meanwhile
+ * how those are that do not yet.
  *
  * @returns what went wrong, in words, beside what the machines' runs say
  */
 export async function enterMachines(
-  { adoptions, sessions }: UpdateContext,
-  steps: ArrivingSteps,
-  machines: readonly MachineRun[],
+  context: UpdateContext,
+  { steps, resuming, index }: Entering,
   update: Update | null,
 ): Promise<string[]> {
+  const { adoptions, sessions } = context;
   const problems: string[] = [];
-  const runs = new Map(machines.flatMap((run) => (run.session ? [[run.session, run] as const] : [])));
-  const came = [...runs].flatMap(([session, { stage }]) => (stage === 'left_behind' ? [] : [session]));
-  for (const session of steps.inOrder('resume', came)) {
-    const { name, stage, detail, newPid } = runs.get(session) ?? notKnown;
-    const enter = async (): Promise<void> => {
+  const now = (): Update | null =>
+    update && resuming && { ...update, machines: machinesAfter(context, update, index, cameSoFar(resuming)) };
+  const enter = async ({ session, name, stage, detail, newPid }: Entered): Promise<void> => {
+    const work = async (): Promise<void> => {
       if (newPid !== null && sessions.has(session)) await adoptions.moved(session, newPid);
       if (stage !== 'resumed') throw new NotResumed(`${stage}: ${detail}`);
     };
     // How long it took is among the parts of its blackout.
-    await steps.do({ id: 'resume', session, name, update, tookUs: null }, enter).catch((error: unknown) => {
+    const step = { id: 'resume', session, name, update: now() ?? update, tookUs: null } as const;
+    await steps.do(step, work).catch((error: unknown) => {
       if (!(error instanceof NotResumed)) problems.push(`session ${session}: ${saidBy(error)}`);
     });
+  };
+  const show = (): void => {
+    const [pending] = resuming?.pending() ?? [];
+    if (pending)
+      steps.show({ id: 'resume', session: pending.session, update: now() }, resuming?.saying() ?? '');
+  };
+  resuming?.events.on('changed', show);
+  show();
+  const entered = new Set<string>();
+  try {
+    for await (const run of resuming?.inTurn() ?? []) {
+      if (run.session === null) continue;
+      entered.add(run.session);
+      await enter({ ...run, session: run.session });
+    }
+  } finally {
+    resuming?.events.off('changed', show);
   }
+  const runs = new Map(update?.machines.flatMap((run) => (run.session ? [[run.session, run] as const] : [])));
+  const came = [...runs].flatMap(([session, { stage }]) => (stage === 'left_behind' ? [] : [session]));
+  for (const session of steps.inOrder('resume', came))
+    if (!entered.has(session)) await enter({ ...(runs.get(session) ?? notKnown), session });
   return problems;
 }
 
+/** What the machines come from. */
+interface Entering {
+  readonly steps: ArrivingSteps;
+  readonly resuming: Resuming | null;
+  readonly index: IncomingIndex | null;
+}
+
+/** What is needed of a machine's run to enter it. */
+type Entered = Pick<MachineRun, 'name' | 'stage' | 'detail' | 'newPid'> & { readonly session: string };
+
 /** A machine of the plan of which the record has nothing. */
-const notKnown: Pick<MachineRun, 'name' | 'stage' | 'detail' | 'newPid'> = {
+const notKnown: Omit<Entered, 'session'> = {
   name: '',
   stage: 'lost',
   detail: 'the record of the update has no such machine',

@@ -19,10 +19,10 @@ import { placesOf, statePlace } from '../../adoption/saved-places.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
-import type { MachineRun } from '../../interface/agent.generated.ts';
+import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
-import type { TakenOver } from './carrier/take-over.ts';
+import type { CarriedMachine, TakenOver } from './carrier/take-over.ts';
 import { Missing, type RetrievedFiles } from './retrieved-files.ts';
 
 export interface MachineContext {
@@ -44,12 +44,20 @@ export interface ResumedMachine {
   readonly broughtBackBy: 'carrier' | 'agent' | null;
 }
 
+/** How it went with one machine. */
+interface Ended extends Omit<ResumedMachine, 'saved'> {
+  /** What the carrier did for it; null if that has never had it. */
+  readonly carried: CarriedMachine | null;
+}
+
 export interface OneMachine {
   readonly context: MachineContext;
   readonly files: RetrievedFiles;
   /** The name of the index session. */
   readonly index: string;
   readonly saved: SavedMachine;
+  /** Told how it goes on. */
+  shows(stage: MachineStage, detail: string): void;
   /** Told of each point that was reached here, with its time in ns of `CLOCK_BOOTTIME`; now if it has none. */
   reached(point: RestartPoint, atNs?: number): void;
 }
@@ -61,13 +69,14 @@ const asExpected = { problem: null, insteadOfRunning: null };
  * waited for, because ending it could end a guest that runs.
  */
 async function markOf(
-  { native, carrier, starter, log }: MachineContext,
+  { native, starter, log }: MachineContext,
   saved: SavedMachine,
   state: Descriptor,
+  carried: CarriedMachine | null,
 ): Promise<RestartMark> {
   const { session } = saved;
   const mark = readMark(native.memory, state, saved);
-  const livesAlready = (carrier?.machines.get(session)?.pid ?? null) !== null;
+  const livesAlready = (carried?.pid ?? null) !== null;
   if (livesAlready || mark === 'settled' || mark === 'settled_running') return mark;
   try {
     await starter.settle(unitNameOf(saved));
@@ -79,30 +88,39 @@ async function markOf(
   return readMark(native.memory, state, saved);
 }
 
-/** Has a machine run, if it does not yet and everything of it is in hand. */
+/** A machine of which nothing is done yet in this kernel. */
+export const newRun = (saved: SavedMachine): MachineRun => ({
+  name: saved.name,
+  pid: saved.pid,
+  newPid: null,
+  way: saved.way,
+  session: saved.session,
+  stage: 'retrieving',
+  detail: '',
+  brownoutUs: saved.brownoutUs,
+  suspendedAtUs: saved.suspendedAtUs,
+  blackoutUs: null,
+  parts: [],
+});
+
+const notCarried = { machine: null, goesOn: null };
+
+/**
+ * Has a machine run, if it does not yet and everything of it is in hand. One that the carrier has is left to it until it
+ * is through with it.
+ */
 export async function resumeMachine({
   context,
   files,
   index,
   saved,
+  shows,
   reached,
-}: OneMachine): Promise<Pick<ResumedMachine, 'run' | 'broughtBackBy'>> {
+}: OneMachine): Promise<Ended> {
   const { native, starter, socketDirectory, carrier, log } = context;
   const { session } = saved;
-  const carried = carrier?.machines.get(session) ?? null;
-  const run: MachineRun = {
-    name: saved.name,
-    pid: saved.pid,
-    newPid: null,
-    way: saved.way,
-    session,
-    stage: 'retrieving',
-    detail: '',
-    brownoutUs: saved.brownoutUs,
-    suspendedAtUs: saved.suspendedAtUs,
-    blackoutUs: null,
-    parts: [],
-  };
+  const { machine: carried, goesOn } = (await carrier?.machine(session)) ?? notCarried;
+  const run = newRun(saved);
   const resumed = (
     newPid: number,
     broughtBackBy: 'carrier' | 'agent',
@@ -113,17 +131,17 @@ export async function resumeMachine({
     const how = saved.ran ? runs : 'it is paused, as it was before';
     const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
     const detail = broughtBackBy === 'carrier' ? `${what}; the carrier brought it back` : what;
-    return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy };
+    return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy, carried };
   };
   const not = (stage: 'held' | 'lost', detail: string) => ({
     run: { ...run, stage, detail },
-    broughtBackBy: null,
+    ...{ broughtBackBy: null, carried },
   });
   try {
     if (carried !== null && carried.failed !== null)
       log('warning', 'the carrier failed with a machine', { session, problem: carried.failed });
     const state = files.get(statePlace(saved, index));
-    const reachedBefore = await markOf(context, saved, state);
+    const reachedBefore = await markOf(context, saved, state, carried);
     // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.
     if (reachedBefore === 'settled') return not('held', 'its update is settled');
     if (reachedBefore === 'running' || reachedBefore === 'settled_running') {
@@ -137,8 +155,8 @@ export async function resumeMachine({
       if (by === 'carrier' && started.problem === null) reached('running');
       return resumed(started.pid, by, started);
     }
-    if (carrier !== null && carrier.goesOn !== null)
-      throw new Error(`the carrier may be starting it: ${carrier.goesOn}`);
+    if (goesOn !== null) throw new Error(`the carrier may be starting it: ${goesOn}`);
+    shows('starting', 'the agent brings it back');
     if (carried !== null) await endCarried(context, saved, carried);
     for (const place of placesOf(saved, index)) files.get(place);
     if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));

@@ -3,6 +3,7 @@
  * What an agent does about saved machines that cannot simply be started: whatever is wrong, none is started without
  * its memory, and none twice.
  */
+import { EventEmitter } from 'node:events';
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +17,7 @@ import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
+import type { TakenOver } from './carrier/take-over.ts';
 import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
 
@@ -144,9 +146,10 @@ function context(starter: VmmStarter): ResumeContext {
 }
 
 async function resume(starter: VmmStarter) {
-  const found = await resumeMachines(context(starter), []);
-  const runs = found.resumed?.machines.map(({ run }) => run) ?? [];
-  return { ...found, runs };
+  const { handed, resuming } = await resumeMachines(context(starter), []);
+  const resumed = (await resuming?.done) ?? null;
+  const runs = resumed?.machines.map(({ run }) => run) ?? [];
+  return { handed, resumed, runs };
 }
 
 const stateOf = (held: readonly HeldMachine[] | undefined, session: string): Descriptor | undefined =>
@@ -204,17 +207,22 @@ describe('a saved machine', () => {
     async (mark, stage, asks) => {
       await arrive([saved], { state: true, memory: true, mark });
       const asked: string[] = [];
-      const carrier = {
-        ...{ sessions: [], machines: new Map(), bornNs: null, retrievedNs: null },
-        goesOn: 'process 120 does not end',
+      const carrier: TakenOver = {
+        ...{ sessions: [], events: new EventEmitter(), over: Promise.resolve() },
+        machine: async () => ({ machine: null, goesOn: 'process 120 does not end' }),
+        news: () => ({ machines: new Map(), bornNs: null, retrievedNs: null }),
       };
-      const found = await resumeMachines({ ...context(failingStarter(asked, 4711)), carrier }, []);
+      const { handed, resuming } = await resumeMachines(
+        { ...context(failingStarter(asked, 4711)), carrier },
+        [],
+      );
+      const resumed = (await resuming?.done) ?? null;
       expect(asked).toEqual(asks);
-      const run = found.resumed?.machines[0]?.run;
+      const run = resumed?.machines[0]?.run;
       expect(run?.stage).toBe(stage);
       if (stage === 'held')
         expect(run?.detail).toBe('it does not run: the carrier may be starting it: process 120 does not end');
-      release({ ...found, runs: [] });
+      release({ handed, resumed, runs: [] });
     },
   );
 
@@ -234,7 +242,7 @@ describe('a saved machine', () => {
     const log = (_level: string, message: string, fields?: object) =>
       void said.push(`${message} ${JSON.stringify(fields)}`);
     const found = await resumeMachines({ ...context(failingStarter([])), log }, []);
-    expect(found).toEqual({ handed: [], resumed: null });
+    expect(found).toEqual({ handed: [], resuming: null });
     expect(said[0]).toBe('a session could not be retrieved {"session":"luo-console","errno":"ENOMEM"}');
     retrieving.mockRestore();
     double[Symbol.dispose]();
@@ -310,9 +318,10 @@ describe('a saved machine', () => {
     // An agent that comes after this one finds everything under the same names.
     const names = found.handed.map(({ name }) => Buffer.from(name.slice(2), 'hex').toString());
     expect(names).toEqual([formerIndexSessionName, 'machine:one']);
-    const again = await resumeMachines(context(failingStarter(asked)), found.handed);
-    expect(again.resumed?.machines).toMatchObject([{ run: { stage: 'held' } }]);
-    for (const { files } of again.resumed?.held ?? []) for (const { file } of files) file.close();
+    const { resuming } = await resumeMachines(context(failingStarter(asked)), found.handed);
+    const again = await resuming?.done;
+    expect(again?.machines).toMatchObject([{ run: { stage: 'held' } }]);
+    for (const { files } of again?.held ?? []) for (const { file } of files) file.close();
     release(found);
   });
 
@@ -360,6 +369,6 @@ describe('a host', () => {
 
   it('without live update has nothing to let run', async () => {
     double.openFailure = 'ENOENT';
-    expect(await resumeMachines(context(failingStarter([])), [])).toEqual({ handed: [], resumed: null });
+    expect(await resumeMachines(context(failingStarter([])), [])).toEqual({ handed: [], resuming: null });
   });
 });

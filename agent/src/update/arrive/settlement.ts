@@ -19,9 +19,11 @@ import { finishSessions } from './finish-sessions.ts';
 import { finishIndex, keepHeld, markSettled, mayBeInIndex } from './keep-held.ts';
 import {
   aboutMachines,
+  cameSoFar,
   closeLeftBehind,
   enterMachines,
   hostBlackoutUs,
+  machinesAfter,
   noteMachines,
 } from './machines-after.ts';
 import { decideOutcome, type Evidence } from './outcome.ts';
@@ -72,6 +74,8 @@ export async function completeArrival(
   try {
     await complete(context, board, past, arrived);
   } catch (error) {
+    // One that is just being started would find that it is settled, and be held.
+    await arrived.resuming?.done.catch(() => {});
     if (arrived.index) {
       unfinishedIndex.keep(arrived.index.session, `the update could not be settled: ${saidBy(error)}`);
       await markSettled(context, arrived.index);
@@ -91,18 +95,18 @@ async function complete(
 ): Promise<void> {
   const { phases, sessions, history, log } = context;
   let { record } = arrived;
-  const { clock, resumed, steps } = arrived;
+  const { clock, resuming, steps } = arrived;
   const enter = (phase: Phase, atUs = clock.nowUs()): void => {
     phases.enter(phase, atUs);
     if (record) record = { ...record, phases: withPhase(record.phases, phase, phases.startedAtUs) };
   };
-  enter('resuming', resumed?.times.retrievedAtUs);
-  const notEntered = await enterMachines(
-    context,
-    steps,
-    record?.machines ?? resumed?.machines.map(({ run }) => run) ?? [],
-    record,
-  );
+  enter('resuming', resuming?.retrievedAtUs);
+  const notEntered = await enterMachines(context, arrived, record);
+  const resumed = (await resuming?.done) ?? null;
+  if (record && resuming) {
+    const machines = machinesAfter(context, record, arrived.index, cameSoFar(resuming));
+    record = { ...record, machines };
+  }
   enter('finishing', resumed?.times.resumedAtUs);
   const { after, problems } = await finishSessions(context, arrived, record);
   problems.unshift(...notEntered);

@@ -13,7 +13,8 @@
  *   the journal, on disk, and the grace runs.
  * - *suspending*: machines stop, and their states go into the index session. *kexec*: the reboot call.
  * - *booting*, *retrieving*: the next agent starts in `normal` and enters both if it finds an update that is not
- *   settled. Machines run again by then (`arrive/first-things.ts`). *resuming*: they are adopted as they run now.
+ *   settled. Machines are being brought back meanwhile (`arrive/first-things.ts`). *resuming*: each is adopted as soon as
+ *   it runs, and those that do not yet are waited for.
  * - *finishing*: digests are compared, sessions finished and built again, the outcome is written, the index finished.
  *
  * An abort works until the reboot call; in *kexec* it is refused with `WrongPhase`, in the next kernel with

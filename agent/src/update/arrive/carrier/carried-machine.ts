@@ -8,7 +8,7 @@ import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import type { HostMarks } from '../../record/blackout-parts.ts';
-import { type CarriedMachine, type TakenOver, usualCarrierLimits } from './take-over.ts';
+import { type CarriedMachine, type CarrierNews, usualCarrierLimits } from './take-over.ts';
 import { openVmm, runsProgram } from './vmm-process.ts';
 
 export interface CarriedContext {
@@ -67,14 +67,12 @@ export const onClockUs = (kernelStartedAtUs: number, ns: number): number =>
   kernelStartedAtUs + Math.floor(ns / 1000);
 
 /** When the host came to the points that all machines of the carrier share. */
-export function carrierMarks(carrier: TakenOver | null, kernelStartedAtUs: number): HostMarks {
-  const us = (ns: number | null | undefined): number | null =>
-    ns === null || ns === undefined ? null : onClockUs(kernelStartedAtUs, ns);
-  return {
-    kernelStartedAtUs,
-    agentStartedAtUs: us(carrier?.bornNs),
-    retrievedAtUs: us(carrier?.retrievedNs),
-  };
+export function carrierMarks(
+  { bornNs, retrievedNs }: Pick<CarrierNews, 'bornNs' | 'retrievedNs'>,
+  kernelStartedAtUs: number,
+): HostMarks {
+  const us = (ns: number | null): number | null => (ns === null ? null : onClockUs(kernelStartedAtUs, ns));
+  return { kernelStartedAtUs, agentStartedAtUs: us(bornNs), retrievedAtUs: us(retrievedNs) };
 }
 
 /**

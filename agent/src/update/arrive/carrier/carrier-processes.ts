@@ -7,7 +7,7 @@ import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import type { CarrierStatus } from './carrier-status.ts';
-import { isOver } from './carrier-wait.ts';
+import { isOver } from './carrier-watch.ts';
 
 /** What is needed to look at them and to end them. */
 interface ProcessContext {
@@ -23,15 +23,19 @@ export function openCarrier({ native, paths }: ProcessContext, pid: number | nul
   return pid === null ? null : openKnown(native, pid, (number) => runsCarrier(paths, number));
 }
 
-/** Ends a process of the carrier. That it does not goes to the log. */
-export async function endOrSay({ native, log, limits }: ProcessContext, known: KnownProcess): Promise<void> {
+/** Ends a process of the carrier. That it does not goes to the log. @returns whether it has ended */
+export async function endOrSay(
+  { native, log, limits }: ProcessContext,
+  known: KnownProcess,
+): Promise<boolean> {
   const { pid } = known;
   try {
-    if (await endKnown(native, known, limits.endMs)) return;
+    if (await endKnown(native, known, limits.endMs)) return true;
     log('warning', 'a process of the carrier does not end', { pid });
   } catch (error) {
     log('warning', 'a process of the carrier could not be ended', { pid, problem: saidBy(error) });
   }
+  return false;
 }
 
 /**

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The sessions that the carrier's processes hold, as their descriptors show them. */
+/** The sessions that the carrier's processes hold, as their descriptors show them: taken, and kept by somebody else. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { KnownProcess } from '../../../host/known-process.ts';
 import { errnoOf } from '../../../host/refusal.ts';
 import { saidBy } from '../../../host/said-by.ts';
+import { type DescriptorStore, parseStoredName } from '../../../liveupdate/descriptor-store.ts';
+import type { HandedBack } from '../../../liveupdate/intake.ts';
 
 export interface TakenSessions {
   /** By name. */
@@ -84,5 +86,42 @@ function takeOne(
   } catch (error) {
     session.close();
     throw error;
+  }
+}
+
+/** The names of sessions that are in hand. */
+export const namesOf = (handed: readonly HandedBack[]): Set<string> =>
+  new Set(
+    handed.flatMap(({ name }) => {
+      const stored = parseStoredName(name);
+      return stored.kind === 'session' ? [stored.session] : [];
+    }),
+  );
+
+/**
+ * Has the service manager keep the sessions.
+ *
+ * @param limitMs how long to wait for it
+ * @returns whether somebody keeps them beside the agent, and what went wrong; null if nothing did
+ */
+export async function keepSessions(
+  store: DescriptorStore,
+  taken: TakenSessions['sessions'],
+  limitMs: number,
+): Promise<{ kept: boolean; problem: string | null }> {
+  if (taken.size === 0) return { kept: true, problem: null };
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => over.reject(new Error(`the service manager did not answer in ${limitMs} ms`)),
+    limitMs,
+  );
+  try {
+    store.needRoom(taken.size);
+    for (const [name, descriptor] of taken) store.keepSession(name, descriptor);
+    return { kept: await Promise.race([store.settled(), over.promise]), problem: null };
+  } catch (error) {
+    return { kept: false, problem: saidBy(error) };
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -22,13 +22,19 @@ describe('the status of the carrier', () => {
   it('tells who holds the sessions, and how far each machine is', () => {
     const status = statusOf(
       ...['luo-carrier 1', 'state working', 'keeper 120', 'holder 121'],
-      ...['machine 0 200 working machine:one', 'machine 1 - waiting machine:two words', 'news from later'],
+      ...[
+        'machine 0 200 working machine:one',
+        'machine 1 - waiting machine:two words',
+        'machine 2 201 crashed machine:three',
+        'news from later',
+      ],
     );
     expect(status).toEqual({
       ...{ known: true, state: 'working', keeper: 120, holder: 121 },
       machines: [
-        { number: 0, pid: 200, session: 'machine:one' },
-        { number: 1, pid: null, session: 'machine:two words' },
+        { number: 0, pid: 200, session: 'machine:one', through: false },
+        { number: 1, pid: null, session: 'machine:two words', through: false },
+        { number: 2, pid: 201, session: 'machine:three', through: true },
       ],
     });
   });

@@ -9,6 +9,9 @@ import { readBounded } from '../../../host/read-bounded.ts';
 /** The only format known here. */
 const knownFormat = 1;
 
+/** What the status calls a worker that has ended (`settle`, native-bindings/carrier/keeper.c). */
+const endedWorkers: ReadonlySet<string> = new Set(['running', 'failed', 'crashed']);
+
 const states = ['retrieving', 'working', 'done', 'failed'] as const;
 
 export interface StatusMachine {
@@ -18,6 +21,8 @@ export interface StatusMachine {
   readonly pid: number | null;
   /** The name of its session. */
   readonly session: string;
+  /** Whether its worker has ended. What became of the machine is told by its mark. */
+  readonly through: boolean;
 }
 
 export interface CarrierStatus {
@@ -73,11 +78,10 @@ function parseLines(lines: readonly string[], known: boolean): CarrierStatus {
 }
 
 function parseMachine(text: string): StatusMachine | null {
-  // The word between tells how its worker is. That is of no use: the machine's mark decides what is done about it.
-  const [, number, pid = '', session = ''] = /^(\d{1,3}) (-|\d+) \w+ (.+)$/.exec(text) ?? [];
+  const [, number, pid = '', worker = '', session = ''] = /^(\d{1,3}) (-|\d+) (\w+) (.+)$/.exec(text) ?? [];
   if (number === undefined || Number(number) >= mostMachines) return null;
   if (pid !== '-' && pidIn(pid) === null) return null;
-  return { number: Number(number), pid: pidIn(pid), session };
+  return { number: Number(number), pid: pidIn(pid), session, through: endedWorkers.has(worker) };
 }
 
 /** The number of a process other than process 1; null for anything else. */

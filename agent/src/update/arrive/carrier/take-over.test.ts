@@ -40,19 +40,14 @@ let carrier: MadeUpCarrier;
 let paths: TakeOverContext['paths'];
 let said: string[];
 let handed: HandedBack[];
-/** Resolves at the first state that the service manager is told. */
-let told: Promise<void>;
 let notified: (state: string, files: readonly FdLike[]) => void;
 
 beforeEach(() => {
   double = new LiveUpdateDouble({ path: device });
   manager = new Manager();
   notified = () => {};
-  const first = Promise.withResolvers<void>();
-  told = first.promise;
   const notify = (state: string, files: readonly FdLike[] = []): boolean => {
     notified(state, files);
-    if (state.startsWith('STATUS=')) first.resolve();
     return manager.notify(state, files);
   };
   native = { ...realNative, liveUpdate: double, serviceManager: { notify, takeListenFds: () => [] } };
@@ -118,6 +113,19 @@ async function takeOver(
   return found;
 }
 
+/** Once it has come to its end. */
+async function takeAllOver(
+  limits: Partial<CarrierLimits> = {},
+  limit: number | null = null,
+): Promise<TakenOver | null> {
+  const found = await takeOver(limits, limit);
+  await found?.over;
+  return found;
+}
+
+const goesOn = async (found: TakenOver | null): Promise<string | null | undefined> =>
+  (await found?.machine('machine:one'))?.goesOn;
+
 /** Names of sessions that a descriptor of the agent holds. */
 const taken = (found: TakenOver | null): string[] =>
   found?.sessions.map(({ name, descriptor }) => {
@@ -128,7 +136,7 @@ const taken = (found: TakenOver | null): string[] =>
 describe('where no carrier ran', () => {
   it('nothing is opened, asked or said', async () => {
     const opening = vi.spyOn(realNative.descriptors, 'pidfdOpen');
-    expect(await takeOver()).toBe(null);
+    expect(await takeAllOver()).toBe(null);
     expect(opening).not.toHaveBeenCalled();
     opening.mockRestore();
     expect([manager.messages, said]).toEqual([[], []]);
@@ -137,7 +145,7 @@ describe('where no carrier ran', () => {
   it('a file that is no status is left alone', async () => {
     carrier.status([]);
     writeFileSync(join(carrier.directory, 'status'), 'keeper 1\n');
-    expect(await takeOver()).toBe(null);
+    expect(await takeAllOver()).toBe(null);
     expect(said).toEqual([expect.stringContaining('error the status of the carrier cannot be read')]);
   });
 });
@@ -150,7 +158,7 @@ describe('a carrier that is done', () => {
     notified = (state) => {
       if (state === 'BARRIER=1') livedAtBarrier = [processes.keeper, processes.holder].map(lives);
     };
-    expect(taken(await takeOver())).toEqual(names);
+    expect(taken(await takeAllOver())).toEqual(names);
     expect(livedAtBarrier).toEqual([true, true]);
     expect([...manager.kept.keys()]).toEqual(names.map(sessionEntry));
     expect(await Promise.all([processes.keeper.ended, processes.holder.ended])).toEqual([
@@ -193,14 +201,18 @@ describe('a carrier that is done', () => {
       { ns: 40, machine: 0, event: 'running', text: '' },
       { ns: 50, machine: 2, event: 'failed', text: 'no answer' },
     ]);
-    const found = await takeOver();
-    expect(found).toMatchObject({ bornNs: 10, retrievedNs: 20 });
+    const found = await takeAllOver();
+    expect(found?.news()).toMatchObject({ bornNs: 10, retrievedNs: 20 });
     const none = { reached: new Map(), failed: null };
     const files = (number: number) => ({
       pidFile: join(carrier.directory, `${number}.pid`),
       output: join(carrier.directory, `${number}.out`),
     });
-    expect([...(found?.machines ?? [])]).toEqual([
+    const sessions = ['one', 'two', 'three', 'four', 'five'].map((name) => `machine:${name}`);
+    const machines = await Promise.all(
+      sessions.map(async (name) => [name, (await found?.machine(name))?.machine] as const),
+    );
+    expect(machines).toEqual([
       [
         'machine:one',
         {
@@ -234,7 +246,7 @@ describe('a carrier that is done', () => {
       holder: await carrier.process(sessions),
     };
     carrier.status(statusLines('done', processes));
-    expect(taken(await takeOver())).toEqual(names.slice(1));
+    expect(taken(await takeAllOver())).toEqual(names.slice(1));
     await processes.holder.ended;
   });
 
@@ -244,7 +256,7 @@ describe('a carrier that is done', () => {
     const keeper = await carrier.process(copies(sessions), facts);
     const holder = await carrier.process(sessions, facts);
     carrier.status(statusLines('working', { keeper, holder }));
-    expect(taken(await takeOver())).toEqual([]);
+    expect(taken(await takeAllOver())).toEqual([]);
     expect([keeper, holder].map(lives)).toEqual([true, true]);
   });
 
@@ -254,9 +266,10 @@ describe('a carrier that is done', () => {
     const vmm = await carrier.process();
     carrier.status(statusLines('done', processes, `machine 0 ${vmm.pid} running machine:one`));
     carrier.log([{ ns: 10, machine: null, event: 'born', text: '' }]);
-    const found = await takeOver();
-    expect(found).toMatchObject({ sessions: [], bornNs: 10 });
-    expect(found?.machines.get('machine:one')?.pid).toBe(vmm.pid);
+    const found = await takeAllOver();
+    expect(found?.sessions).toEqual([]);
+    expect(found?.news().bornNs).toBe(10);
+    expect((await found?.machine('machine:one'))?.machine?.pid).toBe(vmm.pid);
     expect(manager.messages).toEqual([]);
   });
 
@@ -265,7 +278,7 @@ describe('a carrier that is done', () => {
     if (!there) await carrier.dispose();
     carrier.status(statusLines('failed', processes));
     carrier.log([{ ns: 10, machine: null, event: 'failed', text: 'no resume program' }]);
-    expect(taken(await takeOver())).toEqual(there ? names : []);
+    expect(taken(await takeAllOver())).toEqual(there ? names : []);
     expect(said).toEqual([
       `${there ? 'warning' : 'info'} the carrier failed {"problem":"no resume program"}`,
     ]);
@@ -275,32 +288,63 @@ describe('a carrier that is done', () => {
     const processes = await both();
     carrier.status(statusLines('done', processes, 'machine 0 200 running machine:one'), 2);
     carrier.log([{ ns: 10, machine: null, event: 'born', text: '' }]);
-    const found = await takeOver();
+    const found = await takeAllOver();
     expect(taken(found)).toEqual(names);
-    expect(found).toMatchObject({ machines: new Map(), bornNs: null, retrievedNs: null });
+    expect(found?.news()).toEqual({ machines: new Map(), bornNs: null, retrievedNs: null });
+    expect(await found?.machine('machine:one')).toEqual({ machine: null, goesOn: null });
     await processes.holder.ended;
     expect(said).toEqual([expect.stringContaining('of another version')]);
   });
 });
 
 describe('a carrier that works', () => {
-  it('is waited for, and people hear what the machines wait for', async () => {
+  it('gives its sessions at once, and is waited for machine by machine', async () => {
     const processes = await both();
-    carrier.status(statusLines('working', processes, 'machine 0 - waiting machine:one'));
+    const working = ['machine 0 - waiting machine:one', 'machine 1 - working machine:two'];
+    carrier.status(statusLines('working', processes, ...working));
     carrier.log([
-      { ns: 1, machine: 0, event: 'waits', text: 'its monitor\nREADY=1' },
-      { ns: 2, machine: 7, event: 'waits', text: 'a disk' },
+      { ns: 1, machine: null, event: 'born', text: '' },
+      { ns: 2, machine: 1, event: 'waits', text: 'for a disk\nREADY=1' },
     ]);
-    const found = takeOver();
-    await told;
-    const state = 'waiting for the carrier to bring the machines back';
-    expect(manager.messages).toEqual([
-      `STATUS=${state}: machine:one: its monitor READY=1; machine 7: a disk`,
+    const found = await takeOver();
+    expect(taken(found)).toEqual(names);
+    expect([...manager.kept.keys()]).toEqual(names.map(sessionEntry));
+    expect([...(found?.news().machines ?? [])]).toMatchObject([
+      ['machine:two', { waits: 'for a disk READY=1' }],
     ]);
+    // One that it does not have is nobody's to wait for.
+    expect(await found?.machine('machine:three')).toEqual({ machine: null, goesOn: null });
+    const [one, two] = ['one', 'two'].map((name) => found?.machine(`machine:${name}`));
+    expect(await Promise.race([one, two, 'neither'])).toBe('neither');
+    carrier.status(
+      statusLines('working', processes, 'machine 0 - failed machine:one', 'machine 1 - working machine:two'),
+    );
+    expect(await one).toMatchObject({ machine: { pid: null }, goesOn: null });
+    expect(await Promise.race([two, 'not yet'])).toBe('not yet');
     expect([processes.keeper, processes.holder].map(lives)).toEqual([true, true]);
-    carrier.status(statusLines('done', processes));
-    expect(taken(await found)).toEqual(names);
+    carrier.status(
+      statusLines('done', processes, 'machine 0 - failed machine:one', 'machine 1 - running machine:two'),
+    );
+    expect(await two).toMatchObject({ machine: { failed: null }, goesOn: null });
+    await found?.over;
+    expect([processes.keeper, processes.holder].map(lives)).toEqual([false, false]);
     expect(said).toEqual([]);
+  });
+
+  it('is waited for until it has the sessions', async () => {
+    const processes = await both();
+    carrier.status(statusLines('retrieving', processes));
+    const opened = vi.spyOn(native.descriptors, 'pidfdGetfd');
+    const found = takeOver();
+    expect(await Promise.race([found, new Promise((resolve) => setImmediate(resolve, 'not yet'))])).toBe(
+      'not yet',
+    );
+    expect(opened).not.toHaveBeenCalled();
+    carrier.status(statusLines('working', processes));
+    expect(taken(await found)).toEqual(names);
+    opened.mockRestore();
+    carrier.status(statusLines('done', processes));
+    await (await found)?.over;
   });
 
   it('is given more time than it gives to what machines need', () => {
@@ -311,8 +355,7 @@ describe('a carrier that works', () => {
     const processes = await both();
     carrier.status(statusLines('working', processes));
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const found = takeOver({ quietMs: 50_000 });
-    await told;
+    const found = await takeOver({ quietMs: 50_000 });
     vi.advanceTimersByTime(40_000);
     const timers = vi.getTimerCount();
     carrier.log([{ ns: 1, machine: 0, event: 'starting', text: '' }]);
@@ -320,18 +363,19 @@ describe('a carrier that works', () => {
     while (vi.getTimerCount() === timers) await new Promise((resolve) => setImmediate(resolve));
     vi.advanceTimersByTime(40_000);
     carrier.status(statusLines('done', processes));
-    expect(taken(await found)).toEqual(names);
+    await found?.over;
+    expect(taken(found)).toEqual(names);
     expect(said).toEqual([]);
   });
 
   it('and whose keeper ends has its sessions in the holder', async () => {
     const processes = await both();
     carrier.status(statusLines('working', processes));
-    const found = takeOver();
-    await told;
+    const found = await takeOver();
     processes.keeper.child.kill('SIGKILL');
-    expect(taken(await found)).toEqual(names);
+    expect(taken(found)).toEqual(names);
     expect(await processes.holder.ended).toBe('SIGKILL');
+    await found?.over;
     expect(said).toEqual(['warning the carrier did not come to its end {"because":"keeper ended"}']);
   });
 
@@ -340,36 +384,33 @@ describe('a carrier that works', () => {
     await carrier.dispose();
     const holder = await carrier.process(await retrieved());
     carrier.status(statusLines('working', { keeper, holder }));
-    expect(taken(await takeOver())).toEqual(names);
+    expect(taken(await takeAllOver())).toEqual(names);
     expect(await holder.ended).toBe('SIGKILL');
   });
 });
 
 describe('a carrier that hangs', () => {
-  it('is ended before its sessions are taken, so that its workers do nothing more', async () => {
+  it('is ended, so that its workers do nothing more, and only then a machine is the agent’s', async () => {
     const processes = await both();
-    carrier.status(statusLines('working', processes));
-    let livedAtStore: boolean[] = [];
-    notified = (state) => {
-      if (state.startsWith('FDSTORE=1')) livedAtStore = [processes.keeper, processes.holder].map(lives);
-    };
-    expect(taken(await takeOver({ quietMs: 1 }))).toEqual(names);
-    expect(livedAtStore).toEqual([false, true]);
-    expect(await processes.holder.ended).toBe('SIGKILL');
+    carrier.status(statusLines('working', processes, 'machine 0 - working machine:one'));
+    const found = await takeOver({ quietMs: 1 });
+    expect(await found?.machine('machine:one')).toMatchObject({ goesOn: null });
+    expect([processes.keeper, processes.holder].map(lives)).toEqual([false, false]);
+    expect(taken(found)).toEqual(names);
     expect(said).toEqual(['warning the carrier did not come to its end {"because":"quiet"}']);
   });
 
   it('while it retrieves is not given the time that machines may take', async () => {
     const processes = await both();
     carrier.status(statusLines('retrieving', processes));
-    expect(taken(await takeOver({ retrievingMs: 1 }))).toEqual(names);
+    expect(taken(await takeAllOver({ retrievingMs: 1 }))).toEqual(names);
     expect(await processes.keeper.ended).toBe('SIGKILL');
   });
 
   it('and has no holder gives its sessions before it is ended', async () => {
     const keeper = await carrier.process(await retrieved());
     carrier.status(['state working', `keeper ${keeper.pid}`]);
-    expect(taken(await takeOver({ quietMs: 1 }))).toEqual(names);
+    expect(taken(await takeAllOver({ quietMs: 1 }))).toEqual(names);
     expect(await keeper.ended).toBe('SIGKILL');
     expect([...manager.kept.keys()]).toEqual(names.map(sessionEntry));
   });
@@ -393,7 +434,7 @@ describe('a session that cannot be taken', () => {
       rmSync(path, { force: true });
       symlinkSync(`anon_inode:[luo_session] ${link}`, path);
     }
-    const found = await takeOver();
+    const found = await takeAllOver();
     expect(taken(found)).toEqual(fd === 3 ? names.slice(1) : names);
     expect(said).toEqual([`${leftAlone} {"problems":["${problem}"]}`]);
     expect([processes.keeper, processes.holder].map(lives)).toEqual([true, true]);
@@ -406,7 +447,7 @@ describe('a session that cannot be taken', () => {
     const holder = await carrier.process();
     symlinkSync(`anon_inode:[luo_session] ${names[0]}`, join(carrier.proc, `${holder.pid}/fd/77`));
     carrier.status(statusLines('done', { keeper, holder }));
-    expect(taken(await takeOver())).toEqual(names);
+    expect(taken(await takeAllOver())).toEqual(names);
     expect(await Promise.all([keeper.ended, holder.ended])).toEqual(['SIGKILL', 'SIGKILL']);
   });
 
@@ -415,7 +456,7 @@ describe('a session that cannot be taken', () => {
     carrier.status(statusLines('done', processes));
     for (const { pid } of [processes.keeper, processes.holder])
       rmSync(join(carrier.proc, `${pid}/fd`), { recursive: true });
-    expect(taken(await takeOver())).toEqual([]);
+    expect(taken(await takeAllOver())).toEqual([]);
     expect(said).toEqual([
       expect.stringContaining(`the descriptors of process ${processes.holder.pid}: ENOENT`),
     ]);
@@ -429,7 +470,7 @@ describe('a session that cannot be taken', () => {
     notified = (state, [file]) => {
       if (state === 'BARRIER=1' && file !== undefined) barriers.push(realNative.descriptors.duplicate(file));
     };
-    expect(taken(await takeOver({ storeMs: 1 }))).toEqual(names);
+    expect(taken(await takeAllOver({ storeMs: 1 }))).toEqual(names);
     expect(said).toEqual([expect.stringContaining('the service manager did not answer in 1 ms')]);
     expect([processes.keeper, processes.holder].map(lives)).toEqual([true, true]);
     for (const barrier of barriers) barrier.close();
@@ -438,7 +479,7 @@ describe('a session that cannot be taken', () => {
   it('in by the service manager, which has no room, leaves both alive', async () => {
     const processes = await both();
     carrier.status(statusLines('done', processes));
-    expect(taken(await takeOver({}, 1))).toEqual(names);
+    expect(taken(await takeAllOver({}, 1))).toEqual(names);
     expect(said).toEqual([expect.stringContaining('ENOSPC')]);
     expect([processes.keeper, processes.holder].map(lives)).toEqual([true, true]);
   });
@@ -448,11 +489,10 @@ describe('a carrier that is at work while the agent cannot take over', () => {
   it('because its status is damaged is ended, and its holder gives the sessions', async () => {
     const processes = await both();
     carrier.status(statusLines('working', processes));
-    const found = takeOver();
-    await told;
+    const found = await takeOver();
     writeFileSync(join(carrier.directory, 'status'), 'keeper 1\n');
-    expect((await found)?.goesOn).toBe(null);
-    expect(taken(await found)).toEqual(names);
+    expect(await goesOn(found)).toBe(null);
+    expect(taken(found)).toEqual(names);
     expect(await Promise.all([processes.keeper.ended, processes.holder.ended])).toEqual([
       'SIGKILL',
       'SIGKILL',
@@ -466,9 +506,10 @@ describe('a carrier that is at work while the agent cannot take over', () => {
     const taking = vi.spyOn(native.descriptors, 'pidfdOpen').mockImplementationOnce(() => {
       throw new Error('EMFILE');
     });
-    const found = await takeOver();
+    const found = await takeAllOver();
     taking.mockRestore();
-    expect(found).toMatchObject({ sessions: [], goesOn: null });
+    expect(found?.sessions).toEqual([]);
+    expect(await goesOn(found)).toBe(null);
     expect(await processes.keeper.ended).toBe('SIGKILL');
     expect(lives(processes.holder)).toBe(true);
     expect(said).toEqual([
@@ -479,24 +520,24 @@ describe('a carrier that is at work while the agent cannot take over', () => {
 
   it('and that has the last copy of a session lives on, and no machine is started', async () => {
     const keeper = await carrier.process(await retrieved());
-    carrier.status(['state working', `keeper ${keeper.pid}`]);
-    const found = await takeOver({ quietMs: 1 }, 1);
+    carrier.status(['state working', `keeper ${keeper.pid}`, 'machine 0 - working machine:one']);
+    const found = await takeAllOver({ quietMs: 1 }, 1);
     expect(taken(found)).toEqual(names);
-    const goesOn = `process ${keeper.pid} goes on, and nobody else has its sessions`;
-    expect(found?.goesOn).toBe(goesOn);
+    const why = `process ${keeper.pid} goes on, and nobody else has its sessions`;
+    expect(await goesOn(found)).toBe(why);
     expect(lives(keeper)).toBe(true);
     expect(said.at(-1)).toBe(
-      `error no machine is started, because the carrier goes on {"problem":"${goesOn}"}`,
+      `error machines that the carrier had are not started, because it goes on {"problem":"${why}"}`,
     );
   });
 
   it('and does not end keeps every machine from being started', async () => {
     const processes = await both();
-    carrier.status(statusLines('working', processes));
+    carrier.status(statusLines('working', processes, 'machine 0 - working machine:one'));
     const killing = vi.spyOn(process, 'kill').mockImplementation(() => true);
-    const found = await takeOver({ quietMs: 1, endMs: 1 });
+    const found = await takeAllOver({ quietMs: 1, endMs: 1 });
     killing.mockRestore();
-    expect(found?.goesOn).toBe(`process ${processes.keeper.pid} does not end`);
+    expect(await goesOn(found)).toBe(`process ${processes.keeper.pid} does not end`);
   });
 });
 
@@ -508,7 +549,7 @@ describe('a carrier where no service manager keeps sessions', () => {
   it('goes on holding them when its work is done, so that the agent is not their only holder', async () => {
     const processes = await both();
     carrier.status(statusLines('done', processes));
-    expect(taken(await takeOver())).toEqual(names);
+    expect(taken(await takeAllOver())).toEqual(names);
     expect(await processes.keeper.ended).toBe('SIGKILL');
     expect(lives(processes.holder)).toBe(true);
     expect(said).toEqual([
@@ -517,14 +558,14 @@ describe('a carrier where no service manager keeps sessions', () => {
     // An agent that is started again finds them there.
     for (const { descriptor } of handed) descriptor.close();
     handed = [];
-    expect(taken(await takeOver())).toEqual(names);
+    expect(taken(await takeAllOver())).toEqual(names);
     expect(lives(processes.holder)).toBe(true);
   });
 
   it('and which has no holder keeps its keeper', async () => {
     const keeper = await carrier.process(await retrieved());
     carrier.status(['state done', `keeper ${keeper.pid}`]);
-    expect(taken(await takeOver())).toEqual(names);
+    expect(taken(await takeAllOver())).toEqual(names);
     expect(lives(keeper)).toBe(true);
   });
 });

@@ -2,28 +2,33 @@
 /**
  * Taking over from the carrier, which has run since the kernel started. Its keeper and its holder have the sessions,
  * and closing the last descriptor of a session frees its memory. So both are ended only once the service manager keeps
- * every session. Where no service manager keeps them, one that has them lives on. If one session cannot be taken, both live on. Unless the carrier is at work: then its keeper is ended
- * in any case, if the holder lives. If it cannot be, no machine is started.
+ * every session. Where no service manager keeps them, one that has them lives on. If one session cannot be taken, both
+ * live on. Unless the carrier is at work: then its keeper is ended in any case, if the holder lives. If it cannot be, no
+ * machine is started that it may have in its hands.
  *
- * - All is done, or the carrier failed: the sessions are taken, and both processes are ended.
- * - It still works: it is waited for. Ending it would throw away what it has done.
+ * The sessions are taken as soon as the carrier has them. The agent is ready and answers calls while it works.
+ *
+ * - It works: it is waited for, machine by machine. Ending it would throw away what it has done.
+ * - All is done, or the carrier failed: both processes are ended.
  * - It hangs: its keeper is ended, and its workers with it. Machines that do not run by then are the agent's to start.
  * - Both have ended: the agent was started a second time in this boot, and the descriptor store has the sessions.
  * - Its status has another format: the sessions are taken, and nothing is known of machines.
  */
+import type { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
 import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
+import type { KnownProcess } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
-import { type DescriptorStore, parseStoredName, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
+import { type DescriptorStore, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
-import { readLog } from '../../program/carrier-log.ts';
+import { type CarrierLog, type LoggedMachine, readLog } from '../../program/carrier-log.ts';
 import { endOrSay, endWork, openCarrier } from './carrier-processes.ts';
-import { takeSessions } from './carrier-sessions.ts';
-import { type CarrierStatus, readPidFile, readStatus } from './carrier-status.ts';
-import { carrierEnds } from './carrier-wait.ts';
+import { keepSessions, namesOf, takeSessions } from './carrier-sessions.ts';
+import { type CarrierStatus, readPidFile, readStatus, type StatusMachine } from './carrier-status.ts';
+import { CarrierWatch } from './carrier-watch.ts';
 import { openVmm } from './vmm-process.ts';
 
 /** How long to wait for others, in ms. */
@@ -66,18 +71,35 @@ export interface CarriedMachine {
   readonly failed: string | null;
 }
 
-/** What the carrier leaves to the agent. */
-export interface TakenOver {
-  /** Sessions that were taken from it, under the names that the descriptor store has for them. */
-  readonly sessions: readonly HandedBack[];
-  /** By the name of the machine's session. */
-  readonly machines: ReadonlyMap<string, CarriedMachine>;
+/** A machine as the carrier leaves it. */
+export interface Carried {
+  /** Null if it was none of the carrier's machines. */
+  readonly machine: CarriedMachine | null;
+  /** Why its worker may go on: then it must not be started. Null if none does. */
+  readonly goesOn: string | null;
+}
+
+/** What the carrier says of itself now. */
+export interface CarrierNews {
   /** When userspace began, ns of `CLOCK_BOOTTIME`; null if that is unknown. */
   readonly bornNs: number | null;
   /** When everything was retrieved, likewise. */
   readonly retrievedNs: number | null;
-  /** Why its workers may go on: then no machine is started. Null if none does. */
-  readonly goesOn: string | null;
+  /** By the name of the machine's session. */
+  readonly machines: ReadonlyMap<string, LoggedMachine>;
+}
+
+/** A carrier whose sessions were taken. It may still be at work. */
+export interface TakenOver {
+  /** Sessions that were taken from it, under the names that the descriptor store has for them. */
+  readonly sessions: readonly HandedBack[];
+  /** Resolves once the carrier is through with the machine of a session, and at once if it does not have it. */
+  machine(session: string): Promise<Carried>;
+  news(): CarrierNews;
+  /** Emits `changed` if there may be news. */
+  readonly events: EventEmitter;
+  /** Resolves once it has come to its end, and its processes are ended if they may be. */
+  readonly over: Promise<void>;
 }
 
 /**
@@ -91,127 +113,192 @@ export async function takeOverCarrier(
   handed: readonly HandedBack[],
 ): Promise<TakenOver | null> {
   const { paths, log } = context;
-  let status: CarrierStatus | null;
   try {
-    status = readStatus(paths.carrierDirectory);
+    const status = readStatus(paths.carrierDirectory);
+    return status && (await TakingOver.begin(context, status, handed));
   } catch (error) {
     log('error', 'the status of the carrier cannot be read', { problem: saidBy(error) });
     return null;
   }
-  if (status === null) return null;
-  const sessions: HandedBack[] = [];
-  let there = true;
+}
+
+/** Those of its processes that have not ended. */
+interface Processes {
+  readonly keeper: KnownProcess | null;
+  readonly holder: KnownProcess | null;
+}
+
+/** @throws SystemError of pidfd_open(2) */
+function openBoth(context: TakeOverContext, status: CarrierStatus): Processes {
+  const keeper = openCarrier(context, status.keeper);
   try {
-    there = await takeFrom(context, status, handed, sessions);
+    return { keeper, holder: openCarrier(context, status.holder) };
   } catch (error) {
-    log('error', 'the agent could not take over from the carrier', { problem: saidBy(error) });
-  }
-  const goesOn = await endWork(context, status);
-  if (goesOn !== null)
-    log('error', 'no machine is started, because the carrier goes on', { problem: goesOn });
-  return { sessions, goesOn, ...whatItDid(context, status, there) };
-}
-
-/**
- * @param sessions takes what is taken, so that nothing is forgotten if something fails later
- * @returns whether a process of the carrier was there
- */
-async function takeFrom(
-  context: TakeOverContext,
-  status: CarrierStatus,
-  handed: readonly HandedBack[],
-  sessions: HandedBack[],
-): Promise<boolean> {
-  const { native, paths, log, limits } = context;
-  using keeper = openCarrier(context, status.keeper);
-  using holder = openCarrier(context, status.holder);
-  if (keeper === null && holder === null) return false;
-  if (!status.known) log('warning', 'the carrier is of another version; nothing is known of its machines');
-  const { quietMs, retrievingMs } = limits;
-  const directory = paths.carrierDirectory;
-  const end = await carrierEnds({ native, log, directory, keeper, quietMs, retrievingMs }).catch(saidBy);
-  if (end !== 'over') log('warning', 'the carrier did not come to its end', { because: end });
-  // Its workers end with it, so that none of them goes on with a machine that the agent looks at.
-  const endFirst = end !== 'over' && end !== 'keeper ended' && holder !== null;
-  if (endFirst && keeper !== null) await endOrSay(context, keeper);
-  const gone = endFirst || end === 'keeper ended';
-  const living = [holder, gone ? null : keeper].filter((each) => each !== null);
-  const { sessions: taken, problems } = takeSessions(native, paths.proc, living, namesOf(handed));
-  for (const [name, descriptor] of taken) sessions.push({ name: sessionEntry(name), descriptor });
-  const { kept, problem } = await keepAll(context, taken);
-  const all = problem === null ? problems : [...problems, problem];
-  if (all.length > 0) {
-    log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
-    return true;
-  }
-  if (!kept) log('warning', 'no service manager keeps the sessions; the carrier goes on holding them');
-  // One that holds them is enough.
-  for (const each of kept ? living : living.slice(1)) await endOrSay(context, each);
-  return true;
-}
-
-const namesOf = (handed: readonly HandedBack[]): Set<string> =>
-  new Set(
-    handed.flatMap(({ name }) => {
-      const stored = parseStoredName(name);
-      return stored.kind === 'session' ? [stored.session] : [];
-    }),
-  );
-
-/**
- * Has the service manager keep the sessions.
- *
- * @returns whether somebody keeps them beside the agent, and what went wrong; null if nothing did
- */
-async function keepAll(
-  { store, limits }: TakeOverContext,
-  taken: ReturnType<typeof takeSessions>['sessions'],
-): Promise<{ kept: boolean; problem: string | null }> {
-  if (taken.size === 0) return { kept: true, problem: null };
-  const over = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => over.reject(new Error(`the service manager did not answer in ${limits.storeMs} ms`)),
-    limits.storeMs,
-  );
-  try {
-    store.needRoom(taken.size);
-    for (const [name, descriptor] of taken) store.keepSession(name, descriptor);
-    return { kept: await Promise.race([store.settled(), over.promise]), problem: null };
-  } catch (error) {
-    return { kept: false, problem: saidBy(error) };
-  } finally {
-    clearTimeout(timer);
+    keeper?.[Symbol.dispose]();
+    throw error;
   }
 }
 
-/**
- * What status and log say once nothing changes in them any more.
- *
- * @param there whether a process of the carrier was there: what failed is no news for an agent that is started again
- */
-function whatItDid(
-  context: TakeOverContext,
-  before: CarrierStatus,
-  there: boolean,
-): Pick<TakenOver, 'machines' | 'bornNs' | 'retrievedNs'> {
-  const { native, paths, log } = context;
-  const directory = paths.carrierDirectory;
-  const machines = new Map<string, CarriedMachine>();
-  try {
-    const status = readStatus(directory) ?? before;
-    if (!status.known) return { machines, bornNs: null, retrievedNs: null };
-    const said = readLog(directory, native.kernel.clock('boottime'));
-    if (said.failed !== null) log(there ? 'warning' : 'info', 'the carrier failed', { problem: said.failed });
-    for (const { number, pid, session } of status.machines) {
-      const files = { pidFile: join(directory, `${number}.pid`), output: join(directory, `${number}.out`) };
-      const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
-      const vmm = pid ?? readPidFile(files.pidFile);
-      using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
-      machines.set(session, { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed });
+/** Whether it has all sessions that it will ever have. */
+const hasSessions = ({ state }: CarrierStatus): boolean => state !== 'retrieving';
+
+class TakingOver implements TakenOver {
+  readonly sessions: HandedBack[] = [];
+  readonly #context: TakeOverContext;
+  readonly #status: CarrierStatus;
+  readonly #keeper: KnownProcess | null;
+  readonly #holder: KnownProcess | null;
+  readonly #watch: CarrierWatch;
+  /** Which of its processes may be ended: none while it has the last copy of a session. */
+  #mayEnd: readonly KnownProcess[] = [];
+  #over: Promise<string | null> = Promise.resolve(null);
+
+  private constructor(context: TakeOverContext, status: CarrierStatus, processes: Processes) {
+    const { native, paths, log, limits } = context;
+    const { keeper, holder } = processes;
+    this.#context = context;
+    this.#status = status;
+    this.#keeper = keeper;
+    this.#holder = holder;
+    const { quietMs, retrievingMs } = limits;
+    this.#watch = new CarrierWatch({
+      ...{ native, log, keeper, quietMs, retrievingMs },
+      directory: paths.carrierDirectory,
+    });
+  }
+
+  static async begin(
+    context: TakeOverContext,
+    status: CarrierStatus,
+    handed: readonly HandedBack[],
+  ): Promise<TakingOver> {
+    let processes: Processes = { keeper: null, holder: null };
+    const say = (error: unknown): void =>
+      context.log('error', 'the agent could not take over from the carrier', { problem: saidBy(error) });
+    try {
+      processes = openBoth(context, status);
+    } catch (error) {
+      say(error);
     }
-    return { machines, bornNs: said.bornNs, retrievedNs: said.retrievedNs };
-  } catch (error) {
-    log('error', 'what the carrier did is unknown', { problem: saidBy(error) });
-    return { machines, bornNs: null, retrievedNs: null };
+    const taking = new TakingOver(context, status, processes);
+    await taking.#takeSessions(namesOf(handed)).catch(say);
+    taking.#over = taking.#awaitEnd();
+    return taking;
+  }
+
+  get events(): EventEmitter {
+    return this.#watch.events;
+  }
+
+  get over(): Promise<void> {
+    return this.#over.then(() => {});
+  }
+
+  async machine(session: string): Promise<Carried> {
+    const machineIn = (status: CarrierStatus | null) =>
+      status?.machines.find((each) => each.session === session);
+    const isSettled = (status: CarrierStatus): boolean =>
+      status.known && hasSessions(status) && machineIn(status)?.through !== false;
+    let goesOn: string | null = null;
+    try {
+      await this.#watch.until(isSettled);
+    } catch {
+      // The status cannot be read any more. What the end of the carrier tells is all there is.
+    }
+    const seen = this.#statusOrNull();
+    if (seen === null || !isSettled(seen)) goesOn = await this.#over;
+    const found = machineIn(this.#statusOrNull() ?? this.#status);
+    return { machine: found ? this.#whatItDid(found) : null, goesOn };
+  }
+
+  news(): CarrierNews {
+    const machines = new Map<string, LoggedMachine>();
+    const status = this.#statusOrNull();
+    const said = status?.known === true ? this.#readLog() : null;
+    for (const { number, session } of status?.machines ?? []) {
+      const logged = said?.machines.get(number);
+      if (logged) machines.set(session, logged);
+    }
+    return { bornNs: said?.bornNs ?? null, retrievedNs: said?.retrievedNs ?? null, machines };
+  }
+
+  get #isThere(): boolean {
+    return this.#keeper !== null || this.#holder !== null;
+  }
+
+  /** Has the service manager keep the sessions. */
+  async #takeSessions(known: ReadonlySet<string>): Promise<void> {
+    if (!this.#isThere) return;
+    const { native, store, paths, log, limits } = this.#context;
+    const [keeper, holder] = [this.#keeper, this.#holder];
+    if (!this.#status.known)
+      log('warning', 'the carrier is of another version; nothing is known of its machines');
+    await this.#watch.until(hasSessions).catch(() => {});
+    const status = this.#statusOrNull();
+    // It came to its end while it retrieved. Its workers end with it, and it takes no more sessions.
+    const endFirst = holder !== null && (status === null || !hasSessions(status));
+    if (endFirst && keeper !== null) await endOrSay(this.#context, keeper);
+    const living = [holder, endFirst ? null : keeper].filter((each) => each !== null);
+    const { sessions: taken, problems } = takeSessions(native, paths.proc, living, known);
+    for (const [name, descriptor] of taken) this.sessions.push({ name: sessionEntry(name), descriptor });
+    const { kept, problem } = await keepSessions(store, taken, limits.storeMs);
+    const all = problem === null ? problems : [...problems, problem];
+    if (all.length > 0) {
+      log('error', 'the carrier is left alone, because it has the last copy of a session', { problems: all });
+      return;
+    }
+    if (!kept) log('warning', 'no service manager keeps the sessions; the carrier goes on holding them');
+    // One that holds them is enough.
+    this.#mayEnd = kept ? living : living.slice(1);
+  }
+
+  /** @returns why workers may go on; null if none does */
+  async #awaitEnd(): Promise<string | null> {
+    const { log } = this.#context;
+    using _keeper = this.#keeper;
+    using _holder = this.#holder;
+    const end = await this.#watch.ended.catch(saidBy);
+    if (this.#isThere && end !== 'over')
+      log('warning', 'the carrier did not come to its end', { because: end });
+    const failed = this.#status.known ? (this.#readLog()?.failed ?? null) : null;
+    // What failed is no news for an agent that is started again.
+    if (failed !== null) log(this.#isThere ? 'warning' : 'info', 'the carrier failed', { problem: failed });
+    let keeperHasEnded = false;
+    for (const each of this.#mayEnd) {
+      const hasEnded = await endOrSay(this.#context, each);
+      if (each === this.#keeper) keeperHasEnded = hasEnded;
+    }
+    const goesOn = keeperHasEnded ? null : await endWork(this.#context, this.#status);
+    if (goesOn !== null)
+      log('error', 'machines that the carrier had are not started, because it goes on', { problem: goesOn });
+    return goesOn;
+  }
+
+  #statusOrNull(): CarrierStatus | null {
+    try {
+      return readStatus(this.#context.paths.carrierDirectory);
+    } catch {
+      return null;
+    }
+  }
+
+  #readLog(): CarrierLog | null {
+    const { native, paths, log } = this.#context;
+    try {
+      return readLog(paths.carrierDirectory, native.kernel.clock('boottime'));
+    } catch (error) {
+      log('error', 'what the carrier did is unknown', { problem: saidBy(error) });
+      return null;
+    }
+  }
+
+  #whatItDid({ number, pid, session }: StatusMachine): CarriedMachine {
+    const { native, paths } = this.#context;
+    const directory = paths.carrierDirectory;
+    const files = { pidFile: join(directory, `${number}.pid`), output: join(directory, `${number}.out`) };
+    const { reached = new Map(), failed = null } = this.#readLog()?.machines.get(number) ?? {};
+    const vmm = pid ?? readPidFile(files.pidFile);
+    using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
+    return { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed };
   }
 }
