@@ -3,18 +3,12 @@
  * A live update of the whole agent whose machines a carrier has begun to bring back (`src/update/arrive/carrier/`), on a
  * made-up host.
  */
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Descriptor, native } from '@luo-console/native';
-import * as v from 'valibot';
+import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type RestartMark, writeMark } from '../src/adoption/restart-mark.ts';
-import { SavedMachine } from '../src/adoption/saved-machine.ts';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
-import { SlotFile } from '../src/liveupdate/slots.ts';
-import { indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
-import { lives, MadeUpCarrier, type Waiting } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
+import { lives, MadeUpCarrier } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
+import { allWell, carry as carryMachine } from './carry.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { entriesOf, memfdWith, runToKexec, startSettled } from './scenario.ts';
@@ -58,63 +52,9 @@ afterEach(async () => {
 
 const session = 'machine:one';
 
-interface Carried {
-  readonly keeper: Waiting;
-  readonly holder: Waiting;
-  readonly saved: SavedMachine;
-  /** Ends the work of one that is at work: its worker writes the mark and ends. */
-  finish(mark: RestartMark): void;
-}
-
-/** What a carrier does: retrieves all, starts the VMM and writes the mark. Then its state is done. */
-async function carry(
-  mark: RestartMark,
-  machine: 'running' | 'failed',
-  log: (bornNs: number) => readonly object[],
-  state: 'working' | 'done' = 'done',
-): Promise<Carried> {
-  using device = host.double.openDevice(host.paths.device);
-  const sessions = new Map<string, Descriptor>();
-  for (const name of [indexSessionName, session])
-    sessions.set(name, await host.double.retrieveSession(device, name));
-  const [index, own] = [...sessions.values()];
-  if (!index || !own) throw new Error('a session did not come');
-  using record = await host.double.retrieveFd(index, manifestToken);
-  const stored: unknown = JSON.parse(new SlotFile(native.memory, record).read()?.toString('utf8') ?? '');
-  const saved = v.parse(v.object({ machines: v.tuple([SavedMachine]) }), stored).machines[0];
-  const saving = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
-  using memory = await host.double.retrieveFd(own, BigInt(saved.memory[0]?.token ?? -1));
-  writeMark(native.memory, saving, saved, mark);
-  await vmms.carry('one', saved.command.words, memory, machine === 'running');
-  const copies = [...sessions].map(([name, file]) => [name, native.descriptors.duplicate(file)] as const);
-  const keeper = await carrier.process(new Map(copies));
-  const holder = await carrier.process(sessions);
-  const processes = [`keeper ${keeper.pid}`, `holder ${holder.pid}`];
-  const say = (how: 'working' | 'done'): void => {
-    const worker = how === 'done' ? machine : 'working';
-    carrier.status([`state ${how}`, ...processes, `machine 0 ${vmm.pid} ${worker} ${session}`]);
-  };
-  say(state);
-  writeFileSync(join(carrier.directory, '0.pid'), `${vmm.pid}\n`);
-  carrier.log(log(Number(native.kernel.clock('boottime')) - 20_000));
-  const finish = (now: RestartMark): void => {
-    writeMark(native.memory, saving, saved, now);
-    saving.close();
-    say('done');
-  };
-  if (state === 'done') saving.close();
-  return { keeper, holder, saved, finish };
-}
-
-/** Everything goes well, 20 µs long. */
-const allWell = (bornNs: number): object[] => [
-  { ns: bornNs, machine: null, event: 'born', text: '' },
-  { ns: bornNs + 2000, machine: null, event: 'retrieved', text: '' },
-  { ns: bornNs + 3000, machine: 0, event: 'starting', text: '' },
-  { ns: bornNs + 7000, machine: 0, event: 'loading', text: '' },
-  { ns: bornNs + 12_000, machine: 0, event: 'loaded', text: '' },
-  { ns: bornNs + 20_000, machine: 0, event: 'running', text: '' },
-];
+/** What the carrier did for the one machine. */
+const carry = (...given: Parameters<typeof carryMachine> extends [unknown, ...infer Rest] ? Rest : never) =>
+  carryMachine({ host, vmms, carrier, vmm }, ...given);
 
 const newest = async (): Promise<Update> => {
   const [update] = (await client.call('ListUpdates', {})).updates;
@@ -209,8 +149,9 @@ describe('a machine that the carrier brought back', () => {
   it('is found by the agent that is started after one died in the middle of it', async () => {
     const { holder } = await carry('running', 'running', allWell);
     // Both sessions are in the store, and their file has not been asked for.
-    await host.launch({ at: 3, when: 'before' });
-    expect(host.process?.calls).toEqual(['notify', 'notify', 'notify', 'retrieveFd']);
+    await host.launch({ at: 5, when: 'before' });
+    const kept = ['pidfdGetfd', 'pidfdGetfd', 'notify', 'notify', 'notify'];
+    expect(host.process?.calls).toEqual([...kept, 'retrieveFd']);
     expect(await holder.ended).toBe('SIGKILL');
     host.kill();
     const update = await arrive();

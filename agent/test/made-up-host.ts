@@ -165,7 +165,7 @@ export class MadeUpHost {
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
       pausesMs: [1, 1],
-      ...(this.starter && { starter: this.starter }),
+      ...(this.starter && { starter: process.tap(this.starter) }),
     });
     const alive = starting.catch((error: unknown) => {
       if (process.dead) return null;

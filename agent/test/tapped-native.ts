@@ -31,6 +31,12 @@ const counted = new Set([
   'kexecUnload',
   'rebootKexec',
   'sync',
+  'pidfdGetfd',
+  // What process 1 is asked.
+  'adopt',
+  'resume',
+  'settle',
+  'stop',
 ]);
 
 export class Process {
@@ -49,7 +55,7 @@ export class Process {
     this.died = new Promise((resolve) => {
       this.#announceDeath = resolve;
     });
-    const groups = Object.entries(real).map(([name, group]) => [name, this.#tapGroup(group as object)]);
+    const groups = Object.entries(real).map(([name, group]) => [name, this.tap(group as object)]);
     this.native = Object.fromEntries(groups) as Native;
   }
 
@@ -65,7 +71,8 @@ export class Process {
     this.#announceDeath();
   }
 
-  #tapGroup(group: object): object {
+  /** The same functions, as this process calls them. */
+  tap<T extends object>(group: T): T {
     return new Proxy(group, {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key);
