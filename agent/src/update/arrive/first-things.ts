@@ -61,7 +61,10 @@
  *       has its VMM ended before it is tried again, and then runs
  *       and that somebody has paused since is left so
  *       stays in the hands of the carrier where what is kept already leaves no room for its sessions
+ *     agent/test/take-over-crash.slow.test.ts
+ *       %s is followed by one that goes on
  *     agent/src/update/arrive/carrier/take-over.test.ts
+ *       gives its sessions at once, and is waited for machine by machine
  *       and that has the last copy of a session lives on, and no machine is started
  *     agent/test/machine-update.test.ts
  *       whose agent dies while it is brought back is waited for by the next one, and not loaded again
