@@ -16,6 +16,7 @@ const longest = [
   'adopt',
   'needs',
   'carrier',
+  'carrier-trixie',
   'failing-machines',
   'many-guests',
   'names',
