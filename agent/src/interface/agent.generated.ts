@@ -96,8 +96,21 @@ export const PartTiming = v.object({
 export type PartTiming = v.InferOutput<typeof PartTiming>;
 
 /**
+ * What a machine waited for in the next kernel before it ran: a mount, a device, a network interface, or that its VMM
+ * listens. `startedAtUs` counts as in a part, and may lie in one. `durationUs` is null if the end of the wait is unknown.
+ */
+export const WaitTiming = v.object({
+  what: v.string(),
+  startedAtUs: int,
+  durationUs: v.optional(v.nullable(int), null),
+});
+export type WaitTiming = v.InferOutput<typeof WaitTiming>;
+
+/**
  * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` is the time from
  * the start of *preserving* until the machine is stopped. `blackoutUs` is the time from there until it runs again.
+ * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of its resume program at
+ * which the last attempt to bring it back failed, or `after` the last one that was done.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -111,6 +124,8 @@ export const MachineRun = v.object({
   suspendedAtUs: v.optional(v.nullable(int), null),
   blackoutUs: v.optional(v.nullable(int), null),
   parts: v.array(PartTiming),
+  waits: v.optional(v.nullable(v.array(WaitTiming)), null),
+  failedAt: v.optional(v.nullable(v.string()), null),
 });
 export type MachineRun = v.InferOutput<typeof MachineRun>;
 
@@ -583,8 +598,14 @@ type BlackoutPart (save, kexec, boot, userspace, retrieve, start, load, resume)
 # \`startedAtUs\` counts from the moment the first machine was suspended.
 type PartTiming (part: BlackoutPart, startedAtUs: int, durationUs: int)
 
+# What a machine waited for in the next kernel before it ran: a mount, a device, a network interface, or that its VMM
+# listens. \`startedAtUs\` counts as in a part, and may lie in one. \`durationUs\` is null if the end of the wait is unknown.
+type WaitTiming (what: string, startedAtUs: int, durationUs: ?int)
+
 # One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` is the time from
 # the start of *preserving* until the machine is stopped. \`blackoutUs\` is the time from there until it runs again.
+# \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of its resume program at
+# which the last attempt to bring it back failed, or \`after\` the last one that was done.
 type MachineRun (
   name: string,
   pid: int,
@@ -596,7 +617,9 @@ type MachineRun (
   brownoutUs: ?int,
   suspendedAtUs: ?int,
   blackoutUs: ?int,
-  parts: []PartTiming
+  parts: []PartTiming,
+  waits: ?[]WaitTiming,
+  failedAt: ?string
 )
 
 # A live update that is under way. \`graceEndsAtUs\` is set during the grace: the wait after the announcement, in

@@ -7,6 +7,7 @@ import type { Descriptor, Native } from '@luo-console/native';
 import { type RestartMark, readMark } from '../../adoption/restart-mark.ts';
 import {
   RanPerhaps,
+  type RestartLog,
   type RestartPoint,
   type RestoreOptions,
   runStarted,
@@ -52,6 +53,8 @@ export interface OneMachine {
   readonly saved: SavedMachine;
   /** Told of each point that was reached here, with its time in ns of `CLOCK_BOOTTIME`; now if it has none. */
   reached(point: RestartPoint, atNs?: number): void;
+  /** Told what each attempt here has waited for and done. */
+  logged(log: RestartLog): void;
 }
 
 const asExpected = { problem: null, insteadOfRunning: null };
@@ -86,6 +89,7 @@ export async function resumeMachine({
   index,
   saved,
   reached,
+  logged,
 }: OneMachine): Promise<Pick<ResumedMachine, 'run' | 'broughtBackBy'>> {
   const { native, starter, socketDirectory, carrier, log } = context;
   const { session } = saved;
@@ -102,6 +106,8 @@ export async function resumeMachine({
     suspendedAtUs: saved.suspendedAtUs,
     blackoutUs: null,
     parts: [],
+    waits: [],
+    failedAt: null,
   };
   const resumed = (
     newPid: number,
@@ -150,6 +156,7 @@ export async function resumeMachine({
       starter,
       socketDirectory,
       reached,
+      logged,
     };
     try {
       return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');

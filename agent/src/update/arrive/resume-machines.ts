@@ -9,6 +9,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor } from '@luo-console/native';
+import type { RestartLog } from '../../adoption/restore.ts';
 import { placesOf } from '../../adoption/saved-places.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -17,7 +18,7 @@ import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { type Device, type Patience, withPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
-import { type HostMarks, partsOf } from '../record/blackout-parts.ts';
+import { type HostMarks, partsOf, type WayBack, wayBackOf } from '../record/blackout-parts.ts';
 import { findIndex } from '../record/incoming-index.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
 import { carrierMarks, carrierPointsUs, onClockUs } from './carrier/carried-machine.ts';
@@ -38,7 +39,7 @@ export interface ResumeContext extends MachineContext {
 
 /** How the machines of the update that brought the host here fared. */
 export interface ResumedMachines {
-  readonly machines: readonly ResumedMachine[];
+  readonly machines: readonly (ResumedMachine & Pick<WayBack, 'instructions'>)[];
   /** On the clock that goes on through the kexec, µs. */
   readonly times: {
     readonly kernelStartedAtUs: number;
@@ -171,6 +172,8 @@ async function startAll(
   const machines = await Promise.all(
     record.machines.map(async (saved) => {
       let reached: Map<string, number> = new Map();
+      const carried = carrier?.machines.get(saved.session);
+      const logs: RestartLog[] = carried ? [carried.log] : [];
       const { run, broughtBackBy } = await resumeMachine({
         context,
         files,
@@ -178,19 +181,21 @@ async function startAll(
         saved,
         reached: (point, atNs) =>
           reached.set(point, atNs === undefined ? clock.nowUs() : onClockUs(kernelStartedAtUs, atNs)),
+        logged: (log) => logs.push(log),
       });
       if (run.stage !== 'resumed') {
         const own = placesOf(saved, index).filter(({ session }) => session === index);
         held.push(heldMachine(native, files, { ...saved, record: saved, saved }, own));
       }
-      const carried = carrier?.machines.get(saved.session);
       if (broughtBackBy === 'carrier' && carried)
         reached = carrierPointsUs(saved, carried, kernelStartedAtUs, reached);
       const parts = partsOf(saved, marksOf[broughtBackBy ?? 'agent'], reached, firstUs);
       const ranAtUs = reached.get('running');
       const blackoutUs =
         ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
-      return { saved, run: { ...run, parts, blackoutUs }, broughtBackBy, ranAtUs };
+      const { waits, failedAt, instructions } = wayBackOf(logs, { kernelStartedAtUs, firstUs });
+      const whole = { ...run, parts, blackoutUs, waits, failedAt };
+      return { saved, run: whole, broughtBackBy, ranAtUs, instructions };
     }),
   );
   for (const file of files.files.values()) file.close();

@@ -13,7 +13,7 @@
  */
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
+import { type RestartLog, type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
@@ -64,6 +64,7 @@ export interface CarriedMachine {
   readonly reached: ReadonlyMap<RestartPoint, number>;
   /** Why it failed, in the carrier's words; null if it did not. */
   readonly failed: string | null;
+  readonly log: RestartLog;
 }
 
 /** What the carrier leaves to the agent. */
@@ -204,10 +205,13 @@ function whatItDid(
     if (said.failed !== null) log(there ? 'warning' : 'info', 'the carrier failed', { problem: said.failed });
     for (const { number, pid, session } of status.machines) {
       const files = { pidFile: join(directory, `${number}.pid`), output: join(directory, `${number}.out`) };
-      const { reached = new Map(), failed = null } = said.machines.get(number) ?? {};
+      const logged = said.machines.get(number);
+      const { reached = new Map(), failed = null } = logged ?? {};
+      const { waited = [], done = [], failedAt = null } = logged ?? {};
       const vmm = pid ?? readPidFile(files.pidFile);
       using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
-      machines.set(session, { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed });
+      const log = { waited, done, failedAt };
+      machines.set(session, { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed, log });
     }
     return { machines, bornNs: said.bornNs, retrievedNs: said.retrievedNs };
   } catch (error) {
