@@ -303,6 +303,8 @@ export function machineRun(more: Partial<MachineRun> = {}): MachineRun {
     suspendedAtUs: nowUs() - 4000 * second + 3_570_000,
     blackoutUs: at,
     parts,
+    waits: [],
+    failedAt: null,
     ...more,
   };
 }

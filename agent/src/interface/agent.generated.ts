@@ -109,8 +109,8 @@ export type WaitTiming = v.InferOutput<typeof WaitTiming>;
 /**
  * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` is the time from
  * the start of *preserving* until the machine is stopped. `blackoutUs` is the time from there until it runs again.
- * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of its resume program at
- * which the last attempt to bring it back failed, or `after` the last one that was done.
+ * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of the resume program at
+ * which the last attempt failed. After a crash it is `after` and the last instruction that was done.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -604,8 +604,8 @@ type WaitTiming (what: string, startedAtUs: int, durationUs: ?int)
 
 # One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` is the time from
 # the start of *preserving* until the machine is stopped. \`blackoutUs\` is the time from there until it runs again.
-# \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of its resume program at
-# which the last attempt to bring it back failed, or \`after\` the last one that was done.
+# \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of the resume program at
+# which the last attempt failed. After a crash it is \`after\` and the last instruction that was done.
 type MachineRun (
   name: string,
   pid: int,

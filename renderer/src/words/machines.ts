@@ -134,6 +134,8 @@ export const heldWords = {
   first: (name: string) => `${name} is held. Try it again, or give it up first.`,
   session: 'Show in Sessions',
   show: (name: string) => `Show ${name} in Machines`,
+  /** What can be done there. */
+  next: 'Try it again or give it up there.',
 } as const;
 
 export const retryWords = {
