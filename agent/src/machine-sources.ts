@@ -23,10 +23,12 @@ export interface MachineSourcesContext {
   readonly phases: Phases;
   readonly accounts: Accounts;
   readonly adoptionOf: MachineSources['adoptionOf'];
+  readonly needsOf: MachineSources['needsOf'];
 }
 
 export function machineSources(context: MachineSourcesContext): MachineSources {
   const { native, paths, sessions, device, phases, accounts, adoptionOf } = context;
+  const unknown = { needs: null, obstacle: null };
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
     native,
@@ -39,6 +41,8 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
     sys: paths.sys,
     sockets: native.sockets,
     adoptionOf,
+    // In an update nobody reads it, and a look takes longer for it.
+    needsOf: async (identity) => (phases.phase === 'normal' ? await context.needsOf(identity) : unknown),
     describe: describeFile,
     whereIs: (facts) => sessions.whereIs(facts),
     commandOf: (pid) => commandOf(paths.proc, pid),

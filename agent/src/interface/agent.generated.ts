@@ -291,6 +291,8 @@ export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
  * the VMM allows, and `wayReason` says why. `expectedBlackoutUs` is an estimate of the machine's own parts of the
  * blackout, without the kernel's. `unlinks` lists the files whose names adopting removes. `session` is set once the
  * machine is adopted, `definition` if the agent started it from one. `consolePath` is the socket of its serial console.
+ * `needs` is what the carrier waits for before it starts the machine. `obstacle` is why the agent has to start it instead.
+ * Both are null if that is unknown, as for a machine that is not adopted.
  */
 export const Machine = v.object({
   name: v.string(),
@@ -317,6 +319,8 @@ export const Machine = v.object({
   session: v.optional(v.nullable(v.string()), null),
   definition: v.optional(v.nullable(v.string()), null),
   consolePath: v.optional(v.nullable(v.string()), null),
+  needs: v.optional(v.nullable(v.array(v.string())), null),
+  obstacle: v.optional(v.nullable(v.string()), null),
 });
 export type Machine = v.InferOutput<typeof Machine>;
 
@@ -740,6 +744,8 @@ type MachineDescriptor (
 # the VMM allows, and \`wayReason\` says why. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
 # blackout, without the kernel's. \`unlinks\` lists the files whose names adopting removes. \`session\` is set once the
 # machine is adopted, \`definition\` if the agent started it from one. \`consolePath\` is the socket of its serial console.
+# \`needs\` is what the carrier waits for before it starts the machine. \`obstacle\` is why the agent has to start it instead.
+# Both are null if that is unknown, as for a machine that is not adopted.
 type Machine (
   name: string,
   pid: int,
@@ -764,7 +770,9 @@ type Machine (
   unlinks: []string,
   session: ?string,
   definition: ?string,
-  consolePath: ?string
+  consolePath: ?string,
+  needs: ?[]string,
+  obstacle: ?string
 )
 
 # A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used. \`pid\` is set
