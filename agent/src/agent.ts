@@ -34,6 +34,7 @@ import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrive/arrival.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
 import { completeArrival, settleInterrupted } from './update/arrive/settlement.ts';
+import { needsOf } from './update/program/machine-needs.ts';
 import { restoreMachine } from './update/program/restore-machine.ts';
 import { History } from './update/record/history.ts';
 import { takeOutIndex } from './update/record/incoming-index.ts';
@@ -115,6 +116,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ...{ native, paths, sessions, device, phases, accounts },
       mayAskMonitors: () => bringingBack?.isOver !== false,
       adoptionOf: (identity) => adoptions.of(identity),
+      needsOf: (identity) => needsOf(paths.proc, adoptions.list(), identity),
     }),
   );
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);

@@ -24,10 +24,12 @@ export interface MachineSourcesContext {
   readonly accounts: Accounts;
   readonly adoptionOf: MachineSources['adoptionOf'];
   readonly mayAskMonitors: MachineSources['mayAskMonitors'];
+  readonly needsOf: MachineSources['needsOf'];
 }
 
 export function machineSources(context: MachineSourcesContext): MachineSources {
   const { native, paths, sessions, device, phases, accounts, adoptionOf, mayAskMonitors } = context;
+  const unknown = { needs: null, obstacle: null };
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
     native,
@@ -41,6 +43,8 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
     sockets: native.sockets,
     adoptionOf,
     mayAskMonitors,
+    // In an update nobody reads it, and a look takes longer for it.
+    needsOf: async (identity) => (phases.phase === 'normal' ? await context.needsOf(identity) : unknown),
     describe: describeFile,
     whereIs: (facts) => sessions.whereIs(facts),
     commandOf: (pid) => commandOf(paths.proc, pid),

@@ -111,6 +111,23 @@ describe('a machine that the carrier brought back', () => {
     expect((await client.call('GetSession', { name: session })).session.direction).toBe('outgoing');
   });
 
+  it('has what it waited for in the record, and the time of each instruction in the journal', async () => {
+    await carry('running', 'running', (bornNs) => [
+      ...allWell(bornNs).slice(0, 2),
+      { ns: bornNs + 2000, machine: 0, event: 'waits', text: 'for /srv/slow to be mounted' },
+      { ns: bornNs + 3000, machine: 0, event: 'mounted', text: '/srv/slow' },
+      ...allWell(bornNs).slice(2),
+    ]);
+    const update = await arrive();
+    const [run] = update.machines;
+    const start = run?.parts.find(({ part }) => part === 'start');
+    const wait = { what: '/srv/slow to be mounted', startedAtUs: start?.startedAtUs ?? -1, durationUs: 1 };
+    expect(run).toMatchObject({ stage: 'resumed', waits: [wait], failedAt: null });
+    const [entry] = await entriesOf(client, 'machine.resumed', update.id);
+    const mounted = { what: 'mounted /srv/slow', times: 1, doneAtUs: wait.startedAtUs + 1 };
+    expect(entry?.parameters).toMatchObject({ waits: [wait], failedAt: null, instructions: [mounted] });
+  });
+
   it('and that somebody has paused since is left so', async () => {
     await carry('running', 'running', allWell);
     vmm.guest.pause();

@@ -53,9 +53,14 @@ static void tell_keeper(void)
 
 static void say_last_words(void);
 
+/* The instruction that is being done; none before the first. */
+static struct instruction doing;
+
 /* Ends this machine's part. A VMM whose guest has not run is ended too: the agent starts another one. */
 static _Noreturn void give_up(const char *problem)
 {
+	if (doing.name)
+		say(machine->number, "at", "%s%s%.200s", doing.name, doing.text[0] ? " " : "", doing.text[0] ? doing.text[0] : "");
 	say(machine->number, "failed", "%s", problem);
 	if (vmm.pidfd >= 0 && around->progress->mark < RUNNING) {
 		syscall(SYS_pidfd_send_signal, vmm.pidfd, SIGKILL, NULL, 0);
@@ -343,7 +348,6 @@ static bool has_its_state(void)
 void bring_back(const struct machine *own, const struct surroundings *surroundings)
 {
 	struct part part = own->part;
-	struct instruction each;
 
 	machine = own;
 	around = surroundings;
@@ -352,16 +356,16 @@ void bring_back(const struct machine *own, const struct surroundings *surroundin
 		give_up("a file of it could not be retrieved");
 	if (!has_its_state())
 		give_up("its saved state is shorter than its record says");
-	for (unsigned number = 0; next_instruction(&part, &each); number++) {
-		fault_point(own->number, number, each.name);
-		if (each.code >= DIRECTORY && each.code <= HAND) {
-			prepare(&each);
+	for (unsigned number = 0; next_instruction(&part, &doing); number++) {
+		fault_point(own->number, number, doing.name);
+		if (doing.code >= DIRECTORY && doing.code <= HAND) {
+			prepare(&doing);
 			continue;
 		}
-		if (!act(&each))
+		if (!act(&doing))
 			give_up(vmm.problem);
-		if (each.code != NOTE)
-			say(own->number, each.name, "%.200s", each.text[0] ? each.text[0] : "");
+		if (doing.code != NOTE)
+			say(own->number, doing.name, "%.200s", doing.text[0] ? doing.text[0] : "");
 	}
 	_exit(0);
 }

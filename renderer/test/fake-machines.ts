@@ -95,6 +95,8 @@ export function machine(more: Partial<Machine> = {}): Machine {
     session: 'web-01',
     definition: 'web-01',
     consolePath: '/run/luo-console/machines/web-01.console',
+    needs: [],
+    obstacle: null,
     ...more,
   };
 }
@@ -117,6 +119,8 @@ export function machines(): Machine[] {
       session: null,
       definition: null,
       consolePath: null,
+      needs: null,
+      obstacle: null,
       descriptors: [
         machineDescriptor({
           fd: 12,
@@ -154,6 +158,8 @@ export function machines(): Machine[] {
       session: null,
       definition: null,
       consolePath: null,
+      needs: null,
+      obstacle: null,
       monitor: 'busy',
       monitorDetail: 'another client is connected to it',
       descriptors: [tap],
@@ -303,6 +309,8 @@ export function machineRun(more: Partial<MachineRun> = {}): MachineRun {
     suspendedAtUs: nowUs() - 4000 * second + 3_570_000,
     blackoutUs: at,
     parts,
+    waits: [],
+    failedAt: null,
     ...more,
   };
 }

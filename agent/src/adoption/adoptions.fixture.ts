@@ -134,6 +134,7 @@ export class AdoptionScene implements Disposable {
       },
       ...{ monitorDetail: '', sharesMemoryWith: [], otherDescriptors: 0, way: 'cpr', wayReason: '' },
       ...{ expectedBlackoutUs: null, unlinks: [], session: null, definition: null, consolePath: null },
+      ...{ needs: null, obstacle: null },
       descriptors: [],
     };
     this.machines.set(pid, { machine, files: new Map() });

@@ -58,6 +58,32 @@ export interface VmmFiles {
 export const restartPoints = ['starting', 'loading', 'loaded', 'running'] as const;
 export type RestartPoint = (typeof restartPoints)[number];
 
+/** A stretch in which a machine waited. Times are ns of `CLOCK_BOOTTIME`. */
+export interface RestartWait {
+  /** A mount, a device, a network interface, or that its VMM listens; as it stands behind "waits for". */
+  readonly what: string;
+  readonly fromNs: number;
+  /** Null if its end is unknown. */
+  readonly untilNs: number | null;
+}
+
+/** An instruction of a resume program that was done, or the same one several times without another between them. */
+export interface RestartInstruction {
+  /** Its name, and its text if it has one. */
+  readonly what: string;
+  readonly times: number;
+  /** When the last of them was done, ns of `CLOCK_BOOTTIME`. */
+  readonly doneNs: number;
+}
+
+/** What the carrier says of a machine beside its points: in bounds, and in its order. */
+export interface RestartLog {
+  readonly waited: readonly RestartWait[];
+  readonly done: readonly RestartInstruction[];
+  /** The instruction at which it failed, or `after` the last one that was done; null if it did not fail. */
+  readonly failedAt: string | null;
+}
+
 export interface RestoreOptions {
   readonly native: Native;
   readonly machine: SavedMachine;
@@ -69,6 +95,8 @@ export interface RestoreOptions {
   readonly socketDirectory: string;
   /** Told of each point that was reached, with its time in ns of `CLOCK_BOOTTIME`. */
   reached(point: RestartPoint, atNs: number): void;
+  /** Told what each attempt has waited for and done, whatever came of it. */
+  logged?(log: RestartLog): void;
 }
 
 /** Has a saved machine run again. @returns the new VMM's process */

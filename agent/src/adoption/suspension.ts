@@ -252,6 +252,8 @@ function emptyRun(name: string, pid: number): MachineRun {
     suspendedAtUs: null,
     blackoutUs: null,
     parts: [],
+    waits: [],
+    failedAt: null,
   };
 }
 

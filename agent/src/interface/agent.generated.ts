@@ -96,8 +96,21 @@ export const PartTiming = v.object({
 export type PartTiming = v.InferOutput<typeof PartTiming>;
 
 /**
+ * What a machine waited for in the next kernel before it ran: a mount, a device, a network interface, or that its VMM
+ * listens. `startedAtUs` counts as in a part, and may lie in one. `durationUs` is null if the end of the wait is unknown.
+ */
+export const WaitTiming = v.object({
+  what: v.string(),
+  startedAtUs: int,
+  durationUs: v.optional(v.nullable(int), null),
+});
+export type WaitTiming = v.InferOutput<typeof WaitTiming>;
+
+/**
  * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` is the time from
  * the start of *preserving* until the machine is stopped. `blackoutUs` is the time from there until it runs again.
+ * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of the resume program at
+ * which the last attempt failed. After a crash it is `after` and the last instruction that was done.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -111,6 +124,8 @@ export const MachineRun = v.object({
   suspendedAtUs: v.optional(v.nullable(int), null),
   blackoutUs: v.optional(v.nullable(int), null),
   parts: v.array(PartTiming),
+  waits: v.optional(v.nullable(v.array(WaitTiming)), null),
+  failedAt: v.optional(v.nullable(v.string()), null),
 });
 export type MachineRun = v.InferOutput<typeof MachineRun>;
 
@@ -276,6 +291,8 @@ export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
  * the VMM allows, and `wayReason` says why. `expectedBlackoutUs` is an estimate of the machine's own parts of the
  * blackout, without the kernel's. `unlinks` lists the files whose names adopting removes. `session` is set once the
  * machine is adopted, `definition` if the agent started it from one. `consolePath` is the socket of its serial console.
+ * `needs` is what the carrier waits for before it starts the machine. `obstacle` is why the agent has to start it instead.
+ * Both are null if that is unknown, as for a machine that is not adopted.
  */
 export const Machine = v.object({
   name: v.string(),
@@ -302,6 +319,8 @@ export const Machine = v.object({
   session: v.optional(v.nullable(v.string()), null),
   definition: v.optional(v.nullable(v.string()), null),
   consolePath: v.optional(v.nullable(v.string()), null),
+  needs: v.optional(v.nullable(v.array(v.string())), null),
+  obstacle: v.optional(v.nullable(v.string()), null),
 });
 export type Machine = v.InferOutput<typeof Machine>;
 
@@ -583,8 +602,14 @@ type BlackoutPart (save, kexec, boot, userspace, retrieve, start, load, resume)
 # \`startedAtUs\` counts from the moment the first machine was suspended.
 type PartTiming (part: BlackoutPart, startedAtUs: int, durationUs: int)
 
+# What a machine waited for in the next kernel before it ran: a mount, a device, a network interface, or that its VMM
+# listens. \`startedAtUs\` counts as in a part, and may lie in one. \`durationUs\` is null if the end of the wait is unknown.
+type WaitTiming (what: string, startedAtUs: int, durationUs: ?int)
+
 # One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` is the time from
 # the start of *preserving* until the machine is stopped. \`blackoutUs\` is the time from there until it runs again.
+# \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of the resume program at
+# which the last attempt failed. After a crash it is \`after\` and the last instruction that was done.
 type MachineRun (
   name: string,
   pid: int,
@@ -596,7 +621,9 @@ type MachineRun (
   brownoutUs: ?int,
   suspendedAtUs: ?int,
   blackoutUs: ?int,
-  parts: []PartTiming
+  parts: []PartTiming,
+  waits: ?[]WaitTiming,
+  failedAt: ?string
 )
 
 # A live update that is under way. \`graceEndsAtUs\` is set during the grace: the wait after the announcement, in
@@ -717,6 +744,8 @@ type MachineDescriptor (
 # the VMM allows, and \`wayReason\` says why. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
 # blackout, without the kernel's. \`unlinks\` lists the files whose names adopting removes. \`session\` is set once the
 # machine is adopted, \`definition\` if the agent started it from one. \`consolePath\` is the socket of its serial console.
+# \`needs\` is what the carrier waits for before it starts the machine. \`obstacle\` is why the agent has to start it instead.
+# Both are null if that is unknown, as for a machine that is not adopted.
 type Machine (
   name: string,
   pid: int,
@@ -741,7 +770,9 @@ type Machine (
   unlinks: []string,
   session: ?string,
   definition: ?string,
-  consolePath: ?string
+  consolePath: ?string,
+  needs: ?[]string,
+  obstacle: ?string
 )
 
 # A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used. \`pid\` is set

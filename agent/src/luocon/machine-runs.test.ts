@@ -41,7 +41,8 @@ const plan: Plan = {
 
 const run = (stage: MachineStage, more: Partial<MachineRun> = {}): MachineRun => ({
   ...{ name: 'one', pid: 100, newPid: null, way: 'cpr', session: 'machine-one', stage, detail: '' },
-  ...{ brownoutUs: null, suspendedAtUs: null, blackoutUs: null, parts: [], ...more },
+  ...{ brownoutUs: null, suspendedAtUs: null, blackoutUs: null, parts: [] },
+  ...{ waits: [], failedAt: null, ...more },
 });
 
 const ended = run('resumed', {
@@ -122,6 +123,45 @@ describe('machines in a live update', () => {
     expect(stdout).toMatch(/^one +100, then 42 +cpr-transfer +runs again +2\.0 s +900 ms$/m);
     expect(stdout).toMatch(/^BLACKOUT OF +SAVE +KEXEC +BOOT +USERSPACE +RETRIEVE +START +LOAD +RESUME$/m);
     expect(stdout).toMatch(/^one +3\.0 ms +120 ms +70 ms$/m);
+  });
+
+  it('have what they waited for in the report, to the millisecond, and the instruction that failed', async () => {
+    const waits = [
+      { what: '/srv/slow to be mounted', startedAtUs: 2_345_678, durationUs: 12_001_499 },
+      { what: 'its VMM to listen on /run/luo/0', startedAtUs: 14_400_000, durationUs: null },
+    ];
+    const late = { ...ended, waits, failedAt: 'until "running"' };
+    const held = run('held', { name: 'two', failedAt: 'mounted /srv/slow', waits: null });
+    const { stdout } = await luocon(['--host', updating([late, held]), 'update', 'p-1', '--yes']);
+    expect(stdout).toMatch(/^MACHINE +WAITED FOR +AFTER +TOOK$/m);
+    expect(stdout).toMatch(/^one +\/srv\/slow to be mounted +2\.346 s +12\.001 s$/m);
+    expect(stdout).toMatch(/^one +its VMM to listen on \/run\/luo\/0 +14\.400 s +unknown$/m);
+    const failed = 'failed at this instruction of its resume program:';
+    expect(stdout).toContain(`\ntwo ${failed} mounted /srv/slow\n`);
+    expect(stdout).not.toContain(`one ${failed}`);
+    const json = await luocon(['--host', updating([late]), '--json', 'update', 'p-1', '--yes']);
+    expect(json.stdout).toContain('/srv/slow to be mounted');
+  });
+
+  it('have a line for each thing they wait for, and none for how far they are loaded', async () => {
+    const details = ['waits for /srv/slow to be mounted', 'waits for br0', 'waits for br0'];
+    const address = updating([ended], {
+      RunUpdate: async (_, call) => {
+        for (const detail of details)
+          await call.reply({ progress: progress([run('retrieving', { detail })]) });
+        for (const detail of ['2 MiB', '1 MiB'])
+          await call.reply({ progress: progress([run('loading', { detail })]) });
+        return { progress: progress([run('resumed')]) };
+      },
+    });
+    const { stdout } = await luocon(['--host', address, 'update', 'p-1', '--yes']);
+    const lines = stdout.split('\n').flatMap((text) => / {2}(one: .*)$/.exec(text)?.slice(1) ?? []);
+    expect(lines).toEqual([
+      'one: retrieving (waits for /srv/slow to be mounted)',
+      'one: retrieving (waits for br0)',
+      'one: loading (2 MiB)',
+      'one: runs again',
+    ]);
   });
 
   it.each(['held', 'lost'] as const)('that are %s are no success', async (stage) => {

@@ -66,6 +66,8 @@ export const sampleMachine: Machine = {
   session: null,
   definition: null,
   consolePath: '/run/console',
+  needs: null,
+  obstacle: null,
 };
 
 /** Two machines that share the memory of the first. */

@@ -54,6 +54,21 @@ describe('luocon machines', () => {
     expect(stdout).toMatch(/^Adopted +yes, in session "machine-one", started from definition "one"$/m);
   });
 
+  it.each([
+    [
+      { needs: ['/srv/data to be mounted', '/dev/kvm'] },
+      ['waits for /srv/data to be mounted', 'waits for /dev/kvm'],
+    ],
+    [{ needs: [] }, ['starts it at once: it needs nothing']],
+    [{ obstacle: 'it has a label' }, ['the agent starts it, not the carrier: it has a label']],
+    [{}, []],
+  ])('says what one needs to be started in the next kernel: %j', async (more, expected) => {
+    const { address } = serveAgent({ GetMachine: async () => ({ machine: { ...machine, ...more } }) });
+    const { stdout } = await luocon(['machines', '100', '--host', address]);
+    const lines = stdout.split('\n').filter((line) => line.startsWith('Next kernel'));
+    expect(lines).toEqual(expected.map((text) => expect.stringContaining(text)));
+  });
+
   it('names a circle', async () => {
     const graph = { ...sampleGraph, order: [], cycle: ['m', '100', 'm'] };
     const { address } = serveAgent({ ListMachines: async () => ({ machines: [machine], graph }) });

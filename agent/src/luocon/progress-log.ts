@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A live update as it goes on, in lines that read well in a log. A terminal also shows a row for each machine below the
- * newest line, and rewrites the rows as they change. A log gets a line for each stage that a machine reaches.
+ * newest line, and rewrites the rows as they change. A log gets a line for each stage that a machine reaches, and for what
+ * it waits for before its VMM has its state.
  */
-import type { MachineRun, Progress } from '../interface/agent.generated.ts';
+import type { MachineRun, MachineStage, Progress } from '../interface/agent.generated.ts';
 import { describeProgress } from './commands/status.ts';
 import type { Screen } from './screen.ts';
 import { stageWords } from './words/machines.ts';
@@ -14,6 +15,9 @@ function lineOf({ name, stage, detail, blackoutUs }: MachineRun): string {
   const took = blackoutUs === null ? '' : `, blackout ${duration(blackoutUs)}`;
   return `${name}: ${stageWords[stage]}${took}${detail === '' ? '' : ` (${detail})`}`;
 }
+
+/** Stages whose detail changes seldom, and says what is waited for. */
+const waiting: readonly MachineStage[] = ['retrieving', 'starting'];
 
 /** One row a machine, below each other. */
 function rowsOf(machines: readonly MachineRun[]): string[] {
@@ -54,9 +58,11 @@ export class ProgressLog {
 
   private showStages(machines: readonly MachineRun[], before: readonly MachineRun[]): void {
     for (const machine of machines) {
-      const { name, pid, stage } = machine;
-      const known = before.find((other) => other.name === name && other.pid === pid)?.stage ?? 'waiting';
-      if (known !== stage) this.screen.line(`${this.now()}  ${lineOf(machine)}`);
+      const { name, pid, stage, detail } = machine;
+      const known = before.find((other) => other.name === name && other.pid === pid);
+      const waitsAgain = waiting.includes(stage) && known?.detail !== detail;
+      if ((known?.stage ?? 'waiting') !== stage || waitsAgain)
+        this.screen.line(`${this.now()}  ${lineOf(machine)}`);
     }
   }
 

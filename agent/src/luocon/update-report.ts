@@ -3,7 +3,7 @@
 import { BlackoutPart, type MachineRun, type Outcome, type Update } from '../interface/agent.generated.ts';
 import type { Screen, Tone } from './screen.ts';
 import { perhaps, stageTones, stageWords, wayWords } from './words/machines.ts';
-import { count, duration, size, time, words } from './words/quantities.ts';
+import { count, duration, exactDuration, size, time, words } from './words/quantities.ts';
 
 const outcomeTones: Readonly<Record<Outcome, Tone>> = {
   updated: 'good',
@@ -106,13 +106,32 @@ async function showMachines(screen: Screen, { machines }: Update): Promise<void>
     ]),
     tone,
   );
+  for (const { name, stage, failedAt } of machines) {
+    if (failedAt === null || (stage !== 'held' && stage !== 'lost')) continue;
+    screen.line(`${name} failed at this instruction of its resume program: ${failedAt}`);
+  }
   const measured = machines.filter(({ parts }) => parts.length > 0);
-  if (measured.length === 0) return;
-  screen.line();
-  await screen.table(
-    ['blackout of', ...BlackoutPart.options],
-    measured.map((machine) => [machine.name, ...partsOf(machine)]),
+  if (measured.length > 0) {
+    screen.line();
+    await screen.table(
+      ['blackout of', ...BlackoutPart.options],
+      measured.map((machine) => [machine.name, ...partsOf(machine)]),
+    );
+  }
+  await showWaits(screen, machines);
+}
+
+/** What each machine waited for on its way back. Times count from the first machine that was stopped. */
+async function showWaits(screen: Screen, machines: Update['machines']): Promise<void> {
+  const rows = machines.flatMap(({ name, waits }) =>
+    (waits ?? []).map(({ what, startedAtUs, durationUs }) => [
+      ...[name, what, exactDuration(startedAtUs)],
+      durationUs === null ? 'unknown' : exactDuration(durationUs),
+    ]),
   );
+  if (rows.length === 0) return;
+  screen.line();
+  await screen.table(['machine', 'waited for', 'after', 'took'], rows);
 }
 
 /** What made the kernel refuse, in a line. */

@@ -32,6 +32,8 @@ export interface MachineSources extends FileSources {
   userOf(uid: number): string;
   /** The session of a machine that was adopted, and the definition it was started from; null of another. */
   adoptionOf(identity: ProcessIdentity): { session: string; definition: string | null } | null;
+  /** What it takes to start it again in the next kernel, if it was adopted. */
+  needsOf(identity: ProcessIdentity): Promise<Pick<Machine, 'needs' | 'obstacle'>>;
   /** Seals of a process's memfd; null if they cannot be had. */
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
@@ -97,6 +99,7 @@ export async function describeMachine(
     const node = dependent[index];
     return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
   });
+  const needs = await sources.needsOf(identity);
   const programReplaced = await programWasReplaced(proc, pid);
   // Under its old name there may be a link back to a memory file that has none any more.
   const memoryFiles = new Set(
@@ -130,6 +133,7 @@ export async function describeMachine(
     }),
     ...(sources.adoptionOf(identity) ?? { session: null, definition: null }),
     consolePath: consoleOf(vmm),
+    ...needs,
   };
   return { machine, keys: named.map(keyOf) };
 }

@@ -60,6 +60,8 @@ function gone({ identity, user, command, vmm }: Vmm): Machine {
     session: null,
     definition: null,
     consolePath: null,
+    needs: null,
+    obstacle: null,
   };
 }
 

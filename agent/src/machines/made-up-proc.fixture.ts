@@ -83,6 +83,7 @@ export class MadeUpProc implements Disposable {
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
       userOf: () => 'root',
       adoptionOf: () => null,
+      needsOf: async () => ({ needs: null, obstacle: null }),
       sealsOf: () => 0,
       mayAskMonitors: () => true,
       askKernel: async (kind) => {

@@ -79,6 +79,8 @@ const machine = (
   session: null,
   definition: null,
   consolePath: null,
+  needs: null,
+  obstacle: null,
 });
 
 const edgesOf = ({ edges }: OrderGraph): string[] => edges.map(({ from, to }) => `${from} ${to}`).sort();

@@ -5,8 +5,10 @@ import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { native } from '@luo-console/native';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import type { Need } from '../../src/adoption/vmm-facts.ts';
+import { readLog } from '../../src/update/program/carrier-log.ts';
 import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
 
 let carrier: string;
@@ -48,19 +50,36 @@ async function waits(): Promise<ChildProcess> {
   return child;
 }
 
+/** What the agent reads of the machine in the carrier's log. */
+function logged() {
+  const read = readLog(machine.directory, native.kernel.clock('boottime')).machines.get(0);
+  if (read === undefined) throw new Error('the log says nothing of the machine');
+  return read;
+}
+
 /** Resolves once the machine runs. @param what it waited for, in words */
 async function goesOn(carrying: ChildProcess, what: string): Promise<void> {
   const [status] = carrying.exitCode === null ? await once(carrying, 'exit') : [carrying.exitCode];
   expect(status).toBe(0);
   expect(machine.said('waits')[0]).toBe(`for ${what}`);
+  const { waited, failedAt, reached } = logged();
+  expect([waited[0]?.what, failedAt]).toEqual([what, null]);
+  const { fromNs = 0, untilNs } = waited[0] ?? {};
+  expect(untilNs ?? 0).toBeGreaterThan(fromNs);
+  // It ended before its VMM was started.
+  expect(reached.get('starting') ?? 0).toBeGreaterThanOrEqual(untilNs ?? Number.POSITIVE_INFINITY);
   expect(machine.report).toMatchObject({ ran: 1 });
 }
 
-/** Fails unless the machine is left as it was, because what it needs did not come. */
-async function givesUp(what: string): Promise<void> {
+/** Fails unless the machine is left as it was, because what it needs did not come. @param at the instruction that waited */
+async function givesUp(what: string, at: string): Promise<void> {
   expect(await machine.resume(carrier)).toBe(1);
   expect(machine.said('waits')).toEqual([`for ${what}`]);
   expect(machine.said('failed')).toEqual([`after 1 s it still waited for ${what}`]);
+  const { waited, failedAt } = logged();
+  expect([waited.map((each) => each.what), failedAt]).toEqual([[what], at]);
+  const { fromNs = 0, untilNs } = waited[0] ?? {};
+  expect(untilNs ?? 0).toBeGreaterThan(fromNs);
   expect(machine.mark).toBe(marks.untouched);
   expect(machine.report).toBeNull();
   expect(machine.status).toMatch(/^machine 0 - failed machine:vm$/m);
@@ -122,7 +141,7 @@ describe('a path', () => {
   it('that never comes is given up after the limit', async () => {
     const file = join(scratch, 'file');
     needing('present', file, { limitS: 1 });
-    await givesUp(file);
+    await givesUp(file, `present ${file}`);
   });
 
   it('behind a circle of links is given up at once', async () => {
@@ -186,7 +205,7 @@ describe('a mount', () => {
 
   it('that never comes is given up after the limit', async () => {
     needing('mounted', scratch, { limitS: 1 });
-    await givesUp(`${scratch} to be mounted`);
+    await givesUp(`${scratch} to be mounted`, `mounted ${scratch}`);
   });
 });
 
@@ -210,6 +229,6 @@ describe('a network interface', () => {
 
   it('that never comes is given up after the limit', async () => {
     needing('interface', name, { limitS: 1 });
-    await givesUp(`the network interface ${name}`);
+    await givesUp(`the network interface ${name}`, `interface ${name}`);
   });
 });

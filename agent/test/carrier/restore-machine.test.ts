@@ -4,7 +4,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { native } from '@luo-console/native';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { isUnitThere, RanPerhaps } from '../../src/adoption/restore.ts';
+import { isUnitThere, RanPerhaps, type RestartLog } from '../../src/adoption/restore.ts';
 import { ManagerRefusal } from '../../src/units/manager-bus.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
 import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
@@ -68,9 +68,16 @@ describe('a machine', () => {
 
   it('whose needs are not met is not started, and not waited for long', async () => {
     const options = restoring({ needs: [{ kind: 'mounted', what: '/srv/never mounted' }] });
-    await expect(restoreMachine(options)).rejects.toThrow(
+    const logs: RestartLog[] = [];
+    await expect(restoreMachine({ ...options, logged: (log) => logs.push(log) })).rejects.toThrow(
       'after 1 s it still waited for /srv/never mounted to be mounted',
     );
+    expect(logs).toMatchObject([
+      {
+        waited: [{ what: '/srv/never mounted to be mounted', untilNs: expect.any(Number) }],
+        failedAt: 'mounted /srv/never mounted',
+      },
+    ]);
     expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
   });
 

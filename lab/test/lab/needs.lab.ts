@@ -89,6 +89,25 @@ describe('of two machines, one with a file on another mount', () => {
       detail: expect.stringContaining(`needy waits for ${point} to be mounted`),
     });
 
+  const waited = `${point} to be mounted`;
+  const waitFor = ({ waits }: MachineRun) => (waits ?? []).find(({ what }) => what === waited);
+
+  /** The record says when and how long it waited: between retrieve and load, before its VMM was there. */
+  const expectWaitInStart = (machine: MachineRun): void => {
+    const start = machine.parts.find(({ part }) => part === 'start');
+    const wait = waitFor(machine);
+    const vmm = (machine.waits ?? []).find(({ what }) => what.startsWith('its VMM to listen on'));
+    console.log(
+      `${machine.name} waited for ${wait?.what}: ${wait?.durationUs} µs of ${start?.durationUs} µs`,
+    );
+    if (!start || !wait || !vmm || wait.durationUs === null) throw new Error('the record has no such wait');
+    const endedAtUs = wait.startedAtUs + wait.durationUs;
+    expect(wait.durationUs).toBeGreaterThan(0);
+    expect(wait.startedAtUs).toBeGreaterThanOrEqual(start.startedAtUs);
+    expect(vmm.startedAtUs).toBeGreaterThanOrEqual(endedAtUs);
+    expect(endedAtUs).toBeLessThanOrEqual(start.startedAtUs + start.durationUs);
+  };
+
   /** Goes into the other kernel. @returns the outcome, and what each machine's run was */
   const goTo = async (
     releaseEnd: string,
@@ -115,6 +134,10 @@ describe('of two machines, one with a file on another mount', () => {
     // The mount came only once the agent ran and had said what is waited for: the other machine ran long before.
     expect(needy.blackoutUs ?? 0).toBeGreaterThan(free.blackoutUs ?? Number.POSITIVE_INFINITY);
     expect(await broughtBackBy(agent, update)).toEqual({ free: 'carrier', needy: 'carrier' });
+    expectWaitInStart(needy);
+    expect(waitFor(free)).toBeUndefined();
+    const shown = await run(host, `luocon history ${update.id}`);
+    expect(shown).toMatch(new RegExp(`^needy +${point} to be mounted +[0-9.]+ s +[0-9.]+ s$`, 'm'));
     await expectUnharmed(host, guests);
   });
 
@@ -124,6 +147,11 @@ describe('of two machines, one with a file on another mount', () => {
     expectWholeBlackout(free);
     expect(needy).toMatchObject({ stage: 'held', newPid: null, blackoutUs: null });
     expect(update.reason).toContain('needy is held');
+    // The carrier has waited for long, and then each attempt of the agent.
+    expect(waitFor(needy)?.durationUs).toBeGreaterThan(0);
+    expect((needy.waits ?? []).filter(({ what }) => what === waited).length).toBeGreaterThan(1);
+    expect(needy.failedAt).toBe(`mounted ${point}`);
+    expect([waitFor(free), free.failedAt]).toEqual([undefined, null]);
     expect(await broughtBackBy(agent, update)).toEqual({ free: 'carrier' });
     await expectUnharmed(
       host,

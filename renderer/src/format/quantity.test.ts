@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Sizes, durations, ages and counters in words. */
 import { describe, expect, test } from 'vitest';
-import { age, counted, counter, duration, roughDuration, shortDigest, size } from './quantity.ts';
+import {
+  age,
+  counted,
+  counter,
+  duration,
+  preciseDuration,
+  roughDuration,
+  shortDigest,
+  size,
+} from './quantity.ts';
 
 describe('quantities', () => {
   test.each([
@@ -25,6 +34,12 @@ describe('quantities', () => {
     [273_600_000_000, '3 d 4 h'],
   ])('%i µs are %s', (us, text) => {
     expect(duration(us)).toBe(text);
+  });
+
+  test('a precise duration keeps its milliseconds, however long it is', () => {
+    expect([340, 3000, 204_017, 125_004_400].map(preciseDuration)).toEqual([
+      ...['340 µs', '0.003 s', '0.204 s', '125.004 s'],
+    ]);
   });
 
   test('what ticks has no fractions', () => {

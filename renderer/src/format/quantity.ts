@@ -48,6 +48,11 @@ export function roughDuration(us: number): string {
   return seconds < 60 ? `${seconds} s` : duration(seconds * 1_000_000);
 }
 
+/** A duration in microseconds to the millisecond: `12.412 s`, `0.003 s`; below one in microseconds: `340 µs`. */
+export function preciseDuration(us: number): string {
+  return us < 1000 ? duration(us) : `${(us / 1_000_000).toFixed(3)} s`;
+}
+
 /** The exact duration, for a title: `12 412 033 µs`. */
 export function exactDuration(us: number): string {
   return `${count(Math.round(us))} µs`;

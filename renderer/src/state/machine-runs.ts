@@ -63,3 +63,35 @@ export function heardMachines(
     return { ...machine, suspendedAtUs };
   });
 }
+
+/** Since when a machine has been at a stage and what it says of it, on this machine's clock in µs. */
+export interface StageSince {
+  readonly machine: string;
+  readonly said: string;
+  readonly sinceUs: number;
+}
+
+const keyOf = ({ name, pid }: MachineRun): string => `${pid} ${name}`;
+
+/** Since when each machine has been where it is; the agent does not say it. @param known as of the last report */
+export function stagesSince(
+  known: readonly StageSince[],
+  machines: readonly MachineRun[],
+  nowUs: number,
+): StageSince[] {
+  return machines.map((run) => {
+    const [machine, said] = [keyOf(run), `${run.stage} ${run.detail}`];
+    const before = known.find((each) => each.machine === machine && each.said === said);
+    return before ?? { machine, said, sinceUs: nowUs };
+  });
+}
+
+/** Stages on the way back to running. */
+const arriving: readonly MachineStage[] = ['retrieving', 'starting', 'loading'];
+
+/** For how long a machine has been on its way at one place; null if it is not on its way, or that is unknown. */
+export function stuckFor(run: MachineRun, since: readonly StageSince[], nowUs: number): number | null {
+  if (!arriving.includes(run.stage)) return null;
+  const found = since.find(({ machine }) => machine === keyOf(run));
+  return found === undefined ? null : Math.max(0, nowUs - found.sinceUs);
+}

@@ -4,6 +4,8 @@
 import type { Span } from './span.ts';
 
 export const lane = 26;
+/** Below a lane: what its machine waited for. */
+export const waitRow = 17;
 /** Left of the bars, for names. */
 export const left = 104;
 /** Right of the bars, for lengths that do not fit elsewhere. */
@@ -57,6 +59,8 @@ export interface LegendItem {
   /** What stands in the key. */
   text: string;
   words: string;
+  /** In a row by itself: it is long. */
+  alone?: boolean;
 }
 
 export interface PlacedItem extends LegendItem {
@@ -64,7 +68,10 @@ export interface PlacedItem extends LegendItem {
   y: number;
 }
 
-/** The items of a legend in rows of at most `width`. @returns their places and the height of all rows */
+/** Words of a legend are not cut to fewer characters. */
+const leastWords = 60;
+
+/** The items of a legend in rows of at most `width`. Words that have a row by themselves are cut to fit. @returns their places and the height of all rows */
 export function placeLegend(
   items: readonly LegendItem[],
   width: number,
@@ -72,14 +79,18 @@ export function placeLegend(
   const placed: PlacedItem[] = [];
   let x = left;
   let y = 0;
-  for (const item of items) {
-    const length = (item.text ? 56 : 45) + 6 * item.words.length;
-    if (x > left && x + length > width) {
+  for (const each of items) {
+    const beside = each.text ? 56 : 45;
+    const most = each.alone ? Math.max(leastWords, Math.floor((width - left - beside) / 6)) : Infinity;
+    const { words } = each;
+    const item = words.length > most ? { ...each, words: `${words.slice(0, most - 1)}…` } : each;
+    const length = beside + 6 * item.words.length;
+    if (x > left && (item.alone || x + length > width)) {
       x = left;
       y += 20;
     }
     placed.push({ ...item, x, y });
-    x += length;
+    x += item.alone ? width : length;
   }
   return { placed, height: items.length === 0 ? 0 : y + 20 };
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What a timeline shows of the machines, before it is drawn. Each machine has a lane with its brownout, its blackout
- * and the parts of the blackout. Times are µs since the epoch, as those of the phases.
+ * and the parts of the blackout. What it waited for lies within them or behind them. Times are µs since the epoch, as
+ * those of the phases.
  */
 import type { BlackoutPart, MachineRun } from '@luo-console/agent/interface';
-import { duration } from '../format/quantity.ts';
+import { duration, preciseDuration } from '../format/quantity.ts';
 import { firstSuspended } from '../state/machine-runs.ts';
 import { stageMarks } from '../words/machine-states.ts';
 import { blackoutParts, partWords } from '../words/machines.ts';
+import { lane, waitRow } from './drawing.ts';
 import type { Span } from './span.ts';
 
 export interface LanePart extends Span {
@@ -16,14 +18,22 @@ export interface LanePart extends Span {
   key: number;
 }
 
+export interface LaneWait extends Span {
+  what: string;
+  /** A letter under which the legend names it; null of the shorter ones. */
+  key: string | null;
+}
+
 export interface MachineLane {
   name: string;
   brownout: Span | null;
   blackout: Span | null;
   parts: LanePart[];
+  /** Those whose end is known. */
+  waits: LaneWait[];
   /** How long, or what became of it. */
   words: string;
-  /** The parts with their lengths, for people who cannot see them. */
+  /** The parts and the waits with their lengths, for people who cannot see them. */
   spoken: string;
 }
 
@@ -45,32 +55,74 @@ function wordsOf({ stage, blackoutUs }: MachineRun): string {
   return length ? `${length}, ${state}` : state;
 }
 
+/** As many waits have a letter: the longest ones. */
+const letters = 'abcdefgh';
+
+/** A name for the longest waits of all machines, by their order in time. */
+function lettered(lanes: MachineLane[]): MachineLane[] {
+  const all = lanes.flatMap(({ waits }) => waits);
+  const longest = all
+    .toSorted((one, other) => other.endUs - other.startUs - (one.endUs - one.startUs))
+    .slice(0, letters.length);
+  const named = all.filter((wait) => longest.includes(wait));
+  const keyOf = (wait: LaneWait) => letters[named.indexOf(wait)] ?? null;
+  return lanes.map((lane) => ({ ...lane, waits: lane.waits.map((wait) => ({ ...wait, key: keyOf(wait) })) }));
+}
+
+function waitsOf({ waits }: MachineRun, startUs: number): LaneWait[] {
+  return (waits ?? []).flatMap(({ what, startedAtUs, durationUs }) => {
+    if (durationUs === null) return [];
+    const fromUs = startUs + startedAtUs;
+    return [{ what, key: null, startUs: fromUs, endUs: fromUs + durationUs }];
+  });
+}
+
+/** `waited 11.204 s for /srv/data to be mounted` */
+export function waitWords({ what, durationUs }: { what: string; durationUs: number | null }): string {
+  const length = durationUs === null ? 'for an unknown time' : preciseDuration(durationUs);
+  return `waited ${length} for ${what}`;
+}
+
 /** One lane a machine, in the agent's order. */
 export function machineLanes(machines: readonly MachineRun[]): MachineLane[] {
   const startUs = firstSuspended(machines);
-  return machines.map((machine) => {
+  const lanes = machines.map((machine) => {
     const parts = startUs === null ? [] : partsOf(machine, startUs);
     const lengths = parts.map((one) => `${partWords[one.part]} ${duration(one.endUs - one.startUs)}`);
     const brownout = machine.brownoutUs === null ? [] : [`brownout ${duration(machine.brownoutUs)}`];
+    const waited = (machine.waits ?? []).map(waitWords);
     return {
       name: machine.name,
       brownout: brownoutSpan(machine),
       blackout: blackoutSpanOf(machine),
       parts,
+      waits: startUs === null ? [] : waitsOf(machine, startUs),
       words: wordsOf(machine),
-      spoken: [`${machine.name}: ${[...brownout, wordsOf(machine)].join(', ')}`, ...lengths].join(', '),
+      spoken: [`${machine.name}: ${[...brownout, wordsOf(machine)].join(', ')}`, ...lengths, ...waited].join(
+        ', ',
+      ),
     };
   });
+  return lettered(lanes);
 }
 
-/** From the first suspended machine to the end of the last part; null if no part is known. */
+/** From the first suspended machine to the end of the last part or wait; null if neither is known. */
 export function partsSpan(lanes: readonly MachineLane[]): Span | null {
-  const parts = lanes.flatMap((lane) => lane.parts);
-  if (parts.length === 0) return null;
-  return {
-    startUs: Math.min(...parts.map(({ startUs }) => startUs)),
-    endUs: Math.max(...parts.map(({ endUs }) => endUs)),
-  };
+  return around(lanes.flatMap(({ parts, waits }) => [...parts, ...waits]));
+}
+
+/** Lanes below each other, each with its place. A lane with waits is higher by the row in which they are. */
+export function stacked(
+  lanes: readonly MachineLane[],
+  top: number,
+): { placed: { lane: MachineLane; y: number }[]; bottom: number } {
+  let y = top;
+  const placed = lanes.map((one) => {
+    const at = { lane: one, y };
+    y += one.waits.length > 0 ? lane + waitRow : lane;
+    return at;
+  });
+  return { placed, bottom: y };
 }
 
 /** The smallest span that holds all of these. */

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { machineRun, phases, update } from '../../test/fake-data.ts';
 import { go, openConsole } from '../../test/open-console.ts';
 import { axisOf, laneName, left, placeLegend } from './drawing.ts';
-import { machineLanes, partsSpan } from './lanes.ts';
+import { machineLanes, partsSpan, stacked } from './lanes.ts';
 import { standalone } from './picture.ts';
 
 const second = 1_000_000;
@@ -53,6 +53,58 @@ describe('the lanes', () => {
   });
 });
 
+describe('what a machine waited for', () => {
+  const slow = { what: '/srv/data to be mounted', startedAtUs: 2_983_100, durationUs: 4_104_017 };
+
+  test('lies in its lane to the microsecond, and is in its words to the millisecond', () => {
+    const [lane, other] = machineLanes([machine({ waits: [slow] }), machine({ name: 'db-02', waits: null })]);
+    expect(lane?.waits).toEqual([
+      { what: slow.what, key: 'a', startUs: at + 2_983_100, endUs: at + 2_983_100 + 4_104_017 },
+    ]);
+    expect(lane?.spoken).toMatch(/, waited 4\.104 s for \/srv\/data to be mounted$/);
+    expect(other?.waits).toEqual([]);
+  });
+
+  test('belongs to the enlarged span, also of a machine that has no part then', () => {
+    const held = machine({ stage: 'held', blackoutUs: null, parts: [], waits: [slow] });
+    expect(partsSpan(machineLanes([held]))).toEqual({ startUs: at + 2_983_100, endUs: at + 7_087_117 });
+  });
+
+  test('with an unknown end is told and not drawn', () => {
+    const [lane] = machineLanes([machine({ waits: [{ ...slow, durationUs: null }] })]);
+    expect(lane?.waits).toEqual([]);
+    expect(lane?.spoken).toMatch(/waited for an unknown time for \/srv\/data to be mounted/);
+  });
+
+  test('has a letter in the order of time if it is one of the eight longest', () => {
+    const lengths = [9, 1, 8, 2, 7, 3, 6, 4, 5, 10];
+    const waits = lengths.map((length, number) => ({
+      ...{ what: `need ${length}`, startedAtUs: number * second, durationUs: length * 1000 },
+    }));
+    const [lane] = machineLanes([machine({ waits })]);
+    const keys = lane?.waits.map(({ what, key }) => `${what.slice(5)}${key ?? ''}`);
+    expect(keys).toEqual(['9a', '1', '8b', '2', '7c', '3d', '6e', '4f', '5g', '10h']);
+  });
+
+  test('makes its lane higher, and no other', () => {
+    const lanes = machineLanes([machine(), machine({ waits: [slow] }), machine()]);
+    const { placed, bottom } = stacked(lanes, 100);
+    const [first = 0, second = 0, third = 0] = placed.map(({ y }) => y);
+    expect([first, second - first]).toEqual([100, bottom - third]);
+    expect(third - second).toBeGreaterThan(second - first);
+  });
+});
+
+test('words of a legend that are longer than the picture are cut, and long ones have a row each', () => {
+  const words = 'x'.repeat(300);
+  const items = [1, 2].map((key) => ({ kind: 'wait', text: String(key), words, alone: true }));
+  const { placed } = placeLegend([{ kind: 'before', text: '', words: 'before' }, ...items], 800);
+  expect(placed.map(({ x }) => x)).toEqual([left, left, left]);
+  expect(new Set(placed.map(({ y }) => y)).size).toBe(3);
+  expect(placed[1]?.words).toMatch(/^x+…$/);
+  expect(left + 56 + 6 * (placed[1]?.words.length ?? 0)).toBeLessThanOrEqual(800);
+});
+
 test('an axis is as wide as the picture leaves room for, and names are as long as there is room', () => {
   const axis = axisOf({ startUs: at, endUs: at + 10 * second }, 800);
   expect(axis.x(at)).toBe(left);
@@ -68,7 +120,13 @@ test('an axis is as wide as the picture leaves room for, and names are as long a
 describe('the picture', () => {
   const withMachines = update({
     machines: [
-      machineRun({ suspendedAtUs: (phases(update().startedAtUs)[2]?.startedAtUs ?? 0) + 400_000 }),
+      machineRun({
+        suspendedAtUs: (phases(update().startedAtUs)[2]?.startedAtUs ?? 0) + 400_000,
+        waits: [
+          { what: '/srv/data to be mounted', startedAtUs: 2_983_100, durationUs: 204_017 },
+          { what: 'its VMM to listen on /run/luo/0', startedAtUs: 3_200_000, durationUs: null },
+        ],
+      }),
       machineRun({
         name: 'old-03',
         stage: 'lost',
@@ -111,6 +169,28 @@ describe('the picture', () => {
       expect(bar, part).toBe(key);
       expect(bar, part).toBeTruthy();
     }
+  });
+
+  test('has the waits with a filling and a letter that the legend explains, and the table has all of them', async () => {
+    const { picture } = await openHistory();
+    expect(picture.getAttribute('aria-label')).toMatch(
+      /web-01:.*waited 0\.204 s for \/srv\/data to be mounted/,
+    );
+    const filled = [...picture.querySelectorAll('rect[fill$="-wait)"]')];
+    expect(filled.map((bar) => bar.querySelector('title')?.textContent)).toEqual([
+      '/srv/data to be mounted',
+      undefined,
+    ]);
+    expect(picture.querySelector('pattern[id$="-wait"] path')).toBeTruthy();
+    expect(within(picture).getByText('web-01 waited 0.204 s for /srv/data to be mounted')).toBeTruthy();
+    const { text } = standalone(picture as unknown as SVGSVGElement, 'A title');
+    expect(text).toContain('web-01 waited 0.204 s for /srv/data to be mounted');
+    const table = await screen.findByRole('table', { name: 'Waits of the machines' });
+    const [, mount, vmm] = within(table).getAllByRole('row');
+    expect(mount?.textContent).toMatch(/web-01.*\/srv\/data to be mounted.*2\.983 s.*0\.204 s/s);
+    expect(mount?.querySelector('[title="204 017 µs"]')).toBeTruthy();
+    expect(vmm?.textContent).toMatch(/its VMM to listen on \/run\/luo\/0.*3\.200 s.*not known/s);
+    expect(screen.getByRole('region', { name: 'What the machines waited for' }).tabIndex).toBe(0);
   });
 
   test('stands beside a table of the machines and what is lost', async () => {

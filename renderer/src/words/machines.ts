@@ -98,6 +98,13 @@ export function expectedWords(us: number | null): string {
     : `about ${duration(us)} or more, plus the time the kernel takes to boot (estimate)`;
 }
 
+/** How a machine is started after a live update. */
+export const nextWords = {
+  waits: (need: string) => `The carrier waits for ${need}.`,
+  atOnce: 'The carrier starts it at once: it needs nothing that comes late.',
+  byAgent: (obstacle: string) => `The agent starts it, not the carrier: ${obstacle.replace(/\.$/, '')}.`,
+} as const;
+
 export const adoptWords = {
   adopted: (name: string) => `${name} adopted`,
   /** What an adopted machine is for. */
@@ -134,6 +141,8 @@ export const heldWords = {
   first: (name: string) => `${name} is held. Try it again, or give it up first.`,
   session: 'Show in Sessions',
   show: (name: string) => `Show ${name} in Machines`,
+  /** What can be done there. */
+  next: 'Try it again or give it up there.',
 } as const;
 
 export const retryWords = {

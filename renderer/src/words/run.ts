@@ -18,6 +18,11 @@ export const runWords = {
   notAborted: 'Not aborted',
   notKnown: 'How the live update ended is not known',
   another: 'Another live update',
+  /** Of a machine that does not run, behind its reason. */
+  held: 'The agent holds its memory and its state. In Machines, try it again or give it up.',
+  lost: 'Its memory or its state is gone.',
+  /** How long a machine has been at what its row says. */
+  stageFor: (us: number) => `for ${roughDuration(us)}`,
   goesOn: 'The live update goes on without the console. Connect again in Hosts to see how it ends.',
 } as const;
 

@@ -87,6 +87,14 @@ function foldAlike(descriptors: readonly MachineDescriptor[]) {
   return [...rows.values()];
 }
 
+/** What the next kernel has to have before the machine is started there, as far as it is known. */
+function startOf({ needs, obstacle }: Machine): [string, string][] {
+  if (obstacle !== null) return [['Next kernel', `the agent starts it, not the carrier: ${obstacle}`]];
+  if (needs === null) return [];
+  if (needs.length === 0) return [['Next kernel', 'the carrier starts it at once: it needs nothing']];
+  return needs.map((need) => ['Next kernel', `the carrier waits for ${need}`]);
+}
+
 async function showMachine(screen: Screen, machine: Machine): Promise<void> {
   const { descriptors, monitorPath, monitorDetail, sharesMemoryWith, way, wayReason, unlinks } = machine;
   const monitor = [words(machine.monitor), monitorPath ?? '', monitorDetail].filter((part) => part !== '');
@@ -102,6 +110,7 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
     ['Way', `${wayWords[way]}${wayReason === '' ? '' : `: ${wayReason}`}`],
     ['Own blackout', way === 'none' ? 'none' : `${perhaps(machine.expectedBlackoutUs)} (estimate)`],
     ['Adopted', adoption(machine)],
+    ...startOf(machine),
     ...unlinks.map((path) => ['Adopting removes', path] as const),
     [
       'Shares memory with',

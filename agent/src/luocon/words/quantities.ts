@@ -26,6 +26,11 @@ export function duration(us: number): string {
   return hours > 0 ? `${hours} h ${minutes % 60} min` : `${minutes} min ${seconds % 60} s`;
 }
 
+/** @param us microseconds; gives for example `45 µs`, `0.250 s` or `125.004 s`: the millisecond is never rounded away */
+export function exactDuration(us: number): string {
+  return us < 1000 ? duration(us) : `${(us / 1_000_000).toFixed(3)} s`;
+}
+
 const pad = (value: number, width = 2): string => String(value).padStart(width, '0');
 
 /** @param us microseconds since the epoch; gives local `YYYY-MM-DD HH:MM:SS` */

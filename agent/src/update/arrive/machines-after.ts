@@ -151,7 +151,7 @@ export async function closeLeftBehind(
 }
 
 /**
- * Writes down how each machine fared: nothing was written while it was stopped.
+ * Writes down how each machine fared, with the time of each instruction: nothing was written while it was stopped.
  *
  * @param resumed who brought each machine back; null if nobody did
  */
@@ -160,14 +160,16 @@ export function noteMachines(
   { id, machines }: Update,
   resumed: ResumedMachines | null,
 ): void {
-  const by = new Map(resumed?.machines.map(({ saved, broughtBackBy }) => [saved.session, broughtBackBy]));
+  const by = new Map(resumed?.machines.map((machine) => [machine.saved.session, machine]));
   for (const run of machines) {
-    const { name, pid, newPid, way, session, stage, detail, blackoutUs, parts } = run;
+    const { name, pid, newPid, way, session, stage, detail, blackoutUs, parts, waits, failedAt } = run;
+    const { broughtBackBy = null, instructions = [] } = by.get(session ?? '') ?? {};
+    const times = { blackoutUs, parts, waits, instructions };
     journal.note(`machine.${stage}`, {
       update: id,
       session,
       message: `${name}: ${detail}`,
-      parameters: { name, pid, newPid, way, blackoutUs, parts, broughtBackBy: by.get(session ?? '') ?? null },
+      parameters: { name, pid, newPid, way, ...times, failedAt, broughtBackBy },
     });
   }
 }

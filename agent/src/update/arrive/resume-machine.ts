@@ -7,6 +7,7 @@ import type { Descriptor, Native } from '@luo-console/native';
 import { type RestartMark, readMark } from '../../adoption/restart-mark.ts';
 import {
   RanPerhaps,
+  type RestartLog,
   type RestartPoint,
   type RestoreOptions,
   runStarted,
@@ -60,6 +61,8 @@ export interface OneMachine {
   shows(stage: MachineStage, detail: string): void;
   /** Told of each point that was reached here, with its time in ns of `CLOCK_BOOTTIME`; now if it has none. */
   reached(point: RestartPoint, atNs?: number): void;
+  /** Told what each attempt here has waited for and done. */
+  logged(log: RestartLog): void;
 }
 
 const asExpected = { problem: null, insteadOfRunning: null };
@@ -101,6 +104,8 @@ export const newRun = (saved: SavedMachine): MachineRun => ({
   suspendedAtUs: saved.suspendedAtUs,
   blackoutUs: null,
   parts: [],
+  waits: [],
+  failedAt: null,
 });
 
 const notCarried = { machine: null, goesOn: null };
@@ -116,6 +121,7 @@ export async function resumeMachine({
   saved,
   shows,
   reached,
+  logged,
 }: OneMachine): Promise<Ended> {
   const { native, starter, socketDirectory, carrier, log } = context;
   const { session } = saved;
@@ -168,6 +174,7 @@ export async function resumeMachine({
       starter,
       socketDirectory,
       reached,
+      logged,
     };
     try {
       return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');

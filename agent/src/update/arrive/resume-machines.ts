@@ -10,6 +10,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import type { Descriptor } from '@luo-console/native';
+import type { RestartLog } from '../../adoption/restore.ts';
 import { placesOf } from '../../adoption/saved-places.ts';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';

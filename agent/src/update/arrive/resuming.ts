@@ -4,11 +4,12 @@
  * agent does. It answers calls meanwhile, so how each machine is can be seen.
  */
 import { EventEmitter, on } from 'node:events';
+import type { RestartLog } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf } from '../../adoption/saved-places.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
-import { type HostMarks, partsOf } from '../record/blackout-parts.ts';
+import { type HostMarks, partsOf, type WayBack, wayBackOf } from '../record/blackout-parts.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
 import { carrierMarks, carrierPointsUs, onClockUs } from './carrier/carried-machine.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
@@ -17,7 +18,7 @@ import type { RetrievedFiles } from './retrieved-files.ts';
 
 /** How the machines of the update that brought the host here fared. */
 export interface ResumedMachines {
-  readonly machines: readonly ResumedMachine[];
+  readonly machines: readonly (ResumedMachine & Pick<WayBack, 'instructions'>)[];
   /** On the clock that goes on through the kexec, µs. */
   readonly times: {
     readonly retrievedAtUs: number;
@@ -44,7 +45,7 @@ interface Brought {
 }
 
 /** A machine that is through, with when it ran, µs on the clock that goes on. */
-type Through = ResumedMachine & { readonly ranAtUs: number | undefined };
+type Through = ResumedMachines['machines'][number] & { readonly ranAtUs: number | undefined };
 
 export class Resuming {
   /** Emits `changed`. */
@@ -172,6 +173,7 @@ export class Resuming {
     const { index, files } = this.#brought;
     const { kernelStartedAtUs } = this.#agentMarks;
     let reached: Map<string, number> = new Map();
+    const logs: RestartLog[] = [];
     const { run, broughtBackBy, carried } = await resumeMachine({
       ...{ context: this.#context, files, index, saved },
       shows: (stage, detail) => this.#show(saved, stage, detail),
@@ -179,6 +181,7 @@ export class Resuming {
         reached.set(point, atNs === undefined ? this.#clock.nowUs() : onClockUs(kernelStartedAtUs, atNs));
         this.#show(saved, stageAt(point), 'the agent brings it back');
       },
+      logged: (log) => logs.push(log),
     });
     if (run.stage !== 'resumed') {
       const own = placesOf(saved, index).filter(({ session }) => session === index);
@@ -191,11 +194,13 @@ export class Resuming {
     const parts = partsOf(saved, marks, reached, firstUs);
     const ranAtUs = reached.get('running');
     const blackoutUs = ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
-    const through = { ...run, parts, blackoutUs };
+    if (carried) logs.unshift(carried.log);
+    const { waits, failedAt, instructions } = wayBackOf(logs, { kernelStartedAtUs, firstUs });
+    const through = { ...run, parts, blackoutUs, waits, failedAt };
     this.#runs.set(saved, through);
     this.#through.add(through);
     this.events.emit('changed');
-    return { saved, run: through, broughtBackBy, ranAtUs };
+    return { saved, run: through, broughtBackBy, ranAtUs, instructions };
   }
 
   #show(saved: SavedMachine, stage: MachineStage, detail: string): void {

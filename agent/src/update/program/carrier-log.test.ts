@@ -36,25 +36,20 @@ describe('the log of the carrier', () => {
       line(7000, null, 'done'),
     );
     expect(log).toMatchObject({ bornNs: 1000, retrievedNs: 2000, failed: null });
-    expect([...log.machines]).toEqual([
-      [
-        0,
-        {
-          reached: new Map([
-            ['starting', 3000],
-            ['loading', 4000],
-            ['loaded', 5000],
-            ['running', 6000],
-          ]),
-          failed: null,
-          waits: null,
-        },
-      ],
-      [
-        1,
-        { reached: new Map([['starting', 3100]]), failed: 'start: /usr/bin/qemu: no such file', waits: null },
-      ],
-    ]);
+    expect([...log.machines.keys()]).toEqual([0, 1]);
+    expect(log.machines.get(0)).toMatchObject({
+      reached: new Map([
+        ['starting', 3000],
+        ['loading', 4000],
+        ['loaded', 5000],
+        ['running', 6000],
+      ]),
+      ...{ failed: null, failedAt: null, waits: null, waited: [] },
+    });
+    expect(log.machines.get(1)).toMatchObject({
+      reached: new Map([['starting', 3100]]),
+      ...{ failed: 'start: /usr/bin/qemu: no such file', failedAt: null, waits: null },
+    });
   });
 
   it('tells what a machine waits for until something else happens to it', () => {
@@ -65,6 +60,73 @@ describe('the log of the carrier', () => {
     ];
     const { machines } = logOf(...waiting);
     expect([...machines.values()].map(({ waits }) => waits)).toEqual(['a b c', null]);
+  });
+
+  it('tells each wait from its beginning to whatever comes next, and how long is unknown if nothing does', () => {
+    const { machines } = logOf(
+      line(10, 0, 'waits', 'for /srv/data to be mounted'),
+      line(12, 1, 'waits', 'for its VMM to listen on /run/luo/1'),
+      line(900, 0, 'mounted', '/srv/data'),
+      line(950, 0, 'starting'),
+      line(960, 0, 'waits', 'for its VMM to listen on /run/luo/0'),
+      line(970, 1, 'failed', 'the VMM ended'),
+      line(990, null, 'problem', 'another one'),
+    );
+    expect(machines.get(0)?.waited).toEqual([
+      { what: '/srv/data to be mounted', fromNs: 10, untilNs: 900 },
+      { what: 'its VMM to listen on /run/luo/0', fromNs: 960, untilNs: null },
+    ]);
+    expect(machines.get(1)?.waited).toEqual([
+      { what: 'its VMM to listen on /run/luo/1', fromNs: 12, untilNs: 970 },
+    ]);
+  });
+
+  it('tells when each instruction was done; the same one several times in a row counts as one', () => {
+    const { machines } = logOf(
+      line(1, 0, 'mounted', '/srv'),
+      line(2, 0, 'attach'),
+      line(3, 0, 'attach'),
+      line(4, 0, 'play'),
+      line(5, 0, 'attach'),
+      line(6, 0, 'no such instruction', 'x'),
+      line(7, 0, 'toString', 'x'),
+      line(8, 0, 'constructor', 'x'),
+    );
+    expect(machines.get(0)?.done).toEqual([
+      { what: 'mounted /srv', times: 1, doneNs: 1 },
+      { what: 'attach', times: 2, doneNs: 3 },
+      { what: 'play', times: 1, doneNs: 4 },
+      { what: 'attach', times: 1, doneNs: 5 },
+    ]);
+  });
+
+  it.each([
+    ['says so', [line(3, 0, 'at', 'connect /run/luo/main')], 'connect /run/luo/main'],
+    ['says only what was done before, as after a crash', [], 'after start /usr/bin/qemu'],
+  ])('tells the instruction at which a machine failed: it %s', (_what, lines, failedAt) => {
+    const done = line(2, 0, 'start', '/usr/bin/qemu');
+    const log = logOf(done, ...lines, line(4, 0, 'failed', 'the VMM ended'));
+    expect(log.machines.get(0)).toMatchObject({ failed: 'the VMM ended', failedAt });
+    expect(logOf(done, ...lines).machines.get(0)?.failedAt).toBeNull();
+  });
+
+  it('has a bounded number of waits and instructions', () => {
+    const many = Array.from({ length: 1000 }, (_, at) =>
+      [line(2 * at, 0, 'waits', `for ${at}`), line(2 * at + 1, 0, 'present', `/${at}`)].join(''),
+    );
+    const machine = logOf(...many).machines.get(0);
+    expect([machine?.waited.length, machine?.done.length]).toEqual([64, 100]);
+  });
+
+  it('has texts as they were before the carrier wrote each byte as a character, and none that steers a terminal', () => {
+    const bytes = Buffer.from('for /srv/größe\u202e to be mounted').toString('latin1');
+    const { machines } = logOf(line(1, 0, 'waits', bytes), line(2, 0, 'mounted'));
+    expect(machines.get(0)?.waited[0]?.what).toBe('/srv/größe\ufffd to be mounted');
+  });
+
+  it('that goes back in time has no wait shorter than nothing', () => {
+    const { machines } = logOf(line(50, 0, 'waits', 'for a'), line(40, 0, 'present', '/a'));
+    expect(machines.get(0)?.waited).toEqual([{ what: 'a', fromNs: 50, untilNs: 50 }]);
   });
 
   it('that is missing tells nothing', () => {

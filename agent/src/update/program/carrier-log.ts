@@ -5,15 +5,23 @@
  */
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { type RestartPoint, restartPoints } from '../../adoption/restore.ts';
+import {
+  type RestartInstruction,
+  type RestartLog,
+  type RestartPoint,
+  type RestartWait,
+  restartPoints,
+} from '../../adoption/restore.ts';
+import { visible } from '../../host/plain-words.ts';
 import { readBounded } from '../../host/read-bounded.ts';
+import { instructionRows } from './instructions.ts';
 
-export interface LoggedMachine {
+export interface LoggedMachine extends RestartLog {
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
   readonly reached: ReadonlyMap<RestartPoint, number>;
   /** Why its worker failed; null if it did not. */
   readonly failed: string | null;
-  /** What it waits for; null if it does not, or the carrier is through with it. */
+  /** What it waits for now; null if it does not, or the carrier is through with it. */
   readonly waits: string | null;
 }
 
@@ -34,6 +42,9 @@ const mostLines = 200_000;
 const longestLine = 16_384;
 /** What of a text is shown to people, in characters. */
 const longestText = 300;
+/** Of one machine: a program has some needs, two sockets to wait for, and some dozens of instructions. */
+const mostWaits = 64;
+const mostInstructions = 100;
 
 const Line = v.object({
   ns: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
@@ -51,6 +62,7 @@ export function readLog(directory: string, nowNs: bigint): CarrierLog {
     const line = parseLine(text);
     if (line !== null && line.ns <= nowNs) log.take(line);
   }
+  for (const machine of log.machines.values()) machine.end();
   return log;
 }
 
@@ -73,17 +85,72 @@ function parseLine(text: string): Line | null {
   }
 }
 
-/** A text as one short line. */
-const shown = (text: string): string => text.replace(/\p{Cc}+/gu, ' ').slice(0, longestText);
+/** A text as one short line. The carrier writes each byte as a character of its own. */
+function shown(text: string): string {
+  const whole = /^[\0-\xff]*$/.test(text) ? Buffer.from(text, 'latin1').toString('utf8') : text;
+  return visible(whole.replace(/\p{Cc}+/gu, ' ').slice(0, longestText));
+}
+
+const withText = (name: string, text: string): string => (text === '' ? name : `${name} ${shown(text)}`);
+
+class MachineReader implements LoggedMachine {
+  readonly reached = new Map<RestartPoint, number>();
+  readonly waited: RestartWait[] = [];
+  readonly done: RestartInstruction[] = [];
+  failed: string | null = null;
+  waits: string | null = null;
+  /** Since when it waits. */
+  #waitsFromNs = 0;
+  /** The instruction at which it failed, if the log says it. */
+  #at: string | null = null;
+
+  get failedAt(): string | null {
+    if (this.failed === null) return null;
+    const last = this.done.at(-1);
+    return this.#at ?? (last === undefined ? null : `after ${last.what}`);
+  }
+
+  take({ ns, event, text }: Omit<Line, 'machine'>): void {
+    const point = restartPoints.find((each) => each === event);
+    if (point !== undefined && !this.reached.has(point)) this.reached.set(point, ns);
+    if (event === 'at') this.#at ??= shown(text);
+    if (event === 'failed') this.failed ??= shown(text);
+    if (Object.hasOwn(instructionRows, event)) this.#takeInstruction(withText(event, text), ns);
+    // Any other event tells that the wait is over.
+    this.#endWait(ns);
+    if (event !== 'waits') return;
+    this.waits = shown(text);
+    this.#waitsFromNs = ns;
+  }
+
+  /** Takes in the wait that has not ended. */
+  end(): void {
+    if (this.waits !== null) this.#takeWait(null);
+  }
+
+  #endWait(ns: number): void {
+    if (this.waits !== null) this.#takeWait(Math.max(ns, this.#waitsFromNs));
+    this.waits = null;
+  }
+
+  #takeWait(untilNs: number | null): void {
+    if (this.waited.length >= mostWaits) return;
+    const what = (this.waits ?? '').replace(/^for /, '');
+    this.waited.push({ what, fromNs: this.#waitsFromNs, untilNs });
+  }
+
+  #takeInstruction(what: string, doneNs: number): void {
+    const last = this.done.at(-1);
+    if (last?.what === what) this.done.splice(-1, 1, { what, times: last.times + 1, doneNs });
+    else if (this.done.length < mostInstructions) this.done.push({ what, times: 1, doneNs });
+  }
+}
 
 class LogReader implements CarrierLog {
   bornNs: number | null = null;
   retrievedNs: number | null = null;
   failed: string | null = null;
-  readonly machines = new Map<
-    number,
-    { reached: Map<RestartPoint, number>; failed: string | null; waits: string | null }
-  >();
+  readonly machines = new Map<number, MachineReader>();
 
   take({ ns, machine: number, event, text }: Line): void {
     if (number === null) {
@@ -92,12 +159,8 @@ class LogReader implements CarrierLog {
       if (event === 'failed') this.failed ??= shown(text);
       return;
     }
-    const machine = this.machines.get(number) ?? { reached: new Map(), failed: null, waits: null };
+    const machine = this.machines.get(number) ?? new MachineReader();
     this.machines.set(number, machine);
-    const point = restartPoints.find((each) => each === event);
-    if (point !== undefined && !machine.reached.has(point)) machine.reached.set(point, ns);
-    if (event === 'failed') machine.failed ??= shown(text);
-    // Any other event tells that the wait is over.
-    machine.waits = event === 'waits' ? shown(text) : null;
+    machine.take({ ns, event, text });
   }
 }

@@ -64,8 +64,9 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       whatItDid(native, directory).failed === null
     )
       await starter.settle(unit);
-    const { reached, failed } = whatItDid(native, directory);
+    const { reached, failed, ...log } = whatItDid(native, directory);
     for (const [point, atNs] of reached) options.reached(point, atNs);
+    options.logged?.(log);
     if (failure === null && failed === null) return await starter.pid(unit);
     const cause = failed === null ? failure?.error : new Error(failed, { cause: failure?.error });
     if (mayHaveRun()) throw new RanPerhaps(cause);
@@ -110,9 +111,14 @@ function fileWith({ memory }: Native, content: Buffer): Descriptor {
   }
 }
 
-/** When the machine came to each point, and why it or the carrier failed; null if neither did. */
-function whatItDid({ kernel }: Native, directory: string): Pick<LoggedMachine, 'reached' | 'failed'> {
-  const { machines, failed } = readLog(directory, kernel.clock('boottime'));
-  const own = machines.get(only);
-  return { reached: own?.reached ?? new Map(), failed: own?.failed ?? failed };
+/** What the log has of the machine. `failed` is why it or the carrier failed; null if neither did. */
+function whatItDid({ kernel }: Native, directory: string): Omit<LoggedMachine, 'waits'> {
+  const { machines, failed: carrierFailed } = readLog(directory, kernel.clock('boottime'));
+  const { reached, failed, waited, done, failedAt } = machines.get(only) ?? nothingSaid;
+  return { reached, failed: failed ?? carrierFailed, waited, done, failedAt };
 }
+
+const nothingSaid: Omit<LoggedMachine, 'waits'> = {
+  ...{ reached: new Map(), failed: null },
+  ...{ waited: [], done: [], failedAt: null },
+};

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What a machine's blackout is made of: each part ends where the next begins. */
+/**
+ * What a machine's blackout is made of: each part ends where the next begins. What it waited for lies within the parts,
+ * or behind them if it does not run.
+ */
+import type { RestartLog, RestartWait } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import type { PartTiming } from '../../interface/agent.generated.ts';
+import type { PartTiming, WaitTiming } from '../../interface/agent.generated.ts';
 
 /** When the host came to points that all machines share, µs on the clock that survives; null if that is unknown. */
 export interface HostMarks {
@@ -56,4 +60,52 @@ export function withUserspace(parts: readonly PartTiming[], initUs: number | nul
     };
     return [{ ...each, durationUs: kernelUs }, userspace];
   });
+}
+
+/** Most that the record has of one machine: a carrier's log has its own bounds, but attempts can be many. */
+const mostWaits = 100;
+const mostInstructions = 200;
+
+/** From the kernel's clock to the time since the first machine was stopped, µs. */
+export interface SinceFirst {
+  /** When the kernel's clocks began, on the clock that survives, µs. */
+  readonly kernelStartedAtUs: number;
+  readonly firstUs: number;
+}
+
+const sinceFirst = ({ kernelStartedAtUs, firstUs }: SinceFirst, ns: number): number =>
+  kernelStartedAtUs + Math.floor(ns / 1000) - firstUs;
+
+/** What the record has of a machine's way back, beside its parts. */
+export interface WayBack {
+  readonly waits: WaitTiming[];
+  readonly failedAt: string | null;
+  /** When each instruction was done: for the journal, as it is long. */
+  readonly instructions: { what: string; times: number; doneAtUs: number }[];
+}
+
+/**
+ * What a machine waited for and how far it came: in the order of time, and not more than anybody reads.
+ *
+ * @param logs of each attempt, the carrier's first
+ */
+export function wayBackOf(logs: readonly RestartLog[], since: SinceFirst): WayBack {
+  const waits = logs.flatMap(({ waited }) => waited.map((wait) => waitOf(wait, since)));
+  const instructions = logs.flatMap(({ done }) =>
+    done.map(({ what, times, doneNs }) => ({ what, times, doneAtUs: sinceFirst(since, doneNs) })),
+  );
+  return {
+    waits: waits.toSorted((one, other) => one.startedAtUs - other.startedAtUs).slice(0, mostWaits),
+    failedAt: logs.at(-1)?.failedAt ?? null,
+    instructions: instructions.slice(0, mostInstructions),
+  };
+}
+
+function waitOf({ what, fromNs, untilNs }: RestartWait, since: SinceFirst): WaitTiming {
+  const startedAtUs = sinceFirst(since, fromNs);
+  return {
+    what,
+    startedAtUs,
+    durationUs: untilNs === null ? null : Math.max(0, sinceFirst(since, untilNs) - startedAtUs),
+  };
 }

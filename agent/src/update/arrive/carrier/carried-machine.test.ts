@@ -42,6 +42,7 @@ const points = (
       files: { pidFile: '/run/luo-carrier/0.pid', output: '/run/luo-carrier/0.out' },
       reached: points,
       failed: null,
+      log: { waited: [], done: [], failedAt: null },
     },
     kernelStartedAtUs,
     new Map(now),
@@ -122,7 +123,14 @@ describe('a VMM of the carrier’s whose guest has not run', () => {
     const files = { pidFile: '/run/luo-carrier/0.pid', output: '/run/luo-carrier/0.out' };
     const machine = { ...saved, command: { ...saved.command, program } };
     await endCarried({ native, paths: { proc: carrier.proc }, log: () => {} }, machine, {
-      ...{ pid: null, startedPid: pid, files, reached: new Map(), failed: null },
+      ...{
+        pid: null,
+        startedPid: pid,
+        files,
+        reached: new Map(),
+        failed: null,
+        log: { waited: [], done: [], failedAt: null },
+      },
     });
   };
 

@@ -197,13 +197,15 @@ describe('a carrier that is done', () => {
     carrier.log([
       { ns: 10, machine: null, event: 'born', text: '' },
       { ns: 20, machine: null, event: 'retrieved', text: '' },
+      { ns: 25, machine: 0, event: 'waits', text: 'for /srv to be mounted' },
       { ns: 30, machine: 0, event: 'starting', text: '' },
       { ns: 40, machine: 0, event: 'running', text: '' },
       { ns: 50, machine: 2, event: 'failed', text: 'no answer' },
     ]);
     const found = await takeAllOver();
     expect(found?.news()).toMatchObject({ bornNs: 10, retrievedNs: 20 });
-    const none = { reached: new Map(), failed: null };
+    const log = { waited: [], done: [], failedAt: null };
+    const none = { reached: new Map(), failed: null, log };
     const files = (number: number) => ({
       pidFile: join(carrier.directory, `${number}.pid`),
       output: join(carrier.directory, `${number}.out`),
@@ -221,6 +223,7 @@ describe('a carrier that is done', () => {
             ['starting', 30],
             ['running', 40],
           ]),
+          log: { ...log, waited: [{ what: '/srv to be mounted', fromNs: 25, untilNs: 30 }] },
         },
       ],
       ['machine:two', { ...none, pid: vmms.inUnit.pid, startedPid: vmms.inUnit.pid, files: files(1) }],

@@ -17,7 +17,7 @@
 import type { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
+import { type RestartLog, type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
 import type { KnownProcess } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
@@ -69,6 +69,7 @@ export interface CarriedMachine {
   readonly reached: ReadonlyMap<RestartPoint, number>;
   /** Why it failed, in the carrier's words; null if it did not. */
   readonly failed: string | null;
+  readonly log: RestartLog;
 }
 
 /** A machine as the carrier leaves it. */
@@ -296,9 +297,12 @@ class TakingOver implements TakenOver {
     const { native, paths } = this.#context;
     const directory = paths.carrierDirectory;
     const files = { pidFile: join(directory, `${number}.pid`), output: join(directory, `${number}.out`) };
-    const { reached = new Map(), failed = null } = this.#readLog()?.machines.get(number) ?? {};
+    const logged = this.#readLog()?.machines.get(number);
+    const { reached = new Map(), failed = null } = logged ?? {};
+    const { waited = [], done = [], failedAt = null } = logged ?? {};
+    const log = { waited, done, failedAt };
     const vmm = pid ?? readPidFile(files.pidFile);
     using alive = vmm === null ? null : openVmm(native, paths.proc, vmm, unitNameOf({ session }));
-    return { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed };
+    return { pid: alive?.pid ?? null, startedPid: vmm, files, reached, failed, log };
   }
 }
