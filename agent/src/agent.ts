@@ -77,8 +77,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const kernel = new KernelState(facts, native.liveUpdate, paths);
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, () => kernel.diagnose(), patience);
-  const { store, starter, socketDirectory, listening, handed, ready, resuming, resumeLate } =
-    options.first ?? (await doFirstThings(options));
+  const first = options.first ?? (await doFirstThings(options));
+  const { store, starter, socketDirectory, listening, handed, resuming, carrierOver, resumeLate } = first;
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
   mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
@@ -110,11 +110,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
   const accounts = new Accounts(paths);
-  let bringingBack = resuming;
+  // Until then a VMM may be in the hands of whoever brings its machine back.
+  let isLoaded = false;
   const look = new MachineLook(
     machineSources({
       ...{ native, paths, sessions, device, phases, accounts },
-      mayAskMonitors: () => bringingBack?.isOver !== false,
+      mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
       needsOf: (identity) => needsOf(paths.proc, adoptions.list(), identity),
     }),
@@ -174,7 +175,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   if (!writable && index) context.unfinishedIndex.keep(index.session, 'the journal cannot be written');
   if (writable) await settleInterrupted(context, past);
   const arrived = writable ? await retrieveAll(context, board, past, { index, resuming, resumeLate }) : null;
-  bringingBack = arrived?.resuming ?? bringingBack;
+  const bringingBack = arrived?.resuming ?? resuming;
+  const loaded = Promise.allSettled([carrierOver, bringingBack?.done]).then(() => {
+    isLoaded = true;
+  });
 
   const updater = new Updater(context, board);
   const authorisation = new Authorisation(paths, accounts, ownUid);
@@ -241,7 +245,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   phases.events.on('changed', () => log('info', 'phase', { phase: phases.phase }));
   sessions.events.on('changed', tellState);
   tellManager(native, log, 'READY=1');
-  ready();
+  first.ready();
   tellState();
   const { outgoing, incoming } = intake;
   log('info', 'ready', {
@@ -253,6 +257,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
 
   const complete = async (): Promise<void> => {
+    // A carrier works also where its index cannot be read. What it does must not be called lost meanwhile.
+    if (bringingBack === null) await carrierOver;
     if (arrived !== null) await completeArrival(context, board, past, arrived);
     await adoptions.takeOver();
     if (arrived !== null) return;
@@ -267,7 +273,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     });
   });
   // Examining the running kernel takes seconds on a slow host: done before somebody asks, after what matters.
-  void settled.then(() => images.runningVersions());
+  void Promise.all([settled, loaded]).then(() => images.runningVersions());
   return {
     settled,
     stop: async () => {

@@ -23,18 +23,19 @@ export interface MachineSourcesContext {
   readonly phases: Phases;
   readonly accounts: Accounts;
   readonly adoptionOf: MachineSources['adoptionOf'];
-  readonly mayAskMonitors: MachineSources['mayAskMonitors'];
+  /** Whether VMMs may be asked, and the kernel about their files: not while machines are brought back. */
+  mayAsk(): boolean;
   readonly needsOf: MachineSources['needsOf'];
 }
 
 export function machineSources(context: MachineSourcesContext): MachineSources {
-  const { native, paths, sessions, device, phases, accounts, adoptionOf, mayAskMonitors } = context;
+  const { native, paths, sessions, device, phases, accounts, adoptionOf, mayAsk } = context;
   const unknown = { needs: null, obstacle: null };
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
     native,
     take,
-    mayAsk: () => phases.phase === 'normal',
+    mayAsk: () => phases.phase === 'normal' && mayAsk(),
     openSession: () => device.use((opened) => native.liveUpdate.createSession(opened, questionSession)),
   });
   return {
@@ -42,9 +43,10 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
     sys: paths.sys,
     sockets: native.sockets,
     adoptionOf,
-    mayAskMonitors,
+    mayAskMonitors: mayAsk,
     // In an update nobody reads it, and a look takes longer for it.
-    needsOf: async (identity) => (phases.phase === 'normal' ? await context.needsOf(identity) : unknown),
+    needsOf: async (identity) =>
+      phases.phase === 'normal' && mayAsk() ? await context.needsOf(identity) : unknown,
     describe: describeFile,
     whereIs: (facts) => sessions.whereIs(facts),
     commandOf: (pid) => commandOf(paths.proc, pid),

@@ -234,6 +234,25 @@ describe('a machine that the carrier brought back', () => {
     });
   });
 
+  it('is waited for although the index cannot be read, and nothing is settled before', async () => {
+    const { finish, damageIndex } = await carry(
+      ...(['starting', 'running'] as const),
+      (bornNs) => allWell(bornNs).slice(0, 3),
+      'working',
+    );
+    damageIndex();
+    client = await host.start();
+    let settled = false;
+    const settling = host.agent?.settled.then(() => {
+      settled = true;
+    });
+    expect((await client.call('GetMachine', { pid: vmm.pid })).machine).toMatchObject({ monitor: 'busy' });
+    expect([settled, (await client.call('GetStatus', {})).status.phase]).toEqual([false, 'retrieving']);
+    finish('running');
+    await settling;
+    expect(await newest()).toMatchObject({ outcome: 'unknown', machines: [{ stage: 'held' }] });
+  });
+
   it('is left alone by an agent that is started once more in this boot', async () => {
     await carry('running', 'running', allWell);
     const { outcome, id } = await arrive();

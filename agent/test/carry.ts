@@ -24,6 +24,8 @@ export interface Carried {
   readonly keeper: Waiting;
   readonly holder: Waiting;
   readonly saved: SavedMachine;
+  /** What is in the record of the index cannot be read any more. */
+  damageIndex(): void;
   /** Ends the work of one that is at work: its worker writes the mark and ends. */
   finish(mark: RestartMark): void;
 }
@@ -47,7 +49,7 @@ export async function carry(
     sessions.set(name, await host.double.retrieveSession(device, name));
   const [index, own] = [...sessions.values()];
   if (!index || !own) throw new Error('a session did not come');
-  using record = await host.double.retrieveFd(index, manifestToken);
+  const record = await host.double.retrieveFd(index, manifestToken);
   const stored: unknown = JSON.parse(new SlotFile(native.memory, record).read()?.toString('utf8') ?? '');
   const saved = v.parse(v.object({ machines: v.tuple([SavedMachine]) }), stored).machines[0];
   const saving = await host.double.retrieveFd(index, BigInt(saved.state?.token ?? -1));
@@ -70,8 +72,10 @@ export async function carry(
     saving.close();
     say('done');
   };
+  const damageIndex = (): void =>
+    native.memory.write(record, 0n, Buffer.alloc(Number(native.memory.fileFacts(record).size)));
   if (state === 'done') saving.close();
-  return { keeper, holder, saved, finish };
+  return { keeper, holder, saved, finish, damageIndex };
 }
 
 /** What its log says where everything goes well, 20 µs long. */

@@ -108,7 +108,7 @@ export async function retrieveAll(
   phases.enter('retrieving', retrievingAtUs);
   if (timed) {
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
-    timed = { ...timed, machines: machinesAfter(context, timed, index, resuming && cameSoFar(resuming)) };
+    timed = { ...timed, machines: machinesAfter(timed, index, resuming && cameSoFar(resuming)) };
   }
   const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {

@@ -135,6 +135,8 @@ export interface FirstThings {
   readonly handed: readonly HandedBack[];
   /** The machines, which are being brought back; null if none came. */
   readonly resuming: Resuming | null;
+  /** Resolves once the carrier has come to its end; at once if none ran. */
+  readonly carrierOver: Promise<void>;
   /** To be called when the service manager has heard that the agent is ready. */
   ready(): void;
   /** Does it once more, for an index that was retrieved after the first things. */
@@ -200,7 +202,8 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     resuming?.events.off('changed', tell);
   };
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
-  return { store, starter, socketDirectory, listening, handed, resuming, ready, resumeLate };
+  const carrierOver = carrier?.over ?? Promise.resolve();
+  return { store, starter, socketDirectory, listening, handed, resuming, carrierOver, ready, resumeLate };
 }
 
 /** Tells the listening socket from descriptors of sessions. */

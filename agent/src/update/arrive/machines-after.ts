@@ -17,7 +17,25 @@ interface Came {
   readonly unread: ResumedMachines['unread'];
 }
 
+/** As it is now, while machines are brought back. */
 export const cameSoFar = (resuming: Resuming): Came => ({ runs: resuming.runs(), unread: resuming.unread });
+
+/** As it is in the end. */
+export function cameAtLast({ paths, adoptions }: UpdateContext, { machines, unread }: ResumedMachines): Came {
+  const initUs = initStartedUs(paths);
+  const entered = new Map(adoptions.list().map(({ session, machine }) => [session, machine.pid]));
+  const runs = machines.map(({ run }) => ({
+    ...ranBefore(run, entered.get(run.session ?? '')),
+    parts: withUserspace(run.parts, initUs),
+  }));
+  return { runs, unread };
+}
+
+/** One that an agent of this boot has entered did run, though its VMM has ended since. @param pid of that VMM */
+function ranBefore(run: MachineRun, pid: number | undefined): MachineRun {
+  if (run.stage !== 'held' || pid === undefined) return run;
+  return { ...run, stage: 'resumed', newPid: pid, detail: 'it ran, and its VMM has ended since' };
+}
 
 /**
  * What the record says of each machine in the next kernel: those that came, and those that did not.
@@ -26,7 +44,6 @@ export const cameSoFar = (resuming: Resuming): Came => ({ runs: resuming.runs(),
  * @param came null if no machine could be started from it
  */
 export function machinesAfter(
-  { paths }: UpdateContext,
   { machines }: Update,
   index: IncomingIndex | null,
   came: Came | null,
@@ -42,8 +59,7 @@ export function machinesAfter(
       };
     });
   }
-  const initUs = initStartedUs(paths);
-  const runs = came.runs.map((run) => ({ ...run, parts: withUserspace(run.parts, initUs) }));
+  const { runs } = came;
   const sessions = new Set(runs.map(({ session }) => session));
   const unread = new Map(came.unread.map((each) => [each.session, each.problem]));
   const others = machines.filter(({ session }) => !sessions.has(session));
@@ -76,7 +92,7 @@ export async function enterMachines(
   const { adoptions, sessions } = context;
   const problems: string[] = [];
   const now = (): Update | null =>
-    update && resuming && { ...update, machines: machinesAfter(context, update, index, cameSoFar(resuming)) };
+    update && resuming && { ...update, machines: machinesAfter(update, index, cameSoFar(resuming)) };
   const enter = async ({ session, name, stage, detail, newPid }: Entered): Promise<void> => {
     const work = async (): Promise<void> => {
       if (newPid !== null && sessions.has(session)) await adoptions.moved(session, newPid);

@@ -23,7 +23,7 @@ import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
-import type { CarriedMachine, TakenOver } from './carrier/take-over.ts';
+import type { CarriedMachine, TakenOver } from './carrier/taken-over.ts';
 import { Missing, type RetrievedFiles } from './retrieved-files.ts';
 
 export interface MachineContext {

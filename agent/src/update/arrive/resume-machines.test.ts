@@ -17,7 +17,7 @@ import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
-import type { TakenOver } from './carrier/take-over.ts';
+import type { TakenOver } from './carrier/taken-over.ts';
 import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
 
@@ -225,6 +225,45 @@ describe('a saved machine', () => {
       release({ handed, resumed, runs: [] });
     },
   );
+
+  it('of which the carrier cannot say anything is held, and the others are not kept waiting', async () => {
+    await arrive([saved, { ...saved, name: 'two', session: 'machine:two' }], { state: true, memory: true });
+    const carrier: TakenOver = {
+      ...{ sessions: [], events: new EventEmitter(), over: Promise.resolve() },
+      machine: async (session) => {
+        if (session === 'machine:one') throw new Error('EIO');
+        return { machine: null, goesOn: null };
+      },
+      news: () => ({ machines: new Map(), bornNs: null, retrievedNs: null }),
+    };
+    const { handed, resuming } = await resumeMachines({ ...context(failingStarter([])), carrier }, []);
+    const order: string[] = [];
+    for await (const { name, detail } of resuming?.inTurn() ?? []) order.push(`${name}: ${detail}`);
+    expect(order[0]).toBe('one: it does not run: EIO');
+    expect(order.map((each) => each.split(':')[0])).toEqual(['one', 'two']);
+    expect(resuming?.saying()).toBe(null);
+    const resumed = (await resuming?.done) ?? null;
+    expect(resumed?.held.map(({ session }) => session).toSorted()).toEqual(['machine:one', 'machine:two']);
+    release({ handed, resumed, runs: [] });
+  });
+
+  it('is named in a status that the service manager takes, however many there are', async () => {
+    const many = Array.from({ length: 30 }, (_, index) => ({
+      ...{ ...saved, name: `${index} ${'n'.repeat(190)}`, session: `machine:${index}` },
+    }));
+    await arrive(many, { state: true, memory: true });
+    const never = new Promise<never>(() => {});
+    const carrier: TakenOver = {
+      ...{ sessions: [], events: new EventEmitter(), over: never, machine: () => never },
+      news: () => ({ machines: new Map(), bornNs: null, retrievedNs: null }),
+    };
+    const { handed, resuming } = await resumeMachines({ ...context(failingStarter([])), carrier }, []);
+    const saying = resuming?.saying() ?? '';
+    expect(saying).toContain('and 22 more');
+    // `NOTIFY_BUFFER_MAX` of systemd (src/shared/notify-recv.h).
+    expect(Buffer.byteLength(`STATUS=${saying}`)).toBeLessThan(4096);
+    release({ handed, resumed: null, runs: [] });
+  });
 
   it('is started although the index cannot be retrieved at first', async () => {
     await arrive([saved], { state: true, memory: true });

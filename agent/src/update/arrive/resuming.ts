@@ -7,6 +7,7 @@ import { EventEmitter, on } from 'node:events';
 import type { RestartLog } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf } from '../../adoption/saved-places.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type HostMarks, partsOf, type WayBack, wayBackOf } from '../record/blackout-parts.ts';
@@ -34,6 +35,10 @@ export interface ResumingContext extends MachineContext {
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
 }
+
+/** How many machines a status names, and with how many characters each: systemd passes over one of more than 4 KiB. */
+const mostNamed = 8;
+const longestNamed = 150;
 
 /** What is brought back. */
 interface Brought {
@@ -124,8 +129,11 @@ export class Resuming {
   saying(): string | null {
     const pending = this.pending();
     if (pending.length === 0) return null;
-    const each = pending.map(({ name, detail }) => (detail === '' ? name : `${name}: ${detail}`));
-    return `bringing machines back: ${each.join('; ')}`;
+    const each = pending
+      .slice(0, mostNamed)
+      .map(({ name, detail }) => (detail === '' ? name : `${name}: ${detail}`).slice(0, longestNamed));
+    const more = pending.length - each.length;
+    return `bringing machines back: ${[...each, ...(more > 0 ? [`and ${more} more`] : [])].join('; ')}`;
   }
 
   /** Each machine once it runs, or is held or lost. */
@@ -168,8 +176,36 @@ export class Resuming {
     return { machines, held: this.#held, unread: this.unread, times: { retrievedAtUs, resumedAtUs } };
   }
 
+  /** Never throws: one machine must not keep the others from being settled. */
   async #resumeOne(saved: SavedMachine, firstUs: number): Promise<Through> {
-    const { native } = this.#context;
+    const through = await this.#tryOne(saved, firstUs).catch((error: unknown): Through => {
+      const run = { ...newRun(saved), stage: 'held' as const, detail: `it does not run: ${saidBy(error)}` };
+      return { saved, run, broughtBackBy: null, ranAtUs: undefined, instructions: [] };
+    });
+    if (through.run.stage !== 'resumed') this.#hold(saved);
+    this.#runs.set(saved, through.run);
+    this.#through.add(through.run);
+    this.events.emit('changed');
+    return through;
+  }
+
+  #hold(saved: SavedMachine): void {
+    const { index, files } = this.#brought;
+    const own = placesOf(saved, index).filter(({ session }) => session === index);
+    try {
+      const held = heldMachine(this.#context.native, files, { ...saved, record: saved, saved }, own);
+      this.#held.push(held);
+    } catch (error) {
+      // Nothing of it is in hand, so the index is kept.
+      this.#context.log('error', 'what is kept of a machine cannot be copied', {
+        session: saved.session,
+        problem: saidBy(error),
+      });
+      this.#held.push({ ...saved, record: saved, saved, files: [] });
+    }
+  }
+
+  async #tryOne(saved: SavedMachine, firstUs: number): Promise<Through> {
     const { index, files } = this.#brought;
     const { kernelStartedAtUs } = this.#agentMarks;
     let reached: Map<string, number> = new Map();
@@ -183,10 +219,6 @@ export class Resuming {
       },
       logged: (log) => logs.push(log),
     });
-    if (run.stage !== 'resumed') {
-      const own = placesOf(saved, index).filter(({ session }) => session === index);
-      this.#held.push(heldMachine(native, files, { ...saved, record: saved, saved }, own));
-    }
     const carrier = this.#carrierMarks();
     if (broughtBackBy === 'carrier' && carried)
       reached = carrierPointsUs(saved, carried, kernelStartedAtUs, reached);
@@ -196,11 +228,8 @@ export class Resuming {
     const blackoutUs = ranAtUs === undefined ? null : Math.max(0, ranAtUs - (saved.suspendedAtUs ?? ranAtUs));
     if (carried) logs.unshift(carried.log);
     const { waits, failedAt, instructions } = wayBackOf(logs, { kernelStartedAtUs, firstUs });
-    const through = { ...run, parts, blackoutUs, waits, failedAt };
-    this.#runs.set(saved, through);
-    this.#through.add(through);
-    this.events.emit('changed');
-    return { saved, run: through, broughtBackBy, ranAtUs, instructions };
+    const whole = { ...run, parts, blackoutUs, waits, failedAt };
+    return { saved, run: whole, broughtBackBy, ranAtUs, instructions };
   }
 
   #show(saved: SavedMachine, stage: MachineStage, detail: string): void {

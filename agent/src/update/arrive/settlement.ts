@@ -19,7 +19,7 @@ import { finishSessions } from './finish-sessions.ts';
 import { finishIndex, keepHeld, markSettled, mayBeInIndex } from './keep-held.ts';
 import {
   aboutMachines,
-  cameSoFar,
+  cameAtLast,
   closeLeftBehind,
   enterMachines,
   hostBlackoutUs,
@@ -103,8 +103,8 @@ async function complete(
   enter('resuming', resuming?.retrievedAtUs);
   const notEntered = await enterMachines(context, arrived, record);
   const resumed = (await resuming?.done) ?? null;
-  if (record && resuming) {
-    const machines = machinesAfter(context, record, arrived.index, cameSoFar(resuming));
+  if (record && resumed) {
+    const machines = machinesAfter(record, arrived.index, cameAtLast(context, resumed));
     record = { ...record, machines };
   }
   enter('finishing', resumed?.times.resumedAtUs);

@@ -10,7 +10,7 @@ import type { SavedMachine } from '../../../adoption/saved-machine.ts';
 import { partsOf, withUserspace } from '../../record/blackout-parts.ts';
 import { carrierMarks, carrierPointsUs, endCarried } from './carried-machine.ts';
 import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
-import type { CarrierNews } from './take-over.ts';
+import type { CarrierNews } from './taken-over.ts';
 
 const saved: SavedMachine = {
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'cpr', pid: 100, ran: true },

@@ -8,7 +8,8 @@ import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
 import { saidBy } from '../../../host/said-by.ts';
 import type { HostMarks } from '../../record/blackout-parts.ts';
-import { type CarriedMachine, type CarrierNews, usualCarrierLimits } from './take-over.ts';
+import { usualCarrierLimits } from './take-over.ts';
+import type { CarriedMachine, CarrierNews } from './taken-over.ts';
 import { openVmm, runsProgram } from './vmm-process.ts';
 
 export interface CarriedContext {

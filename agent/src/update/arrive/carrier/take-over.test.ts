@@ -16,11 +16,11 @@ import { needLimitS } from '../../program/needs.ts';
 import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
 import {
   type CarrierLimits,
-  type TakenOver,
   type TakeOverContext,
   takeOverCarrier,
   usualCarrierLimits,
 } from './take-over.ts';
+import type { TakenOver } from './taken-over.ts';
 
 const device = '/dev/made-up';
 const names = ['luo-console', 'machine:one'];
@@ -332,6 +332,38 @@ describe('a carrier that works', () => {
     await found?.over;
     expect([processes.keeper, processes.holder].map(lives)).toEqual([false, false]);
     expect(said).toEqual([]);
+  });
+
+  it('may have every machine as long as its program is not read', async () => {
+    const processes = await both();
+    // As the keeper writes it once it has the sessions (`keep`, native-bindings/carrier/keeper.c).
+    carrier.status(statusLines('working', processes));
+    const found = await takeOver();
+    const one = found?.machine('machine:one');
+    expect(await Promise.race([one, new Promise((resolve) => setImmediate(resolve, 'not yet'))])).toBe(
+      'not yet',
+    );
+    carrier.status(statusLines('working', processes, 'machine 0 - working machine:one'));
+    expect(await Promise.race([one, new Promise((resolve) => setImmediate(resolve, 'not yet'))])).toBe(
+      'not yet',
+    );
+    carrier.status(statusLines('done', processes, 'machine 0 - running machine:one'));
+    expect(await one).toMatchObject({ machine: { failed: null }, goesOn: null });
+    await found?.over;
+  });
+
+  it('and of which nothing can be found out has a machine that must not be started', async () => {
+    const processes = await both();
+    const vmm = await carrier.process();
+    carrier.status(statusLines('done', processes, `machine 0 ${vmm.pid} running machine:one`));
+    const found = await takeAllOver();
+    const opening = vi.spyOn(native.descriptors, 'pidfdOpen').mockImplementation(() => {
+      throw new Error('ENFILE');
+    });
+    expect(await found?.machine('machine:one')).toEqual({
+      ...{ machine: null, goesOn: 'what it did is unknown: ENFILE' },
+    });
+    opening.mockRestore();
   });
 
   it('is waited for until it has the sessions', async () => {

@@ -15,9 +15,10 @@
  * - Its status has another format: the sessions are taken, and nothing is known of machines.
  */
 import type { EventEmitter } from 'node:events';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
-import { type RestartLog, type RestartPoint, unitNameOf, type VmmFiles } from '../../../adoption/restore.ts';
+import { unitNameOf } from '../../../adoption/restore.ts';
 import type { KnownProcess } from '../../../host/known-process.ts';
 import type { Log } from '../../../host/log.ts';
 import type { HostPaths } from '../../../host/paths.ts';
@@ -29,6 +30,7 @@ import { endOrSay, endWork, openCarrier } from './carrier-processes.ts';
 import { keepSessions, namesOf, takeSessions } from './carrier-sessions.ts';
 import { type CarrierStatus, readPidFile, readStatus, type StatusMachine } from './carrier-status.ts';
 import { CarrierWatch } from './carrier-watch.ts';
+import type { Carried, CarriedMachine, CarrierNews, TakenOver } from './taken-over.ts';
 import { openVmm } from './vmm-process.ts';
 
 /** How long to wait for others, in ms. */
@@ -56,51 +58,6 @@ export interface TakeOverContext {
   readonly paths: Pick<HostPaths, 'proc' | 'carrier' | 'carrierDirectory'>;
   readonly log: Log;
   readonly limits: CarrierLimits;
-}
-
-/** What the carrier did for one machine. */
-export interface CarriedMachine {
-  /** Its VMM, if that is still there. */
-  readonly pid: number | null;
-  /** The number that its VMM had or has; null if none was started. */
-  readonly startedPid: number | null;
-  readonly files: VmmFiles;
-  /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
-  readonly reached: ReadonlyMap<RestartPoint, number>;
-  /** Why it failed, in the carrier's words; null if it did not. */
-  readonly failed: string | null;
-  readonly log: RestartLog;
-}
-
-/** A machine as the carrier leaves it. */
-export interface Carried {
-  /** Null if it was none of the carrier's machines. */
-  readonly machine: CarriedMachine | null;
-  /** Why its worker may go on: then it must not be started. Null if none does. */
-  readonly goesOn: string | null;
-}
-
-/** What the carrier says of itself now. */
-export interface CarrierNews {
-  /** When userspace began, ns of `CLOCK_BOOTTIME`; null if that is unknown. */
-  readonly bornNs: number | null;
-  /** When everything was retrieved, likewise. */
-  readonly retrievedNs: number | null;
-  /** By the name of the machine's session. */
-  readonly machines: ReadonlyMap<string, LoggedMachine>;
-}
-
-/** A carrier whose sessions were taken. It may still be at work. */
-export interface TakenOver {
-  /** Sessions that were taken from it, under the names that the descriptor store has for them. */
-  readonly sessions: readonly HandedBack[];
-  /** Resolves once the carrier is through with the machine of a session, and at once if it does not have it. */
-  machine(session: string): Promise<Carried>;
-  news(): CarrierNews;
-  /** Emits `changed` if there may be news. */
-  readonly events: EventEmitter;
-  /** Resolves once it has come to its end, and its processes are ended if they may be. */
-  readonly over: Promise<void>;
 }
 
 /**
@@ -143,6 +100,18 @@ function openBoth(context: TakeOverContext, status: CarrierStatus): Processes {
 /** Whether it has all sessions that it will ever have. */
 const hasSessions = ({ state }: CarrierStatus): boolean => state !== 'retrieving';
 
+const machineIn = ({ machines }: CarrierStatus, session: string): StatusMachine | undefined =>
+  machines.find((each) => each.session === session);
+
+/**
+ * Whether the carrier does nothing more with the machine of a session, or never had it. The status names all machines or
+ * none: those are still to be read then.
+ */
+function isThrough(status: CarrierStatus, session: string): boolean {
+  if (!status.known || status.machines.length === 0) return false;
+  return machineIn(status, session)?.through !== false;
+}
+
 class TakingOver implements TakenOver {
   readonly sessions: HandedBack[] = [];
   readonly #context: TakeOverContext;
@@ -153,6 +122,7 @@ class TakingOver implements TakenOver {
   /** Which of its processes may be ended: none while it has the last copy of a session. */
   #mayEnd: readonly KnownProcess[] = [];
   #over: Promise<string | null> = Promise.resolve(null);
+  #read: { readonly bytes: number; readonly log: CarrierLog } | null = null;
 
   private constructor(context: TakeOverContext, status: CarrierStatus, processes: Processes) {
     const { native, paths, log, limits } = context;
@@ -196,20 +166,21 @@ class TakingOver implements TakenOver {
   }
 
   async machine(session: string): Promise<Carried> {
-    const machineIn = (status: CarrierStatus | null) =>
-      status?.machines.find((each) => each.session === session);
-    const isSettled = (status: CarrierStatus): boolean =>
-      status.known && hasSessions(status) && machineIn(status)?.through !== false;
     let goesOn: string | null = null;
     try {
-      await this.#watch.until(isSettled);
+      await this.#watch.until((status) => isThrough(status, session));
     } catch {
       // The status cannot be read any more. What the end of the carrier tells is all there is.
     }
     const seen = this.#statusOrNull();
-    if (seen === null || !isSettled(seen)) goesOn = await this.#over;
-    const found = machineIn(this.#statusOrNull() ?? this.#status);
-    return { machine: found ? this.#whatItDid(found) : null, goesOn };
+    if (seen === null || !isThrough(seen, session)) goesOn = await this.#over;
+    const found = machineIn(this.#statusOrNull() ?? this.#status, session);
+    try {
+      return { machine: found ? this.#whatItDid(found) : null, goesOn };
+    } catch (error) {
+      // Its VMM may run.
+      return { machine: null, goesOn: `what it did is unknown: ${saidBy(error)}` };
+    }
   }
 
   news(): CarrierNews {
@@ -283,10 +254,14 @@ class TakingOver implements TakenOver {
     }
   }
 
+  /** Reads the log, if there is more of it than the last time. */
   #readLog(): CarrierLog | null {
     const { native, paths, log } = this.#context;
     try {
-      return readLog(paths.carrierDirectory, native.kernel.clock('boottime'));
+      const bytes = statSync(join(paths.carrierDirectory, 'log'), { throwIfNoEntry: false })?.size ?? 0;
+      if (this.#read?.bytes !== bytes)
+        this.#read = { bytes, log: readLog(paths.carrierDirectory, native.kernel.clock('boottime')) };
+      return this.#read.log;
     } catch (error) {
       log('error', 'what the carrier did is unknown', { problem: saidBy(error) });
       return null;
