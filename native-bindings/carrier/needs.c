@@ -212,6 +212,7 @@ bool wait_for(struct vmm *vmm, const char *session, const struct instruction *ne
 		return true;
 	if (!began_ms)
 		began_ms = now_ms();
+	alarm(need->number[0] + HANG_S);
 	subscribe(need, waits);
 	met = wait_with(vmm, session, need, waits, began_ms + (int64_t)need->number[0] * 1000);
 	close(waits[0].fd);

@@ -6,8 +6,8 @@
 #ifndef CARRIER_NEEDS_H
 #define CARRIER_NEEDS_H
 
+#include "patience.h"
 #include "program.h"
-#include "talk.h"
 
 /*
  * Waits until what a `mounted`, `present` or `interface` names is there, with events of the kernel. A wait is said in the

@@ -37,7 +37,7 @@ static const struct form {
 	{ MOUNTED, "mounted", 1, 1, INSIDE },
 	{ PRESENT, "present", 1, 1, INSIDE },
 	{ INTERFACE, "interface", 1, 1, INSIDE },
-	{ DEADLINE, "deadline", 1, 0, INSIDE },
+	{ PATIENCE, "patience", 3, 0, INSIDE },
 	{ CONNECT, "connect", 0, 1, INSIDE },
 	{ ATTACH, "attach", 1, 0, INSIDE },
 	{ PLAY, "play", 3, 0, INSIDE },
@@ -114,7 +114,7 @@ bool next_instruction(struct part *part, struct instruction *instruction)
 struct counts {
 	uint32_t sessions, files, machines;
 	uint32_t words, variables, groups, handed, attached;
-	bool started, connected, monitored;
+	bool patient, started, connected, monitored;
 };
 
 static bool is_path(const char *text)
@@ -190,8 +190,8 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 	case HAND:
 		return counts->handed++ < MOST_HANDED && number[0] < counts->files ? NULL : "a file to hand over is not there";
 	case START:
-		if (counts->started || !is_path(each->text[0]))
-			return "a machine is started twice, or its program is no path";
+		if (counts->started || !counts->patient || !is_path(each->text[0]))
+			return "a machine is started twice or without patience, or its program is no path";
 		counts->started = true;
 		return NULL;
 	case NODE:
@@ -221,8 +221,11 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 	case TELL:
 	case UNTIL:
 		return counts->monitored ? NULL : "a monitor is told something that there is not";
-	case DEADLINE:
-		return number[0] && number[0] <= LONGEST_WAIT_S ? NULL : "a deadline is none that there is";
+	case PATIENCE:
+		counts->patient = true;
+		return number[0] && number[0] <= number[1] && number[1] <= LONGEST_WAIT_S && number[2]
+			       ? NULL
+			       : "there is no such patience with a VMM";
 	case MARK:
 		return number[0] <= 2 ? NULL : "a mark is none that there is";
 	default:
@@ -278,7 +281,7 @@ const char *check_program(const uint8_t *data, size_t bytes, struct part *part)
 
 	if (bytes < PROGRAM_HEADER_BYTES || memcmp(data, "LUORESUM", 8))
 		return "it is no resume program";
-	if (u32_at(data + 8) != 1)
+	if (u32_at(data + 8) != PROGRAM_FORMAT)
 		return "it is of another format";
 	length = u32_at(data + 12);
 	if (length > MOST_BODY_BYTES || length > bytes - PROGRAM_HEADER_BYTES || memcmp(data + 48, nothing, sizeof(nothing)))

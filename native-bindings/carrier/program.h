@@ -7,7 +7,7 @@
  * The file, little-endian:
  *
  *     0   8 bytes  "LUORESUM"
- *     8   u32      1, the format
+ *     8   u32      2, the format
  *     12  u32      bytes of the body, at most MOST_BODY_BYTES
  *     16  32 bytes SHA-256 of bytes 8 to 15 and the body
  *     48  16 bytes zero
@@ -23,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PROGRAM_FORMAT 2
 #define PROGRAM_HEADER_BYTES 64
 #define MOST_BODY_BYTES (4u << 20)
 #define MOST_SESSIONS 64
@@ -40,7 +41,7 @@
 enum code {
 	SESSION = 1, FETCH, LOOPBACK, WRITABLE, NODE, MACHINE, TOGETHER,
 	DIRECTORY = 20, USER, GROUP, LIMIT, VARIABLE, STAND, UMASK, WORD, HAND, START,
-	MOUNTED = 30, PRESENT, INTERFACE, DEADLINE,
+	MOUNTED = 30, PRESENT, INTERFACE, PATIENCE = 34,
 	CONNECT = 40, ATTACH, PLAY, SHUT, CLOSE,
 	MONITOR = 50, TELL, UNTIL,
 	MARK = 60, NOTE,

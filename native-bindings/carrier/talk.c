@@ -1,20 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "talk.h"
 #include "log.h"
+#include "program.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-#include "program.h"
 
 #define LINE_BYTES (256u << 10)
 #define PIECE_BYTES (256u << 10)
@@ -24,39 +22,6 @@
 #define SAY_EVERY_MS 10000
 /* How often to look who listens while it is a stranger. */
 #define STRANGER_MS 5
-
-bool fail(struct vmm *vmm, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	vsnprintf(vmm->problem, sizeof(vmm->problem), format, arguments);
-	va_end(arguments);
-	return false;
-}
-
-int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
-}
-
-/* Waits until a descriptor is ready. False if the VMM ends before, or nothing happens. */
-static bool ready(struct vmm *vmm, int fd, short events, const char *what)
-{
-	struct pollfd waits[] = { { fd, events, 0 }, { vmm->pidfd, POLLIN, 0 } };
-	int got;
-
-	do
-		got = poll(waits, 2, PATIENCE_MS);
-	while (got < 0 && errno == EINTR);
-	if (got > 0 && waits[0].revents)
-		return true;
-	return got > 0 ? fail(vmm, "the VMM ended while it was to %s", what)
-		       : fail(vmm, "for %d s the VMM did not %s", PATIENCE_MS / 1000, what);
-}
 
 /* --- sockets ----------------------------------------------------------------------------------- */
 
@@ -91,23 +56,19 @@ static bool is_from(int fd, pid_t pid)
 
 int connect_to(struct vmm *vmm, const char *path)
 {
-	char directory[PATH_MAX], events[4096];
+	char directory[PATH_MAX], what[500], events[4096];
 	int length = strrchr(path, '/') - path;
-	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd = -1;
-	int64_t until_ms = now_ms() + PATIENCE_MS;
-	bool said = false;
+	int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), fd;
+	bool said = false, goes_on = true, changed;
 
 	snprintf(directory, sizeof(directory), "%.*s", length ? length : 1, path);
+	snprintf(what, sizeof(what), "listen on %.400s", path);
 	if (watch < 0 || inotify_add_watch(watch, directory, IN_CREATE | IN_MOVED_TO) < 0) {
 		fail(vmm, "%s cannot be watched: %s", directory, strerror(errno));
 		close(watch);
 		return -1;
 	}
 	for (;;) {
-		struct pollfd waits[] = { { vmm->pidfd, POLLIN, 0 }, { watch, POLLIN, 0 } };
-		int64_t left_ms = until_ms - now_ms();
-		int limit_ms;
-
 		fd = try_to_connect(path, vmm->uid);
 		if (fd >= 0 && is_from(fd, vmm->pid))
 			break;
@@ -116,21 +77,14 @@ int connect_to(struct vmm *vmm, const char *path)
 			break;
 		}
 		if (!said)
-			say(vmm->machine, "waits", "for its VMM to listen on %s", path);
+			say(vmm->machine, "waits", "for its VMM to %s", what);
 		said = true;
-		limit_ms = fd >= 0 ? STRANGER_MS : fd == -ENOENT ? (int)left_ms : REFUSED_MS;
+		goes_on = wait_a_while(vmm, watch, POLLIN, fd >= 0 ? STRANGER_MS : fd == -ENOENT ? INT_MAX : REFUSED_MS, what, &changed);
 		if (fd >= 0)
 			close(fd);
 		fd = -1;
-		if (left_ms <= 0) {
-			fail(vmm, "the VMM did not listen on %s for %d s", path, PATIENCE_MS / 1000);
+		if (!goes_on)
 			break;
-		}
-		poll(waits, 2, limit_ms);
-		if (waits[0].revents) {
-			fail(vmm, "the VMM ended before it listened on %s", path);
-			break;
-		}
 		while (read(watch, events, sizeof(events)) > 0)
 			;
 	}
@@ -149,6 +103,7 @@ bool play(struct vmm *vmm, int to, int file, uint64_t offset, uint64_t bytes, co
 				  .msg_controllen = count ? CMSG_SPACE(count * sizeof(int)) : 0 };
 
 	int64_t said_ms = now_ms();
+	uint64_t taken = 0;
 
 	if (count)
 		memcpy(CMSG_DATA(&control.header), attached, count * sizeof(int));
@@ -175,6 +130,12 @@ bool play(struct vmm *vmm, int to, int file, uint64_t offset, uint64_t bytes, co
 		message.msg_controllen = 0;
 		offset += sent;
 		bytes -= sent;
+		taken += sent;
+		/* A VMM that takes a byte now and then does not go on. */
+		if (taken >= vmm->least_bytes) {
+			begin_wait(vmm);
+			taken = 0;
+		}
 		/* Whoever watches the log sees that it goes on. */
 		if (now_ms() - said_ms < SAY_EVERY_MS)
 			continue;

@@ -1,34 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Talking to a VMM that was started: its sockets and its monitor. A guest's owner may have taken the VMM over, so nothing
- * that it says has a length that is believed, and no wait is without end.
+ * that it says has a length that is believed, and no wait is without end. But one that goes on is not given up.
  */
 #ifndef CARRIER_TALK_H
 #define CARRIER_TALK_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <sys/types.h>
-
-/* A VMM, and what went wrong with it in words. */
-struct vmm {
-	int machine;
-	pid_t pid;
-	/* As whom it runs: its sockets are that user's. */
-	uid_t uid;
-	/* Readable once it has ended. */
-	int pidfd;
-	char problem[600];
-};
-
-/* How long each wait may take without anything happening. */
-#define PATIENCE_MS 60000
-
-/* Puts into words what went wrong. Returns false. */
-__attribute__((format(printf, 2, 3))) bool fail(struct vmm *vmm, const char *format, ...);
-/* Milliseconds of CLOCK_MONOTONIC. */
-int64_t now_ms(void);
+#include "patience.h"
 
 /* Connects to a socket of the VMM's as soon as it listens there. Somebody else who does is passed over. -1: `problem` */
 int connect_to(struct vmm *vmm, const char *path);

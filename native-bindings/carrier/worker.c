@@ -280,9 +280,11 @@ static bool act(const struct instruction *each)
 	case NODE:
 		give_node(each);
 		return true;
-	case DEADLINE:
-		/* It ends the process, and the keeper the VMM. */
-		alarm(number[0]);
+	case PATIENCE:
+		vmm.quiet_s = number[0];
+		vmm.whole_s = number[1];
+		vmm.least_bytes = number[2];
+		begin_wait(&vmm);
 		return true;
 	case START:
 		start(each->text[0]);
@@ -358,6 +360,7 @@ void bring_back(const struct machine *own, const struct surroundings *surroundin
 			prepare(&each);
 			continue;
 		}
+		begin_wait(&vmm);
 		if (!act(&each))
 			give_up(vmm.problem);
 		if (each.code != NOTE)

@@ -78,6 +78,8 @@ export const VmmFacts = v.pipe(
     directories: v.pipe(v.array(Owned), v.maxLength(1024)),
     /** Whether it writes to the root file system, which the kernel may have mounted for reading only. */
     writesRoot: v.boolean(),
+    /** How much memory it fills or locks before it listens, in bytes; null if that is unknown. */
+    filledBytes: v.optional(v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0))), null),
     /** What the carrier waits for before it starts the VMM, in the order in which it does. */
     needs: v.optional(v.pipe(v.array(Need), v.maxLength(1024)), []),
     /** Why the carrier cannot bring it back, in plain words; null if it can. */

@@ -90,6 +90,9 @@ export interface CarriedOptions {
   readonly nodes?: VmmFacts['nodes'];
   /** How long it waits for its needs. */
   readonly limitS?: number;
+  /** How long its QEMU may do nothing. */
+  readonly quietS?: number;
+  readonly filledBytes?: number;
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -103,7 +106,7 @@ export class CarriedMachine {
 
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
-    const { needs = [], nodes = [], limitS } = options;
+    const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
@@ -125,6 +128,7 @@ export class CarriedMachine {
       })),
       writesRoot: false,
       needs: [...needs],
+      filledBytes,
       obstacle: null,
     };
     this.saved = {
@@ -165,6 +169,7 @@ export class CarriedMachine {
     const compiled = compileProgram({
       ...{ index: 'luo-console', machines, directory: this.directory },
       ...(limitS === undefined ? {} : { limitS }),
+      ...(quietS === undefined ? {} : { quietS }),
     });
     this.program = encodeProgram(compiled);
     // The machine's part, as the points of failure count it.

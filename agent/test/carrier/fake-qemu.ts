@@ -6,6 +6,7 @@
  */
 import { fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { accepted } from '../../src/host/waiting.ts';
 import { recordPieces } from '../../src/qemu/streams.ts';
@@ -67,11 +68,21 @@ function listenAt(server: Server, path: string): void {
   server.listen(path);
 }
 
+/** As one that has much memory to fill: it uses a processor, until the carrier has seen it do so more than once. */
+function fillMemory(): void {
+  const log = `${dirname(process.env['REPORT'] ?? '')}/log`;
+  while (whim === 'busy' || readFileSync(log, 'utf8').split('which is busy').length < 3);
+}
+
+/** Does nothing from here on, and does not end. */
+const hang = (): Promise<never> => new Promise(() => setInterval(() => {}, 1_000_000));
+
 let migration = 'setup';
 
 function takeStateAt(path: string): void {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (whim === 'die-at-state') process.exit(1);
+    if (whim === 'takes-nothing') return;
     const pieces: Buffer[] = [];
     socket.on('data', (piece) => pieces.push(piece));
     socket.on('end', () => {
@@ -192,6 +203,8 @@ async function run(): Promise<void> {
   write();
   if (whim === 'die') process.exit(1);
   process.stdout.write('QEMU says hello\n');
+  if (whim === 'late' || whim === 'busy') fillMemory();
+  if (whim === 'hang') await hang();
   const cpr = addressOf('cpr');
   const main = addressOf('main');
   if (cpr !== null) await takeDescriptorsAt(cpr);

@@ -56,6 +56,7 @@ static void add_machine(void)
 
 	add(MACHINE, NUMBERS(0, 100, 0), TEXTS("machine:vm"));
 	begin = filled;
+	add(PATIENCE, NUMBERS(60, 120, 1000), NULL, 0);
 	add(MOUNTED, NUMBERS(120), TEXTS("/srv/data"));
 	add(PRESENT, NUMBERS(120), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(INTERFACE, NUMBERS(120), TEXTS("br0"));
@@ -94,7 +95,7 @@ static void finish(void)
 static void make(void)
 {
 	memset(whole, 0, sizeof(whole));
-	memcpy(whole, "LUORESUM\1", 9);
+	memcpy(whole, "LUORESUM\2", 9);
 	filled = PROGRAM_HEADER_BYTES;
 	add(SESSION, NULL, 0, TEXTS("luo-console"));
 	add(FETCH, NUMBERS(0, 0xffffffffffff8000ull), NULL, 0);

@@ -18,7 +18,8 @@ import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/f
 import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
-import type { Needs, Obstacles } from './carrier-use.ts';
+import type { KnownVmms, Obstacles } from './carrier-use.ts';
+import { loadingCheck } from './loading-check.ts';
 import { pagesCheck } from './pages-check.ts';
 
 export interface Candidate {
@@ -29,7 +30,7 @@ export interface Candidate {
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
   readonly obstacles: Obstacles;
-  readonly needs: Needs;
+  readonly vmms: KnownVmms;
 }
 
 type Answer = readonly [CheckVerdict, string];
@@ -117,6 +118,8 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   arrival: arrivalCheck,
+
+  loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
 
   'last update': ({ unfinishedIndex: { why } }) =>
     why === null

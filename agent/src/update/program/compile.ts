@@ -24,6 +24,7 @@ import {
   queryStatus,
   setCapabilities,
 } from '../../qemu/migration-commands.ts';
+import { patienceWith, usualQuietS } from './arrival-time.ts';
 import { bytesOf } from './encode.ts';
 import type { Instruction } from './instructions.ts';
 import { needLimitS } from './needs.ts';
@@ -44,6 +45,8 @@ interface ProgramParts {
   readonly together?: number;
   /** How long a machine waits for its needs. */
   readonly limitS?: number;
+  /** How long a VMM may do nothing while it is waited for. */
+  readonly quietS?: number;
 }
 
 /** The number of a file in the program. */
@@ -62,7 +65,7 @@ interface Saved {
 /** @throws Error that names the instruction, if a value does not fit one */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
-  const { limitS = needLimitS } = parts;
+  const { limitS = needLimitS, quietS = usualQuietS } = parts;
   const files = filesOf(parts);
   const sessions = [...new Set([index, ...files.map(({ session }) => session)])];
   const numbers = new Map(files.map((place, number) => [keyOf(place), number]));
@@ -84,7 +87,7 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
     ...hostInstructions(machines),
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
       const part = [
-        { does: 'deadline', seconds: deadlineS(saved, facts, limitS) } as const,
+        { does: 'patience', ...patienceWith(facts, quietS) } as const,
         // Before anything is made: a directory that a mount hides later would be made in vain.
         ...facts.needs.map((need) => waitFor(need, limitS)),
         ...machinePart(saved, facts, join(directory, String(number)), index, numberOf),
@@ -149,20 +152,6 @@ function machinePart(
     ...(ran ? [tell(letRun), until(stoppedNoMore, '', queryStatus)] : []),
     { does: 'note', word: 'running' },
   ];
-}
-
-/** For everything but its needs and its state, in seconds. The carrier limits each single wait to less. */
-const usualS = 180;
-/** As slow as a VMM may take its state, in bytes a second. */
-const slowest = 20_000_000;
-/** The carrier takes no longer deadline (`LONGEST_WAIT_S`, program.h). */
-const longestS = 86_400;
-
-/** How long a machine's part may take, in seconds: a VMM that takes a byte now and then must not hold up all others. */
-function deadlineS({ state }: SavedMachine, { needs }: VmmFacts, limitS: number): number {
-  const { cprBytes = 0, mainBytes = 0 } = state ?? {};
-  const stateS = Math.ceil((cprBytes + mainBytes) / slowest);
-  return Math.min(longestS, usualS + (needs.length > 0 ? limitS : 0) + stateS);
 }
 
 const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>

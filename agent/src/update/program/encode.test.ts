@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { bytesOf, encodeProgram } from './encode.ts';
-import { type Instruction, instructionRows, mostBodyBytes } from './instructions.ts';
+import { type Instruction, instructionRows, mostBodyBytes, programFormat } from './instructions.ts';
 
 const bodyOf = (instructions: readonly Instruction[]): string =>
   encodeProgram(instructions).subarray(64).toString('hex');
@@ -12,7 +12,7 @@ describe('the file of a program', () => {
   it('has a header with the format, the length, and a digest over both and the body', () => {
     const file = encodeProgram([{ does: 'loopback' }, { does: 'session', name: 'luo-console' }]);
     expect(file.subarray(0, 8).toString('latin1')).toBe('LUORESUM');
-    expect([file.readUInt32LE(8), file.readUInt32LE(12)]).toEqual([1, file.length - 64]);
+    expect([file.readUInt32LE(8), file.readUInt32LE(12)]).toEqual([programFormat, file.length - 64]);
     const digest = createHash('sha256').update(file.subarray(8, 16)).update(file.subarray(64)).digest();
     expect(file.subarray(16, 48)).toEqual(digest);
     expect(file.subarray(48, 64)).toEqual(Buffer.alloc(16));

@@ -60,8 +60,11 @@ const table = {
   present: { code: 31, numbers: ['limitS'], texts: ['path'] },
   /** Waits until there is a network interface of this name. */
   interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
-  /** The machine's part fails when it takes longer from here on. */
-  deadline: { code: 33, numbers: ['seconds'], texts: [] },
+  /**
+   * How long the VMM may do nothing while it is waited for, how long one wait may take although it is busy, and how much
+   * of its state it has to take in the first of these times. Comes before `start`.
+   */
+  patience: { code: 34, numbers: ['quietS', 'wholeS', 'leastBytes'], texts: [] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */
@@ -93,7 +96,8 @@ export type InstructionName = keyof Table;
 /** The instructions by name, with what an encoder needs of them. */
 export const instructionRows: Readonly<Record<InstructionName, Row>> = table;
 
-type Values<Name extends InstructionName> = {
+/** The values of an instruction. */
+export type Values<Name extends InstructionName> = {
   readonly [Number in Table[Name]['numbers'][number]]: number | bigint;
 } & { readonly [Text in Table[Name]['texts'][number]]: string };
 
@@ -106,4 +110,4 @@ export type Instruction = {
 export const mostBodyBytes = 4 * 1024 * 1024;
 
 /** The version of the format, which the carrier compares. */
-export const programFormat = 1;
+export const programFormat = 2;

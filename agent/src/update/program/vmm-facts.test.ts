@@ -42,6 +42,19 @@ describe('of a VMM is found', () => {
     expect(facts.limits[15]).toEqual({ number: 15, soft: 'unlimited', hard: 'unlimited' });
   });
 
+  it.each([
+    [['-object', 'memory-backend-memfd,id=m,size=4G,share=on,prealloc=on'], 4096],
+    [['-object', '{"qom-type":"memory-backend-memfd","id":"m","size":4,"prealloc":true}'], 4096],
+    [['-mem-prealloc'], 4096],
+    [['-overcommit', 'mem-lock=on'], 4096],
+    [['-overcommit', 'mem-lock=on-fault'], 1024],
+    [['-object', 'memory-backend-memfd,id=m,size=4G,prealloc=off'], 1024],
+    [['-object', 'memory-backend-memfd,id=m,size=4G'], 1024],
+  ])('how much memory it fills before it listens: %j', async (words, filledBytes) => {
+    const status = 'Umask:\t0022\nVmSize:\t       4 kB\nVmLck:\t       1 kB\nGroups:\t\n';
+    expect(await look({ words, status })).toMatchObject({ filledBytes });
+  });
+
   it('the variables that matter, and a usual PATH where it has none', async () => {
     const environment = ['SECRET=x', 'HOME=/home/vm', 'XPATH=/no', 'RUNTIME_DIRECTORY=/run/vms/one', 'LANG='];
     expect((await look({ environment })).variables).toEqual([

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
+import { fillsMemory } from '../../qemu/command-line.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { HostMounts } from './host-mounts.ts';
 import { pathsIn } from './named-paths.ts';
@@ -43,8 +44,9 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const apart = await namespaceObstacle(proc, pid);
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
+  const { mapped, locked, ...identity } = readStatus(status);
   const facts: VmmFacts = {
-    ...readStatus(status),
+    ...identity,
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -54,6 +56,8 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     needs: ofHost(
       inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
     ),
+    // Of what is mapped hardly anything else is large.
+    filledBytes: fillsMemory(command.words) ? mapped : locked,
     obstacle:
       apart ??
       (await labelObstacle(proc, pid)) ??

@@ -31,6 +31,7 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
+  filledBytes: 64,
   needs: [
     { kind: 'mounted', what: '/srv/data' },
     { kind: 'interface', what: 'br0' },
