@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The preflight check of how long machines may take to load. A VMM that goes on is never given up, so one with too much to
- * load would stand still for hours. Saving it would succeed, and then nobody could use what was saved.
+ * load would be stopped for hours. Saving it would succeed, and then nobody could use what was saved.
  */
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { inMebibytes, inMinutes } from '../../host/plain-words.ts';
