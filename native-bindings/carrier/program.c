@@ -38,6 +38,8 @@ static const struct form {
 	{ PRESENT, "present", 1, 1, INSIDE },
 	{ INTERFACE, "interface", 1, 1, INSIDE },
 	{ PATIENCE, "patience", 3, 0, INSIDE },
+	{ RIGHTS, "rights", 3, 0, INSIDE },
+	{ NO_NEW_PRIVILEGES, "noNewPrivileges", 0, 0, INSIDE },
 	{ CONNECT, "connect", 0, 1, INSIDE },
 	{ ATTACH, "attach", 1, 0, INSIDE },
 	{ PLAY, "play", 3, 0, INSIDE },
@@ -177,6 +179,9 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 		return is_id(number[0]) && is_id(number[1]) ? NULL : "a user has no number that can be";
 	case GROUP:
 		return counts->groups++ < MOST_GROUPS && is_id(number[0]) ? NULL : "there are too many groups, or one is no number";
+	case RIGHTS:
+		/* The kernel has no others (`cap_ambient_invariant_ok`). */
+		return number[2] & ~number[1] ? "an ambient capability is not inheritable" : NULL;
 	case LIMIT:
 		return number[0] < RLIM_NLIMITS && number[1] <= number[2] ? NULL : "a limit is none that there is";
 	case VARIABLE:

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
@@ -39,6 +40,8 @@ static struct {
 	uid_t uid;
 	gid_t gid;
 	mode_t umask;
+	bool has_rights, no_new_privileges;
+	uint64_t bounding, inheritable, ambient;
 } process = { .word_count = 1, .stands_in = "/", .umask = 022 };
 
 static const struct machine *machine;
@@ -146,6 +149,56 @@ static void make_directory(const struct instruction *each)
 	close(parent);
 }
 
+/* Sets capabilities; `permitted` NULL leaves what is permitted as it is. */
+static bool set_capabilities(const uint64_t *permitted, uint64_t inheritable)
+{
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2];
+
+	if (syscall(SYS_capget, &head, data))
+		return false;
+	for (int i = 0; i < 2; i++) {
+		data[i].inheritable = inheritable >> 32 * i;
+		if (permitted)
+			data[i].permitted = data[i].effective = *permitted >> 32 * i;
+	}
+	return !syscall(SYS_capset, &head, data);
+}
+
+/* Whether this kernel knows a capability: the last one follows from the first that it does not. */
+static bool is_capability(int number)
+{
+	return prctl(PR_CAPBSET_READ, number, 0, 0, 0) >= 0;
+}
+
+/*
+ * Becomes the VMM's user, with its capabilities and no others. execve gives root what is in the bounding set or is
+ * inheritable, and every other user what is ambient (capabilities(7)).
+ */
+static bool take_identity(void)
+{
+	bool of_user = process.uid != 0 && process.has_rights;
+
+	/* First: what is not in the bounding set any more cannot be made inheritable. */
+	if (process.has_rights && !set_capabilities(NULL, process.inheritable))
+		return false;
+	for (int i = 0; process.has_rights && is_capability(i); i++)
+		if (!(process.bounding >> i & 1) && prctl(PR_CAPBSET_DROP, i, 0, 0, 0))
+			return false;
+	/* Otherwise all is lost with root, and nothing can be made ambient. */
+	if (of_user && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
+		return false;
+	if (setgroups(process.group_count, process.groups) || setresgid(process.gid, process.gid, process.gid) ||
+	    setresuid(process.uid, process.uid, process.uid))
+		return false;
+	if (of_user && !set_capabilities(&process.ambient, process.inheritable))
+		return false;
+	for (int i = 0; is_capability(i); i++)
+		if (process.ambient >> i & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0))
+			return false;
+	return true;
+}
+
 /* In the VMM's process: becomes it. */
 static _Noreturn void become(pid_t worker)
 {
@@ -178,12 +231,13 @@ static _Noreturn void become(pid_t worker)
 		if (process.limited[i] && setrlimit(i, &process.limits[i]))
 			give_up_errno("setting", "a limit");
 	/* Who is not root is nobody else already. */
-	if (geteuid() == 0 && (setgroups(process.group_count, process.groups) || setresgid(process.gid, process.gid, process.gid) ||
-			       setresuid(process.uid, process.uid, process.uid)))
+	if (geteuid() == 0 && !take_identity())
 		give_up_errno("becoming", "the user of the VMM");
 	/* As that user: what lies below may not be for everybody. */
 	if (chdir(process.stands_in))
 		give_up_errno("standing in", process.stands_in);
+	if (process.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		give_up_errno("giving up", "new privileges");
 	execve(process.words[0], process.words, process.variables);
 	give_up_errno("executing", process.words[0]);
 }
@@ -241,6 +295,15 @@ static void prepare(const struct instruction *each)
 		break;
 	case GROUP:
 		process.groups[process.group_count++] = number[0];
+		break;
+	case RIGHTS:
+		process.has_rights = true;
+		process.bounding = number[0];
+		process.inheritable = number[1];
+		process.ambient = number[2];
+		break;
+	case NO_NEW_PRIVILEGES:
+		process.no_new_privileges = true;
 		break;
 	case LIMIT:
 		process.limited[number[0]] = true;
@@ -356,7 +419,7 @@ void bring_back(const struct machine *own, const struct surroundings *surroundin
 		give_up("its saved state is shorter than its record says");
 	for (unsigned number = 0; next_instruction(&part, &each); number++) {
 		fault_point(own->number, number, each.name);
-		if (each.code >= DIRECTORY && each.code <= HAND) {
+		if ((each.code >= DIRECTORY && each.code <= HAND) || each.code == RIGHTS || each.code == NO_NEW_PRIVILEGES) {
 			prepare(&each);
 			continue;
 		}

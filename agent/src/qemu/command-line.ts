@@ -172,3 +172,10 @@ export const fillsMemory = (words: readonly string[]): boolean =>
     if (option === '-object') return isOn(options.get('prealloc'));
     return option === '-overcommit' && isOn(options.get('mem-lock')?.replace('on-fault', 'off'));
   });
+
+/** Whether QEMU filters its own system calls. */
+export const installsFilter = (words: readonly string[]): boolean =>
+  words.some(
+    (word, index) =>
+      /^--?sandbox$/.test(words[index - 1] ?? '') && isOn(readOptions(word, 'enable').get('enable')),
+  );

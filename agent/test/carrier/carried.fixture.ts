@@ -6,6 +6,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -22,7 +23,7 @@ import { type Descriptor, native } from '@luo-console/native';
 import * as v from 'valibot';
 import type { RestoreOptions, VmmStarter } from '../../src/adoption/restore.ts';
 import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
-import type { Need, VmmFacts } from '../../src/adoption/vmm-facts.ts';
+import type { Need, Rights, VmmFacts } from '../../src/adoption/vmm-facts.ts';
 import { errnoOf } from '../../src/host/refusal.ts';
 import { whenReady } from '../../src/host/waiting.ts';
 import { compileProgram } from '../../src/update/program/compile.ts';
@@ -93,6 +94,9 @@ export interface CarriedOptions {
   /** How long its QEMU may do nothing. */
   readonly quietS?: number;
   readonly filledBytes?: number;
+  /** As whom its QEMU runs. */
+  readonly uid?: number;
+  readonly rights?: Rights | null;
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -107,6 +111,8 @@ export class CarriedMachine {
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
+    const { uid = process.getuid?.() ?? 0, rights = null } = options;
+    if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
@@ -119,7 +125,10 @@ export class CarriedMachine {
     const facts: VmmFacts = {
       groups: [],
       umask: 0o27,
-      limits: [{ number: 7, soft: '999', hard: '1999' }],
+      limits: [
+        { number: 6, soft: '800', hard: '900' },
+        { number: 7, soft: '999', hard: '1999' },
+      ],
       variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
       nodes: [...nodes],
       directories: directories.map(({ name, mode }) => ({
@@ -129,6 +138,8 @@ export class CarriedMachine {
       writesRoot: false,
       needs: [...needs],
       filledBytes,
+      rights,
+      unkept: null,
       obstacle: null,
     };
     this.saved = {
@@ -147,7 +158,7 @@ export class CarriedMachine {
             : []),
         ],
         directory: this.directory,
-        uid: process.getuid?.() ?? 0,
+        uid,
         gid: process.getgid?.() ?? 0,
       },
       monitor: join(this.directory, 'qmp'),

@@ -17,6 +17,8 @@ export interface Report {
   readonly words: readonly string[];
   readonly directory: string;
   readonly groups: readonly number[];
+  /** Of its status in procfs: its user, its capabilities, whether it can get more; and how many processes it may have. */
+  readonly rights: Readonly<Record<string, string>>;
   /** Contents of the descriptors from 3 on. */
   readonly handed: string[];
   /** Pieces of the CPR stream: their text, and the contents of the descriptors beside them. */
@@ -29,11 +31,23 @@ export interface Report {
   ran: number;
 }
 
+/** What a file of procfs says of this process under these names. */
+const saidOf = (file: string, names: readonly string[]): Record<string, string> => {
+  const text = readFileSync(`/proc/self/${file}`, 'utf8');
+  const textOf = (name: string): string =>
+    new RegExp(`^${name}:? +?(.*)$`, 'm').exec(text.replace(/\t/g, ' '))?.[1] ?? '';
+  return Object.fromEntries(names.map((name) => [name, textOf(name).trim().replace(/ +/g, ' ')]));
+};
+
 const report: Report = {
   pid: process.pid,
   words: process.argv.slice(2),
   directory: process.cwd(),
   groups: process.getgroups?.() ?? [],
+  rights: {
+    ...saidOf('status', ['Uid', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs']),
+    ...saidOf('limits', ['Max processes']),
+  },
   handed: [],
   pieces: [],
   loaded: [],

@@ -21,6 +21,7 @@ import { arrivalCheck } from './arrival-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
 import { loadingCheck } from './loading-check.ts';
 import { pagesCheck } from './pages-check.ts';
+import { privilegesCheck } from './privileges-check.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -120,6 +121,8 @@ const checks: Readonly<Record<string, Check1>> = {
   arrival: arrivalCheck,
 
   loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
+
+  privileges: (_context, { machines, vmms, obstacles }) => privilegesCheck(machines, vmms, obstacles),
 
   'last update': ({ unfinishedIndex: { why } }) =>
     why === null

@@ -17,7 +17,7 @@ const slowestFill = 1_000_000_000;
 const usualS = 180;
 /** The carrier takes no longer wait (`LONGEST_WAIT_S`, program.h). */
 const longestWaitS = 86_400;
-/** A machine that could be stopped for longer than this does not come along, in seconds. */
+/** A machine that could be stopped for longer than this is not carried over, in seconds. */
 export const longestArrivalS = 2 * 3600;
 
 /** What is known of a machine that decides how long it takes. */

@@ -29,7 +29,7 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
-  ...{ writesRoot: true, filledBytes: 0, needs: [], obstacle: null },
+  ...{ writesRoot: true, filledBytes: 0, rights: null, unkept: null, needs: [], obstacle: null },
 };
 
 /** What every machine here has between its directories and its words. */
@@ -226,6 +226,33 @@ describe('the program of a machine', () => {
       { token: 5n },
       { token: 4n },
     ]);
+  });
+});
+
+describe('the rights of a machine', () => {
+  const compiled = (changes: Partial<VmmFacts>): Instruction[] =>
+    compileProgram({
+      index: 'luo-console',
+      machines: [{ saved: machine({}), facts: { ...facts, ...changes } }],
+    });
+  const rights = { bounding: '1ffffffffff', inheritable: '3000', ambient: '1000', noNewPrivileges: false };
+
+  it('are those that it had, set before its groups', () => {
+    const program = compiled({ rights: { ...rights, noNewPrivileges: true } });
+    const at = program.findIndex(({ does }) => does === 'user');
+    expect(program.slice(at + 1, at + 4)).toEqual([
+      { does: 'rights', bounding: 0x1ff_ffff_ffffn, inheritable: 0x3000n, ambient: 0x1000n },
+      { does: 'noNewPrivileges' },
+      { does: 'group', gid: 36 },
+    ]);
+    expect(compiled({ rights }).filter(({ does }) => does === 'noNewPrivileges')).toEqual([]);
+    expect(compiled({ rights: null }).filter(({ does }) => does === 'rights')).toEqual([]);
+  });
+
+  it('that cannot be kept keep it from being in a program at all', () => {
+    expect(() => compiled({ rights, unkept: 'it has other ones' })).toThrow(
+      'its rights cannot be kept: it has other ones',
+    );
   });
 });
 

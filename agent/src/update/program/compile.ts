@@ -62,7 +62,7 @@ interface Saved {
   readonly machines: readonly Pick<ProgramMachine, 'saved'>[];
 }
 
-/** @throws Error that names the instruction, if a value does not fit one */
+/** @throws Error that names the instruction, if a value does not fit one; if rights of a machine cannot be kept */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
   const { limitS = needLimitS, quietS = usualQuietS } = parts;
@@ -161,6 +161,7 @@ const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>
 function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instruction[] {
   return [
     { does: 'user', uid: command.uid, gid: command.gid },
+    ...rightsInstructions(facts),
     ...facts.groups.map((gid): Instruction => ({ does: 'group', gid })),
     ...facts.limits.map(
       ({ number, soft, hard }): Instruction => ({
@@ -173,6 +174,18 @@ function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instru
     { does: 'umask', mask: facts.umask },
     ...facts.variables.map((value): Instruction => ({ does: 'variable', value })),
     { does: 'stand', path: command.directory },
+  ];
+}
+
+/** @throws Error if it would come back with other rights than it had */
+function rightsInstructions({ rights, unkept }: VmmFacts): Instruction[] {
+  if (unkept !== null) throw new Error(`its rights cannot be kept: ${unkept}`);
+  if (rights === null) return [];
+  const bits = (text: string): bigint => BigInt(`0x${text}`);
+  const { bounding, inheritable, ambient, noNewPrivileges } = rights;
+  return [
+    { does: 'rights', bounding: bits(bounding), inheritable: bits(inheritable), ambient: bits(ambient) },
+    ...(noNewPrivileges ? [{ does: 'noNewPrivileges' } as const] : []),
   ];
 }
 

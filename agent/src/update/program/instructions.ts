@@ -65,6 +65,10 @@ const table = {
    * of its state it has to take in the first of these times. Comes before `start`.
    */
   patience: { code: 34, numbers: ['quietS', 'wholeS', 'leastBytes'], texts: [] },
+  /** The VMM's capabilities, as bits: its bounding set, those that are inheritable, and those that are ambient. */
+  rights: { code: 35, numbers: ['bounding', 'inheritable', 'ambient'], texts: [] },
+  /** No program that the VMM starts gets more rights than it has (PR_SET_NO_NEW_PRIVS). */
+  noNewPrivileges: { code: 36, numbers: [], texts: [] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */

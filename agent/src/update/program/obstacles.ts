@@ -19,12 +19,20 @@ const namespaces: Readonly<Record<string, string>> = {
   uts: 'host name',
 };
 
+/** What a namespace of a process and of process 1 is; null if it cannot be read. */
+const namespaceOf = (proc: string, pid: number, name: string): Promise<(string | null)[]> =>
+  Promise.all([pid, 1].map((each) => readlink(`${proc}/${each}/ns/${name}`).catch(() => null)));
+
+/** Whether it is, or may be, in another user namespace than process 1. */
+export async function hasUserNamespace(proc: string, pid: number): Promise<boolean> {
+  const [own, first] = await namespaceOf(proc, pid, 'user');
+  return own === null || own !== first;
+}
+
 /** Null if it has all namespaces, and the root directory, of process 1. */
 export async function namespaceObstacle(proc: string, pid: number): Promise<string | null> {
   for (const [name, meaning] of Object.entries(namespaces)) {
-    const [own, first] = await Promise.all(
-      [pid, 1].map((each) => readlink(`${proc}/${each}/ns/${name}`).catch(() => null)),
-    );
+    const [own, first] = await namespaceOf(proc, pid, name);
     if (own === null || first === null) return `its ${meaning} namespace cannot be read`;
     if (own !== first) return `it has its own ${meaning} namespace`;
   }

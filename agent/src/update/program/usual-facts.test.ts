@@ -32,6 +32,8 @@ it('a VMM whose facts are unknown has those of a unit that the agent makes', () 
     variables: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'],
     nodes: [],
     needs: [],
+    rights: null,
+    unkept: null,
     filledBytes: null,
     directories: [],
     writesRoot: false,

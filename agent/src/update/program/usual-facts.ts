@@ -23,6 +23,8 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
     variables: [`PATH=${usualPath}`],
     nodes: [],
     needs: [],
+    rights: null,
+    unkept: null,
     filledBytes: null,
     directories: missingDirectories(words, run).map((path): Owned => ({ path, mode: 0o755, uid: 0, gid: 0 })),
     writesRoot: false,

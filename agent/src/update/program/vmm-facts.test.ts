@@ -138,6 +138,73 @@ describe('of a VMM is found', () => {
   });
 });
 
+describe('the rights of a VMM', () => {
+  const all = { CapPrm: '000001ffffffffff' };
+  const root: MadeUpVmm = { uid: 0, rights: { ...all, Uid: '0\t0\t0\t0' } };
+
+  it('are found, with what it has given up', async () => {
+    const ambient = { CapInh: '0000000000003000', CapAmb: '0000000000001000', CapPrm: '0000000000001000' };
+    expect(await look({ rights: { ...ambient, CapBnd: '0000000000003fff', NoNewPrivs: '1' } })).toMatchObject(
+      {
+        rights: {
+          ...{ bounding: '0000000000003fff', inheritable: '0000000000003000', ambient: '0000000000001000' },
+          noNewPrivileges: true,
+        },
+        unkept: null,
+      },
+    );
+  });
+
+  it.each<[string, MadeUpVmm]>([
+    ['root with all capabilities', root],
+    [
+      'root with a smaller bounding set, and one beside it that is inheritable',
+      {
+        uid: 0,
+        rights: {
+          ...{ ...root.rights, CapBnd: '00000000000000ff', CapInh: '0000000000001000' },
+          CapPrm: '00000000000010ff',
+        },
+      },
+    ],
+    ['its own filter of system calls', { words: ['-sandbox', 'on'], rights: { Seccomp_filters: '1' } }],
+  ])('can be kept: %s', async (_what, vmm) => {
+    expect((await look(vmm)).unkept).toBeNull();
+  });
+
+  it.each<[string, MadeUpVmm]>([
+    [
+      'it has the capabilities 0000000000001000, and would be started with 0000000000000000',
+      { rights: { CapPrm: '0000000000001000' } },
+    ],
+    [
+      'it has the capabilities 0000000000000000, and would be started with 000001ffffffffff',
+      { uid: 0, rights: { Uid: '0\t0\t0\t0' } },
+    ],
+    ['it runs as user 64, and was started as user 0', { uid: 0, rights: all }],
+    ['it runs as user 1, and was started as user 64', { rights: { Uid: '64\t1\t64\t64' } }],
+    ['it has capabilities in its own user namespace only', { ...root, own: ['user'] }],
+    [
+      'a filter of system calls was set for it that it does not set itself',
+      { rights: { Seccomp_filters: '1' } },
+    ],
+    [
+      'a filter of system calls was set for it that it does not set itself',
+      { words: ['-sandbox', 'off'], rights: { Seccomp_filters: '1' } },
+    ],
+    [
+      'a filter of system calls was set for it that it does not set itself',
+      { words: ['-sandbox', 'enable=on'], rights: { Seccomp_filters: '2' } },
+    ],
+  ])('cannot be kept, because %s', async (unkept, vmm) => {
+    expect((await look(vmm)).unkept).toBe(unkept);
+  });
+
+  it('are not guessed', async () => {
+    await expect(look({ rights: { CapBnd: 'all' } })).rejects.toThrow('capabilities in hexadecimal digits');
+  });
+});
+
 const tap = (options: string): MadeUpVmm => ({ words: ['-netdev', `tap,id=n,${options}`] });
 
 describe('a machine is left to the agent', () => {

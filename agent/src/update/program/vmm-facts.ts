@@ -13,8 +13,15 @@ import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { HostMounts } from './host-mounts.ts';
 import { pathsIn } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
-import { labelObstacle, monitorObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
+import {
+  hasUserNamespace,
+  labelObstacle,
+  monitorObstacle,
+  namespaceObstacle,
+  tapObstacle,
+} from './obstacles.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
+import { readRights } from './vmm-rights.ts';
 import { readLimits, readStart, readStatus, readVariables } from './vmm-status.ts';
 
 /** A running VMM, as the manifest of its session has it. */
@@ -47,6 +54,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const { mapped, locked, ...identity } = readStatus(status);
   const facts: VmmFacts = {
     ...identity,
+    ...readRights(status, command, await hasUserNamespace(proc, pid)),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
