@@ -2,8 +2,8 @@
 #include "program.h"
 #include "sha256.h"
 #include <limits.h>
+#include <linux/module.h>
 #include <net/if.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -40,6 +40,7 @@ static const struct form {
 	{ PATIENCE, "patience", 3, 0, INSIDE },
 	{ RIGHTS, "rights", 3, 0, INSIDE },
 	{ NO_NEW_PRIVILEGES, "noNewPrivileges", 0, 0, INSIDE },
+	{ MODULE, "module", 1, 2, INSIDE },
 	{ CONNECT, "connect", 0, 1, INSIDE },
 	{ ATTACH, "attach", 1, 0, INSIDE },
 	{ PLAY, "play", 3, 0, INSIDE },
@@ -179,6 +180,10 @@ static const char *check_inside(const struct instruction *each, struct counts *c
 		return is_id(number[0]) && is_id(number[1]) ? NULL : "a user has no number that can be";
 	case GROUP:
 		return counts->groups++ < MOST_GROUPS && is_id(number[0]) ? NULL : "there are too many groups, or one is no number";
+	case MODULE:
+		return !counts->started && is_path(each->text[0]) && !(number[0] & ~(uint64_t)MODULE_INIT_COMPRESSED_FILE)
+			       ? NULL
+			       : "a module is loaded too late, has no path, or is loaded in another way than there is";
 	case RIGHTS:
 		/* The kernel has no others (`cap_ambient_invariant_ok`). */
 		return number[2] & ~number[1] ? "an ambient capability is not inheritable" : NULL;

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A second mount would hide the first, and mount(2) says nothing of it. */
@@ -71,4 +72,14 @@ void set_up_more(const struct instruction *instruction)
 		set_loopback_up();
 	else if (mount(NULL, "/", NULL, MS_REMOUNT, NULL))
 		say(ALL, "problem", "the root file system cannot be made writable: %s", strerror(errno));
+}
+
+void load_module(int machine, const struct instruction *module)
+{
+	int file = open(module->text[0], O_RDONLY | O_CLOEXEC);
+
+	/* It may be there: another machine needs it, or the host was faster. */
+	if (file < 0 || (syscall(SYS_finit_module, file, module->text[1], (int)module->number[0]) && errno != EEXIST))
+		say(machine, "problem", "module %s: %s", module->text[0], strerror(errno));
+	close(file);
 }

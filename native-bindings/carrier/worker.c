@@ -340,6 +340,9 @@ static bool act(const struct instruction *each)
 	case PRESENT:
 	case INTERFACE:
 		return wait_for(&vmm, machine->session, each);
+	case MODULE:
+		load_module(machine->number, each);
+		return true;
 	case NODE:
 		give_node(each);
 		return true;

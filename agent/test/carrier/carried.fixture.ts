@@ -28,6 +28,7 @@ import { errnoOf } from '../../src/host/refusal.ts';
 import { whenReady } from '../../src/host/waiting.ts';
 import { compileProgram } from '../../src/update/program/compile.ts';
 import { encodeProgram } from '../../src/update/program/encode.ts';
+import type { Instruction } from '../../src/update/program/instructions.ts';
 import { memfdWith } from '../scenario.ts';
 import type { Report } from './fake-qemu.ts';
 
@@ -97,6 +98,8 @@ export interface CarriedOptions {
   /** As whom its QEMU runs. */
   readonly uid?: number;
   readonly rights?: Rights | null;
+  /** What loads modules for it. */
+  readonly modules?: readonly Instruction[];
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -111,6 +114,7 @@ export class CarriedMachine {
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
+    const { modules = [] } = options;
     const { uid = process.getuid?.() ?? 0, rights = null } = options;
     if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
     const memory = memfdWith('the memory');
@@ -140,6 +144,7 @@ export class CarriedMachine {
       filledBytes,
       rights,
       unkept: null,
+      modules: [],
       obstacle: null,
     };
     this.saved = {
@@ -181,6 +186,7 @@ export class CarriedMachine {
       ...{ index: 'luo-console', machines, directory: this.directory },
       ...(limitS === undefined ? {} : { limitS }),
       ...(quietS === undefined ? {} : { quietS }),
+      modules: { instructions: () => [...modules] },
     });
     this.program = encodeProgram(compiled);
     // The machine's part, as the points of failure count it.

@@ -12,6 +12,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -172,6 +173,22 @@ describe('a machine', () => {
     expect(machine.mark).toBe(marks.starting);
     expect(machine.vmmRuns).toBe(false);
     expect(machine.status).toMatch(/^machine 0 \d+ failed machine:vm$/m);
+  });
+
+  it('goes on without a module of the kernel that cannot be loaded, and tells of it', async () => {
+    const directory = dirname(carrier);
+    const module = (name: string) =>
+      ({ does: 'module', flags: 0, path: join(directory, name), parameters: 'debug=1' }) as const;
+    writeFileSync(join(directory, 'none.ko'), 'no module');
+    carried({ modules: [module('none.ko'), module('missing.ko')] });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.said('module')).toEqual([join(directory, 'none.ko'), join(directory, 'missing.ko')]);
+    const problems = machine.said('problem');
+    expect(problems).toEqual([
+      expect.stringContaining(`module ${directory}/none.ko: `),
+      `module ${directory}/missing.ko: No such file or directory`,
+    ]);
+    expect(machine.report).toMatchObject({ ran: 1 });
   });
 
   it('whose VMM listens late is not given up while it is busy', async () => {

@@ -57,6 +57,7 @@ static void add_machine(void)
 	add(MACHINE, NUMBERS(0, 100, 0), TEXTS("machine:vm"));
 	begin = filled;
 	add(PATIENCE, NUMBERS(60, 120, 1000), NULL, 0);
+	add(MODULE, NUMBERS(4), TEXTS("/lib/modules/7/kernel/drivers/net/tun.ko.xz", "debug=1"));
 	add(MOUNTED, NUMBERS(120), TEXTS("/srv/data"));
 	add(PRESENT, NUMBERS(120), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(INTERFACE, NUMBERS(120), TEXTS("br0"));

@@ -29,7 +29,7 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
-  ...{ writesRoot: true, filledBytes: 0, rights: null, unkept: null, needs: [], obstacle: null },
+  ...{ writesRoot: true, filledBytes: 0, rights: null, unkept: null, modules: [], needs: [], obstacle: null },
 };
 
 /** What every machine here has between its directories and its words. */
@@ -195,6 +195,27 @@ describe('the program of a machine', () => {
       { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
     ]);
+  });
+
+  it('has modules loaded first, where it needs some and the kernel has them', () => {
+    const load: Instruction = { does: 'module', flags: 4, path: '/lib/modules/7/tun.ko.xz', parameters: '' };
+    const modules = {
+      instructions: (names: readonly string[]) => (names.includes('tun') ? [load] : []),
+    };
+    const needs: VmmFacts['needs'] = [{ kind: 'present', what: '/dev/net/tun' }];
+    const machines = [
+      { saved: machine({}), facts: { ...facts, needs, modules: ['tun'] } },
+      { saved: machine({}), facts },
+    ];
+    const program = compileProgram({ index: 'luo-console', machines, modules });
+    expect(partOf(program, 0).slice(0, 3)).toEqual([
+      patience,
+      load,
+      { does: 'present', limitS: 120, path: '/dev/net/tun' },
+    ]);
+    expect(partOf(program, 1)).not.toContainEqual(load);
+    const without = compileProgram({ index: 'luo-console', machines });
+    expect(without.filter(({ does }) => does === 'module')).toEqual([]);
   });
 
   it('with named memory is handed its files in the order of its words', () => {

@@ -27,6 +27,7 @@ import {
 import { patienceWith, usualQuietS } from './arrival-time.ts';
 import { bytesOf } from './encode.ts';
 import type { Instruction } from './instructions.ts';
+import type { KernelModules } from './kernel-modules.ts';
 import { needLimitS } from './needs.ts';
 
 /** A machine that the carrier brings back. */
@@ -45,6 +46,8 @@ interface ProgramParts {
   readonly together?: number;
   /** How long a machine waits for its needs. */
   readonly limitS?: number;
+  /** The modules of the kernel that will execute it; none are loaded without them. */
+  readonly modules?: Pick<KernelModules, 'instructions'> | null;
   /** How long a VMM may do nothing while it is waited for. */
   readonly quietS?: number;
 }
@@ -65,7 +68,7 @@ interface Saved {
 /** @throws Error that names the instruction, if a value does not fit one; if rights of a machine cannot be kept */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
-  const { limitS = needLimitS, quietS = usualQuietS } = parts;
+  const { limitS = needLimitS, quietS = usualQuietS, modules = null } = parts;
   const files = filesOf(parts);
   const sessions = [...new Set([index, ...files.map(({ session }) => session)])];
   const numbers = new Map(files.map((place, number) => [keyOf(place), number]));
@@ -88,6 +91,7 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
       const part = [
         { does: 'patience', ...patienceWith(facts, quietS) } as const,
+        ...(modules?.instructions(facts.modules) ?? []),
         // Before anything is made: a directory that a mount hides later would be made in vain.
         ...facts.needs.map((need) => waitFor(need, limitS)),
         ...machinePart(saved, facts, join(directory, String(number)), index, numberOf),

@@ -69,6 +69,8 @@ const table = {
   rights: { code: 35, numbers: ['bounding', 'inheritable', 'ambient'], texts: [] },
   /** No program that the VMM starts gets more rights than it has (PR_SET_NO_NEW_PRIVS). */
   noNewPrivileges: { code: 36, numbers: [], texts: [] },
+  /** Loads a module of the kernel, if it is not there. What fails costs nothing; `flags` are those of finit_module(2). */
+  module: { code: 37, numbers: ['flags'], texts: ['path', 'parameters'] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */

@@ -32,6 +32,7 @@ it('a VMM whose facts are unknown has those of a unit that the agent makes', () 
     variables: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin'],
     nodes: [],
     needs: [],
+    modules: [],
     rights: null,
     unkept: null,
     filledBytes: null,

@@ -23,6 +23,7 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
     variables: [`PATH=${usualPath}`],
     nodes: [],
     needs: [],
+    modules: [],
     rights: null,
     unkept: null,
     filledBytes: null,

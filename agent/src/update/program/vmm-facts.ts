@@ -11,6 +11,7 @@ import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { fillsMemory } from '../../qemu/command-line.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { HostMounts } from './host-mounts.ts';
+import { modulesFor } from './kernel-modules.ts';
 import { pathsIn } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
 import {
@@ -52,6 +53,9 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
   const { mapped, locked, ...identity } = readStatus(status);
+  const needs = ofHost(
+    inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+  );
   const facts: VmmFacts = {
     ...identity,
     ...readRights(status, command, await hasUserNamespace(proc, pid)),
@@ -61,8 +65,10 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     // The working directory itself must be there, not only what it lies in.
     directories: ofHost(await runDirectories(proc, pid, [...named, `${directory}/file`])),
     writesRoot: opened.writesRoot || byName.writesRoot,
-    needs: ofHost(
-      inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+    needs,
+    modules: modulesFor(
+      proc,
+      needs.map(({ what }) => what),
     ),
     // Of what is mapped hardly anything else is large.
     filledBytes: fillsMemory(command.words) ? mapped : locked,

@@ -34,6 +34,7 @@ const facts: VmmFacts = {
   filledBytes: 64,
   rights: { bounding: '1ff', inheritable: '3', ambient: '1', noNewPrivileges: true },
   unkept: null,
+  modules: ['kvm_intel'],
   needs: [
     { kind: 'mounted', what: '/srv/data' },
     { kind: 'interface', what: 'br0' },
