@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "setup.h"
 #include "log.h"
+#include "work.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -49,7 +50,7 @@ static void set_loopback_up(void)
 	close(fd);
 }
 
-void give_node(const struct instruction *each)
+bool give_node(const struct instruction *each)
 {
 	/* A link of udev's leads to whatever number the device has this time: it is followed. */
 	int fd = open(each->text[0], O_PATH | O_CLOEXEC);
@@ -64,6 +65,8 @@ void give_node(const struct instruction *each)
 	else if (fchownat(fd, "", each->number[1], each->number[2], AT_EMPTY_PATH) || chmod(path, each->number[0]))
 		say(ALL, "problem", "%s cannot be given away: %s", each->text[0], strerror(errno));
 	close(fd);
+	/* It may be usable all the same. */
+	return true;
 }
 
 void set_up_more(const struct instruction *instruction)
@@ -74,12 +77,14 @@ void set_up_more(const struct instruction *instruction)
 		say(ALL, "problem", "the root file system cannot be made writable: %s", strerror(errno));
 }
 
-void load_module(int machine, const struct instruction *module)
+bool load_module(const struct instruction *each)
 {
-	int file = open(module->text[0], O_RDONLY | O_CLOEXEC);
+	int file = open(each->text[0], O_RDONLY | O_CLOEXEC);
 
 	/* It may be there: another machine needs it, or the host was faster. */
-	if (file < 0 || (syscall(SYS_finit_module, file, module->text[1], (int)module->number[0]) && errno != EEXIST))
-		say(machine, "problem", "module %s: %s", module->text[0], strerror(errno));
+	if (file < 0 || (syscall(SYS_finit_module, file, each->text[1], (int)each->number[0]) && errno != EEXIST))
+		say(work.machine->number, "problem", "module %s: %s", each->text[0], strerror(errno));
 	close(file);
+	/* What it makes is waited for. */
+	return true;
 }

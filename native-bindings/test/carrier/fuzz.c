@@ -6,7 +6,6 @@
  *     fuzz SEED ROUNDS        prints how many programs were taken and how many refused
  */
 #include "program.h"
-#include "sha256.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,7 +64,7 @@ static void add_machine(void)
 	add(DIRECTORY, NUMBERS(0700, 64055, 64055), TEXTS("/run/luo-carrier/0"));
 	add(USER, NUMBERS(64055, 64055), NULL, 0);
 	add(RIGHTS, NUMBERS(0x1ffffffffff, 0x3000, 0x1000), NULL, 0);
-	add(NO_NEW_PRIVILEGES, NULL, 0, NULL, 0);
+	add(CONFINE, NULL, 0, NULL, 0);
 	add(GROUP, NUMBERS(108), NULL, 0);
 	add(LIMIT, NUMBERS(7, 1024, 524288), NULL, 0);
 	add(VARIABLE, NULL, 0, TEXTS("PATH=/usr/bin:/bin"));
@@ -92,7 +91,7 @@ static void finish(void)
 	uint32_t length = filled - PROGRAM_HEADER_BYTES;
 
 	memcpy(whole + 12, &length, 4);
-	sha256(whole + 8, 8, whole + PROGRAM_HEADER_BYTES, length, whole + 16);
+	memcpy(whole + 16, &(uint64_t){ hash_of(whole, length) }, 8);
 }
 
 static void make(void)

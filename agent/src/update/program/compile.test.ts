@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { compileProgram, filesOf } from './compile.ts';
-import { bytesOf, encodeProgram } from './encode.ts';
+import { bytesOf, encodeProgram, headerBytes } from './encode.ts';
 import type { Instruction } from './instructions.ts';
 
 const command = { program: '/usr/bin/qemu', words: ['-name', 'one'], directory: '/srv', uid: 64, gid: 65 };
@@ -263,10 +263,10 @@ describe('the rights of a machine', () => {
     const at = program.findIndex(({ does }) => does === 'user');
     expect(program.slice(at + 1, at + 4)).toEqual([
       { does: 'rights', bounding: 0x1ff_ffff_ffffn, inheritable: 0x3000n, ambient: 0x1000n },
-      { does: 'noNewPrivileges' },
+      { does: 'confine' },
       { does: 'group', gid: 36 },
     ]);
-    expect(compiled({ rights }).filter(({ does }) => does === 'noNewPrivileges')).toEqual([]);
+    expect(compiled({ rights }).filter(({ does }) => does === 'confine')).toEqual([]);
     expect(compiled({ rights: null }).filter(({ does }) => does === 'rights')).toEqual([]);
   });
 
@@ -358,6 +358,6 @@ describe('the program of several machines', () => {
   });
 
   it('can be encoded', () => {
-    expect(encodeProgram(program)).toHaveLength(64 + bytesOf(program));
+    expect(encodeProgram(program)).toHaveLength(headerBytes + bytesOf(program));
   });
 });

@@ -189,7 +189,7 @@ function rightsInstructions({ rights, unkept }: VmmFacts): Instruction[] {
   const { bounding, inheritable, ambient, noNewPrivileges } = rights;
   return [
     { does: 'rights', bounding: bits(bounding), inheritable: bits(inheritable), ambient: bits(ambient) },
-    ...(noNewPrivileges ? [{ does: 'noNewPrivileges' } as const] : []),
+    ...(noNewPrivileges ? [{ does: 'confine' } as const] : []),
   ];
 }
 

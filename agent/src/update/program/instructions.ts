@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The instructions of a resume program: what the carrier can do, and nothing else. The carrier has the same table
- * (native-bindings/carrier). Everything is decided when the program is compiled; the carrier only does it.
+ * (native-bindings/carrier/program.h). Everything is decided when the program is compiled; the carrier only does it.
  *
  * To add an instruction, add a row here and in the carrier. One that changes its meaning gets another code.
  */
@@ -68,7 +68,7 @@ const table = {
   /** The VMM's capabilities, as bits: its bounding set, those that are inheritable, and those that are ambient. */
   rights: { code: 35, numbers: ['bounding', 'inheritable', 'ambient'], texts: [] },
   /** No program that the VMM starts gets more rights than it has (PR_SET_NO_NEW_PRIVS). */
-  noNewPrivileges: { code: 36, numbers: [], texts: [] },
+  confine: { code: 36, numbers: [], texts: [] },
   /** Loads a module of the kernel, if it is not there. What fails costs nothing; `flags` are those of finit_module(2). */
   module: { code: 37, numbers: ['flags'], texts: ['path', 'parameters'] },
   /** Connects to a socket of the VMM as soon as it listens. */
