@@ -95,6 +95,8 @@ export interface CarriedOptions {
   /** How long its QEMU may do nothing. */
   readonly quietS?: number;
   readonly filledBytes?: number;
+  /** How much of its state it has to take in that time; as compiled if it is not given. */
+  readonly leastBytes?: number;
   /** As whom its QEMU runs. */
   readonly uid?: number;
   readonly rights?: Rights | null;
@@ -182,12 +184,16 @@ export class CarriedMachine {
       savedAtUs: 3,
     };
     const machines = [{ saved: this.saved, facts }];
+    const { leastBytes } = options;
     const compiled = compileProgram({
       ...{ index: 'luo-console', machines, directory: this.directory },
       ...(limitS === undefined ? {} : { limitS }),
       ...(quietS === undefined ? {} : { quietS }),
       modules: { instructions: () => [...modules] },
     });
+    for (const [at, each] of compiled.entries()) {
+      if (each.does === 'patience' && leastBytes !== undefined) compiled[at] = { ...each, leastBytes };
+    }
     this.program = encodeProgram(compiled);
     // The machine's part, as the points of failure count it.
     this.instructions = compiled

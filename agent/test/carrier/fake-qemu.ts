@@ -91,6 +91,9 @@ function fillMemory(): void {
 /** Does nothing from here on, and does not end. */
 const hang = (): Promise<never> => new Promise(() => setInterval(() => {}, 1_000_000));
 
+/** How long it pauses between two pieces of its state where it is slow, in ms. */
+const slowMs = 500;
+
 let migration = 'setup';
 
 function takeStateAt(path: string): void {
@@ -98,7 +101,12 @@ function takeStateAt(path: string): void {
     if (whim === 'die-at-state') process.exit(1);
     if (whim === 'takes-nothing') return;
     const pieces: Buffer[] = [];
-    socket.on('data', (piece) => pieces.push(piece));
+    socket.on('data', (piece) => {
+      pieces.push(piece);
+      if (whim !== 'takes-slowly') return;
+      socket.pause();
+      setTimeout(() => socket.resume(), slowMs);
+    });
     socket.on('end', () => {
       report.loaded.push(Buffer.concat(pieces).toString('latin1'));
       migration = whim === 'bad-state' ? 'failed' : whim === 'event-first' ? 'active' : 'completed';

@@ -32,6 +32,20 @@ describe('a machine', () => {
     );
   });
 
+  it('whose VMM takes its state slowly, and does nothing else, has the time for all of it', async () => {
+    // It takes longer than that for all, and far less for so little.
+    carried({ whim: 'takes-slowly', quietS: 3, leastBytes: 50_000 });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.report?.loaded.map((each) => each.length)).toEqual([machine.saved.state?.mainBytes]);
+  });
+
+  it('whose VMM takes its state more slowly than it has to is ended', async () => {
+    carried({ whim: 'takes-slowly', quietS: 1, leastBytes: 10_000_000 });
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed').join()).toContain('the VMM did not take its state');
+    expect([machine.mark, machine.vmmRuns]).toEqual([marks.starting, false]);
+  });
+
   it.each([
     ['hang', 'listen on DIRECTORY/0/cpr: for 1 s it did hardly anything'],
     ['takes-nothing', 'take its state: for 1 s it did hardly anything'],
