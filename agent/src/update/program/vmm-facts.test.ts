@@ -167,6 +167,7 @@ describe('the rights of a VMM', () => {
         },
       },
     ],
+    ['a label that only gives a name', { label: 'qemu (unconfined)\n' }],
     ['its own filter of system calls', { words: ['-sandbox', 'on'], rights: { Seccomp_filters: '1' } }],
   ])('can be kept: %s', async (_what, vmm) => {
     expect((await look(vmm)).unkept).toBeNull();
@@ -182,6 +183,10 @@ describe('the rights of a VMM', () => {
       { uid: 0, rights: { Uid: '0\t0\t0\t0' } },
     ],
     ['it runs as user 64, and was started as user 0', { uid: 0, rights: all }],
+    [
+      'it is confined by the security label libvirt-1 (enforce), and would not be when it is started again',
+      { label: 'libvirt-1 (enforce)\n' },
+    ],
     ['it runs as user 1, and was started as user 64', { rights: { Uid: '64\t1\t64\t64' } }],
     ['it has capabilities in its own user namespace only', { ...root, own: ['user'] }],
     [
@@ -289,6 +294,7 @@ describe('a machine is not left to the agent', () => {
     ['a log on another file system as its standard error', (at) => ({ fds: { 2: `${at}/x.img` } })],
     ['no security module', () => ({})],
     ['a label that confines nothing', () => ({ label: 'unconfined\n' })],
+    ['a label that only gives a name', () => ({ label: 'qemu (unconfined)\n' })],
     ['the label of what runs before the policy', () => ({ label: 'system_u:system_r:kernel_t:s0' })],
     [
       'paths of the kernel and of the host',

@@ -56,9 +56,12 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const needs = ofHost(
     inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
   );
+  const label = await labelObstacle(proc, pid);
+  const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
     ...identity,
-    ...readRights(status, command, await hasUserNamespace(proc, pid)),
+    rights,
+    unkept: unkept ?? (label === null ? null : `${label}, and would not be when it is started again`),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -74,7 +77,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     filledBytes: fillsMemory(command.words) ? mapped : locked,
     obstacle:
       apart ??
-      (await labelObstacle(proc, pid)) ??
+      label ??
       tapObstacle(command.words) ??
       monitorObstacle(monitor) ??
       opened.obstacle ??
