@@ -6,7 +6,16 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
@@ -103,17 +112,34 @@ export class MadeUpVmms {
   async carry(name: string, words: readonly string[], memory: Descriptor, runs: boolean): Promise<MadeUpVmm> {
     const vmm = this.#unit(name);
     Object.assign(vmm, await this.#spawn(words.slice(2), memory.fd, vmm.guest));
-    const [real, own] = [`/proc/${vmm.pid}`, join(this.#host.paths.proc, String(vmm.pid))];
+    const own = this.#copied(vmm);
+    rmSync(join(own, 'cgroup'));
+    writeFileSync(join(own, 'cgroup'), '0::/init.scope\n');
+    vmm.guest.restart(words, runs);
+    return vmm;
+  }
+
+  /** Has procfs say something else of a VMM. @param change makes its status of the real one */
+  changeStatus(vmm: MadeUpVmm, change: (status: string) => string): void {
+    const own = this.#copied(vmm);
+    // The agent follows no link to these.
+    for (const name of ['status', 'limits', 'environ']) {
+      const text = readFileSync(join(own, name), 'latin1');
+      rmSync(join(own, name));
+      writeFileSync(join(own, name), name === 'status' ? change(text) : text, 'latin1');
+    }
+  }
+
+  /** Makes a VMM's directory in procfs one whose files can be exchanged. @returns its path */
+  #copied({ pid }: MadeUpVmm): string {
+    const [real, own] = [`/proc/${pid}`, join(this.#host.paths.proc, String(pid))];
     rmSync(own);
     mkdirSync(own);
     for (const name of readdirSync(real)) {
       const isLink = lstatSync(join(real, name)).isSymbolicLink();
       symlinkSync(isLink ? readlinkSync(join(real, name)) : join(real, name), join(own, name));
     }
-    rmSync(join(own, 'cgroup'));
-    writeFileSync(join(own, 'cgroup'), '0::/init.scope\n');
-    vmm.guest.restart(words, runs);
-    return vmm;
+    return own;
   }
 
   /** Ends one VMM. */

@@ -155,7 +155,7 @@ static void settle(unsigned i)
 	if (!WIFSIGNALED(status))
 		return;
 	if (WTERMSIG(status) == SIGALRM)
-		say(i, "failed", "it was not running within the time that its size allows");
+		say(i, "failed", "the carrier's process for it did nothing for too long");
 	else
 		say(i, "failed", "the carrier's process for it was ended by signal %d", WTERMSIG(status));
 	/* Its guest has not run: the agent starts another one. */

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "needs.h"
+/*
+ * What a machine needs before its VMM can be started: a mount, a file or device, a network interface. Whoever makes it
+ * is part of the host, which boots meanwhile. So it is waited for with events of the kernel.
+ */
 #include "log.h"
+#include "patience.h"
+#include "work.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -158,11 +163,11 @@ static void describe(const struct instruction *need, char *text, size_t room)
 }
 
 /* For whoever sits at the host's console, and has nothing else so early. */
-static void tell_console(const char *session, const char *what)
+static void tell_console(const char *what)
 {
 	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 	char line[600];
-	int length = snprintf(line, sizeof(line), "<5>luo: %s waits for %s", session, what);
+	int length = snprintf(line, sizeof(line), "<5>luo: %s waits for %s", work.machine->session, what);
 
 	for (char *each = line; *each; each++)
 		if (*each < ' ' || *each > '~')
@@ -173,7 +178,7 @@ static void tell_console(const char *session, const char *what)
 }
 
 /* With what tells of changes in hand, until then. False: `problem` */
-static bool wait_with(struct vmm *vmm, const char *session, const struct instruction *need, struct pollfd waits[2], int64_t end_ms)
+static bool wait_with(const struct instruction *need, struct pollfd waits[2], int64_t end_ms)
 {
 	bool said = false;
 	char what[500];
@@ -185,14 +190,14 @@ static bool wait_with(struct vmm *vmm, const char *session, const struct instruc
 		/* First this, then the look: nothing that happens between them is missed. */
 		if (waits[0].fd < 0 || (need->code != MOUNTED && waits[1].fd < 0) ||
 		    (need->code == PRESENT && !watch_way(waits[1].fd, need->text[0], 0)))
-			return fail(vmm, "it cannot wait for %s: %s", what, strerror(errno));
+			return fail("it cannot wait for %s: %s", what, strerror(errno));
 		if (is_met(need))
 			return true;
 		if (left_ms <= 0)
-			return fail(vmm, "after %llu s it still waited for %s", (unsigned long long)need->number[0], what);
+			return fail("after %llu s it still waited for %s", (unsigned long long)need->number[0], what);
 		if (!said) {
-			say(vmm->machine, "waits", "for %s", what);
-			tell_console(session, what);
+			say(work.machine->number, "waits", "for %s", what);
+			tell_console(what);
 		}
 		said = true;
 		poll(waits, 2, (int)left_ms);
@@ -201,7 +206,8 @@ static bool wait_with(struct vmm *vmm, const char *session, const struct instruc
 	}
 }
 
-bool wait_for(struct vmm *vmm, const char *session, const struct instruction *need)
+/* False after the instruction's limit, which begins with the machine's first wait: `problem` */
+bool wait_for_need(const struct instruction *need)
 {
 	/* Of this process's one machine: when it began to wait, for whatever came first. 0: not yet. */
 	static int64_t began_ms;
@@ -212,8 +218,9 @@ bool wait_for(struct vmm *vmm, const char *session, const struct instruction *ne
 		return true;
 	if (!began_ms)
 		began_ms = now_ms();
+	alarm(need->number[0] + HANG_S);
 	subscribe(need, waits);
-	met = wait_with(vmm, session, need, waits, began_ms + (int64_t)need->number[0] * 1000);
+	met = wait_with(need, waits, began_ms + (int64_t)need->number[0] * 1000);
 	close(waits[0].fd);
 	close(waits[1].fd);
 	return met;

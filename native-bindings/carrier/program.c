@@ -1,57 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "program.h"
-#include "sha256.h"
+#include <ctype.h>
 #include <limits.h>
+#include <linux/module.h>
 #include <net/if.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
-/* Where an instruction may stand. */
-enum place { OUTSIDE, INSIDE };
+#define HEAD_BYTES 8
 
 static const struct form {
-	enum code code;
 	const char *name;
-	uint8_t numbers, texts;
 	enum place place;
-} forms[] = {
-	{ SESSION, "session", 0, 1, OUTSIDE },
-	{ FETCH, "file", 2, 0, OUTSIDE },
-	{ LOOPBACK, "loopback", 0, 0, OUTSIDE },
-	{ WRITABLE, "writable", 0, 0, OUTSIDE },
-	{ NODE, "node", 3, 1, INSIDE },
-	{ MACHINE, "machine", 3, 1, OUTSIDE },
-	{ TOGETHER, "together", 1, 0, OUTSIDE },
-	{ DIRECTORY, "directory", 3, 1, INSIDE },
-	{ USER, "user", 2, 0, INSIDE },
-	{ GROUP, "group", 1, 0, INSIDE },
-	{ LIMIT, "limit", 3, 0, INSIDE },
-	{ VARIABLE, "variable", 0, 1, INSIDE },
-	{ STAND, "stand", 0, 1, INSIDE },
-	{ UMASK, "umask", 1, 0, INSIDE },
-	{ WORD, "word", 0, 1, INSIDE },
-	{ HAND, "hand", 1, 0, INSIDE },
-	{ START, "start", 0, 1, INSIDE },
-	{ MOUNTED, "mounted", 1, 1, INSIDE },
-	{ PRESENT, "present", 1, 1, INSIDE },
-	{ INTERFACE, "interface", 1, 1, INSIDE },
-	{ DEADLINE, "deadline", 1, 0, INSIDE },
-	{ CONNECT, "connect", 0, 1, INSIDE },
-	{ ATTACH, "attach", 1, 0, INSIDE },
-	{ PLAY, "play", 3, 0, INSIDE },
-	{ SHUT, "shut", 0, 0, INSIDE },
-	{ CLOSE, "close", 0, 0, INSIDE },
-	{ MONITOR, "monitor", 0, 1, INSIDE },
-	{ TELL, "tell", 0, 1, INSIDE },
-	{ UNTIL, "until", 0, 3, INSIDE },
-	{ MARK, "mark", 1, 0, INSIDE },
-	{ NOTE, "note", 0, 1, INSIDE },
+	/* Lower case: a number. Upper case: a text. */
+	const char *values;
+	enum been after, before, brings;
+	uint32_t most;
+	bool of_play;
+} forms[CODES] = {
+#define FORM(NAME, name, code, place, ...) [code] = { #name, place, __VA_ARGS__ },
+#define FORM_WITHOUT_ACT(NAME, name, code, place, act, ...) FORM(NAME, name, code, place, __VA_ARGS__)
+	OUTSIDE_INSTRUCTIONS(FORM) MACHINE_INSTRUCTIONS(FORM_WITHOUT_ACT)
 };
-
-#define FORMS (sizeof(forms) / sizeof(forms[0]))
-#define HEAD_BYTES 8
 
 static uint32_t u32_at(const uint8_t *at)
 {
@@ -63,44 +34,40 @@ static uint64_t u64_at(const uint8_t *at)
 	return u32_at(at) | (uint64_t)u32_at(at + 4) << 32;
 }
 
-static const struct form *form_of(uint32_t code)
-{
-	for (size_t i = 0; i < FORMS; i++)
-		if (forms[i].code == code)
-			return &forms[i];
-	return NULL;
-}
-
 /* Takes an instruction apart. Returns what is wrong with it, or NULL. */
 static const char *take(struct part *part, struct instruction *instruction)
 {
 	size_t left = part->end - part->at, bytes, padded;
 	const uint8_t *at = part->at + HEAD_BYTES;
+	unsigned numbers = 0, texts = 0;
 	const struct form *form;
+	uint32_t code;
 
 	if (left < HEAD_BYTES)
 		return "it ends within an instruction";
-	form = form_of(u32_at(part->at));
+	code = u32_at(part->at);
 	bytes = u32_at(part->at + 4);
-	if (!form)
+	if (code >= CODES || !forms[code].name)
 		return "it has an instruction that there is not";
 	if (bytes > left - HEAD_BYTES)
 		return "an instruction reaches beyond the end";
 	padded = (bytes + 7) / 8 * 8;
-	if (padded > left - HEAD_BYTES || bytes < 8u * form->numbers)
+	if (padded > left - HEAD_BYTES)
 		return "an instruction has not the length it should have";
-	*instruction = (struct instruction){ .code = form->code, .name = form->name };
+	form = &forms[code];
+	*instruction = (struct instruction){ .code = code, .name = form->name, .place = form->place };
 	part->at = at + padded;
-	for (int i = 0; i < form->numbers; i++, at += 8, bytes -= 8)
-		instruction->number[i] = u64_at(at);
-	for (int i = 0; i < form->texts; i++) {
-		size_t length = strnlen((const char *)at, bytes);
+	for (const char *kind = form->values; *kind; kind++) {
+		size_t length = islower(*kind) ? 8 : strnlen((const char *)at, bytes) + 1;
 
-		if (length == bytes)
-			return "a text has no end";
-		instruction->text[i] = (const char *)at;
-		at += length + 1;
-		bytes -= length + 1;
+		if (length > bytes)
+			return "a number is cut off, or a text has no end";
+		if (islower(*kind))
+			instruction->number[numbers++] = u64_at(at);
+		else
+			instruction->text[texts++] = (const char *)at;
+		at += length;
+		bytes -= length;
 	}
 	return bytes ? "an instruction is longer than it should be" : NULL;
 }
@@ -110,182 +77,157 @@ bool next_instruction(struct part *part, struct instruction *instruction)
 	return part->at < part->end && !take(part, instruction);
 }
 
-/* How many there are of what is counted, in the program and in the machine that is looked at. */
+/* How many there are of each instruction, and what has been in the machine that is looked at. */
 struct counts {
-	uint32_t sessions, files, machines;
-	uint32_t words, variables, groups, handed, attached;
-	bool started, connected, monitored;
+	uint32_t of[CODES];
+	enum been been;
 };
 
+/* Also of a Unix socket, which may be longer than an address: it is connected to by what is opened there. */
 static bool is_path(const char *text)
 {
-	return text[0] == '/' && text[1];
+	return text[0] == '/' && text[1] && strlen(text) < PATH_MAX;
 }
 
-/* A path of a Unix socket. It may be longer than an address: it is connected to by what is opened there. */
-static bool is_socket_path(const char *text)
+/* Whether a value is one that there can be, by its letter in the table. */
+static bool is_sound(char kind, uint64_t number, const char *text, const struct counts *counts)
 {
-	return is_path(text) && strlen(text) < PATH_MAX;
-}
-
-static bool is_id(uint64_t number)
-{
-	/* The last one stands for "none" in the kernel's calls. */
-	return number < UINT32_MAX;
-}
-
-/* What a machine waits for before its VMM is started: a path, or a network interface. */
-static const char *check_need(const struct instruction *each, const struct counts *counts)
-{
-	const char *text = each->text[0];
-	bool sound = each->code == INTERFACE ? *text && strlen(text) < IFNAMSIZ && !strchr(text, '/')
-					     : is_path(text) && strlen(text) < PATH_MAX;
-
-	return !counts->started && sound && each->number[0] && each->number[0] <= LONGEST_WAIT_S
-		       ? NULL
-		       : "a machine waits too late, too long, or for something that cannot be";
-}
-
-static const char *check_outside(const struct instruction *each, struct counts *counts)
-{
-	switch (each->code) {
-	case SESSION:
-		if (counts->sessions++ >= MOST_SESSIONS || !*each->text[0] || strlen(each->text[0]) > 63)
-			return "there are too many sessions, or one has no name that the kernel takes";
-		return NULL;
-	case FETCH:
-		if (counts->files++ >= MOST_FILES || each->number[0] >= counts->sessions)
-			return "there are too many files, or one is of a session that there is not";
-		return NULL;
-	case TOGETHER:
-		return each->number[0] ? NULL : "no machine could be started";
-	default:
-		return NULL;
+	switch (kind) {
+	/* Any number. */
+	case 'n': return true;
+	/* A count, permissions, a mode, an offset, a mark. */
+	case 'c': return number;
+	case 'p': return number <= 0777;
+	case 'm': return number <= 07777;
+	case 'o': return number <= INT64_MAX;
+	case 'k': return number <= 2;
+	/* A user or group: the last number stands for "none" in the kernel's calls. */
+	case 'i': return number < UINT32_MAX;
+	/* A session and a file of the program, by the order in which it has them. */
+	case 's': return number < counts->of[SESSION];
+	case 'f': return number < counts->of[FETCH];
+	/* A resource limit, a time to wait in seconds, flags to load a module. */
+	case 'l': return number < RLIM_NLIMITS;
+	case 't': return number && number <= LONGEST_WAIT_S;
+	case 'z': return !(number & ~(uint64_t)MODULE_INIT_COMPRESSED_FILE);
+	/* Any text. */
+	case 'T': return true;
+	/* A path, one that a node is given away by, one that may be the root. */
+	case 'P': return is_path(text);
+	case 'N': return is_path(text) && !strstr(text, "/../");
+	case 'D': return text[0] == '/';
+	/* A variable with its value, the names of a session and of a network interface. */
+	case 'V': return strchr(text, '=');
+	case 'S': return *text && strlen(text) < 64;
+	case 'I': return *text && strlen(text) < IFNAMSIZ && !strchr(text, '/');
+	default: return false;
 	}
 }
 
-static const char *check_inside(const struct instruction *each, struct counts *counts)
+/* Whether the values of an instruction fit each other. */
+static bool fit(const struct instruction *each)
 {
 	const uint64_t *number = each->number;
 
 	switch (each->code) {
-	case DIRECTORY:
-		return is_path(each->text[0]) && number[0] <= 07777 && is_id(number[1]) && is_id(number[2])
-			       ? NULL
-			       : "a directory has no path, mode or owner that can be";
-	case USER:
-		return is_id(number[0]) && is_id(number[1]) ? NULL : "a user has no number that can be";
-	case GROUP:
-		return counts->groups++ < MOST_GROUPS && is_id(number[0]) ? NULL : "there are too many groups, or one is no number";
 	case LIMIT:
-		return number[0] < RLIM_NLIMITS && number[1] <= number[2] ? NULL : "a limit is none that there is";
-	case VARIABLE:
-		return counts->variables++ < MOST_VARIABLES && strchr(each->text[0], '=') ? NULL : "a variable has no value";
-	case STAND:
-		return each->text[0][0] == '/' ? NULL : "a working directory is no path";
-	case UMASK:
-		return number[0] <= 0777 ? NULL : "a umask is none";
-	case WORD:
-		return counts->words++ < MOST_WORDS ? NULL : "a command line has too many words";
-	case HAND:
-		return counts->handed++ < MOST_HANDED && number[0] < counts->files ? NULL : "a file to hand over is not there";
-	case START:
-		if (counts->started || !is_path(each->text[0]))
-			return "a machine is started twice, or its program is no path";
-		counts->started = true;
-		return NULL;
-	case NODE:
-		return is_path(each->text[0]) && !strstr(each->text[0], "/../") && number[0] <= 0777 && is_id(number[1]) && is_id(number[2])
-			       ? NULL
-			       : "a device node has no path, mode or owner that can be";
-	case MOUNTED:
-	case PRESENT:
-	case INTERFACE:
-		return check_need(each, counts);
-	case CONNECT:
-		counts->connected = true;
-		return counts->started && is_socket_path(each->text[0]) ? NULL : "a connection is made to no socket";
-	case ATTACH:
-		return counts->attached++ < MOST_ATTACHED && number[0] < counts->files ? NULL : "a file to send is not there";
+		return number[1] <= number[2];
+	case PATIENCE:
+		return number[0] <= number[1];
+	case RIGHTS:
+		/* The kernel has no others (`cap_ambient_invariant_ok`). */
+		return !(number[2] & ~number[1]);
 	case PLAY:
-		counts->attached = 0;
-		return counts->connected && number[0] < counts->files && number[1] <= INT64_MAX && number[2] <= INT64_MAX - number[1]
-			       ? NULL
-			       : "a stretch to play is of no file, or there is no connection";
-	case SHUT:
-	case CLOSE:
-		return counts->connected ? NULL : "a connection ends that there is not";
-	case MONITOR:
-		counts->monitored = true;
-		return counts->started && is_socket_path(each->text[0]) ? NULL : "a monitor is no socket";
-	case TELL:
-	case UNTIL:
-		return counts->monitored ? NULL : "a monitor is told something that there is not";
-	case DEADLINE:
-		return number[0] && number[0] <= LONGEST_WAIT_S ? NULL : "a deadline is none that there is";
-	case MARK:
-		return number[0] <= 2 ? NULL : "a mark is none that there is";
+		return number[2] <= INT64_MAX - number[1];
 	default:
-		return NULL;
+		return true;
 	}
+}
+
+static const char *check(const struct instruction *each, struct counts *counts)
+{
+	const struct form *form = &forms[each->code];
+	unsigned numbers = 0, texts = 0;
+
+	if ((form->after & ~counts->been) || (form->before & counts->been))
+		return "stands too early or too late";
+	for (const char *kind = form->values; *kind; kind++)
+		if (islower(*kind) ? !is_sound(*kind, each->number[numbers++], NULL, counts)
+				   : !is_sound(*kind, 0, each->text[texts++], counts))
+			return "has a value that cannot be";
+	if (!fit(each))
+		return "has values that do not fit each other";
+	if (++counts->of[each->code] > form->most && form->most)
+		return "is there too often";
+	counts->been |= form->brings;
+	/* What the next one is of has begun: a `play`, or a machine. */
+	for (int i = 0; i < CODES; i++)
+		if ((each->code == PLAY && forms[i].of_play) || (each->code == MACHINE && forms[i].place != OUTSIDE))
+			counts->of[i] = 0;
+	if (each->code == MACHINE)
+		counts->been = NOTHING;
+	return NULL;
 }
 
 static const char *check_body(struct part body)
 {
+	static char why[100];
 	struct counts counts = { 0 };
 	struct part whole = body;
+	struct instruction each;
+	/* The end of the machine that is looked at. */
+	const uint8_t *end = body.at;
+	const char *problem;
 
 	while (whole.at < whole.end) {
-		struct instruction each;
-		/* The end of the machine that is looked at; NULL outside. */
-		const uint8_t *end = NULL;
-		const char *problem = take(&whole, &each);
+		struct part own = { whole.at, whole.at < end ? end : whole.end };
 
+		problem = take(&own, &each);
 		if (problem)
 			return problem;
-		if (form_of(each.code)->place == INSIDE)
-			return "an instruction of a machine stands outside of one";
-		problem = check_outside(&each, &counts);
-		if (problem)
-			return problem;
-		if (each.code != MACHINE)
-			continue;
-		if (counts.machines++ >= MOST_MACHINES || each.number[0] >= counts.files || each.number[1] > INT64_MAX ||
-		    each.number[2] > (uint64_t)(whole.end - whole.at))
-			return "there are too many machines, or one has no end or no file for its mark";
-		end = whole.at + each.number[2];
-		counts = (struct counts){ .sessions = counts.sessions, .files = counts.files, .machines = counts.machines };
-		for (struct part own = { whole.at, end }; own.at < end; whole.at = own.at) {
-			problem = take(&own, &each);
-			if (!problem && form_of(each.code)->place == OUTSIDE)
-				problem = "an instruction stands inside a machine that may not";
-			if (!problem)
-				problem = check_inside(&each, &counts);
-			if (problem)
-				return problem;
+		if ((whole.at < end) != (each.place != OUTSIDE))
+			problem = "stands inside or outside of a machine, where it may not";
+		whole.at = own.at;
+		if (!problem)
+			problem = check(&each, &counts);
+		if (!problem && each.code == MACHINE && each.number[2] > (uint64_t)(whole.end - whole.at))
+			problem = "has no end";
+		if (problem) {
+			snprintf(why, sizeof(why), "an instruction \"%s\" %s", each.name, problem);
+			return why;
 		}
+		if (each.code == MACHINE)
+			end = whole.at + each.number[2];
 	}
 	return NULL;
 }
 
+uint64_t hash_of(const uint8_t *data, size_t body_bytes)
+{
+	/* FNV-1a with 64 bits (Fowler, Noll and Vo). */
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (size_t i = 8; i < PROGRAM_HEADER_BYTES + body_bytes; i++)
+		if (i < 16 || i >= PROGRAM_HEADER_BYTES)
+			hash = (hash ^ data[i]) * 0x100000001b3;
+	return hash;
+}
+
 const char *check_program(const uint8_t *data, size_t bytes, struct part *part)
 {
-	static const uint8_t nothing[16];
-	uint8_t digest[32];
 	struct part body;
 	const char *problem;
 	uint32_t length;
 
 	if (bytes < PROGRAM_HEADER_BYTES || memcmp(data, "LUORESUM", 8))
 		return "it is no resume program";
-	if (u32_at(data + 8) != 1)
+	if (u32_at(data + 8) != PROGRAM_FORMAT)
 		return "it is of another format";
 	length = u32_at(data + 12);
-	if (length > MOST_BODY_BYTES || length > bytes - PROGRAM_HEADER_BYTES || memcmp(data + 48, nothing, sizeof(nothing)))
+	if (length > MOST_BODY_BYTES || length > bytes - PROGRAM_HEADER_BYTES)
 		return "it is cut off, or its head is damaged";
-	sha256(data + 8, 8, data + PROGRAM_HEADER_BYTES, length, digest);
-	if (memcmp(digest, data + 16, sizeof(digest)))
-		return "its digest is another";
+	if (hash_of(data, length) != u64_at(data + 16))
+		return "it is damaged";
 	body = (struct part){ data + PROGRAM_HEADER_BYTES, data + PROGRAM_HEADER_BYTES + length };
 	problem = check_body(body);
 	if (!problem)
@@ -295,6 +237,12 @@ const char *check_program(const uint8_t *data, size_t bytes, struct part *part)
 
 void print_table(void)
 {
-	for (size_t i = 0; i < FORMS; i++)
-		printf("%d %s %d %d\n", forms[i].code, forms[i].name, forms[i].numbers, forms[i].texts);
+	for (int i = 0; i < CODES; i++) {
+		int numbers = 0, texts = 0;
+
+		for (const char *kind = forms[i].values; kind && *kind; kind++)
+			*(islower(*kind) ? &numbers : &texts) += 1;
+		if (forms[i].name)
+			printf("%d %s %d %d\n", i, forms[i].name, numbers, texts);
+	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "setup.h"
 #include "log.h"
+#include "work.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
@@ -10,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* A second mount would hide the first, and mount(2) says nothing of it. */
@@ -48,7 +50,7 @@ static void set_loopback_up(void)
 	close(fd);
 }
 
-void give_node(const struct instruction *each)
+bool give_node(const struct instruction *each)
 {
 	/* A link of udev's leads to whatever number the device has this time: it is followed. */
 	int fd = open(each->text[0], O_PATH | O_CLOEXEC);
@@ -63,6 +65,8 @@ void give_node(const struct instruction *each)
 	else if (fchownat(fd, "", each->number[1], each->number[2], AT_EMPTY_PATH) || chmod(path, each->number[0]))
 		say(ALL, "problem", "%s cannot be given away: %s", each->text[0], strerror(errno));
 	close(fd);
+	/* It may be usable all the same. */
+	return true;
 }
 
 void set_up_more(const struct instruction *instruction)
@@ -71,4 +75,16 @@ void set_up_more(const struct instruction *instruction)
 		set_loopback_up();
 	else if (mount(NULL, "/", NULL, MS_REMOUNT, NULL))
 		say(ALL, "problem", "the root file system cannot be made writable: %s", strerror(errno));
+}
+
+bool load_module(const struct instruction *each)
+{
+	int file = open(each->text[0], O_RDONLY | O_CLOEXEC);
+
+	/* It may be there: another machine needs it, or the host was faster. */
+	if (file < 0 || (syscall(SYS_finit_module, file, each->text[1], (int)each->number[0]) && errno != EEXIST))
+		say(work.machine->number, "problem", "module %s: %s", each->text[0], strerror(errno));
+	close(file);
+	/* What it makes is waited for. */
+	return true;
 }

@@ -9,7 +9,5 @@
 void set_up(const char *directory);
 /* Does an instruction that makes something more: `loopback`, `writable`. What fails is in the log. */
 void set_up_more(const struct instruction *instruction);
-/* Does a `node`. What fails is in the log: the device may be usable all the same. */
-void give_node(const struct instruction *node);
 
 #endif

@@ -29,7 +29,8 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const facts: VmmFacts = {
   ...{ groups: [36], umask: 0o027, limits: [], variables: [], nodes: [], directories: [] },
-  ...{ writesRoot: false, needs: [], obstacle: null },
+  ...{ writesRoot: false, filledBytes: 0, needs: [], obstacle: null },
+  ...{ rights: null, unkept: null, modules: [] },
 };
 
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {

@@ -58,6 +58,17 @@ const Need = v.pipe(
 /** What the host makes while it boots, and a VMM cannot be started without. */
 export type Need = v.InferOutput<typeof Need>;
 
+/** A set of capabilities, as `/proc/PID/status` has it: bits in hexadecimal digits. */
+const capabilities = v.pipe(v.string(), v.regex(/^[0-9a-f]{1,16}$/));
+/** What of a VMM's rights does not follow from its user. */
+const Rights = v.object({
+  bounding: capabilities,
+  inheritable: capabilities,
+  ambient: capabilities,
+  noNewPrivileges: v.boolean(),
+});
+export type Rights = v.InferOutput<typeof Rights>;
+
 /** Longest facts as JSON, in bytes: the index session has so much room for those of each machine. */
 export const longestFacts = 32 * 1024;
 
@@ -78,6 +89,14 @@ export const VmmFacts = v.pipe(
     directories: v.pipe(v.array(Owned), v.maxLength(1024)),
     /** Whether it writes to the root file system, which the kernel may have mounted for reading only. */
     writesRoot: v.boolean(),
+    /** Null if they are unknown: then it gets those of a service that the agent starts for its user. */
+    rights: v.optional(v.nullable(Rights), null),
+    /** Why it would have other rights when it is started again, in plain words; null if not. It is not carried over. */
+    unkept: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(8192))), null),
+    /** How much memory it fills or locks before it listens, in bytes; null if that is unknown. */
+    filledBytes: v.optional(v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0))), null),
+    /** Loaded modules of the kernel that make devices which it needs, by the kernel's names. */
+    modules: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^\w{1,56}$/))), v.maxLength(16)), []),
     /** What the carrier waits for before it starts the VMM, in the order in which it does. */
     needs: v.optional(v.pipe(v.array(Need), v.maxLength(1024)), []),
     /** Why the carrier cannot bring it back, in plain words; null if it can. */

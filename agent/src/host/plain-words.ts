@@ -13,6 +13,11 @@ export function inMebibytes(bytes: number): string {
   return Math.abs(bytes) < mebibyte ? counted(bytes, 'byte') : `${Math.ceil(bytes / mebibyte)} MiB`;
 }
 
+/** A time, rounded up: `3 minutes`; a minute or less in seconds. */
+export function inMinutes(seconds: number): string {
+  return seconds <= 60 ? counted(Math.ceil(seconds), 'second') : counted(Math.ceil(seconds / 60), 'minute');
+}
+
 /**
  * Text from elsewhere in a form that can be shown and logged: what would steer a terminal, break a line, turn the
  * direction of writing round or not be seen at all becomes U+FFFD.

@@ -160,3 +160,22 @@ const firstKeys: Readonly<Record<string, string>> = {
   '-kernel': 'kernel',
   '-initrd': 'initrd',
 };
+
+const isOn = (value: string | undefined): boolean => ['on', 'yes', 'true', 'y', ''].includes(value ?? 'off');
+
+/** Whether QEMU fills all its memory before it listens, or locks it, which does the same. */
+export const fillsMemory = (words: readonly string[]): boolean =>
+  words.some((word, index) => {
+    const option = (words[index - 1] ?? '').replace(/^--/, '-');
+    if (/^--?mem-prealloc$/.test(word)) return true;
+    const options = readOptions(word);
+    if (option === '-object') return isOn(options.get('prealloc'));
+    return option === '-overcommit' && isOn(options.get('mem-lock')?.replace('on-fault', 'off'));
+  });
+
+/** Whether QEMU filters its own system calls. */
+export const installsFilter = (words: readonly string[]): boolean =>
+  words.some(
+    (word, index) =>
+      /^--?sandbox$/.test(words[index - 1] ?? '') && isOn(readOptions(word, 'enable').get('enable')),
+  );

@@ -109,7 +109,7 @@ export class Updater {
         graph: made.plan.graph,
         leave: made.leave,
         obstacles: made.obstacles,
-        needs: made.needs,
+        vmms: made.vmms,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {

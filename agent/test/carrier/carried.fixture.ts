@@ -6,6 +6,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chownSync,
   closeSync,
   copyFileSync,
   existsSync,
@@ -22,11 +23,12 @@ import { type Descriptor, native } from '@luo-console/native';
 import * as v from 'valibot';
 import type { RestoreOptions, VmmStarter } from '../../src/adoption/restore.ts';
 import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
-import type { Need, VmmFacts } from '../../src/adoption/vmm-facts.ts';
+import type { Need, Rights, VmmFacts } from '../../src/adoption/vmm-facts.ts';
 import { errnoOf } from '../../src/host/refusal.ts';
 import { whenReady } from '../../src/host/waiting.ts';
 import { compileProgram } from '../../src/update/program/compile.ts';
 import { encodeProgram } from '../../src/update/program/encode.ts';
+import type { Instruction } from '../../src/update/program/instructions.ts';
 import { memfdWith } from '../scenario.ts';
 import type { Report } from './fake-qemu.ts';
 
@@ -90,6 +92,16 @@ export interface CarriedOptions {
   readonly nodes?: VmmFacts['nodes'];
   /** How long it waits for its needs. */
   readonly limitS?: number;
+  /** How long its QEMU may do nothing. */
+  readonly quietS?: number;
+  readonly filledBytes?: number;
+  /** How much of its state it has to take in that time; as compiled if it is not given. */
+  readonly leastBytes?: number;
+  /** As whom its QEMU runs. */
+  readonly uid?: number;
+  readonly rights?: Rights | null;
+  /** What loads modules for it. */
+  readonly modules?: readonly Instruction[];
 }
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
@@ -103,7 +115,10 @@ export class CarriedMachine {
 
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
-    const { needs = [], nodes = [], limitS } = options;
+    const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
+    const { modules = [] } = options;
+    const { uid = process.getuid?.() ?? 0, rights = null } = options;
+    if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
@@ -116,7 +131,10 @@ export class CarriedMachine {
     const facts: VmmFacts = {
       groups: [],
       umask: 0o27,
-      limits: [{ number: 7, soft: '999', hard: '1999' }],
+      limits: [
+        { number: 6, soft: '800', hard: '900' },
+        { number: 7, soft: '999', hard: '1999' },
+      ],
       variables: [`REPORT=${this.directory}/report`, `WHIM=${whim}`, 'PATH=/usr/bin:/bin'],
       nodes: [...nodes],
       directories: directories.map(({ name, mode }) => ({
@@ -125,6 +143,10 @@ export class CarriedMachine {
       })),
       writesRoot: false,
       needs: [...needs],
+      filledBytes,
+      rights,
+      unkept: null,
+      modules: [],
       obstacle: null,
     };
     this.saved = {
@@ -143,7 +165,7 @@ export class CarriedMachine {
             : []),
         ],
         directory: this.directory,
-        uid: process.getuid?.() ?? 0,
+        uid,
         gid: process.getgid?.() ?? 0,
       },
       monitor: join(this.directory, 'qmp'),
@@ -162,10 +184,16 @@ export class CarriedMachine {
       savedAtUs: 3,
     };
     const machines = [{ saved: this.saved, facts }];
+    const { leastBytes } = options;
     const compiled = compileProgram({
       ...{ index: 'luo-console', machines, directory: this.directory },
       ...(limitS === undefined ? {} : { limitS }),
+      ...(quietS === undefined ? {} : { quietS }),
+      modules: { instructions: () => [...modules] },
     });
+    for (const [at, each] of compiled.entries()) {
+      if (each.does === 'patience' && leastBytes !== undefined) compiled[at] = { ...each, leastBytes };
+    }
     this.program = encodeProgram(compiled);
     // The machine's part, as the points of failure count it.
     this.instructions = compiled

@@ -11,6 +11,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -152,6 +153,18 @@ describe('a machine', () => {
     expect(['vms', 'vms/one', 'there'].map(modeOf)).toEqual([0o2771, 0o1730, 0o700]);
   });
 
+  it.each([
+    ['whose guest has run', marks.running],
+    ['of a settled update', 3],
+    ['of a settled update, whose guest has run', 4],
+  ])('%s is not started, and its mark stays', async (_which, mark) => {
+    carried();
+    machine.mark = mark;
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed').join()).toContain(`its mark is ${mark} already`);
+    expect([machine.mark, machine.report]).toEqual([mark, null]);
+  });
+
   it('whose state is shorter than its record says is not started', async () => {
     carried({ way: 'whole_state', keptBytes: 1000 });
     expect(await machine.resume(carrier)).toBe(1);
@@ -160,7 +173,7 @@ describe('a machine', () => {
   });
 
   it.each([
-    ['cpr', 'die', 'the VMM ended before it listened on'],
+    ['cpr', 'die', 'cpr: it ended'],
     ['cpr', 'die-at-state', 'the VMM'],
     ['cpr', 'bad-state', 'failed'],
     ['whole_state', 'no-incoming', 'it will not'],
@@ -171,6 +184,22 @@ describe('a machine', () => {
     expect(machine.mark).toBe(marks.starting);
     expect(machine.vmmRuns).toBe(false);
     expect(machine.status).toMatch(/^machine 0 \d+ failed machine:vm$/m);
+  });
+
+  it('goes on without a module of the kernel that cannot be loaded, and tells of it', async () => {
+    const directory = dirname(carrier);
+    const module = (name: string) =>
+      ({ does: 'module', flags: 0, path: join(directory, name), parameters: 'debug=1' }) as const;
+    writeFileSync(join(directory, 'none.ko'), 'no module');
+    carried({ modules: [module('none.ko'), module('missing.ko')] });
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.said('module')).toEqual([join(directory, 'none.ko'), join(directory, 'missing.ko')]);
+    const problems = machine.said('problem');
+    expect(problems).toEqual([
+      expect.stringContaining(`module ${directory}/none.ko: `),
+      `module ${directory}/missing.ko: No such file or directory`,
+    ]);
+    expect(machine.report).toMatchObject({ ran: 1 });
   });
 
   it('that is not told to run by its VMM keeps the VMM, for its guest may have run', async () => {
@@ -186,7 +215,7 @@ describe('a machine', () => {
     carried();
     machine.program[200] = (machine.program[200] ?? 0) ^ 1;
     expect(await machine.resume(carrier)).toBe(2);
-    expect(machine.said('failed').join()).toContain('its digest is another');
+    expect(machine.said('failed').join()).toContain('it is damaged');
     expect(machine.report).toBeNull();
     expect(machine.mark).toBe(marks.untouched);
   });

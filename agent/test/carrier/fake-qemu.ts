@@ -6,6 +6,7 @@
  */
 import { fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { accepted } from '../../src/host/waiting.ts';
 import { recordPieces } from '../../src/qemu/streams.ts';
@@ -16,6 +17,8 @@ export interface Report {
   readonly words: readonly string[];
   readonly directory: string;
   readonly groups: readonly number[];
+  /** Of its status in procfs: its user, its capabilities, whether it can get more; and how many processes it may have. */
+  readonly rights: Readonly<Record<string, string>>;
   /** Contents of the descriptors from 3 on. */
   readonly handed: string[];
   /** Pieces of the CPR stream: their text, and the contents of the descriptors beside them. */
@@ -28,11 +31,23 @@ export interface Report {
   ran: number;
 }
 
+/** What a file of procfs says of this process under these names. */
+const saidOf = (file: string, names: readonly string[]): Record<string, string> => {
+  const text = readFileSync(`/proc/self/${file}`, 'utf8');
+  const textOf = (name: string): string =>
+    new RegExp(`^${name}:? +?(.*)$`, 'm').exec(text.replace(/\t/g, ' '))?.[1] ?? '';
+  return Object.fromEntries(names.map((name) => [name, textOf(name).trim().replace(/ +/g, ' ')]));
+};
+
 const report: Report = {
   pid: process.pid,
   words: process.argv.slice(2),
   directory: process.cwd(),
   groups: process.getgroups?.() ?? [],
+  rights: {
+    ...saidOf('status', ['Uid', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs']),
+    ...saidOf('limits', ['Max processes']),
+  },
   handed: [],
   pieces: [],
   loaded: [],
@@ -67,13 +82,31 @@ function listenAt(server: Server, path: string): void {
   server.listen(path);
 }
 
+/** As one that has much memory to fill: it uses a processor, until the carrier has seen it do so more than once. */
+function fillMemory(): void {
+  const log = `${dirname(process.env['REPORT'] ?? '')}/log`;
+  while (whim === 'busy' || readFileSync(log, 'utf8').split('which is busy').length < 3);
+}
+
+/** Does nothing from here on, and does not end. */
+const hang = (): Promise<never> => new Promise(() => setInterval(() => {}, 1_000_000));
+
+/** How long it pauses between two pieces of its state where it is slow, in ms. */
+const slowMs = 500;
+
 let migration = 'setup';
 
 function takeStateAt(path: string): void {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (whim === 'die-at-state') process.exit(1);
+    if (whim === 'takes-nothing') return;
     const pieces: Buffer[] = [];
-    socket.on('data', (piece) => pieces.push(piece));
+    socket.on('data', (piece) => {
+      pieces.push(piece);
+      if (whim !== 'takes-slowly') return;
+      socket.pause();
+      setTimeout(() => socket.resume(), slowMs);
+    });
     socket.on('end', () => {
       report.loaded.push(Buffer.concat(pieces).toString('latin1'));
       migration = whim === 'bad-state' ? 'failed' : whim === 'event-first' ? 'active' : 'completed';
@@ -192,6 +225,8 @@ async function run(): Promise<void> {
   write();
   if (whim === 'die') process.exit(1);
   process.stdout.write('QEMU says hello\n');
+  if (whim === 'late' || whim === 'busy') fillMemory();
+  if (whim === 'hang') await hang();
   const cpr = addressOf('cpr');
   const main = addressOf('main');
   if (cpr !== null) await takeDescriptorsAt(cpr);

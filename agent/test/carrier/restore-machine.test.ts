@@ -52,7 +52,7 @@ describe('a machine', () => {
 
   it.each([
     ['whole_state', 'no-incoming', 'it will not', ['starting']],
-    ['cpr', 'die', 'the VMM ended before it listened on', ['starting']],
+    ['cpr', 'die', 'cpr: it ended', ['starting']],
     ['cpr', 'bad-state', 'no such device', ['starting', 'loading']],
   ] as const)(
     'that cannot be loaded is stopped, in the words of the carrier: %s, %s',

@@ -6,7 +6,6 @@
  *     fuzz SEED ROUNDS        prints how many programs were taken and how many refused
  */
 #include "program.h"
-#include "sha256.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,12 +55,16 @@ static void add_machine(void)
 
 	add(MACHINE, NUMBERS(0, 100, 0), TEXTS("machine:vm"));
 	begin = filled;
+	add(PATIENCE, NUMBERS(60, 120, 1000), NULL, 0);
+	add(MODULE, NUMBERS(4), TEXTS("/lib/modules/7/kernel/drivers/net/tun.ko.xz", "debug=1"));
 	add(MOUNTED, NUMBERS(120), TEXTS("/srv/data"));
 	add(PRESENT, NUMBERS(120), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(INTERFACE, NUMBERS(120), TEXTS("br0"));
 	add(NODE, NUMBERS(0660, 0, 6), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(DIRECTORY, NUMBERS(0700, 64055, 64055), TEXTS("/run/luo-carrier/0"));
 	add(USER, NUMBERS(64055, 64055), NULL, 0);
+	add(RIGHTS, NUMBERS(0x1ffffffffff, 0x3000, 0x1000), NULL, 0);
+	add(CONFINE, NULL, 0, NULL, 0);
 	add(GROUP, NUMBERS(108), NULL, 0);
 	add(LIMIT, NUMBERS(7, 1024, 524288), NULL, 0);
 	add(VARIABLE, NULL, 0, TEXTS("PATH=/usr/bin:/bin"));
@@ -88,13 +91,13 @@ static void finish(void)
 	uint32_t length = filled - PROGRAM_HEADER_BYTES;
 
 	memcpy(whole + 12, &length, 4);
-	sha256(whole + 8, 8, whole + PROGRAM_HEADER_BYTES, length, whole + 16);
+	memcpy(whole + 16, &(uint64_t){ hash_of(whole, length) }, 8);
 }
 
 static void make(void)
 {
 	memset(whole, 0, sizeof(whole));
-	memcpy(whole, "LUORESUM\1", 9);
+	memcpy(whole, "LUORESUM\2", 9);
 	filled = PROGRAM_HEADER_BYTES;
 	add(SESSION, NULL, 0, TEXTS("luo-console"));
 	add(FETCH, NUMBERS(0, 0xffffffffffff8000ull), NULL, 0);

@@ -16,7 +16,7 @@ let scratch: string;
 /** Compiles the fuzzer with the reader of `program`, a path. @returns the program's path */
 function compiled(name: string, program: string): string {
   const into = join(scratch, name);
-  const files = [join(import.meta.dirname, 'fuzz.c'), program, join(sources, 'sha256.c')];
+  const files = [join(import.meta.dirname, 'fuzz.c'), program];
   execFileSync('gcc', [...flags.split(' '), `-I${sources}`, ...files, '-o', into]);
   return into;
 }

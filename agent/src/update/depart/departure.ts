@@ -173,7 +173,7 @@ export class Departure {
       ...{ context: this.#context, plan, facts, peer, graceSeconds },
       signal: this.#abort.signal,
       machines: this.#machines,
-      program: programFor(this.#context, plan.commandLine),
+      program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
       get record() {
         return departure.#record;

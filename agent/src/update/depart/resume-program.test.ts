@@ -31,8 +31,10 @@ function program(): ResumeProgram {
   const made = programFor(
     {
       log: (level, message, fields) => void log.push(`${level} ${message} ${JSON.stringify(fields)}`),
+      paths: { proc: proc.directory },
     },
     `init=${carrierPath}`,
+    '7.3.4',
   );
   if (made === null) throw new Error('the command line names the carrier');
   return made;
@@ -72,8 +74,8 @@ const machines = (): unknown[] =>
   (left ?? []).flatMap((each) => (each.does === 'machine' ? [each['session']] : []));
 
 it('there is none where the next kernel starts another program first', () => {
-  const context = { log: () => {} };
-  expect(programFor(context, `init=${carrierPath} init=/sbin/init`)).toBeNull();
+  const context = { log: () => {}, paths: { proc: proc.directory } };
+  expect(programFor(context, `init=${carrierPath} init=/sbin/init`, '7.3.4')).toBeNull();
 });
 
 it('a machine without an obstacle is in it', async () => {

@@ -7,29 +7,51 @@
 import type { Adopted } from '../../adoption/adoptions.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
+import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { compileProgram, type ProgramMachine } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
+import { KernelModules } from '../program/kernel-modules.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 /** What it works with, of the whole context. */
-type ProgramContext = Pick<UpdateContext, 'log'>;
+type ProgramContext = Pick<UpdateContext, 'log'> & { readonly paths: Pick<HostPaths, 'proc'> };
 
-/** The program of an update into a kernel with this command line; null if nothing there would read it. */
-export const programFor = (context: ProgramContext, commandLine: string): ResumeProgram | null =>
-  startsCarrier(commandLine) ? new ResumeProgram(context) : null;
+/** The program of an update into this kernel with this command line; null if nothing there would read it. */
+export const programFor = (
+  context: ProgramContext,
+  commandLine: string,
+  release: string,
+): ResumeProgram | null =>
+  startsCarrier(commandLine) ? new ResumeProgram(context, modulesOf(context, commandLine, release)) : null;
+
+/** The modules of the next kernel; null if they are unknown: its boot loads them without the carrier. */
+function modulesOf(
+  { log, paths }: ProgramContext,
+  commandLine: string,
+  release: string,
+): KernelModules | null {
+  try {
+    return new KernelModules(paths.proc, release, commandLine);
+  } catch (error) {
+    log('warning', 'the modules of the next kernel are unknown', { release, problem: saidBy(error) });
+    return null;
+  }
+}
 
 export class ResumeProgram {
   readonly #context: ProgramContext;
+  readonly #modules: KernelModules | null;
   /** Sessions of the machines that the carrier can bring back. */
   readonly #sessions = new Set<string>();
 
-  constructor(context: ProgramContext) {
+  constructor(context: ProgramContext, modules: KernelModules | null) {
     this.#context = context;
+    this.#modules = modules;
   }
 
   /** Compiles a program on trial. The machines run. @param machines with null for facts that are unknown */
@@ -76,15 +98,19 @@ export class ResumeProgram {
     }
   }
 
+  #compiled(index: string, machines: readonly ProgramMachine[]): Buffer {
+    return encodeProgram(compileProgram({ index, machines, modules: this.#modules }));
+  }
+
   /** The program of all machines, or of those for which there is room: only now is it known what was recorded. */
   #encoded(index: string, machines: readonly ProgramMachine[]): Buffer {
     try {
-      return encodeProgram(compileProgram({ index, machines }));
+      return this.#compiled(index, machines);
     } catch {
       let fitting: readonly ProgramMachine[] = [];
       for (const one of machines)
         fitting = this.#withOne(index, fitting, one.saved.session, () => one) ?? fitting;
-      return encodeProgram(compileProgram({ index, machines: fitting }));
+      return this.#compiled(index, fitting);
     }
   }
 
@@ -97,7 +123,7 @@ export class ResumeProgram {
   ): readonly ProgramMachine[] | null {
     try {
       const machines = [...before, one()];
-      encodeProgram(compileProgram({ index, machines }));
+      this.#compiled(index, machines);
       return machines;
     } catch (error) {
       const problem = saidBy(error);

@@ -18,7 +18,6 @@ import type { Place } from '../../liveupdate/session-entries.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 import { compileProgram } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
-import { usualFacts } from '../program/usual-facts.ts';
 import { vmmFacts } from '../program/vmm-facts.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
@@ -115,18 +114,13 @@ export class RunMachines {
   }
 
   /**
-   * What a machine's VMM needs. If that is unknown, the next kernel starts it with what is usual.
+   * What a machine's VMM needs. If that is unknown, so are its rights, and it could be started with more of them.
    *
-   * @throws Error if there is no resume program for the machine: then nobody could bring it back
+   * @throws Error if it is unknown, or there is no resume program for the machine: then nobody could bring it back
    */
-  async #factsOf(adopted: Adopted): Promise<VmmFacts | null> {
-    const { session, machine } = adopted;
-    const { log, paths } = this.#context;
-    const facts = await vmmFacts(paths.proc, machine).catch((error: unknown) => {
-      log('warning', 'what a VMM needs is unknown', { session, problem: saidBy(error) });
-      return null;
-    });
-    const onTrial = trialMachine(adopted, facts ?? usualFacts(machine));
+  async #factsOf(adopted: Adopted): Promise<VmmFacts> {
+    const facts = await vmmFacts(this.#context.paths.proc, adopted.machine);
+    const onTrial = trialMachine(adopted, facts);
     encodeProgram(compileProgram({ index: indexSessionName, machines: [onTrial] }));
     return facts;
   }

@@ -46,10 +46,10 @@ export async function arrivalCheck(
 }
 
 /** What the carrier waits for, with the machines that need it: `vm1, vm2 wait for /dev/kvm`. */
-function waitsFor({ needs }: Pick<CarrierCase, 'needs'>, machines: readonly PlannedMachine[]): string[] {
+function waitsFor({ vmms }: Pick<CarrierCase, 'vmms'>, machines: readonly PlannedMachine[]): string[] {
   const names = new Map<string, string[]>();
   for (const { session, name } of machines) {
-    for (const words of (needs.get(session ?? '') ?? []).map(needWords))
+    for (const words of (vmms.get(session ?? '')?.needs ?? []).map(needWords))
       names.set(words, [...(names.get(words) ?? []), name]);
   }
   return [...names].map(

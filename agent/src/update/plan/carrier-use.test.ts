@@ -35,7 +35,7 @@ const wanted = (changes: Partial<CarrierCase> = {}): CarrierCase => ({
   commandLine: usual,
   machines: [machine('vm1')],
   obstacles: new Map(),
-  needs: new Map(),
+  vmms: new Map(),
   ...changes,
 });
 
@@ -178,12 +178,12 @@ describe('the check of the arrival', () => {
   it('says what machines wait for, which is no reason to warn', async () => {
     const data = { kind: 'mounted', what: '/srv/data' } as const;
     const kvm = { kind: 'present', what: '/dev/kvm' } as const;
-    const needs = new Map([
-      ['machine:vm1', [data, kvm]],
-      ['machine:vm2', [kvm]],
-      ['machine:vm3', [{ kind: 'interface', what: 'br0' } as const]],
+    const vmms = new Map([
+      ['machine:vm1', { needs: [data, kvm] }],
+      ['machine:vm2', { needs: [kvm] }],
+      ['machine:vm3', { needs: [{ kind: 'interface', what: 'br0' } as const] }],
     ]);
-    const some = { commandLine: withCarrier(), machines: [...two, machine('vm3', true)], needs };
+    const some = { commandLine: withCarrier(), machines: [...two, machine('vm3', true)], vmms };
     expect(await arrivalCheck(host(), wanted(some))).toEqual([
       'pass',
       '2 machines are brought back by the carrier, as soon as the kernel runs; vm1 waits for /srv/data to be mounted; vm1, vm2 wait for /dev/kvm',

@@ -4,7 +4,7 @@
  * (`kernel_init`, init/main.c). So the carrier is used only where it is certain to be found.
  */
 import { lstat, stat } from 'node:fs/promises';
-import type { Need } from '../../adoption/vmm-facts.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { KernelImage, PlannedMachine } from '../../interface/agent.generated.ts';
@@ -14,8 +14,10 @@ import { isTooLong } from '../../kernel/loader.ts';
 
 /** By session: why the carrier cannot bring a machine back. */
 export type Obstacles = ReadonlyMap<string, string>;
+/** By session: what is known of a VMM. One that could not be looked at is missing. */
+export type KnownVmms = ReadonlyMap<string, VmmFacts>;
 /** By session: what the carrier waits for before it starts a machine. */
-export type Needs = ReadonlyMap<string, readonly Need[]>;
+export type Needs = ReadonlyMap<string, Pick<VmmFacts, 'needs'>>;
 
 /** Whether the carrier is used, and why not; `why` is null if it would have nothing to do. */
 export type CarrierUse = { readonly used: true } | { readonly used: false; readonly why: string | null };
@@ -27,7 +29,7 @@ export interface CarrierCase {
   readonly commandLine: string;
   readonly machines: readonly PlannedMachine[];
   readonly obstacles: Obstacles;
-  readonly needs: Needs;
+  readonly vmms: Needs;
 }
 
 /** Where it would be used. */
@@ -56,7 +58,7 @@ export function carriedOver({ machines, obstacles }: Pick<CarrierCase, 'machines
 /** Decides whether the next kernel starts with the carrier. Looks at its file and changes nothing. */
 export async function carrierUse(
   { paths, kernel }: CarrierHost,
-  wanted: Omit<CarrierCase, 'needs'>,
+  wanted: Omit<CarrierCase, 'vmms'>,
 ): Promise<CarrierUse> {
   if (carriedOver(wanted).byCarrier.length === 0) return { used: false, why: null };
   const why =

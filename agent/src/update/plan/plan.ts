@@ -5,7 +5,7 @@
  * remembers what it was made from; if that has changed, it is stale and does not run.
  */
 
-import type { Need } from '../../adoption/vmm-facts.ts';
+import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { ProcessGone } from '../../host/process-files.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type {
@@ -23,7 +23,7 @@ import type { UpdateFacts } from '../record/facts.ts';
 import { makeId } from '../record/record.ts';
 import { type PlannedStep, stepsOf } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
-import { carrierUse, commandLineFor, type Needs, type Obstacles } from './carrier-use.ts';
+import { carrierUse, commandLineFor, type KnownVmms, type Obstacles } from './carrier-use.ts';
 import { planMachines } from './plan-machines.ts';
 import { preflight } from './preflight.ts';
 
@@ -45,7 +45,7 @@ export interface MadePlan {
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
   readonly obstacles: Obstacles;
-  readonly needs: Needs;
+  readonly vmms: KnownVmms;
 }
 
 /** What somebody wants of a plan beside the kernel. */
@@ -94,13 +94,13 @@ export async function makePlan(
   { leave, ifMachineFails }: PlanWishes,
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
-  const { obstacles, needs } = await lookAtVmms(context);
+  const { obstacles, vmms } = await lookAtVmms(context);
   const machines = planMachines(found, new Set(leave), (way) => measuredUs(context.history, way));
   const graph = orderOf(found);
   const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
   const commandLine = commandLineFor(wanted, use, context.paths.carrier);
   checkCommandLine(commandLine);
-  const candidate = { image: kernel, commandLine, machines, graph, leave, obstacles, needs };
+  const candidate = { image: kernel, commandLine, machines, graph, leave, obstacles, vmms };
   const checks = await preflight(context, candidate);
   const facts = factsOf(context, kernel, machines, ifMachineFails);
   const steps = stepsOf(facts);
@@ -117,29 +117,29 @@ export async function makePlan(
     graph,
     ifMachineFails,
   };
-  return { plan, facts, steps, basis: basisOf(context, found), leave, obstacles, needs };
+  return { plan, facts, steps, basis: basisOf(context, found), leave, obstacles, vmms };
 }
 
 /**
- * Why the carrier cannot bring machines back, and what it waits for if it can. One that has ended meanwhile has no
+ * Why the carrier cannot bring machines back, and what is known of their VMMs. One that has ended meanwhile has no
  * obstacle: the plan says more of it.
  */
 async function lookAtVmms({
   adoptions,
   paths,
-}: UpdateContext): Promise<{ obstacles: Obstacles; needs: Needs }> {
+}: UpdateContext): Promise<{ obstacles: Obstacles; vmms: KnownVmms }> {
   const obstacles = new Map<string, string>();
-  const needs = new Map<string, readonly Need[]>();
+  const vmms = new Map<string, VmmFacts>();
   for (const { session, machine } of adoptions.list()) {
     try {
       const facts = await vmmFacts(paths.proc, machine);
-      if (facts.obstacle === null) needs.set(session, facts.needs);
-      else obstacles.set(session, facts.obstacle);
+      vmms.set(session, facts);
+      if (facts.obstacle !== null) obstacles.set(session, facts.obstacle);
     } catch (error) {
       if (!(error instanceof ProcessGone)) obstacles.set(session, saidBy(error));
     }
   }
-  return { obstacles, needs };
+  return { obstacles, vmms };
 }
 
 function factsOf(

@@ -18,8 +18,10 @@ import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/f
 import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
-import type { Needs, Obstacles } from './carrier-use.ts';
+import type { KnownVmms, Obstacles } from './carrier-use.ts';
+import { loadingCheck } from './loading-check.ts';
 import { pagesCheck } from './pages-check.ts';
+import { privilegesCheck } from './privileges-check.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -29,7 +31,7 @@ export interface Candidate {
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
   readonly obstacles: Obstacles;
-  readonly needs: Needs;
+  readonly vmms: KnownVmms;
 }
 
 type Answer = readonly [CheckVerdict, string];
@@ -117,6 +119,10 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   arrival: arrivalCheck,
+
+  loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
+
+  privileges: (_context, { machines, vmms, obstacles }) => privilegesCheck(machines, vmms, obstacles),
 
   'last update': ({ unfinishedIndex: { why } }) =>
     why === null

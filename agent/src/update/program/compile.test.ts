@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { compileProgram, filesOf } from './compile.ts';
-import { bytesOf, encodeProgram } from './encode.ts';
+import { bytesOf, encodeProgram, headerBytes } from './encode.ts';
 import type { Instruction } from './instructions.ts';
 
 const command = { program: '/usr/bin/qemu', words: ['-name', 'one'], directory: '/srv', uid: 64, gid: 65 };
@@ -29,7 +29,7 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
-  ...{ writesRoot: true, needs: [], obstacle: null },
+  ...{ writesRoot: true, filledBytes: 0, rights: null, unkept: null, modules: [], needs: [], obstacle: null },
 };
 
 /** What every machine here has between its directories and its words. */
@@ -48,6 +48,8 @@ const capabilities = (ignoresShared: boolean): Instruction => ({
   does: 'tell',
   command: `{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"events","state":true},{"capability":"x-ignore-shared","state":${ignoresShared}}]}}`,
 });
+
+const patience: Instruction = { does: 'patience', quietS: 60, wholeS: 120, leastBytes: 1_200_000_000 };
 
 const words = (...texts: string[]): Instruction[] =>
   texts.map((text): Instruction => ({ does: 'word', text }));
@@ -109,7 +111,7 @@ describe('the program of a machine', () => {
       { does: 'loopback' },
       { does: 'writable' },
       { does: 'machine', stateFile: 0, markOffset: 530n, bytes: bytesOf(part), session: 'machine:one' },
-      { does: 'deadline', seconds: 181 },
+      patience,
       { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       { does: 'directory', mode: 0o755, uid: 0, gid: 0, path: '/run/vms' },
@@ -150,7 +152,7 @@ describe('the program of a machine', () => {
       { does: 'together', count: 2 },
       { does: 'loopback' },
       { does: 'machine', stateFile: 0, markOffset: 500n, bytes: bytesOf(part), session: 'machine:one' },
-      { does: 'deadline', seconds: 181 },
+      patience,
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
       ...asWhom,
       ...words('-name', 'one', '-S', '-incoming', 'defer'),
@@ -186,13 +188,34 @@ describe('the program of a machine', () => {
       machines: [{ saved: machine({}), facts: { ...facts, needs } }],
     });
     expect(partOf(program, 0).slice(0, 6)).toEqual([
-      { does: 'deadline', seconds: 301 },
+      patience,
       { does: 'mounted', limitS: 120, path: '/srv/data' },
       { does: 'present', limitS: 120, path: '/dev/kvm' },
       { does: 'interface', limitS: 120, name: 'br0' },
       { does: 'node', path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 },
       { does: 'directory', mode: 0o700, uid: 64, gid: 65, path: '/run/luo-carrier/0' },
     ]);
+  });
+
+  it('has modules loaded first, where it needs some and the kernel has them', () => {
+    const load: Instruction = { does: 'module', flags: 4, path: '/lib/modules/7/tun.ko.xz', parameters: '' };
+    const modules = {
+      instructions: (names: readonly string[]) => (names.includes('tun') ? [load] : []),
+    };
+    const needs: VmmFacts['needs'] = [{ kind: 'present', what: '/dev/net/tun' }];
+    const machines = [
+      { saved: machine({}), facts: { ...facts, needs, modules: ['tun'] } },
+      { saved: machine({}), facts },
+    ];
+    const program = compileProgram({ index: 'luo-console', machines, modules });
+    expect(partOf(program, 0).slice(0, 3)).toEqual([
+      patience,
+      load,
+      { does: 'present', limitS: 120, path: '/dev/net/tun' },
+    ]);
+    expect(partOf(program, 1)).not.toContainEqual(load);
+    const without = compileProgram({ index: 'luo-console', machines });
+    expect(without.filter(({ does }) => does === 'module')).toEqual([]);
   });
 
   it('with named memory is handed its files in the order of its words', () => {
@@ -227,6 +250,33 @@ describe('the program of a machine', () => {
   });
 });
 
+describe('the rights of a machine', () => {
+  const compiled = (changes: Partial<VmmFacts>): Instruction[] =>
+    compileProgram({
+      index: 'luo-console',
+      machines: [{ saved: machine({}), facts: { ...facts, ...changes } }],
+    });
+  const rights = { bounding: '1ffffffffff', inheritable: '3000', ambient: '1000', noNewPrivileges: false };
+
+  it('are those that it had, set before its groups', () => {
+    const program = compiled({ rights: { ...rights, noNewPrivileges: true } });
+    const at = program.findIndex(({ does }) => does === 'user');
+    expect(program.slice(at + 1, at + 4)).toEqual([
+      { does: 'rights', bounding: 0x1ff_ffff_ffffn, inheritable: 0x3000n, ambient: 0x1000n },
+      { does: 'confine' },
+      { does: 'group', gid: 36 },
+    ]);
+    expect(compiled({ rights }).filter(({ does }) => does === 'confine')).toEqual([]);
+    expect(compiled({ rights: null }).filter(({ does }) => does === 'rights')).toEqual([]);
+  });
+
+  it('that cannot be kept keep it from being in a program at all', () => {
+    expect(() => compiled({ rights, unkept: 'it has other ones' })).toThrow(
+      'its rights cannot be kept: it has other ones',
+    );
+  });
+});
+
 describe('the pieces of a stream', () => {
   it('are played as they were recorded, but those without files that follow each other at once', () => {
     const files = [{ session: 'machine:one', token: '0x1' }];
@@ -248,26 +298,23 @@ describe('the pieces of a stream', () => {
   });
 });
 
-describe('the deadline of a machine', () => {
-  const deadline = (changes: Partial<SavedMachine>, needs: VmmFacts['needs'], limitS?: number): unknown => {
-    const machines = [{ saved: machine(changes), facts: { ...facts, needs } }];
+describe('the patience with a machine', () => {
+  const patienceOf = (filledBytes: number | null, quietS?: number): unknown => {
+    const machines = [{ saved: machine({}), facts: { ...facts, filledBytes } }];
     const program = compileProgram({
       ...{ index: 'luo-console', machines },
-      ...(limitS === undefined ? {} : { limitS }),
+      ...(quietS === undefined ? {} : { quietS }),
     });
     // Nothing of its part is without it.
     return partOf(program, 0)[0];
   };
-  const need = { kind: 'mounted', what: '/srv' } as const;
 
-  it('is later where it waits for something, and the more of its state there is', () => {
-    const state = { token: '0x9', cprBytes: 20_000_000, mainBytes: 3_000_000_001 };
-    expect(deadline({}, [])).toEqual({ does: 'deadline', seconds: 181 });
-    expect(deadline({}, [need, { ...need, what: '/mnt' }])).toEqual({ does: 'deadline', seconds: 301 });
-    expect(deadline({}, [need], 7)).toEqual({ does: 'deadline', seconds: 188 });
-    expect(deadline({ state }, [])).toEqual({ does: 'deadline', seconds: 180 + 1 + 151 });
-    const huge = { ...state, mainBytes: 2 ** 43 };
-    expect(deadline({ state: huge }, [])).toEqual({ does: 'deadline', seconds: 86_400 });
+  it('is the longer for one that is busy the more memory it fills, and unknown memory may be any', () => {
+    expect(patienceOf(0)).toEqual(patience);
+    expect(patienceOf(64_000_000_001)).toEqual({ ...patience, wholeS: 120 + 65 });
+    expect(patienceOf(2 ** 50)).toEqual({ ...patience, wholeS: 86_400 });
+    expect(patienceOf(null)).toEqual({ ...patience, wholeS: 86_400 });
+    expect(patienceOf(0, 1)).toEqual({ does: 'patience', quietS: 1, wholeS: 2, leastBytes: 20_000_000 });
   });
 });
 
@@ -311,6 +358,6 @@ describe('the program of several machines', () => {
   });
 
   it('can be encoded', () => {
-    expect(encodeProgram(program)).toHaveLength(64 + bytesOf(program));
+    expect(encodeProgram(program)).toHaveLength(headerBytes + bytesOf(program));
   });
 });

@@ -24,8 +24,10 @@ import {
   queryStatus,
   setCapabilities,
 } from '../../qemu/migration-commands.ts';
+import { patienceWith, usualQuietS } from './arrival-time.ts';
 import { bytesOf } from './encode.ts';
 import type { Instruction } from './instructions.ts';
+import type { KernelModules } from './kernel-modules.ts';
 import { needLimitS } from './needs.ts';
 
 /** A machine that the carrier brings back. */
@@ -44,6 +46,10 @@ interface ProgramParts {
   readonly together?: number;
   /** How long a machine waits for its needs. */
   readonly limitS?: number;
+  /** The modules of the kernel that will execute it; none are loaded without them. */
+  readonly modules?: Pick<KernelModules, 'instructions'> | null;
+  /** How long a VMM may do nothing while it is waited for. */
+  readonly quietS?: number;
 }
 
 /** The number of a file in the program. */
@@ -59,10 +65,10 @@ interface Saved {
   readonly machines: readonly Pick<ProgramMachine, 'saved'>[];
 }
 
-/** @throws Error that names the instruction, if a value does not fit one */
+/** @throws Error that names the instruction, if a value does not fit one; if rights of a machine cannot be kept */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
-  const { limitS = needLimitS } = parts;
+  const { limitS = needLimitS, quietS = usualQuietS, modules = null } = parts;
   const files = filesOf(parts);
   const sessions = [...new Set([index, ...files.map(({ session }) => session)])];
   const numbers = new Map(files.map((place, number) => [keyOf(place), number]));
@@ -84,7 +90,8 @@ export function compileProgram(parts: ProgramParts): Instruction[] {
     ...hostInstructions(machines),
     ...machines.flatMap(({ saved, facts }, number): Instruction[] => {
       const part = [
-        { does: 'deadline', seconds: deadlineS(saved, facts, limitS) } as const,
+        { does: 'patience', ...patienceWith(facts, quietS) } as const,
+        ...(modules?.instructions(facts.modules) ?? []),
         // Before anything is made: a directory that a mount hides later would be made in vain.
         ...facts.needs.map((need) => waitFor(need, limitS)),
         ...machinePart(saved, facts, join(directory, String(number)), index, numberOf),
@@ -151,20 +158,6 @@ function machinePart(
   ];
 }
 
-/** For everything but its needs and its state, in seconds. The carrier limits each single wait to less. */
-const usualS = 180;
-/** As slow as a VMM may take its state, in bytes a second. */
-const slowest = 20_000_000;
-/** The carrier takes no longer deadline (`LONGEST_WAIT_S`, program.h). */
-const longestS = 86_400;
-
-/** How long a machine's part may take, in seconds: a VMM that takes a byte now and then must not hold up all others. */
-function deadlineS({ state }: SavedMachine, { needs }: VmmFacts, limitS: number): number {
-  const { cprBytes = 0, mainBytes = 0 } = state ?? {};
-  const stateS = Math.ceil((cprBytes + mainBytes) / slowest);
-  return Math.min(longestS, usualS + (needs.length > 0 ? limitS : 0) + stateS);
-}
-
 const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>
   kind === 'interface' ? { does: kind, limitS, name: what } : { does: kind, limitS, path: what };
 
@@ -172,6 +165,7 @@ const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>
 function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instruction[] {
   return [
     { does: 'user', uid: command.uid, gid: command.gid },
+    ...rightsInstructions(facts),
     ...facts.groups.map((gid): Instruction => ({ does: 'group', gid })),
     ...facts.limits.map(
       ({ number, soft, hard }): Instruction => ({
@@ -184,6 +178,18 @@ function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instru
     { does: 'umask', mask: facts.umask },
     ...facts.variables.map((value): Instruction => ({ does: 'variable', value })),
     { does: 'stand', path: command.directory },
+  ];
+}
+
+/** @throws Error if it would come back with other rights than it had */
+function rightsInstructions({ rights, unkept }: VmmFacts): Instruction[] {
+  if (unkept !== null) throw new Error(`its rights cannot be kept: ${unkept}`);
+  if (rights === null) return [];
+  const bits = (text: string): bigint => BigInt(`0x${text}`);
+  const { bounding, inheritable, ambient, noNewPrivileges } = rights;
+  return [
+    { does: 'rights', bounding: bits(bounding), inheritable: bits(inheritable), ambient: bits(ambient) },
+    ...(noNewPrivileges ? [{ does: 'confine' } as const] : []),
   ];
 }
 

@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The bytes of a resume program, and what must never become one. */
-import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { bytesOf, encodeProgram } from './encode.ts';
-import { type Instruction, instructionRows, mostBodyBytes } from './instructions.ts';
+import { bytesOf, encodeProgram, fnv1a, headerBytes } from './encode.ts';
+import { type Instruction, instructionRows, mostBodyBytes, programFormat } from './instructions.ts';
 
 const bodyOf = (instructions: readonly Instruction[]): string =>
-  encodeProgram(instructions).subarray(64).toString('hex');
+  encodeProgram(instructions).subarray(headerBytes).toString('hex');
 
 describe('the file of a program', () => {
-  it('has a header with the format, the length, and a digest over both and the body', () => {
+  it('has a header with the format, the length, and a hash over both and the body', () => {
     const file = encodeProgram([{ does: 'loopback' }, { does: 'session', name: 'luo-console' }]);
     expect(file.subarray(0, 8).toString('latin1')).toBe('LUORESUM');
-    expect([file.readUInt32LE(8), file.readUInt32LE(12)]).toEqual([1, file.length - 64]);
-    const digest = createHash('sha256').update(file.subarray(8, 16)).update(file.subarray(64)).digest();
-    expect(file.subarray(16, 48)).toEqual(digest);
-    expect(file.subarray(48, 64)).toEqual(Buffer.alloc(16));
+    expect([file.readUInt32LE(8), file.readUInt32LE(12)]).toEqual([programFormat, file.length - headerBytes]);
+    expect(file.readBigUInt64LE(16)).toBe(fnv1a(file.subarray(8, 16), file.subarray(headerBytes)));
+  });
+
+  // Vectors that its authors publish.
+  it.each([
+    ['', 0xcbf29ce484222325n],
+    ['a', 0xaf63dc4c8601ec8cn],
+    ['foobar', 0x85944171f73967e8n],
+  ])('has the hash that others compute: of "%s"', (text, hash) => {
+    expect(fnv1a(Buffer.from(text))).toBe(hash);
+    expect(fnv1a(...[...text].map((each) => Buffer.from(each)))).toBe(hash);
   });
 
   it('has each instruction with its code, its length, its numbers, its texts, and zeros up to eight bytes', () => {
@@ -39,7 +46,7 @@ describe('the file of a program', () => {
   it('has texts in UTF-8, and their bytes are counted', () => {
     const instructions: Instruction[] = [{ does: 'word', text: 'größe' }, { does: 'close' }];
     expect(bodyOf(instructions)).toContain(Buffer.from('größe\0').toString('hex'));
-    expect(bytesOf(instructions)).toBe(encodeProgram(instructions).length - 64);
+    expect(bytesOf(instructions)).toBe(encodeProgram(instructions).length - headerBytes);
   });
 });
 
@@ -67,7 +74,7 @@ describe('a program is refused', () => {
 
   it('whose body is too long', () => {
     const word: Instruction = { does: 'word', text: 'x'.repeat(mostBodyBytes - 9) };
-    expect(encodeProgram([word])).toHaveLength(64 + mostBodyBytes);
+    expect(encodeProgram([word])).toHaveLength(headerBytes + mostBodyBytes);
     expect(() => encodeProgram([word, { does: 'close' }])).toThrow(
       'the resume program has 4194312 bytes, expected at most 4194304',
     );

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The instructions of a resume program: what the carrier can do, and nothing else. The carrier has the same table
- * (native-bindings/carrier). Everything is decided when the program is compiled; the carrier only does it.
+ * (native-bindings/carrier/program.h). Everything is decided when the program is compiled; the carrier only does it.
  *
  * To add an instruction, add a row here and in the carrier. One that changes its meaning gets another code.
  */
@@ -60,8 +60,17 @@ const table = {
   present: { code: 31, numbers: ['limitS'], texts: ['path'] },
   /** Waits until there is a network interface of this name. */
   interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
-  /** The machine's part fails when it takes longer from here on. */
-  deadline: { code: 33, numbers: ['seconds'], texts: [] },
+  /**
+   * How long the VMM may do nothing while it is waited for, how long one wait may take although it is busy, and how much
+   * of its state it has to take in the first of these times. Comes before `start`.
+   */
+  patience: { code: 34, numbers: ['quietS', 'wholeS', 'leastBytes'], texts: [] },
+  /** The VMM's capabilities, as bits: its bounding set, those that are inheritable, and those that are ambient. */
+  rights: { code: 35, numbers: ['bounding', 'inheritable', 'ambient'], texts: [] },
+  /** No program that the VMM starts gets more rights than it has (PR_SET_NO_NEW_PRIVS). */
+  confine: { code: 36, numbers: [], texts: [] },
+  /** Loads a module of the kernel, if it is not there. What fails costs nothing; `flags` are those of finit_module(2). */
+  module: { code: 37, numbers: ['flags'], texts: ['path', 'parameters'] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */
@@ -93,7 +102,8 @@ export type InstructionName = keyof Table;
 /** The instructions by name, with what an encoder needs of them. */
 export const instructionRows: Readonly<Record<InstructionName, Row>> = table;
 
-type Values<Name extends InstructionName> = {
+/** The values of an instruction. */
+export type Values<Name extends InstructionName> = {
   readonly [Number in Table[Name]['numbers'][number]]: number | bigint;
 } & { readonly [Text in Table[Name]['texts'][number]]: string };
 
@@ -106,4 +116,4 @@ export type Instruction = {
 export const mostBodyBytes = 4 * 1024 * 1024;
 
 /** The version of the format, which the carrier compares. */
-export const programFormat = 1;
+export const programFormat = 2;

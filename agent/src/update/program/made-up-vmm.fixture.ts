@@ -32,17 +32,31 @@ export interface MadeUpVmm {
   readonly way?: KnownVmm['way'];
   readonly program?: string;
   readonly directory?: string;
+  readonly uid?: number;
   readonly monitor?: string;
   readonly environment?: readonly string[];
   readonly status?: string;
   readonly limits?: string;
   readonly label?: string;
+  /** Lines about its rights in its status, by their names. */
+  readonly rights?: Readonly<Record<string, string>>;
   /** Namespaces of its own. */
   readonly own?: readonly string[];
   /** What its descriptors lead to. */
   readonly fds?: Readonly<Record<number, string>>;
   readonly fdinfo?: Readonly<Record<number, string>>;
 }
+
+/** As a user's program has them that nobody has confined. */
+const usualRights: Readonly<Record<string, string>> = {
+  Uid: '64\t64\t64\t64',
+  CapInh: '0000000000000000',
+  CapPrm: '0000000000000000',
+  CapBnd: '000001ffffffffff',
+  CapAmb: '0000000000000000',
+  NoNewPrivs: '0',
+  Seccomp_filters: '0',
+};
 
 /** The process's number. */
 const pid = 100;
@@ -79,14 +93,16 @@ export class MadeUpVmmProc extends MadeUpProc {
     const at = (name: string): string => join(this.directory, String(pid), name);
     rmSync(at('root'));
     this.#common(pid, own);
-    writeFileSync(at('status'), vmm.status ?? 'Name:\tqemu\nUmask:\t0027\nGroups:\t36 104 \n');
+    const rights = Object.entries({ ...usualRights, ...vmm.rights });
+    const status = vmm.status ?? 'Name:\tqemu\nUmask:\t0027\nGroups:\t36 104 \n';
+    writeFileSync(at('status'), status + rights.map(([name, value]) => `${name}:\t${value}\n`).join(''));
     writeFileSync(at('limits'), vmm.limits ?? limits);
     writeFileSync(at('environ'), (vmm.environment ?? ['LANG=C']).map((each) => `${each}\0`).join(''));
     if (vmm.label !== undefined) {
       mkdirSync(at('attr'));
       writeFileSync(at('attr/current'), vmm.label);
     }
-    const command = { program, words: [...words], directory, uid: 64, gid: 65 };
+    const command = { program, words: [...words], directory, uid: vmm.uid ?? 64, gid: 65 };
     return { pid, startTime: '777', way, monitor, command };
   }
 

@@ -2,7 +2,8 @@
 /**
  * Why the carrier could not bring a machine back. It begins while hardly anything of the host is there, and waits for
  * what the host makes by itself (`needs.ts`). What no boot makes, and what cannot be seen to be ready, is an obstacle. So
- * is a security policy, which is loaded later. Such a machine is left to the agent.
+ * is a security policy, which is loaded later. Such a machine is left to the agent. One with a label is not carried over at
+ * all, because the agent could not give it back (`vmm-facts.ts`).
  */
 import { readlink, stat } from 'node:fs/promises';
 import { visible } from '../../host/plain-words.ts';
@@ -19,12 +20,20 @@ const namespaces: Readonly<Record<string, string>> = {
   uts: 'host name',
 };
 
+/** What a namespace of a process and of process 1 is; null if it cannot be read. */
+const namespaceOf = (proc: string, pid: number, name: string): Promise<(string | null)[]> =>
+  Promise.all([pid, 1].map((each) => readlink(`${proc}/${each}/ns/${name}`).catch(() => null)));
+
+/** Whether it is, or may be, in another user namespace than process 1. */
+export async function hasUserNamespace(proc: string, pid: number): Promise<boolean> {
+  const [own, first] = await namespaceOf(proc, pid, 'user');
+  return own === null || own !== first;
+}
+
 /** Null if it has all namespaces, and the root directory, of process 1. */
 export async function namespaceObstacle(proc: string, pid: number): Promise<string | null> {
   for (const [name, meaning] of Object.entries(namespaces)) {
-    const [own, first] = await Promise.all(
-      [pid, 1].map((each) => readlink(`${proc}/${each}/ns/${name}`).catch(() => null)),
-    );
+    const [own, first] = await namespaceOf(proc, pid, name);
     if (own === null || first === null) return `its ${meaning} namespace cannot be read`;
     if (own !== first) return `it has its own ${meaning} namespace`;
   }
@@ -32,10 +41,17 @@ export async function namespaceObstacle(proc: string, pid: number): Promise<stri
   return own?.dev === first?.dev && own?.ino === first?.ino ? null : 'it has another root directory';
 }
 
-/** What a process has before a policy is loaded, or where none confines it: AppArmor and SMACK, then SELinux. */
-const unconfined = /^(unconfined|kernel|_|)$|^[^:]+:[^:]+:(kernel|unconfined|unconfined_service)_t(:|$)/;
+/**
+ * What a process has before a policy is loaded, or where none confines it: AppArmor and SMACK, then SELinux. A profile of
+ * AppArmor may be one that only gives a name.
+ */
+const unconfined =
+  /^(unconfined|kernel|_|)$| \(unconfined\)$|^[^:]+:[^:]+:(kernel|unconfined|unconfined_service)_t(:|$)/;
 
-/** Null if no security module confines it. The carrier's VMMs are started before there is a policy. */
+/**
+ * Null if no security module confines it. The carrier's VMMs are started before there is a policy, and the agent's in a unit
+ * without a label.
+ */
 export async function labelObstacle(proc: string, pid: number): Promise<string | null> {
   // Without such a module the file is not there, or cannot be read.
   const text = await readStart(`${proc}/${pid}/attr/current`).catch(() => '');

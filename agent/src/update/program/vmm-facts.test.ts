@@ -42,6 +42,19 @@ describe('of a VMM is found', () => {
     expect(facts.limits[15]).toEqual({ number: 15, soft: 'unlimited', hard: 'unlimited' });
   });
 
+  it.each([
+    [['-object', 'memory-backend-memfd,id=m,size=4G,share=on,prealloc=on'], 4096],
+    [['-object', '{"qom-type":"memory-backend-memfd","id":"m","size":4,"prealloc":true}'], 4096],
+    [['-mem-prealloc'], 4096],
+    [['-overcommit', 'mem-lock=on'], 4096],
+    [['-overcommit', 'mem-lock=on-fault'], 1024],
+    [['-object', 'memory-backend-memfd,id=m,size=4G,prealloc=off'], 1024],
+    [['-object', 'memory-backend-memfd,id=m,size=4G'], 1024],
+  ])('how much memory it fills before it listens: %j', async (words, filledBytes) => {
+    const status = 'Umask:\t0022\nVmSize:\t       4 kB\nVmLck:\t       1 kB\nGroups:\t\n';
+    expect(await look({ words, status })).toMatchObject({ filledBytes });
+  });
+
   it('the variables that matter, and a usual PATH where it has none', async () => {
     const environment = ['SECRET=x', 'HOME=/home/vm', 'XPATH=/no', 'RUNTIME_DIRECTORY=/run/vms/one', 'LANG='];
     expect((await look({ environment })).variables).toEqual([
@@ -122,6 +135,78 @@ describe('of a VMM is found', () => {
     await expect(look({ limits: 'Max cpu time   unlimited   unlimited   seconds\n' })).rejects.toThrow(
       'its limits have no "Max file size"',
     );
+  });
+});
+
+describe('the rights of a VMM', () => {
+  const all = { CapPrm: '000001ffffffffff' };
+  const root: MadeUpVmm = { uid: 0, rights: { ...all, Uid: '0\t0\t0\t0' } };
+
+  it('are found, with what it has given up', async () => {
+    const ambient = { CapInh: '0000000000003000', CapAmb: '0000000000001000', CapPrm: '0000000000001000' };
+    expect(await look({ rights: { ...ambient, CapBnd: '0000000000003fff', NoNewPrivs: '1' } })).toMatchObject(
+      {
+        rights: {
+          ...{ bounding: '0000000000003fff', inheritable: '0000000000003000', ambient: '0000000000001000' },
+          noNewPrivileges: true,
+        },
+        unkept: null,
+      },
+    );
+  });
+
+  it.each<[string, MadeUpVmm]>([
+    ['root with all capabilities', root],
+    [
+      'root with a smaller bounding set, and one beside it that is inheritable',
+      {
+        uid: 0,
+        rights: {
+          ...{ ...root.rights, CapBnd: '00000000000000ff', CapInh: '0000000000001000' },
+          CapPrm: '00000000000010ff',
+        },
+      },
+    ],
+    ['a label that only gives a name', { label: 'qemu (unconfined)\n' }],
+    ['its own filter of system calls', { words: ['-sandbox', 'on'], rights: { Seccomp_filters: '1' } }],
+  ])('can be kept: %s', async (_what, vmm) => {
+    expect((await look(vmm)).unkept).toBeNull();
+  });
+
+  it.each<[string, MadeUpVmm]>([
+    [
+      'it has the capabilities 0000000000001000, and would be started with 0000000000000000',
+      { rights: { CapPrm: '0000000000001000' } },
+    ],
+    [
+      'it has the capabilities 0000000000000000, and would be started with 000001ffffffffff',
+      { uid: 0, rights: { Uid: '0\t0\t0\t0' } },
+    ],
+    ['it runs as user 64, and was started as user 0', { uid: 0, rights: all }],
+    [
+      'it is confined by the security label libvirt-1 (enforce), and would not be when it is started again',
+      { label: 'libvirt-1 (enforce)\n' },
+    ],
+    ['it runs as user 1, and was started as user 64', { rights: { Uid: '64\t1\t64\t64' } }],
+    ['it has capabilities in its own user namespace only', { ...root, own: ['user'] }],
+    [
+      'a filter of system calls was set for it that it does not set itself',
+      { rights: { Seccomp_filters: '1' } },
+    ],
+    [
+      'a filter of system calls was set for it that it does not set itself',
+      { words: ['-sandbox', 'off'], rights: { Seccomp_filters: '1' } },
+    ],
+    [
+      'a filter of system calls was set for it that it does not set itself',
+      { words: ['-sandbox', 'enable=on'], rights: { Seccomp_filters: '2' } },
+    ],
+  ])('cannot be kept, because %s', async (unkept, vmm) => {
+    expect((await look(vmm)).unkept).toBe(unkept);
+  });
+
+  it('are not guessed', async () => {
+    await expect(look({ rights: { CapBnd: 'all' } })).rejects.toThrow('capabilities in hexadecimal digits');
   });
 });
 
@@ -209,6 +294,7 @@ describe('a machine is not left to the agent', () => {
     ['a log on another file system as its standard error', (at) => ({ fds: { 2: `${at}/x.img` } })],
     ['no security module', () => ({})],
     ['a label that confines nothing', () => ({ label: 'unconfined\n' })],
+    ['a label that only gives a name', () => ({ label: 'qemu (unconfined)\n' })],
     ['the label of what runs before the policy', () => ({ label: 'system_u:system_r:kernel_t:s0' })],
     [
       'paths of the kernel and of the host',

@@ -8,12 +8,21 @@ import * as v from 'valibot';
 import { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
+import { fillsMemory } from '../../qemu/command-line.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { HostMounts } from './host-mounts.ts';
+import { modulesFor } from './kernel-modules.ts';
 import { pathsIn } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
-import { labelObstacle, monitorObstacle, namespaceObstacle, tapObstacle } from './obstacles.ts';
+import {
+  hasUserNamespace,
+  labelObstacle,
+  monitorObstacle,
+  namespaceObstacle,
+  tapObstacle,
+} from './obstacles.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
+import { readRights } from './vmm-rights.ts';
 import { readLimits, readStart, readStatus, readVariables } from './vmm-status.ts';
 
 /** A running VMM, as the manifest of its session has it. */
@@ -43,20 +52,32 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const apart = await namespaceObstacle(proc, pid);
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
+  const { mapped, locked, ...identity } = readStatus(status);
+  const needs = ofHost(
+    inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+  );
+  const label = await labelObstacle(proc, pid);
+  const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
-    ...readStatus(status),
+    ...identity,
+    rights,
+    unkept: unkept ?? (label === null ? null : `${label}, and would not be when it is started again`),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
     // The working directory itself must be there, not only what it lies in.
     directories: ofHost(await runDirectories(proc, pid, [...named, `${directory}/file`])),
     writesRoot: opened.writesRoot || byName.writesRoot,
-    needs: ofHost(
-      inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+    needs,
+    modules: modulesFor(
+      proc,
+      needs.map(({ what }) => what),
     ),
+    // Of what is mapped hardly anything else is large.
+    filledBytes: fillsMemory(command.words) ? mapped : locked,
     obstacle:
       apart ??
-      (await labelObstacle(proc, pid)) ??
+      label ??
       tapObstacle(command.words) ??
       monitorObstacle(monitor) ??
       opened.obstacle ??

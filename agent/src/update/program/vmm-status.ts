@@ -30,6 +30,12 @@ export async function readStart(file: string): Promise<string> {
 }
 
 const id = v.pipe(v.string(), v.regex(/^\d+$/, 'a number'), v.transform(Number), v.maxValue(0xffff_ffff));
+/** Sizes are in units of 1024 bytes there, and missing of a process without memory. */
+const size = v.pipe(
+  v.optional(v.string(), '0 kB'),
+  v.regex(/^\d+ kB$/, 'a size in kB'),
+  v.transform((text) => Number.parseInt(text, 10) * 1024),
+);
 const Status = v.object({
   groups: v.array(id),
   umask: v.pipe(
@@ -37,16 +43,20 @@ const Status = v.object({
     v.regex(/^[0-7]{1,4}$/, 'an octal number'),
     v.transform((text) => Number.parseInt(text, 8)),
   ),
+  mapped: size,
+  locked: size,
 });
 type VmmStatus = v.InferOutput<typeof Status>;
 
-/** Supplementary groups and umask, from `/proc/PID/status` (proc_pid_status(5)). @throws ValiError */
+/** Supplementary groups, umask, and bytes that are mapped and of these locked, from `/proc/PID/status` (proc_pid_status(5)). @throws ValiError */
 export function readStatus(text: string): VmmStatus {
   const field = (name: string): string | undefined =>
     new RegExp(`^${name}:[\\t ]*(.*)$`, 'm').exec(text)?.[1];
   return v.parse(Status, {
     groups: (field('Groups') ?? 'not there').split(' ').filter((each) => each !== ''),
     umask: field('Umask')?.trim(),
+    mapped: field('VmSize')?.trim(),
+    locked: field('VmLck')?.trim(),
   });
 }
 

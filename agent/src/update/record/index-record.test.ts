@@ -31,6 +31,10 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
+  filledBytes: 64,
+  rights: { bounding: '1ff', inheritable: '3', ambient: '1', noNewPrivileges: true },
+  unkept: null,
+  modules: ['kvm_intel'],
   needs: [
     { kind: 'mounted', what: '/srv/data' },
     { kind: 'interface', what: 'br0' },
