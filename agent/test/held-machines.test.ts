@@ -216,13 +216,13 @@ describe('a held machine', () => {
 
     const retryWith = (next: string, was = old) =>
       client.call('RetryMachine', { session: 'machine:one', changes: [{ old: was, new: next }] });
-    for (const [was, next, value, expected] of [
-      [old, join(directory, 'none'), join(directory, 'none'), 'a path that exists on the host'],
-      [moved, moved, moved, `one of the names on its command line: ${old}`],
+    for (const [parameter, was, next, expected] of [
+      ['new name', old, join(directory, 'none'), 'a path that exists on the host'],
+      ['old name', moved, moved, `one of the names on its command line: ${old}`],
     ] as const)
       await expect(retryWith(next, was)).rejects.toMatchObject({
         error: 'io.luoconsole.Agent.InvalidValue',
-        parameters: { parameter: 'changes', value, expected },
+        parameters: { parameter, value: next, expected },
       });
     await expect(retry()).rejects.toMatchObject({
       parameters: { reason: `its VMM ended at once: it could not open ${old}` },

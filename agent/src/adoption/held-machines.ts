@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Machines that an update could not start again. Each has its memory, its record and its state in its own session, and
- * lives through further updates like that. It can be tried again as long as its guest has not run since it was saved, also
- * with other names on its command line (`other-names.ts`), or be given up. An agent that dies while it tries one again
- * leaves that to the carrier. The next one finds the machine in its unit.
+ * lives through further updates like that. It can be tried again as long as its guest has not run since it was saved, or
+ * be given up. Another attempt may have other names on the command line (`other-names.ts`). An agent that dies in one
+ * leaves it to the carrier, and the next agent finds the machine in its unit.
  */
 import { createHash } from 'node:crypto';
 import type { Descriptor, Memory, Native } from '@luo-console/native';

@@ -98,7 +98,7 @@ describe('other names', () => {
     expect(await refusal(old, at('disk'))).toEqual([
       'InvalidValue',
       {
-        parameter: 'changes',
+        parameter: 'old name',
         value: old,
         expected: `one of the names on its command line: ${namesOf(saved(words()))
           .map(({ name }) => name)
@@ -128,7 +128,7 @@ describe('other names', () => {
   ])('of %s that cannot be used are refused: %s', async (old, next, expected) => {
     expect(await refusal(at(old), at(next))).toEqual([
       'InvalidValue',
-      { parameter: 'changes', value: at(next), expected: expected.replace('OLD', at(old)) },
+      { parameter: 'new name', value: at(next), expected: expected.replace('OLD', at(old)) },
     ]);
   });
 
@@ -166,7 +166,7 @@ describe('other names', () => {
     ['tap0', 'tap2', null],
     ['tap0', 'lan', 'a tap; there is a network interface of this name that is none'],
   ])('of interfaces: %s=%s', async (old, next, expected) => {
-    const parameters = { parameter: 'changes', value: next, expected };
+    const parameters = { parameter: 'new name', value: next, expected };
     expect(await refusal(old, next)).toEqual(expected === null ? null : ['InvalidValue', parameters]);
   });
 

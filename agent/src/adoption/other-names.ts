@@ -4,9 +4,9 @@
  * command line of its next VMM changes, and what is waited for. State and memory stay as they are, and so does whom
  * the VMM runs as.
  *
- * What is checked of a new name: a path is there and of the kind of the old one; for what the VMM makes itself, its
- * directory is there. A bridge is a bridge, a tap is a tap. What is not: whether the VMM's user may open it, which QEMU
- * finds out. Nor the size and the contents of a disk: nothing says what the old one had.
+ * A new path is checked: it is there, and of the kind of the old one. For what the VMM makes itself, the directory is
+ * there. A bridge is a bridge, a tap is a tap. Whether the VMM's user may open it is found out by QEMU. The size and the
+ * contents of a disk are not checked: nothing says what the old one had.
  */
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
@@ -46,8 +46,9 @@ export async function withOtherNames(
   const names = new Map<string, string>();
   for (const { old, new: next } of changes) {
     const found = named.get(old);
-    if (!found) throw invalid(old, `one of the names on its command line: ${[...named.keys()].join(', ')}`);
-    if (names.has(old)) throw invalid(old, 'one change for each name');
+    if (!found)
+      throw invalid(old, `one of the names on its command line: ${[...named.keys()].join(', ')}`, 'old name');
+    if (names.has(old)) throw invalid(old, 'one change for each name', 'old name');
     await check(host, saved, found, next);
     names.set(old, next);
   }
@@ -56,8 +57,8 @@ export async function withOtherNames(
   return { ...changed, facts: saved.facts && (await factsWith(saved.facts, changed, names)) };
 }
 
-const invalid = (value: string, expected: string): Refusal =>
-  new Refusal('InvalidValue', { parameter: 'changes', value, expected });
+const invalid = (value: string, expected: string, parameter = 'new name'): Refusal =>
+  new Refusal('InvalidValue', { parameter, value, expected });
 
 async function check(
   host: Host,

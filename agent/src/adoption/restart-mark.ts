@@ -3,8 +3,8 @@
  * How far a machine is that is started again, in one byte behind its state. The carrier writes it, which takes no time
  * while the machine is stopped. It tells an agent where to go on after the carrier, or another agent, died.
  *
- * The byte after it counts the attempts of agents to start the machine. It is there, and not in the agent or in a file:
- * so it lives as long as the state that is tried, whoever dies, and ends with it.
+ * The byte after it counts the attempts of agents to start the machine. It is not in an agent or in a file: so it lives
+ * as long as the state that is tried, and ends with it.
  */
 import type { FdLike, Memory } from '@luo-console/native';
 import type { SavedMachine } from './saved-machine.ts';

@@ -962,9 +962,9 @@ method ListHeldMachines() -> (machines: []HeldMachine)
 # Tries once more to start a held machine with its memory and its state, and adopts it. It goes on where it was stopped.
 # Fails with MachineUnusable, and leaves it held, if that is not possible.
 # \`changes\` put other names in the place of some of \`HeldMachine.names\`. A new path must exist and be of the same kind; a
-# \`socket\` or an \`output\` needs its directory. It is not checked that a disk has the size or the contents of the old one:
-# the guest goes on with what it knows of the old one. Fails with InvalidValue if a change names nothing, or its new
-# name cannot be used.
+# \`socket\` or an \`output\` needs its directory. The size and the contents of a disk are not checked. They must be the old
+# one's, because the guest goes on with what it knows of that. Fails with InvalidValue if a change names nothing, or its
+# new name cannot be used.
 method RetryMachine(session: string, changes: ?[]NameChange) -> (machine: Machine)
 
 # Gives a held machine up: closes its session, and with it frees its memory and its state.
@@ -1233,9 +1233,9 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
      * Tries once more to start a held machine with its memory and its state, and adopts it. It goes on where it was stopped.
      * Fails with MachineUnusable, and leaves it held, if that is not possible.
      * `changes` put other names in the place of some of `HeldMachine.names`. A new path must exist and be of the same kind; a
-     * `socket` or an `output` needs its directory. It is not checked that a disk has the size or the contents of the old one:
-     * the guest goes on with what it knows of the old one. Fails with InvalidValue if a change names nothing, or its new
-     * name cannot be used.
+     * `socket` or an `output` needs its directory. The size and the contents of a disk are not checked. They must be the old
+     * one's, because the guest goes on with what it knows of that. Fails with InvalidValue if a change names nothing, or its
+     * new name cannot be used.
      */
     RetryMachine: {
       parameters: v.strictObject({

@@ -123,7 +123,7 @@ function addRetry(program: Command, act: Act): void {
     .argument('<machine>', 'its name, or its session')
     .option(
       '--path <old=new>',
-      'another path in place of one that its command line names, of a disk that has moved for example; can be repeated. "luocon held MACHINE" shows the paths',
+      'another path in place of one that its command line names, as of a moved disk; can be repeated. "luocon held MACHINE" shows them',
       collect,
     )
     .option(
