@@ -87,6 +87,10 @@
  *       whose agent dies %s is found running in its unit, and adopted
  *       is not started from %s beside that
  *       is given up with its session, which the journal says
+ *     agent/src/adoption/other-names.test.ts
+ *       stand on the command line, and nothing else of the machine changes
+ *       of %s that cannot be used are refused: %s
+ *       follows a path and an interface
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready
