@@ -130,7 +130,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     mayLetRunOn: () => phases.phase === 'normal',
   });
   const heldMachines = new HeldMachines({
-    ...{ native, sessions, adoptions, journal, starter, socketDirectory, log },
+    ...{ native, paths, sessions, adoptions, journal, starter, socketDirectory, log },
     restore: restoreMachine,
     needNormal: () => needNormal(phases),
   });
@@ -261,6 +261,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     if (bringingBack === null) await carrierOver;
     if (arrived !== null) await completeArrival(context, board, past, arrived);
     await adoptions.takeOver();
+    if (writable) await heldMachines.takeOver();
     if (arrived !== null) return;
     if (writable && !isCurrent(past.inventory, sessions)) {
       const { name, parameters } = inventoryOf(sessions);

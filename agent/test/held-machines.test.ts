@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What becomes of a machine that an update could not start again: tried once more, carried on, or given up. */
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { HeldMachine, Update } from '../src/interface/agent.generated.ts';
 import { SessionStore } from '../src/liveupdate/sessions.ts';
-import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
+import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { entriesOf, planOf, runToKexec, startSettled } from './scenario.ts';
@@ -36,14 +38,15 @@ async function update(): Promise<Update> {
   return newest;
 }
 
-/** A machine that is held, because its VMM ended at every attempt. */
+/** A machine that is held, because its VMM ended at every attempt, or did not do as it was told. */
 async function held(
   way: CarriedWay = 'named_memory',
   answers: Record<string, Answer> = {},
+  failing = true,
 ): Promise<MadeUpVmm> {
   const vmm = await vmms.start('one', way, answers);
   await client.call('AdoptMachine', { pid: vmm.pid });
-  if (Object.keys(answers).length === 0) vmms.failing.add('one');
+  if (failing) vmms.failing.add('one');
   expect((await update()).machines).toMatchObject([{ stage: 'held' }]);
   return vmm;
 }
@@ -178,14 +181,155 @@ describe('a held machine', () => {
   it('whose guest may have run is never loaded again', async () => {
     const refuse: Answer = (socket, id) =>
       void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'not today' } })}\n`);
-    await held('named_memory', { cont: refuse });
+    await held('named_memory', { cont: refuse }, false);
     expect(await list()).toMatchObject([{ problem: 'the guest may have run since its state was saved' }]);
     await expect(retry()).rejects.toMatchObject({
       parameters: {
         reason: 'it cannot be tried again: the guest may have run since its state was saved',
       },
     });
+    // The next agent finds its VMM, which still refuses.
+    host.kill();
+    client = await startSettled(host);
+    expect(await list()).toMatchObject([{ problem: 'the guest may have run since its state was saved' }]);
   });
+
+  it('goes on with another path for a disk that has moved, and has it from then on', async () => {
+    const directory = mkdtempSync('/var/tmp/luo-disks-');
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const [old, moved, again] = ['old', 'moved', 'again'].map((name) => join(directory, name)) as [
+      ...[string, string, string],
+    ];
+    writeFileSync(old, 'a disk');
+    const vmm = await vmms.start('one', 'named_memory', {}, ['-drive', `file=${old},format=raw,id=d`]);
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    renameSync(old, moved);
+    expect((await update()).machines).toMatchObject([
+      {
+        stage: 'held',
+        detail: `it does not run: 3 attempts; the last one: its VMM ended at once: it could not open ${old}`,
+      },
+    ]);
+    // Also in the kernel after the next.
+    expect((await update()).outcome).toBe('updated');
+    expect(await list()).toMatchObject([{ names: [{ name: old, kind: 'disk', option: '-drive file' }] }]);
+
+    const retryWith = (next: string, was = old) =>
+      client.call('RetryMachine', { session: 'machine:one', changes: [{ old: was, new: next }] });
+    for (const [parameter, was, next, expected] of [
+      ['new name', old, join(directory, 'none'), 'a path that exists on the host'],
+      ['old name', moved, moved, `one of the names on its command line: ${old}`],
+    ] as const)
+      await expect(retryWith(next, was)).rejects.toMatchObject({
+        error: 'io.luoconsole.Agent.InvalidValue',
+        parameters: { parameter, value: next, expected },
+      });
+    await expect(retry()).rejects.toMatchObject({
+      parameters: { reason: `its VMM ended at once: it could not open ${old}` },
+    });
+    // A change that did not help is not kept.
+    vmms.failing.add('one');
+    await expect(retryWith(moved)).rejects.toMatchObject({ parameters: { reason: 'its VMM ended at once' } });
+    expect(await list()).toMatchObject([{ names: [{ name: old }] }]);
+    vmms.failing.delete('one');
+
+    const { machine } = await retryWith(moved);
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    const { entries } = await client.call('QueryJournal', { name: 'machine.retry', limit: 2 });
+    const changes = [{ old, new: moved }];
+    expect(entries).toMatchObject([
+      { ok: true, parameters: { changes, name: 'one', way: 'named_memory' } },
+      { ok: null },
+    ]);
+    expect(readFileSync(`/proc/${machine.pid}/cmdline`, 'utf8').split('\0')).toContain(
+      `file=${moved},format=raw,id=d`,
+    );
+    // What is saved of it the next time has the path that its VMM has now.
+    renameSync(moved, again);
+    expect((await update()).machines).toMatchObject([{ stage: 'held' }]);
+    expect(await list()).toMatchObject([{ names: [{ name: moved }] }]);
+    await retryWith(again, moved);
+    expect(vmm.guest.running).toBe(true);
+  });
+
+  it.each(['while its state is loaded', 'between its mark and its run'])(
+    'whose agent dies %s is found running in its unit, and adopted',
+    async (when) => {
+      let dies = false;
+      const begun = Promise.withResolvers<void>();
+      const goOn = Promise.withResolvers<void>();
+      const vmm: MadeUpVmm = await held('named_memory', {
+        cont: (socket, id) => {
+          if (!dies) {
+            vmm.guest.goOn();
+            return value({})(socket, id);
+          }
+          dies = false;
+          host.kill();
+          begun.resolve();
+          socket.destroy();
+        },
+      });
+      if (when === 'while its state is loaded')
+        vmms.beforeStart.set('one', async () => {
+          host.kill();
+          begun.resolve();
+          await goOn.promise;
+        });
+      else dies = true;
+      vmms.failing.delete('one');
+      const failed = retry().catch((error: unknown) => error);
+      await begun.promise;
+      expect(await failed).toBeInstanceOf(Error);
+      vmms.beforeStart.clear();
+      client = await host.start();
+      goOn.resolve();
+      await host.agent?.settled;
+      expect(await list()).toEqual([]);
+      expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+      expect((await client.call('GetMachine', { pid: vmm.pid })).machine.session).toBe('machine:one');
+      expect((await labels()).filter((label) => label.includes('does not run'))).toEqual([]);
+      const { entries } = await client.call('QueryJournal', { name: 'machine.found' });
+      expect(entries).toMatchObject([{ ok: true, session: 'machine:one' }, { ok: null }]);
+      // From now on it is a machine like any other.
+      expect((await update()).machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
+    },
+  );
+
+  it.each(['its definition', 'a definition of its name'])(
+    'is not started from %s beside that',
+    async (whose) => {
+      const isIts = whose === 'its definition';
+      const monitor = 'unix:/run/luo-console/machines/one/qmp,server=on';
+      const vmm = await vmms.start('one', 'named_memory', {}, isIts ? ['-monitor', monitor] : []);
+      if (isIts) {
+        const unit = join(host.paths.sys, 'fs/cgroup/machine.slice/luo-machine-one.service');
+        mkdirSync(unit, { recursive: true });
+        writeFileSync(join(unit, 'cgroup.procs'), `${vmm.pid}\n`);
+      }
+      const adopted = await client.call('AdoptMachine', { pid: vmm.pid });
+      expect(adopted.machine.definition).toBe(isIts ? 'one' : null);
+      vmms.failing.add('one');
+      expect((await update()).machines).toMatchObject([{ stage: 'held' }]);
+      const definitions = join(host.paths.etc, 'luo-console/machines');
+      mkdirSync(definitions, { recursive: true });
+      const path = join(definitions, 'one.json');
+      writeFileSync(path, JSON.stringify({ memory: 64, accelerator: 'tcg', kernel: '/nowhere/vmlinuz' }), {
+        mode: 0o644,
+      });
+      const start = () => client.call('StartMachine', { name: 'one' });
+      const reason =
+        'its memory is held in session "machine:one", and a second VMM would use the same disks; ' +
+        'try it again or give it up first (luocon retry, luocon abandon)';
+      await expect(start()).rejects.toMatchObject({
+        error: 'io.luoconsole.Agent.MachineUnusable',
+        parameters: { pid: 0, name: 'one', reason },
+      });
+      // Once it is given up only the kernel that is not there is in the way.
+      await client.call('AbandonMachine', { session: 'machine:one' });
+      await expect(start()).rejects.toMatchObject({ error: 'io.luoconsole.Agent.DefinitionInvalid' });
+    },
+  );
 
   it('is given up with its session, which the journal says', async () => {
     await held();

@@ -210,6 +210,35 @@ describe('a machine', () => {
     expect(asked).toEqual(['settle']);
   });
 
+  it('of which every attempt ends the agent is held after as many as one agent makes, and is tried again then', async () => {
+    const vmm = await adopted('one');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    await vmms.endAll();
+    vmms.failing.add('one');
+    let attempts = 0;
+    vmms.beforeStart.set('one', async () => {
+      attempts += 1;
+      host.kill();
+    });
+    // More starts than there may be attempts: without an end of them no agent would ever be ready.
+    for (let start = 0; start < 10 && host.agent === null; start += 1) await host.launch();
+    expect(attempts).toBe(3);
+    client = await host.connect();
+    await host.agent?.settled;
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.machines).toMatchObject([
+      {
+        stage: 'held',
+        detail: 'it does not run: 3 attempts, the last one by an agent before this one',
+      },
+    ]);
+    vmms.failing.clear();
+    vmms.beforeStart.clear();
+    await client.call('RetryMachine', { session: 'machine:one' });
+    expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+  });
+
   it('that an earlier agent saved is started with what is usual', async () => {
     const vmm = await adopted('one');
     await runToKexec(host, client);
@@ -231,7 +260,7 @@ describe('a machine', () => {
     vmms.failing.add('one');
     const update = await arrive();
     expect(update.machines).toMatchObject([
-      { stage: 'held', detail: 'it does not run: its VMM ended at once' },
+      { stage: 'held', detail: 'it does not run: 3 attempts; the last one: its VMM ended at once' },
     ]);
     const { session } = await client.call('GetSession', { name: 'machine:one' });
     expect(session).toMatchObject({ direction: 'outgoing' });

@@ -7,6 +7,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -22,6 +23,7 @@ import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts'
 import type { VmmStarter } from '../src/adoption/restore.ts';
 import type { Way } from '../src/interface/agent.generated.ts';
 import { type Answer, machineAnswers, value } from '../src/qemu/fake-qmp.fixture.ts';
+import { namesIn } from '../src/qemu/named-in-words.ts';
 import type { MadeUpHost } from './made-up-host.ts';
 import { runProgram } from './run-program.ts';
 import { memfdWith } from './scenario.ts';
@@ -170,6 +172,10 @@ export class MadeUpVmms {
           start: async (words, [memory]) => {
             await this.beforeStart.get(name)?.();
             if (this.failing.has(name)) throw new Error('its VMM ended at once');
+            const missing = namesIn(words, new Set()).find(
+              ({ kind, name: disk }) => kind === 'disk' && !existsSync(disk),
+            );
+            if (missing) throw new Error(`its VMM ended at once: it could not open ${missing.name}`);
             // The shell's own words come first.
             Object.assign(vmm, await this.#spawn(words.slice(2), memory ?? 'ignore', vmm.guest));
             vmm.guest.restart(words);

@@ -78,7 +78,7 @@ describe('a host with an agent', () => {
   test('is asked for its held machines, and has none if its agent is too old to know', async () => {
     const { path, id, connections, replica, state } = setUp();
     const agent = startAgent(path);
-    agent.heldMachines = [{ session: 'vm', name: 'web', way: 'cpr', size: 4096, problem: null }];
+    agent.heldMachines = [{ session: 'vm', name: 'web', way: 'cpr', size: 4096, problem: null, names: [] }];
     connections.connect(id);
     await state('connected');
     const read = () => connections.read(id, 'ListHeldMachines', {});

@@ -168,7 +168,15 @@ export function machines(): Machine[] {
 }
 
 export function heldMachine(more: Partial<HeldMachine> = {}): HeldMachine {
-  return { session: 'mail-04', name: 'mail-04', way: 'cpr', size: 2048 * MiB, problem: null, ...more };
+  return {
+    session: 'mail-04',
+    name: 'mail-04',
+    way: 'cpr',
+    size: 2048 * MiB,
+    problem: null,
+    names: [],
+    ...more,
+  };
 }
 
 export function definitions(): MachineDefinition[] {

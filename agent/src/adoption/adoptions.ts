@@ -25,14 +25,16 @@
  * - while stopped: the session stays, because the mark forbids closing it. After an abort it stays until
  *   `ReleaseMachine` with the former pid. Once it is saved its end does no harm: the next kernel starts another.
  * - while starting or loading: it is stopped and tried again, because the guest has not run and nothing is used up. What
- *   is missing so early in a boot may come, so there are seven attempts in 16 s. Then it is *held*.
+ *   is missing so early in a boot may come, so there are seven attempts in 16 s. They are counted behind the state, over
+ *   restarts of the agent. Then it is *held*.
  * - after it was told to run: never loaded again, for its memory has changed. It is *held*, and its VMM is left alone.
  *
  * Other ends: *left behind*: by choice or by policy; it runs until the kexec ends it, and the next kernel closes its
  * session. *Lost*: a part of it did not come; it is not started without, and the session keeps what came. *Held*: its
  * memory is in its session, and copies of its record and its state are preserved there too. If a copy fails, the index
  * stays, and no update can leave (`update/arrive/keep-held.ts`). `RetryMachine`
- * starts a held machine, and `AbandonMachine` gives it up (`held-machines.ts`).
+ * starts a held machine, and `AbandonMachine` gives it up (`held-machines.ts`). Another attempt may have other names for
+ * what its command line names (`other-names.ts`).
  *
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
@@ -41,9 +43,11 @@
  *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
  *   the marks are gone, and the guests stay stopped.
  * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
- *   *starting* the VMM is stopped and started again, with two new attempts. With *running* it may have run, so
+ *   *starting* the VMM is stopped and started again, if attempts are left. With *running* it may have run, so
  *   nothing is loaded. Its monitor is asked, and it is told to run if it is still paused.
  *   Once the update is settled the mark says *settled*: no agent acts on a state in the index any more.
+ * - The agent dies while it tries a held machine again: the carrier goes on. The next agent waits for it, and enters the
+ *   machine as adopted if it may have run and its VMM is found.
  *
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
@@ -64,6 +68,7 @@
  *       whose VMM ends after it is saved is started again in the next kernel all the same
  *       whose VMM ends before it is stopped is dealt with by the policy: $ifMachineFails
  *       that starts at a later attempt runs
+ *       of which every attempt ends the agent is held after as many as one agent makes, and is tried again then
  *       that does not start is held: its memory and a copy of its state are in its session
  *       that is held keeps the index, and no update leaves, if its state cannot be copied: the next agent %s
  *       whose record does not fit is held, and costs the others nothing
@@ -78,7 +83,14 @@
  *       that runs again is left alone by later starts, though the index is kept for another: %s
  *       is not tried again while an update is under way, and none begins meanwhile
  *       whose guest may have run is never loaded again
+ *       goes on with another path for a disk that has moved, and has it from then on
+ *       whose agent dies %s is found running in its unit, and adopted
+ *       is not started from %s beside that
  *       is given up with its session, which the journal says
+ *     agent/src/adoption/other-names.test.ts
+ *       stand on the command line, and nothing else of the machine changes
+ *       of %s that cannot be used are refused: %s
+ *       follows a path and an interface
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready
@@ -95,6 +107,7 @@
  *       is not started if its memory did not come through, and the descriptor is named
  *       whose VMM ends is tried again after each pause, then held with its state
  *       that an agent had begun to start is stopped first
+ *       that agents have tried %i times before is not tried without end
  *       that may have run is never loaded again
  */
 import type { Descriptor, Native } from '@luo-console/native';

@@ -15,6 +15,8 @@ export interface FakeVmm extends FakeQmp {
   restart(words: readonly string[], runs?: boolean): void;
   /** As somebody does who has another connection to its monitor. */
   pause(): void;
+  /** The same. */
+  goOn(): void;
 }
 
 interface FakeVmmOptions {
@@ -116,6 +118,9 @@ export async function startFakeVmm(
     },
     pause() {
       guest.running = false;
+    },
+    goOn() {
+      guest.running = true;
     },
     restart(words, runs = false) {
       Object.assign(guest, { running: runs, loaded: null });

@@ -2,23 +2,26 @@
 /**
  * Machines that an update could not start again. Each has its memory, its record and its state in its own session, and
  * lives through further updates like that. It can be tried again as long as its guest has not run since it was saved, or
- * be given up.
+ * be given up. Another attempt may have other names on the command line (`other-names.ts`). An agent that dies in one
+ * leaves it to the carrier, and the next agent finds the machine in its unit.
  */
 import { createHash } from 'node:crypto';
 import type { Descriptor, Memory, Native } from '@luo-console/native';
 import * as v from 'valibot';
+import type { HostPaths } from '../host/paths.ts';
 import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { Serial } from '../host/serial.ts';
-import type { HeldMachine } from '../interface/agent.generated.ts';
+import type { HeldMachine, NameChange } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
-import type { Actor } from '../liveupdate/live-update-context.ts';
+import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { Adoptions } from './adoptions.ts';
+import { namesOf, withOtherNames } from './other-names.ts';
 import { readMark } from './restart-mark.ts';
-import { RanPerhaps, type RestoreMachine, runStarted, type VmmStarter } from './restore.ts';
+import { RanPerhaps, type RestoreMachine, runStarted, unitNameOf, type VmmStarter } from './restore.ts';
 import { SavedMachine } from './saved-machine.ts';
 
 const memoryLabel = 'memory of a machine that does not run';
@@ -33,6 +36,7 @@ export const heldLabels = {
 
 export interface HeldContext {
   readonly native: Native;
+  readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
   readonly sessions: SessionStore;
   readonly adoptions: Pick<Adoptions, 'list' | 'moved'>;
   readonly journal: Journal;
@@ -72,29 +76,34 @@ export class HeldMachines {
 
   /** All of them, in the order of their sessions. */
   list(): HeldMachine[] {
-    return this.#all().map(({ session, name, problem }) => ({
+    return this.#all().map(({ session, name, problem, saved }) => ({
       ...{ session: session.name, name, problem, size: session.toBrief().size },
       way: session.machine?.way ?? 'none',
+      names: saved !== null && problem === null ? namesOf(saved) : [],
     }));
   }
 
   /**
    * Starts a held machine with its memory and its state, and enters it as adopted.
    *
+   * @param changes other names on the command line. What is kept of the machine has the old ones if it does not start.
    * @returns the new VMM's process
-   * @throws Refusal SessionNotFound; MachineUnusable if it is not held or cannot be started, and it stays as it was
+   * @throws Refusal SessionNotFound; InvalidValue for a change that cannot be made; MachineUnusable if it is not held or
+   *   cannot be started. It stays as it was then.
    */
-  async retry(session: string, actor: Actor): Promise<number> {
+  async retry(session: string, changes: readonly NameChange[], actor: Actor): Promise<number> {
     return await this.#exclusively(async () => {
       this.#context.needNormal();
       const kept = this.#get(session);
       const { name, saved, state, problem } = kept;
       if (problem !== null || saved === null || state === null)
         throw unusable(name, `it cannot be tried again: ${problem}`);
-      const { adoptions, journal } = this.#context;
-      const fields = { session, peer: actor.peer, parameters: { name, way: saved.way } };
+      const { adoptions, journal, paths } = this.#context;
+      const machine = await withOtherNames(paths, saved, changes);
+      const changed = changes.length === 0 ? {} : { changes };
+      const fields = { session, peer: actor.peer, parameters: { name, way: saved.way, ...changed } };
       const pid = await journal.act('machine.retry', fields, async () => {
-        const started = await this.#start(kept, saved, state).catch((error: unknown) => {
+        const started = await this.#start(kept, machine, state).catch((error: unknown) => {
           throw unusable(name, saidBy(error));
         });
         await adoptions.moved(session, started);
@@ -118,6 +127,34 @@ export class HeldMachines {
       const fields = { session, peer: actor.peer, parameters: { name } };
       await journal.act('machine.abandon', fields, () => sessions.close(session, actor));
     });
+  }
+
+  /**
+   * Enters machines that run as adopted, although an agent before this one died while it had them tried again. The
+   * carrier has gone on without it, so it is waited for. Nothing is started here, and nothing is loaded.
+   */
+  async takeOver(): Promise<void> {
+    await this.#exclusively(async () => {
+      for (const kept of this.#all()) {
+        try {
+          await this.#takeOverOne(kept);
+        } catch (error) {
+          const fields = { session: kept.session.name, problem: saidBy(error) };
+          this.#context.log('warning', 'whether a held machine runs is unknown', fields);
+        }
+      }
+    });
+  }
+
+  async #takeOverOne({ session, name, saved, state }: Kept): Promise<void> {
+    if (saved === null || state === null) return;
+    const { adoptions, journal, native, starter } = this.#context;
+    await starter.settle(unitNameOf(saved));
+    if (readMark(native.memory, state, saved) !== 'running') return;
+    const fields = { session: session.name, parameters: { name, way: saved.way } };
+    const { pid } = await runStarted({ native, machine: saved, starter });
+    await journal.act('machine.found', fields, () => adoptions.moved(session.name, pid));
+    await this.#forget(session, agentItself);
   }
 
   /** Whether a machine is being started or given up: no update may begin meanwhile. */

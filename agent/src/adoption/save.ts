@@ -18,7 +18,7 @@ import { setCapabilities } from '../qemu/migration-commands.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { unixChannel } from '../qemu/restart-command.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
-import { markBytes } from './restart-mark.ts';
+import { bytesBehindState } from './restart-mark.ts';
 import { capabilitiesFor } from './taking-in.ts';
 
 export interface SaveOptions {
@@ -177,7 +177,7 @@ export class MachineSaver {
     await failed;
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
     // Pages that were made and not needed would be preserved for nothing.
-    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + markBytes));
+    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + bytesBehindState));
     return { file: this.#file, cprBytes, mainBytes };
   }
 

@@ -203,8 +203,27 @@ export const Session = v.object({
 export type Session = v.InferOutput<typeof Session>;
 
 /**
+ * What a name on a machine's command line is for. `socket`: the VMM makes it and listens there. `output`: a file that the
+ * VMM writes. `file`: any other path, for example of a kernel or a directory. `bridge` and `tap`: network interfaces.
+ */
+export const NameKind = v.picklist(['disk', 'socket', 'output', 'file', 'bridge', 'tap']);
+export type NameKind = v.InferOutput<typeof NameKind>;
+
+/**
+ * A path or a network interface that a held machine's command line names, and the option that does. The monitor's
+ * socket is not among them, nor are files of memory that is preserved.
+ */
+export const HeldName = v.object({
+  name: v.string(),
+  kind: NameKind,
+  option: v.string(),
+});
+export type HeldName = v.InferOutput<typeof HeldName>;
+
+/**
  * A machine that does not run. Its session keeps its memory, its record and its state, `size` bytes in all. `problem` is
  * null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
+ * `names` are what another attempt can be given in place of; null from an older agent.
  */
 export const HeldMachine = v.object({
   session: v.string(),
@@ -212,8 +231,16 @@ export const HeldMachine = v.object({
   way: Way,
   size: int,
   problem: v.optional(v.nullable(v.string()), null),
+  names: v.optional(v.nullable(v.array(HeldName)), null),
 });
 export type HeldMachine = v.InferOutput<typeof HeldMachine>;
+
+/** Another name in place of one that a command line has. */
+export const NameChange = v.object({
+  old: v.string(),
+  new: v.string(),
+});
+export type NameChange = v.InferOutput<typeof NameChange>;
 
 /** A descriptor of a running process that could be preserved. `session` and `token` are set if it already is. */
 export const Candidate = v.object({
@@ -693,7 +720,19 @@ type Session (
 
 # A machine that does not run. Its session keeps its memory, its record and its state, \`size\` bytes in all. \`problem\` is
 # null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
-type HeldMachine (session: string, name: string, way: Way, size: int, problem: ?string)
+# \`names\` are what another attempt can be given in place of; null from an older agent.
+type HeldMachine (session: string, name: string, way: Way, size: int, problem: ?string, names: ?[]HeldName)
+
+# What a name on a machine's command line is for. \`socket\`: the VMM makes it and listens there. \`output\`: a file that the
+# VMM writes. \`file\`: any other path, for example of a kernel or a directory. \`bridge\` and \`tap\`: network interfaces.
+type NameKind (disk, socket, output, file, bridge, tap)
+
+# A path or a network interface that a held machine's command line names, and the option that does. The monitor's
+# socket is not among them, nor are files of memory that is preserved.
+type HeldName (name: string, kind: NameKind, option: string)
+
+# Another name in place of one that a command line has.
+type NameChange (old: string, new: string)
 
 # A descriptor of a running process that could be preserved. \`session\` and \`token\` are set if it already is.
 type Candidate (fd: int, kind: Kind, name: string, size: int, inode: int, session: ?string, token: ?string)
@@ -953,7 +992,11 @@ method ListHeldMachines() -> (machines: []HeldMachine)
 
 # Tries once more to start a held machine with its memory and its state, and adopts it. It goes on where it was stopped.
 # Fails with MachineUnusable, and leaves it held, if that is not possible.
-method RetryMachine(session: string) -> (machine: Machine)
+# \`changes\` put other names in the place of some of \`HeldMachine.names\`. A new path must exist and be of the same kind; a
+# \`socket\` or an \`output\` needs its directory. The size and the contents of a disk are not checked. They must be the old
+# one's, because the guest goes on with what it knows of that. Fails with InvalidValue if a change names nothing, or its
+# new name cannot be used.
+method RetryMachine(session: string, changes: ?[]NameChange) -> (machine: Machine)
 
 # Gives a held machine up: closes its session, and with it frees its memory and its state.
 method AbandonMachine(session: string) -> ()
@@ -1220,10 +1263,15 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     /**
      * Tries once more to start a held machine with its memory and its state, and adopts it. It goes on where it was stopped.
      * Fails with MachineUnusable, and leaves it held, if that is not possible.
+     * `changes` put other names in the place of some of `HeldMachine.names`. A new path must exist and be of the same kind; a
+     * `socket` or an `output` needs its directory. The size and the contents of a disk are not checked. They must be the old
+     * one's, because the guest goes on with what it knows of that. Fails with InvalidValue if a change names nothing, or its
+     * new name cannot be used.
      */
     RetryMachine: {
       parameters: v.strictObject({
         session: v.string(),
+        changes: v.optional(v.nullable(v.array(NameChange)), null),
       }),
       reply: v.object({
         machine: Machine,

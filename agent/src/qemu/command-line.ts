@@ -76,12 +76,15 @@ function readCount(options: Options): number | null {
   return Number.isInteger(product) && product > 0 ? product : null;
 }
 
+/** Whether the options of a character device say that QEMU listens. @param usual what counts where they do not say */
+export const isServer = (options: Options, usual = 'off'): boolean =>
+  ['on', '', 'true', 'yes'].includes(options.get('server') ?? usual);
+
 /** A listening socket among the options of a character device, or null. */
 function listening(options: Options): MonitorSocket | null {
-  const server = options.get('server') ?? 'off';
   const fd = Number(options.get('fd') ?? Number.NaN);
   // A descriptor that was handed in listens already, and QEMU is told so by `server=on`.
-  if (!['on', '', 'true', 'yes'].includes(server)) return null;
+  if (!isServer(options)) return null;
   if (Number.isInteger(fd) && fd >= 0) return { fd };
   const path = options.get('path');
   return path ? { path } : null;
@@ -142,8 +145,8 @@ export function readQemuCommandLine(words: readonly string[]): QemuCommandLine {
   return { name, vcpus, memory, accelerator, monitors, files, pciAddresses, deviceIds };
 }
 
-/** What the first, nameless value of an option is called. */
-const firstKeys: Readonly<Record<string, string>> = {
+/** What the first, nameless value of an option is called, where the option has one. */
+export const firstKeys: Readonly<Record<string, string>> = {
   '-name': 'guest',
   '-smp': 'cpus',
   '-m': 'size',
@@ -154,6 +157,9 @@ const firstKeys: Readonly<Record<string, string>> = {
   '-mon': 'chardev',
   '-device': 'driver',
   '-object': 'qom-type',
+  '-netdev': 'type',
+  '-nic': 'type',
+  '-net': 'type',
   '-hda': 'file',
   '-hdb': 'file',
   '-cdrom': 'file',

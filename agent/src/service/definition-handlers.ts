@@ -17,6 +17,7 @@ export function definitionHandlers(
   manager?: string,
 ): PeerHandlers<DefinitionMethods> {
   const { native, paths, accounts, phases, journal, adoptions, look, sessions, definedMachines } = context;
+  const { heldMachines } = context;
   // One at a time, so that nobody starts what somebody else is starting.
   const starting = new Serial();
 
@@ -49,13 +50,23 @@ export function definitionHandlers(
           new Refusal('MachineUnusable', { pid, name, reason });
         const pid = await running(name, definition);
         if (pid !== null) throw unusable(pid, 'it is already running');
-        const held = sessions.list().find(({ machine }) => machine?.definition === name);
-        if (held) {
-          const reason = `its memory is held in session "${held.name}", and a second VMM would use the same disks; close that session to give it up`;
+        const own = `machine:${name}`;
+        const runs = new Set(adoptions.list().map(({ session }) => session));
+        const kept = sessions
+          .list()
+          .find(
+            ({ name: session, machine }) =>
+              machine?.definition === name || (session === own && machine !== null && !runs.has(own)),
+          );
+        if (kept) {
+          const isHeld = heldMachines.list().some(({ session }) => session === kept.name);
+          const advice = isHeld
+            ? 'try it again or give it up first (luocon retry, luocon abandon)'
+            : 'close that session to give it up';
+          const reason = `its memory is held in session "${kept.name}", and a second VMM would use the same disks; ${advice}`;
           throw unusable(0, reason);
         }
         // Of a machine that was found before there was the definition: its unit has the name of its session.
-        const own = `machine:${name}`;
         if (sessions.has(own)) {
           const reason = `session "${own}", which would be its own, is of another machine; release and adopt that one again, and it gets another name`;
           throw unusable(sessions.get(own).machine?.pid ?? 0, reason);

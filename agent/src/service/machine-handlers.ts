@@ -40,9 +40,9 @@ export function machineHandlers({
 
     ListHeldMachines: async () => ({ machines: heldMachines.list() }),
 
-    RetryMachine: async ({ session }, _call, peer) => {
+    RetryMachine: async ({ session, changes }, _call, peer) => {
       needNormal(phases);
-      const pid = await heldMachines.retry(session, actorOf(peer));
+      const pid = await heldMachines.retry(session, changes ?? [], actorOf(peer));
       return { machine: await look.one(pid) };
     },
 

@@ -27,6 +27,15 @@ describe('a held machine', () => {
     expect(screen.queryByRole('note')).toBeNull();
   });
 
+  test('says what its command line names, unless its agent is too old to tell', () => {
+    show({ session: 'mail', names: [{ name: '/srv/mail.img', kind: 'disk', option: '-drive file' }] });
+    expect(screen.getByRole('region', { name: 'Paths and interfaces on its command line' })).toBeTruthy();
+    expect(screen.getByText('Disk')).toBeTruthy();
+    expect(facts().at(-1)).toBe('/srv/mail.img in -drive file');
+    show({ names: null });
+    expect(screen.queryByRole('region')).toBeNull();
+  });
+
   test('leads to its session', async () => {
     const { app } = show({ session: 'mail' });
     await fireEvent.click(button('Show in Sessions'));

@@ -6,6 +6,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { failure } from '../../test/fake-bridge.ts';
 import { heldMachine, machine } from '../../test/fake-data.ts';
 import { renderInConsole } from '../../test/in-console.ts';
+import { type } from '../../test/open-console.ts';
 import { adoptWords, retryWords } from '../words/machines.ts';
 import RetryDialog from './RetryDialog.svelte';
 
@@ -86,6 +87,85 @@ describe('trying a held machine again', () => {
     expect(button().disabled).toBe(true);
     await fireEvent.submit(button().form as HTMLFormElement);
     expect(bridge.askedFor('RetryMachine')).toHaveLength(1);
+  });
+
+  describe('with what its command line names', () => {
+    const names: HeldMachine['names'] = [
+      { name: '/srv/mail.img', kind: 'disk', option: '-drive file' },
+      { name: '/boot/k', kind: 'file', option: '-kernel' },
+      { name: 'br0', kind: 'bridge', option: '-netdev br' },
+    ];
+    const field = (label: string) => screen.getByLabelText<HTMLInputElement>(label);
+
+    test('shows the names to be changed, and sends what is other than before', async () => {
+      const { bridge, onclose } = open({ names });
+      expect(screen.getAllByRole<HTMLInputElement>('textbox').map(({ value }) => value)).toEqual([
+        ...['/srv/mail.img', '/boot/k', 'br0'],
+      ]);
+      expect(screen.queryByRole('note')).toBeNull();
+      await type('Disk /srv/mail.img', ' /mnt/mail.img ');
+      expect(screen.getByRole('note').textContent).toMatch(
+        /size and the contents of the disk are not checked/,
+      );
+      await type('Bridge br0', 'lan');
+      await fireEvent.submit(button().form as HTMLFormElement);
+      await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+      expect(bridge.askedFor('RetryMachine')).toEqual([
+        {
+          session: 'mail',
+          changes: [
+            { old: '/srv/mail.img', new: '/mnt/mail.img' },
+            { old: 'br0', new: 'lan' },
+          ],
+        },
+      ]);
+    });
+
+    test('says nothing of disks where none is another one', async () => {
+      open({ names });
+      await type('File /boot/k', '/boot/l');
+      expect(screen.queryByRole('note')).toBeNull();
+    });
+
+    test.each([
+      ['Disk /srv/mail.img', 'mail.img', 'Expected an absolute path.'],
+      ['Bridge br0', ' ', 'Expected the name of a network interface.'],
+      ['Bridge br0', '/dev/x', 'Expected the name of a network interface.'],
+    ])('does not send what cannot be one: %s, %j', async (label, value, problem) => {
+      const { bridge } = open({ names });
+      await type(label, value);
+      expect(screen.queryByText(problem)).toBeNull();
+      await fireEvent.click(button());
+      expect(screen.getByText(problem)).toBeTruthy();
+      expect(field(label).getAttribute('aria-invalid')).toBe('true');
+      expect(bridge.askedFor('RetryMachine')).toEqual([]);
+    });
+
+    test('shows what the agent refuses, and keeps what was entered', async () => {
+      const { bridge, onclose } = open({ names });
+      bridge.answers.set('RetryMachine', () => {
+        throw failure('InvalidValue', {
+          parameter: 'new name',
+          value: '/mnt/none',
+          expected: 'a path that exists on the host',
+        });
+      });
+      await type('Disk /srv/mail.img', '/mnt/none');
+      await fireEvent.click(button());
+      expect((await screen.findByRole('alert')).textContent).toMatch(
+        /mail-04 was not started again: new name cannot be “\/mnt\/none”.*Expected: a path that exists on the host\./s,
+      );
+      expect(onclose).not.toHaveBeenCalled();
+      expect(field('Disk /srv/mail.img').value).toBe('/mnt/none');
+    });
+
+    test('of an older agent has none, and is tried as it is', async () => {
+      const { bridge, onclose } = open({ names: null });
+      expect(screen.queryByRole('textbox')).toBeNull();
+      await fireEvent.click(button());
+      await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+      expect(bridge.askedFor('RetryMachine')).toEqual([{ session: 'mail' }]);
+    });
   });
 
   test('is cancelled without starting anything', async () => {

@@ -3,7 +3,13 @@
  * The machines of one host: those that run, those that are held, those defined in files, and what is being done with
  * them. The agent does not announce changes of machines, so a view that shows them has them read again.
  */
-import type { AgentMethods, HeldMachine, Machine, MachineDefinition } from '@luo-console/agent/interface';
+import type {
+  AgentMethods,
+  HeldMachine,
+  Machine,
+  MachineDefinition,
+  NameChange,
+} from '@luo-console/agent/interface';
 import { callAgent, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
@@ -61,9 +67,16 @@ export class MachinesStore {
     return this.#act(async () => (await callAgent(this.#host, 'ReleaseMachine', { pid })).machine);
   }
 
-  /** Tries once more to start a held machine, which adopts it. @param session that keeps it @throws Failure */
-  retry(session: string): Promise<Machine> {
-    return this.#act(async () => (await callAgent(this.#host, 'RetryMachine', { session })).machine);
+  /**
+   * Tries once more to start a held machine, which adopts it.
+   *
+   * @param session that keeps it
+   * @param changes other names on its command line; an older agent takes none
+   * @throws Failure
+   */
+  retry(session: string, changes: readonly NameChange[]): Promise<Machine> {
+    const given = changes.length === 0 ? { session } : { session, changes: [...changes] };
+    return this.#act(async () => (await callAgent(this.#host, 'RetryMachine', given)).machine);
   }
 
   /** Gives up a held machine, which frees its memory and its state. @param session that keeps it @throws Failure */

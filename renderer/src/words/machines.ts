@@ -6,9 +6,11 @@ import type {
   BlackoutPart,
   FailurePolicy,
   FateSource,
+  HeldName,
   Machine,
   MachineFile,
   MonitorState,
+  NameKind,
   Way,
 } from '@luo-console/agent/interface';
 import { counted, duration, size } from '../format/quantity.ts';
@@ -143,6 +145,32 @@ export const heldWords = {
   show: (name: string) => `Show ${name} in Machines`,
   /** What can be done there. */
   next: 'Try it again or give it up there.',
+} as const;
+
+/** What a held machine has a name for. */
+export const nameKindWords: Readonly<Record<NameKind, string>> = {
+  disk: 'Disk',
+  socket: 'Socket on which its VMM listens',
+  output: 'File that its VMM writes',
+  file: 'File',
+  bridge: 'Bridge',
+  tap: 'Tap',
+};
+
+/** Names on the command line of a held machine, which another attempt may replace. */
+export const nameWords = {
+  title: 'Paths and interfaces on its command line',
+  /** Above the fields. */
+  change: 'If something has moved or has another name now, say so here.',
+  label: ({ name, kind }: HeldName) => `${nameKindWords[kind]} ${name}`,
+  option: (option: string) => `in ${option}`,
+  wrong: (kind: NameKind) =>
+    kind === 'bridge' || kind === 'tap'
+      ? 'Expected the name of a network interface.'
+      : 'Expected an absolute path.',
+  disk: 'The size and the contents of the disk are not checked',
+  diskWhy:
+    'The agent checks that it is there and of the same kind. The guest goes on with what it knows of the old disk, so another disk’s contents would be damaged.',
 } as const;
 
 export const retryWords = {

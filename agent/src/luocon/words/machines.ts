@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines in words: the way each is carried over, how far it is, and which machine a person means. */
 import type { AgentClient } from '../../client/index.ts';
-import type { Machine, MachineStage, OrderGraph, Way } from '../../interface/agent.generated.ts';
+import type { Machine, MachineStage, NameKind, OrderGraph, Way } from '../../interface/agent.generated.ts';
 import type { Tone } from '../screen.ts';
 import { duration } from './quantities.ts';
 
@@ -12,6 +12,20 @@ export const wayWords: Readonly<Record<Way, string>> = {
   whole_state: 'whole state',
   none: 'none',
 };
+
+/** What a held machine has a name for. */
+export const nameKindWords: Readonly<Record<NameKind, string>> = {
+  disk: 'disk',
+  socket: 'socket on which its VMM listens',
+  output: 'file that its VMM writes',
+  file: 'file',
+  bridge: 'bridge',
+  tap: 'tap',
+};
+
+/** What nobody can check of another disk. */
+export const otherDisk =
+  'Another disk must have the same size and contents, which cannot be checked: the guest goes on with what it knows of the old one.';
 
 export const stageWords: Readonly<Record<MachineStage, string>> = {
   waiting: 'waiting',

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Trying to start a saved machine. So early in a boot a module, a tap or a disk may still be missing that is there a few
- * seconds later. Until the guest has run nothing of the machine is used up, so an attempt can be repeated.
+ * seconds later. Until the guest has run nothing of the machine is used up, so an attempt can be repeated. Attempts are
+ * counted behind the state (`restart-mark.ts`), so that an agent that dies of one does not begin without end.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { readAttempts, writeAttempts } from '../../adoption/restart-mark.ts';
 import { isUnitThere, RanPerhaps, type RestoreOptions, unitNameOf } from '../../adoption/restore.ts';
 import type { Log } from '../../host/log.ts';
+import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { restoreMachine } from '../program/restore-machine.ts';
 import { Missing } from './retrieved-files.ts';
@@ -17,31 +20,43 @@ export const usualPausesMs: readonly number[] = [250, 500, 1000, 2000, 4000, 800
 const slowMs = 30_000;
 
 /**
- * Starts a machine, with growing pauses between attempts that fail.
+ * Starts a machine, with growing pauses between attempts that fail. Goes on counting where an agent before this one
+ * died.
  *
+ * @param pausesMs before each attempt after the first, in ms: there is one attempt more than pauses, whoever makes them
  * @returns the new VMM's process
- * @throws Error of the last attempt; RanPerhaps at once; Missing at once
+ * @throws Error with the number of attempts and what the last one failed with; RanPerhaps at once; Missing at once
  */
 export async function restorePatiently(
   options: RestoreOptions,
   pausesMs: readonly number[],
   log: Log,
 ): Promise<number> {
+  const { machine, native, starter, state } = options;
+  const { session } = machine;
+  const before = readAttempts(native.memory, state, machine);
+  if (before > pausesMs.length)
+    throw new Error(`${counted(before, 'attempt')}, the last one by an agent before this one`);
+  if (before > 0) {
+    const pauseMs = pausesMs[before - 1] ?? 0;
+    log('warning', 'a machine did not start while an earlier agent ran, and is tried again', {
+      ...{ session, attempts: before, pauseMs },
+    });
+    await delay(pauseMs);
+  }
   const began = performance.now();
-  for (let attempt = 0; ; attempt += 1) {
+  for (let attempt = before + 1; ; attempt += 1) {
+    writeAttempts(native.memory, state, machine, attempt);
     try {
       return await restoreMachine(options);
     } catch (error) {
-      const pauseMs = pausesMs[attempt];
-      const slow = attempt > 0 && performance.now() - began > slowMs;
-      if (error instanceof RanPerhaps || error instanceof Missing || pauseMs === undefined || slow)
-        throw error;
-      const { machine, starter } = options;
-      const { session } = machine;
+      if (error instanceof RanPerhaps || error instanceof Missing) throw error;
+      const pauseMs = pausesMs[attempt - 1];
+      const slow = attempt > before + 1 && performance.now() - began > slowMs;
+      if (pauseMs === undefined || slow)
+        throw new Error(`${counted(attempt, 'attempt')}; the last one: ${saidBy(error)}`, { cause: error });
       log('warning', 'a machine did not start, and is tried again', {
-        session,
-        problem: saidBy(error),
-        pauseMs,
+        ...{ session, problem: saidBy(error), attempt, pauseMs },
       });
       // Nothing else has a unit of this name so early: it is left over from an attempt of ours.
       if (isUnitThere(error)) {

@@ -6,7 +6,7 @@
  */
 import type { Descriptor, Memory } from '@luo-console/native';
 import { attemptOf, heldLabels, keptRecord, sessionsNotRunning } from '../../adoption/held-machines.ts';
-import { copiedMark, readMark, settledMark, writeMark } from '../../adoption/restart-mark.ts';
+import { copiedMark, readMark, settledMark, writeAttempts, writeMark } from '../../adoption/restart-mark.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
@@ -158,10 +158,12 @@ function copyOf(memory: Memory, file: Descriptor): Descriptor {
   });
 }
 
-/** A copy whose mark says again what it said before the update was settled. */
+/** A copy whose mark says again what it said before the update was settled. An operator's attempts are not counted. */
 function copyOfState(memory: Memory, file: Descriptor, { saved }: HeldMachine): Descriptor {
   const copy = copyOf(memory, file);
-  if (saved !== null) writeMark(memory, copy, saved, copiedMark(readMark(memory, copy, saved)));
+  if (saved === null) return copy;
+  writeMark(memory, copy, saved, copiedMark(readMark(memory, copy, saved)));
+  writeAttempts(memory, copy, saved, 0);
   return copy;
 }
 

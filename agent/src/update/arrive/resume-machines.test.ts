@@ -10,7 +10,13 @@ import { join } from 'node:path';
 import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { markByte, markOffset, type RestartMark, writeMark } from '../../adoption/restart-mark.ts';
+import {
+  markByte,
+  markOffset,
+  type RestartMark,
+  writeAttempts,
+  writeMark,
+} from '../../adoption/restart-mark.ts';
 import type { VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
@@ -82,7 +88,14 @@ const record = (machines: readonly object[]): object => ({
 /** Preserves a machine's parts, as an agent before the kexec does, and has the next kernel begin. */
 async function arrive(
   machines: readonly object[],
-  parts: { state: boolean; memory: boolean; mark?: RestartMark; index?: string; session?: string },
+  parts: {
+    state: boolean;
+    memory: boolean;
+    mark?: RestartMark;
+    attempts?: number;
+    index?: string;
+    session?: string;
+  },
 ): Promise<void> {
   using opened = double.openDevice(device);
   const index = double.createSession(opened, parts.index ?? indexSessionName);
@@ -99,6 +112,7 @@ async function arrive(
   const state = memory.memfdCreate('state');
   memory.write(state, 0n, Buffer.from('state'));
   writeMark(memory, state, saved, parts.mark ?? 'none');
+  if (parts.attempts) writeAttempts(memory, state, saved, parts.attempts);
   if (parts.state) await double.preserveFd(index, state, 0n);
   const ram = memory.memfdCreate('ram');
   if (parts.memory) await double.preserveFd(session, ram, 7n);
@@ -192,11 +206,32 @@ describe('a saved machine', () => {
       ...['resume one', 'settle one', 'stop one'],
       ...['resume one', 'settle one', 'stop one'],
     ]);
-    expect(found.runs).toMatchObject([{ stage: 'held', detail: 'it does not run: its VMM ended at once' }]);
+    const detail = 'it does not run: 2 attempts; the last one: its VMM ended at once';
+    expect(found.runs).toMatchObject([{ stage: 'held', detail }]);
     const state = stateOf(found.resumed?.held, 'machine:one');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
     release(found);
   });
+
+  it.each([
+    [
+      1,
+      ['settle one', 'stop one', 'resume one', 'settle one', 'stop one'],
+      '2 attempts; the last one: its VMM ended at once',
+    ],
+    [2, ['settle one', 'stop one'], '2 attempts, the last one by an agent before this one'],
+    [255, ['settle one', 'stop one'], '255 attempts, the last one by an agent before this one'],
+  ] as const)(
+    'that agents have tried %i times before is not tried without end',
+    async (attempts, asks, why) => {
+      await arrive([saved], { state: true, memory: true, mark: 'starting', attempts });
+      const asked: string[] = [];
+      const found = await resume(failingStarter(asked));
+      expect(asked).toEqual(asks);
+      expect(found.runs).toMatchObject([{ stage: 'held', detail: `it does not run: ${why}` }]);
+      release(found);
+    },
+  );
 
   it.each([
     ['none', 'held', ['settle one']],

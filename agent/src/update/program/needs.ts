@@ -4,8 +4,10 @@
  * interfaces. The carrier waits for each, and starts the machine when they are there.
  */
 import type { Need } from '../../adoption/vmm-facts.ts';
+import { isInterfaceName } from '../../host/interface-name.ts';
 import { visible } from '../../host/plain-words.ts';
 import { seenBy } from '../../host/seen-by.ts';
+import { usualBridge } from '../../qemu/named-in-words.ts';
 import type { HostMounts } from './host-mounts.ts';
 import { netdevsIn } from './obstacles.ts';
 import { readStart } from './vmm-status.ts';
@@ -51,8 +53,6 @@ export async function mountNeeds(
   return { needs: points.map((what) => ({ kind: 'mounted', what })), obstacle: null };
 }
 
-/** QEMU's own (DEFAULT_BRIDGE_INTERFACE, include/net/net.h). */
-const usualBridge = 'br0';
 /** Of `tun_flags` in sysfs: the interface outlives whoever made it (IFF_PERSIST, drivers/net/tun.c). */
 const persistent = 0x0800;
 
@@ -68,10 +68,6 @@ export async function interfaceNeeds(proc: string, pid: number, words: readonly 
   }
   return names.filter(isInterfaceName).map((what) => ({ kind: 'interface', what }));
 }
-
-/** As the kernel takes it (`dev_valid_name`, net/core/dev.c). */
-const isInterfaceName = (name: string): boolean =>
-  name !== '' && name !== '.' && name !== '..' && Buffer.byteLength(name) <= 15 && !/[/:\s]/.test(name);
 
 async function isPersistent(proc: string, pid: number, name: string): Promise<boolean> {
   if (!isInterfaceName(name)) return false;
