@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A machine that an update could not start again, in the window. Its VMM needs a file that was removed before the
- * update. When the file is there again, the machine is tried again and goes on at the next count.
+ * update. When the file is there again, in another place, the machine is told so and goes on at the next count.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
@@ -63,10 +63,13 @@ describe('a held machine', () => {
     await window.screenshots('machine-held-retry');
   });
 
-  it('goes on at the next count when it is tried again', async () => {
+  it('goes on at the next count when it is told where its file is now', async () => {
     const { page } = window;
-    await run(host, `cp ${guestsDirectory}/guest-bare ${kernel}`);
+    await run(host, `cp ${guestsDirectory}/guest-bare ${kernel}-moved`);
     const dialog = page.getByRole('dialog');
+    await dialog.getByLabel(`File ${kernel}`).fill(`${kernel}-moved`);
+    await window.expectAccessible();
+    await window.screenshots('machine-held-other-path');
     await dialog.getByRole('button', { name: 'Try web-01 again' }).click();
     await dialog.waitFor({ state: 'detached', timeout: patienceMs });
     await machine(page, 'web-01').getByText('Adopted', { exact: true }).waitFor();

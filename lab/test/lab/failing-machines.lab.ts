@@ -169,4 +169,56 @@ describe('a machine that cannot be saved', () => {
       'sound',
     ]);
   });
+
+  it('whose disk has moved is held through another update, and goes on with the new path', async () => {
+    const [disk, moved] = ['/srv/data/disk', '/srv/elsewhere/disk'];
+    // A mount that no boot makes: then the disk is in its other place only. QEMU opens it once more to save the machine,
+    // so it cannot move before that.
+    await run(
+      host,
+      `mkdir -p /srv/data /srv/elsewhere && truncate -s 1M ${moved} && mount --bind /srv/elsewhere /srv/data`,
+    );
+    const guest = await startGuest(host, { name: 'moved', kind: 'bare', memory: 'shared', disk });
+    await expectUnharmed(host, [guest]);
+    await agent.call('AdoptMachine', { pid: guest.pid });
+
+    for (const [number, release] of ['-a', '-b'].entries()) {
+      const done = await carryOut(host, agent, await planFor(agent, release));
+      agent = done.agent;
+      expect(done.update, done.update.reason).toMatchObject({ outcome: 'updated' });
+      const stages = Object.fromEntries(done.update.machines.map(({ name, stage }) => [name, stage]));
+      const others = { doomed: 'resumed', sound: 'resumed' };
+      // The second one has nothing to do with it.
+      expect(stages).toEqual(number === 0 ? { ...others, moved: 'held' } : others);
+      if (number === 0)
+        expect(done.update.machines.find(({ name }) => name === 'moved')?.detail).toMatch(
+          /7 attempts; the last one: .*/s,
+        );
+      expect((await agent.call('ListHeldMachines', {})).machines).toMatchObject([
+        {
+          session: 'machine:moved',
+          problem: null,
+          names: expect.arrayContaining([{ name: disk, kind: 'disk', option: '-drive file' }]),
+        },
+      ]);
+    }
+
+    const retry = (next: string | null) =>
+      agent.call('RetryMachine', {
+        session: 'machine:moved',
+        changes: next === null ? null : [{ old: disk, new: next }],
+      });
+    await expect(retry(null)).rejects.toMatchObject({ error: 'io.luoconsole.Agent.MachineUnusable' });
+    await expect(retry('/srv/nowhere')).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.InvalidValue',
+      parameters: { value: '/srv/nowhere', expected: 'a path that exists on the host' },
+    });
+    const { machine } = await retry(moved);
+    expect(machine).toMatchObject({ name: 'moved', session: 'machine:moved', state: 'running' });
+    expect(await run(host, `tr '\\0' '\\n' < /proc/${machine.pid}/cmdline`)).toContain(
+      `file=${moved},format=raw`,
+    );
+    await expectUnharmed(host, [sound, { name: 'doomed', log: `${guestsDirectory}/doomed.log` }, guest]);
+    expect((await agent.call('ListHeldMachines', {})).machines).toEqual([]);
+  });
 });

@@ -25,6 +25,8 @@ export interface GuestOptions {
   readonly memory: Memory;
   /** The kernel file of a bare guest, in the host; the one of all bare guests if none is given. */
   readonly kernel?: string;
+  /** A raw file in the host, as a disk that the guest does not use. */
+  readonly disk?: string;
   /** Of the whole machine, in MiB. */
   readonly mib?: number;
   /** What the guest does with the memory that it has in common with others: a file in /dev/shm. */
@@ -88,6 +90,7 @@ function qemuWords({
   memory,
   mib = kind === 'linux' ? linuxMiB : bareMiB,
   kernel = `${guestsDirectory}/guest-bare`,
+  disk,
   common,
 }: GuestOptions): string[] {
   const line = guestCommandLine(kind, name);
@@ -109,6 +112,9 @@ function qemuWords({
     '-chardev',
     `socket,id=console,path=/run/${name}.console,server=on,wait=off,logfile=${logOf(name)},logappend=on`,
     ...['-serial', 'chardev:console', '-m', `${mib}`, ...memoryWords(name, memory, mib)],
+    ...(disk === undefined
+      ? []
+      : ['-drive', `file=${disk},format=raw,if=none,id=disk`, '-device', 'virtio-blk-pci,drive=disk']),
     ...(common
       ? [
           '-object',
