@@ -3,6 +3,7 @@
  * What each step of the kernel that is left does, and how it is undone. The rows are those of `record/steps.ts`:
  * a step without an act does not compile.
  */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
@@ -16,6 +17,7 @@ import { carriedBefore } from '../record/record.ts';
 import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { LastSync } from './last-sync.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
 
@@ -37,6 +39,8 @@ export interface Leaving {
   readonly program: ResumeProgram | null;
   /** The index session, once it is created. */
   index: OutgoingIndex | null;
+  /** What is synced once the machines are stopped; null until that is known. */
+  lastSync: LastSync | null;
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
@@ -131,13 +135,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         await delay(graceSeconds * 1000, undefined, { signal }).catch(() => {});
         signal.throwIfAborted();
       }
-      // Write dirty pages to disk now, while the machines still run.
-      await native.kernel.sync();
+      // Write dirty pages to disk now, while the machines still run. One that does not answer holds nobody up but this.
+      update.progress({ message: 'all file systems are synced' });
+      await untilAborted(native.kernel.sync(), signal);
       const unplanned = attendance.sessions.filter(
         (name) => !update.facts.sessions.some(({ session, attended }) => attended && session === name),
       );
       if (unplanned.length > 0)
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
+      update.lastSync = await lastSyncOf(update);
     },
     undo({ context: { paths }, record }) {
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
@@ -167,11 +173,11 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { context, machines, plan, program, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
+      // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
+      // a host that was lost.
+      await update.lastSync?.run();
       const mark = kernelLog.mark();
       try {
-        // What the VMMs wrote when they stopped. Meanwhile the phase reaches clients: one that does not hear of it
-        // before its connection ends takes the kexec for a host that was lost.
-        await native.kernel.sync();
         const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
         if (update.index !== null) await program?.leave(update.index, machines.saved, memory);
         update.index?.write(update.indexRecord(nowUs()));
@@ -183,6 +189,28 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     },
   },
 };
+
+/** Waits for something that goes on where the update is aborted. @throws the signal's reason; what it throws itself */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const settled = new AbortController();
+  const aborted = once(signal, 'abort', { signal: settled.signal });
+  aborted.catch(() => {});
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    settled.abort();
+  }
+  signal.throwIfAborted();
+}
+
+/** What is to be synced once the machines are stopped: of programs that stop theirs themselves nothing is known. */
+async function lastSyncOf({ context, facts, machines }: Leaving): Promise<LastSync> {
+  const known = facts.machines.length > 0 && !facts.sessions.some(({ attended }) => attended);
+  const pids = machines.adopted.map(({ machine }) => machine.pid);
+  const lastSync = known ? await LastSync.of(context, pids) : LastSync.everything(context);
+  context.log('info', 'synced once more before the kexec', { places: lastSync.names.join(', ') });
+  return lastSync;
+}
 
 /** The subject of a step that is there once for each. */
 function the(subject: Subject | null): Subject {

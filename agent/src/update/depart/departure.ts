@@ -175,6 +175,7 @@ export class Departure {
       machines: this.#machines,
       program: programFor(this.#context, plan.commandLine),
       index: null,
+      lastSync: null,
       get record() {
         return departure.#record;
       },
