@@ -187,6 +187,22 @@ export const Session = v.object({
 });
 export type Session = v.InferOutput<typeof Session>;
 
+/** A descriptor to preserve: `fileDescriptor` is its place among those that were sent with the message. */
+export const PreserveWish = v.object({
+  fileDescriptor: int,
+  token: v.optional(v.nullable(v.string()), null),
+  label: v.optional(v.nullable(v.string()), null),
+});
+export type PreserveWish = v.InferOutput<typeof PreserveWish>;
+
+/** What became of a wish: it is preserved, or it was refused with an error of this interface and that error's parameters. */
+export const PreserveOutcome = v.object({
+  descriptor: v.optional(v.nullable(Descriptor), null),
+  error: v.optional(v.nullable(v.string()), null),
+  errorParameters: v.optional(v.nullable(anyObject), null),
+});
+export type PreserveOutcome = v.InferOutput<typeof PreserveOutcome>;
+
 /**
  * A machine that does not run. Its session keeps its memory, its record and its state, `size` bytes in all. `problem` is
  * null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
@@ -664,6 +680,12 @@ type Session (
   descriptors: []Descriptor
 )
 
+# A descriptor to preserve: \`fileDescriptor\` is its place among those that were sent with the message.
+type PreserveWish (fileDescriptor: int, token: ?string, label: ?string)
+
+# What became of a wish: it is preserved, or it was refused with an error of this interface and that error's parameters.
+type PreserveOutcome (descriptor: ?Descriptor, error: ?string, errorParameters: ?object)
+
 # A machine that does not run. Its session keeps its memory, its record and its state, \`size\` bytes in all. \`problem\` is
 # null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
 type HeldMachine (session: string, name: string, way: Way, size: int, problem: ?string)
@@ -895,6 +917,10 @@ method CreateSession(name: string) -> (session: Session)
 # Preserves a descriptor sent with the message. Without a token the next free one is used.
 method PreserveDescriptor(session: string, fileDescriptor: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
+# Preserves many descriptors sent with the message, at most 253. That takes far less time than one call for each. They
+# are preserved or refused one by one, and \`outcomes\` has their order.
+method PreserveDescriptors(session: string, wishes: []PreserveWish) -> (outcomes: []PreserveOutcome)
+
 # Preserves descriptor number \`fd\` of process \`pid\`.
 method PreserveFromProcess(session: string, pid: int, fd: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
@@ -1097,6 +1123,20 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       reply: v.object({
         descriptor: Descriptor,
+      }),
+      streaming: 'no',
+    },
+    /**
+     * Preserves many descriptors sent with the message, at most 253. That takes far less time than one call for each. They
+     * are preserved or refused one by one, and `outcomes` has their order.
+     */
+    PreserveDescriptors: {
+      parameters: v.strictObject({
+        session: v.string(),
+        wishes: v.array(PreserveWish),
+      }),
+      reply: v.object({
+        outcomes: v.array(PreserveOutcome),
       }),
       streaming: 'no',
     },

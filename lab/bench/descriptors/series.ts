@@ -18,13 +18,14 @@ export const allSeries: readonly Series[] = [
 ];
 
 /**
- * Fewer for the agent. Each descriptor costs it two entries in the journal that reach the disk, a page of the manifest
- * that is written anew, and a place in the service manager's store.
+ * Fewer for the agent. Each descriptor costs it two entries in the journal, one in the manifest, and a place in the
+ * service manager's store.
  */
 export const agentSeries: readonly Series[] = [
   { count: 1, times: 15 },
   { count: 100, times: 3 },
   { count: 1000, times: 1 },
+  { count: 10_000, times: 1 },
 ];
 
 /** Series as arguments of the programs in the host. */
