@@ -51,6 +51,9 @@ interface Member {
 /** Bytes of state to have pages ready for: what bare machines need, and some. */
 const usualStateBytes = 2 * 1024 * 1024;
 
+/** How long nobody is told how far the saving is, in ms. */
+const silenceMs = 500;
+
 /** A machine could not be saved. */
 export class NotSaved extends Error {
   override readonly name = 'NotSaved';
@@ -95,6 +98,8 @@ export class Suspension {
   }
 
   readonly #left: readonly MachineRun[];
+  /** Whether nobody is told of changes for now. */
+  #silent = false;
 
   /** The state of each machine. */
   runs(): MachineRun[] {
@@ -148,23 +153,38 @@ export class Suspension {
       member.pieces = await this.#placed(pieces);
     });
     for (const { adopted, saver } of this.#members) if (saver) mark(adopted.session, true);
-    await this.#each(async (member) => {
-      const saving = member.saver?.save();
-      const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();
-      const brownoutUs = Math.max(0, suspendedAtUs - this.#brownoutFromUs);
-      this.#show(member, {
-        suspendedAtUs,
-        brownoutUs,
-        detail: 'it is stopped, and its state is being recorded',
+    // Telling clients takes time away from saving. They hear of it if that takes long, and once it is done.
+    const telling = setTimeout(() => {
+      this.#silent = false;
+      this.#context.changed();
+    }, silenceMs);
+    this.#silent = true;
+    try {
+      await this.#each(async (member) => {
+        const saving = member.saver?.save();
+        const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();
+        const brownoutUs = Math.max(0, suspendedAtUs - this.#brownoutFromUs);
+        this.#show(member, {
+          suspendedAtUs,
+          brownoutUs,
+          detail: 'it is stopped, and its state is being recorded',
+        });
+        const state = await saving;
+        if (!state) return;
+        const { token } = await preserve(state.file);
+        const { cprBytes, mainBytes } = state;
+        const savedAtUs = nowUs();
+        member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
+        this.#show(member, {
+          stage: 'saved',
+          detail: `${cprBytes + mainBytes} bytes of state are preserved`,
+        });
       });
-      const state = await saving;
-      if (!state) return;
-      const { token } = await preserve(state.file);
-      const { cprBytes, mainBytes } = state;
-      const savedAtUs = nowUs();
-      member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
-      this.#show(member, { stage: 'saved', detail: `${cprBytes + mainBytes} bytes of state are preserved` });
-    });
+    } finally {
+      clearTimeout(telling);
+      this.#silent = false;
+      this.#context.changed();
+    }
     return this.#members.flatMap(({ saved }) => saved ?? []);
   }
 
@@ -235,7 +255,7 @@ export class Suspension {
 
   #show(member: Member, change: Partial<MachineRun>): void {
     member.run = { ...member.run, ...change };
-    this.#context.changed();
+    if (!this.#silent) this.#context.changed();
   }
 }
 
