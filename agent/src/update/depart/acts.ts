@@ -204,11 +204,18 @@ async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<v
 }
 
 /** What is to be synced once the machines are stopped: of programs that stop theirs themselves nothing is known. */
-async function lastSyncOf({ context, facts, machines }: Leaving): Promise<LastSync> {
-  const known = facts.machines.length > 0 && !facts.sessions.some(({ attended }) => attended);
-  const pids = machines.adopted.map(({ machine }) => machine.pid);
-  const lastSync = known ? await LastSync.of(context, pids) : LastSync.everything(context);
-  context.log('info', 'synced once more before the kexec', { places: lastSync.names.join(', ') });
+async function lastSyncOf({ context, facts, machines, signal }: Leaving): Promise<LastSync> {
+  if (facts.machines.length === 0 || facts.sessions.some(({ attended }) => attended))
+    return LastSync.everything(context);
+  const lastSync = await LastSync.of(
+    context,
+    machines.adopted.map(({ machine }) => machine.pid),
+  );
+  context.log('info', 'places that are synced once the machines are stopped', {
+    places: lastSync.names.join(', '),
+  });
+  // Once while they still run. Then it is known that each place answers, and little is left for the next time.
+  await untilAborted(lastSync.run(), signal);
   return lastSync;
 }
 
