@@ -5,6 +5,7 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import { markKernelLog } from '../../kernel/log.ts';
@@ -44,8 +45,14 @@ export interface Leaving {
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
-  /** What the index session says now. `jumpedAtUs`: when the reboot call is made, or null before. */
-  indexRecord(jumpedAtUs: number | null): IndexRecord;
+  /**
+   * What the index session says now.
+   *
+   * @param jumpedAtUs when the reboot call is made, or null before
+   * @param saved the machines; those that are saved if none are given
+   * @throws Error if the next kernel's agent could not read it
+   */
+  indexRecord(jumpedAtUs: number | null, saved?: readonly SavedMachine[]): IndexRecord;
   /** Shows how far the step under way is. */
   progress(more: Omit<StepProgress, 'step' | 'message'> & { readonly message?: string }): void;
 }
@@ -106,9 +113,13 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 
   ready: {
-    async run({ machines, program }) {
+    async run(update) {
+      const { machines, program } = update;
       await machines.prepare();
       program?.prepare(machines.ready);
+      // What the next kernel's agent could not read must be found while they run. And what is done for the first time
+      // takes long.
+      update.indexRecord(null, machines.onTrial);
     },
     async undo({ machines }) {
       try {
@@ -173,13 +184,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { context, machines, plan, program, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
+      const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
       // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
       // a host that was lost.
-      await update.lastSync?.run();
+      await Promise.all([
+        update.lastSync?.run(),
+        update.index && program?.leave(update.index, machines.saved, memory),
+      ]);
       const mark = kernelLog.mark();
       try {
-        const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
-        if (update.index !== null) await program?.leave(update.index, machines.saved, memory);
         update.index?.write(update.indexRecord(nowUs()));
         await native.kernel.rebootKexec();
       } catch (error) {

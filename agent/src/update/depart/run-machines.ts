@@ -94,6 +94,13 @@ export class RunMachines {
     return this.#suspension.facts();
   }
 
+  /** The machines as they would be saved, without what is known only once they are stopped. */
+  get onTrial(): SavedMachine[] {
+    return this.ready.map(
+      ({ adopted, facts }) => trialMachine(adopted, facts ?? usualFacts(adopted.machine)).saved,
+    );
+  }
+
   /** Makes everything ready to stop them. @throws NotSaved */
   async prepare(): Promise<void> {
     await this.#suspension.prepare();
