@@ -140,7 +140,7 @@ export class Suspension {
   }
 
   /**
-   * Stops the guests and records their states, all at once.
+   * Stops the guests and records their states, all at once. The caller tells of the end, unless it fails.
    *
    * @returns what the next kernel's agent must know of them
    * @throws NotSaved under the policy `stop`
@@ -153,12 +153,13 @@ export class Suspension {
       member.pieces = await this.#placed(pieces);
     });
     for (const { adopted, saver } of this.#members) if (saver) mark(adopted.session, true);
-    // Telling clients takes time away from saving. They hear of it if that takes long, and once it is done.
+    // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
     const telling = setTimeout(() => {
       this.#silent = false;
       this.#context.changed();
     }, silenceMs);
     this.#silent = true;
+    for (const { saver } of this.#coming) saver?.stop();
     try {
       await this.#each(async (member) => {
         const saving = member.saver?.save();
@@ -180,10 +181,13 @@ export class Suspension {
           detail: `${cprBytes + mainBytes} bytes of state are preserved`,
         });
       });
+    } catch (error) {
+      this.#silent = false;
+      this.#context.changed();
+      throw error;
     } finally {
       clearTimeout(telling);
       this.#silent = false;
-      this.#context.changed();
     }
     return this.#members.flatMap(({ saved }) => saved ?? []);
   }
@@ -225,9 +229,14 @@ export class Suspension {
     for (const { saver } of this.#members) saver?.close();
   }
 
+  /** Machines that will still be carried over. */
+  get #coming(): readonly Member[] {
+    return this.#members.filter(({ run }) => run.stage !== 'left_behind');
+  }
+
   /** Does something for every machine that will still be carried over; the policy decides about a failure. */
   async #each(work: (member: Member) => Promise<void>): Promise<void> {
-    const coming = this.#members.filter(({ run }) => run.stage !== 'left_behind');
+    const coming = this.#coming;
     const done = await Promise.allSettled(coming.map(work));
     for (const [index, result] of done.entries()) {
       const member = coming[index];

@@ -6,6 +6,8 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { comeFirst } from '../../host/priority.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import { markKernelLog } from '../../kernel/log.ts';
@@ -40,6 +42,8 @@ export interface Leaving {
   readonly program: ResumeProgram | null;
   /** The index session, once it is created. */
   index: OutgoingIndex | null;
+  /** Undoes that the agent comes first on the processors; null while it does not. */
+  standBack: (() => void) | null;
   /** What is synced once the machines are stopped; null until that is known. */
   lastSync: LastSync | null;
   readonly record: Update;
@@ -162,18 +166,28 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 
   suspend: {
-    async run({ context, facts, machines, signal }) {
-      const { attendance } = context;
+    async run(update) {
+      const { context, facts, machines, signal } = update;
+      const { attendance, log, paths } = context;
+      try {
+        update.standBack = comeFirst(paths.proc);
+      } catch (error) {
+        log('warning', 'the agent does not come first while machines are stopped', {
+          problem: saidBy(error),
+        });
+      }
       // Programs that look after their machines themselves stop them at the same time.
       const attended = attendance.standStill(attendantsMs, signal);
       if (facts.machines.length > 0) await machines.suspend();
+      if (attendance.sessions.length > 0) machines.show();
       const problems = await attended;
       signal.throwIfAborted();
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
     },
-    async undo({ context, machines }) {
+    async undo({ context, machines, standBack }) {
       context.attendance.letRun();
+      standBack?.();
       const problems = await machines.letRunOn();
       if (problems.length > 0) throw new Error(problems.join('; '));
     },

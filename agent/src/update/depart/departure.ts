@@ -83,6 +83,7 @@ export class Departure {
       },
       begin: ({ shown, doing }) => {
         for (const phase of wayTo(context.phases.phase, shown.phase) ?? []) this.#enter(phase);
+        this.#record = { ...this.#record, machines: this.#machines.runs() };
         this.#show({ step: shown.id, message: doing });
       },
       undoing: ({ shown, doing }) => void this.#show({ step: shown.id, message: `undoing: ${doing}` }),
@@ -177,6 +178,7 @@ export class Departure {
       program: programFor(this.#context, plan.commandLine),
       index: null,
       lastSync: null,
+      standBack: null,
       get record() {
         return departure.#record;
       },

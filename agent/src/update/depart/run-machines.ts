@@ -106,7 +106,12 @@ export class RunMachines {
     await this.#suspension.prepare();
   }
 
-  /** Stops and saves them all. @throws NotSaved */
+  /** Tells clients how they stand. */
+  show(): void {
+    this.#options.changed();
+  }
+
+  /** Stops and saves them all; clients are not told. @throws NotSaved */
   async suspend(): Promise<void> {
     this.#saved = await this.#suspension.save();
   }
