@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Coming first on the processors, for the moment in which machines stand still. The VMMs that save their states keep all
- * processors busy then, and a thread that has little to do and waits for its turn makes every machine wait.
+ * Coming first on the processors, while machines are stopped. The VMMs keep all processors busy then: they save their
+ * states. This process has little to do, but as long as it waits for its turn every machine waits.
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
