@@ -43,9 +43,11 @@
  *       takes the next free token, or the one that is asked for
  *       refuses tokens in use, reserved or malformed
  *       says where a file is preserved already, and why a kind cannot be
+ *       of many at once is as of one after the other: each has its own result and its own entries
  *       is taken out by building the session anew, and the others stay
  *     agent/test/crash.test.ts
  *       while preserving loses nothing that was acknowledged
+ *       while preserving several at once loses nothing that was acknowledged
  *     agent/test/session-lifecycle.test.ts
  *       has its manifest in the kernel, also if the agent died before it had put it there
  *     agent/test/descriptor-lifecycle.test.ts
