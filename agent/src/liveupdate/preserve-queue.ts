@@ -22,8 +22,8 @@ import {
 } from './session-entries.ts';
 import { formatToken } from './tokens.ts';
 
-/** At most so many share a turn, so that others have theirs. */
-const mostTogether = 64;
+/** At most so many share a turn, so that others have theirs: as many as one message can carry. */
+const mostTogether = 253;
 
 export interface PreserveQueueOptions {
   readonly context: LiveUpdateContext;

@@ -126,7 +126,13 @@ export async function preserveInto(
     throw error;
   }
   const refusals: (Error | null)[] = [];
-  for (const each of list) refusals.push(await refusalOf(context, session, each));
+  let mark = context.kernelLog.mark();
+  for (const each of list) {
+    const refusal = await refusalOf(context, session, each, mark);
+    // What the kernel said of this one says nothing of the next.
+    if (refusal !== null) mark = context.kernelLog.mark();
+    refusals.push(refusal);
+  }
   const [kept, refused] = [true, false].map((isKept) =>
     list.filter((_each, index) => (refusals[index] === null) === isKept),
   ) as [Preserving[], Preserving[]];
@@ -140,16 +146,17 @@ export async function preserveInto(
   return refusals;
 }
 
-/** Has the kernel preserve a file. @returns what it was refused for; null if it was not */
+/** Has the kernel preserve a file. @param mark where its words begin. @returns what it was refused for, or null */
 async function refusalOf(
   { native, patience, kernelLog }: LiveUpdateContext,
   { name, open }: HeldSession,
   { token, file, entry }: Preserving,
+  mark: number,
 ): Promise<Error | null> {
   try {
     // The manager may still be closing its copy of a session that was just closed and held this very file.
     await withPatience(['EBUSY'], { ...patience, totalMs: Math.min(patience.totalMs, 500) }, () =>
-      withKernelWords(kernelLog, entry.label, () => native.liveUpdate.preserveFd(open, file, token)),
+      withKernelWords(kernelLog, entry.label, () => native.liveUpdate.preserveFd(open, file, token), mark),
     );
     return null;
   } catch (error) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about sessions. */
 
+import { readlinkSync } from 'node:fs';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { commandOf } from '../host/open-by.ts';
 import { visible } from '../host/plain-words.ts';
@@ -91,10 +92,8 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     passed: readonly Passed[],
     peer: Peer,
   ): Promise<PromiseSettledResult<Descriptor>[]> => {
-    const described = await Promise.all(passed.map(({ file }) => describeFile(`/proc/self/fd/${file.fd}`)));
-    needNormal(phases);
-    const preserving = passed.map(async ({ file, given }, index) => {
-      const name = described[index]?.name ?? '';
+    const preserving = passed.map(async ({ file, given }) => {
+      const name = visible(readlinkSync(`/proc/self/fd/${file.fd}`));
       const wanted = request(given, `descriptor passed by ${peer.command} (pid ${peer.pid}): ${name}`, name);
       return await sessions.preserve(session, file, wanted, actorOf(peer));
     });
