@@ -22,7 +22,7 @@ import {
 } from './session-entries.ts';
 import { formatToken } from './tokens.ts';
 
-/** At most so many share a turn, so that others have theirs: as many as one message can carry. */
+/** At most so many are dealt with at once: as many as one message can carry. */
 const mostTogether = 253;
 
 export interface PreserveQueueOptions {
@@ -70,30 +70,41 @@ export class PreserveQueue {
     actor: Actor,
   ): Promise<Descriptor> {
     const asked = { file, request, actor, done: Promise.withResolvers<Descriptor>() };
-    this.#enqueue(session, [asked]);
+    this.#enqueue(session, asked);
     return await asked.done.promise;
   }
 
-  #enqueue(session: HeldSession, more: readonly Asked[]): void {
-    const waiting = this.#waiting.get(session) ?? [];
-    const hasTurn = waiting.length > 0;
-    this.#waiting.set(session, [...waiting, ...more]);
-    if (!hasTurn) void session.serial.run(() => this.#takeTurn(session));
+  #enqueue(session: HeldSession, asked: Asked): void {
+    const waiting = this.#waiting.get(session);
+    if (waiting) {
+      waiting.push(asked);
+      return;
+    }
+    this.#waiting.set(session, [asked]);
+    void session.serial.run(() => this.#takeTurn(session));
   }
 
+  /** Deals with all that wait, in one turn of the session's: what comes after it must find nothing half done. */
   async #takeTurn(session: HeldSession): Promise<void> {
-    const waiting = this.#waiting.get(session) ?? [];
+    let left = this.#waiting.get(session) ?? [];
     this.#waiting.delete(session);
-    const turn = waiting.slice(0, mostTogether);
-    const later = waiting.slice(mostTogether);
+    while (left.length > 0) {
+      const some = left.slice(0, mostTogether);
+      left = [...(await this.#dealWith(session, some)), ...left.slice(mostTogether)];
+    }
+  }
+
+  /** @returns those that depend on what became of others */
+  async #dealWith(session: HeldSession, some: readonly Asked[]): Promise<Asked[]> {
+    const later: Asked[] = [];
     const begun: Begun[] = [];
     try {
-      const [first] = turn;
+      const [first] = some;
       if (session.unbuilt && first) await this.#options.carryOn(session, first.actor);
       const described = await Promise.allSettled(
-        turn.map(({ file }) => describeFile(`/proc/self/fd/${file.fd}`)),
+        some.map(({ file }) => describeFile(`/proc/self/fd/${file.fd}`)),
       );
-      for (const [index, asked] of turn.entries()) {
+      for (const [index, asked] of some.entries()) {
         const facts = described[index];
         if (facts?.status !== 'fulfilled') asked.done.reject(facts?.reason);
         else if (!this.#begin(session, asked, facts.value, begun)) later.push(asked);
@@ -101,9 +112,9 @@ export class PreserveQueue {
       if (begun.length > 0) await this.#preserve(session, begun);
     } catch (error) {
       // Those that were refused or preserved have been told so.
-      for (const { done } of turn) if (!later.some((each) => each.done === done)) done.reject(error);
+      for (const asked of some) if (!later.includes(asked)) asked.done.reject(error);
     }
-    if (later.length > 0) this.#enqueue(session, later);
+    return later;
   }
 
   /**

@@ -151,7 +151,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         signal.throwIfAborted();
       }
       // Write dirty pages to disk now, while the machines still run. One that does not answer holds nobody up but this.
-      update.progress({ message: 'all file systems are synced' });
+      update.progress({ message: 'syncing all file systems' });
       await untilAborted(native.kernel.sync(), signal);
       const unplanned = attendance.sessions.filter(
         (name) => !update.facts.sessions.some(({ session, attended }) => attended && session === name),
