@@ -17,6 +17,7 @@
         "src/addon/messages.cc",
         "src/addon/poll.cc",
         "src/addon/kernel.cc",
+        "src/addon/sync.cc",
         "src/addon/service_manager.cc"
       ],
       "include_dirs": ["<!@(node -p \"require('node-addon-api').include_dir\")"],

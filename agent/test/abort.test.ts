@@ -104,6 +104,20 @@ describe('an abort', () => {
     await expectAsBefore();
   });
 
+  it('ends the wait for a file system that does not answer, before any machine is stopped', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const syncing = gate();
+    host.sync = syncing.pass;
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await syncing.begun;
+    const { update } = await client.call('AbortUpdate', { reason: 'the disk is gone' });
+    expect(update).toMatchObject({ id: await running, outcome: 'aborted', reason: 'the disk is gone' });
+    expect(vmm.guest.commands).not.toContain('stop');
+    await expectAsBefore();
+    syncing.open();
+  });
+
   it('in the next kernel is refused: there is nothing to abort any more', async () => {
     const id = await runToKexec(host, client);
     host.becomeNextKernel();
@@ -135,6 +149,25 @@ describe('an abort', () => {
     });
     disk.full = false;
     expect((await client.call('AbortUpdate', {})).update.outcome).toBe('aborted');
+    await expectAsBefore();
+  });
+});
+
+describe('an update whose last sync fails', () => {
+  it('lets the machines run on, and says which file system it was', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    host.lastSync = async () => {
+      expect(vmm.guest.running).toBe(false);
+      throw new Error('EIO');
+    };
+    const id = await runToKexec(host, client, { wait: 'settled' });
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update).toMatchObject({
+      ...{ outcome: 'aborted', refusedBy: null, machines: [{ stage: 'running' }] },
+      reason: expect.stringMatching(/^the file system of \S+ could not be synced: EIO$/),
+    });
+    expect(vmm.guest.running).toBe(true);
     await expectAsBefore();
   });
 });
@@ -171,10 +204,8 @@ describe('an update whose disk is full', () => {
     const vmm = await vmms.start('one', 'named_memory');
     await client.call('AdoptMachine', { pid: vmm.pid });
     host.kexec = 'refused';
-    let syncs = 0;
-    host.sync = async () => {
-      syncs += 1;
-      disk.full = syncs === 2;
+    host.lastSync = async () => {
+      disk.full = true;
     };
     await runToKexec(host, client, { wait: 'settled' });
     expect(vmm.guest.running).toBe(true);

@@ -7,7 +7,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { MadeUpHost } from './made-up-host.ts';
-import { contentOf, preserveText, runToKexec } from './scenario.ts';
+import { contentOf, memfdWith, preserveText, runToKexec } from './scenario.ts';
 import type { Death } from './tapped-native.ts';
 
 let host: MadeUpHost;
@@ -100,6 +100,28 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
       acknowledged.length = 0;
       await runUntilDeath(death, flow);
       host.kill();
+      const client = await host.start();
+      await expectSound(client);
+      const { sessions } = await client.call('ListSessions', {});
+      expect(labels(sessions), JSON.stringify(death)).toEqual(expect.arrayContaining(acknowledged));
+    }
+  });
+
+  it('while preserving several at once loses nothing that was acknowledged', async () => {
+    const acknowledged: string[] = [];
+    const flow = async (client: AgentClient): Promise<void> => {
+      await client.call('CreateSession', { name: 's' });
+      const texts = ['first', 'second', 'third'];
+      const files = texts.map(memfdWith);
+      const wishes = texts.map((label, fileDescriptor) => ({ fileDescriptor, label, token: null }));
+      try {
+        await client.exchange('PreserveDescriptors', { session: 's', wishes }, files);
+        acknowledged.push(...texts);
+      } finally {
+        for (const file of files) file.close();
+      }
+    };
+    for await (const death of eachDeath(async () => void acknowledged.splice(0), flow)) {
       const client = await host.start();
       await expectSound(client);
       const { sessions } = await client.call('ListSessions', {});

@@ -6,7 +6,7 @@
  */
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Native, native as realNative } from '@luo-console/native';
+import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import type { VmmStarter } from '../src/adoption/restore.ts';
 import { type RunningAgent, startAgent } from '../src/agent.ts';
@@ -31,8 +31,11 @@ export class MadeUpHost {
   kexec: 'works' | 'refused' = 'works';
   /** What loading a kernel does first. */
   load: () => Promise<void> = async () => {};
-  /** What syncing the file systems does. */
+  /** What syncing all file systems does, while machines run. */
   sync: () => Promise<void> = async () => {};
+  /** What syncing one of them does, or a block device, once machines are stopped: not the first time, when they run. */
+  lastSync: () => Promise<void> = async () => {};
+  #lastSyncs = 0;
   /** What the kernel logs when it refuses. */
   refusal = '';
   /** Whether a service manager keeps descriptors. */
@@ -211,6 +214,8 @@ export class MadeUpHost {
         clock: (which) => realNative.kernel.clock(which),
         counter: () => realNative.kernel.counter(),
         sync: () => this.sync(),
+        syncFileSystem: (file) => this.#synced(file),
+        syncFile: (file) => this.#synced(file),
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
           await this.load();
           this.loaded = { commandLine };
@@ -226,6 +231,12 @@ export class MadeUpHost {
         takeListenFds: () => (this.managed ? manager.take() : []),
       },
     };
+  }
+
+  async #synced(file: Descriptor): Promise<void> {
+    file.close();
+    this.#lastSyncs += 1;
+    if (this.#lastSyncs % 2 === 0) await this.lastSync();
   }
 
   #reboot(): Promise<never> {

@@ -71,6 +71,57 @@ describe('preserving', () => {
     });
   });
 
+  it('of many at once is as of one after the other: each has its own result and its own entries', async () => {
+    using twice = memfdWith('twice');
+    using other = memfdWith('asked for');
+    using late = memfdWith('asked for too');
+    const [socket, end] = native.sockets.socketPair();
+    const texts = Array.from({ length: 100 }, (_, number) => `text ${number}`);
+    const files = texts.map(memfdWith);
+    const { reply } = await client.exchange(
+      'PreserveDescriptors',
+      {
+        session: 's',
+        wishes: [
+          ...texts.map((label, fileDescriptor) => ({ fileDescriptor, label, token: null })),
+          { fileDescriptor: 100, label: 'twice', token: null },
+          { fileDescriptor: 101, label: 'asked for', token: '0x500' },
+          { fileDescriptor: 102, label: 'asked for too', token: '0x500' },
+          { fileDescriptor: 103, label: 'twice again', token: null },
+          { fileDescriptor: 104, label: 'socket', token: null },
+          { fileDescriptor: 105, label: 'a\nb', token: null },
+        ],
+      },
+      [...files, twice, other, late, native.descriptors.duplicate(twice), socket, end],
+    );
+    for (const each of [...files, socket, end]) each.close();
+    const errors = reply.outcomes.map(({ error }) => error?.replace('io.luoconsole.Agent.', '') ?? null);
+    expect(errors).toEqual([
+      ...texts.map(() => null),
+      ...[null, null, 'TokenInUse', 'AlreadyPreserved', 'NotPreservable', 'InvalidValue'],
+    ]);
+    expect(reply.outcomes[103]?.errorParameters).toMatchObject({
+      session: 's',
+      token: reply.outcomes[100]?.descriptor?.token,
+    });
+
+    const { session } = await client.call('GetSession', { name: 's' });
+    expect(session.descriptors).toHaveLength(texts.length + 2);
+    for (const [index, label] of texts.entries())
+      expect(await contentOf(client, 's', session.descriptors[index]?.token ?? '')).toBe(label);
+    const { entries } = await client.call('QueryJournal', { name: 'session.preserve', limit: 500 });
+    const results = entries.filter(({ kind }) => kind === 'result');
+    const acts = entries.filter(({ kind }) => kind === 'act');
+    expect(results.map(({ answers }) => answers).sort()).toEqual(acts.map(({ sequence }) => sequence).sort());
+    expect(results.filter(({ ok }) => ok)).toHaveLength(texts.length + 2);
+    // They shared their entries' way to the disk: announcements stand beside each other.
+    const order = entries.toReversed().map(({ kind }) => kind);
+    expect(order.some((kind, index) => kind === 'act' && order[index + 1] === 'act')).toBe(true);
+    expect(await client.call('VerifyJournal', {})).toMatchObject({ intact: true });
+    expect(await client.call('CloseSession', { name: 's' })).toEqual({});
+    expect([...host.manager.kept.keys()]).toEqual([]);
+  });
+
   it('refuses tokens in use, reserved or malformed', async () => {
     await preserveText(client, 's', 'one', '0x1');
     await expectRefused(preserveText(client, 's', 'two', '0x1'), 'TokenInUse', {

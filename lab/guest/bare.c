@@ -4,10 +4,13 @@
  * it can run at once where not even one Linux would be quick. It prints the same as counter.c, on COM1. Its memory may
  * have another size and is treated as pattern.h says.
  *
- *     qemu-system-x86_64 -machine q35 -kernel bare -append 'tag=TAG seed=HEX memory=MIB share=write|read' …
+ *     qemu-system-x86_64 -machine q35 -kernel bare -append 'tag=TAG seed=HEX memory=MIB share=write|read disk=1' …
  *
  * Its clock and its alarm are the machine's HPET: 64 bits that do not change while the machine is stopped. So a machine
  * that goes on elsewhere goes on at the same time. The processor sleeps between two ticks.
+ *
+ * With `disk=` it writes to the first disk of an ISA controller, a sector every 10 ms: its number, from 1 on. Each is in
+ * the disk when it goes on.
  *
  * With `share=` it looks for a PCI device of QEMU's kind "ivshmem", memory that several machines see. One machine
  * writes its count there, with the counts before it in a ring. Another reads and checks the ring. Its lines have one
@@ -96,7 +99,7 @@ static uint64_t now(void)
 }
 
 /* One interrupt each period, in place of the old timer's (interrupt 0), and no other. */
-static void clock_start(void)
+static void clock_start(uint32_t period_ns)
 {
 	static struct { uint16_t low, segment, kind, high; } gates[33];
 	static struct { uint16_t limit; uint32_t base; } __attribute__((packed)) gates_at;
@@ -127,8 +130,8 @@ static void clock_start(void)
 	*hpet(0xf4) = 0;
 	/* Timer 0: interrupts, periodic, and the next value written is first its due time, then its period. */
 	*hpet(0x100) = 1 << 2 | 1 << 3 | 1 << 6;
-	*hpet(0x108) = PERIOD_NS / ns_per_cycle;
-	*hpet(0x108) = PERIOD_NS / ns_per_cycle;
+	*hpet(0x108) = period_ns / ns_per_cycle;
+	*hpet(0x108) = period_ns / ns_per_cycle;
 	*hpet(0x10) = 3;
 }
 
@@ -168,6 +171,42 @@ static int shared_right(volatile uint32_t *shared, uint32_t count)
 	return 1;
 }
 
+/* --- a disk ------------------------------------------------------------------------------------- */
+
+#define IDE 0x1f0
+#define IDE_STATUS (IDE + 7)
+#define DISK_PERIOD_NS (10u * 1000 * 1000)
+
+/* Waits for what it says of itself: busy (bit 7), wants data (bit 3), failed (bit 0). */
+static void disk_until(uint8_t wanted)
+{
+	uint8_t said;
+
+	do
+		said = in8(IDE_STATUS);
+	while (said & 0x80);
+	if (said & 1 || (said & 8) != wanted)
+		fail("the disk failed");
+}
+
+/* Writes a number to the sector before it, by port. It is written when this returns (ATA: WRITE SECTORS, 28 bits). */
+static void disk_write(uint32_t number)
+{
+	uint32_t sector = number - 1;
+
+	out8(0x3f6, 2);
+	out8(IDE + 6, 0xe0 | (sector >> 24 & 15));
+	out8(IDE + 2, 1);
+	out8(IDE + 3, sector);
+	out8(IDE + 4, sector >> 8);
+	out8(IDE + 5, sector >> 16);
+	out8(IDE_STATUS, 0x30);
+	disk_until(8);
+	for (int word = 0; word < 256; word++)
+		out16(IDE, word == 0 ? number : word == 1 ? number >> 16 : 0);
+	disk_until(0);
+}
+
 /* --- counting -------------------------------------------------------------------------------- */
 
 void run(const struct loaded *loaded)
@@ -178,6 +217,8 @@ void run(const struct loaded *loaded)
 	uint32_t mib, begin = ((uint32_t)image_end + 0xfffff) & ~0xfffffu;
 	struct pattern pattern = { .memory = (uint32_t *)begin, .slice = SLICE / 4 };
 	volatile uint32_t *shared = 0;
+	/* The clock ticks so often between two counts. */
+	uint32_t ticks = argument(line, "disk=") ? PERIOD_NS / DISK_PERIOD_NS : 1;
 
 	serial_start();
 	mib = number(argument(line, "memory="), 10, DEFAULT_MIB);
@@ -197,7 +238,7 @@ void run(const struct loaded *loaded)
 	put(" seed=");
 	put_hex(pattern.seed);
 	put("\r\n");
-	clock_start();
+	clock_start(PERIOD_NS / ticks);
 	for (uint32_t count = 0;; count++) {
 		int right = pattern_tick(&pattern, count);
 
@@ -217,6 +258,10 @@ void run(const struct loaded *loaded)
 			share(shared, count);
 		}
 		put(right ? " ok\r\n" : " BAD\r\n");
-		__asm__ volatile("sti; hlt; cli" : : : "memory");
+		for (uint32_t tick = 1; tick <= ticks; tick++) {
+			if (ticks > 1)
+				disk_write(count * ticks + tick);
+			__asm__ volatile("sti; hlt; cli" : : : "memory");
+		}
 	}
 }

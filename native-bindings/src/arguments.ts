@@ -24,7 +24,7 @@ function shown(value: unknown): string {
   return `a ${typeof value}`;
 }
 
-function wrongType(name: string, expected: string, value: unknown): TypeError {
+export function wrongType(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(`${name} must be ${expected}, not ${shown(value)}`);
 }
 

@@ -199,8 +199,18 @@ export interface KernelControl {
    * (`EINVAL` no image loaded; whatever a preserved file that refuses to be frozen says).
    */
   rebootKexec(): Promise<never>;
-  /** `sync`: every file system on disk. */
+  /**
+   * `sync`: every file system on disk. On a thread of its own, as are the next two: a file system that does not answer
+   * holds up no other call, and nobody needs to wait for it.
+   */
   sync(): Promise<void>;
+  /**
+   * `syncfs`: the file system that `file` is on. Takes the descriptor over, because closing a file may wait for its file
+   * system too. `EBADF`, `EIO`, `ENOSPC`, `EDQUOT`; `EAGAIN` no more threads.
+   */
+  syncFileSystem(file: Descriptor): Promise<void>;
+  /** `fsync`, in the same way; of a block device also what others have written to it. `EINVAL` if it cannot be synced. */
+  syncFile(file: Descriptor): Promise<void>;
   /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */
   clock(which: 'realtime' | 'boottime' | 'monotonic'): bigint;
   /**

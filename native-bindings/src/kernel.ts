@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The kernel group of the face; see `face.ts` for each call. */
-import { choiceOf, fdOf, textOf } from './arguments.ts';
-import type { KernelControl } from './face.ts';
+import { choiceOf, fdOf, textOf, wrongType } from './arguments.ts';
+import type { Descriptor, KernelControl } from './face.ts';
 import { addon } from './load.ts';
+import { OwnedDescriptor } from './owned-descriptor.ts';
 
 const raw = addon.kernel;
 
@@ -11,6 +12,12 @@ const clockNames = {
   boottime: raw.CLOCK_BOOTTIME,
   monotonic: raw.CLOCK_MONOTONIC,
 };
+
+/** The number, which is the addon's to close from now on. @throws TypeError */
+function givenAway(file: Descriptor): number {
+  if (!(file instanceof OwnedDescriptor)) throw wrongType('file', 'a descriptor', file);
+  return file.release();
+}
 
 export const kernel: KernelControl = {
   async kexecFileLoad(kernelFile, initrd, commandLine) {
@@ -32,6 +39,14 @@ export const kernel: KernelControl = {
 
   async sync() {
     await raw.sync();
+  },
+
+  async syncFileSystem(file) {
+    await raw.syncFileSystem(givenAway(file));
+  },
+
+  async syncFile(file) {
+    await raw.syncFile(givenAway(file));
   },
 
   clock(which) {

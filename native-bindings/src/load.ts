@@ -88,6 +88,9 @@ interface RawKernel {
   kexecLoaded(): boolean;
   rebootKexec(): Promise<never>;
   sync(): Promise<void>;
+  /** Takes the number over, unless it is not open: that throws. */
+  syncFileSystem(file: number): Promise<void>;
+  syncFile(file: number): Promise<void>;
   clock(id: number): bigint;
   counter(): bigint | null;
   readonly CLOCK_REALTIME: number;

@@ -3,9 +3,13 @@
  * The kernel group, as far as it may be asked on the machine the tests run on: nothing here loads an image, and
  * nothing jumps. The contract's `update` phase does both inside a host of the lab.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { kernel, memory } from '../src/index.ts';
+import { descriptors, kernel, memory, sockets } from '../src/index.ts';
 import { failureOf, rejectionOf } from './failures.ts';
 
 describe('kexecFileLoad', () => {
@@ -46,6 +50,51 @@ describe('kexecLoaded', () => {
 describe('sync', () => {
   it('resolves', async () => {
     expect(await kernel.sync()).toBeUndefined();
+  });
+});
+
+describe('syncFileSystem and syncFile', () => {
+  it('resolve, and take the descriptor over', async () => {
+    for (const call of [kernel.syncFileSystem, kernel.syncFile]) {
+      const directory = descriptors.takeOwnership(openSync(tmpdir(), 'r'));
+      expect(await call(directory)).toBeUndefined();
+      expect(directory.closed).toBe(true);
+    }
+  });
+
+  it('say what the kernel says, and of which descriptor', async () => {
+    const [socket, other] = sockets.socketPair();
+    other.close();
+    const { fd } = socket;
+    expect(await rejectionOf(kernel.syncFile(socket))).toEqual({
+      ...{ code: 'EINVAL', errno: 22, syscall: 'fsync', argument: `file=${fd}` },
+    });
+    expect(() => descriptors.takeOwnership(fd)).toThrow('EBADF');
+  });
+
+  it('are EBADF for a descriptor that is closed', async () => {
+    const closed = memory.memfdCreate('x');
+    closed.close();
+    expect(await rejectionOf(kernel.syncFileSystem(closed))).toEqual({
+      ...{ code: 'EBADF', errno: 9, syscall: 'syncfs', argument: 'file=-1' },
+    });
+  });
+
+  it('need none of the threads on which other calls wait', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'luo-sync-'));
+    const pipe = join(directory, 'pipe');
+    execFileSync('mkfifo', [pipe]);
+    // More than libuv has threads: each waits until somebody opens the other end.
+    const held = Array.from({ length: 32 }, () => open(pipe, 'r'));
+    try {
+      await kernel.syncFileSystem(descriptors.takeOwnership(openSync(directory, 'r')));
+      await kernel.sync();
+    } finally {
+      using other = descriptors.takeOwnership(openSync(pipe, constants.O_RDWR));
+      for (const handle of await Promise.all(held)) await handle.close();
+      other.close();
+      rmSync(directory, { recursive: true });
+    }
   });
 });
 

@@ -41,11 +41,9 @@ export async function startFakeVmm(
   let migration = 'none';
   /** The connection that set the capabilities: it is told when a migration ends. */
   let monitor: Socket | null = null;
-  const say = (socket: Socket, event: string): void =>
-    void socket.write(`${JSON.stringify({ event, data: {} })}\n`);
   const completed = (socket: Socket): void => {
     migration = 'completed';
-    say(socket, 'MIGRATION');
+    socket.write(`${JSON.stringify({ event: 'MIGRATION', data: { status: migration } })}\n`);
   };
   const done = value({});
   const pathOf = (given: unknown, type: string): string | undefined => {

@@ -62,6 +62,7 @@ export class MachineSaver {
   readonly ran: boolean;
   #collecting: Descriptor | null = null;
   #pieces: Piece[] = [];
+  #cprBytes = 0;
   #asked = false;
   #suspendedAtUs: number | null = null;
 
@@ -111,6 +112,7 @@ export class MachineSaver {
       });
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
       makePages(native, file, options.expectedBytes);
+      await rehearse(native, file);
       const ran = await monitor.isRunning();
       return new MachineSaver({ options, monitor, directory, main, cpr, file, ran });
     } catch (error) {
@@ -137,6 +139,10 @@ export class MachineSaver {
     ]);
     this.#collecting = connection;
     this.#pieces = await recordPieces(native.sockets, connection, signal);
+    for (const { data } of this.#pieces) {
+      native.memory.write(this.#file, BigInt(this.#cprBytes), data);
+      this.#cprBytes += data.length;
+    }
     await migrating;
     return this.#pieces;
   }
@@ -147,26 +153,28 @@ export class MachineSaver {
   }
 
   /**
+   * Has QEMU stop the guest. Takes no time, so that several can be stopped at the same time. On ways without a CPR stream
+   * the guest stops with `save`.
+   */
+  stop(): void {
+    this.#suspendedAtUs ??= this.#options.nowUs();
+    // QEMU waits for this: it stops the guest and connects the other channel.
+    this.#collecting?.close();
+  }
+
+  /**
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { native, nowUs, pid, way } = this.#options;
+    const { native, pid, way } = this.#options;
     const signal = AbortSignal.timeout(saveMs);
-    this.#suspendedAtUs = nowUs();
+    this.stop();
     let migrating: Promise<void> | null = null;
-    if (way === 'cpr') {
-      // QEMU waits for this: it stops the guest and connects the other channel.
-      this.#collecting?.close();
-    } else {
+    if (way !== 'cpr') {
       await this.#monitor.tell({ execute: 'stop' });
       migrating = this.#migrate();
     }
-    const cprBytes = this.#pieces.reduce((sum, { data }) => sum + data.length, 0);
-    let at = 0;
-    for (const { data } of this.#pieces) {
-      native.memory.write(this.#file, BigInt(at), data);
-      at += data.length;
-    }
+    const cprBytes = this.#cprBytes;
     const failed = this.#monitor.migrated(signal);
     using connection = await Promise.race([
       accepted(native.sockets, { listening: this.#main, pid }, signal),
@@ -215,6 +223,21 @@ function makePages({ memory }: Native, file: Descriptor, bytes: number): void {
   const zeros = Buffer.alloc(pageStep);
   for (let at = 0; at < bytes; at += pageStep)
     memory.write(file, BigInt(at), zeros.subarray(0, Math.min(pageStep, bytes - at)));
+}
+
+/**
+ * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
+ * first, and that would be done while the guest is stopped.
+ */
+async function rehearse(native: Native, file: Descriptor): Promise<void> {
+  const { sockets } = native;
+  const [ours, theirs] = sockets.socketPair();
+  using _ours = ours;
+  using sender = theirs;
+  const recording = recordStream(native, ours, file, 0, AbortSignal.timeout(collectMs));
+  sockets.send(sender, Buffer.alloc(pageStep / 16));
+  sockets.shutdownWrite(sender);
+  await recording;
 }
 
 /** Rejects when `promise` does, and never resolves. */

@@ -51,6 +51,9 @@ interface Member {
 /** Bytes of state to have pages ready for: what bare machines need, and some. */
 const usualStateBytes = 2 * 1024 * 1024;
 
+/** How long nobody is told how far the saving is, in ms. */
+const silenceMs = 500;
+
 /** A machine could not be saved. */
 export class NotSaved extends Error {
   override readonly name = 'NotSaved';
@@ -95,6 +98,8 @@ export class Suspension {
   }
 
   readonly #left: readonly MachineRun[];
+  /** Whether nobody is told of changes for now. */
+  #silent = false;
 
   /** The state of each machine. */
   runs(): MachineRun[] {
@@ -135,7 +140,7 @@ export class Suspension {
   }
 
   /**
-   * Stops the guests and records their states, all at once.
+   * Stops the guests and records their states, all at once. The caller tells of the end, unless it fails.
    *
    * @returns what the next kernel's agent must know of them
    * @throws NotSaved under the policy `stop`
@@ -148,23 +153,42 @@ export class Suspension {
       member.pieces = await this.#placed(pieces);
     });
     for (const { adopted, saver } of this.#members) if (saver) mark(adopted.session, true);
-    await this.#each(async (member) => {
-      const saving = member.saver?.save();
-      const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();
-      const brownoutUs = Math.max(0, suspendedAtUs - this.#brownoutFromUs);
-      this.#show(member, {
-        suspendedAtUs,
-        brownoutUs,
-        detail: 'it is stopped, and its state is being recorded',
+    // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
+    const telling = setTimeout(() => {
+      this.#silent = false;
+      this.#context.changed();
+    }, silenceMs);
+    this.#silent = true;
+    for (const { saver } of this.#coming) saver?.stop();
+    try {
+      await this.#each(async (member) => {
+        const saving = member.saver?.save();
+        const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();
+        const brownoutUs = Math.max(0, suspendedAtUs - this.#brownoutFromUs);
+        this.#show(member, {
+          suspendedAtUs,
+          brownoutUs,
+          detail: 'it is stopped, and its state is being recorded',
+        });
+        const state = await saving;
+        if (!state) return;
+        const { token } = await preserve(state.file);
+        const { cprBytes, mainBytes } = state;
+        const savedAtUs = nowUs();
+        member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
+        this.#show(member, {
+          stage: 'saved',
+          detail: `${cprBytes + mainBytes} bytes of state are preserved`,
+        });
       });
-      const state = await saving;
-      if (!state) return;
-      const { token } = await preserve(state.file);
-      const { cprBytes, mainBytes } = state;
-      const savedAtUs = nowUs();
-      member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
-      this.#show(member, { stage: 'saved', detail: `${cprBytes + mainBytes} bytes of state are preserved` });
-    });
+    } catch (error) {
+      this.#silent = false;
+      this.#context.changed();
+      throw error;
+    } finally {
+      clearTimeout(telling);
+      this.#silent = false;
+    }
     return this.#members.flatMap(({ saved }) => saved ?? []);
   }
 
@@ -205,9 +229,14 @@ export class Suspension {
     for (const { saver } of this.#members) saver?.close();
   }
 
+  /** Machines that will still be carried over. */
+  get #coming(): readonly Member[] {
+    return this.#members.filter(({ run }) => run.stage !== 'left_behind');
+  }
+
   /** Does something for every machine that will still be carried over; the policy decides about a failure. */
   async #each(work: (member: Member) => Promise<void>): Promise<void> {
-    const coming = this.#members.filter(({ run }) => run.stage !== 'left_behind');
+    const coming = this.#coming;
     const done = await Promise.allSettled(coming.map(work));
     for (const [index, result] of done.entries()) {
       const member = coming[index];
@@ -235,7 +264,7 @@ export class Suspension {
 
   #show(member: Member, change: Partial<MachineRun>): void {
     member.run = { ...member.run, ...change };
-    this.#context.changed();
+    if (!this.#silent) this.#context.changed();
   }
 }
 

@@ -202,6 +202,22 @@ export const Session = v.object({
 });
 export type Session = v.InferOutput<typeof Session>;
 
+/** A descriptor to preserve: `fileDescriptor` is its place among those that were sent with the message. */
+export const PreserveWish = v.object({
+  fileDescriptor: int,
+  token: v.optional(v.nullable(v.string()), null),
+  label: v.optional(v.nullable(v.string()), null),
+});
+export type PreserveWish = v.InferOutput<typeof PreserveWish>;
+
+/** What became of a wish: it is preserved, or it was refused with an error of this interface and that error's parameters. */
+export const PreserveOutcome = v.object({
+  descriptor: v.optional(v.nullable(Descriptor), null),
+  error: v.optional(v.nullable(v.string()), null),
+  errorParameters: v.optional(v.nullable(anyObject), null),
+});
+export type PreserveOutcome = v.InferOutput<typeof PreserveOutcome>;
+
 /**
  * What a name on a machine's command line is for. `socket`: the VMM makes it and listens there. `output`: a file that the
  * VMM writes. `file`: any other path, for example of a kernel or a directory. `bridge` and `tap`: network interfaces.
@@ -718,6 +734,12 @@ type Session (
   descriptors: []Descriptor
 )
 
+# A descriptor to preserve: \`fileDescriptor\` is its place among those that were sent with the message.
+type PreserveWish (fileDescriptor: int, token: ?string, label: ?string)
+
+# What became of a wish: it is preserved, or it was refused with an error of this interface and that error's parameters.
+type PreserveOutcome (descriptor: ?Descriptor, error: ?string, errorParameters: ?object)
+
 # A machine that does not run. Its session keeps its memory, its record and its state, \`size\` bytes in all. \`problem\` is
 # null if it can be tried again. If not, it says why: for example, that the guest may have run, so its state is too old.
 # \`names\` are what another attempt can be given in place of; null from an older agent.
@@ -965,6 +987,10 @@ method CreateSession(name: string) -> (session: Session)
 # Preserves a descriptor sent with the message. Without a token the next free one is used.
 method PreserveDescriptor(session: string, fileDescriptor: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
+# Preserves many descriptors sent with the message, at most 253. That takes far less time than one call for each. They
+# are preserved or refused one by one, and \`outcomes\` has their order.
+method PreserveDescriptors(session: string, wishes: []PreserveWish) -> (outcomes: []PreserveOutcome)
+
 # Preserves descriptor number \`fd\` of process \`pid\`.
 method PreserveFromProcess(session: string, pid: int, fd: int, token: ?string, label: ?string) -> (descriptor: Descriptor)
 
@@ -1171,6 +1197,20 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       reply: v.object({
         descriptor: Descriptor,
+      }),
+      streaming: 'no',
+    },
+    /**
+     * Preserves many descriptors sent with the message, at most 253. That takes far less time than one call for each. They
+     * are preserved or refused one by one, and `outcomes` has their order.
+     */
+    PreserveDescriptors: {
+      parameters: v.strictObject({
+        session: v.string(),
+        wishes: v.array(PreserveWish),
+      }),
+      reply: v.object({
+        outcomes: v.array(PreserveOutcome),
       }),
       streaming: 'no',
     },

@@ -59,6 +59,34 @@ describe('the journal', () => {
     journal.close();
   });
 
+  it('has several entries on disk at once, or none of them', async () => {
+    const { journal, reader } = open();
+    const heard: number[] = [];
+    const other = new Database(path, { readonly: true });
+    const count = (): unknown => other.prepare('SELECT count(*) FROM entries').pluck().get();
+    journal.events.on('entry', ({ sequence }) => heard.push(sequence));
+    journal.together(() => {
+      for (const name of ['a', 'b', 'c']) journal.announce(name, {});
+      expect([count(), heard]).toEqual([0, []]);
+    });
+    expect([count(), heard]).toEqual([3, [1, 2, 3]]);
+    const nothing = (): void => {
+      journal.announce('d', {});
+      throw new Error('not this time');
+    };
+    expect(() => journal.together(nothing)).toThrow('not this time');
+    journal.announce('e', {});
+    expect(reader.query({}, 10, true).entries.map(({ sequence, name }) => [sequence, name])).toEqual([
+      [1, 'a'],
+      [2, 'b'],
+      [3, 'c'],
+      [4, 'e'],
+    ]);
+    expect(await reader.verify()).toMatchObject({ firstBad: null });
+    other.close();
+    journal.close();
+  });
+
   it('refuses to change or delete an entry', () => {
     const { journal } = open();
     journal.note('n');

@@ -84,6 +84,8 @@ export class Journal {
   #unwritable: string | null = null;
   #unwritableCode = 'EIO';
   #last: { sequence: number; hash: string } = { sequence: 0, hash: chainStart };
+  /** Entries of a transaction under way, which nobody hears of before it is on disk; null outside of one. */
+  #together: JournalEntry[] | null = null;
 
   /** @param path the database file. A file that cannot be used does not throw: see `unwritable`. */
   constructor(path: string, context: JournalContext) {
@@ -189,9 +191,51 @@ export class Journal {
     });
   }
 
+  /**
+   * Writes several entries as one: all of them are on disk once this returns, or none is. That takes as long as one.
+   *
+   * @param write writes entries and does nothing else
+   * @throws JournalUnwritable; what `write` throws
+   */
+  together<T>(write: () => T): T {
+    if (this.#database === null || this.#together !== null) return write();
+    let result: T;
+    const before = this.#last;
+    const entries: JournalEntry[] = [];
+    let fromWrite = false;
+    this.#together = entries;
+    try {
+      result = this.#database.transaction(() => {
+        try {
+          return write();
+        } catch (error) {
+          fromWrite = true;
+          throw error;
+        }
+      })();
+    } catch (error) {
+      this.#last = before;
+      if (fromWrite) throw error;
+      const hasHappened = entries.some(({ kind }) => kind === 'result');
+      throw this.#failed(error, hasHappened);
+    } finally {
+      this.#together = null;
+    }
+    for (const entry of entries) this.events.emit('entry', entry);
+    return result;
+  }
+
   close(): void {
     this.#database?.close();
     this.#refuse('the agent is stopping', null);
+  }
+
+  /** What to throw for an entry that could not be written. Nothing more is written, unless nothing has happened yet. */
+  #failed(error: unknown, hasHappened: boolean): JournalUnwritable {
+    const reason = saidBy(error);
+    const code = codeOf(error) ?? 'EIO';
+    if (code !== 'ENOSPC' || hasHappened) this.#refuse(reason, error);
+    return new JournalUnwritable(reason, code);
   }
 
   #refuse(reason: string, error: unknown): void {
@@ -228,13 +272,11 @@ export class Journal {
       this.#insert ??= this.#database.prepare(insertSql);
       this.#insert.run(rowOf(entry));
     } catch (error) {
-      const reason = saidBy(error);
-      const code = codeOf(error) ?? 'EIO';
-      if (code !== 'ENOSPC' || draft.kind === 'result') this.#refuse(reason, error);
-      throw new JournalUnwritable(reason, code);
+      throw this.#failed(error, draft.kind === 'result');
     }
     this.#last = { sequence: entry.sequence, hash: entry.hash };
-    this.events.emit('entry', entry);
+    if (this.#together === null) this.events.emit('entry', entry);
+    else this.#together.push(entry);
     return entry;
   }
 }

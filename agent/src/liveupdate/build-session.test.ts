@@ -24,7 +24,8 @@ async function preserveAs(kind: 'memfd' | 'other', token: bigint): Promise<void>
   const request = { token, label: kind, source: 'test' };
   const none = { size: 0, inode: 0, device: 0, regular: true, characterDevice: null };
   const description = { kind, name: kind, ...none };
-  await preserveInto(context, session, token, file, newEntry(session, token, request, description, 1));
+  const entry = newEntry(token, session.manifest?.nextOrder ?? 0, request, description, 1);
+  expect(await preserveInto(context, session, [{ token, file, entry }])).toEqual([null]);
 }
 
 beforeEach(async () => {

@@ -53,7 +53,8 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   session.descriptor = descriptor;
   session.direction = 'outgoing';
   const held = (entry: ManifestEntry): boolean => session.files.has(BigInt(entry.token));
-  for (const entry of manifest.entries()) if (!held(entry)) manifest.remove(BigInt(entry.token));
+  const lost = manifest.entries().filter((entry) => !held(entry));
+  manifest.remove(lost.map(({ token }) => BigInt(token)));
   manifest.updateAll(({ token }) => (session.refused.has(BigInt(token)) ? {} : { state: 'preserved' }));
   manifest.updateHead({ state: 'open', handedOut: false });
   await context.store.settled();

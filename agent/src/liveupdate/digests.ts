@@ -38,7 +38,7 @@ export async function takeDigest(
     fields,
     async () => {
       const taken = await sessions.digest(name, token, onProgress);
-      session.manifest?.update(token, { ...taken, verdict: 'unchecked' });
+      session.manifest?.update([token], { ...taken, verdict: 'unchecked' });
       sessions.touched();
       return session.describe(token);
     },

@@ -184,10 +184,10 @@ async function settleIntended(
       const taken =
         entry.state === 'preserved' || (await tokenIsTaken(native.liveUpdate, descriptor, probe, token));
       if (taken) {
-        if (entry.state === 'intended') session.manifest?.update(token, { state: 'preserved' });
+        if (entry.state === 'intended') session.manifest?.update([token], { state: 'preserved' });
         continue;
       }
-      session.manifest?.remove(token);
+      session.manifest?.remove([token]);
       session.files.get(token)?.close();
       session.files.delete(token);
       store.dropFile(session.name, token);

@@ -16,14 +16,15 @@ const mostCharacters = 200;
  * logged meanwhile.
  *
  * @param what it is about, for people
+ * @param mark where in the log it begins. Of many acts that follow each other one mark is enough, until one fails.
  * @throws what `act` throws
  */
 export async function withKernelWords<T>(
   log: KernelLog,
   what: string,
   act: () => Promise<T> | T,
+  mark: number = log.mark(),
 ): Promise<T> {
-  const mark = log.mark();
   try {
     return await act();
   } catch (error) {

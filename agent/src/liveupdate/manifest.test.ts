@@ -43,7 +43,7 @@ describe('a manifest', () => {
     const kept: bigint[] = [];
     const keep = async (token: bigint): Promise<void> => void kept.push(token);
     const manifest = await Manifest.create(native.memory, head, keep);
-    for (let number = 0; number < 300; number += 1) await manifest.add(entry(number), keep);
+    for (let number = 0; number < 300; number += 1) await manifest.add([entry(number)], keep);
     expect(kept.length).toBeGreaterThan(2);
     expect(kept).toEqual(kept.map((_, index) => manifestToken + BigInt(index)));
 
@@ -59,7 +59,7 @@ describe('a manifest', () => {
   it('has room for the digest of every entry, however full it is', async () => {
     const keep = async (): Promise<void> => {};
     const manifest = await Manifest.create(native.memory, head, keep);
-    for (let number = 0; number < 200; number += 1) await manifest.add(entry(number), keep);
+    for (let number = 0; number < 200; number += 1) await manifest.add([entry(number)], keep);
     const digested = {
       digest: 'f'.repeat(64),
       digestAtUs: 1_795_000_000_000_000,

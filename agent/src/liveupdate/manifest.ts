@@ -18,6 +18,8 @@ interface Part {
   readonly file: Descriptor;
   readonly slots: SlotFile;
   readonly entries: Map<string, ManifestEntry>;
+  /** Bytes of its entries as they are written, and what they can still grow by. */
+  bytes: number;
 }
 
 /** Preserves (and stores) a new part's memfd under its token. */
@@ -26,6 +28,7 @@ export type KeepPart = (token: bigint, file: Descriptor) => Promise<void>;
 export class Manifest {
   readonly #memory: Memory;
   readonly #parts: Part[] = [];
+  #nextOrder = 0;
   head: ManifestHead;
 
   private constructor(memory: Memory, head: ManifestHead) {
@@ -57,7 +60,9 @@ export class Manifest {
     const manifest = new Manifest(memory, head);
     for (const { file, slots, decoded } of parts) {
       const entries = new Map(decoded.entries.map((entry) => [entry.token, entry]));
-      manifest.#parts.push({ file, slots, entries });
+      const bytes = decoded.entries.reduce((sum, entry) => sum + roomOf(entry), 0);
+      manifest.#parts.push({ file, slots, entries, bytes });
+      for (const { order } of decoded.entries) manifest.#nextOrder = Math.max(manifest.#nextOrder, order + 1);
     }
     return manifest;
   }
@@ -93,33 +98,33 @@ export class Manifest {
   }
 
   /** The position after the last entry. */
-  nextOrder(): number {
-    return Math.max(-1, ...this.entries().map(({ order }) => order)) + 1;
+  get nextOrder(): number {
+    return this.#nextOrder;
   }
 
-  /** Adds an entry, in a new part if no part has room. */
-  async add(entry: ManifestEntry, keep: KeepPart): Promise<void> {
-    // The newest part is the one with room, unless entries were removed from others.
-    for (const part of this.#parts.toReversed()) {
+  /** How many entries there are. */
+  get size(): number {
+    return this.#parts.reduce((sum, { entries }) => sum + entries.size, 0);
+  }
+
+  /** Adds entries, in new parts if no part has room. Each part is written once. */
+  async add(entries: readonly ManifestEntry[], keep: KeepPart): Promise<void> {
+    const changed = new Set<Part>();
+    for (const entry of entries) {
+      const bytes = roomOf(entry);
+      // The newest part is the one with room, unless entries were removed from others.
+      const part = this.#parts.findLast((each) => this.#hasRoom(each, bytes)) ?? (await this.#addPart(keep));
       part.entries.set(entry.token, entry);
-      if (this.#fits(part)) {
-        this.#write(part);
-        return;
-      }
-      part.entries.delete(entry.token);
+      part.bytes += bytes;
+      this.#nextOrder = Math.max(this.#nextOrder, entry.order + 1);
+      changed.add(part);
     }
-    const part = await this.#addPart(keep);
-    part.entries.set(entry.token, entry);
-    this.#write(part);
+    for (const part of changed) this.#write(part);
   }
 
-  /** Changes some fields of an entry. Does nothing if there is none under that token. */
-  update(token: bigint, change: Partial<ManifestEntry>): void {
-    const part = this.#partOf(token);
-    const entry = part?.entries.get(formatToken(token));
-    if (!part || !entry) return;
-    part.entries.set(entry.token, { ...entry, ...change });
-    this.#write(part);
+  /** Changes some fields of entries. Does nothing about tokens under which there is none. */
+  update(tokens: readonly bigint[], change: Partial<ManifestEntry>): void {
+    this.#change(tokens, (part, entry) => void part.entries.set(entry.token, { ...entry, ...change }));
   }
 
   /** Changes every entry, with one write for each part. */
@@ -130,9 +135,11 @@ export class Manifest {
     }
   }
 
-  remove(token: bigint): void {
-    const part = this.#partOf(token);
-    if (part?.entries.delete(formatToken(token))) this.#write(part);
+  remove(tokens: readonly bigint[]): void {
+    this.#change(tokens, (part, entry) => {
+      part.entries.delete(entry.token);
+      part.bytes -= roomOf(entry);
+    });
   }
 
   updateHead(change: Partial<ManifestHead>): void {
@@ -145,6 +152,19 @@ export class Manifest {
     for (const { file } of this.#parts) file.close();
   }
 
+  /** Changes what is there of some entries, with one write for each part. */
+  #change(tokens: readonly bigint[], change: (part: Part, entry: ManifestEntry) => void): void {
+    const changed = new Set<Part>();
+    for (const token of tokens) {
+      const part = this.#partOf(token);
+      const entry = part?.entries.get(formatToken(token));
+      if (!part || !entry) continue;
+      change(part, entry);
+      changed.add(part);
+    }
+    for (const part of changed) this.#write(part);
+  }
+
   #partOf(token: bigint): Part | undefined {
     const key = formatToken(token);
     return this.#parts.find(({ entries }) => entries.has(key));
@@ -155,7 +175,7 @@ export class Manifest {
     const file = this.#memory.memfdCreate('luo-manifest');
     try {
       this.#memory.truncate(file, BigInt(manifestPartBytes));
-      const part: Part = { file, slots: new SlotFile(this.#memory, file), entries: new Map() };
+      const part: Part = { file, slots: new SlotFile(this.#memory, file), entries: new Map(), bytes: 0 };
       part.slots.write(this.#encode(part, index));
       await keep(manifestToken + BigInt(index), file);
       this.#parts.push(part);
@@ -171,14 +191,26 @@ export class Manifest {
     return encodePart({ format: 'luo-manifest-1', part: index, head, entries: [...part.entries.values()] });
   }
 
-  /** Leaves room for every entry to gain its digest later: an update must never fail for want of space. */
-  #fits(part: Part): boolean {
-    const undigested = [...part.entries.values()].filter(({ digest }) => digest === null).length;
-    const growth = undigested * 96 + 256;
-    return this.#encode(part, this.#parts.indexOf(part)).length + growth <= part.slots.capacity;
+  /** Leaves room for the head to grow a little. */
+  #hasRoom(part: Part, bytes: number): boolean {
+    const frame = this.#encode({ ...part, entries: new Map() }, this.#parts.indexOf(part)).length + 256;
+    return frame + part.bytes + bytes <= part.slots.capacity;
   }
 
   #write(part: Part): void {
     part.slots.write(this.#encode(part, this.#parts.indexOf(part)));
   }
+}
+
+const mostDigits = Number.MAX_SAFE_INTEGER;
+
+/** The longest an entry can get: it gains its digest later, and an update must never fail for want of space. */
+function roomOf(entry: ManifestEntry): number {
+  const longest = {
+    ...entry,
+    ...{ state: 'preserved', verdict: 'unchecked', digest: 'f'.repeat(64), digestAtUs: mostDigits },
+    // Another kernel gives the file another number.
+    ...{ size: mostDigits, inode: mostDigits, preservedAtUs: mostDigits },
+  };
+  return Buffer.byteLength(JSON.stringify(longest)) + 1;
 }

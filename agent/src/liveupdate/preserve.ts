@@ -43,9 +43,11 @@
  *       takes the next free token, or the one that is asked for
  *       refuses tokens in use, reserved or malformed
  *       says where a file is preserved already, and why a kind cannot be
+ *       of many at once is as of one after the other: each has its own result and its own entries
  *       is taken out by building the session anew, and the others stay
  *     agent/test/crash.test.ts
  *       while preserving loses nothing that was acknowledged
+ *       while preserving several at once loses nothing that was acknowledged
  *     agent/test/session-lifecycle.test.ts
  *       has its manifest in the kernel, also if the agent died before it had put it there
  *     agent/test/descriptor-lifecycle.test.ts
@@ -89,39 +91,78 @@ export function keepPartIn(context: LiveUpdateContext, name: string, descriptor:
   };
 }
 
+/** A file to preserve, under the token of its entry. */
+export interface Preserving {
+  readonly token: bigint;
+  readonly file: NativeDescriptor;
+  readonly entry: ManifestEntry;
+}
+
 /**
- * Preserves `file` and enters it in the manifest. On success the session owns `file`; on failure the caller does.
+ * Preserves files and enters them in the manifest, each on its own. The session owns those that are preserved; the
+ * others stay the caller's, and nothing of them is left behind.
  *
- * @throws Refusal TokenInUse, AlreadyPreserved, NotPreservable, KernelCallFailed. Nothing is left behind then.
+ * @returns for each what it was refused for, null if it is preserved: Refusal TokenInUse, AlreadyPreserved,
+ *   NotPreservable, KernelCallFailed
+ * @throws Refusal SessionNotFound; what the manifest throws. No file is preserved then.
  */
 export async function preserveInto(
   context: LiveUpdateContext,
   session: HeldSession,
-  token: bigint,
-  file: NativeDescriptor,
-  entry: ManifestEntry,
-): Promise<void> {
-  const { manifest, open } = session;
-  if (!manifest) throw new Refusal('SessionNotFound', { name: session.name });
-  context.store.keepFile(session.name, token, file);
+  list: readonly Preserving[],
+): Promise<(Error | null)[]> {
+  const { name, manifest, open } = session;
+  if (!manifest) throw new Refusal('SessionNotFound', { name });
+  const dropped = ({ token }: Preserving): void => context.store.dropFile(name, token);
+  for (const { token, file } of list) context.store.keepFile(name, token, file);
   try {
-    await manifest.add(entry, keepPartIn(context, session.name, open));
-    // The manager may still be closing its copy of a session that was just closed and held this very file.
-    await withPatience(
-      ['EBUSY'],
-      { ...context.patience, totalMs: Math.min(context.patience.totalMs, 500) },
-      () =>
-        withKernelWords(context.kernelLog, entry.label, () =>
-          context.native.liveUpdate.preserveFd(open, file, token),
-        ),
+    await manifest.add(
+      list.map(({ entry }) => entry),
+      keepPartIn(context, name, open),
     );
   } catch (error) {
-    manifest.remove(token);
-    context.store.dropFile(session.name, token);
-    throw isKernelFailure(error) ? preserveRefusal(error, session.name, token, entry.kind) : error;
+    manifest.remove(list.map(({ token }) => token));
+    list.forEach(dropped);
+    throw error;
   }
-  session.files.set(token, file);
-  manifest.update(token, { state: 'preserved' });
+  const refusals: (Error | null)[] = [];
+  let mark = context.kernelLog.mark();
+  for (const each of list) {
+    const refusal = await refusalOf(context, session, each, mark);
+    // What the kernel said of this one says nothing of the next.
+    if (refusal !== null) mark = context.kernelLog.mark();
+    refusals.push(refusal);
+  }
+  const [kept, refused] = [true, false].map((isKept) =>
+    list.filter((_each, index) => (refusals[index] === null) === isKept),
+  ) as [Preserving[], Preserving[]];
+  manifest.remove(refused.map(({ token }) => token));
+  refused.forEach(dropped);
+  for (const { token, file } of kept) session.files.set(token, file);
+  manifest.update(
+    kept.map(({ token }) => token),
+    { state: 'preserved' },
+  );
+  return refusals;
+}
+
+/** Has the kernel preserve a file. @param mark where its words begin. @returns what it was refused for, or null */
+async function refusalOf(
+  { native, patience, kernelLog }: LiveUpdateContext,
+  { name, open }: HeldSession,
+  { token, file, entry }: Preserving,
+  mark: number,
+): Promise<Error | null> {
+  try {
+    // The manager may still be closing its copy of a session that was just closed and held this very file.
+    await withPatience(['EBUSY'], { ...patience, totalMs: Math.min(patience.totalMs, 500) }, () =>
+      withKernelWords(kernelLog, entry.label, () => native.liveUpdate.preserveFd(open, file, token), mark),
+    );
+    return null;
+  } catch (error) {
+    if (isKernelFailure(error)) return preserveRefusal(error, name, token, entry.kind);
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 function preserveRefusal(

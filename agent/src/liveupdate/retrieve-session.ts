@@ -61,9 +61,9 @@ export async function takeIn(
       context.store.keepFile(name, token, file);
     } catch (error) {
       if (entry.state === 'intended' && errnoOf(error) === 'ENOENT') {
-        manifest.remove(token);
+        manifest.remove([token]);
       } else {
-        manifest.update(token, { verdict: 'missing' });
+        manifest.update([token], { verdict: 'missing' });
         const errno = errnoOf(error) ?? 'EIO';
         session.unretrieved.set(token, errno);
         missing.push({ token: entry.token, errno });

@@ -25,15 +25,15 @@ export interface Place {
 
 /** The entry to write before a file is preserved. */
 export function newEntry(
-  session: HeldSession,
   token: bigint,
+  order: number,
   { label, source }: PreserveRequest,
   { kind, size, inode }: FileDescription,
   nowUs: number,
 ): ManifestEntry {
   return {
     token: formatToken(token),
-    order: session.manifest?.nextOrder() ?? 0,
+    order,
     state: 'intended',
     kind,
     label,
@@ -47,11 +47,10 @@ export function newEntry(
   };
 }
 
-/** The number of entries if that is free, or the next higher one that is. */
-export function nextFreeToken(session: HeldSession): bigint {
-  const used = new Set(session.manifest?.entries().map(({ token }) => BigInt(token)) ?? []);
-  let token = BigInt(used.size);
-  while (used.has(token)) token += 1n;
+/** The number of entries if that is free, or the next higher one that is. @param isTaken whether a token is used */
+export function nextFreeToken(session: HeldSession, isTaken: (token: bigint) => boolean): bigint {
+  let token = BigInt(session.manifest?.size ?? 0);
+  while (isTaken(token)) token += 1n;
   return token;
 }
 
@@ -62,7 +61,7 @@ interface FileIdentity {
 }
 
 /** What makes a file the same file, as a key. */
-function placeKey({ dev, ino }: FileIdentity): string {
+export function placeKey({ dev, ino }: FileIdentity): string {
   return `${dev}:${ino}`;
 }
 

@@ -13,19 +13,10 @@ import { type Digest, type DigestProgress, digestOf } from './digest.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import type { MachineHead } from './machine-head.ts';
-import { describeFile } from './preservable.ts';
-import { preserveInto } from './preserve.ts';
+import { PreserveQueue } from './preserve-queue.ts';
 import { type Retrieved, takeIn } from './retrieve-session.ts';
 import { SessionBuilder } from './session-builder.ts';
-import {
-  describeRetrieved,
-  hasOwnInode,
-  newEntry,
-  nextFreeToken,
-  type Place,
-  PreservedIndex,
-  type PreserveRequest,
-} from './session-entries.ts';
+import { describeRetrieved, type Place, PreservedIndex, type PreserveRequest } from './session-entries.ts';
 import { checkSessionName, formatToken } from './tokens.ts';
 
 export class SessionStore {
@@ -36,11 +27,19 @@ export class SessionStore {
   readonly #sessions = new Map<string, HeldSession>();
   readonly #naming = new Serial();
   readonly #preserved: PreservedIndex;
+  readonly #queue: PreserveQueue;
 
   constructor(context: LiveUpdateContext) {
     this.#context = context;
     this.#builder = new SessionBuilder(context, () => this.#changed());
     this.#preserved = new PreservedIndex(() => this.#sessions.values(), context.native.memory);
+    this.#queue = new PreserveQueue({
+      ...{ context, preserved: this.#preserved },
+      carryOn: async (session, actor) => {
+        await this.#builder.carryOn(session, actor);
+      },
+      changed: () => this.touched(),
+    });
   }
 
   /** All sessions by name, without the agent's own, which is never entered here. */
@@ -107,43 +106,7 @@ export class SessionStore {
     request: PreserveRequest,
     actor: Actor,
   ): Promise<Descriptor> {
-    const session = this.get(name);
-    const { native, journal } = this.#context;
-    const described = await describeFile(`/proc/self/fd/${file.fd}`);
-    return await session.serial.run(async () => {
-      session.need('outgoing');
-      if (session.unbuilt) await this.#builder.carryOn(session, actor);
-      const token = request.token ?? nextFreeToken(session);
-      if (session.manifest?.get(token))
-        throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
-      const ownInode = hasOwnInode(described.name);
-      const already = ownInode ? this.whereIs(native.memory.fileFacts(file)) : null;
-      if (already) throw new Refusal('AlreadyPreserved', already);
-      // The file, and a part of the manifest if the others are full.
-      this.#context.store.needRoom(2);
-      const entry = newEntry(session, token, request, described, this.#context.nowUs());
-      const { size, kind, label, source } = entry;
-      const parameters = { token: entry.token, size, kind, label, source };
-      return await journal.act(
-        'session.preserve',
-        { session: name, peer: actor.peer, parameters },
-        async () => {
-          const copy = native.descriptors.duplicate(file);
-          try {
-            await preserveInto(this.#context, session, token, copy, entry);
-          } catch (error) {
-            copy.close();
-            throw error;
-          }
-          await this.#context.store.settled();
-          if (ownInode)
-            this.#preserved.enter(native.memory.fileFacts(copy), { session: name, token: entry.token });
-          this.touched();
-          return session.describe(token);
-        },
-        () => ({ parameters }),
-      );
-    });
+    return await this.#queue.preserve(this.get(name), file, request, actor);
   }
 
   /**
@@ -169,7 +132,7 @@ export class SessionStore {
           // Nothing is taken apart before the device is known to be free to put it together again.
           await this.#context.device.use(() => {});
           session.manifest?.updateHead({ state: 'rebuilding' });
-          session.manifest?.remove(token);
+          session.manifest?.remove([token]);
           session.files.delete(token);
           store.dropFile(name, token);
           file.close();

@@ -96,6 +96,47 @@ describe('a guest that is let run', () => {
   });
 });
 
+describe('a state that is sent', () => {
+  /** Waits for the end of a migration on a monitor that says so once it is asked for its status. */
+  async function migrate(events: readonly string[], answers: Record<string, Answer> = {}): Promise<string[]> {
+    const { path, commands } = await serveQmp({
+      'query-status': (socket, id) => {
+        value({ status: 'running', running: true })(socket, id);
+        for (const status of events)
+          socket.write(`${JSON.stringify({ event: 'MIGRATION', data: { status } })}\n`);
+      },
+      ...answers,
+    });
+    monitor = await VmmMonitor.open(own(path), { answerMs: 20 });
+    const migrated = monitor.migrated(AbortSignal.timeout(5000));
+    migrated.catch(() => {});
+    await monitor.isRunning();
+    await migrated;
+    return commands;
+  }
+
+  it('is there once QEMU says so by itself, and it is not asked', async () => {
+    expect(await migrate(['setup', 'active', 'device', 'completed'])).not.toContain('query-migrate');
+  });
+
+  it('is not there if that failed, and QEMU is asked why', async () => {
+    const why = value({ status: 'failed', 'error-desc': 'no such device' });
+    await expect(migrate(['setup', 'failed'], { 'query-migrate': why })).rejects.toMatchObject({
+      ...{ failure: 'refused', message: 'QEMU could not pass its state on: no such device' },
+    });
+  });
+
+  it('is there if QEMU says so when it is asked, after it has said nothing for a while', async () => {
+    expect(await migrate([], { 'query-migrate': value({ status: 'completed' }) })).toContain('query-migrate');
+  });
+
+  it('is not waited for if QEMU does not answer any more', async () => {
+    await expect(migrate(['active'], { 'query-migrate': silent })).rejects.toMatchObject({
+      failure: 'silent',
+    });
+  });
+});
+
 describe('the monitor of a QEMU that is starting', () => {
   it('is waited for while another process listens in its place', async () => {
     const stranger = await serveQmp({});

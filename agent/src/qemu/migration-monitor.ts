@@ -10,6 +10,8 @@ import { pause, strangerMs, whenNamed } from '../host/waiting.ts';
 import { letRun, notRunning, type QmpCommand, queryMigrate, queryStatus } from './migration-commands.ts';
 import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
+/** States in which a migration is over (QEMU, qapi/migration.json). */
+const ends: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
 const stillStopped: ReadonlySet<string> = new Set(notRunning);
 
 /** How long a QEMU that was to let its guest run on may be silent, in ms. */
@@ -21,6 +23,9 @@ const mostTimesTold = 3;
 /** How long to wait before a socket that nobody listens on yet is tried again, in ms. */
 const tryAgainMs = 5;
 
+/** How long a QEMU that sends its state may say nothing before it is asked, in ms. */
+const quietMs = 1000;
+
 const Status = v.object({ status: v.pipe(v.string(), v.maxLength(64)), running: v.boolean() });
 const Migration = v.object({
   status: v.optional(v.pipe(v.string(), v.maxLength(64))),
@@ -30,8 +35,14 @@ const Migration = v.object({
 export class VmmMonitor {
   readonly #client: QmpClient;
 
+  /** What QEMU said last of the migration: states that it was in before this connection are not known. */
+  #migration = 'none';
+
   private constructor(client: QmpClient) {
     this.#client = client;
+    client.events.on('event', ({ event, data }: QmpEvent) => {
+      if (event === 'MIGRATION' && typeof data['status'] === 'string') this.#migration = data['status'];
+    });
   }
 
   /** @throws QmpError */
@@ -120,43 +131,48 @@ export class VmmMonitor {
   }
 
   /**
-   * Resolves once the state has been sent whole.
+   * Resolves once the state has been sent whole. QEMU says in events how far it is, if it has the capability `events`.
+   * It is asked only if it has said nothing for a while: answering takes its time away from sending.
    *
-   * @throws QmpError `refused` with QEMU's words if it failed; the signal's reason
+   * @throws QmpError `refused` with QEMU's words if it failed; `silent` if it does not answer; `ended`; the signal's reason
    */
   async migrated(signal: AbortSignal): Promise<void> {
-    await this.#until(signal, async () => {
-      const { status, 'error-desc': why } = await this.#client.execute(queryMigrate.execute, Migration);
-      if (status === 'failed' || status === 'cancelled')
-        throw new QmpError('refused', `QEMU could not pass its state on: ${why ?? status}`);
-      return status === 'completed';
-    });
+    while (!ends.has(this.#migration)) {
+      const hasSpoken = await this.#nextEvent(signal);
+      if (!hasSpoken) this.#migration = (await this.#askMigration()).status ?? this.#migration;
+    }
+    if (this.#migration === 'completed') return;
+    const { 'error-desc': why } = await this.#askMigration();
+    throw new QmpError('refused', `QEMU could not pass its state on: ${why ?? this.#migration}`);
   }
 
-  /** Calls `done` now and after each event, until it says so. */
-  async #until(signal: AbortSignal, done: () => Promise<boolean>): Promise<void> {
-    let wake = (): void => {};
-    const woken = (): void => wake();
-    const listener = ({ event }: QmpEvent): void => {
-      if (['MIGRATION', 'STOP', 'RESUME', 'SHUTDOWN'].includes(event)) woken();
-    };
-    this.#client.events.on('event', listener);
-    this.#client.events.on('end', woken);
-    signal.addEventListener('abort', woken);
-    try {
-      for (;;) {
-        signal.throwIfAborted();
-        const next = new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-        if (await done()) return;
-        await next;
-      }
-    } finally {
-      this.#client.events.off('event', listener);
-      this.#client.events.off('end', woken);
-      signal.removeEventListener('abort', woken);
-    }
+  async #askMigration(): Promise<v.InferOutput<typeof Migration>> {
+    return await this.#client.execute(queryMigrate.execute, Migration);
+  }
+
+  /** @returns whether an event came before QEMU was quiet for too long. @throws QmpError `ended`; the signal's reason */
+  #nextEvent(signal: AbortSignal): Promise<boolean> {
+    const { events } = this.#client;
+    return new Promise((resolve, reject) => {
+      const settle = (how: () => void) => (): void => {
+        clearTimeout(timer);
+        events.off('event', came);
+        events.off('end', ended);
+        signal.removeEventListener('abort', aborted);
+        how();
+      };
+      const came = settle(() => resolve(true));
+      const ended = settle(() => reject(new QmpError('ended', 'the monitor closed the connection')));
+      const aborted = settle(() => reject(signal.reason));
+      const timer = setTimeout(
+        settle(() => resolve(false)),
+        quietMs,
+      );
+      events.once('event', came);
+      events.once('end', ended);
+      signal.addEventListener('abort', aborted);
+      if (signal.aborted) aborted();
+    });
   }
 
   close(): void {

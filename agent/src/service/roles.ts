@@ -28,6 +28,7 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   GetSession: 'viewer',
   CreateSession: 'operator',
   PreserveDescriptor: 'operator',
+  PreserveDescriptors: 'operator',
   PreserveFromProcess: 'operator',
   PreserveFile: 'operator',
   ListCandidates: 'viewer',

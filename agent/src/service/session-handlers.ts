@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about sessions. */
 
+import { readlinkSync } from 'node:fs';
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { commandOf } from '../host/open-by.ts';
 import { visible } from '../host/plain-words.ts';
 import { takeFromProcess } from '../host/process-descriptor.ts';
 import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
+import type { Descriptor, Peer, PreserveOutcome } from '../interface/agent.generated.ts';
 import { availableMemory } from '../kernel/facts.ts';
 import { copyIntoMemory } from '../liveupdate/copy-file.ts';
 import { takeDigest } from '../liveupdate/digests.ts';
@@ -20,12 +23,14 @@ import {
   sharedByAll,
   shortText,
 } from './handler-context.ts';
+import { translateError } from './translate.ts';
 
 type SessionMethods =
   | 'ListSessions'
   | 'GetSession'
   | 'CreateSession'
   | 'PreserveDescriptor'
+  | 'PreserveDescriptors'
   | 'PreserveFromProcess'
   | 'PreserveFile'
   | 'ListCandidates'
@@ -45,6 +50,20 @@ function request(given: { token: string | null; label: string | null }, source: 
   const usual = visible(usualLabel.slice(0, labelCharacters));
   const label = shortText('label', given.label ?? usual, labelCharacters);
   return { token, label, source: visible(source.slice(0, 512)) };
+}
+
+/** A descriptor that came with a call, and what the caller said of it. */
+interface Passed {
+  readonly file: NativeDescriptor;
+  readonly given: { readonly token: string | null; readonly label: string | null };
+}
+
+/** @throws what was thrown, if that is no answer */
+function outcomeOf(done: PromiseSettledResult<Descriptor>): PreserveOutcome {
+  if (done.status === 'fulfilled') return { descriptor: done.value, error: null, errorParameters: null };
+  const answer = translateError(done.reason);
+  if (answer === null) throw done.reason;
+  return { descriptor: null, error: answer.error, errorParameters: answer.parameters };
 }
 
 export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMethods> {
@@ -68,6 +87,18 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     const reason = `${session} is the session of an adopted machine; release the machine first`;
     throw new Refusal('MachineUnusable', { pid, name, reason });
   };
+  const preservePassed = async (
+    session: string,
+    passed: readonly Passed[],
+    peer: Peer,
+  ): Promise<PromiseSettledResult<Descriptor>[]> => {
+    const preserving = passed.map(async ({ file, given }) => {
+      const name = visible(readlinkSync(`/proc/self/fd/${file.fd}`));
+      const wanted = request(given, `descriptor passed by ${peer.command} (pid ${peer.pid}): ${name}`, name);
+      return await sessions.preserve(session, file, wanted, actorOf(peer));
+    });
+    return await Promise.allSettled(preserving);
+  };
   return {
     ListSessions: async () => ({ sessions: sessions.list().map((session) => session.toSession()) }),
 
@@ -81,10 +112,20 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     PreserveDescriptor: async ({ session, fileDescriptor, ...given }, call, peer) => {
       needNormal(phases);
       using file = call.takeDescriptor(fileDescriptor);
-      const { name } = await describeFile(`/proc/self/fd/${file.fd}`);
+      const [done] = await preservePassed(session, [{ file, given }], peer);
+      if (done?.status !== 'fulfilled') throw done?.reason;
+      return { descriptor: done.value };
+    },
+
+    PreserveDescriptors: async ({ session, wishes }, call, peer) => {
       needNormal(phases);
-      const wanted = request(given, `descriptor passed by ${peer.command} (pid ${peer.pid}): ${name}`, name);
-      return { descriptor: await sessions.preserve(session, file, wanted, actorOf(peer)) };
+      sessions.get(session).need('outgoing');
+      using held = new DisposableStack();
+      const passed = wishes.map(({ fileDescriptor, ...given }) => ({
+        file: held.use(call.takeDescriptor(fileDescriptor)),
+        given,
+      }));
+      return { outcomes: (await preservePassed(session, passed, peer)).map(outcomeOf) };
     },
 
     PreserveFromProcess: async ({ session, pid, fd, ...given }, _call, peer) => {

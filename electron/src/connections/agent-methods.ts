@@ -11,6 +11,7 @@ export type AgentMethod = keyof AgentMethods;
 
 const withDescriptors: ReadonlySet<string> = new Set<AgentMethod>([
   'PreserveDescriptor',
+  'PreserveDescriptors',
   'FetchSession',
   'FetchDescriptor',
   'FetchConsole',

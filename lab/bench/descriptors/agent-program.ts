@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Runs inside the host and preserves the same files through the agent. It is a client that does not wait for one answer
- * before it sends the next call. Arguments and lines of output are those of `native/descriptors.c`. It only preserves:
+ * Runs inside the host and preserves the same files through the agent. It sends as many in one call as
+ * there can be. Arguments and lines of output are those of `native/descriptors.c`. It only preserves:
  * the agent retrieves by itself when it starts in the next kernel.
  */
 import { connectAgent } from '../../../agent/src/client/index.ts';
@@ -10,8 +10,8 @@ import { type Descriptor, native } from '../../../native-bindings/src/index.ts';
 
 const { memory, kernel } = native;
 const pageBytes = 4096n;
-/** Calls under way at once; the agent reads no more of a connection's calls ahead than some. */
-const atOnce = 16;
+/** Descriptors in one call; the kernel hands no more over with one message. */
+const atOnce = 250;
 
 function onePage(): Descriptor {
   const file = memory.memfdCreate('bench');
@@ -30,12 +30,10 @@ for (const each of process.argv.slice(3)) {
     const began = kernel.clock('monotonic');
     for (let first = 0; first < count; first += atOnce) {
       const some = files.slice(first, first + atOnce);
-      const calls = some.map((file) =>
-        agent.exchange('PreserveDescriptor', { session, fileDescriptor: 0, token: null, label: null }, [
-          file,
-        ]),
-      );
-      await Promise.all(calls);
+      const wishes = some.map((_file, fileDescriptor) => ({ fileDescriptor, token: null, label: null }));
+      const { reply } = await agent.exchange('PreserveDescriptors', { session, wishes }, some);
+      const refused = reply.outcomes.find(({ error }) => error !== null);
+      if (refused) throw new Error(`${refused.error} ${JSON.stringify(refused.errorParameters)}`);
     }
     console.log(`${count} ${Number(kernel.clock('monotonic') - began) / 1000}`);
     for (const file of files) file.close();

@@ -18,8 +18,8 @@ export const allSeries: readonly Series[] = [
 ];
 
 /**
- * Fewer for the agent. Each descriptor costs it two entries in the journal that reach the disk, a page of the manifest
- * that is written anew, and a place in the service manager's store.
+ * Fewer for the agent. Each descriptor costs it two entries in the journal, one in the manifest, and a place in the
+ * service manager's store.
  */
 export const agentSeries: readonly Series[] = [
   { count: 1, times: 15 },

@@ -29,6 +29,11 @@ export interface GuestOptions {
   readonly disk?: string;
   /** Of the whole machine, in MiB. */
   readonly mib?: number;
+  /**
+   * A disk image in the host to which a bare guest writes without a pause. QEMU never flushes it: what is written is in
+   * the host's page cache until the host syncs.
+   */
+  readonly disk?: string;
   /** What the guest does with the memory that it has in common with others: a file in /dev/shm. */
   readonly common?: { readonly name: string; readonly role: 'read' | 'write' };
 }
@@ -92,8 +97,9 @@ function qemuWords({
   kernel = `${guestsDirectory}/guest-bare`,
   disk,
   common,
+  disk,
 }: GuestOptions): string[] {
-  const line = guestCommandLine(kind, name);
+  const line = `${guestCommandLine(kind, name)}${disk === undefined ? '' : ' disk=1'}`;
   return [
     ...(memory === 'inherited' ? [`${guestsDirectory}/with-memfd`, `${memoryFd}`, `${mib}`] : []),
     ...[
@@ -123,6 +129,12 @@ function qemuWords({
           ...['-device', 'ivshmem-plain,memdev=common,master=on'],
         ]
       : []),
+    ...(disk === undefined
+      ? []
+      : [
+          ...['-drive', `if=none,id=disk,format=raw,cache=unsafe,file=${disk}`],
+          ...['-device', 'isa-ide,id=old', '-device', 'ide-hd,bus=old.0,drive=disk'],
+        ]),
     ...(kind === 'linux'
       ? [
           '-kernel',

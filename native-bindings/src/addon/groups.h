@@ -15,6 +15,7 @@ Napi::Object InitSockets(Napi::Env env);
 void InitMessages(Napi::Env env, Napi::Object sockets);
 void InitPoll(Napi::Env env, Napi::Object sockets);
 Napi::Object InitKernel(Napi::Env env);
+void InitSync(Napi::Env env, Napi::Object kernel);
 Napi::Object InitServiceManager(Napi::Env env);
 
 #endif

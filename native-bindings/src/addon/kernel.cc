@@ -95,18 +95,6 @@ struct RebootOperation {
 // rebootKexec() → a promise that can only be rejected
 Napi::Value RebootKexec(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), RebootOperation{}); }
 
-struct SyncOperation {
-  std::optional<Failure> Run() {
-    sync();
-    return std::nullopt;
-  }
-
-  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
-};
-
-// sync() → Promise<undefined>
-Napi::Value Sync(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), SyncOperation{}); }
-
 // clock(id) → nanoseconds as bigint
 Napi::Value Clock(const Napi::CallbackInfo& info) {
   timespec now;
@@ -132,9 +120,9 @@ Napi::Object InitKernel(Napi::Env env) {
   group.Set("kexecUnload", Napi::Function::New(env, KexecUnload, "kexecUnload"));
   group.Set("kexecLoaded", Napi::Function::New(env, KexecLoaded, "kexecLoaded"));
   group.Set("rebootKexec", Napi::Function::New(env, RebootKexec, "rebootKexec"));
-  group.Set("sync", Napi::Function::New(env, Sync, "sync"));
   group.Set("clock", Napi::Function::New(env, Clock, "clock"));
   group.Set("counter", Napi::Function::New(env, Counter, "counter"));
+  InitSync(env, group);
   group.Set("CLOCK_REALTIME", Napi::Number::New(env, CLOCK_REALTIME));
   group.Set("CLOCK_BOOTTIME", Napi::Number::New(env, CLOCK_BOOTTIME));
   group.Set("CLOCK_MONOTONIC", Napi::Number::New(env, CLOCK_MONOTONIC));

@@ -3,7 +3,11 @@
  * What each step of the kernel that is left does, and how it is undone. The rows are those of `record/steps.ts`:
  * a step without an act does not compile.
  */
+import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { comeFirst } from '../../host/priority.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import { markKernelLog } from '../../kernel/log.ts';
@@ -16,6 +20,7 @@ import { carriedBefore } from '../record/record.ts';
 import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
+import { LastSync } from './last-sync.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
 
@@ -37,11 +42,21 @@ export interface Leaving {
   readonly program: ResumeProgram | null;
   /** The index session, once it is created. */
   index: OutgoingIndex | null;
+  /** Undoes that the agent comes first on the processors; null while it does not. */
+  standBack: (() => void) | null;
+  /** What is synced once the machines are stopped; null until that is known. */
+  lastSync: LastSync | null;
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
-  /** What the index session says now. `jumpedAtUs`: when the reboot call is made, or null before. */
-  indexRecord(jumpedAtUs: number | null): IndexRecord;
+  /**
+   * What the index session says now.
+   *
+   * @param jumpedAtUs when the reboot call is made, or null before
+   * @param saved the machines; those that are saved if none are given
+   * @throws Error if the next kernel's agent could not read it
+   */
+  indexRecord(jumpedAtUs: number | null, saved?: readonly SavedMachine[]): IndexRecord;
   /** Shows how far the step under way is. */
   progress(more: Omit<StepProgress, 'step' | 'message'> & { readonly message?: string }): void;
 }
@@ -102,9 +117,13 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 
   ready: {
-    async run({ machines, program }) {
+    async run(update) {
+      const { machines, program } = update;
       await machines.prepare();
       program?.prepare(machines.ready);
+      // What the next kernel's agent could not read must be found while they run. And what is done for the first time
+      // takes long.
+      update.indexRecord(null, machines.onTrial);
     },
     async undo({ machines }) {
       try {
@@ -131,13 +150,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         await delay(graceSeconds * 1000, undefined, { signal }).catch(() => {});
         signal.throwIfAborted();
       }
-      // Write dirty pages to disk now, while the machines still run.
-      await native.kernel.sync();
+      // Write dirty pages to disk now, while the machines still run. One that does not answer holds nobody up but this.
+      update.progress({ message: 'syncing all file systems' });
+      await untilAborted(native.kernel.sync(), signal);
       const unplanned = attendance.sessions.filter(
         (name) => !update.facts.sessions.some(({ session, attended }) => attended && session === name),
       );
       if (unplanned.length > 0)
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
+      update.lastSync = await lastSyncOf(update);
     },
     undo({ context: { paths }, record }) {
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
@@ -145,18 +166,28 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 
   suspend: {
-    async run({ context, facts, machines, signal }) {
-      const { attendance } = context;
+    async run(update) {
+      const { context, facts, machines, signal } = update;
+      const { attendance, log, paths } = context;
+      try {
+        update.standBack = comeFirst(paths.proc);
+      } catch (error) {
+        log('warning', 'the agent does not come first while machines are stopped', {
+          problem: saidBy(error),
+        });
+      }
       // Programs that look after their machines themselves stop them at the same time.
       const attended = attendance.standStill(attendantsMs, signal);
       if (facts.machines.length > 0) await machines.suspend();
+      if (attendance.sessions.length > 0) machines.show();
       const problems = await attended;
       signal.throwIfAborted();
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
     },
-    async undo({ context, machines }) {
+    async undo({ context, machines, standBack }) {
       context.attendance.letRun();
+      standBack?.();
       const problems = await machines.letRunOn();
       if (problems.length > 0) throw new Error(problems.join('; '));
     },
@@ -167,13 +198,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { context, machines, plan, program, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
+      const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
+      // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
+      // a host that was lost.
+      await Promise.all([
+        update.lastSync?.run(),
+        update.index && program?.leave(update.index, machines.saved, memory),
+      ]);
       const mark = kernelLog.mark();
       try {
-        // What the VMMs wrote when they stopped. Meanwhile the phase reaches clients: one that does not hear of it
-        // before its connection ends takes the kexec for a host that was lost.
-        await native.kernel.sync();
-        const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
-        if (update.index !== null) await program?.leave(update.index, machines.saved, memory);
         update.index?.write(update.indexRecord(nowUs()));
         await native.kernel.rebootKexec();
       } catch (error) {
@@ -183,6 +216,35 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     },
   },
 };
+
+/** Waits for something that goes on where the update is aborted. @throws the signal's reason; what it throws itself */
+async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const settled = new AbortController();
+  const aborted = once(signal, 'abort', { signal: settled.signal });
+  aborted.catch(() => {});
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    settled.abort();
+  }
+  signal.throwIfAborted();
+}
+
+/** What is to be synced once the machines are stopped: of programs that stop theirs themselves nothing is known. */
+async function lastSyncOf({ context, facts, machines, signal }: Leaving): Promise<LastSync> {
+  if (facts.machines.length === 0 || facts.sessions.some(({ attended }) => attended))
+    return LastSync.everything(context);
+  const lastSync = await LastSync.of(
+    context,
+    machines.adopted.map(({ machine }) => machine.pid),
+  );
+  context.log('info', 'places that are synced once the machines are stopped', {
+    places: lastSync.names.join(', '),
+  });
+  // Once while they still run. Then it is known that each place answers, and little is left for the next time.
+  await untilAborted(lastSync.run(), signal);
+  return lastSync;
+}
 
 /** The subject of a step that is there once for each. */
 function the(subject: Subject | null): Subject {

@@ -4,6 +4,7 @@
  * somebody aborts the update, the steps that were done are undone in reverse and the update is settled here. The
  * last step does not return, unless the kernel refuses: then nothing is lost either.
  */
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
@@ -82,6 +83,7 @@ export class Departure {
       },
       begin: ({ shown, doing }) => {
         for (const phase of wayTo(context.phases.phase, shown.phase) ?? []) this.#enter(phase);
+        this.#record = { ...this.#record, machines: this.#machines.runs() };
         this.#show({ step: shown.id, message: doing });
       },
       undoing: ({ shown, doing }) => void this.#show({ step: shown.id, message: `undoing: ${doing}` }),
@@ -175,13 +177,15 @@ export class Departure {
       machines: this.#machines,
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
+      lastSync: null,
+      standBack: null,
       get record() {
         return departure.#record;
       },
       change(change) {
         departure.#record = { ...departure.#record, ...change };
       },
-      indexRecord: (jumpedAtUs) => this.#indexRecord(jumpedAtUs),
+      indexRecord: (jumpedAtUs, saved) => this.#indexRecord(jumpedAtUs, saved ?? this.#machines.saved),
       progress: ({ message, ...more }) => {
         const { step, message: before } = this.#lastProgress;
         this.#show({ step, message: message ?? before, ...more });
@@ -189,7 +193,7 @@ export class Departure {
     };
   }
 
-  #indexRecord(jumpedAtUs: number | null): IndexRecord {
+  #indexRecord(jumpedAtUs: number | null, saved: readonly SavedMachine[]): IndexRecord {
     const { sessions, counterRate } = this.#context;
     return newIndexRecord({
       update: this.#record,
@@ -199,7 +203,7 @@ export class Departure {
         return { name, descriptors };
       }),
       jumpedAtUs,
-      machines: [...this.#machines.saved],
+      machines: [...saved],
       clock: counterRate.read(),
     });
   }

@@ -93,12 +93,24 @@ export class RunMachines {
     return this.#suspension.facts();
   }
 
+  /** The machines as they would be saved, without what is known only once they are stopped. */
+  get onTrial(): SavedMachine[] {
+    return this.ready.map(
+      ({ adopted, facts }) => trialMachine(adopted, facts ?? usualFacts(adopted.machine)).saved,
+    );
+  }
+
   /** Makes everything ready to stop them. @throws NotSaved */
   async prepare(): Promise<void> {
     await this.#suspension.prepare();
   }
 
-  /** Stops and saves them all. @throws NotSaved */
+  /** Tells clients how they stand. */
+  show(): void {
+    this.#options.changed();
+  }
+
+  /** Stops and saves them all; clients are not told. @throws NotSaved */
   async suspend(): Promise<void> {
     this.#saved = await this.#suspension.save();
   }

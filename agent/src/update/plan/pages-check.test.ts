@@ -42,17 +42,19 @@ async function check(machines: Readonly<Record<string, Files>>, left: readonly s
       hugeOf.set(file, huge);
       session.files.set(BigInt(index), file);
       await manifest.add(
-        {
-          ...{
-            token: `0x${index.toString(16)}`,
-            order: index,
-            state: 'preserved',
-            kind,
-            label: '',
-            source: '',
+        [
+          {
+            ...{
+              token: `0x${index.toString(16)}`,
+              order: index,
+              state: 'preserved',
+              kind,
+              label: '',
+              source: '',
+            },
+            ...{ size, inode: 1, preservedAtUs: 1, digest: null, digestAtUs: null, verdict: 'unchecked' },
           },
-          ...{ size, inode: 1, preservedAtUs: 1, digest: null, digestAtUs: null, verdict: 'unchecked' },
-        },
+        ],
         async () => {},
       );
     }

@@ -61,7 +61,9 @@
  *       in phase preserving takes effect once the kernel is loaded, which is undone
  *       in phase prepared takes effect once the index is created, which is closed
  *       in phase suspending lets machines run on that are stopped and saved
+ *       ends the wait for a file system that does not answer, before any machine is stopped
  *       in the next kernel is refused: there is nothing to abort any more
+ *       lets the machines run on, and says which file system it was
  *       is refused while the disk is full, and works once it is not
  *       before it begins is not begun
  *       after its announcement ends before the machines are stopped

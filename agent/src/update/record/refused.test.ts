@@ -30,20 +30,22 @@ async function session(
   const manifest = await Manifest.create(native.memory, head, keep);
   for (const [number, [kind, label]] of Object.entries(files)) {
     await manifest.add(
-      {
-        token: formatToken(BigInt(number)),
-        order: Number(number),
-        state: 'preserved',
-        kind,
-        label,
-        source: 'descriptor 3 of qemu-system-x86 (pid 100)',
-        size: 4096,
-        inode: 70,
-        preservedAtUs: 1,
-        digest: null,
-        digestAtUs: null,
-        verdict: 'unchecked',
-      },
+      [
+        {
+          token: formatToken(BigInt(number)),
+          order: Number(number),
+          state: 'preserved',
+          kind,
+          label,
+          source: 'descriptor 3 of qemu-system-x86 (pid 100)',
+          size: 4096,
+          inode: 70,
+          preservedAtUs: 1,
+          digest: null,
+          digestAtUs: null,
+          verdict: 'unchecked',
+        },
+      ],
       keep,
     );
   }

@@ -151,7 +151,7 @@ export const steps = {
     subjects: once,
     title: (_, { release }) => `Start ${release}`,
     detail: () =>
-      'File systems are synced. The kernel freezes the sessions and starts the new kernel. Other services are not stopped: they end with the old kernel.',
+      'What the machines wrote last is synced. The kernel freezes the sessions and starts the new kernel. Other services are not stopped: they end with the old kernel.',
     risk: () =>
       'Everything outside a session ends. If the kernel refuses, the machines run on and nothing is lost. If the new kernel hangs, only a reset helps and the memory is lost.',
     doing: (_, { release }) => `starting ${release}`,

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Where a VMM writes to: the file systems of the files that it has open for writing, and its block devices. The kernel
+ * is asked through procfs, which never waits for a file system as `stat` does. Only what lies on a file system in memory
+ * is looked at further, because block devices have their nodes there.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { visible } from '../host/plain-words.ts';
+import { descriptorLinks } from './open-files.ts';
+import { isPlace } from './vmm-file-kind.ts';
+
+/** A file system or a block device that a VMM writes to, with a descriptor that leads there. */
+export interface WrittenPlace {
+  readonly kind: 'file system' | 'block device';
+  /** Tells it from others. A file system has the number of its device as mountinfo shows it: `file system 254:0`. */
+  readonly key: string;
+  /** What people call it, for example "the file system ext4 at /srv". */
+  readonly name: string;
+  readonly fd: number;
+}
+
+/** A mount as a process sees it (proc_pid_mountinfo(5)). */
+interface Mount {
+  readonly device: string;
+  readonly point: string;
+  readonly type: string;
+}
+
+/** Nothing on a file system of these types is on a disk; nodes of block devices may be. */
+const inMemory: ReadonlySet<string> = new Set(['devtmpfs', 'tmpfs', 'ramfs', 'hugetlbfs']);
+/** The kernel's own files. */
+const ofKernel: ReadonlySet<string> = new Set(['proc', 'sysfs', 'cgroup', 'cgroup2', 'debugfs', 'tracefs']);
+
+/** The key of the file system that a file is on: the kernel's number taken apart as `gnu_dev_major` does. */
+export function fileSystemKey({ dev }: { readonly dev: number }): string {
+  const number = BigInt(dev);
+  const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
+  const minor = (number & 0xffn) | ((number >> 12n) & 0xffff_ff00n);
+  return `file system ${major}:${minor}`;
+}
+
+/** Each place once. A process that has ended has none. */
+export async function writtenPlaces(proc: string, pid: number): Promise<WrittenPlace[]> {
+  const mounts = mountsIn(await readFile(`${proc}/${pid}/mountinfo`, 'utf8').catch(() => ''));
+  const found = new Map<string, WrittenPlace>();
+  for (const { fd, name } of await descriptorLinks(proc, pid)) {
+    // A memfd has a name like a path.
+    if (!isPlace(name) || name.startsWith('/memfd:')) continue;
+    const info = await readFile(`${proc}/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
+    const place = isWritten(info) ? await placeOf(proc, pid, { fd, name }, mounts, info) : null;
+    if (place !== null && !found.has(place.key)) found.set(place.key, place);
+  }
+  return [...found.values()];
+}
+
+async function placeOf(
+  proc: string,
+  pid: number,
+  { fd, name }: { readonly fd: number; readonly name: string },
+  mounts: ReadonlyMap<string, Mount>,
+  info: string,
+): Promise<WrittenPlace | null> {
+  const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';
+  const mount = mounts.get(id);
+  // One that was unmounted lazily is in no list any more, and is written to all the same.
+  if (mount === undefined)
+    return { kind: 'file system', key: `mount ${id}`, name: `the file system of ${visible(name)}`, fd };
+  const { device, point, type } = mount;
+  if (ofKernel.has(type)) return null;
+  if (!inMemory.has(type)) {
+    const shown = `the file system ${visible(type)} at ${visible(point)}`;
+    return { kind: 'file system', key: `file system ${device}`, name: shown, fd };
+  }
+  const facts = await stat(`${proc}/${pid}/fd/${fd}`).catch(() => null);
+  if (!facts?.isBlockDevice()) return null;
+  return {
+    ...{ kind: 'block device', key: `block device ${facts.rdev}`, fd },
+    name: `the block device ${visible(name)}`,
+  };
+}
+
+/** O_WRONLY or O_RDWR among the flags, which are octal (proc_pid_fdinfo(5)). */
+function isWritten(info: string): boolean {
+  const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
+  return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
+}
+
+/** Mounts by their ids. */
+function mountsIn(mountinfo: string): Map<string, Mount> {
+  return new Map(
+    mountinfo.split('\n').flatMap((line): [string, Mount][] => {
+      const [id = '', , device, , point] = line.split(' ');
+      const type = / - (\S+) /.exec(line)?.[1];
+      return device && point && type ? [[id, { device, point, type }]] : [];
+    }),
+  );
+}

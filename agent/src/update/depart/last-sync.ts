@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The last sync before the kexec, which drops the page cache. While the machines still run everything is synced, which
+ * takes as long as it takes. Once they are stopped, only what they have written since is left. A guest remembers that it
+ * has written something, so it must find it on its disk. Its data lies on the file systems and block devices that its
+ * VMM has open for writing. Nothing else is waited for while machines are stopped.
+ *
+ * QEMU drains and flushes its disks when it stops a machine (`do_vm_stop`, system/cpus.c). That reaches the disk unless
+ * it is told not to flush (`cache=unsafe`), and logs and consoles are not flushed at all.
+ *
+ * A file system may not answer, as one whose server is gone. So each is synced on a thread that can be left behind, and
+ * there is a limit. Beyond it the update ends, and the machines run on.
+ */
+import { open, stat } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Descriptor, Native } from '@luo-console/native';
+import { saidBy } from '../../host/said-by.ts';
+import { fileSystemKey, type WrittenPlace, writtenPlaces } from '../../machines/written-places.ts';
+import type { UpdateContext } from '../record/update-context.ts';
+
+/** How long each may take while machines are stopped, in ms. They were synced a moment before, so little is left. */
+const usualLimitMs = 10_000;
+
+/** What it works with, of the whole context. */
+export type SyncContext = Pick<UpdateContext, 'native' | 'paths' | 'stateDirectory' | 'take' | 'log'>;
+
+/** What is synced while machines are stopped. */
+interface Target {
+  readonly name: string;
+  sync(): Promise<void>;
+}
+
+interface Written extends WrittenPlace {
+  readonly pid: number;
+}
+
+export class LastSync {
+  readonly #targets: readonly Target[];
+
+  private constructor(targets: readonly Target[]) {
+    this.#targets = targets;
+  }
+
+  /** Everything: what is written to is not known. */
+  static everything({ native }: SyncContext): LastSync {
+    return new LastSync([{ name: 'all file systems', sync: () => native.kernel.sync() }]);
+  }
+
+  /** What VMMs write to, and the agent itself. They run. @param pids of the VMMs */
+  static async of(context: SyncContext, pids: readonly number[]): Promise<LastSync> {
+    const { native, paths, stateDirectory } = context;
+    const written = new Map<string, Written>();
+    for (const pid of pids)
+      for (const place of await writtenPlaces(paths.proc, pid))
+        if (!written.has(place.key)) written.set(place.key, { ...place, pid });
+    const targets = [...written.values()].map((place): Target => {
+      return { name: place.name, sync: () => syncOf(context, place) };
+    });
+    // The journal's file system is a VMM's too where nothing else was set up.
+    if (!written.has(fileSystemKey(await stat(stateDirectory))))
+      targets.push({
+        name: `the file system of ${stateDirectory}`,
+        sync: async () => await native.kernel.syncFileSystem(await directoryOf(native, stateDirectory)),
+      });
+    return new LastSync(targets);
+  }
+
+  /** What it syncs, for people. */
+  get names(): string[] {
+    return this.#targets.map(({ name }) => name);
+  }
+
+  /**
+   * Syncs all of it at once. The machines are stopped.
+   *
+   * @param limitMs how long each may take, in ms
+   * @throws Error that names what could not be synced, or did not answer
+   */
+  async run(limitMs = usualLimitMs): Promise<void> {
+    const done = await Promise.allSettled(this.#targets.map((target) => inTime(target, limitMs)));
+    const problems = done.flatMap((each) => (each.status === 'rejected' ? [saidBy(each.reason)] : []));
+    if (problems.length > 0) throw new Error(problems.join('; '));
+  }
+}
+
+/** Syncs a place through the VMM's own descriptor, which the agent has only for that. */
+async function syncOf({ native, take, log }: SyncContext, { kind, name, pid, fd }: Written): Promise<void> {
+  let file: Descriptor;
+  try {
+    file = take(pid, fd);
+  } catch (error) {
+    // A VMM that ended since it was saved has left what it wrote.
+    log('warning', 'all file systems are synced: a VMM has closed its file', {
+      name,
+      problem: saidBy(error),
+    });
+    return await native.kernel.sync();
+  }
+  if (kind === 'block device') await native.kernel.syncFile(file);
+  else await native.kernel.syncFileSystem(file);
+}
+
+/** @throws Error if it fails, or does not end in time; then it is left behind */
+async function inTime({ name, sync }: Target, limitMs: number): Promise<void> {
+  const enough = new AbortController();
+  const limit = delay(limitMs, 'late' as const, { signal: enough.signal });
+  limit.catch(() => {});
+  try {
+    if ((await Promise.race([sync(), limit])) !== 'late') return;
+  } catch (error) {
+    throw new Error(`${name} could not be synced: ${saidBy(error)}`);
+  } finally {
+    enough.abort();
+  }
+  throw new Error(`${name} could not be synced: it did not answer within ${limitMs} ms`);
+}
+
+async function directoryOf({ descriptors }: Native, path: string): Promise<Descriptor> {
+  const handle = await open(path, 'r');
+  try {
+    return descriptors.duplicate(handle.fd);
+  } finally {
+    await handle.close();
+  }
+}
