@@ -94,6 +94,7 @@ export function machine(more: Partial<Machine> = {}): Machine {
     unlinks: [],
     session: 'web-01',
     definition: 'web-01',
+    priority: 0,
     consolePath: '/run/luo-console/machines/web-01.console',
     ...more,
   };
@@ -116,6 +117,7 @@ export function machines(): Machine[] {
       sharesMemoryWith: [2201],
       session: null,
       definition: null,
+      priority: null,
       consolePath: null,
       descriptors: [
         machineDescriptor({
@@ -153,6 +155,7 @@ export function machines(): Machine[] {
       expectedBlackoutUs: null,
       session: null,
       definition: null,
+      priority: null,
       consolePath: null,
       monitor: 'busy',
       monitorDetail: 'another client is connected to it',

@@ -4,6 +4,7 @@
  */
 import type {
   BlackoutPart,
+  BlackoutSpread,
   FailurePolicy,
   FateSource,
   Machine,
@@ -98,6 +99,10 @@ export function expectedWords(us: number | null): string {
     : `about ${duration(us)} or more, plus the time the kernel takes to boot (estimate)`;
 }
 
+/** The blackouts of the machines of an update: of the first to run again, their mean, and of the last. */
+export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): string =>
+  `first ${duration(firstUs)}, mean ${duration(meanUs)}, worst ${duration(worstUs)}`;
+
 export const adoptWords = {
   adopted: (name: string) => `${name} adopted`,
   /** What an adopted machine is for. */
@@ -113,6 +118,9 @@ export const adoptWords = {
     'The kernel preserves only files that have no name. Each name then becomes a symbolic link to the VMM’s descriptor.',
   unlinkAfter: 'A program that opens the name gets the same memory, for as long as the VMM runs.',
   consent: (files: number) => `Unlink ${files === 1 ? 'this file' : 'these files'}`,
+  priorityHint:
+    '0 to 100. An update starts machines with a higher priority first. If empty: as its definition says, or 0.',
+  wrongPriority: 'The priority is a whole number from 0 to 100.',
   failed: (name: string) => `${name} was not adopted`,
 } as const;
 

@@ -102,6 +102,7 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
     ['Way', `${wayWords[way]}${wayReason === '' ? '' : `: ${wayReason}`}`],
     ['Own blackout', way === 'none' ? 'none' : `${perhaps(machine.expectedBlackoutUs)} (estimate)`],
     ['Adopted', adoption(machine)],
+    ['Priority', machine.priority === null ? 'none, not adopted' : String(machine.priority)],
     ...unlinks.map((path) => ['Adopting removes', path] as const),
     [
       'Shares memory with',

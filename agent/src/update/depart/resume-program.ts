@@ -17,7 +17,7 @@ import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 /** What it works with, of the whole context. */
-type ProgramContext = Pick<UpdateContext, 'log'>;
+type ProgramContext = Pick<UpdateContext, 'log' | 'together'>;
 
 /** The program of an update into a kernel with this command line; null if nothing there would read it. */
 export const programFor = (context: ProgramContext, commandLine: string): ResumeProgram | null =>
@@ -78,13 +78,14 @@ export class ResumeProgram {
 
   /** The program of all machines, or of those for which there is room: only now is it known what was recorded. */
   #encoded(index: string, machines: readonly ProgramMachine[]): Buffer {
+    const { together } = this.#context;
     try {
-      return encodeProgram(compileProgram({ index, machines }));
+      return encodeProgram(compileProgram({ index, machines, together }));
     } catch {
       let fitting: readonly ProgramMachine[] = [];
       for (const one of machines)
         fitting = this.#withOne(index, fitting, one.saved.session, () => one) ?? fitting;
-      return encodeProgram(compileProgram({ index, machines: fitting }));
+      return encodeProgram(compileProgram({ index, machines: fitting, together }));
     }
   }
 
@@ -108,8 +109,8 @@ export class ResumeProgram {
 }
 
 /**
- * The order in which machines are started: as many at once as there are processors. Those that wait for nothing come
- * first, and the smaller ones before the larger ones: most of them run again soonest that way.
+ * The order in which machines are started: as many at once as there are processors. Those with the highest priority come
+ * first. Among equals it is those that wait for nothing, and then the smaller ones: most of them run again soonest that way.
  */
 function startOrder(
   machines: readonly ProgramMachine[],
@@ -117,19 +118,22 @@ function startOrder(
 ): ProgramMachine[] {
   const bytesOf = ({ saved }: ProgramMachine): number => memory.get(saved.session) ?? Number.MAX_SAFE_INTEGER;
   const waits = ({ facts }: ProgramMachine): number => (facts.needs.length === 0 ? 0 : 1);
-  return machines.toSorted((one, other) => waits(one) - waits(other) || bytesOf(one) - bytesOf(other));
+  return machines.toSorted(
+    (one, other) =>
+      other.saved.priority - one.saved.priority || waits(one) - waits(other) || bytesOf(one) - bytesOf(other),
+  );
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */
 export function trialMachine({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
-  const { name, definition, way, pid, command, monitor } = machine;
+  const { name, definition, way, priority, pid, command, monitor } = machine;
   const state = { token: '0x0', cprBytes: 0, mainBytes: 0 };
   const files = way === 'whole_state' ? [] : memoryFilesOf(command.words);
   const memory = files.map(({ backend }) => ({ backend, session, token: state.token }));
   // Its memory is in its own session.
   const pieces = way === 'cpr' ? [{ bytes: 0, files: [{ session, token: state.token }] }] : [];
   const saved: SavedMachine = {
-    ...{ name, session, definition, way, pid, command, monitor, ran: true, state },
+    ...{ name, session, definition, way, priority, pid, command, monitor, ran: true, state },
     ...{ pieces, memory, facts, brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
   };
   return { saved, facts };
