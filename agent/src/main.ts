@@ -28,11 +28,24 @@ Options:
   -h, --help               print this
 
 Environment:
-  LUO_LOG                  what is logged: debug, info (the default), warning or error`;
+  LUO_LOG                  what is logged: debug, info (the default), warning or error
+  LUO_TOGETHER             how many machines the next kernel starts at once
+                           (default: as many as there are processors)`;
 
 interface Options {
   readonly stateDirectory: string;
   readonly socket: string;
+}
+
+/** @returns undefined if `LUO_TOGETHER` is not set, or no number of machines, which is logged */
+function togetherFrom(text: string | undefined, log: Log): number | undefined {
+  if (!text) return undefined;
+  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
+  log('warning', 'LUO_TOGETHER is no number of machines, that of the processors is used', {
+    value: text,
+    expected: '1 to 999',
+  });
+  return undefined;
 }
 
 /** Ends the process for a command line that is not understood, as for `--help` and `--version`. */
@@ -101,6 +114,7 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
       stateDirectory,
       socketPath: socket,
       ownUid: process.getuid?.() ?? 0,
+      together: togetherFrom(process.env['LUO_TOGETHER'], log),
       serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
     });
     const stop = (signal: NodeJS.Signals): void => {

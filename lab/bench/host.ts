@@ -7,12 +7,14 @@ import { fileURLToPath } from 'node:url';
 import { type AgentClient, connectAgent } from '@luo-console/agent/client';
 import { execa } from 'execa';
 import { rolldown } from 'rolldown';
-import { type LabHost, type OnProgress, startHost } from '../src/index.ts';
+import { type LabHost, type OnProgress, startHost, type Wire } from '../src/index.ts';
 
 const nativeDirectory = fileURLToPath(new URL('native/', import.meta.url));
 const carrierDirectory = fileURLToPath(new URL('../../native-bindings/carrier/', import.meta.url));
 /** Where the benchmark's own files are in the host. */
 export const hostDirectory = '/var/lib/bench';
+/** The Node.js of the agent's package. */
+export const nodeInHost = '/usr/lib/luo-console-agent/node';
 
 /** Programs in C, by the sources that they consist of. */
 const hostPrograms = {
@@ -24,12 +26,18 @@ const hostPrograms = {
  * A host of its own for a benchmark.
  *
  * @param memory such as `4G`
+ * @param wire of a second network card, if it has one
  * @throws Error when the agent's package is not named in the environment
  */
-export async function benchHost(name: string, memory: string, onProgress: OnProgress): Promise<LabHost> {
+export async function benchHost(
+  name: string,
+  memory: string,
+  onProgress: OnProgress,
+  wire?: Wire,
+): Promise<LabHost> {
   const deb = process.env['LUO_CONSOLE_DEB'];
   if (!deb) throw new Error('LUO_CONSOLE_DEB is not set: run the benchmarks with "npm run bench"');
-  const host = await startHost({ name: `bench-${name}`, memory, deb, fresh: true, onProgress });
+  const host = await startHost({ name: `bench-${name}`, memory, deb, fresh: true, wire, onProgress });
   await runIn(host, `mkdir -p ${hostDirectory}`);
   return host;
 }

@@ -5,7 +5,13 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { progressLine } from '../src/progress-line.ts';
+import { measureMany } from './blackout/many.ts';
+import { manyReport, manyTable } from './blackout/many-report.ts';
 import { measureBlackout } from './blackout/measure.ts';
+import { measureMemory, memoryLoads, targetLoads } from './blackout/memory.ts';
+import { memoryReport, memoryTable } from './blackout/memory-report.ts';
+import { measureNetwork } from './blackout/network.ts';
+import { networkReport, networkTable } from './blackout/network-report.ts';
 import { allLoads, quickLoads } from './blackout/parts.ts';
 import { blackoutReport, blackoutTable } from './blackout/report.ts';
 import { measureDescriptors } from './descriptors/measure.ts';
@@ -17,10 +23,20 @@ function print<Report>(report: Report, json: boolean | undefined, asTable: (repo
   process.stdout.write(`${json ? JSON.stringify(report) : asTable(report)}\n`);
 }
 
-function countOfRuns(text: string): number {
-  const runs = /^\d{1,2}$/.test(text) ? Number(text) : 0;
-  if (runs >= 1) return runs;
+/** Of updates, or of machines. */
+function countFromArgument(text: string): number {
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+  if (count >= 1) return count;
   throw new InvalidArgumentError('expected a whole number from 1 to 99.');
+}
+
+interface BlackoutOptions {
+  readonly quick?: boolean;
+  readonly machines?: number;
+  readonly memory?: boolean;
+  readonly network?: boolean;
+  readonly runs: number;
+  readonly json?: boolean;
 }
 
 const bench = new Command('bench')
@@ -30,10 +46,30 @@ const bench = new Command('bench')
 bench
   .command('blackout')
   .description('how long machines stand still, part by part, beside the least that it could be')
-  .option('--quick', 'one machine of 64 MiB only')
-  .option('--runs <number>', 'updates of each kind, of which the medians are shown', countOfRuns, 3)
+  .option('--quick', 'one machine of 64 MiB only; with --memory, only what has a target')
+  .option('--memory', '64 MiB to 8 GiB, in small and in huge pages, without the floor')
+  .option(
+    '--machines <number>',
+    'so many machines, in turn and all at once, without the floor',
+    countFromArgument,
+  )
+  .option('--network', 'how long a guest is away for somebody who pings it, without the floor')
+  .option('--runs <number>', 'updates of each kind, of which the medians are shown', countFromArgument, 3)
   .option('--json', 'one JSON object on standard output')
-  .action(async ({ quick, runs, json }: { quick?: boolean; runs: number; json?: boolean }) => {
+  .action(async ({ quick, machines, memory, network, runs, json }: BlackoutOptions) => {
+    if (machines !== undefined) {
+      print(manyReport(await measureMany(machines, runs, onProgress)), json, manyTable);
+      return;
+    }
+    if (network) {
+      print(networkReport(await measureNetwork(runs, onProgress)), json, networkTable);
+      return;
+    }
+    if (memory) {
+      const measured = await measureMemory(quick ? targetLoads : memoryLoads, runs, onProgress);
+      print(memoryReport(measured), json, memoryTable);
+      return;
+    }
     const measured = await measureBlackout(quick ? quickLoads : allLoads, runs, onProgress);
     print(blackoutReport(measured), json, blackoutTable);
   });

@@ -10,7 +10,7 @@ import { createKeys } from './access.ts';
 import { command } from './command.ts';
 import type { Image } from './image.ts';
 import { createDisk, freePort } from './qemu.ts';
-import { type HostFiles, type HostSettings, writeSettings } from './settings.ts';
+import { type HostFiles, type HostSettings, type Wire, writeSettings } from './settings.ts';
 
 /** What a host is made of. */
 export interface Making {
@@ -20,11 +20,12 @@ export interface Making {
   /** The bzImage that it boots. */
   readonly kernel: string;
   readonly kernelArguments: readonly string[];
+  readonly wire?: Wire | undefined;
 }
 
 /** Makes the files of a host, in place of any that there are. It has no power afterwards. */
 export async function createHost(files: HostFiles, making: Making): Promise<HostSettings> {
-  const { name, image, memoryMiB, kernel, kernelArguments } = making;
+  const { name, image, memoryMiB, kernel, kernelArguments, wire } = making;
   await rm(files.directory, { recursive: true, force: true });
   await mkdir(files.directory, { recursive: true, mode: 0o700 });
   await shareFile(image.path, files.image);
@@ -32,7 +33,7 @@ export async function createHost(files: HostFiles, making: Making): Promise<Host
   await createKeys(files, name);
   await createDisk(files, 'root.img', 'raw');
   const settings = {
-    ...{ name, suite: image.suite, memoryMiB, kernel, kernelArguments },
+    ...{ name, suite: image.suite, memoryMiB, kernel, kernelArguments, wire },
     ...{ uuid: randomUUID(), sshPort: await freePort() },
   };
   await writeSettings(settings);

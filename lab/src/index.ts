@@ -12,7 +12,7 @@ export { buildImage, type Image, type ImageOptions, parseSuite, type Suite } fro
 export { buildKernels, type Kernel, type Kernels } from './kernel.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { pushAgent } from './push.ts';
-export { hostNames } from './settings.ts';
+export { hostNames, type Wire } from './settings.ts';
 export { buildSnapshot } from './snapshot.ts';
 export { defaultName, findHost, type StartOptions, startHost } from './start.ts';
 export type { Found } from './watch.ts';

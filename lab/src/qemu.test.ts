@@ -31,6 +31,12 @@ test('SSH is reachable on loopback only', () => {
   expect(values('-netdev')).toEqual(['user,id=net,hostfwd=tcp:127.0.0.1:34567-:22']);
 });
 
+test('a second network card is on a wire of its own, if it has one', () => {
+  const args = qemuArguments({ ...settings, wire: { hostPort: 4000, peerPort: 4001 } });
+  expect(args).toContain('socket,id=wire,udp=127.0.0.1:4001,localaddr=127.0.0.1:4000');
+  expect(args.filter((arg) => arg.startsWith('virtio-net-pci'))).toHaveLength(2);
+});
+
 test('added kernel parameters come last, where they win', () => {
   const [line = ''] = values('-append');
   expect(line).toMatch(/^root=\/dev\/vda rw .*liveupdate=on panic=-1.* kho=off panic=5$/);

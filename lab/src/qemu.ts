@@ -47,6 +47,16 @@ export function hostName(name: string): string {
   return `luo-${name}`;
 }
 
+/** A second network card, if it has one. */
+function wireArguments({ wire }: HostSettings): string[] {
+  if (!wire) return [];
+  const { hostPort, peerPort } = wire;
+  return [
+    ...['-netdev', `socket,id=wire,udp=127.0.0.1:${peerPort},localaddr=127.0.0.1:${hostPort}`],
+    ...['-device', 'virtio-net-pci,netdev=wire,romfile=,mac=52:54:00:12:34:57'],
+  ];
+}
+
 /**
  * QEMU's arguments for a host. All paths are relative to the host's directory, in which it runs:
  * that keeps socket paths short.
@@ -72,6 +82,7 @@ export function qemuArguments(settings: HostSettings): string[] {
     ...['-device', 'virtio-blk-pci,drive=disk'],
     ...['-netdev', `user,id=net,hostfwd=tcp:127.0.0.1:${settings.sshPort}-:22`],
     ...['-device', 'virtio-net-pci,netdev=net,romfile='],
+    ...wireArguments(settings),
     ...['-device', 'virtio-rng-pci'],
     ...['-chardev', 'socket,id=serial,path=serial.sock,server=on,wait=off,logfile=serial.log,logappend=on'],
     ...['-serial', 'chardev:serial'],

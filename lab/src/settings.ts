@@ -10,6 +10,17 @@ import { join } from 'node:path';
 import { exists, stateRoot } from './cache.ts';
 import { parseSuite, type Suite } from './image.ts';
 
+/**
+ * What a second network card is connected to: its Ethernet frames go as UDP datagrams between two loopback ports. Two
+ * hosts are on one wire if each has the other's ports the other way round.
+ */
+export interface Wire {
+  /** Where the host takes frames. */
+  readonly hostPort: number;
+  /** Where it sends them. */
+  readonly peerPort: number;
+}
+
 /** What a host was created with; kept in its directory as host.json. */
 export interface HostSettings {
   readonly name: string;
@@ -24,6 +35,8 @@ export interface HostSettings {
   readonly uuid: string;
   /** Loopback port that leads to the host's SSH. Chosen anew when it is taken at power-on. */
   readonly sshPort: number;
+  /** Of a second network card; none if it is not given. */
+  readonly wire?: Wire | undefined;
 }
 
 /** The files of one host. */

@@ -22,6 +22,7 @@ import {
   hostLock,
   parseMemory,
   readSettings,
+  type Wire,
 } from './settings.ts';
 import { buildSnapshot, startFromSnapshot } from './snapshot.ts';
 
@@ -41,6 +42,8 @@ export interface StartOptions {
   readonly fromSnapshot?: boolean | undefined;
   /** Added to the kernel's command line; the last of several equal parameters wins. */
   readonly kernelArguments?: readonly string[] | undefined;
+  /** Gives it a second network card. */
+  readonly wire?: Wire | undefined;
   readonly onProgress?: OnProgress | undefined;
 }
 
@@ -94,19 +97,21 @@ async function begin(
   options: StartOptions,
   onProgress: OnProgress,
 ): Promise<void> {
-  const { suite = 'sid', memory, deb, kernelArguments = [] } = options;
+  const { suite = 'sid', memory, deb, kernelArguments = [], wire } = options;
   const memoryMiB = memory === undefined ? defaultMemoryMiB : parseMemory(memory);
   const image = await buildImage({ suite, deb, onProgress });
   if (options.fromSnapshot) {
-    if (options.kernel !== undefined || kernelArguments.length > 0) {
-      throw new RangeError(`host ${host.name}: a snapshot is of the lab's own kernel and arguments`);
+    if (options.kernel !== undefined || kernelArguments.length > 0 || wire !== undefined) {
+      throw new RangeError(`host ${host.name}: a snapshot is of the lab's own kernel, arguments and network`);
     }
     const snapshot = await buildSnapshot(image, memoryMiB, onProgress);
     await step(onProgress, `start ${host.name}`, () => startFromSnapshot(snapshot, host.name));
   } else {
     const kernel = options.kernel ?? image.kernels.a.image;
     const { name } = host;
-    const settings = await createHost(files, { name, image, memoryMiB, kernel, kernelArguments });
+    const settings = await createHost(files, {
+      ...{ name, image, memoryMiB, kernel, kernelArguments, wire },
+    });
     await step(onProgress, `boot ${name}`, () => powerOn(files, settings));
   }
   await requireAgent(host, await host.boot());

@@ -58,6 +58,7 @@ export function plan(): Plan {
     machines: [],
     graph: { nodes: [], edges: [], order: [], cycle: [] },
     ifMachineFails: 'stop',
+    expectedBlackouts: null,
     checks: [
       { name: 'live update', verdict: 'pass', detail: 'the device answers' },
       { name: 'other openers', verdict: 'pass', detail: 'no other process has /dev/liveupdate open' },
@@ -149,6 +150,7 @@ export function update(more: Partial<Update> = {}): Update {
     numberAfter: 2,
     ...announcement(startedAtUs),
     blackoutUs: 13_410_000,
+    blackouts: null,
     phases: timings,
     carried: carried(),
     machines: [],

@@ -21,7 +21,7 @@ import { Adoptions } from './adoptions.ts';
 const patience = { firstMs: 1, totalMs: 20 };
 
 /** Options of an adoption that allows nothing. */
-export const plain = { unlink: false, definition: null };
+export const plain = { unlink: false, definition: null, priority: null };
 
 /** Ends a VMM. */
 export async function end(child: ChildProcess): Promise<void> {
@@ -80,6 +80,7 @@ export class AdoptionScene implements Disposable {
       defined: {
         has: async (name) => this.definitions.has(name),
         isOne: async ({ name, pid }) => this.definitions.get(name) === pid,
+        priorityOf: async () => 7,
       },
       look: async (pid) => known(pid).machine,
       take: (pid, fd) => {
@@ -133,7 +134,14 @@ export class AdoptionScene implements Disposable {
         monitorPath: monitor,
       },
       ...{ monitorDetail: '', sharesMemoryWith: [], otherDescriptors: 0, way: 'cpr', wayReason: '' },
-      ...{ expectedBlackoutUs: null, unlinks: [], session: null, definition: null, consolePath: null },
+      ...{
+        expectedBlackoutUs: null,
+        unlinks: [],
+        session: null,
+        definition: null,
+        priority: null,
+        consolePath: null,
+      },
       ...{ needs: null, obstacle: null },
       descriptors: [],
     };

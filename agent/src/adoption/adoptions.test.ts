@@ -65,6 +65,22 @@ describe('a machine', () => {
     await vi.waitFor(() => expect(scene.placesIn(second)).toBe(1));
   });
 
+  it('has the priority that it was given, and another one if it is adopted again', async () => {
+    using scene = new AdoptionScene();
+    const { pid = 0 } = await scene.startVmm('one', [scene.memfd('ram')]);
+    const adopt = (priority: number | null) =>
+      scene.adoptions.adopt(pid, { ...plain, priority }, agentItself);
+    const priority = () => scene.adoptions.list().map(({ machine }) => machine.priority);
+    await adopt(20);
+    expect(priority()).toEqual([20]);
+    const found = scene.machines.get(pid);
+    if (found) found.machine.session = scene.adoptions.list()[0]?.session ?? null;
+    await adopt(null);
+    expect(priority()).toEqual([20]);
+    await adopt(30);
+    expect(priority()).toEqual([30]);
+  });
+
   it('is told by its start time from another process of its number', async () => {
     const one = await scene.startVmm('one', [scene.memfd('ram')]);
     const session = await scene.adopt(one);
@@ -112,6 +128,7 @@ describe('the name of a machine', () => {
     const started = await startAs(own);
     scene.definitions.set('web', started.pid ?? 0);
     expect(await scene.adopt(started)).toBe('machine:web');
+    expect(scene.adoptions.list().map(({ machine }) => machine.priority)).toContain(7);
     expect(scene.adoptions.list()).toMatchObject([{ machine: { definition: 'web', definitionText: null } }]);
   });
 });

@@ -146,6 +146,8 @@ export interface AdoptionContext {
     has(name: string): Promise<boolean>;
     /** Whether a machine is that of the definition with its name. */
     isOne(machine: Machine): Promise<boolean>;
+    /** The priority that one gives its machine; 0 if it cannot be read. */
+    priorityOf(name: string): Promise<number>;
   };
   /** The user the agent runs as: root. */
   readonly ownUid: number;
@@ -188,14 +190,16 @@ export class Adoptions {
     });
   }
 
-  /** The session of a process that is an adopted machine's VMM, and its definition; null of another. */
-  of({ pid, startTime }: ProcessIdentity): { session: string; definition: string | null } | null {
+  /** What is kept of an adopted machine, by the process of its VMM; null of another process. */
+  of({ pid, startTime }: ProcessIdentity): Pick<Machine, 'session' | 'definition' | 'priority'> | null {
     const found = this.list().find(({ machine }) => machine.pid === pid && machine.startTime === startTime);
-    return found ? { session: found.session, definition: found.machine.definition } : null;
+    if (!found) return null;
+    const { definition, priority } = found.machine;
+    return { session: found.session, definition, priority };
   }
 
   /**
-   * Adopts a running machine. One that is adopted already is left as it is.
+   * Adopts a running machine. Of one that is adopted already only the priority is changed, if one is given.
    *
    * @throws Refusal NoSuchProcess, NotAMachine, MachineUnusable, DependencyCycle, and what preserving refuses with;
    *   nothing is left behind then
@@ -203,15 +207,16 @@ export class Adoptions {
   async adopt(pid: number, options: AdoptOptions, actor: Actor): Promise<void> {
     const { journal, look, sessions, defined, ownUid } = this.#context;
     const machine = await look(pid);
-    if (machine.session !== null) return;
+    if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
     const { name } = machine;
     // One that was released before is found again: it is still its definition's.
     const definition = options.definition ?? ((await defined.isOne(machine)) ? { name, text: null } : null);
-    const head = await headOf(machine, { ...options, definition }, this.#context);
+    const priority = options.priority ?? (definition === null ? 0 : await defined.priorityOf(name));
+    const head = await headOf(machine, { ...options, definition, priority }, this.#context);
     const { uid } = head.command;
     const isPlain = definition !== null || (uid === ownUid && !(await defined.has(name)));
     const session = freeSessionName({ name, pid, uid, isPlain }, (other) => sessions.has(other));
-    const parameters = { pid, name, way: machine.way, definition: head.definition };
+    const parameters = { pid, name, way: machine.way, definition: head.definition, priority };
     const adopting = async (): Promise<Collapsed> => {
       await sessions.create(session, actor, head);
       try {
@@ -234,6 +239,17 @@ export class Adoptions {
       (hugePages) => ({ parameters: hugePages.bytes === 0 ? parameters : { ...parameters, hugePages } }),
     );
     this.#watchOne(session, head);
+  }
+
+  /** Gives an adopted machine another priority. @param priority null for the one that it has */
+  async #prioritize(session: string, priority: number | null, actor: Actor): Promise<void> {
+    const { journal, sessions } = this.#context;
+    const held = sessions.get(session);
+    if (priority === null || held.machine === null || held.machine.priority === priority) return;
+    const { pid, name } = held.machine;
+    const fields = { session, peer: actor.peer, parameters: { pid, name, priority } };
+    await journal.act('machine.priority', fields, () => held.updateMachine({ priority }));
+    sessions.touched();
   }
 
   /**

@@ -11,7 +11,7 @@ import { unitNameOf } from './restore.ts';
 const headOfThis = (more: Partial<Machine>) =>
   headOf(
     { ...sampleMachine, pid: process.pid, way: 'cpr', unlinks: [], monitorPath: '/run/one.qmp', ...more },
-    { unlink: false, definition: null },
+    { unlink: false, definition: null, priority: null },
     { paths: { proc: '/proc' }, bootId: 'boot' },
   );
 

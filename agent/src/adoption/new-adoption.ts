@@ -15,6 +15,8 @@ export interface AdoptOptions {
    * The definition it was started from, with its text if that is still known; null for one that was found.
    */
   readonly definition: { readonly name: string; readonly text: string | null } | null;
+  /** Null if nobody has said it: then the definition's, or the one it has already. */
+  readonly priority: number | null;
 }
 
 /** Longest description of a machine, in bytes: it shares one slot of a manifest's first part with entries. */
@@ -27,7 +29,7 @@ const headBytes = 24_000;
  */
 export async function headOf(
   machine: Machine,
-  { unlink, definition }: AdoptOptions,
+  { unlink, definition, priority }: AdoptOptions,
   { paths, bootId }: { readonly paths: Pick<HostPaths, 'proc'>; readonly bootId: string },
 ): Promise<MachineHead> {
   const { pid, name, way, unlinks, monitorPath } = machine;
@@ -48,6 +50,7 @@ export async function headOf(
     definition: definition?.name ?? null,
     definitionText: definition?.text ?? null,
     way,
+    priority: priority ?? 0,
     pid,
     startTime: identity.startTime,
     bootId,

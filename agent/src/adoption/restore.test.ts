@@ -12,7 +12,15 @@ import type { SavedMachine } from './saved-machine.ts';
 const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 
 const machineOf = (vmm: FakeVmm, ran: boolean): SavedMachine => ({
-  ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran },
+  ...{
+    name: 'one',
+    session: 'machine:one',
+    definition: null,
+    way: 'whole_state',
+    priority: 0,
+    pid: 100,
+    ran,
+  },
   ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', ...user }, monitor: vmm.path },
   ...{ state: { token: '0x0', cprBytes: 0, mainBytes: 12 }, pieces: [], memory: [], facts: null },
   ...{ brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },

@@ -5,7 +5,7 @@
  * session, beside a file with the streams themselves, and is validated like any other input.
  */
 import * as v from 'valibot';
-import { VmmCommand } from '../liveupdate/machine-head.ts';
+import { Priority, VmmCommand } from '../liveupdate/machine-head.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { VmmFacts } from './vmm-facts.ts';
 
@@ -21,6 +21,7 @@ export const SavedMachine = v.object({
   session: sessionName,
   definition: v.nullable(v.pipe(v.string(), v.maxLength(64))),
   way: v.picklist(['cpr', 'named_memory', 'whole_state']),
+  priority: Priority,
   pid: count,
   command: VmmCommand,
   /** Absolute path of its monitor's socket. */

@@ -36,7 +36,7 @@ const facts: VmmFacts = {
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
   const command = { program: '/usr/bin/qemu', words: [], directory: '/', ...user };
   const machine: MachineHead = {
-    ...{ name, definition: null, definitionText: null, way, pid: process.pid, startTime: '1' },
+    ...{ name, definition: null, definitionText: null, way, priority: 0, pid: process.pid, startTime: '1' },
     ...{ bootId: 'this', monitor, command, unlinked: [], suspended: false },
   };
   return { session: `machine:${name}`, machine };

@@ -296,11 +296,11 @@ function savedMachine(
   savedAtUs: number,
 ): SavedMachine {
   const { session, machine } = adopted;
-  const { name, definition, way, pid, command, monitor } = machine;
+  const { name, definition, way, priority, pid, command, monitor } = machine;
   const { brownoutUs, suspendedAtUs } = run;
   const ran = saver?.ran ?? true;
   return {
-    ...{ name, session, definition, way, pid, command, monitor, ran },
+    ...{ name, session, definition, way, priority, pid, command, monitor, ran },
     ...{ state, pieces, memory, facts, brownoutUs, suspendedAtUs, savedAtUs },
   };
 }

@@ -61,6 +61,12 @@ export class DefinedMachines {
     return (await this.processOf(name, definition)) === pid;
   }
 
+  /** The priority that a definition gives its machine; 0 if the definition cannot be read. */
+  async priorityOf(name: string): Promise<number> {
+    const definition = await this.load(name).catch(() => null);
+    return definition?.priority ?? 0;
+  }
+
   /**
    * The process of a definition's machine.
    *

@@ -34,6 +34,7 @@ describe('a definition', () => {
       description: '',
       vcpus: 1,
       memory: 64,
+      priority: 0,
       machineType: 'q35',
       accelerator: 'kvm',
       disks: [],

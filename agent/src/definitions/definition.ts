@@ -84,6 +84,10 @@ const Definition = v.pipe(
       ),
       vcpus: v.optional(whole(1, 512, 'Virtual processors'), 1),
       memory: whole(1, 16_777_216, 'Memory of the guest in MiB'),
+      priority: v.optional(
+        whole(0, 100, 'In a live update, machines with a higher priority run again before the others'),
+        0,
+      ),
       machineType: v.optional(
         text(
           'q35, or one of its versions such as pc-q35-11.0',

@@ -336,6 +336,7 @@ export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
  * machine is adopted, `definition` if the agent started it from one. `consolePath` is the socket of its serial console.
  * `needs` is what the carrier waits for before it starts the machine. `obstacle` is why the agent has to start it instead.
  * Both are null if that is unknown, as for a machine that is not adopted.
+ * `priority` is set with `session`: 0 to 100. Machines with a higher one are started first in the next kernel.
  */
 export const Machine = v.object({
   name: v.string(),
@@ -361,6 +362,7 @@ export const Machine = v.object({
   unlinks: v.array(v.string()),
   session: v.optional(v.nullable(v.string()), null),
   definition: v.optional(v.nullable(v.string()), null),
+  priority: v.optional(v.nullable(int), null),
   consolePath: v.optional(v.nullable(v.string()), null),
   needs: v.optional(v.nullable(v.array(v.string())), null),
   obstacle: v.optional(v.nullable(v.string()), null),
@@ -465,7 +467,7 @@ export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
 /**
  * What happens to a machine in a live update. `expectedBlackoutUs` is an estimate of the machine's own parts of the
  * blackout. `measuredBlackoutUs` is the whole blackout of the last machine carried over this way on this host, if
- * there was one.
+ * there was one. `priority` is the machine's, null if it is left behind.
  */
 export const PlannedMachine = v.object({
   name: v.string(),
@@ -478,9 +480,22 @@ export const PlannedMachine = v.object({
   risk: v.string(),
   expectedBlackoutUs: v.optional(v.nullable(int), null),
   measuredBlackoutUs: v.optional(v.nullable(int), null),
+  priority: v.optional(v.nullable(int), null),
 });
 export type PlannedMachine = v.InferOutput<typeof PlannedMachine>;
 
+/** The blackouts of several machines: that of the first to run again, their mean, and that of the last. */
+export const BlackoutSpread = v.object({
+  firstUs: int,
+  meanUs: int,
+  worstUs: int,
+});
+export type BlackoutSpread = v.InferOutput<typeof BlackoutSpread>;
+
+/**
+ * `expectedBlackouts` is an estimate from the last update on this host, for as many machines as this one carries over.
+ * It is null if no machine was carried over here yet.
+ */
 export const Plan = v.object({
   id: v.string(),
   createdAtUs: int,
@@ -492,6 +507,7 @@ export const Plan = v.object({
   machines: v.array(PlannedMachine),
   graph: OrderGraph,
   ifMachineFails: FailurePolicy,
+  expectedBlackouts: v.optional(v.nullable(BlackoutSpread), null),
 });
 export type Plan = v.InferOutput<typeof Plan>;
 
@@ -530,7 +546,8 @@ export type Carried = v.InferOutput<typeof Carried>;
  * `blackoutUs` is the time from the first machine stopped to the last one resumed. Without machines it is the time
  * from the start of the kexec, after its grace, until the sessions are retrieved. `refusedBy` names the descriptor
  * that made the kernel refuse. `announcedAtUs` is when the kexec was announced, in phase *prepared*. `graceEndsAtUs`
- * is when its grace ended or would have ended. Both are null in an update that was never announced.
+ * is when its grace ended or would have ended. Both are null in an update that was never announced. `blackouts` is of
+ * the machines that run again in the next kernel, null if none does, or in a record of an older agent.
  */
 export const Update = v.object({
   id: v.string(),
@@ -548,6 +565,7 @@ export const Update = v.object({
   announcedAtUs: v.optional(v.nullable(int), null),
   graceEndsAtUs: v.optional(v.nullable(int), null),
   blackoutUs: v.optional(v.nullable(int), null),
+  blackouts: v.optional(v.nullable(BlackoutSpread), null),
   phases: v.array(PhaseTiming),
   carried: v.array(Carried),
   machines: v.array(MachineRun),
@@ -807,6 +825,7 @@ type MachineDescriptor (
 # machine is adopted, \`definition\` if the agent started it from one. \`consolePath\` is the socket of its serial console.
 # \`needs\` is what the carrier waits for before it starts the machine. \`obstacle\` is why the agent has to start it instead.
 # Both are null if that is unknown, as for a machine that is not adopted.
+# \`priority\` is set with \`session\`: 0 to 100. Machines with a higher one are started first in the next kernel.
 type Machine (
   name: string,
   pid: int,
@@ -831,6 +850,7 @@ type Machine (
   unlinks: []string,
   session: ?string,
   definition: ?string,
+  priority: ?int,
   consolePath: ?string,
   needs: ?[]string,
   obstacle: ?string
@@ -889,7 +909,7 @@ type FailurePolicy (stop, leave)
 
 # What happens to a machine in a live update. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
 # blackout. \`measuredBlackoutUs\` is the whole blackout of the last machine carried over this way on this host, if
-# there was one.
+# there was one. \`priority\` is the machine's, null if it is left behind.
 type PlannedMachine (
   name: string,
   pid: int,
@@ -900,9 +920,15 @@ type PlannedMachine (
   detail: string,
   risk: string,
   expectedBlackoutUs: ?int,
-  measuredBlackoutUs: ?int
+  measuredBlackoutUs: ?int,
+  priority: ?int
 )
 
+# The blackouts of several machines: that of the first to run again, their mean, and that of the last.
+type BlackoutSpread (firstUs: int, meanUs: int, worstUs: int)
+
+# \`expectedBlackouts\` is an estimate from the last update on this host, for as many machines as this one carries over.
+# It is null if no machine was carried over here yet.
 type Plan (
   id: string,
   createdAtUs: int,
@@ -913,7 +939,8 @@ type Plan (
   runnable: bool,
   machines: []PlannedMachine,
   graph: OrderGraph,
-  ifMachineFails: FailurePolicy
+  ifMachineFails: FailurePolicy,
+  expectedBlackouts: ?BlackoutSpread
 )
 
 type PhaseTiming (phase: Phase, startedAtUs: int, durationUs: ?int)
@@ -927,7 +954,8 @@ type Carried (session: string, token: string, label: string, size: int, digestBe
 # \`blackoutUs\` is the time from the first machine stopped to the last one resumed. Without machines it is the time
 # from the start of the kexec, after its grace, until the sessions are retrieved. \`refusedBy\` names the descriptor
 # that made the kernel refuse. \`announcedAtUs\` is when the kexec was announced, in phase *prepared*. \`graceEndsAtUs\`
-# is when its grace ended or would have ended. Both are null in an update that was never announced.
+# is when its grace ended or would have ended. Both are null in an update that was never announced. \`blackouts\` is of
+# the machines that run again in the next kernel, null if none does, or in a record of an older agent.
 type Update (
   id: string,
   startedAtUs: int,
@@ -944,6 +972,7 @@ type Update (
   announcedAtUs: ?int,
   graceEndsAtUs: ?int,
   blackoutUs: ?int,
+  blackouts: ?BlackoutSpread,
   phases: []PhaseTiming,
   carried: []Carried,
   machines: []MachineRun,
@@ -1007,8 +1036,9 @@ method ListMachines() -> (machines: []Machine, graph: OrderGraph)
 method GetMachine(pid: int) -> (machine: Machine)
 
 # Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
-# carry the machine over. \`unlink\` allows the agent to remove the names that \`unlinks\` lists.
-method AdoptMachine(pid: int, unlink: ?bool) -> (machine: Machine)
+# carry the machine over. \`unlink\` allows the agent to remove the names that \`unlinks\` lists. \`priority\` is 0 to 100.
+# Without one it is the definition's, or 0. A machine that is already adopted gets the priority given.
+method AdoptMachine(pid: int, unlink: ?bool, priority: ?int) -> (machine: Machine)
 
 # Releases an adopted machine: it runs on, and its memory is no longer preserved.
 method ReleaseMachine(pid: int) -> (machine: Machine)
@@ -1270,12 +1300,14 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     },
     /**
      * Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
-     * carry the machine over. `unlink` allows the agent to remove the names that `unlinks` lists.
+     * carry the machine over. `unlink` allows the agent to remove the names that `unlinks` lists. `priority` is 0 to 100.
+     * Without one it is the definition's, or 0. A machine that is already adopted gets the priority given.
      */
     AdoptMachine: {
       parameters: v.strictObject({
         pid: int,
         unlink: v.optional(v.nullable(v.boolean()), null),
+        priority: v.optional(v.nullable(int), null),
       }),
       reply: v.object({
         machine: Machine,

@@ -45,6 +45,11 @@ export async function readKernelConfig(paths: HostPaths, release: string): Promi
   } catch {
     // Not built in (CONFIG_IKCONFIG_PROC); the distribution's copy may be there.
   }
+  return await readInstalledConfig(paths, release);
+}
+
+/** The configuration of an installed kernel, from `/boot/config-RELEASE`; null if that is not there or readable. */
+export async function readInstalledConfig(paths: HostPaths, release: string): Promise<KernelConfig | null> {
   try {
     return parseKernelConfig(await readFile(`${paths.boot}/config-${release}`, 'latin1'));
   } catch {

@@ -10,10 +10,24 @@ import type { HostPaths } from '../host/paths.ts';
 
 const recordBytes = 8192;
 
+/** A record of the log. */
+export interface KernelRecord {
+  /** From 0 (emergency) to 7 (debug). */
+  readonly level: number;
+  /** µs after the log's clock began, which is early in the boot. */
+  readonly atUs: number;
+  readonly text: string;
+}
+
+/** All records, oldest first; null if the log may not be read. */
+export function readKernelRecords(paths: HostPaths): KernelRecord[] | null {
+  const text = readRecords(paths);
+  return text === null ? null : parseRecords(text);
+}
+
 /** The texts of all records, oldest first; null if the log may not be read. */
 export function readKernelLog(paths: HostPaths): string[] | null {
-  const records = readRecords(paths);
-  return records === null ? null : parseRecords(records);
+  return readKernelRecords(paths)?.map(({ text }) => text) ?? null;
 }
 
 function readRecords(paths: HostPaths): string | null {
@@ -53,12 +67,12 @@ function readNext(file: number): string | null {
   return texts.join('');
 }
 
-/** Texts of records in `/dev/kmsg`'s format; continuation lines (their dictionary) are left out. */
-function parseRecords(text: string): string[] {
-  return text
-    .split('\n')
-    .map((line) => /^\d+,\d+,\d+,[^;]*;(.*)$/.exec(line)?.[1])
-    .filter((record) => record !== undefined);
+/** Records in `/dev/kmsg`'s format; continuation lines (their dictionary) are left out. */
+function parseRecords(text: string): KernelRecord[] {
+  return [...text.matchAll(/^(\d+),\d+,(\d+),[^;\n]*;(.*)$/gm)].map(
+    // The level is the lowest three bits: above them is the facility.
+    ([, priority, us, said = '']) => ({ level: Number(priority) & 7, atUs: Number(us), text: said }),
+  );
 }
 
 /** A place in what a `KernelLogTail` has read. */
@@ -105,7 +119,7 @@ export class KernelLogTail {
 
   #read(): void {
     if (this.#file === null) return;
-    this.#kept.push(...parseRecords(readNext(this.#file) ?? ''));
+    this.#kept.push(...parseRecords(readNext(this.#file) ?? '').map(({ text }) => text));
     const surplus = this.#kept.length - mostKept;
     if (surplus <= 0) return;
     this.#kept = this.#kept.slice(surplus);

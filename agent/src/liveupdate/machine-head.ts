@@ -7,6 +7,11 @@ import * as v from 'valibot';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
+/** The highest priority of a machine; the lowest is 0. */
+export const mostPriority = 100;
+/** Machines with a higher one are started first in the next kernel. A record of an earlier agent has none. */
+export const Priority = v.optional(v.pipe(count, v.maxValue(mostPriority)), 0);
+
 /** How a VMM was started. */
 export const VmmCommand = v.object({
   program: v.pipe(v.string(), v.regex(/^\//), v.maxLength(4096)),
@@ -25,6 +30,7 @@ export const MachineHead = v.object({
   /** What that definition said, so that it need not be on disk. */
   definitionText: v.nullable(v.pipe(v.string(), v.maxLength(65_536))),
   way: v.picklist(['cpr', 'named_memory', 'whole_state']),
+  priority: Priority,
   pid: count,
   /** Clock ticks since boot, field 22 of `/proc/PID/stat`: tells it from a later process of that number. */
   startTime: v.pipe(v.string(), v.maxLength(32)),

@@ -39,7 +39,7 @@ describe('luocon adopt', () => {
         'Its memory is in session "machine-one".\n',
     });
     expect((await run(['--json', 'adopt', '100'])).json).toEqual([{ machine: adopted }]);
-    expect(asked).toEqual(Array(2).fill({ pid: 100, unlink: null }));
+    expect(asked).toEqual(Array(2).fill({ pid: 100, unlink: null, priority: null }));
   });
 
   it('removes no name unless it is told to', async () => {
@@ -51,7 +51,20 @@ describe('luocon adopt', () => {
     );
     expect(asked).toEqual([]);
     expect((await run(['adopt', 'one', '--unlink'])).status).toBe(0);
-    expect(asked).toEqual([{ pid: 100, unlink: true }]);
+    expect(asked).toEqual([{ pid: 100, unlink: true, priority: null }]);
+  });
+
+  it('gives it a priority', async () => {
+    const { asked, run } = agentWith(sampleMachine, {
+      AdoptMachine: async (parameters) => {
+        asked.push(parameters);
+        return { machine: { ...adopted, priority: parameters.priority } };
+      },
+    });
+    expect((await run(['adopt', 'one', '--priority', '20'])).stdout).toContain('Its priority is 20.\n');
+    expect(asked).toEqual([{ pid: 100, unlink: null, priority: 20 }]);
+    expect((await run(['adopt', 'one', '--priority', '101'])).status).toBe(2);
+    expect(asked).toHaveLength(1);
   });
 
   it('asks a person', async () => {
@@ -62,7 +75,7 @@ describe('luocon adopt', () => {
     expect(no.stderr).toContain('Nothing was done.');
     expect(asked).toEqual([]);
     expect((await run(['adopt', 'one'], { typed: 'yes\n' })).status).toBe(0);
-    expect(asked).toEqual([{ pid: 100, unlink: true }]);
+    expect(asked).toEqual([{ pid: 100, unlink: true, priority: null }]);
   });
 
   it('says why it cannot be', async () => {

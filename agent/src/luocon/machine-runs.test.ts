@@ -28,15 +28,17 @@ const plan: Plan = {
         risk: 'It stands still.',
         expectedBlackoutUs: 45_000,
         measuredBlackoutUs: null,
+        priority: 10,
       },
     },
     {
       ...{ name: 'two', pid: 101, way: 'none', session: null, memory: null, leave: true },
-      ...{ detail: 'It ends.', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null },
+      ...{ detail: 'It ends.', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null },
     },
   ],
   graph: sampleGraph,
   ifMachineFails: 'leave',
+  expectedBlackouts: { firstUs: 2_500_000, meanUs: 4_250_000, worstUs: 6_000_000 },
 };
 
 const run = (stage: MachineStage, more: Partial<MachineRun> = {}): MachineRun => ({
@@ -82,10 +84,11 @@ function updating(machines: MachineRun[], more: Partial<AgentHandlers> = {}): st
 describe('machines in a live update', () => {
   it('are in the plan, with what happens to each', async () => {
     const { stdout } = await luocon(['--host', updating([]), 'plan', '7.3.4-b']);
-    expect(stdout).toMatch(/^one +100 +64 MiB +carried over +cpr-transfer +over 45 ms +machine-one$/m);
+    expect(stdout).toMatch(/^one +100 +64 MiB +carried over +cpr-transfer +10 +over 45 ms +machine-one$/m);
     expect(stdout).toMatch(/^two +101 +left behind +none$/m);
     expect(stdout).toContain('    one: QEMU hands it on. Risk: It stands still.\n');
     expect(stdout).toContain('Order: ram → one\n');
+    expect(stdout).toContain('Blackouts (estimate): first 2.5 s, mean 4.3 s, worst 6.0 s.\n');
     expect(stdout).toContain(
       'If a machine cannot be saved: it is left behind and ends; the update goes on.\n',
     );

@@ -65,6 +65,7 @@ export const sampleMachine: Machine = {
   unlinks: [],
   session: null,
   definition: null,
+  priority: null,
   consolePath: '/run/console',
   needs: null,
   obstacle: null,

@@ -2,7 +2,7 @@
 /** One live update in text: how it ended, its phases, a timeline, and what became of machines and of what was preserved. */
 import { BlackoutPart, type MachineRun, type Outcome, type Update } from '../interface/agent.generated.ts';
 import type { Screen, Tone } from './screen.ts';
-import { perhaps, stageTones, stageWords, wayWords } from './words/machines.ts';
+import { perhaps, spreadWords, stageTones, stageWords, wayWords } from './words/machines.ts';
 import { count, duration, exactDuration, size, time, words } from './words/quantities.ts';
 
 const outcomeTones: Readonly<Record<Outcome, Tone>> = {
@@ -183,6 +183,7 @@ export async function showUpdate(screen: Screen, update: Update): Promise<void> 
       `${time(update.startedAtUs)} by ${update.startedBy.user} (${update.startedBy.command})${took}`,
     ],
     ['Blackout', update.blackoutUs === null ? 'not measured' : duration(update.blackoutUs)],
+    ...(update.blackouts === null ? [] : ([['Of machines', spreadWords(update.blackouts)]] as const)),
     ...refusal(update),
   ]);
   await showPhases(screen, update);

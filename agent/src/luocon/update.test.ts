@@ -47,6 +47,7 @@ const plan: Plan = {
   machines: [],
   graph: { nodes: [], edges: [], order: [], cycle: [] },
   ifMachineFails: 'stop',
+  expectedBlackouts: null,
 };
 
 const progress = (phase: Phase, at: number, message: string): Progress => ({

@@ -30,8 +30,8 @@ export interface MachineSources extends FileSources {
   whereIs(facts: { dev: bigint; ino: bigint }): { session: string; token: string } | null;
   commandOf(pid: number): Promise<string | null>;
   userOf(uid: number): string;
-  /** The session of a machine that was adopted, and the definition it was started from; null of another. */
-  adoptionOf(identity: ProcessIdentity): { session: string; definition: string | null } | null;
+  /** What the agent keeps of a machine that was adopted; null of another. */
+  adoptionOf(identity: ProcessIdentity): Pick<Machine, 'session' | 'definition' | 'priority'> | null;
   /** What it takes to start it again in the next kernel, if it was adopted. */
   needsOf(identity: ProcessIdentity): Promise<Pick<Machine, 'needs' | 'obstacle'>>;
   /** Seals of a process's memfd; null if they cannot be had. */
@@ -131,7 +131,7 @@ export async function describeMachine(
       descriptors: complete,
       memory: identified.memory,
     }),
-    ...(sources.adoptionOf(identity) ?? { session: null, definition: null }),
+    ...(sources.adoptionOf(identity) ?? { session: null, definition: null, priority: null }),
     consolePath: consoleOf(vmm),
     ...needs,
   };

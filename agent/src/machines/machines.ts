@@ -59,6 +59,7 @@ function gone({ identity, user, command, vmm }: Vmm): Machine {
     unlinks: [],
     session: null,
     definition: null,
+    priority: null,
     consolePath: null,
     needs: null,
     obstacle: null,

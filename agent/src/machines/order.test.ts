@@ -78,6 +78,7 @@ const machine = (
   unlinks: [],
   session: null,
   definition: null,
+  priority: null,
   consolePath: null,
   needs: null,
   obstacle: null,

@@ -79,7 +79,11 @@ export function definitionHandlers(
         );
         await adoptions.adopt(
           started,
-          { unlink: false, definition: { name, text: JSON.stringify(definition) } },
+          {
+            unlink: false,
+            definition: { name, text: JSON.stringify(definition) },
+            priority: definition.priority,
+          },
           actorOf(peer),
         );
         return { machine: await look.one(started) };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about virtual machines: those that run, and those that are held. */
+import { Refusal } from '../host/refusal.ts';
+import { mostPriority } from '../liveupdate/machine-head.ts';
 import { orderOf } from '../machines/order.ts';
 import { actorOf, type HandlerContext, needNormal, type PeerHandlers } from './handler-context.ts';
 
@@ -26,9 +28,13 @@ export function machineHandlers({
 
     GetMachine: async ({ pid }) => ({ machine: await look.one(pid) }),
 
-    AdoptMachine: async ({ pid, unlink }, _call, peer) => {
+    AdoptMachine: async ({ pid, unlink, priority }, _call, peer) => {
       needNormal(phases);
-      await adoptions.adopt(pid, { unlink: unlink ?? false, definition: null }, actorOf(peer));
+      if (priority !== null && (priority < 0 || priority > mostPriority)) {
+        const expected = `a whole number from 0 to ${mostPriority}`;
+        throw new Refusal('InvalidValue', { parameter: 'priority', value: `${priority}`, expected });
+      }
+      await adoptions.adopt(pid, { unlink: unlink ?? false, definition: null, priority }, actorOf(peer));
       return { machine: await look.one(pid) };
     },
 

@@ -154,6 +154,7 @@ export class CarriedMachine {
       session: 'machine:vm',
       definition: null,
       way,
+      priority: 0,
       pid: 4711,
       command: {
         program: process.execPath,

@@ -8,11 +8,11 @@ import type { AgentClient } from '@luo-console/agent/client';
 import type { MachineRun, Update } from '@luo-console/agent/interface';
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { LabHost } from '../../src/index.ts';
-import { connect, kernelsOf, runIn } from '../host.ts';
-import { commandLineOf, monitorOf } from './guests.ts';
+import { connect, kernelsOf, nodeInHost, runIn } from '../host.ts';
+import { commandLineOf, monitorOf, unitOf } from './guests.ts';
 import { blackoutParts, type Load, type Measured, type PartEnds, type PartTimes, timesOf } from './parts.ts';
 
-function numbers(count: number): number[] {
+export function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index);
 }
 
@@ -41,23 +41,59 @@ export function timesOfUpdate(update: Update, guests: number): PartTimes {
   return timesOf(update.machines.map(endsOf));
 }
 
-/** Starts machines as services of the host and has the agent adopt them. Returns their names. */
-async function adoptGuests(host: LabHost, agent: AgentClient, { guests, memoryMiB }: Load): Promise<void> {
-  for (const guest of numbers(guests)) {
-    const words = commandLineOf(guest, memoryMiB).join(' ');
-    await runIn(host, `systemd-run --quiet --collect --unit=bench-guest-${guest} ${words}`);
-  }
-  // A monitor that listens is a machine that has been set up.
-  const listening = numbers(guests).map((guest) => `[ -S ${monitorOf(guest)} ]`);
-  await runIn(host, `timeout 120 sh -c 'until ${listening.join(' && ')}; do sleep 0.1; done'`);
-  const { machines } = await agent.call('ListMachines', {});
-  if (machines.length !== guests)
-    throw new Error(`the agent found ${machines.length} machines, expected ${guests}`);
-  for (const { pid } of machines) await agent.call('AdoptMachine', { pid, unlink: null });
+interface GuestOptions {
+  readonly words?: readonly string[];
+  readonly started?: (guest: number) => Promise<void>;
 }
 
+/**
+ * Starts machines as services of the host, has the agent adopt them, and only then lets the guests run: under emulation
+ * many that run would hold up the adoption.
+ *
+ * @param options.words more for the command line of each
+ * @param options.started called before each is adopted, with its number
+ */
+export async function adoptGuests(
+  host: LabHost,
+  agent: AgentClient,
+  { guests, memoryMiB }: Load,
+  { words: more = [], started }: GuestOptions = {},
+): Promise<void> {
+  for (const guest of numbers(guests)) {
+    const words = [...commandLineOf(guest, memoryMiB), ...more, '-S'].join(' ');
+    const unit = unitOf(guest);
+    await runIn(host, `systemd-run --quiet --collect --unit=${unit} ${words}`);
+    await runIn(host, `timeout 120 sh -c 'until [ -S ${monitorOf(guest)} ]; do sleep 0.1; done'`);
+    // A monitor that answers is a machine that has been set up.
+    await runIn(host, tell(monitorOf(guest), 'query-status'));
+    await started?.(guest);
+    const pid = Number(await runIn(host, `systemctl show -P MainPID ${unit}`));
+    await agent.call('AdoptMachine', { pid, unlink: null });
+  }
+  for (const guest of numbers(guests)) await runIn(host, tell(monitorOf(guest), 'cont'));
+  const { machines } = await agent.call('ListMachines', {});
+  const adopted = machines.filter(({ session }) => session !== null).length;
+  if (adopted !== guests || machines.length !== guests)
+    throw new Error(
+      `the agent found ${machines.length} machines, ${adopted} of them adopted; expected ${guests}`,
+    );
+}
+
+/** A command that tells a monitor something. It waits for the answer, and fails if there is none. */
+const tell = (monitor: string, command: 'cont' | 'query-status'): string =>
+  `printf '%s' '{"execute":"qmp_capabilities"}{"execute":"${command}"}' | timeout 60 ${nodeInHost} -e '
+    const socket = require("node:net").connect("${monitor}");
+    let said = "";
+    process.stdin.pipe(socket, { end: false });
+    socket.on("close", () => process.exit(1));
+    socket.on("data", (data) => {
+      said += data;
+      if (said.includes("error")) throw new Error(said);
+      if (said.split("\\"return\\"").length === 3) process.exit(0);
+    });'`;
+
 /** Ends all machines, in whatever unit they are by now. */
-async function endGuests(host: LabHost, agent: AgentClient): Promise<void> {
+export async function endGuests(host: LabHost, agent: AgentClient): Promise<void> {
   const { machines } = await agent.call('ListMachines', {});
   for (const { pid, session } of machines) {
     if (session !== null) await agent.call('ReleaseMachine', { pid });
@@ -66,7 +102,7 @@ async function endGuests(host: LabHost, agent: AgentClient): Promise<void> {
 }
 
 /** One update into the kernel that does not run. */
-async function updateOnce(host: LabHost, agent: AgentClient): Promise<Update> {
+export async function updateOnce(host: LabHost, agent: AgentClient): Promise<Update> {
   const bootId = await host.bootId();
   const [, next] = await kernelsOf(host);
   const { plan } = await agent.call('MakePlan', {

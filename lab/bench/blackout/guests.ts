@@ -28,6 +28,9 @@ export function commandLineOf(guest: number, memoryMiB: number): string[] {
   );
 }
 
+/** The unit in which one machine is started. */
+export const unitOf = (guest: number): string => `bench-guest-${guest}`;
+
 /** The path of one machine's monitor. */
 export function monitorOf(guest: number): string {
   return `${runDirectory}/${guest}.qmp`;

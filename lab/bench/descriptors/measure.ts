@@ -5,14 +5,13 @@
  */
 import type { LabHost } from '../../src/index.ts';
 import { type OnProgress, step } from '../../src/progress.ts';
-import { benchHost, connect, installProgram, installScript, kernelsOf, runIn } from '../host.ts';
+import { benchHost, connect, installProgram, installScript, kernelsOf, nodeInHost, runIn } from '../host.ts';
 import { median } from '../numbers.ts';
 import type { Figure, Row } from './report.ts';
 import { agentSeries, allSeries, readSeries, seriesArguments } from './series.ts';
 
 type Medians = ReadonlyMap<number, number>;
 
-const nodeInHost = '/usr/lib/luo-console-agent/node';
 /** What a unit's output ends with once its program has ended, however it did. */
 const endedMark = 'ended';
 

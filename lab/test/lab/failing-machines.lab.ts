@@ -178,7 +178,7 @@ describe('a machine that cannot be saved', () => {
       host,
       `mkdir -p /srv/data /srv/elsewhere && truncate -s 1M ${moved} && mount --bind /srv/elsewhere /srv/data`,
     );
-    const guest = await startGuest(host, { name: 'moved', kind: 'bare', memory: 'shared', disk });
+    const guest = await startGuest(host, { name: 'moved', kind: 'bare', memory: 'shared', spareDisk: disk });
     await expectUnharmed(host, [guest]);
     await agent.call('AdoptMachine', { pid: guest.pid });
 

@@ -24,6 +24,7 @@ const guestsDirectory: readonly GuestOptions[] = [
   { name: 'writer', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'write' } },
   { name: 'reader', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'read' } },
   { name: 'third', kind: 'bare', memory: 'shared' },
+  // The largest: without its priority it would be the last.
   { name: 'fourth', kind: 'bare', memory: 'shared', mib: 64 },
 ];
 
@@ -62,7 +63,10 @@ describe('four guests at once', () => {
   it('are adopted, and what two of them share is preserved once', async () => {
     await expectUnharmed(host, guests);
     for (const { pid } of guests) await agent.call('AdoptMachine', { pid, unlink: true });
+    await agent.call('AdoptMachine', { pid: named('fourth').pid, priority: 10 });
     const found = await machines();
+    expect(found.get('fourth')?.priority).toBe(10);
+    expect(found.get('third')?.priority).toBe(0);
     expect(found.get('reader')?.sharesMemoryWith).toEqual([named('writer').pid]);
     expect(found.get('writer')?.sharesMemoryWith).toEqual([named('reader').pid]);
     const [ofWriter, ofReader] = await commonInodes();
@@ -92,6 +96,13 @@ describe('four guests at once', () => {
     expect(update).toMatchObject({ outcome: 'updated' });
     expect(update.machines.length).toBe(guestsDirectory.length);
     for (const machine of update.machines) expectWholeBlackout(machine);
+    // Two are started at once. Which of them gets the lower number is open.
+    const started = update.machines.toSorted((one, other) => (one.newPid ?? 0) - (other.newPid ?? 0));
+    expect(started.slice(0, 2).map(({ name }) => name)).toContain('fourth');
+    const blackouts = update.machines.map(({ blackoutUs }) => blackoutUs ?? NaN);
+    expect(update.blackouts).toMatchObject({
+      ...{ firstUs: Math.min(...blackouts), worstUs: Math.max(...blackouts) },
+    });
 
     await expectUnharmed(host, guests, 64);
     const seen = (await linesOf(host, named('reader'))).map(({ shared }) => shared ?? NaN);

@@ -26,7 +26,7 @@ export interface GuestOptions {
   /** The kernel file of a bare guest, in the host; the one of all bare guests if none is given. */
   readonly kernel?: string;
   /** A raw file in the host, as a disk that the guest does not use. */
-  readonly disk?: string;
+  readonly spareDisk?: string;
   /** Of the whole machine, in MiB. */
   readonly mib?: number;
   /**
@@ -95,7 +95,7 @@ function qemuWords({
   memory,
   mib = kind === 'linux' ? linuxMiB : bareMiB,
   kernel = `${guestsDirectory}/guest-bare`,
-  disk,
+  spareDisk,
   common,
   disk,
 }: GuestOptions): string[] {
@@ -118,9 +118,9 @@ function qemuWords({
     '-chardev',
     `socket,id=console,path=/run/${name}.console,server=on,wait=off,logfile=${logOf(name)},logappend=on`,
     ...['-serial', 'chardev:console', '-m', `${mib}`, ...memoryWords(name, memory, mib)],
-    ...(disk === undefined
+    ...(spareDisk === undefined
       ? []
-      : ['-drive', `file=${disk},format=raw,if=none,id=disk`, '-device', 'virtio-blk-pci,drive=disk']),
+      : ['-drive', `file=${spareDisk},format=raw,if=none,id=spare`, '-device', 'virtio-blk-pci,drive=spare']),
     ...(common
       ? [
           '-object',

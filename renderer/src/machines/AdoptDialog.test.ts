@@ -75,6 +75,20 @@ describe('adopting a machine', () => {
     expect(bridge.askedFor('AdoptMachine')).toEqual([{ pid: 2041, unlink: true }]);
   });
 
+  test('gives it a priority, if one is typed that the agent takes', async () => {
+    const { bridge, onclose } = open();
+    const field = screen.getByLabelText('Priority');
+    for (const wrong of ['101', '-1', 'high']) {
+      await fireEvent.input(field, { target: { value: wrong } });
+      expect(screen.getByText(adoptWords.wrongPriority)).toBeTruthy();
+      expect(button().disabled).toBe(true);
+    }
+    await fireEvent.input(field, { target: { value: '20' } });
+    await fireEvent.click(button());
+    await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
+    expect(bridge.askedFor('AdoptMachine')).toEqual([{ pid: 2041, unlink: false, priority: 20 }]);
+  });
+
   test('cannot be taken back while it happens', async () => {
     const gate = Promise.withResolvers<object>();
     const { bridge, onclose } = open();

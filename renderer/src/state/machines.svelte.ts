@@ -57,9 +57,18 @@ export class MachinesStore {
     if (this.found.state !== 'empty') void this.load();
   }
 
-  /** Takes a running machine on. @param unlink allows the names of its memory to be taken away @throws Failure */
-  adopt(pid: number, unlink: boolean): Promise<Machine> {
-    return this.#act(async () => (await callAgent(this.#host, 'AdoptMachine', { pid, unlink })).machine);
+  /**
+   * Adopts a running machine.
+   *
+   * @param unlink allows the names of its memory to be taken away
+   * @param priority null for the usual one
+   * @throws Failure
+   */
+  adopt(pid: number, unlink: boolean, priority: number | null): Promise<Machine> {
+    const given = priority === null ? {} : { priority };
+    return this.#act(
+      async () => (await callAgent(this.#host, 'AdoptMachine', { pid, unlink, ...given })).machine,
+    );
   }
 
   /** Lets go of an adopted machine. @throws Failure */

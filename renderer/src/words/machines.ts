@@ -4,6 +4,7 @@
  */
 import type {
   BlackoutPart,
+  BlackoutSpread,
   FailurePolicy,
   FateSource,
   HeldName,
@@ -106,6 +107,9 @@ export const nextWords = {
   atOnce: 'The carrier starts it at once: it needs nothing that comes late.',
   byAgent: (obstacle: string) => `The agent starts it, not the carrier: ${obstacle.replace(/\.$/, '')}.`,
 } as const;
+/** The blackouts of the machines of an update: of the first to run again, their mean, and of the last. */
+export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): string =>
+  `first ${duration(firstUs)}, mean ${duration(meanUs)}, worst ${duration(worstUs)}`;
 
 export const adoptWords = {
   adopted: (name: string) => `${name} adopted`,
@@ -122,6 +126,9 @@ export const adoptWords = {
     'The kernel preserves only files that have no name. Each name then becomes a symbolic link to the VMM’s descriptor.',
   unlinkAfter: 'A program that opens the name gets the same memory, for as long as the VMM runs.',
   consent: (files: number) => `Unlink ${files === 1 ? 'this file' : 'these files'}`,
+  priorityHint:
+    '0 to 100. An update starts machines with a higher priority first. If empty: as its definition says, or 0.',
+  wrongPriority: 'The priority is a whole number from 0 to 100.',
   failed: (name: string) => `${name} was not adopted`,
 } as const;
 

@@ -21,6 +21,7 @@ export const planWords = {
       : 'See the preflight checks.',
   noSessions: 'There are no sessions: this kexec carries nothing over.',
   graceHint: 'how long the update waits after it is announced, before the machines stop',
+  estimated: '(estimate, from the last update on this host)',
   notAgain: 'The plan was not made again',
   again: 'The plan is being made again.',
   notStarted: 'The live update did not start',

@@ -2,6 +2,7 @@
 /** `luocon adopt`, `release`, `start` and `definitions`: adopting, releasing and starting machines. */
 import type { Command } from 'commander';
 import type { Machine, MachineDefinition } from '../../interface/agent.generated.ts';
+import { wholeNumber } from '../arguments.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
 import { exitStatus } from '../words/exit-status.ts';
@@ -23,6 +24,7 @@ function tell({ screen, json }: Invocation, machine: Machine, done: string): voi
       : `updates carry it over (${wayWords[machine.way]})`;
   screen.line(`${done} ${titled(machine)}: ${way}.${blackout}`);
   if (machine.session !== null) screen.line(`Its memory is in session "${machine.session}".`);
+  if (machine.priority) screen.line(`Its priority is ${machine.priority}.`);
 }
 
 /** Asks whether names may be removed. @throws UsageError if nobody can be asked */
@@ -54,17 +56,23 @@ function addAdopt(program: Command, act: Act): void {
     )
     .argument('<machine>', 'its name, or the pid of its VMM')
     .option('--unlink', 'remove the names of its memory files without asking')
+    .option(
+      '--priority <number>',
+      '0 to 100: updates start machines with a higher one first; also changes that of an adopted machine',
+      wholeNumber(0, 100),
+    )
     .action(
-      act<{ unlink?: boolean }>((invocation, [which], { unlink = false }) =>
-        invocation.withAgent(async (agent) => {
-          const before = await findMachine(agent, required(which));
-          const asks = before.unlinks.length > 0 && !unlink;
-          if (asks && !(await mayUnlink(invocation, before))) return exitStatus.failed;
-          const parameters = { pid: before.pid, unlink: unlink || asks ? true : null };
-          const { machine } = await agent.call('AdoptMachine', parameters);
-          tell(invocation, machine, 'Adopted');
-          return undefined;
-        }),
+      act<{ unlink?: boolean; priority?: number }>(
+        (invocation, [which], { unlink = false, priority = null }) =>
+          invocation.withAgent(async (agent) => {
+            const before = await findMachine(agent, required(which));
+            const asks = before.unlinks.length > 0 && !unlink;
+            if (asks && !(await mayUnlink(invocation, before))) return exitStatus.failed;
+            const parameters = { pid: before.pid, unlink: unlink || asks ? true : null, priority };
+            const { machine } = await agent.call('AdoptMachine', parameters);
+            tell(invocation, machine, 'Adopted');
+            return undefined;
+          }),
       ),
     );
 }

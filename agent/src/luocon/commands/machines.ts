@@ -110,6 +110,7 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
     ['Way', `${wayWords[way]}${wayReason === '' ? '' : `: ${wayReason}`}`],
     ['Own blackout', way === 'none' ? 'none' : `${perhaps(machine.expectedBlackoutUs)} (estimate)`],
     ['Adopted', adoption(machine)],
+    ['Priority', machine.priority === null ? 'none, not adopted' : String(machine.priority)],
     ...startOf(machine),
     ...unlinks.map((path) => ['Adopting removes', path] as const),
     [

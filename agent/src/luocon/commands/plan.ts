@@ -6,7 +6,7 @@ import type { CheckVerdict, FailurePolicy, Plan, PlannedMachine } from '../../in
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import type { Screen, Tone } from '../screen.ts';
 import { exitStatus } from '../words/exit-status.ts';
-import { findMachine, orderWords, wayWords } from '../words/machines.ts';
+import { findMachine, orderWords, spreadWords, wayWords } from '../words/machines.ts';
 import { duration, size } from '../words/quantities.ts';
 import { type KernelOptions, kernelParameters, withKernelOptions } from './kernels.ts';
 
@@ -74,16 +74,20 @@ function blackoutOf({ measuredBlackoutUs, expectedBlackoutUs }: Plan['machines']
   return expectedBlackoutUs === null ? 'unknown' : `over ${duration(expectedBlackoutUs)}`;
 }
 
-async function showMachines(screen: Screen, { machines, graph, ifMachineFails }: Plan): Promise<void> {
+async function showMachines(
+  screen: Screen,
+  { machines, graph, ifMachineFails, expectedBlackouts }: Plan,
+): Promise<void> {
   if (machines.length === 0) return;
   await screen.table(
-    ['machine', 'pid', 'memory', 'what happens', 'way', 'blackout', 'session'],
+    ['machine', 'pid', 'memory', 'what happens', 'way', 'priority', 'blackout', 'session'],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
       machine.memory === null ? '' : size(machine.memory),
       fateOf(machine),
       wayWords[machine.way],
+      machine.priority === null ? '' : String(machine.priority),
       machine.leave || machine.way === 'none' ? '' : blackoutOf(machine),
       machine.session ?? '',
     ]),
@@ -97,6 +101,7 @@ async function showMachines(screen: Screen, { machines, graph, ifMachineFails }:
   }
   if (graph.cycle.length > 0) screen.toned('bad', `Order: ${orderWords(graph)}`);
   else if (graph.order.length > 0) screen.paragraph('', `Order: ${orderWords(graph)}`);
+  if (expectedBlackouts !== null) screen.line(`Blackouts (estimate): ${spreadWords(expectedBlackouts)}.`);
   screen.line(`If a machine cannot be saved: ${policies[ifMachineFails]}.`);
   screen.line();
 }

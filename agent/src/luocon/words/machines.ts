@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines in words: the way each is carried over, how far it is, and which machine a person means. */
 import type { AgentClient } from '../../client/index.ts';
-import type { Machine, MachineStage, NameKind, OrderGraph, Way } from '../../interface/agent.generated.ts';
+import type {
+  BlackoutSpread,
+  Machine,
+  MachineStage,
+  NameKind,
+  OrderGraph,
+  Way,
+} from '../../interface/agent.generated.ts';
 import type { Tone } from '../screen.ts';
 import { duration } from './quantities.ts';
 
@@ -48,6 +55,10 @@ export const stageTones: Readonly<Record<MachineStage, Tone>> = {
 
 /** @param us microseconds; null: unknown */
 export const perhaps = (us: number | null): string => (us === null ? 'unknown' : duration(us));
+
+/** The blackouts of several machines, for example `first 2.5 s, mean 4.3 s, worst 6.0 s`. */
+export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): string =>
+  `first ${duration(firstUs)}, mean ${duration(meanUs)}, worst ${duration(worstUs)}`;
 
 /** The nodes of an order by their labels, for example `disk → one`; a circle where there is one. */
 export function orderWords({ nodes, order, cycle }: OrderGraph): string {

@@ -21,6 +21,7 @@ const record: Update = {
   announcedAtUs: null,
   graceEndsAtUs: null,
   blackoutUs: null,
+  blackouts: null,
   phases: [],
   carried: [],
   machines: [],

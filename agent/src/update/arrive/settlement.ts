@@ -7,6 +7,7 @@ import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
+import { measuredSpread } from '../record/blackout-spread.ts';
 import { inventoryOf } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
 import type { ProgressBoard } from '../record/progress.ts';
@@ -232,6 +233,7 @@ function settleRecord(
     toBootId: context.kernel.facts.bootId,
     numberAfter: context.kernel.number,
     blackoutUs: blackoutUs === null ? null : Math.max(0, blackoutUs),
+    blackouts: measuredSpread(record.machines),
   };
 }
 

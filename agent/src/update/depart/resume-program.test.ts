@@ -30,6 +30,7 @@ const index = {
 function program(): ResumeProgram {
   const made = programFor(
     {
+      together: 2,
       log: (level, message, fields) => void log.push(`${level} ${message} ${JSON.stringify(fields)}`),
       paths: { proc: proc.directory },
     },
@@ -42,7 +43,14 @@ function program(): ResumeProgram {
 
 function adopted(vmm: MadeUpVmm = {}): Adopted {
   const { pid, startTime, way, monitor, command } = proc.addVmm(vmm);
-  const head = { name: 'one', definition: null, definitionText: null, bootId: 'this', unlinked: [] };
+  const head = {
+    name: 'one',
+    definition: null,
+    definitionText: null,
+    priority: 0,
+    bootId: 'this',
+    unlinked: [],
+  };
   return {
     session: 'machine:one',
     machine: { ...head, pid, startTime, way, monitor, command, suspended: false },
@@ -63,9 +71,9 @@ const saved = ({ adopted, facts }: Ready): SavedMachine => ({
 
 const savedWithout = ({
   session,
-  machine: { name, pid, way, monitor, command },
+  machine: { name, pid, way, priority, monitor, command },
 }: Adopted): Omit<SavedMachine, 'facts'> => ({
-  ...{ name, session, definition: null, way, pid, command, monitor, ran: true, memory: [] },
+  ...{ name, session, definition: null, way, priority, pid, command, monitor, ran: true, memory: [] },
   pieces: [{ bytes: 9, files: [{ session, token: '0x0' }] }],
   ...{ state: { token: '0x1', cprBytes: 9, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
 });
@@ -74,7 +82,7 @@ const machines = (): unknown[] =>
   (left ?? []).flatMap((each) => (each.does === 'machine' ? [each['session']] : []));
 
 it('there is none where the next kernel starts another program first', () => {
-  const context = { log: () => {}, paths: { proc: proc.directory } };
+  const context = { together: 2, log: () => {}, paths: { proc: proc.directory } };
   expect(programFor(context, `init=${carrierPath} init=/sbin/init`, '7.3.4')).toBeNull();
 });
 
@@ -145,6 +153,22 @@ it('machines are in it smallest first, and those that wait for something last', 
   ]);
   await made.leave(index, many.map(saved), memory);
   expect(machines()).toEqual(['small', 'large', 'unknown', 'waits']);
+});
+
+it('machines of a higher priority come before all others, and as many at once as the agent was told', async () => {
+  const [one, made] = [await ready(), program()];
+  if (one.facts === null) throw new Error('its facts are known');
+  const waiting = { ...one.facts, needs: [{ kind: 'mounted' as const, what: '/srv/data' }] };
+  const priorities = { small: 0, large: 50, waits: 100, middle: 50 };
+  const many = Object.entries(priorities).map(([name, priority]) => ({
+    facts: name === 'waits' ? waiting : one.facts,
+    adopted: { session: name, machine: { ...one.adopted.machine, priority } },
+  }));
+  made.prepare(many);
+  const memory = new Map(Object.keys(priorities).map((name) => [name, name === 'large' ? 2048 : 64]));
+  await made.leave(index, many.map(saved), memory);
+  expect(machines()).toEqual(['waits', 'middle', 'large', 'small']);
+  expect((left ?? []).filter(({ does }) => does === 'together')).toEqual([{ does: 'together', count: 2n }]);
 });
 
 it('a machine that was not saved is not', async () => {

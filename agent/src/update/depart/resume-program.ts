@@ -23,7 +23,7 @@ const rehearsals = 10;
 const rehearsalMs = 500;
 
 /** What it works with, of the whole context. */
-type ProgramContext = Pick<UpdateContext, 'log'> & { readonly paths: Pick<HostPaths, 'proc'> };
+type ProgramContext = Pick<UpdateContext, 'log' | 'together'> & { readonly paths: Pick<HostPaths, 'proc'> };
 
 /** The program of an update into this kernel with this command line; null if nothing there would read it. */
 export const programFor = (
@@ -114,7 +114,8 @@ export class ResumeProgram {
   }
 
   #compiled(index: string, machines: readonly ProgramMachine[]): Buffer {
-    return encodeProgram(compileProgram({ index, machines, modules: this.#modules }));
+    const { together } = this.#context;
+    return encodeProgram(compileProgram({ index, machines, together, modules: this.#modules }));
   }
 
   /** The program of all machines, or of those for which there is room: only now is it known what was recorded. */
@@ -149,8 +150,8 @@ export class ResumeProgram {
 }
 
 /**
- * The order in which machines are started: as many at once as there are processors. Those that wait for nothing come
- * first, and the smaller ones before the larger ones: most of them run again soonest that way.
+ * The order in which machines are started: as many at once as there are processors. Those with the highest priority come
+ * first. Among equals it is those that wait for nothing, and then the smaller ones: most of them run again soonest that way.
  */
 function startOrder(
   machines: readonly ProgramMachine[],
@@ -158,19 +159,22 @@ function startOrder(
 ): ProgramMachine[] {
   const bytesOf = ({ saved }: ProgramMachine): number => memory.get(saved.session) ?? Number.MAX_SAFE_INTEGER;
   const waits = ({ facts }: ProgramMachine): number => (facts.needs.length === 0 ? 0 : 1);
-  return machines.toSorted((one, other) => waits(one) - waits(other) || bytesOf(one) - bytesOf(other));
+  return machines.toSorted(
+    (one, other) =>
+      other.saved.priority - one.saved.priority || waits(one) - waits(other) || bytesOf(one) - bytesOf(other),
+  );
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */
 export function trialMachine({ session, machine }: Adopted, facts: VmmFacts): ProgramMachine {
-  const { name, definition, way, pid, command, monitor } = machine;
+  const { name, definition, way, priority, pid, command, monitor } = machine;
   const state = { token: '0x0', cprBytes: 0, mainBytes: 0 };
   const files = way === 'whole_state' ? [] : memoryFilesOf(command.words);
   const memory = files.map(({ backend }) => ({ backend, session, token: state.token }));
   // Its memory is in its own session.
   const pieces = way === 'cpr' ? [{ bytes: 0, files: [{ session, token: state.token }] }] : [];
   const saved: SavedMachine = {
-    ...{ name, session, definition, way, pid, command, monitor, ran: true, state },
+    ...{ name, session, definition, way, priority, pid, command, monitor, ran: true, state },
     ...{ pieces, memory, facts, brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
   };
   return { saved, facts };

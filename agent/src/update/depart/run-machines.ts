@@ -95,8 +95,8 @@ export class RunMachines {
 
   /** The machines as they would be saved, without what is known only once they are stopped. */
   get onTrial(): SavedMachine[] {
-    return this.ready.map(
-      ({ adopted, facts }) => trialMachine(adopted, facts ?? usualFacts(adopted.machine)).saved,
+    return this.ready.flatMap(({ adopted, facts }) =>
+      facts === null ? [] : [trialMachine(adopted, facts).saved],
     );
   }
 

@@ -8,7 +8,7 @@ const gibibyte = 2 ** 30;
 
 const machine = (name: string, changes: Partial<PlannedMachine> = {}): PlannedMachine => ({
   ...{ name, leave: false, pid: 7, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{ detail: '', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null },
+  ...{ detail: '', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null },
   ...changes,
 });
 const whole = (name: string, memory: number, leave = false): PlannedMachine =>

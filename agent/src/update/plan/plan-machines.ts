@@ -18,7 +18,7 @@ export function planMachines(
   return machines
     .filter(({ state }) => state !== 'gone')
     .map((machine) => {
-      const { name, pid, way, session, memory, expectedBlackoutUs } = machine;
+      const { name, pid, way, session, memory, expectedBlackoutUs, priority } = machine;
       const left = leave.has(pid) || session === null;
       return {
         ...{ name, pid, session, memory },
@@ -26,6 +26,7 @@ export function planMachines(
         way: left ? ('none' as const) : way,
         expectedBlackoutUs: left ? null : expectedBlackoutUs,
         measuredBlackoutUs: left ? null : measured(way),
+        priority: left ? null : priority,
         ...(left ? whatIsLost(machine, leave.has(pid)) : whatHappens(machine)),
       };
     });

@@ -12,6 +12,7 @@ import type {
   FailurePolicy,
   KernelImage,
   Machine,
+  MachineRun,
   Plan,
   PlannedMachine,
   Way,
@@ -19,6 +20,7 @@ import type {
 import { checkCommandLine } from '../../kernel/loader.ts';
 import { orderOf } from '../../machines/order.ts';
 import { vmmFacts } from '../program/vmm-facts.ts';
+import { expectedSpread, isCarried } from '../record/blackout-spread.ts';
 import type { UpdateFacts } from '../record/facts.ts';
 import { makeId } from '../record/record.ts';
 import { type PlannedStep, stepsOf } from '../record/steps.ts';
@@ -116,6 +118,7 @@ export async function makePlan(
     machines,
     graph,
     ifMachineFails,
+    expectedBlackouts: expectedSpread(lastCarried(context.history), facts.machines.length, context.together),
   };
   return { plan, facts, steps, basis: basisOf(context, found), leave, obstacles, vmms };
 }
@@ -170,7 +173,10 @@ function factsOf(
 /** How long the last machine that came along this way stood still, in µs; null if none did yet. */
 function measuredUs(history: UpdateContext['history'], way: Way): number | null {
   const runs = history.list(10, null).updates.flatMap(({ machines }) => machines);
-  // An agent before this one said `resumed` of a machine that ran on in the same kernel, with the same pid.
-  const moved = runs.filter(({ stage, pid, newPid }) => stage === 'resumed' && newPid !== pid);
-  return moved.find((run) => run.way === way && run.blackoutUs !== null)?.blackoutUs ?? null;
+  return runs.filter(isCarried).find((run) => run.way === way)?.blackoutUs ?? null;
+}
+
+/** The machines of the last update that carried any over. */
+function lastCarried(history: UpdateContext['history']): MachineRun[] {
+  return history.list(10, null).updates.find(({ machines }) => machines.some(isCarried))?.machines ?? [];
 }

@@ -18,6 +18,7 @@ import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/f
 import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
+import { bootCheck } from './boot-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
 import { loadingCheck } from './loading-check.ts';
 import { pagesCheck } from './pages-check.ts';
@@ -160,6 +161,8 @@ const checks: Readonly<Record<string, Check1>> = {
       `${inMebibytes(free)} are free; loading the kernel${states === 0 ? '' : ' and saving machines whole'} needs ${inMebibytes(needed)}`,
     ];
   },
+
+  boot: bootCheck,
 
   pages: (context, { machines }) => pagesCheck(context, machines),
 

@@ -10,7 +10,8 @@ import type { Instruction } from './instructions.ts';
 const command = { program: '/usr/bin/qemu', words: ['-name', 'one'], directory: '/srv', uid: 64, gid: 65 };
 
 const machine = (changes: Partial<SavedMachine>): SavedMachine => ({
-  ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100, ran: true },
+  ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100 },
+  ...{ priority: 0, ran: true },
   ...{
     command,
     monitor: '/run/vms/one/qmp',

@@ -6,7 +6,6 @@
  * First sessions and files are taken, in the order of their first use. Then the host gets what is missing so early, and
  * then comes each machine's part. One that fails stops no other.
  */
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { markByte, markOffset } from '../../adoption/restart-mark.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -42,7 +41,7 @@ interface ProgramParts {
   readonly machines: readonly ProgramMachine[];
   /** Where the carrier works, with a directory for each machine. */
   readonly directory?: string;
-  /** How many machines are started at once. */
+  /** How many machines are started at once; one if it is not given. */
   readonly together?: number;
   /** How long a machine waits for its needs. */
   readonly limitS?: number;
@@ -67,7 +66,7 @@ interface Saved {
 
 /** @throws Error that names the instruction, if a value does not fit one; if rights of a machine cannot be kept */
 export function compileProgram(parts: ProgramParts): Instruction[] {
-  const { index, machines, directory = carrierDirectory, together = availableParallelism() } = parts;
+  const { index, machines, directory = carrierDirectory, together = 1 } = parts;
   const { limitS = needLimitS, quietS = usualQuietS, modules = null } = parts;
   const files = filesOf(parts);
   const sessions = [...new Set([index, ...files.map(({ session }) => session)])];

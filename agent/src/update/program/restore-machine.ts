@@ -92,7 +92,6 @@ function programOf(
     index: stateAt.session,
     machines: [{ saved, facts: machine.facts ?? usualFacts(machine) }],
     directory,
-    together: 1,
     limitS: needLimitS,
   };
   const [, ...others] = filesOf(parts);

@@ -12,6 +12,7 @@ const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>
     session: `machine:${name}`.slice(0, 63),
     definition: null,
     way: 'cpr',
+    priority: 0,
     pid: 100,
     command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
     monitor: '/run/x',
@@ -45,7 +46,7 @@ const update = {
   id: 'u',
   ...{ startedAtUs: 1, endedAtUs: null, outcome: null, reason: '', fromRelease: 'a', toRelease: 'b' },
   ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
-  ...{ blackoutUs: null, phases: [], carried: [], machines: [], refusedBy: null },
+  ...{ blackoutUs: null, blackouts: null, phases: [], carried: [], machines: [], refusedBy: null },
   ...{ announcedAtUs: null, graceEndsAtUs: null },
   startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' as const },
 };
@@ -148,8 +149,8 @@ describe('an index with a record that does not fit', () => {
   });
 });
 
-it('a machine that an earlier agent saved has no facts', () => {
-  const { facts: _, ...earlier } = machine('a');
+it('a machine that an earlier agent saved has no facts and the lowest priority', () => {
+  const { facts: _, priority: __, ...earlier } = machine('a');
   expect(readIndexRecord(stored([earlier])).machines).toEqual([machine('a')]);
 });
 

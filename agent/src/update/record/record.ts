@@ -30,6 +30,7 @@ export function newRecord(context: UpdateContext, toRelease: string, startedBy: 
     announcedAtUs: null,
     graceEndsAtUs: null,
     blackoutUs: null,
+    blackouts: null,
     phases: [],
     carried: [],
     machines: [],

@@ -39,6 +39,8 @@ export interface UpdateContext {
   readonly unfinishedIndex: UnfinishedIndex;
   /** Whether a held machine is being started or given up right now. */
   startsMachine(): boolean;
+  /** How many machines the next kernel starts at once. */
+  readonly together: number;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
   /** All machines as they are now. */

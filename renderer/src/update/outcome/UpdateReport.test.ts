@@ -107,6 +107,15 @@ describe('the report of an update', () => {
       '1 of 2 run again',
     ],
     [
+      'the blackouts of several machines',
+      {
+        machines: [machineRun(), machineRun({ name: 'db-02' })],
+        blackouts: { firstUs: 2_500_000, meanUs: 4_000_000, worstUs: 5_500_000 },
+      },
+      'Blackouts of machines',
+      'first 2.5 s, mean 4.0 s, worst 5.5 s',
+    ],
+    [
       'none of those left behind',
       { machines: [machineRun({ stage: 'left_behind' })] },
       'Machines',

@@ -189,6 +189,16 @@ describe('a plan', () => {
     expect(section('If a machine cannot be saved')).toBe(`If a machine cannot be saved ${name}. ${text}`);
   });
 
+  test('says what blackouts to expect, first, mean and worst, if the agent can tell', async () => {
+    await show({
+      more: {
+        machines: [web],
+        expectedBlackouts: { firstUs: 2_500_000, meanUs: 4_000_000, worstUs: 5_500_000 },
+      },
+    });
+    expect(screen.getByText(/first 2\.5 s, mean 4\.0 s, worst 5\.5 s/)).toBeTruthy();
+  });
+
   test('without machines says nothing of them', async () => {
     await show();
     expect(screen.queryByRole('heading', { name: /machine/i })).toBeNull();
@@ -209,6 +219,7 @@ describe('a machine in a plan', () => {
       /Expected blackout: about 240 ms or more.*; none was measured on this host yet/,
     ],
     ['that is not adopted', old, /^old-03 Not adopted 512 MiB Show in Machines old-03/],
+    ['that has a priority', { ...web, priority: 20 }, /session web-01, priority 20/],
     ['of which little is known', { ...old, memory: null, risk: '' }, /^old-03 Not adopted Show in Machines/],
   ])('%s', async (_, machine, said) => {
     await show({ more: { machines: [machine] } });
