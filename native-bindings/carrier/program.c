@@ -101,6 +101,8 @@ static bool is_sound(char kind, uint64_t number, const char *text, const struct 
 	case 'm': return number <= 07777;
 	case 'o': return number <= INT64_MAX;
 	case 'k': return number <= 2;
+	/* A nice value, from 0 for the first of all. */
+	case 'v': return number < 40;
 	/* A user or group: the last number stands for "none" in the kernel's calls. */
 	case 'i': return number < UINT32_MAX;
 	/* A session and a file of the program, by the order in which it has them. */

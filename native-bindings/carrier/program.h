@@ -77,6 +77,7 @@ enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8 
 	X(RIGHTS, rights, 35, PROCESS, describe_process, "nnn", .before = STARTED) \
 	X(CONFINE, confine, 36, PROCESS, describe_process, "", .before = STARTED) \
 	X(MODULE, module, 37, PART, load_module, "zPT", .before = STARTED) \
+	X(NICE, nice, 38, PART, set_nice, "v", .after = STARTED) \
 	X(CONNECT, connect, 40, PART, connect_stream, "P", .after = STARTED, .brings = CONNECTED) \
 	X(ATTACH, attach, 41, PART, attach_file, "f", .most = MOST_ATTACHED, .of_play = true) \
 	X(PLAY, play, 42, PART, send_stretch, "foo", .after = CONNECTED) \

@@ -28,7 +28,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 const facts: VmmFacts = {
-  ...{ groups: [36], umask: 0o027, limits: [], variables: [], nodes: [], directories: [] },
+  ...{ groups: [36], umask: 0o027, nice: 0, limits: [], variables: [], nodes: [], directories: [] },
   ...{ writesRoot: false, filledBytes: 0, needs: [], obstacle: null },
   ...{ rights: null, unkept: null, modules: [] },
 };

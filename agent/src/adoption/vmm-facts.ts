@@ -77,6 +77,8 @@ export const VmmFacts = v.pipe(
     /** Supplementary groups. */
     groups: v.pipe(v.array(id), v.maxLength(64, 'it has more than 64 groups')),
     umask: mode(0o777),
+    /** Its nice value (sched(7)). */
+    nice: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-20), v.maxValue(19)), 0),
     limits: v.pipe(v.array(Limit), v.maxLength(16)),
     /** `NAME=VALUE` of its environment. */
     variables: v.pipe(

@@ -5,9 +5,10 @@
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
+import { errnoOf } from './refusal.ts';
 
 /** The nice value that comes before all others (sched(7)). */
-const first = -20;
+export const firstNice = -20;
 
 /**
  * Puts every thread of this process before those of others. Threads that it starts later come first as well. Needs
@@ -19,22 +20,30 @@ const first = -20;
  */
 export function comeFirst(proc: string): () => void {
   const before = getPriority();
-  setAll(proc, first);
-  return () => setAll(proc, before);
+  setAll(`${proc}/self`, firstNice, process.pid);
+  return () => setAll(`${proc}/self`, before, process.pid);
 }
 
-function setAll(proc: string, nice: number): void {
-  // The first one is this thread: if it may not be changed, none may.
-  for (const thread of readdirSync(`${proc}/self/task`)) {
+/**
+ * Gives all threads of another process a nice value. That of one which has ended meanwhile is of no interest.
+ *
+ * @param proc where procfs is mounted
+ * @throws SystemError EPERM
+ */
+export const setNice = (proc: string, pid: number, nice: number): void => setAll(`${proc}/${pid}`, nice, pid);
+
+/** @param main the first thread: if it may not be changed, none may */
+function setAll(own: string, nice: number, main: number): void {
+  for (const thread of readdirSync(`${own}/task`)) {
     try {
       setPriority(Number(thread), nice);
     } catch (error) {
-      if (Number(thread) === process.pid) throw error;
+      if (Number(thread) === main && errnoOf(error) !== 'ESRCH') throw error;
       // Another thread that has ended meanwhile needs no turn.
     }
   }
   try {
-    writeFileSync(`${proc}/self/autogroup`, `${nice}\n`);
+    writeFileSync(`${own}/autogroup`, `${nice}\n`);
   } catch {
     // This kernel has no such groups.
   }

@@ -80,6 +80,8 @@ function startCarrier(
 export const marks = { untouched: 0, starting: 1, running: 2 };
 
 export interface CarriedOptions {
+  /** The nice value that its VMM had. */
+  readonly nice?: number;
   readonly way?: SavedMachine['way'];
   readonly ran?: boolean;
   /** What its QEMU does otherwise (`fake-qemu.ts`). */
@@ -117,7 +119,7 @@ export class CarriedMachine {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
     const { modules = [] } = options;
-    const { uid = process.getuid?.() ?? 0, rights = null } = options;
+    const { uid = process.getuid?.() ?? 0, rights = null, nice = 0 } = options;
     if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
     const memory = memfdWith('the memory');
     const named = memfdWith('named memory');
@@ -131,6 +133,7 @@ export class CarriedMachine {
     const facts: VmmFacts = {
       groups: [],
       umask: 0o27,
+      nice,
       limits: [
         { number: 6, soft: '800', hard: '900' },
         { number: 7, soft: '999', hard: '1999' },

@@ -8,12 +8,14 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { instructionRows } from '../../src/update/program/instructions.ts';
@@ -60,6 +62,20 @@ describe('a machine', () => {
     expect(machine.status).toContain(`machine 0 ${machine.vmm} running machine:vm`);
     expect(machine.status).toContain('state done');
   });
+
+  it.runIf(process.getuid?.() === 0).each([0, 5, -3])(
+    'comes first on the processors until it runs, and then is where it was: %i',
+    async (nice) => {
+      carried({ nice });
+      expect(await machine.resume(carrier)).toBe(0);
+      // What it starts meanwhile does not come first: its user could keep that.
+      expect(machine.report?.nice).toEqual([-20, 0]);
+      const { vmm } = machine;
+      const threads = readdirSync(`/proc/${vmm}/task`).map(Number);
+      expect(threads.length).toBeGreaterThan(1);
+      expect(threads.filter((thread) => getPriority(thread) !== nice)).toEqual([]);
+    },
+  );
 
   it('that was paused stays so', async () => {
     carried({ ran: false });

@@ -4,8 +4,10 @@
  * comes, and answers its monitor. What it saw is in the file that REPORT names, written again after each event.
  * WHIM names what it does otherwise.
  */
+import { execFileSync } from 'node:child_process';
 import { fstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { getPriority } from 'node:os';
 import { dirname } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { accepted } from '../../src/host/waiting.ts';
@@ -17,6 +19,8 @@ export interface Report {
   readonly words: readonly string[];
   readonly directory: string;
   readonly groups: readonly number[];
+  /** Of its first thread when it begins, and of a process that it starts. */
+  readonly nice: readonly number[];
   /** Of its status in procfs: its user, its capabilities, whether it can get more; and how many processes it may have. */
   readonly rights: Readonly<Record<string, string>>;
   /** Contents of the descriptors from 3 on. */
@@ -44,6 +48,7 @@ const report: Report = {
   words: process.argv.slice(2),
   directory: process.cwd(),
   groups: process.getgroups?.() ?? [],
+  nice: [getPriority(process.pid), Number(execFileSync('nice', { encoding: 'utf8' }))],
   rights: {
     ...saidOf('status', ['Uid', 'CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb', 'NoNewPrivs']),
     ...saidOf('limits', ['Max processes']),

@@ -26,7 +26,7 @@ const machine = (changes: Partial<SavedMachine>): SavedMachine => ({
 });
 
 const facts: VmmFacts = {
-  ...{ groups: [36, 104], umask: 0o027, variables: ['PATH=/usr/bin', 'LANG=C'] },
+  ...{ groups: [36, 104], umask: 0o027, nice: 0, variables: ['PATH=/usr/bin', 'LANG=C'] },
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
@@ -75,6 +75,7 @@ const letRun: Instruction[] = [
     command: '{"execute":"query-status"}',
   },
   { does: 'note', word: 'running' },
+  { does: 'nice', fromFirst: 20 },
 ];
 
 /** The part of the machine with this number: what is behind its `machine`, as long as that says. */
@@ -175,6 +176,7 @@ describe('the program of a machine', () => {
       { does: 'note', word: 'loaded' },
       { does: 'mark', value: 2 },
       { does: 'note', word: 'running' },
+      { does: 'nice', fromFirst: 20 },
     ]);
   });
 

@@ -13,6 +13,7 @@ import { keyOf, placesOf, statePlace } from '../../adoption/saved-places.ts';
 import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../../adoption/taking-in.ts';
 import { amountOf, type Need, type VmmFacts } from '../../adoption/vmm-facts.ts';
 import { carrierDirectory } from '../../host/carrier-places.ts';
+import { firstNice } from '../../host/priority.ts';
 import type { Place } from '../../liveupdate/session-entries.ts';
 import {
   letRun,
@@ -154,6 +155,7 @@ function machinePart(
     { does: 'mark', value: markByte('running') },
     ...(ran ? [tell(letRun), until(stoppedNoMore, '', queryStatus)] : []),
     { does: 'note', word: 'running' },
+    { does: 'nice', fromFirst: facts.nice - firstNice },
   ];
 }
 

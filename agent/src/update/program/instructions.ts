@@ -71,6 +71,11 @@ const table = {
   confine: { code: 36, numbers: [], texts: [] },
   /** Loads a module of the kernel, if it is not there. What fails costs nothing; `flags` are those of finit_module(2). */
   module: { code: 37, numbers: ['flags'], texts: ['path', 'parameters'] },
+  /**
+   * Gives all threads of the VMM a nice value, from 0 for -20. Until then it comes first: its machine is stopped, and the
+   * host boots beside it.
+   */
+  nice: { code: 38, numbers: ['fromFirst'], texts: [] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */

@@ -24,6 +24,7 @@ it('a VMM whose facts are unknown has those of a unit that the agent makes', () 
   expect(facts).toEqual({
     groups: [],
     umask: 0o027,
+    nice: 0,
     limits: [
       { number: 4, soft: '0', hard: '0' },
       { number: 7, soft: '1024', hard: '524288' },

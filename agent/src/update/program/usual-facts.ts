@@ -15,6 +15,7 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
   return {
     groups: [],
     umask: 0o027,
+    nice: 0,
     limits: [
       { number: 4, soft: '0', hard: '0' },
       { number: 7, soft: '1024', hard: '524288' },

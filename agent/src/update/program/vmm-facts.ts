@@ -23,7 +23,7 @@ import {
 } from './obstacles.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
 import { readRights } from './vmm-rights.ts';
-import { readLimits, readStart, readStatus, readVariables } from './vmm-status.ts';
+import { readLimits, readNice, readStart, readStatus, readVariables } from './vmm-status.ts';
 
 /** A running VMM, as the manifest of its session has it. */
 export type KnownVmm = Pick<MachineHead, 'pid' | 'startTime' | 'way' | 'monitor' | 'command'>;
@@ -60,6 +60,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
     ...identity,
+    nice: readNice(await read('stat')),
     rights,
     unkept: unkept ?? (label === null ? null : `${label}, and would not be when it is started again`),
     limits: readLimits(limits),

@@ -36,6 +36,7 @@ const size = v.pipe(
   v.regex(/^\d+ kB$/, 'a size in kB'),
   v.transform((text) => Number.parseInt(text, 10) * 1024),
 );
+const Nice = v.pipe(v.string('its nice value'), v.regex(/^-?\d{1,2}$/, 'a number'), v.transform(Number));
 const Status = v.object({
   groups: v.array(id),
   umask: v.pipe(
@@ -58,6 +59,13 @@ export function readStatus(text: string): VmmStatus {
     mapped: field('VmSize')?.trim(),
     locked: field('VmLck')?.trim(),
   });
+}
+
+/** The nice value of a process from `/proc/PID/stat` (proc_pid_stat(5)). @throws ValiError */
+export function readNice(text: string): number {
+  // The program's name before it may have blanks and brackets.
+  const [, nice] = /^(?: \S+){16} (\S+)/.exec(text.slice(text.lastIndexOf(')') + 1)) ?? [];
+  return v.parse(Nice, nice);
 }
 
 /**

@@ -28,7 +28,7 @@ const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>
   }) as SavedMachine;
 
 const facts: VmmFacts = {
-  ...{ groups: [36], umask: 0o027, variables: ['LANG=C'], writesRoot: true, obstacle: null },
+  ...{ groups: [36], umask: 0o027, nice: 0, variables: ['LANG=C'], writesRoot: true, obstacle: null },
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
