@@ -19,10 +19,22 @@ import { run } from '../support/memory.ts';
 import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const carrier = '/usr/lib/luo-console-agent/carrier';
-const allGuests: readonly { name: string; memory: Memory }[] = [
-  { name: 'first', memory: 'shared' },
+const confinement = [
+  'NoNewPrivileges=yes',
+  'CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT',
+  'LimitNPROC=4000:5000',
+];
+const allGuests: readonly { name: string; memory: Memory; confinement?: readonly string[] }[] = [
+  { name: 'first', memory: 'shared', confinement },
   { name: 'second', memory: 'private' },
 ];
+
+/** As whom a VMM runs, and what it may do. */
+const rightsOf = (host: LabHost, pid: number): Promise<string> =>
+  run(
+    host,
+    `grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/${pid}/status; cat /proc/${pid}/limits`,
+  );
 
 /** Puts a carrier that can be made to fail in place of the one that is installed (`native-bindings/carrier/fault.h`). */
 async function installFailing(host: LabHost): Promise<void> {
@@ -43,6 +55,8 @@ describe('machines', () => {
   let host: LabHost;
   let agent: AgentClient;
   const guests: Guest[] = [];
+  /** What each VMM may do, from its first start on. */
+  const rights = new Map<string, string>();
   /** The kernel to go to next, and the command line without a fault. */
   let next = '-b';
   let plain: string;
@@ -52,7 +66,12 @@ describe('machines', () => {
     await installGuests(host);
     agent = await connect(host);
     for (const each of allGuests) guests.push(await startGuest(host, { ...each, kind: 'bare' }));
-    for (const { pid } of guests) await agent.call('AdoptMachine', { pid, unlink: null });
+    for (const { name, pid } of guests) {
+      rights.set(name, await rightsOf(host, pid));
+      await agent.call('AdoptMachine', { pid, unlink: null });
+    }
+    expect(rights.get('first')).toMatch(/^NoNewPrivs:\t1$/m);
+    expect(rights.get('first')).not.toBe(rights.get('second'));
   });
   afterAll(async () => {
     agent?.close();
@@ -73,6 +92,8 @@ describe('machines', () => {
     console.log(done.update.machines.map(blackoutLine).join('\n'));
     expect(done.update).toMatchObject({ outcome: 'updated', reason: expect.not.stringContaining('held') });
     await expectUnharmed(host, guests);
+    for (const { name, newPid } of done.update.machines)
+      expect(await rightsOf(host, newPid ?? 0), name).toBe(rights.get(name));
     return done.update;
   };
   const byCarrier = { first: 'carrier', second: 'carrier' };

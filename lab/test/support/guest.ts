@@ -36,6 +36,8 @@ export interface GuestOptions {
   readonly disk?: string;
   /** What the guest does with the memory that it has in common with others: a file in /dev/shm. */
   readonly common?: { readonly name: string; readonly role: 'read' | 'write' };
+  /** What confines its VMM, as properties of its unit (systemd.exec(5)). */
+  readonly confinement?: readonly string[];
 }
 
 export interface Guest {
@@ -154,7 +156,8 @@ const logOf = (name: string): string => `${guestsDirectory}/${name}.log`;
 export async function startGuest(host: LabHost, options: GuestOptions): Promise<Guest> {
   const { name } = options;
   const words = qemuWords(options).map((word) => `'${word}'`);
-  const unit = `--unit=vm-${name} --collect -p Type=forking -p PIDFile=/run/${name}.pid`;
+  const confined = (options.confinement ?? []).map((property) => ` -p '${property}'`).join('');
+  const unit = `--unit=vm-${name} --collect -p Type=forking -p PIDFile=/run/${name}.pid${confined}`;
   // A host that is kept has the log of an earlier guest of this name.
   await run(host, `rm -f ${logOf(name)} && systemd-run --quiet ${unit} ${words.join(' ')}`);
   return { name, pid: Number(await run(host, `cat /run/${name}.pid`)), log: logOf(name) };
