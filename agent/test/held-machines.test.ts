@@ -9,7 +9,7 @@ import { SessionStore } from '../src/liveupdate/sessions.ts';
 import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
-import { entriesOf, planOf, runToKexec, startSettled } from './scenario.ts';
+import { entriesOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -55,6 +55,19 @@ const list = async (): Promise<HeldMachine[]> => (await client.call('ListHeldMac
 const retry = () => client.call('RetryMachine', { session: 'machine:one' });
 const labels = async (): Promise<string[]> =>
   (await client.call('GetSession', { name: 'machine:one' })).session.descriptors.map(({ label }) => label);
+
+it('a machine that runs keeps nothing of a state that it must never be loaded with again', async () => {
+  const vmm = await vmms.start('one', 'named_memory');
+  await client.call('AdoptMachine', { pid: vmm.pid });
+  const before = await labels();
+  // As an agent leaves it that dies while it keeps a machine, which the next agent then brings back from the index.
+  for (const label of ['record', 'state'])
+    await preserveText(client, 'machine:one', `${label} of a machine that does not run`);
+  host.kill();
+  client = await startSettled(host);
+  expect(await labels()).toEqual(before);
+  expect(vmm.guest.running).toBe(true);
+});
 
 describe('a held machine', () => {
   it.each<CarriedWay>(['cpr', 'named_memory', 'whole_state'])(

@@ -39,7 +39,7 @@ it('a plan with one cannot run, and says why', async () => {
   expect(plan.runnable).toBe(false);
   expect(privileges(plan)).toMatchObject({
     verdict: 'fail',
-    detail: `one cannot be started again with the rights that it has: ${problem}. Start it again without what confines it, or leave it behind`,
+    detail: `one cannot be started again with the rights that it has: ${problem}. Start it again in a way that can be kept, or leave it behind`,
   });
   expect((await planOf(host, client, { leave: [vmm.pid] })).runnable).toBe(true);
 });

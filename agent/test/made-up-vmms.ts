@@ -125,7 +125,7 @@ export class MadeUpVmms {
   changeStatus(vmm: MadeUpVmm, change: (status: string) => string): void {
     const own = this.#copied(vmm);
     // The agent follows no link to these.
-    for (const name of ['status', 'limits', 'environ']) {
+    for (const name of ['status', 'stat', 'limits', 'environ']) {
       const text = readFileSync(join(own, name), 'latin1');
       rmSync(join(own, name));
       writeFileSync(join(own, name), name === 'status' ? change(text) : text, 'latin1');

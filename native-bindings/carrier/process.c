@@ -186,7 +186,7 @@ static void put_group(pid_t pid, int nice)
 }
 
 /*
- * Its machine is stopped, and the host boots beside it: it comes first on the processors until its guest runs. Its
+ * Its machine is stopped, and the host boots beside it: it comes first on the processors until its state is loaded. Its
  * first thread does, which makes the machine and loads its state. What that starts does not: its user could keep it.
  */
 static void come_first(void)

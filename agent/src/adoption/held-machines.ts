@@ -131,7 +131,8 @@ export class HeldMachines {
 
   /**
    * Enters machines that run as adopted, although an agent before this one died while it had them tried again. The
-   * carrier has gone on without it, so it is waited for. Nothing is started here, and nothing is loaded.
+   * carrier has gone on without it, so it is waited for. Nothing is started here, and nothing is loaded. Takes out what is
+   * still kept of machines that run: its state must never be loaded again.
    */
   async takeOver(): Promise<void> {
     await this.#exclusively(async () => {
@@ -143,16 +144,21 @@ export class HeldMachines {
           this.#context.log('warning', 'whether a held machine runs is unknown', fields);
         }
       }
+      // An agent may have kept it, and died, and the next one brought it back from the index. That copy is too old.
+      const { adoptions, native, sessions } = this.#context;
+      for (const { session } of adoptions.list())
+        if (keptRecord(native.memory, sessions.get(session)) !== null)
+          await this.#forget(sessions.get(session), agentItself);
     });
   }
 
   async #takeOverOne({ session, name, saved, state }: Kept): Promise<void> {
     if (saved === null || state === null) return;
-    const { adoptions, journal, native, paths, starter } = this.#context;
+    const { adoptions, journal, native, starter } = this.#context;
     await starter.settle(unitNameOf(saved));
     if (readMark(native.memory, state, saved) !== 'running') return;
     const fields = { session: session.name, parameters: { name, way: saved.way } };
-    const { pid } = await runStarted({ native, machine: saved, starter, proc: paths.proc });
+    const { pid } = await runStarted({ native, machine: saved, starter });
     await journal.act('machine.found', fields, () => adoptions.moved(session.name, pid));
     await this.#forget(session, agentItself);
   }
@@ -206,7 +212,7 @@ export class HeldMachines {
   }
 
   async #start({ session, attempt }: Kept, machine: SavedMachine, state: Descriptor): Promise<number> {
-    const { native, paths, restore, sessions, socketDirectory, starter } = this.#context;
+    const { native, restore, sessions, socketDirectory, starter } = this.#context;
     const file = ({ session: from, token }: Place): Descriptor => {
       const own = sessions.has(from) ? sessions.get(from).files.get(BigInt(token)) : undefined;
       const found = own ?? fileOf(session, heldLabels.memory(token), attempt);
@@ -221,7 +227,7 @@ export class HeldMachines {
     } catch (error) {
       if (!(error instanceof RanPerhaps)) throw error;
       // It was told to run, and what came after that failed: it is asked how it is, and not left to itself.
-      return (await runStarted({ native, machine, starter, proc: paths.proc })).pid;
+      return (await runStarted({ native, machine, starter })).pid;
     }
   }
 

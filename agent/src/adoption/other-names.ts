@@ -98,14 +98,14 @@ function kindOf(facts: Stats): string {
 }
 
 async function checkInterface(
-  { sys }: Host,
+  { proc, sys }: Host,
   { facts }: SavedMachine,
   { name, kind }: Pick<NameInWords, 'name'> & { readonly kind: 'bridge' | 'tap' },
   next: string,
 ): Promise<void> {
   if (!isInterfaceName(next)) throw invalid(next, 'the name of a network interface');
   const isThere = async (file: string): Promise<boolean> =>
-    (await stat(join(sys, 'class/net', next, file)).catch(() => null)) !== null;
+    (await stat(seenBy(proc, 1, join(sys, 'class/net', next, file))).catch(() => null)) !== null;
   // Of every bridge and every tap (net/bridge/br_sysfs_br.c, drivers/net/tun.c).
   if (await isThere(kind === 'bridge' ? 'bridge' : 'tun_flags')) return;
   if (await isThere(''))

@@ -39,14 +39,14 @@ const refuse: Answer = (socket, id) =>
 describe('a machine whose guest may have run', () => {
   it('is told once more if QEMU says that it is paused after all', async () => {
     const vmm = await startFakeVmm({ running: false });
-    const asked = { native, proc: '/proc', machine: machineOf(vmm, true), starter };
+    const asked = { native, machine: machineOf(vmm, true), starter };
     expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null, insteadOfRunning: null });
     expect(vmm).toMatchObject({ loaded: null, running: true });
   });
 
   it('and was paused before is left so', async () => {
     const vmm = await startFakeVmm({ running: false });
-    const asked = { native, proc: '/proc', machine: machineOf(vmm, false), starter, pid: 4711 };
+    const asked = { native, machine: machineOf(vmm, false), starter, pid: 4711 };
     expect(await runStarted(asked)).toEqual({ pid: 4711, problem: null, insteadOfRunning: null });
     expect(vmm).toMatchObject({ running: false, commands: [] });
   });
@@ -58,21 +58,21 @@ describe('a machine whose guest may have run', () => {
   ])('and is known to have run is only asked how it is: %s', async (status, insteadOfRunning) => {
     const answers = { 'query-status': value({ status, running: status === 'running' }) };
     const vmm = await startFakeVmm({ running: false, answers });
-    const asked = { native, proc: '/proc', machine: machineOf(vmm, true), starter, hasRun: true };
+    const asked = { native, machine: machineOf(vmm, true), starter, hasRun: true };
     expect(await runStarted(asked)).toEqual({ pid: process.pid, problem: null, insteadOfRunning });
     expect(vmm.commands).toEqual(['qmp_capabilities', 'query-status']);
   });
 
   it('is held if it stays paused', async () => {
     const vmm = await startFakeVmm({ running: false, answers: { cont: refuse } });
-    const asked = { native, proc: '/proc', machine: machineOf(vmm, true), starter };
+    const asked = { native, machine: machineOf(vmm, true), starter };
     await expect(runStarted(asked)).rejects.toBeInstanceOf(RanPerhaps);
   });
 
   it('and whose monitor cannot be asked is believed to run, and it is said why', async () => {
     const vmm = await startFakeVmm({ running: false });
     const machine = { ...machineOf(vmm, true), monitor: join(vmm.path, '../nobody') };
-    const asked = { native, proc: '/proc', machine, starter };
+    const asked = { native, machine, starter };
     expect(await runStarted(asked)).toMatchObject({
       pid: process.pid,
       problem: expect.stringContaining('ENOENT'),

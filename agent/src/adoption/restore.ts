@@ -5,7 +5,6 @@
  * that its memory has changed, and the saved state no longer fits.
  */
 import type { Descriptor, Native } from '@luo-console/native';
-import { setNice } from '../host/priority.ts';
 import { saidBy } from '../host/said-by.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
@@ -138,7 +137,6 @@ export interface Started {
  * Tells the guest of a machine to run that may have run already, if it ran when it was saved. Nothing is loaded. A guest
  * that is known to have run is only asked how it is: whoever has paused it since wants it so.
  *
- * @param proc where procfs is mounted
  * @param pid its VMM's process where that is known; the starter is asked otherwise
  * @param hasRun whether it is known to have run
  * @throws Error if it has no process, or QEMU says that the guest is still paused
@@ -147,21 +145,13 @@ export async function runStarted({
   native,
   machine,
   starter,
-  proc,
   pid: known,
   hasRun = false,
 }: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & {
-  readonly proc: string;
   readonly pid?: number | null;
   readonly hasRun?: boolean;
 }): Promise<Started> {
   const pid = known ?? (await starter.pid(unitNameOf(machine)));
-  try {
-    // The carrier has it come first until its guest runs, and may have failed before it took that back.
-    setNice(proc, pid, machine.facts?.nice ?? 0);
-  } catch {
-    // It has ended, which its monitor tells, or this process may not: then it was not put first either.
-  }
   if (!machine.ran) return { pid, problem: null, insteadOfRunning: null };
   try {
     using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });

@@ -159,8 +159,8 @@ export class Suspension {
       this.#context.changed();
     }, silenceMs);
     this.#silent = true;
-    for (const { saver } of this.#coming) saver?.stop();
     try {
+      for (const { saver } of this.#coming) saver?.stop();
       await this.#each(async (member) => {
         const saving = member.saver?.save();
         const suspendedAtUs = member.saver?.suspendedAtUs ?? nowUs();

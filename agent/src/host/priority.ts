@@ -5,7 +5,6 @@
  */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
-import { errnoOf } from './refusal.ts';
 
 /** The nice value that comes before all others (sched(7)). */
 export const firstNice = -20;
@@ -20,30 +19,22 @@ export const firstNice = -20;
  */
 export function comeFirst(proc: string): () => void {
   const before = getPriority();
-  setAll(`${proc}/self`, firstNice, process.pid);
-  return () => setAll(`${proc}/self`, before, process.pid);
+  setAll(proc, firstNice);
+  return () => setAll(proc, before);
 }
 
-/**
- * Gives all threads of another process a nice value. That of one which has ended meanwhile is of no interest.
- *
- * @param proc where procfs is mounted
- * @throws SystemError EPERM
- */
-export const setNice = (proc: string, pid: number, nice: number): void => setAll(`${proc}/${pid}`, nice, pid);
-
-/** @param main the first thread: if it may not be changed, none may */
-function setAll(own: string, nice: number, main: number): void {
-  for (const thread of readdirSync(`${own}/task`)) {
+function setAll(proc: string, nice: number): void {
+  // The first one is this thread: if it may not be changed, none may.
+  for (const thread of readdirSync(`${proc}/self/task`)) {
     try {
       setPriority(Number(thread), nice);
     } catch (error) {
-      if (Number(thread) === main && errnoOf(error) !== 'ESRCH') throw error;
+      if (Number(thread) === process.pid) throw error;
       // Another thread that has ended meanwhile needs no turn.
     }
   }
   try {
-    writeFileSync(`${own}/autogroup`, `${nice}\n`);
+    writeFileSync(`${proc}/self/autogroup`, `${nice}\n`);
   } catch {
     // This kernel has no such groups.
   }

@@ -22,6 +22,9 @@ import {
 } from './session-entries.ts';
 import { formatToken } from './tokens.ts';
 
+/** A new part of a manifest has room for at least so many entries. */
+const fewestInPart = 16;
+
 /** At most so many are dealt with at once: as many as one message can carry. */
 const mostTogether = 253;
 
@@ -37,6 +40,7 @@ export interface PreserveQueueOptions {
 
 interface Asked {
   readonly file: NativeDescriptor;
+  readonly described: FileDescription;
   readonly request: PreserveRequest;
   readonly actor: Actor;
   readonly done: PromiseWithResolvers<Descriptor>;
@@ -69,7 +73,9 @@ export class PreserveQueue {
     request: PreserveRequest,
     actor: Actor,
   ): Promise<Descriptor> {
-    const asked = { file, request, actor, done: Promise.withResolvers<Descriptor>() };
+    // A file system may not answer. Whoever named the file waits then, and nobody who has a turn.
+    const described = await describeFile(`/proc/self/fd/${file.fd}`);
+    const asked = { file, described, request, actor, done: Promise.withResolvers<Descriptor>() };
     this.#enqueue(session, asked);
     return await asked.done.promise;
   }
@@ -101,14 +107,7 @@ export class PreserveQueue {
     try {
       const [first] = some;
       if (session.unbuilt && first) await this.#options.carryOn(session, first.actor);
-      const described = await Promise.allSettled(
-        some.map(({ file }) => describeFile(`/proc/self/fd/${file.fd}`)),
-      );
-      for (const [index, asked] of some.entries()) {
-        const facts = described[index];
-        if (facts?.status !== 'fulfilled') asked.done.reject(facts?.reason);
-        else if (!this.#begin(session, asked, facts.value, begun)) later.push(asked);
-      }
+      for (const asked of some) if (!this.#begin(session, asked, begun)) later.push(asked);
       if (begun.length > 0) await this.#preserve(session, begun);
     } catch (error) {
       // Those that were refused or preserved have been told so.
@@ -122,10 +121,10 @@ export class PreserveQueue {
    *
    * @returns false if it depends on what becomes of another one of this turn
    */
-  #begin(session: HeldSession, asked: Asked, described: FileDescription, begun: Begun[]): boolean {
+  #begin(session: HeldSession, asked: Asked, begun: Begun[]): boolean {
     const { context, preserved } = this.#options;
     const { native, nowUs, store } = context;
-    const { file, request, actor } = asked;
+    const { file, described, request, actor } = asked;
     const { name } = session;
     const inTurn = (token: bigint): boolean => begun.some((each) => each.token === token);
     const isTaken = (token: bigint): boolean => session.manifest?.get(token) !== undefined;
@@ -139,8 +138,8 @@ export class PreserveQueue {
       const already = facts === null ? null : preserved.of(facts);
       if (already) throw new Refusal('AlreadyPreserved', already);
       if (key !== null && begun.some((each) => each.key === key)) return false;
-      // The file, and a part of the manifest if the others are full.
-      store.needRoom(begun.length + 2);
+      // The files, and parts of the manifest if the others are full.
+      store.needRoom(begun.length + 2 + Math.ceil(begun.length / fewestInPart));
       const order = (session.manifest?.nextOrder ?? 0) + begun.length;
       const entry = newEntry(token, order, request, described, nowUs());
       const { size, kind, label, source } = entry;

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileSystemKey, writtenPlaces } from './written-places.ts';
+import { fileSystemKey, writesByOthers, writtenPlaces } from './written-places.ts';
 
 const pid = 7;
 const blockDevice = '/dev/loop0';
@@ -42,12 +42,19 @@ describe('places that a VMM writes to', () => {
     opened(5, '/srv/my data/disk', 31, both);
     opened(6, '/bound/other-disk', 32, both);
     expect(await writtenPlaces(proc, pid)).toEqual([
-      { kind: 'file system', key: 'file system 254:0', name: 'the file system ext4 at /', fd: 1 },
+      {
+        kind: 'file system',
+        key: 'file system 254:0',
+        name: 'the file system ext4 at /',
+        fd: 1,
+        file: '29 /var/log/vm.log',
+      },
       {
         kind: 'file system',
         key: 'file system 0:44',
         name: 'the file system nfs4 at /srv/my\\040data',
         fd: 5,
+        file: '31 /srv/my data/disk',
       },
     ]);
   });
@@ -56,7 +63,13 @@ describe('places that a VMM writes to', () => {
     opened(3, blockDevice, 40, both);
     const { rdev } = statSync(blockDevice);
     expect(await writtenPlaces(proc, pid)).toEqual([
-      { kind: 'block device', key: `block device ${rdev}`, name: `the block device ${blockDevice}`, fd: 3 },
+      {
+        kind: 'block device',
+        key: `block device ${rdev}`,
+        name: `the block device ${blockDevice}`,
+        fd: 3,
+        file: `40 ${blockDevice}`,
+      },
     ]);
   });
 
@@ -73,13 +86,22 @@ describe('places that a VMM writes to', () => {
   it('are also what has been unmounted since, whose mount nobody lists', async () => {
     opened(3, '/disk', 77, both);
     expect(await writtenPlaces(proc, pid)).toEqual([
-      { kind: 'file system', key: 'mount 77', name: 'the file system of /disk', fd: 3 },
+      { kind: 'unknown', key: 'mount 77', name: '/disk', fd: 3, file: '77 /disk' },
     ]);
   });
 
   it('are none of a process that has ended', async () => {
     expect(await writtenPlaces(proc, 8)).toEqual([]);
   });
+});
+
+it.each([
+  [['-chardev', 'socket,id=c,path=/run/c', '-device', 'vhost-user-blk-pci,chardev=c'], true],
+  [['-blockdev', '{"driver":"nbd","server":{"type":"unix","path":"/run/nbd"},"node-name":"d"}'], true],
+  [['-drive', 'file=nbd:unix:/run/nbd,if=virtio'], true],
+  [['-drive', 'file=/srv/disk,if=virtio', '-name', 'vm'], false],
+])('others write for a VMM with %j: %j', (words, others) => {
+  expect(writesByOthers(words)).toBe(others);
 });
 
 describe('the key of a file system', () => {

@@ -4,19 +4,22 @@
  * is asked through procfs, which never waits for a file system as `stat` does. Only what lies on a file system in memory
  * is looked at further, because block devices have their nodes there.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, readlink, stat } from 'node:fs/promises';
 import { visible } from '../host/plain-words.ts';
 import { descriptorLinks } from './open-files.ts';
 import { isPlace } from './vmm-file-kind.ts';
 
 /** A file system or a block device that a VMM writes to, with a descriptor that leads there. */
 export interface WrittenPlace {
-  readonly kind: 'file system' | 'block device';
+  /** `unknown` where no mount is listed: it may be either. */
+  readonly kind: 'file system' | 'block device' | 'unknown';
   /** Tells it from others. A file system has the number of its device as mountinfo shows it: `file system 254:0`. */
   readonly key: string;
   /** What people call it, for example "the file system ext4 at /srv". */
   readonly name: string;
   readonly fd: number;
+  /** What tells the open file from others, whatever number it has (`openedFile`). */
+  readonly file: string;
 }
 
 /** A mount as a process sees it (proc_pid_mountinfo(5)). */
@@ -39,6 +42,28 @@ export function fileSystemKey({ dev }: { readonly dev: number }): string {
   return `file system ${major}:${minor}`;
 }
 
+/**
+ * What tells a process's open file from others: its mount and its path. Procfs says both without asking the file system.
+ *
+ * @param own the process's directory in procfs
+ * @returns null if there is none of that number
+ */
+export async function openedFile(own: string, fd: number): Promise<string | null> {
+  try {
+    const mount = mountIdIn(await readFile(`${own}/fdinfo/${fd}`, 'utf8'));
+    return `${mount} ${await readlink(`${own}/fd/${fd}`)}`;
+  } catch {
+    return null;
+  }
+}
+
+/** Programs that write for a VMM, which has a connection to them: QEMU's storage daemon, NBD servers, virtiofsd. */
+const byOthers = /\bvhost-user|\bnbd\b|\bvirtiofs/i;
+
+/** Whether other processes may write for a VMM. Where they write to is not known. @param words its command line */
+export const writesByOthers = (words: readonly string[]): boolean =>
+  words.some((word) => byOthers.test(word));
+
 /** Each place once. A process that has ended has none. */
 export async function writtenPlaces(proc: string, pid: number): Promise<WrittenPlace[]> {
   const mounts = mountsIn(await readFile(`${proc}/${pid}/mountinfo`, 'utf8').catch(() => ''));
@@ -60,24 +85,26 @@ async function placeOf(
   mounts: ReadonlyMap<string, Mount>,
   info: string,
 ): Promise<WrittenPlace | null> {
-  const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';
+  const id = mountIdIn(info);
   const mount = mounts.get(id);
-  // One that was unmounted lazily is in no list any more, and is written to all the same.
-  if (mount === undefined)
-    return { kind: 'file system', key: `mount ${id}`, name: `the file system of ${visible(name)}`, fd };
+  const file = `${id} ${name}`;
+  // One that was unmounted lazily, or opened in another mount namespace, is in no list. It is written to all the same.
+  if (mount === undefined) return { kind: 'unknown', key: `mount ${id}`, name: visible(name), fd, file };
   const { device, point, type } = mount;
   if (ofKernel.has(type)) return null;
   if (!inMemory.has(type)) {
     const shown = `the file system ${visible(type)} at ${visible(point)}`;
-    return { kind: 'file system', key: `file system ${device}`, name: shown, fd };
+    return { kind: 'file system', key: `file system ${device}`, name: shown, fd, file };
   }
   const facts = await stat(`${proc}/${pid}/fd/${fd}`).catch(() => null);
   if (!facts?.isBlockDevice()) return null;
   return {
-    ...{ kind: 'block device', key: `block device ${facts.rdev}`, fd },
+    ...{ kind: 'block device', key: `block device ${facts.rdev}`, fd, file },
     name: `the block device ${visible(name)}`,
   };
 }
+
+const mountIdIn = (info: string): string => /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';
 
 /** O_WRONLY or O_RDWR among the flags, which are octal (proc_pid_fdinfo(5)). */
 function isWritten(info: string): boolean {

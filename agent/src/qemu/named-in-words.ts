@@ -45,6 +45,39 @@ const whole: ReadonlySet<string> = new Set([...wholeDisks, ...wholeOutputs, ...w
 /** Options whose value is for the guest or for people. */
 const notOfHost: ReadonlySet<string> = new Set(['-append', '-name', '-uuid', '-cpu', '-smp', '-m', '-rtc']);
 
+/** Options without a value: the word behind them is a disk image. */
+const bare: ReadonlySet<string> = new Set([
+  ...[
+    '-nographic',
+    '-snapshot',
+    '-nodefaults',
+    '-no-user-config',
+    '-enable-kvm',
+    '-no-reboot',
+    '-no-shutdown',
+  ],
+  ...[
+    '-S',
+    '-s',
+    '-daemonize',
+    '-usb',
+    '-full-screen',
+    '-no-fd-bootchk',
+    '-no-acpi',
+    '-no-hpet',
+    '-win2k-hack',
+  ],
+  ...[
+    '-preconfig',
+    '-only-migratable',
+    '-singlestep',
+    '-enable-sync-profile',
+    '-xen-attach',
+    '-version',
+    '-h',
+  ],
+]);
+
 const netdevs: ReadonlySet<string> = new Set(['-netdev', '-nic', '-net']);
 
 /**
@@ -94,7 +127,7 @@ function eachName(
   };
   return words.map((word, index) => {
     const before = (words[index - 1] ?? '').replace(/^--/, '-');
-    const option = before.startsWith('-') ? before : '';
+    const option = before.startsWith('-') && !bare.has(before) ? before : '';
     if (word.startsWith('-') || notOfHost.has(option)) return word;
     // A word that belongs to no option is a disk image.
     if (option === '' || whole.has(option))

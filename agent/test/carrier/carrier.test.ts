@@ -64,7 +64,7 @@ describe('a machine', () => {
   });
 
   it.runIf(process.getuid?.() === 0).each([0, 5, -3])(
-    'comes first on the processors until it runs, and then is where it was: %i',
+    'comes first on the processors until its state is loaded, and then is where it was: %i',
     async (nice) => {
       carried({ nice });
       expect(await machine.resume(carrier)).toBe(0);

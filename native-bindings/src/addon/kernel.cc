@@ -21,6 +21,7 @@
 #include "arguments.h"
 #include "blocking_call.h"
 #include "groups.h"
+#include "own_thread_call.h"
 
 namespace {
 
@@ -88,12 +89,13 @@ struct RebootOperation {
     const int result = reboot(kRebootKexec);
     return Failure{result < 0 ? errno : ECANCELED, "reboot(LINUX_REBOOT_CMD_KEXEC)", ""};
   }
-
-  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
 };
 
 // rebootKexec() → a promise that can only be rejected
-Napi::Value RebootKexec(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), RebootOperation{}); }
+Napi::Value RebootKexec(const Napi::CallbackInfo& info) {
+  // Machines are stopped: what others keep libuv's pool waiting with must not hold it up.
+  return StartOnOwnThread(info.Env(), RebootOperation{}, "reboot");
+}
 
 // clock(id) → nanoseconds as bigint
 Napi::Value Clock(const Napi::CallbackInfo& info) {

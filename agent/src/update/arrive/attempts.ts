@@ -5,7 +5,7 @@
  * counted behind the state (`restart-mark.ts`), so that an agent that dies of one does not begin without end.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { readAttempts, writeAttempts } from '../../adoption/restart-mark.ts';
+import { readAttempts, readMark, writeAttempts } from '../../adoption/restart-mark.ts';
 import { isUnitThere, RanPerhaps, type RestoreOptions, unitNameOf } from '../../adoption/restore.ts';
 import type { Log } from '../../host/log.ts';
 import { counted } from '../../host/plain-words.ts';
@@ -61,6 +61,8 @@ export async function restorePatiently(
       // Nothing else has a unit of this name so early: it is left over from an attempt of ours.
       if (isUnitThere(error)) {
         await starter.settle(unitNameOf(machine));
+        // It has done what it was started for.
+        if (readMark(native.memory, state, machine) === 'running') throw new RanPerhaps(error);
         await starter.stop(unitNameOf(machine)).catch(() => {});
       }
       await delay(pauseMs);

@@ -124,7 +124,6 @@ export async function resumeMachine({
   logged,
 }: OneMachine): Promise<Ended> {
   const { native, starter, socketDirectory, carrier, log } = context;
-  const { proc } = context.paths;
   const { session } = saved;
   const { machine: carried, goesOn } = (await carrier?.machine(session)) ?? notCarried;
   const run = newRun(saved);
@@ -158,7 +157,7 @@ export async function resumeMachine({
       if (reachedBefore === 'settled_running')
         return resumed(pid ?? (await starter.pid(unitNameOf(saved))), by);
       const hasRun = carried?.reached.has('running') ?? false;
-      const started = await runStarted({ native, machine: saved, starter, proc, pid, hasRun });
+      const started = await runStarted({ native, machine: saved, starter, pid, hasRun });
       if (by === 'carrier' && started.problem === null) reached('running');
       return resumed(started.pid, by, started);
     }
@@ -185,7 +184,7 @@ export async function resumeMachine({
         session,
         problem: saidBy(error),
       });
-      const started = await runStarted({ native, machine: saved, starter, proc });
+      const started = await runStarted({ native, machine: saved, starter });
       return resumed(started.pid, 'agent', started);
     }
   } catch (error) {

@@ -12,6 +12,7 @@ import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import { markKernelLog } from '../../kernel/log.ts';
 import { digestSession } from '../../liveupdate/digests.ts';
+import { writesByOthers } from '../../machines/written-places.ts';
 import type { UpdateFacts } from '../record/facts.ts';
 import type { IndexRecord } from '../record/index-record.ts';
 import { OutgoingIndex } from '../record/index-session.ts';
@@ -187,8 +188,12 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     },
     async undo({ context, machines, standBack }) {
       context.attendance.letRun();
-      standBack?.();
-      const problems = await machines.letRunOn();
+      let problems: string[];
+      try {
+        problems = await machines.letRunOn();
+      } finally {
+        standBack?.();
+      }
       if (problems.length > 0) throw new Error(problems.join('; '));
     },
   },
@@ -230,9 +235,10 @@ async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<v
   signal.throwIfAborted();
 }
 
-/** What is to be synced once the machines are stopped: of programs that stop theirs themselves nothing is known. */
+/** What is to be synced once the machines are stopped: nothing is known of programs that stop theirs themselves, or that write for a VMM. */
 async function lastSyncOf({ context, facts, machines, signal }: Leaving): Promise<LastSync> {
-  if (facts.machines.length === 0 || facts.sessions.some(({ attended }) => attended))
+  const byOthers = machines.adopted.some(({ machine }) => writesByOthers(machine.command.words));
+  if (facts.machines.length === 0 || byOthers || facts.sessions.some(({ attended }) => attended))
     return LastSync.everything(context);
   const lastSync = await LastSync.of(
     context,

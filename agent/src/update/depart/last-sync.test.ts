@@ -2,7 +2,7 @@
 /** The last sync of what a process writes to: a real one, whose file lies on this machine's disk. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
@@ -17,7 +17,7 @@ let vmm: ChildProcess;
 let calls: [call: string, device: bigint | null][];
 /** What syncing a file system does. */
 let answer: () => Promise<void>;
-let context: SyncContext;
+let context: { -readonly [Key in keyof SyncContext]: SyncContext[Key] };
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'luo-last-sync-'));
@@ -57,10 +57,14 @@ const lastSync = (): Promise<LastSync> => LastSync.of(context, [vmm.pid ?? 0, vm
 describe('the last sync', () => {
   it('is of the file systems that VMMs write to, and of the journal, each once and no other', async () => {
     await (await lastSync()).run();
-    expect(calls).toEqual([
-      ['syncfs', deviceOf(directory)],
-      ['syncfs', deviceOf('/dev/shm')],
-    ]);
+    // In any order: they are synced at the same time.
+    expect(calls).toHaveLength(2);
+    expect(calls).toEqual(
+      expect.arrayContaining([
+        ['syncfs', deviceOf(directory)],
+        ['syncfs', deviceOf('/dev/shm')],
+      ]),
+    );
     calls = [];
     context = { ...context, stateDirectory: directory };
     await (await lastSync()).run();
@@ -83,6 +87,27 @@ describe('the last sync', () => {
       throw new Error('EIO');
     };
     await expect((await lastSync()).run()).rejects.toThrow(/could not be synced: EIO/);
+  });
+
+  it('is of the same file although it has another number by now, and its own has gone to another file', async () => {
+    const last = await lastSync();
+    const [at, other] = [join(directory, 'disk'), '/dev/shm'];
+    const moved = openSync(at, 'r');
+    const elsewhere = openSync(other, 'r');
+    // Another process in its place: what it has open is numbered differently.
+    const after = spawn('sleep', ['infinity'], { stdio: ['ignore', 'ignore', 'ignore', elsewhere, moved] });
+    for (const file of [moved, elsewhere]) closeSync(file);
+    const take = context.take;
+    const pid = after.pid ?? 0;
+    context.take = (_pid, fd) => take(pid, fd);
+    const proc = join(directory, 'proc');
+    mkdirSync(proc);
+    symlinkSync(`/proc/${pid}`, join(proc, String(vmm.pid)));
+    context.paths = { ...context.paths, proc };
+    await last.run();
+    expect(calls).toContainEqual(['syncfs', deviceOf(directory)]);
+    after.kill('SIGKILL');
+    await once(after, 'exit');
   });
 
   it('is of everything where a VMM has ended: what it wrote may be anywhere by now', async () => {

@@ -15,7 +15,13 @@ import { open, stat } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import { saidBy } from '../../host/said-by.ts';
-import { fileSystemKey, type WrittenPlace, writtenPlaces } from '../../machines/written-places.ts';
+import { descriptorLinks } from '../../machines/open-files.ts';
+import {
+  fileSystemKey,
+  openedFile,
+  type WrittenPlace,
+  writtenPlaces,
+} from '../../machines/written-places.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 /** How long each may take while machines are stopped, in ms. They were synced a moment before, so little is left. */
@@ -48,11 +54,18 @@ export class LastSync {
 
   /** What VMMs write to, and the agent itself. They run. @param pids of the VMMs */
   static async of(context: SyncContext, pids: readonly number[]): Promise<LastSync> {
-    const { native, paths, stateDirectory } = context;
+    const { native, paths, stateDirectory, log } = context;
     const written = new Map<string, Written>();
     for (const pid of pids)
       for (const place of await writtenPlaces(paths.proc, pid))
         if (!written.has(place.key)) written.set(place.key, { ...place, pid });
+    const unknown = [...written.values()].filter(({ kind }) => kind === 'unknown');
+    if (unknown.length > 0) {
+      log('warning', 'everything is synced while machines are stopped: a mount is not known', {
+        files: unknown.map(({ name }) => name),
+      });
+      return LastSync.everything(context);
+    }
     const targets = [...written.values()].map((place): Target => {
       return { name: place.name, sync: () => syncOf(context, place) };
     });
@@ -84,20 +97,37 @@ export class LastSync {
 }
 
 /** Syncs a place through the VMM's own descriptor, which the agent has only for that. */
-async function syncOf({ native, take, log }: SyncContext, { kind, name, pid, fd }: Written): Promise<void> {
-  let file: Descriptor;
-  try {
-    file = take(pid, fd);
-  } catch (error) {
+async function syncOf(context: SyncContext, place: Written): Promise<void> {
+  const { native, log } = context;
+  const file = await fileOf(context, place);
+  if (file === null) {
     // A VMM that ended since it was saved has left what it wrote.
-    log('warning', 'all file systems are synced: a VMM has closed its file', {
-      name,
-      problem: saidBy(error),
-    });
+    log('warning', 'all file systems are synced: a VMM has closed its file', { name: place.name });
     return await native.kernel.sync();
   }
-  if (kind === 'block device') await native.kernel.syncFile(file);
+  if (place.kind === 'block device') await native.kernel.syncFile(file);
   else await native.kernel.syncFileSystem(file);
+}
+
+/**
+ * A VMM's open file, whatever number it has by now. QEMU hands its disks over before it ends a migration, and opens them
+ * again then, for reading only (`raw_reconfigure_getfd`, block/file-posix.c). The number may be another file's by now.
+ *
+ * @returns null if it is closed
+ */
+async function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written): Promise<Descriptor | null> {
+  const own = `${paths.proc}/${pid}`;
+  const isIt = async (number: number): Promise<boolean> => (await openedFile(own, number)) === file;
+  const numbers = (await isIt(fd)) ? [fd] : (await descriptorLinks(paths.proc, pid)).map((each) => each.fd);
+  for (const number of numbers) {
+    if (!(await isIt(number))) continue;
+    try {
+      return take(pid, number);
+    } catch {
+      // It has just been closed.
+    }
+  }
+  return null;
 }
 
 /** @throws Error if it fails, or does not end in time; then it is left behind */

@@ -24,5 +24,5 @@ export function privilegesCheck(
     return why === null ? [] : [`${name} cannot be started again with the rights that it has: ${why}`];
   });
   if (problems.length === 0) return ['pass', 'no machine comes back with other rights than it has'];
-  return ['fail', `${problems.join('; ')}. Start it again without what confines it, or leave it behind`];
+  return ['fail', `${problems.join('; ')}. Start it again in a way that can be kept, or leave it behind`];
 }

@@ -39,8 +39,8 @@ export function patienceWith(
   { filledBytes }: Pick<VmmFacts, 'filledBytes'>,
   quietS: number,
 ): Values<'patience'> {
-  // One of which nothing is known may be as large as any: it has to be busy all the time.
-  const busyS = filledBytes === null ? longestWaitS : 2 * quietS + fillS(filledBytes);
+  // One of which nothing is known may be as large as any that comes along: it has to be busy all the time.
+  const busyS = filledBytes === null ? longestArrivalS : 2 * quietS + fillS(filledBytes);
   return { quietS, wholeS: Math.min(longestWaitS, busyS), leastBytes: quietS * slowestLoad };
 }
 

@@ -65,6 +65,7 @@ const completed: Instruction = {
 /** What is done once a machine is loaded, if it ran before. */
 const letRun: Instruction[] = [
   { does: 'note', word: 'loaded' },
+  { does: 'nice', fromFirst: 20 },
   { does: 'mark', value: 2 },
   { does: 'tell', command: '{"execute":"cont"}' },
   {
@@ -75,7 +76,6 @@ const letRun: Instruction[] = [
     command: '{"execute":"query-status"}',
   },
   { does: 'note', word: 'running' },
-  { does: 'nice', fromFirst: 20 },
 ];
 
 /** The part of the machine with this number: what is behind its `machine`, as long as that says. */
@@ -174,9 +174,9 @@ describe('the program of a machine', () => {
       { does: 'shut' },
       completed,
       { does: 'note', word: 'loaded' },
+      { does: 'nice', fromFirst: 20 },
       { does: 'mark', value: 2 },
       { does: 'note', word: 'running' },
-      { does: 'nice', fromFirst: 20 },
     ]);
   });
 
@@ -316,7 +316,7 @@ describe('the patience with a machine', () => {
     expect(patienceOf(0)).toEqual(patience);
     expect(patienceOf(64_000_000_001)).toEqual({ ...patience, wholeS: 120 + 65 });
     expect(patienceOf(2 ** 50)).toEqual({ ...patience, wholeS: 86_400 });
-    expect(patienceOf(null)).toEqual({ ...patience, wholeS: 86_400 });
+    expect(patienceOf(null)).toEqual({ ...patience, wholeS: 7200 });
     expect(patienceOf(0, 1)).toEqual({ does: 'patience', quietS: 1, wholeS: 2, leastBytes: 20_000_000 });
   });
 });

@@ -151,11 +151,12 @@ function machinePart(
     { does: 'shut' },
     until('"status": "completed"', '"status": "failed"', queryMigrate),
     { does: 'note', word: 'loaded' },
+    // While it can still be ended: no guest ever runs before others.
+    { does: 'nice', fromFirst: facts.nice - firstNice },
     // Also of one that stays paused: somebody else may tell it to run at any moment.
     { does: 'mark', value: markByte('running') },
     ...(ran ? [tell(letRun), until(stoppedNoMore, '', queryStatus)] : []),
     { does: 'note', word: 'running' },
-    { does: 'nice', fromFirst: facts.nice - firstNice },
   ];
 }
 

@@ -7,6 +7,8 @@
  */
 import { readlink, stat } from 'node:fs/promises';
 import { visible } from '../../host/plain-words.ts';
+import { errnoOf } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import { type Options, readOptions } from '../../qemu/command-line.ts';
 import { readStart } from './vmm-status.ts';
 
@@ -27,12 +29,21 @@ const namespaceOf = (proc: string, pid: number, name: string): Promise<(string |
 /** Whether it is, or may be, in another user namespace than process 1. */
 export async function hasUserNamespace(proc: string, pid: number): Promise<boolean> {
   const [own, first] = await namespaceOf(proc, pid, 'user');
-  return own === null || own !== first;
+  // A kernel without user namespaces shows none of any process.
+  return own !== first;
 }
 
-/** Null if it has all namespaces, and the root directory, of process 1. */
-export async function namespaceObstacle(proc: string, pid: number): Promise<string | null> {
-  for (const [name, meaning] of Object.entries(namespaces)) {
+/** Those that decide what a process can reach. */
+export const reachKinds: readonly string[] = ['mnt', 'pid', 'net', 'ipc'];
+
+/** Null if it has the namespaces, and the root directory, of process 1. @param kinds of namespaces; all if none are given */
+export async function namespaceObstacle(
+  proc: string,
+  pid: number,
+  kinds: readonly string[] = Object.keys(namespaces),
+): Promise<string | null> {
+  for (const name of kinds) {
+    const meaning = namespaces[name] ?? name;
     const [own, first] = await namespaceOf(proc, pid, name);
     if (own === null || first === null) return `its ${meaning} namespace cannot be read`;
     if (own !== first) return `it has its own ${meaning} namespace`;
@@ -53,8 +64,14 @@ const unconfined =
  * without a label.
  */
 export async function labelObstacle(proc: string, pid: number): Promise<string | null> {
-  // Without such a module the file is not there, or cannot be read.
-  const text = await readStart(`${proc}/${pid}/attr/current`).catch(() => '');
+  let text = '';
+  try {
+    text = await readStart(`${proc}/${pid}/attr/current`);
+  } catch (error) {
+    // Without such a module there is no file, or it says nothing (`proc_pid_attr_read`, fs/proc/base.c).
+    const errno = errnoOf(error) ?? saidBy(error);
+    if (!['ENOENT', 'EINVAL', 'ESRCH'].includes(errno)) return `its security label cannot be read: ${errno}`;
+  }
   const label = text.replace(/[\0\n]+$/, '');
   return unconfined.test(label) ? null : `it is confined by the security label ${visible(label)}`;
 }
@@ -79,13 +96,6 @@ export function tapObstacle(words: readonly string[]): string | null {
   return scripted ? 'its tap is set up by a script' : null;
 }
 
-/** Bytes of a Unix socket's path with its NUL (unix(7)). */
-const longestSocketPath = 108;
-
-/** Null if the carrier takes the path of its monitor (`is_socket_path`, program.c): it refuses a program as a whole. */
-export function monitorObstacle(path: string): string | null {
-  const its = `its monitor's path ${visible(path)}`;
-  if (!path.startsWith('/')) return `${its} is not absolute`;
-  if (path.lastIndexOf('/') === 0) return `${its} is in the root directory`;
-  return Buffer.byteLength(path) < longestSocketPath ? null : `${its} is too long for a socket`;
-}
+/** Null if the carrier takes the path of its monitor: it refuses a program as a whole (`is_path`, program.c). */
+export const monitorObstacle = (path: string): string | null =>
+  path.startsWith('/') ? null : `its monitor's path ${visible(path)} is not absolute`;

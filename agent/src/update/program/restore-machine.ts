@@ -45,6 +45,8 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   if (mayHaveRun()) throw new RanPerhaps(new Error('this was found out when it was tried again'));
   const unit = unitNameOf(machine);
   const directory = makeMeetingPlace(options.socketDirectory, null);
+  // One that may go on needs it.
+  let mayGoOn = false;
   try {
     const { program, files } = programOf(options, directory);
     using file = fileWith(native, program);
@@ -62,8 +64,11 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       failure !== null &&
       !(failure.error instanceof ManagerRefusal) &&
       whatItDid(native, directory).failed === null
-    )
+    ) {
+      mayGoOn = true;
       await starter.settle(unit);
+      mayGoOn = false;
+    }
     const { reached, failed, ...log } = whatItDid(native, directory);
     for (const [point, atNs] of reached) options.reached(point, atNs);
     options.logged?.(log);
@@ -75,7 +80,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     // The carrier has not stood still until it was stopped.
     throw mayHaveRun() ? new RanPerhaps(cause) : cause;
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    if (!mayGoOn) rmSync(directory, { recursive: true, force: true });
   }
 }
 

@@ -19,6 +19,7 @@ import {
   labelObstacle,
   monitorObstacle,
   namespaceObstacle,
+  reachKinds,
   tapObstacle,
 } from './obstacles.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
@@ -62,7 +63,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     ...identity,
     nice: readNice(await read('stat')),
     rights,
-    unkept: unkept ?? (label === null ? null : `${label}, and would not be when it is started again`),
+    unkept: unkept ?? without(label) ?? without(await namespaceObstacle(proc, pid, reachKinds)),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -87,3 +88,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   await stillThere(proc, { pid, startTime });
   return v.parse(VmmFacts, facts);
 }
+
+/** Why it would have more rights in another way than by capabilities. @param what it has and would not have */
+const without = (what: string | null): string | null =>
+  what && `${what}, and would not when it is started again`;
