@@ -52,15 +52,21 @@ afterEach(() => {
   journal.close();
 });
 
-it('preserves all that wait together, also what depends on others, and more than fits together', async () => {
+it('preserves all that wait in one turn of the session, also what depends on others, and more than fits together', async () => {
   const files = Array.from({ length: 600 }, (_, number) => realNative.memory.memfdCreate(`${number}`));
   const [first] = files;
   if (!first) throw new Error('there are no files');
+  let settled = 0;
   const asked = [...files, first].map((file, number) => {
     const request = { token: null, label: `${number}`, source: 'test' };
-    return queue.preserve(session, file, request, agentItself);
+    const preserving = queue.preserve(session, file, request, agentItself);
+    void preserving.finally(() => (settled += 1)).catch(() => {});
+    return preserving;
   });
-  const done = await Promise.allSettled(asked);
+  // What an update waits for before it begins.
+  await session.serial.run(() => {});
+  const done = await Promise.allSettled(asked.map((each) => Promise.race([each, Promise.resolve('later')])));
+  expect(settled).toBe(601);
   expect(done.slice(0, 600).every(({ status }) => status === 'fulfilled')).toBe(true);
   expect(done[600]).toMatchObject({ status: 'rejected', reason: { refusal: 'AlreadyPreserved' } });
   expect(session.toBrief().descriptors).toBe(600);

@@ -4,6 +4,7 @@
  * has to reach the disk, to the manifest, and to the service manager, which has to answer. All that wait for a turn in one
  * session share these. Each is still one act in the journal, with its result.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { Refusal } from '../host/refusal.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
@@ -40,7 +41,6 @@ export interface PreserveQueueOptions {
 
 interface Asked {
   readonly file: NativeDescriptor;
-  readonly described: FileDescription;
   readonly request: PreserveRequest;
   readonly actor: Actor;
   readonly done: PromiseWithResolvers<Descriptor>;
@@ -73,9 +73,7 @@ export class PreserveQueue {
     request: PreserveRequest,
     actor: Actor,
   ): Promise<Descriptor> {
-    // A file system may not answer. Whoever named the file waits then, and nobody who has a turn.
-    const described = await describeFile(`/proc/self/fd/${file.fd}`);
-    const asked = { file, described, request, actor, done: Promise.withResolvers<Descriptor>() };
+    const asked = { file, request, actor, done: Promise.withResolvers<Descriptor>() };
     this.#enqueue(session, asked);
     return await asked.done.promise;
   }
@@ -107,7 +105,12 @@ export class PreserveQueue {
     try {
       const [first] = some;
       if (session.unbuilt && first) await this.#options.carryOn(session, first.actor);
-      for (const asked of some) if (!this.#begin(session, asked, begun)) later.push(asked);
+      const described = await Promise.allSettled(some.map(({ file }) => describeInTime(file)));
+      for (const [index, asked] of some.entries()) {
+        const facts = described[index];
+        if (facts?.status !== 'fulfilled') asked.done.reject(facts?.reason);
+        else if (!this.#begin(session, asked, facts.value, begun)) later.push(asked);
+      }
       if (begun.length > 0) await this.#preserve(session, begun);
     } catch (error) {
       // Those that were refused or preserved have been told so.
@@ -121,10 +124,10 @@ export class PreserveQueue {
    *
    * @returns false if it depends on what becomes of another one of this turn
    */
-  #begin(session: HeldSession, asked: Asked, begun: Begun[]): boolean {
+  #begin(session: HeldSession, asked: Asked, described: FileDescription, begun: Begun[]): boolean {
     const { context, preserved } = this.#options;
     const { native, nowUs, store } = context;
-    const { file, described, request, actor } = asked;
+    const { file, request, actor } = asked;
     const { name } = session;
     const inTurn = (token: bigint): boolean => begun.some((each) => each.token === token);
     const isTaken = (token: bigint): boolean => session.manifest?.get(token) !== undefined;
@@ -193,4 +196,25 @@ export class PreserveQueue {
       else asked.done.reject(refusal);
     }
   }
+}
+
+/** How long a file system has to say what a file is, in ms. Others wait for their turn meanwhile. */
+const describeMs = 5000;
+
+/** @throws Refusal NotPreservable if its file system does not answer; SystemError */
+async function describeInTime({ fd }: NativeDescriptor): Promise<FileDescription> {
+  const enough = new AbortController();
+  const late = delay(describeMs, null, { signal: enough.signal });
+  late.catch(() => {});
+  try {
+    const found = await Promise.race([describeFile(`/proc/self/fd/${fd}`), late]);
+    if (found !== null) return found;
+  } finally {
+    enough.abort();
+  }
+  throw new Refusal('NotPreservable', {
+    kind: 'other',
+    reason: `its file system did not say what it is within ${describeMs} ms`,
+    errno: 'ETIMEDOUT',
+  });
 }
