@@ -4,8 +4,8 @@
  * has to reach the disk, to the manifest, and to the service manager, which has to answer. All that wait for a turn in one
  * session share these. Each is still one act in the journal, with its result.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import { inTime } from '../host/in-time.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
 import type { EntryFields, JournalEntry } from '../journal/index.ts';
@@ -202,19 +202,8 @@ export class PreserveQueue {
 const describeMs = 5000;
 
 /** @throws Refusal NotPreservable if its file system does not answer; SystemError */
-async function describeInTime({ fd }: NativeDescriptor): Promise<FileDescription> {
-  const enough = new AbortController();
-  const late = delay(describeMs, null, { signal: enough.signal });
-  late.catch(() => {});
-  try {
-    const found = await Promise.race([describeFile(`/proc/self/fd/${fd}`), late]);
-    if (found !== null) return found;
-  } finally {
-    enough.abort();
-  }
-  throw new Refusal('NotPreservable', {
-    kind: 'other',
-    reason: `its file system did not say what it is within ${describeMs} ms`,
-    errno: 'ETIMEDOUT',
+const describeInTime = ({ fd }: NativeDescriptor): Promise<FileDescription> =>
+  inTime(describeFile(`/proc/self/fd/${fd}`), describeMs, () => {
+    const reason = `its file system did not say what it is within ${describeMs} ms`;
+    return new Refusal('NotPreservable', { kind: 'other', reason, errno: 'ETIMEDOUT' });
   });
-}

@@ -12,8 +12,8 @@
  * there is a limit. Beyond it the update ends, and the machines run on.
  */
 import { open, stat } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor, Native } from '@luo-console/native';
+import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { descriptorLinks } from '../../machines/open-files.ts';
 import {
@@ -90,7 +90,7 @@ export class LastSync {
    * @throws Error that names what could not be synced, or did not answer
    */
   async run(limitMs = usualLimitMs): Promise<void> {
-    const done = await Promise.allSettled(this.#targets.map((target) => inTime(target, limitMs)));
+    const done = await Promise.allSettled(this.#targets.map((target) => syncInTime(target, limitMs)));
     const problems = done.flatMap((each) => (each.status === 'rejected' ? [saidBy(each.reason)] : []));
     if (problems.length > 0) throw new Error(problems.join('; '));
   }
@@ -131,18 +131,12 @@ async function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written):
 }
 
 /** @throws Error if it fails, or does not end in time; then it is left behind */
-async function inTime({ name, sync }: Target, limitMs: number): Promise<void> {
-  const enough = new AbortController();
-  const limit = delay(limitMs, 'late' as const, { signal: enough.signal });
-  limit.catch(() => {});
+async function syncInTime({ name, sync }: Target, limitMs: number): Promise<void> {
   try {
-    if ((await Promise.race([sync(), limit])) !== 'late') return;
+    await inTime(sync(), limitMs, () => new Error(`it did not answer within ${limitMs} ms`));
   } catch (error) {
     throw new Error(`${name} could not be synced: ${saidBy(error)}`);
-  } finally {
-    enough.abort();
   }
-  throw new Error(`${name} could not be synced: it did not answer within ${limitMs} ms`);
 }
 
 async function directoryOf({ descriptors }: Native, path: string): Promise<Descriptor> {

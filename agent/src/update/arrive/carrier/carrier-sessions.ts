@@ -2,6 +2,7 @@
 /** The sessions that the carrier's processes hold, as their descriptors show them: taken, and kept by somebody else. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
+import { inTime } from '../../../host/in-time.ts';
 import type { KnownProcess } from '../../../host/known-process.ts';
 import { errnoOf } from '../../../host/refusal.ts';
 import { saidBy } from '../../../host/said-by.ts';
@@ -110,18 +111,12 @@ export async function keepSessions(
   limitMs: number,
 ): Promise<{ kept: boolean; problem: string | null }> {
   if (taken.size === 0) return { kept: true, problem: null };
-  const over = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => over.reject(new Error(`the service manager did not answer in ${limitMs} ms`)),
-    limitMs,
-  );
+  const late = (): Error => new Error(`the service manager did not answer in ${limitMs} ms`);
   try {
     store.needRoom(taken.size);
     for (const [name, descriptor] of taken) store.keepSession(name, descriptor);
-    return { kept: await Promise.race([store.settled(), over.promise]), problem: null };
+    return { kept: await inTime(store.settled(), limitMs, late), problem: null };
   } catch (error) {
     return { kept: false, problem: saidBy(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Waiting for what may never answer, with a limit. */
+
+/**
+ * Waits for work no longer than a limit. Beyond it the work goes on by itself, and nobody hears of its end.
+ *
+ * @param limitMs how long to wait
+ * @param late what to throw then
+ * @throws what `late` makes; what the work throws
+ */
+export async function inTime<Result>(
+  work: Promise<Result>,
+  limitMs: number,
+  late: () => Error,
+): Promise<Result> {
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(() => over.reject(late()), limitMs);
+  try {
+    return await Promise.race([work, over.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
