@@ -120,7 +120,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       ...{ native, paths, sessions, device, phases, accounts },
       mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
-      needsOf: (identity) => needsOf(paths.proc, adoptions.list(), identity),
+      needsOf: (identity) => needsOf(paths, adoptions.list(), identity),
     }),
   );
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);

@@ -5,6 +5,7 @@
  */
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { unitNameOf } from '../src/adoption/restore.ts';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
 import { lives, MadeUpCarrier } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
@@ -30,9 +31,9 @@ beforeEach(async () => {
   if (starter)
     host.starter = {
       ...starter,
-      resume: async (name, ...given) => {
-        started.push(name);
-        await starter.resume(name, ...given);
+      resume: async (machine, ...given) => {
+        started.push(unitNameOf(machine));
+        await starter.resume(machine, ...given);
       },
     };
   client = await host.start();

@@ -20,7 +20,7 @@ import {
 import { join } from 'node:path';
 import type { Descriptor } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
-import type { VmmStarter } from '../src/adoption/restore.ts';
+import { unitNameOf, type VmmStarter } from '../src/adoption/restore.ts';
 import type { Way } from '../src/interface/agent.generated.ts';
 import { type Answer, machineAnswers, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { namesIn } from '../src/qemu/named-in-words.ts';
@@ -166,7 +166,8 @@ export class MadeUpVmms {
   #starter(): VmmStarter {
     const unit = (name: string): MadeUpVmm => this.#unit(name);
     return {
-      resume: async (name, program) => {
+      resume: async (machine, program) => {
+        const name = unitNameOf(machine);
         const vmm = unit(name);
         const resuming = runProgram(program, {
           start: async (words, [memory]) => {
@@ -187,15 +188,18 @@ export class MadeUpVmms {
         this.#resuming.set(name, resuming);
         await resuming;
       },
-      settle: async (name) => await this.#resuming.get(name)?.catch(() => {}),
-      pid: async (name) => {
+      settle: async (machine) => await this.#resuming.get(unitNameOf(machine))?.catch(() => {}),
+      pid: async (machine) => {
+        const name = unitNameOf(machine);
         if (this.failing.has(name)) throw new Error('its VMM ended at once');
         return unit(name).pid;
       },
-      stop: async (name) => {
+      stop: async (machine) => {
+        const name = unitNameOf(machine);
         if (!this.failing.has(name)) await this.end(unit(name));
       },
-      adopt: async (name, pid) => {
+      adopt: async (machine, pid) => {
+        const name = unitNameOf(machine);
         const vmm = unit(name);
         if (vmm.pid !== pid) throw new Error(`process ${pid} is not the VMM of unit ${name}`);
         this.attached.push(name);

@@ -4,6 +4,7 @@
  * is loaded into a guest that has run, and everything is the agent's in the end.
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { unitNameOf } from '../src/adoption/restore.ts';
 import { MadeUpCarrier } from '../src/update/arrive/carrier/made-up-carrier.fixture.ts';
 import { allWell, carry } from './carry.ts';
 import { MadeUpHost } from './made-up-host.ts';
@@ -27,9 +28,9 @@ async function begin(): Promise<void> {
   if (!starter) throw new Error('the made-up host has no starter');
   host.starter = {
     ...starter,
-    resume: async (name, ...given) => {
-      if (vmm.guest.running) wrong.push(name);
-      await starter.resume(name, ...given);
+    resume: async (machine, ...given) => {
+      if (vmm.guest.running) wrong.push(unitNameOf(machine));
+      await starter.resume(machine, ...given);
     },
   };
   const client = await host.start();

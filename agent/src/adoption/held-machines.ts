@@ -155,7 +155,7 @@ export class HeldMachines {
   async #takeOverOne({ session, name, saved, state }: Kept): Promise<void> {
     if (saved === null || state === null) return;
     const { adoptions, journal, native, starter } = this.#context;
-    await starter.settle(unitNameOf(saved));
+    await starter.settle(saved);
     if (readMark(native.memory, state, saved) !== 'running') return;
     const fields = { session: session.name, parameters: { name, way: saved.way } };
     const { pid } = await runStarted({ native, machine: saved, starter });

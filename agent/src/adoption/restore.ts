@@ -19,12 +19,14 @@ export interface HandedFile {
 
 /** A resume program of one machine, to be executed in the machine's unit. */
 export interface ResumedVmm {
-  readonly command: SavedMachine['command'];
   /** The resume program, then its files in its order. */
   readonly files: readonly HandedFile[];
   /** Where the carrier works and leaves its log: root's, and nobody else may make anything there. */
   readonly directory: string;
 }
+
+/** What of a saved machine makes its unit. */
+export type UnitMachine = Pick<SavedMachine, 'session' | 'command' | 'facts'>;
 
 /** Starts VMMs as something that outlives this process. */
 export interface VmmStarter {
@@ -32,18 +34,18 @@ export interface VmmStarter {
    * Has the carrier execute a resume program. Resolves once the carrier has ended and its VMM lives on: the guest has
    * been told to run.
    */
-  resume(name: string, vmm: ResumedVmm): Promise<void>;
+  resume(machine: UnitMachine, vmm: ResumedVmm): Promise<void>;
   /** Resolves once nothing is being started for it any more, by an agent before this one perhaps. */
-  settle(name: string): Promise<void>;
+  settle(machine: UnitMachine): Promise<void>;
   /** The process of its VMM. Rejects if there is none. */
-  pid(name: string): Promise<number>;
-  stop(name: string): Promise<void>;
+  pid(machine: UnitMachine): Promise<number>;
+  stop(machine: UnitMachine): Promise<void>;
   /**
    * Makes a VMM that runs already the main process of its unit. One that is that already stays so.
    *
    * @param files what the carrier has left of it
    */
-  adopt(name: string, pid: number, files: VmmFiles, command: SavedMachine['command']): Promise<void>;
+  adopt(machine: UnitMachine, pid: number, files: VmmFiles): Promise<void>;
 }
 
 /** Paths of what belongs to a VMM that the carrier started. */
@@ -151,7 +153,7 @@ export async function runStarted({
   readonly pid?: number | null;
   readonly hasRun?: boolean;
 }): Promise<Started> {
-  const pid = known ?? (await starter.pid(unitNameOf(machine)));
+  const pid = known ?? (await starter.pid(machine));
   if (!machine.ran) return { pid, problem: null, insteadOfRunning: null };
   try {
     using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });

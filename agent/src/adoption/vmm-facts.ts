@@ -6,6 +6,7 @@
  * program with a value beyond these bounds.
  */
 import * as v from 'valibot';
+import { Resources } from '../units/resources.ts';
 
 /** Numbers of users and groups; the last one stands for "none" in the kernel's calls. */
 const id = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0xffff_fffe));
@@ -93,6 +94,8 @@ export const VmmFacts = v.pipe(
     writesRoot: v.boolean(),
     /** Null if they are unknown: then it gets those of a service that the agent starts for its user. */
     rights: v.optional(v.nullable(Rights), null),
+    /** What its unit may use, and in which slice it is; null if it was in none. */
+    resources: v.optional(v.nullable(Resources), null),
     /** Why it would have other rights when it is started again, in plain words; null if not. It is not carried over. */
     unkept: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(8192))), null),
     /** How much memory it fills or locks before it listens, in bytes; null if that is unknown. */

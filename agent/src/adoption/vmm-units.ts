@@ -5,32 +5,32 @@ import { attachToUnit } from '../units/attached-unit.ts';
 import { stopMachineUnit, unitOf } from '../units/machine-unit.ts';
 import { resumeInUnit, unitSettled } from '../units/resumed-unit.ts';
 import { machineUnitPid } from '../units/unit-process.ts';
-import type { VmmStarter } from './restore.ts';
-import type { SavedMachine } from './saved-machine.ts';
+import { type UnitMachine, unitNameOf, type VmmStarter } from './restore.ts';
 
-/** What a unit says of the VMM in it. */
-function unitFor(name: string, { program, words, directory, uid, gid }: SavedMachine['command']) {
-  return { name, program, words, directory, user: uid === 0 ? null : { uid, gid } };
+/** What the unit of a machine is made of. */
+function unitFor(machine: UnitMachine) {
+  const { program, words, directory, uid, gid } = machine.command;
+  const user = uid === 0 ? null : { uid, gid };
+  const resources = machine.facts?.resources ?? null;
+  return { name: unitNameOf(machine), program, words, directory, user, resources };
 }
 
 /** @param paths where sysfs and procfs are mounted, and the carrier is */
 export function vmmUnits(paths: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>): VmmStarter {
   const { proc, carrier } = paths;
   return {
-    resume: async (name, { command, files, directory }) =>
-      await resumeInUnit({
-        ...unitFor(name, command),
-        ...{ openFiles: files, carrier, carrierDirectory: directory },
-      }),
-    settle: (name) => unitSettled(name),
-    pid: async (name) => {
-      const pid = await machineUnitPid(name, paths);
+    resume: async (machine, { files, directory }) =>
+      await resumeInUnit({ ...unitFor(machine), openFiles: files, carrier, carrierDirectory: directory }),
+    settle: (machine) => unitSettled(unitNameOf(machine)),
+    pid: async (machine) => {
+      const name = unitNameOf(machine);
+      const pid = await machineUnitPid(name, paths, machine.facts?.resources ?? null);
       if (pid === null)
         throw new Error(`${unitOf(name)} has no process: see "journalctl -u ${unitOf(name)}"`);
       return pid;
     },
-    stop: (name) => stopMachineUnit(name),
-    adopt: async (name, pid, files, command) =>
-      await attachToUnit(unitFor(name, command), { pid, ...files, carrier, proc }),
+    stop: (machine) => stopMachineUnit(unitNameOf(machine)),
+    adopt: async (machine, pid, files) =>
+      await attachToUnit(unitFor(machine), { pid, ...files, carrier, proc }),
   };
 }

@@ -75,7 +75,7 @@ export class DefinedMachines {
    */
   async processOf(name: string, definition: Definition | null): Promise<number | null> {
     const { paths, accounts } = this.#context;
-    const pid = await machineUnitPid(name, paths, 0);
+    const pid = await machineUnitPid(name, paths, null, 0);
     if (pid === null) return null;
     const words = await commandLineOf(paths.proc, pid);
     if (!words.some((word) => word.includes(`:${machineFiles(name, words).monitor},`))) return null;

@@ -46,13 +46,13 @@ export async function startMachine(start: MachineStart): Promise<number> {
   const words = qemuWords(name, definition, places);
   try {
     await startMachineUnit(
-      { name, program: qemuProgram, words, user, directory: '/', openFiles: [] },
+      { name, program: qemuProgram, words, user, directory: '/', openFiles: [], resources: null },
       manager,
     );
   } catch (error) {
     throw unusable(0, name, saidBy(error));
   }
-  const pid = await machineUnitPid(name, paths);
+  const pid = await machineUnitPid(name, paths, null);
   if (pid === null) throw unusable(0, name, ended(name));
   await answers(native, pid, name, places);
   return pid;

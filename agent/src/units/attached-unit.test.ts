@@ -14,6 +14,7 @@ const unit = {
   words: ['-name', 'one', '-serial', 'file:/var/log/luo-console/machines/one/a'],
   user: { uid: 107, gid: 108 },
   directory: '/srv/one',
+  resources: null,
 };
 const pid = 4711;
 let proc: string;

@@ -5,16 +5,9 @@
  * of a unit like those of other machines. Everything that a unit sets up for a program it starts, as its user or its
  * limits, the VMM has already.
  */
-import { isInControlGroup } from '../host/control-group.ts';
+import { isInUnit } from '../host/control-group.ts';
 import { Variant } from './bus-message.ts';
-import {
-  ask,
-  type MachineUnit,
-  machineGroup,
-  startTransient,
-  unitOf,
-  unitProperties,
-} from './machine-unit.ts';
+import { ask, type MachineUnit, startTransient, unitOf, unitProperties } from './machine-unit.ts';
 import { ManagerRefusal } from './manager-bus.ts';
 
 /** A VMM that runs. */
@@ -66,7 +59,7 @@ export async function attachToUnit(
 ): Promise<void> {
   const name = unitOf(unit.name);
   const { pid, proc } = vmm;
-  if (isInControlGroup(proc, pid, machineGroup(unit.name))) return;
+  if (isInUnit(proc, pid, name)) return;
   await ask(socket, 'AttachProcessesToUnit', async (bus) => {
     try {
       await startTransient(bus, name, attachedProperties(unit, vmm));

@@ -18,6 +18,7 @@ const unit: MachineUnit = {
   user: null,
   directory: '/srv/100%',
   openFiles: [],
+  resources: null,
 };
 
 const done: Fate = { result: 'done' };

@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { Variant } from './bus-message.ts';
 import { ManagerBus, ManagerRefusal } from './manager-bus.ts';
+import { type Resources, resourceProperties, sliceGroup, usualSlice } from './resources.ts';
 
 /** What to start. */
 export interface MachineUnit {
@@ -20,6 +21,8 @@ export interface MachineUnit {
   readonly directory: string;
   /** Become descriptors 3, 4, … in this order; `path` may be one under `/proc/PID/fd`. */
   readonly openFiles: readonly { readonly path: string; readonly name: string }[];
+  /** Null: in the usual slice, without limits. */
+  readonly resources: Resources | null;
 }
 
 /** What may stand in a unit's name as it is, short enough to be read (systemd.unit(5): at most 255 characters). */
@@ -39,7 +42,8 @@ function escaped(name: string): string {
 export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
 
 /** The control group of a machine's unit, as below the mount of cgroup2. */
-export const machineGroup = (name: string): string => `/machine.slice/${unitOf(name)}`;
+export const machineGroup = (name: string, resources: Pick<Resources, 'slice'> | null): string =>
+  `${sliceGroup(resources?.slice ?? usualSlice)}/${unitOf(name)}`;
 
 /**
  * A machine's directory, below `/run` and below `/var/log`. One that was started while our package was called
@@ -77,7 +81,7 @@ export const noLimit = 2n ** 64n - 1n;
 
 /** The properties of a machine's unit (org.freedesktop.systemd1(5)), by their names. */
 export function unitProperties(unit: MachineUnit): Readonly<Record<string, Variant>> {
-  const { name, program, words, user, openFiles } = unit;
+  const { name, program, words, user, openFiles, resources } = unit;
   const directory = directoryOf(name, words);
   const hasLogs = words.some((word) => word.includes(`/var/log/${directory}/`));
   const files = openFiles.map((file) => [file.path, file.name, 0n]);
@@ -86,7 +90,7 @@ export function unitProperties(unit: MachineUnit): Readonly<Record<string, Varia
     Type: text('exec'),
     // No variable in its words is expanded: they are a guest's.
     ExecStartEx: new Variant('a(sasas)', [[program, [program, ...words], ['no-env-expand']]]),
-    Slice: text('machine.slice'),
+    ...resourceProperties(resources),
     CollectMode: text('inactive-or-failed'),
     // Like the agent, its machines depend only on the shutdown. And the agent may start them before basic.target is
     // there.

@@ -11,6 +11,7 @@ const unit: ResumedUnit = {
   words: ['-name', 'one', '-serial', 'file:/var/log/luo-console/machines/one/a'],
   user: { uid: 107, gid: 108 },
   directory: '/srv/one',
+  resources: null,
   openFiles: [
     { path: '/proc/7/fd/12', name: 'program' },
     { path: '/proc/7/fd/13', name: 'file0' },

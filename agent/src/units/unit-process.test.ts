@@ -27,11 +27,11 @@ function runs(pid: number, program: string): void {
   symlinkSync(program, join(paths.proc, String(pid), 'exe'));
 }
 
-const found = (): Promise<number | null> => machineUnitPid('one', paths, 0);
+const found = (): Promise<number | null> => machineUnitPid('one', paths, null, 0);
 
 it('is the first one, and is waited for', async () => {
   expect(await found()).toBe(null);
-  const asked = machineUnitPid('one', paths);
+  const asked = machineUnitPid('one', paths, null);
   put([4711, 4712]);
   expect(await asked).toBe(4711);
 });

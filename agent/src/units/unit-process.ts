@@ -11,6 +11,7 @@ import { runsCarrier } from '../host/carrier-process.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { readBounded } from '../host/read-bounded.ts';
 import { machineGroup } from './machine-unit.ts';
+import type { Resources } from './resources.ts';
 
 /** How long to wait for the process to appear, and how often to look, in ms: nothing tells. */
 const appearMs = 2000;
@@ -25,15 +26,17 @@ const mostEntries = 1024;
  * The VMM of a machine that was started.
  *
  * @param paths where sysfs and procfs are mounted, and the carrier is
+ * @param resources where its unit is
  * @param waitMs how long to wait for one that is being started
  * @returns null if the machine does not run
  */
 export async function machineUnitPid(
   name: string,
   paths: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>,
+  resources: Pick<Resources, 'slice'> | null,
   waitMs = appearMs,
 ): Promise<number | null> {
-  const group = `${paths.sys}/fs/cgroup${machineGroup(name)}`;
+  const group = `${paths.sys}/fs/cgroup${machineGroup(name, resources)}`;
   for (let waited = 0; ; waited += lookMs) {
     const pid = firstIn(group, paths);
     if (pid !== null) return pid;

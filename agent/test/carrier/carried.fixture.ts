@@ -21,7 +21,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import * as v from 'valibot';
-import type { RestoreOptions, VmmStarter } from '../../src/adoption/restore.ts';
+import { type RestoreOptions, unitNameOf, type VmmStarter } from '../../src/adoption/restore.ts';
 import type { SavedMachine } from '../../src/adoption/saved-machine.ts';
 import type { Need, Rights, VmmFacts } from '../../src/adoption/vmm-facts.ts';
 import { errnoOf } from '../../src/host/refusal.ts';
@@ -147,7 +147,7 @@ export class CarriedMachine {
       writesRoot: false,
       needs: [...needs],
       filledBytes,
-      rights,
+      ...{ rights, resources: null },
       unkept: null,
       modules: [],
       obstacle: null,
@@ -234,9 +234,9 @@ export class CarriedMachine {
   ): RestoreOptions & { readonly asked: string[]; readonly points: Map<string, number> } {
     const [asked, points]: [string[], Map<string, number>] = [[], new Map()];
     const starter: VmmStarter = {
-      resume: async (name, { files, directory, command }) => {
-        asked.push(`resume ${name}`);
-        if (command !== this.saved.command) throw new Error('the unit is of another command');
+      resume: async (machine, { files, directory }) => {
+        asked.push(`resume ${unitNameOf(machine)}`);
+        if (machine.command !== this.saved.command) throw new Error('the unit is of another command');
         const child = startCarrier(
           carrier,
           directory,
@@ -247,10 +247,10 @@ export class CarriedMachine {
         copyFileSync(join(directory, '0.pid'), join(this.directory, '0.pid'));
         if (status !== 0) throw new Error('the unit did not start (failed)');
       },
-      settle: async (name) => void asked.push(`settle ${name}`),
+      settle: async (machine) => void asked.push(`settle ${unitNameOf(machine)}`),
       pid: async () => this.vmm ?? 0,
-      stop: async (name) => void asked.push(`stop ${name}`),
-      adopt: async (name) => void asked.push(`adopt ${name}`),
+      stop: async (machine) => void asked.push(`stop ${unitNameOf(machine)}`),
+      adopt: async (machine) => void asked.push(`adopt ${unitNameOf(machine)}`),
     };
     const [, ...others] = this.#files;
     return {

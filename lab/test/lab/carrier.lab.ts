@@ -23,6 +23,14 @@ const confinement = [
   'NoNewPrivileges=yes',
   'CapabilityBoundingSet=~CAP_SYS_MODULE CAP_SYS_BOOT',
   'LimitNPROC=4000:5000',
+  ...[
+    'Slice=web-shop.slice',
+    'MemoryMax=700M',
+    'TasksMax=222',
+    'CPUWeight=300',
+    'CPUQuota=170%',
+    'AllowedCPUs=0-1',
+  ],
 ];
 const allGuests: readonly { name: string; memory: Memory; confinement?: readonly string[] }[] = [
   { name: 'first', memory: 'shared', confinement },
@@ -35,6 +43,12 @@ const rightsOf = (host: LabHost, pid: number): Promise<string> =>
     host,
     `grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/${pid}/status; cat /proc/${pid}/limits`,
   );
+
+/** In which slice a unit is, and what it may use. */
+const resourcesOf = async (host: LabHost, unit: string): Promise<string[]> => {
+  const properties = 'Slice,MemoryMax,TasksMax,CPUWeight,CPUQuotaPerSecUSec,AllowedCPUs';
+  return (await run(host, `systemctl show ${unit} -p ${properties}`)).trim().split('\n').sort();
+};
 
 /** Puts a carrier that can be made to fail in place of the one that is installed (`native-bindings/carrier/fault.h`). */
 async function installFailing(host: LabHost): Promise<void> {
@@ -57,6 +71,7 @@ describe('machines', () => {
   const guests: Guest[] = [];
   /** What each VMM may do, from its first start on. */
   const rights = new Map<string, string>();
+  const resources = new Map<string, string[]>();
   /** The kernel to go to next, and the command line without a fault. */
   let next = '-b';
   let plain: string;
@@ -68,10 +83,12 @@ describe('machines', () => {
     for (const each of allGuests) guests.push(await startGuest(host, { ...each, kind: 'bare' }));
     for (const { name, pid } of guests) {
       rights.set(name, await rightsOf(host, pid));
+      resources.set(name, await resourcesOf(host, `$(ps -o unit= -p ${pid})`));
       await agent.call('AdoptMachine', { pid, unlink: null });
     }
     expect(rights.get('first')).toMatch(/^NoNewPrivs:\t1$/m);
     expect(rights.get('first')).not.toBe(rights.get('second'));
+    expect(resources.get('first')).toContain('Slice=web-shop.slice');
   });
   afterAll(async () => {
     agent?.close();
@@ -107,19 +124,15 @@ describe('machines', () => {
     for (const machine of update.machines) expectWholeBlackout(machine);
     expect(await broughtBackBy(agent, update)).toEqual(byCarrier);
     for (const { name, newPid } of update.machines) {
-      const shown = await run(
-        host,
-        `systemctl show luo-machine-${name}.service -p MainPID,ActiveState,Slice`,
-      );
-      expect(shown.trim().split('\n').sort()).toEqual([
-        'ActiveState=active',
-        `MainPID=${newPid}`,
-        'Slice=machine.slice',
-      ]);
+      const unit = `luo-machine-${name}.service`;
+      const shown = await run(host, `systemctl show ${unit} -p MainPID,ActiveState`);
+      expect(shown.trim().split('\n').sort()).toEqual(['ActiveState=active', `MainPID=${newPid}`]);
+      expect(await resourcesOf(host, unit), name).toEqual(resources.get(name));
     }
     // Only what passes on what VMMs write is left of it, one process in the unit of each.
     for (const { name } of allGuests) {
-      const group = `/sys/fs/cgroup/machine.slice/luo-machine-${name}.service/cgroup.procs`;
+      const unit = `luo-machine-${name}.service`;
+      const group = `/sys/fs/cgroup$(systemctl show --value -p ControlGroup ${unit})/cgroup.procs`;
       expect(await run(host, `ps -o comm= -p "$(paste -sd, ${group})"`)).toMatch(/^carrier$/m);
     }
     expect((await run(host, "pgrep -c '^carrier'")).trim()).toBe(`${allGuests.length}`);

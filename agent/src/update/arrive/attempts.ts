@@ -60,10 +60,10 @@ export async function restorePatiently(
       });
       // Nothing else has a unit of this name so early: it is left over from an attempt of ours.
       if (isUnitThere(error)) {
-        await starter.settle(unitNameOf(machine));
+        await starter.settle(machine);
         // It has done what it was started for.
         if (readMark(native.memory, state, machine) === 'running') throw new RanPerhaps(error);
-        await starter.stop(unitNameOf(machine)).catch(() => {});
+        await starter.stop(machine).catch(() => {});
       }
       await delay(pauseMs);
     }

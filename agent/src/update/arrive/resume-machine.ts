@@ -82,7 +82,7 @@ async function markOf(
   const livesAlready = (carried?.pid ?? null) !== null;
   if (livesAlready || mark === 'settled' || mark === 'settled_running') return mark;
   try {
-    await starter.settle(unitNameOf(saved));
+    await starter.settle(saved);
   } catch (error) {
     log('warning', 'whether a machine is being started is unknown', { session, problem: saidBy(error) });
     // Its unit is stopped before another attempt, which could end a guest that has just begun to run.
@@ -154,8 +154,7 @@ export async function resumeMachine({
       // The carrier, or an agent before this one, had come so far that the guest may have run.
       const pid = carried === null ? null : await attachCarried(context, saved, carried);
       const by = pid === null ? 'agent' : 'carrier';
-      if (reachedBefore === 'settled_running')
-        return resumed(pid ?? (await starter.pid(unitNameOf(saved))), by);
+      if (reachedBefore === 'settled_running') return resumed(pid ?? (await starter.pid(saved)), by);
       const hasRun = carried?.reached.has('running') ?? false;
       const started = await runStarted({ native, machine: saved, starter, pid, hasRun });
       if (by === 'carrier' && started.problem === null) reached('running');
@@ -165,7 +164,7 @@ export async function resumeMachine({
     shows('starting', 'the agent brings it back');
     if (carried !== null) await endCarried(context, saved, carried);
     for (const place of placesOf(saved, index)) files.get(place);
-    if (reachedBefore === 'starting') await starter.stop(unitNameOf(saved));
+    if (reachedBefore === 'starting') await starter.stop(saved);
     const options: RestoreOptions = {
       native,
       machine: saved,

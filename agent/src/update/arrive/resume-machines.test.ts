@@ -17,7 +17,7 @@ import {
   writeAttempts,
   writeMark,
 } from '../../adoption/restart-mark.ts';
-import type { VmmStarter } from '../../adoption/restore.ts';
+import { unitNameOf, type VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
@@ -127,18 +127,18 @@ const noMemory = (): Error =>
 /** A service manager that notes what it is asked, and whose VMMs end at once. */
 function failingStarter(asked: string[], pid: number | null = null): VmmStarter {
   return {
-    resume: async (name) => {
-      asked.push(`resume ${name}`);
+    resume: async (machine) => {
+      asked.push(`resume ${unitNameOf(machine)}`);
       throw new Error('its VMM ended at once');
     },
-    settle: async (name) => void asked.push(`settle ${name}`),
-    pid: async (name) => {
-      asked.push(`pid ${name}`);
+    settle: async (machine) => void asked.push(`settle ${unitNameOf(machine)}`),
+    pid: async (machine) => {
+      asked.push(`pid ${unitNameOf(machine)}`);
       if (pid === null) throw new Error('its VMM ended at once');
       return pid;
     },
-    stop: async (name) => void asked.push(`stop ${name}`),
-    adopt: async (name, pid) => void asked.push(`adopt ${name} ${pid}`),
+    stop: async (machine) => void asked.push(`stop ${unitNameOf(machine)}`),
+    adopt: async (machine, pid) => void asked.push(`adopt ${unitNameOf(machine)} ${pid}`),
   };
 }
 
@@ -360,7 +360,7 @@ describe('a saved machine', () => {
     const asked: string[] = [];
     const starter: VmmStarter = {
       ...failingStarter(asked, 4711),
-      resume: async (_name, { files: [, state] }) => {
+      resume: async (_machine, { files: [, state] }) => {
         const fd = openSync(state?.path ?? '', 'r+');
         writeSync(fd, Uint8Array.of(markByte('running')), 0, 1, Number(markOffset(saved)));
         closeSync(fd);

@@ -61,7 +61,7 @@ type Ready = Parameters<ResumeProgram['prepare']>[0][number];
 
 const ready = async (vmm: MadeUpVmm = {}): Promise<Ready> => {
   const one = adopted(vmm);
-  return { adopted: one, facts: await vmmFacts(proc.directory, one.machine) };
+  return { adopted: one, facts: await vmmFacts(proc.paths, one.machine) };
 };
 
 const saved = ({ adopted, facts }: Ready): SavedMachine => ({

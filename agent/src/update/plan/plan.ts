@@ -135,7 +135,7 @@ async function lookAtVmms({
   const vmms = new Map<string, VmmFacts>();
   for (const { session, machine } of adoptions.list()) {
     try {
-      const facts = await vmmFacts(paths.proc, machine);
+      const facts = await vmmFacts(paths, machine);
       vmms.set(session, facts);
       if (facts.obstacle !== null) obstacles.set(session, facts.obstacle);
     } catch (error) {

@@ -30,7 +30,16 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
-  ...{ writesRoot: true, filledBytes: 0, rights: null, unkept: null, modules: [], needs: [], obstacle: null },
+  ...{
+    writesRoot: true,
+    filledBytes: 0,
+    rights: null,
+    resources: null,
+    unkept: null,
+    modules: [],
+    needs: [],
+    obstacle: null,
+  },
 };
 
 /** What every machine here has between its directories and its words. */

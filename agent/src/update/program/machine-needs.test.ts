@@ -14,7 +14,7 @@ afterEach(() => proc[Symbol.dispose]());
 /** Of an adopted machine. */
 function needs(more: MadeUpVmm) {
   const machine = proc.addVmm(more);
-  return needsOf(proc.directory, [{ machine }], machine);
+  return needsOf(proc.paths, [{ machine }], machine);
 }
 
 describe('the needs of a machine', () => {
@@ -45,14 +45,14 @@ describe('the needs of a machine', () => {
 
   it('are unknown of a machine that is not adopted, and of another process with its number', async () => {
     const machine = proc.addVmm({});
-    expect(await needsOf(proc.directory, [], machine)).toEqual({ needs: null, obstacle: null });
+    expect(await needsOf(proc.paths, [], machine)).toEqual({ needs: null, obstacle: null });
     const other = { ...machine, startTime: machine.startTime + 1 };
-    expect(await needsOf(proc.directory, [{ machine }], other)).toEqual({ needs: null, obstacle: null });
+    expect(await needsOf(proc.paths, [{ machine }], other)).toEqual({ needs: null, obstacle: null });
   });
 
   it('of one that has ended are nobody’s: it is gone', async () => {
     const machine = proc.addVmm({});
     const ended = { ...machine, startTime: machine.startTime + 1 };
-    await expect(needsOf(proc.directory, [{ machine: ended }], ended)).rejects.toThrow(ProcessGone);
+    await expect(needsOf(proc.paths, [{ machine: ended }], ended)).rejects.toThrow(ProcessGone);
   });
 });

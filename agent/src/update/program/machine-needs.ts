@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a machine needs to be started in the next kernel, for people who look at it before there is a plan. */
+
+import type { HostPaths } from '../../host/paths.ts';
 import { visible } from '../../host/plain-words.ts';
 import type { ProcessIdentity } from '../../host/process-files.ts';
 import { ProcessGone } from '../../host/process-files.ts';
@@ -22,14 +24,14 @@ const unknown = { needs: null, obstacle: null };
  * @throws ProcessGone if it ended meanwhile
  */
 export async function needsOf(
-  proc: string,
+  paths: Pick<HostPaths, 'proc' | 'sys'>,
   adopted: readonly { readonly machine: KnownVmm }[],
   { pid, startTime }: ProcessIdentity,
 ): Promise<Pick<Machine, 'needs' | 'obstacle'>> {
   const found = adopted.find(({ machine }) => machine.pid === pid && machine.startTime === startTime);
   if (found === undefined) return unknown;
   try {
-    const { needs, obstacle } = await vmmFacts(proc, found.machine);
+    const { needs, obstacle } = await vmmFacts(paths, found.machine);
     const words = needs.slice(0, mostNeeds).map((need) => needWords(need).slice(0, longestWords));
     return obstacle === null ? { needs: words, obstacle: null } : { needs: null, obstacle: shown(obstacle) };
   } catch (error) {

@@ -38,6 +38,8 @@ export interface MadeUpVmm {
   readonly status?: string;
   readonly limits?: string;
   readonly label?: string;
+  /** Its control group. */
+  readonly group?: string;
   /** Lines about its rights in its status, by their names. */
   readonly rights?: Readonly<Record<string, string>>;
   /** Namespaces of its own. */
@@ -64,6 +66,8 @@ const pid = 100;
 export class MadeUpVmmProc extends MadeUpProc {
   /** Its root directory, which is that of process 1. */
   readonly root = join(this.directory, 'root');
+  /** Where procfs and sysfs are. */
+  readonly paths = { proc: this.directory, sys: join(this.directory, 'sys') };
   /** A disk on the root file system. */
   readonly disk = join(this.root, 'srv/disk.img');
 
@@ -96,6 +100,7 @@ export class MadeUpVmmProc extends MadeUpProc {
     const rights = Object.entries({ ...usualRights, ...vmm.rights });
     const status = vmm.status ?? 'Name:\tqemu\nUmask:\t0027\nGroups:\t36 104 \n';
     writeFileSync(at('status'), status + rights.map(([name, value]) => `${name}:\t${value}\n`).join(''));
+    writeFileSync(at('cgroup'), `0::${vmm.group ?? '/init.scope'}\n`);
     writeFileSync(at('limits'), vmm.limits ?? limits);
     writeFileSync(at('environ'), (vmm.environment ?? ['LANG=C']).map((each) => `${each}\0`).join(''));
     if (vmm.label !== undefined) {

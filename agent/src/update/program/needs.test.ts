@@ -29,7 +29,7 @@ function link(path: string, to: string): void {
   symlinkSync(to, at);
 }
 
-const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.directory, proc.addVmm(vmm));
+const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.paths, proc.addVmm(vmm));
 const drive = (path: string): MadeUpVmm => ({ words: ['-drive', `if=virtio,file=${path}`] });
 const mounted = (...points: string[]): Need[] => points.map((what) => ({ kind: 'mounted', what }));
 

@@ -9,7 +9,7 @@
 import { rmSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
 import { readMark } from '../../adoption/restart-mark.ts';
-import { isUnitThere, RanPerhaps, type RestoreOptions, unitNameOf } from '../../adoption/restore.ts';
+import { isUnitThere, RanPerhaps, type RestoreOptions } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { makeMeetingPlace } from '../../host/socket-directory.ts';
 import { ManagerRefusal } from '../../units/manager-bus.ts';
@@ -43,7 +43,6 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const mayHaveRun = (): boolean => readMark(native.memory, state, machine) === 'running';
   // By an attempt that could not be followed to its end.
   if (mayHaveRun()) throw new RanPerhaps(new Error('this was found out when it was tried again'));
-  const unit = unitNameOf(machine);
   const directory = makeMeetingPlace(options.socketDirectory, null);
   // One that may go on needs it.
   let mayGoOn = false;
@@ -54,7 +53,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       path: `/proc/${process.pid}/fd/${fd}`,
       name: number === 0 ? 'program' : `file${number - 1}`,
     }));
-    const failure = await starter.resume(unit, { command: machine.command, files: paths, directory }).then(
+    const failure = await starter.resume(machine, { files: paths, directory }).then(
       () => null,
       (error: unknown) => ({ error }),
     );
@@ -66,17 +65,17 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
       whatItDid(native, directory).failed === null
     ) {
       mayGoOn = true;
-      await starter.settle(unit);
+      await starter.settle(machine);
       mayGoOn = false;
     }
     const { reached, failed, ...log } = whatItDid(native, directory);
     for (const [point, atNs] of reached) options.reached(point, atNs);
     options.logged?.(log);
-    if (failure === null && failed === null) return await starter.pid(unit);
+    if (failure === null && failed === null) return await starter.pid(machine);
     const cause = failed === null ? failure?.error : new Error(failed, { cause: failure?.error });
     if (mayHaveRun()) throw new RanPerhaps(cause);
     // A unit that was there before is somebody else's.
-    if (!isUnitThere(failure?.error)) await starter.stop(unit).catch(() => {});
+    if (!isUnitThere(failure?.error)) await starter.stop(machine).catch(() => {});
     // The carrier has not stood still until it was stopped.
     throw mayHaveRun() ? new RanPerhaps(cause) : cause;
   } finally {

@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(elsewhere, { recursive: true });
 });
 
-const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.directory, proc.addVmm(vmm));
+const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.paths, proc.addVmm(vmm));
 
 /** Its path has 9 bytes more. */
 const longMonitor = (bytes: number): MadeUpVmm => ({ monitor: `/run/vms/${'x'.repeat(bytes)}` });
@@ -121,7 +121,7 @@ describe('of a VMM is found', () => {
 
   it('nothing, if it ended meanwhile, procfs says something else, or no program has room for it', async () => {
     const vmm = proc.addVmm();
-    await expect(vmmFacts(proc.directory, { ...vmm, startTime: '778' })).rejects.toThrow('process 100 ended');
+    await expect(vmmFacts(proc.paths, { ...vmm, startTime: '778' })).rejects.toThrow('process 100 ended');
     proc.end(100);
     await expect(look({ status: 'Umask:\t0022\n' })).rejects.toThrow('a number');
     proc.end(100);
@@ -284,7 +284,7 @@ describe('a machine is left to the agent', () => {
     const vmm = proc.addVmm();
     rmSync(join(proc.directory, '1/root'));
     symlinkSync(join(proc.root, 'srv'), join(proc.directory, '1/root'));
-    expect((await vmmFacts(proc.directory, vmm)).obstacle).toBe('it has another root directory');
+    expect((await vmmFacts(proc.paths, vmm)).obstacle).toBe('it has another root directory');
   });
 });
 

@@ -6,10 +6,12 @@
 import { stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { VmmFacts } from '../../adoption/vmm-facts.ts';
+import type { HostPaths } from '../../host/paths.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { fillsMemory } from '../../qemu/command-line.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
+import { readResources } from '../../units/resources.ts';
 import { HostMounts } from './host-mounts.ts';
 import { modulesFor } from './kernel-modules.ts';
 import { pathsIn } from './named-paths.ts';
@@ -32,11 +34,12 @@ export type KnownVmm = Pick<MachineHead, 'pid' | 'startTime' | 'way' | 'monitor'
 /**
  * Looks at a VMM that runs. Changes nothing.
  *
- * @param proc where procfs is mounted
+ * @param paths where procfs and sysfs are mounted
  * @throws Error if procfs does not say what it must, or something that no resume program has room for; ProcessGone if
  *   it ended meanwhile
  */
-export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
+export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: KnownVmm): Promise<VmmFacts> {
+  const { proc } = paths;
   const { pid, command, monitor, startTime, way } = vmm;
   const read = (name: string): Promise<string> => readStart(`${proc}/${pid}/${name}`);
   const [status, limits, environment] = [await read('status'), await read('limits'), await read('environ')];
@@ -63,6 +66,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
     ...identity,
     nice: readNice(await read('stat')),
     rights,
+    resources: readResources(paths, pid),
     unkept: unkept ?? without(label) ?? without(await namespaceObstacle(proc, pid, reachKinds)),
     limits: readLimits(limits),
     variables: readVariables(environment),

@@ -33,6 +33,7 @@ const facts: VmmFacts = {
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
   filledBytes: 64,
+  resources: { slice: 'a-b.slice', memoryMax: '1073741824', cpuQuota: { timeUs: 50_000, periodUs: 100_000 } },
   rights: { bounding: '1ff', inheritable: '3', ambient: '1', noNewPrivileges: true },
   unkept: null,
   modules: ['kvm_intel'],

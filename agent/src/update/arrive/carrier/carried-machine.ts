@@ -31,7 +31,7 @@ export async function attachCarried(
 ): Promise<number | null> {
   if (pid === null) return null;
   try {
-    await starter.adopt(unitNameOf(saved), pid, files, saved.command);
+    await starter.adopt(saved, pid, files);
   } catch (error) {
     const { session } = saved;
     log('warning', 'a machine runs, and its VMM is in no unit', { session, pid, problem: saidBy(error) });

@@ -2,9 +2,9 @@
 /** A VMM that the carrier started, by the number that the carrier wrote down. */
 import { readlinkSync, realpathSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
-import { isInControlGroup } from '../../../host/control-group.ts';
+import { isInUnit } from '../../../host/control-group.ts';
 import { type KnownProcess, openKnown } from '../../../host/known-process.ts';
-import { machineGroup } from '../../../units/machine-unit.ts';
+import { unitOf } from '../../../units/machine-unit.ts';
 
 /**
  * Opens a VMM if it is there. It is one of the carrier's if it has a program and is where the carrier's processes are,
@@ -17,7 +17,7 @@ export function openVmm(native: Native, proc: string, pid: number, unit: string)
   return openKnown(native, pid, (number) => {
     try {
       readlinkSync(`${proc}/${number}/exe`);
-      return ['/init.scope', machineGroup(unit)].some((group) => isInControlGroup(proc, number, group));
+      return ['init.scope', unitOf(unit)].some((each) => isInUnit(proc, number, each));
     } catch {
       return false;
     }
