@@ -22,7 +22,7 @@ import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
 import { KernelLogTail } from './kernel/log.ts';
-import { CounterRate } from './kernel/surviving-clock.ts';
+import { CounterRate, clocksOf } from './kernel/surviving-clock.ts';
 import { Device, usualPatience } from './liveupdate/device.ts';
 import { takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
@@ -154,7 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     loader,
     phases,
     adoptions,
-    counterRate: new CounterRate(native.kernel),
+    counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
     together: options.together ?? availableParallelism(),

@@ -6,7 +6,7 @@
  */
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
-import { SurvivingClock } from '../../kernel/surviving-clock.ts';
+import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
 import { type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
@@ -89,7 +89,10 @@ export async function retrieveAll(
     return null;
   }
   const record = indexed ?? unsettled?.record ?? null;
-  const clock = new SurvivingClock(context.native.kernel, index?.record?.clock ?? null);
+  const clock = new SurvivingClock(
+    clocksOf(context.native.kernel, context.paths.sys),
+    index?.record?.clock ?? null,
+  );
   const bootedAtUs = clock.startedAtUs();
   // Never before the phase it follows: the clock may have been set while the host was away.
   const bootingAtUs = Math.max(

@@ -28,7 +28,7 @@ import { Missing, type RetrievedFiles } from './retrieved-files.ts';
 
 export interface MachineContext {
   readonly native: Native;
-  readonly paths: Pick<HostPaths, 'proc'>;
+  readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
   /** What the carrier left; null if no carrier ran in this boot. */
   readonly carrier: TakenOver | null;
   readonly starter: VmmStarter;

@@ -146,7 +146,7 @@ function context(starter: VmmStarter): ResumeContext {
   const explain = async () => ({ availability: 'available' as const, explanation: '' });
   return {
     native,
-    paths: { proc: '/proc' },
+    paths: { proc: '/proc', sys: '/nowhere' },
     carrier: null,
     device: new Device(double, { device } as ConstructorParameters<typeof Device>[1], explain),
     store: new DescriptorStore(native, null),

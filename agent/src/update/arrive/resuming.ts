@@ -9,7 +9,7 @@ import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf } from '../../adoption/saved-places.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
-import { SurvivingClock } from '../../kernel/surviving-clock.ts';
+import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { type HostMarks, partsOf, type WayBack, wayBackOf } from '../record/blackout-parts.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
 import { carrierMarks, carrierPointsUs, onClockUs } from './carrier/carried-machine.ts';
@@ -72,7 +72,7 @@ export class Resuming {
     const { index, record, files } = brought;
     this.#context = context;
     this.#brought = brought;
-    this.#clock = new SurvivingClock(native.kernel, record.clock);
+    this.#clock = new SurvivingClock(clocksOf(native.kernel, context.paths.sys), record.clock);
     const kernelStartedAtUs = this.#clock.startedAtUs();
     this.#agentMarks = {
       kernelStartedAtUs,

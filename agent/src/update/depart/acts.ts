@@ -154,6 +154,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       // Write dirty pages to disk now, while the machines still run. One that does not answer holds nobody up but this.
       update.progress({ message: 'syncing all file systems' });
       await untilAborted(native.kernel.sync(), signal);
+      context.counterRate.readBattery();
       const unplanned = attendance.sessions.filter(
         (name) => !update.facts.sessions.some(({ session, attended }) => attended && session === name),
       );
