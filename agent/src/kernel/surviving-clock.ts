@@ -8,7 +8,7 @@
  *
  * The agent checks that the counter survived: by it and by the battery clock the same time must have passed, within two
  * seconds. Whether the battery clock is right does not matter, because only differences of it count. If they do not agree
- * (a processor that stops its counter, a kernel that took it for faster than it is) the battery clock's seconds are used.
+ * the battery clock's seconds are used. A processor may stop its counter, or a kernel take it for faster than it is.
  */
 import { join } from 'node:path';
 import type { KernelControl } from '@luo-console/native';
