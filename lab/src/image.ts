@@ -55,6 +55,8 @@ const packageNames = [
   // What makes initrds, of both kinds; the host itself starts without one.
   'initramfs-tools-core',
   'dracut-core',
+  // Loads AppArmor's profiles on a host whose kernel command line turns it on.
+  'apparmor',
 ];
 // trixie's own QEMU cannot do what later updates of virtual machines need; the rest stays trixie's.
 const backportedPackages = 'qemu-system-x86 qemu-system-common qemu-system-data seabios ipxe-qemu';
@@ -143,7 +145,8 @@ async function buildBase(
       }),
     refresh,
   );
-  await prune(root, `base-${suite}`, 1);
+  // Worktrees with different packages share one cache.
+  await prune(root, `base-${suite}`, 2);
   return entry;
 }
 

@@ -9,7 +9,13 @@ export { cacheRoot, stateRoot } from './cache.ts';
 export { buildGuests, type Guests } from './guests.ts';
 export { LabHost, type ShOptions, type ShResult } from './host.ts';
 export { buildImage, type Image, type ImageOptions, parseSuite, type Suite } from './image.ts';
-export { buildKernels, type Kernel, type Kernels } from './kernel.ts';
+export {
+  buildKernels,
+  buildKernelWithModules,
+  type Kernel,
+  type Kernels,
+  type KernelWithModules,
+} from './kernel.ts';
 export type { OnProgress, Progress } from './progress.ts';
 export { pushAgent } from './push.ts';
 export { hostNames, type Wire } from './settings.ts';

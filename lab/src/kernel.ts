@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The lab's two kernels. Debian builds its own without KHO and LUO. So the lab compiles Debian's source package twice
+ * The lab's kernels. Debian builds its own without KHO and LUO. So the lab compiles Debian's source package twice
  * with its own configuration: local version "-a" and "-b". Nothing else differs, and an update from one to the other
- * visibly changes `uname -r`.
+ * visibly changes `uname -r`. A third one, "-m", has KVM as modules, as distributions do. It is built for the tests that
+ * ask for it, and is in no image: such a test puts it and its modules into its host.
  *
- * There are three cache entries: the source package, the tree it is unpacked and compiled in, and the finished kernels.
- * The current version of the package is asked for once, and again on request. The tree is kept. An interrupted build
- * goes on where it stopped, and the second kernel recompiles only the files with the version string. A changed
- * configuration recompiles only what it affects.
+ * There are these cache entries: the source package, the tree it is unpacked and compiled in, the two finished kernels,
+ * and the third one. The current version of the package is asked for once, and again on request. The tree is kept. An
+ * interrupted build goes on where it stopped, and the second kernel recompiles only the files with the version string. A
+ * changed configuration recompiles only what it affects.
  */
 
 import { cp, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -19,9 +20,14 @@ import { command } from './command.ts';
 import { debianMirror } from './mirror.ts';
 import { type OnProgress, silent, step, withOthersShown } from './progress.ts';
 
-/** The local versions, in the order in which they are built: a host starts with the first. */
+/** The local versions in every image, in the order in which they are built: a host starts with the first. */
 const localVersions = ['-a', '-b'] as const;
-type LocalVersion = (typeof localVersions)[number];
+/** That of the kernel with modules. */
+const withModules = '-m';
+type LocalVersion = (typeof localVersions)[number] | typeof withModules;
+
+/** What is a module in the kernel "-m", and built into the others. */
+const asModules: readonly string[] = ['CONFIG_KVM', 'CONFIG_KVM_AMD'];
 
 /** One built kernel. */
 export interface Kernel {
@@ -31,6 +37,15 @@ export interface Kernel {
   readonly image: string;
   /** Path of the configuration it was built with. */
   readonly config: string;
+}
+
+/** A built kernel that has modules. */
+export interface KernelWithModules extends Kernel {
+  /**
+   * Directory for `/lib/modules/RELEASE` of a host. It has the modules and what the kernel's build says of them; depmod(8)
+   * has still to be run there.
+   */
+  readonly modules: string;
 }
 
 export interface Kernels {
@@ -51,6 +66,8 @@ const configFragment = join(import.meta.dirname, '../kernel/lab.config');
 const driverDirectory = join(import.meta.dirname, '../kernel/driver');
 // Changing how the kernels are built, and not from what, must also make new ones.
 const recipeVersion = '1';
+// Worktrees with different configurations share one cache: none may take another's kernels.
+const kernelsKept = 4;
 
 /**
  * Both lab kernels, built if the cache does not have them.
@@ -62,6 +79,29 @@ const recipeVersion = '1';
 export async function buildKernels(
   options: { readonly onProgress?: OnProgress; readonly refresh?: boolean } = {},
 ): Promise<Kernels> {
+  const directory = await built('kernel', localVersions, options);
+  return { directory, a: await kernelIn(directory, '-a'), b: await kernelIn(directory, '-b') };
+}
+
+/**
+ * The kernel with modules, built if the cache does not have it.
+ *
+ * @throws CommandError with the end of the output when a step fails
+ */
+export async function buildKernelWithModules(
+  options: { readonly onProgress?: OnProgress } = {},
+): Promise<KernelWithModules> {
+  const directory = await built('kernel-modules', [withModules], options);
+  const kernel = await kernelIn(directory, withModules);
+  return { ...kernel, modules: join(directory, 'lib/modules', kernel.release) };
+}
+
+/** The cache entry of a kind with kernels of these local versions. */
+async function built(
+  kind: string,
+  versions: readonly LocalVersion[],
+  options: { readonly onProgress?: OnProgress; readonly refresh?: boolean },
+): Promise<string> {
   const onProgress = options.onProgress ?? silent;
   const root = cacheRoot();
   return withOthersShown(onProgress, join(root, 'kernel.lock'), async () => {
@@ -72,24 +112,22 @@ export async function buildKernels(
       source.version,
       await readFile(configFragment),
       ...(await driverFiles()),
+      ...(versions.includes(withModules) ? asModules : []),
     ];
-    const entry = join(root, `kernel-${hashOf(recipe)}`);
-    await cached(entry, (directory) => build(root, source, directory, onProgress));
-    await prune(root, 'kernel', 2);
-    return builtKernels(entry);
+    const entry = join(root, `${kind}-${hashOf(recipe)}`);
+    await cached(entry, (directory) => build(root, source, versions, directory, onProgress));
+    await prune(root, kind, kernelsKept);
+    return entry;
   });
 }
 
-/** The kernels in a finished cache entry. */
-async function builtKernels(directory: string): Promise<Kernels> {
+/** The kernel of a local version in a finished cache entry. */
+async function kernelIn(directory: string, local: LocalVersion): Promise<Kernel> {
   const names = await readdir(directory);
-  const find = (local: LocalVersion): Kernel => {
-    const name = names.find((candidate) => candidate.startsWith('vmlinuz-') && candidate.endsWith(local));
-    if (name === undefined) throw new Error(`${directory}: no kernel with local version ${local} in it`);
-    const release = name.slice('vmlinuz-'.length);
-    return { release, image: join(directory, name), config: join(directory, `config-${release}`) };
-  };
-  return { directory, a: find('-a'), b: find('-b') };
+  const name = names.find((candidate) => candidate.startsWith('vmlinuz-') && candidate.endsWith(local));
+  if (name === undefined) throw new Error(`${directory}: no kernel with local version ${local} in it`);
+  const release = name.slice('vmlinuz-'.length);
+  return { release, image: join(directory, name), config: join(directory, `config-${release}`) };
 }
 
 async function sourcePackage(root: string, onProgress: OnProgress, refresh: boolean): Promise<SourcePackage> {
@@ -134,6 +172,7 @@ async function driverFiles(): Promise<string[]> {
 async function build(
   root: string,
   source: SourcePackage,
+  versions: readonly LocalVersion[],
   into: string,
   onProgress: OnProgress,
 ): Promise<void> {
@@ -147,7 +186,7 @@ async function build(
   );
   await prune(root, 'kernel-tree', 1);
   await syncDriver(join(unpacked, 'source', 'drivers/luo-lab'));
-  for (const local of localVersions) {
+  for (const local of versions) {
     await step(onProgress, `compile the kernel ${local}`, (detail) => compile(unpacked, local, into, detail));
   }
 }
@@ -181,10 +220,11 @@ async function compile(
   into: string,
   detail: (text: string) => void,
 ): Promise<void> {
-  const objects = join(tree, 'objects');
+  // Nearly every file is compiled anew when KVM becomes a module.
+  const objects = join(tree, local === withModules ? 'objects-modules' : 'objects');
   await mkdir(objects, { recursive: true });
   const fragment = join(tree, `fragment${local}.config`);
-  await writeFile(fragment, `${await readFile(configFragment, 'utf8')}\nCONFIG_LOCALVERSION="${local}"\n`);
+  await writeFile(fragment, `${await optionsFor(local)}\nCONFIG_LOCALVERSION="${local}"\n`);
   const make = (args: readonly string[], onLine?: (line: string) => void): Promise<string> =>
     command('make', ['-C', join(tree, 'source'), `O=${objects}`, ...args], {
       // The version string names its builder; the machine's name has no business in it.
@@ -195,13 +235,27 @@ async function compile(
   await make(['allnoconfig']);
   await requireOptions(join(objects, '.config'), await readFile(fragment, 'utf8'));
   let compiled = 0;
-  await make([`-j${availableParallelism()}`, 'bzImage'], (line) => {
+  const targets = local === withModules ? ['bzImage', 'modules'] : ['bzImage'];
+  await make([`-j${availableParallelism()}`, ...targets], (line) => {
     if (/^ {2}(CC|AS|AR|LD) /.test(line)) detail(`${++compiled} files`);
   });
   const release = (await readFile(join(objects, 'include/config/kernel.release'), 'utf8')).trim();
   if (!release.endsWith(local)) throw new Error(`kernel release ${release}: expected it to end in ${local}`);
   await cp(join(objects, 'arch/x86/boot/bzImage'), join(into, `vmlinuz-${release}`));
   await cp(join(objects, '.config'), join(into, `config-${release}`));
+  if (local !== withModules) return;
+  // depmod is the host's: not every machine that builds kernels has it.
+  await make([`INSTALL_MOD_PATH=${into}`, 'DEPMOD=true', 'modules_install']);
+  await rm(join(into, 'lib/modules', release, 'build'), { force: true });
+}
+
+/** The lab's configuration for a kernel of this local version. */
+async function optionsFor(local: LocalVersion): Promise<string> {
+  const options = await readFile(configFragment, 'utf8');
+  if (local !== withModules) return options;
+  return options.replaceAll(/^(CONFIG_\w+)=y$/gm, (line, name: string) =>
+    asModules.includes(name) ? `${name}=m` : line,
+  );
 }
 
 /**

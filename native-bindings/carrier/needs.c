@@ -9,6 +9,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/major.h>
+#include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <poll.h>
@@ -18,9 +20,13 @@
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define MOUNTS "/proc/self/mountinfo"
+#define EACH_WAIT 3
+/* Of what the kernel itself says of devices (`kobject_uevent_net_broadcast`, lib/kobject_uevent.c). */
+#define KERNEL_GROUP 1
 /* More links than this in one path are a circle. */
 #define MOST_LINKS 16
 #define WAY_EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -65,6 +71,20 @@ static bool is_mount_point(const char *path)
 	return found;
 }
 
+/*
+ * Whether a node has its device. systemd makes the nodes of modules that are not loaded (modules.devname), such as
+ * /dev/kvm, and no VMM can use one so early. All of these are misc devices, and each of those is in sysfs.
+ */
+static bool has_device(const struct stat *facts)
+{
+	char path[64];
+
+	if (!S_ISCHR(facts->st_mode) || major(facts->st_rdev) != MISC_MAJOR)
+		return true;
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u", MISC_MAJOR, minor(facts->st_rdev));
+	return !access(path, F_OK);
+}
+
 static bool is_met(const struct instruction *need)
 {
 	struct stat facts;
@@ -72,7 +92,7 @@ static bool is_met(const struct instruction *need)
 	if (need->code == MOUNTED)
 		return is_mount_point(need->text[0]);
 	if (need->code == PRESENT)
-		return !stat(need->text[0], &facts);
+		return !stat(need->text[0], &facts) && has_device(&facts);
 	return if_nametoindex(need->text[0]);
 }
 
@@ -116,11 +136,11 @@ static bool watch_way(int watch, const char *path, unsigned links)
 	return true;
 }
 
-/* A socket that gets a message whenever a network interface comes, goes or changes its name. */
-static int open_link_events(void)
+/* A socket that gets the kernel's messages of a kind. */
+static int open_events(int protocol, unsigned groups)
 {
-	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK };
-	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	struct sockaddr_nl address = { .nl_family = AF_NETLINK, .nl_groups = groups };
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
 
 	if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address))) {
 		close(fd);
@@ -130,15 +150,18 @@ static int open_link_events(void)
 }
 
 /* What becomes ready when a need may be met: mounts, whatever the need is, and what is of its kind. */
-static void subscribe(const struct instruction *need, struct pollfd waits[2])
+static void subscribe(const struct instruction *need, struct pollfd waits[EACH_WAIT])
 {
 	/* A mount can bring a path too, and nothing tells of that in its directory. */
 	waits[0] = (struct pollfd){ open(MOUNTS, O_RDONLY | O_CLOEXEC), POLLPRI, 0 };
-	waits[1] = (struct pollfd){ -1, POLLIN, 0 };
-	if (need->code == PRESENT)
+	waits[1] = waits[2] = (struct pollfd){ -1, POLLIN, 0 };
+	if (need->code == PRESENT) {
 		waits[1].fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	else if (need->code == INTERFACE)
-		waits[1].fd = open_link_events();
+		/* A device whose node is there already is no event of the directory. */
+		waits[2].fd = open_events(NETLINK_KOBJECT_UEVENT, KERNEL_GROUP);
+	} else if (need->code == INTERFACE)
+		/* One comes, goes or changes its name. */
+		waits[1].fd = open_events(NETLINK_ROUTE, RTMGRP_LINK);
 }
 
 /* Reads what has come, so that only what comes later makes it ready again. */
@@ -178,7 +201,7 @@ static void tell_console(const char *what)
 }
 
 /* With what tells of changes in hand, until then. False: `problem` */
-static bool wait_with(const struct instruction *need, struct pollfd waits[2], int64_t end_ms)
+static bool wait_with(const struct instruction *need, struct pollfd waits[EACH_WAIT], int64_t end_ms)
 {
 	bool said = false;
 	char what[500];
@@ -189,6 +212,7 @@ static bool wait_with(const struct instruction *need, struct pollfd waits[2], in
 
 		/* First this, then the look: nothing that happens between them is missed. */
 		if (waits[0].fd < 0 || (need->code != MOUNTED && waits[1].fd < 0) ||
+		    (need->code == PRESENT && waits[2].fd < 0) ||
 		    (need->code == PRESENT && !watch_way(waits[1].fd, need->text[0], 0)))
 			return fail("it cannot wait for %s: %s", what, strerror(errno));
 		if (is_met(need))
@@ -200,9 +224,10 @@ static bool wait_with(const struct instruction *need, struct pollfd waits[2], in
 			tell_console(what);
 		}
 		said = true;
-		poll(waits, 2, (int)left_ms);
-		if (waits[1].fd >= 0)
-			drain(waits[1].fd);
+		poll(waits, EACH_WAIT, (int)left_ms);
+		for (int i = 1; i < EACH_WAIT; i++)
+			if (waits[i].fd >= 0)
+				drain(waits[i].fd);
 	}
 }
 
@@ -211,7 +236,7 @@ bool wait_for_need(const struct instruction *need)
 {
 	/* Of this process's one machine: when it began to wait, for whatever came first. 0: not yet. */
 	static int64_t began_ms;
-	struct pollfd waits[2];
+	struct pollfd waits[EACH_WAIT];
 	bool met;
 
 	if (is_met(need))
@@ -221,7 +246,7 @@ bool wait_for_need(const struct instruction *need)
 	alarm(need->number[0] + HANG_S);
 	subscribe(need, waits);
 	met = wait_with(need, waits, began_ms + (int64_t)need->number[0] * 1000);
-	close(waits[0].fd);
-	close(waits[1].fd);
+	for (int i = 0; i < EACH_WAIT; i++)
+		close(waits[i].fd);
 	return met;
 }

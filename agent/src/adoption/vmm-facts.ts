@@ -100,7 +100,7 @@ export const VmmFacts = v.pipe(
     unkept: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(8192))), null),
     /** How much memory it fills or locks before it listens, in bytes; null if that is unknown. */
     filledBytes: v.optional(v.nullable(v.pipe(v.number(), v.safeInteger(), v.minValue(0))), null),
-    /** Loaded modules of the kernel that make devices which it needs, by the kernel's names. */
+    /** What makes devices that it needs in a kernel which has that as modules, by the kernel's names. */
     modules: v.optional(v.pipe(v.array(v.pipe(v.string(), v.regex(/^\w{1,56}$/))), v.maxLength(16)), []),
     /** What the carrier waits for before it starts the VMM, in the order in which it does. */
     needs: v.optional(v.pipe(v.array(Need), v.maxLength(1024)), []),

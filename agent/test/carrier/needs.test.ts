@@ -2,7 +2,16 @@
 /** The carrier with a machine that needs something: it waits for that with events, and starts no VMM before. */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { native } from '@luo-console/native';
@@ -136,6 +145,23 @@ describe('a path', () => {
     writeFileSync(join(scratch, 'devices/device'), '');
     writeFileSync(join(scratch, 'device'), '');
     await goesOn(carrying, join(scratch, path));
+  });
+
+  it('that is the node of a module that is not loaded is waited for as one that is not there', async (context) => {
+    const node = join(scratch, 'node');
+    // The last number there is of a misc device (major 10): no driver has it.
+    asRoot(context, 'mknod', node, 'c', '10', '1048575');
+    needing('present', node, { limitS: 1 });
+    await givesUp(node, `present ${node}`);
+  });
+
+  it('that is the node of a device is not waited for', async (context) => {
+    const node = join(scratch, 'node');
+    const [, minor = ''] = /^(\d+) /m.exec(readFileSync('/proc/misc', 'utf8').trim()) ?? [];
+    asRoot(context, 'mknod', node, 'c', '10', minor);
+    needing('present', node);
+    expect(await machine.resume(carrier)).toBe(0);
+    expect(machine.said('waits').join()).not.toContain(node);
   });
 
   it('that never comes is given up after the limit', async () => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * How long the network of a guest is away, as somebody else on the wire sees it. Also how long the disk write lasts that
- * the stop interrupts. The guest is on a tap. The host forwards to it from its second network card, on which the other one
- * pings every 10 ms. A unit of the host sets both up again in each boot, where a network manager would.
+ * the stop interrupts. The guest's tap and the host's second network card are ports of a bridge, which has the host's
+ * address. systemd-networkd makes it so in each boot. The other one pings guest and host every 10 ms.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -16,16 +16,19 @@ import { type OnProgress, step } from '../../src/progress.ts';
 import { benchHost, connect, hostDirectory, kernelsOf, runIn } from '../host.ts';
 import { numbers, updateOnce } from './agent.ts';
 import { installTemplate } from './guests.ts';
+import { type NetworkTimes, networkTimes } from './network-times.ts';
 import { addresses, longestSilence, WirePeer } from './wire.ts';
 
 /** One update. Times in ms. */
-export interface NetworkUpdate {
+export interface NetworkUpdate extends NetworkTimes {
   /** From the guest's last answer before its stop to the first after it. */
   readonly awayMs: number;
   /** Of the machine, as the agent says. */
   readonly blackoutMs: number;
   /** From when the guest runs again to the end of its first disk write. */
   readonly firstWriteMs: number;
+  /** From the guest's last answer before its stop to the first of the host after it. */
+  readonly hostAwayMs: number;
 }
 
 export interface NetworkMeasured {
@@ -35,36 +38,24 @@ export interface NetworkMeasured {
 }
 
 const memoryMiB = 96;
-/** Without a dash: such a name is the same in a unit's. */
-const tap = 'benchtap';
+const ports = { bridge: 'benchbr', card: 'eth1', tap: 'benchtap' } as const;
+const manager = 'systemd-networkd.service';
 const unit = 'bench-network-guest';
 const guestLog = `${hostDirectory}/network-guest.log`;
 /** For what takes seconds, under emulation; only ends what hangs. */
 const limitMs = 180_000;
 
-/** For each of the host's devices, as soon as it is there. The tap is as soon as its machine runs again. */
-const networkUnit = `[Unit]
-DefaultDependencies=no
-BindsTo=sys-subsystem-net-devices-%i.device
-After=sys-subsystem-net-devices-%i.device
-[Service]
-Type=oneshot
-RemainAfterExit=yes
-EnvironmentFile=${hostDirectory}/%i
-ExecStart=/sbin/ip link set %i up
-ExecStart=/sbin/ip address replace \${ADDRESS}/24 dev %i
-ExecStart=/bin/sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward'
-[Install]
-WantedBy=sys-subsystem-net-devices-%i.device
-`;
+/** As people have it, in the files of systemd-networkd. */
+const networkFiles: Readonly<Record<string, string>> = {
+  'bench-bridge.netdev': `[NetDev]\nName=${ports.bridge}\nKind=bridge\n`,
+  'bench-bridge.network': `[Match]\nName=${ports.bridge}\n[Network]\nAddress=${addresses.host}/24\n`,
+  'bench-ports.network': `[Match]\nName=${ports.card} ${ports.tap}\n[Network]\nBridge=${ports.bridge}\n`,
+};
 
 async function setUpNetwork(host: LabHost): Promise<void> {
-  await runIn(host, 'cat > /etc/systemd/system/bench-network@.service', networkUnit);
-  for (const [device, address] of Object.entries({ eth1: addresses.host, [tap]: addresses.gateway })) {
-    await runIn(host, `echo ADDRESS=${address} > ${hostDirectory}/${device}`);
-    await runIn(host, `systemctl enable --quiet bench-network@${device}.service`);
-  }
-  await runIn(host, 'systemctl daemon-reload && systemctl start bench-network@eth1.service');
+  for (const [name, text] of Object.entries(networkFiles))
+    await runIn(host, `cat > /etc/systemd/network/${name}`, text);
+  await runIn(host, `systemctl enable --quiet --now ${manager}`);
 }
 
 /** Compiles the guest's init and packs it as an initramfs. */
@@ -85,7 +76,7 @@ async function installGuest(host: LabHost): Promise<void> {
 /** Starts the guest on its tap, with a disk, and has it adopted. */
 async function startGuest(host: LabHost): Promise<void> {
   await runIn(host, `truncate -s 16M ${hostDirectory}/net-guest.img`);
-  const line = `console=ttyS0 loglevel=0 kho=off tsc=reliable no_timer_check panic=-1 own=${addresses.guest} gateway=${addresses.gateway}`;
+  const line = `console=ttyS0 loglevel=0 kho=off tsc=reliable no_timer_check panic=-1 own=${addresses.guest} gateway=${addresses.host}`;
   const words = [
     ...['/usr/bin/qemu-system-x86_64', '-name', 'network', '-accel', 'tcg', '-cpu', 'max'],
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-m', `${memoryMiB}`],
@@ -95,7 +86,7 @@ async function startGuest(host: LabHost): Promise<void> {
     ...['-chardev', `file,id=console,path=${guestLog},append=on`, '-serial', 'chardev:console'],
     ...['-drive', `if=none,id=disk,file=${hostDirectory}/net-guest.img,format=raw,cache=none`],
     ...['-device', 'virtio-blk-pci,drive=disk'],
-    ...['-netdev', `tap,id=net,ifname=${tap},script=no,downscript=no`],
+    ...['-netdev', `tap,id=net,ifname=${ports.tap},script=no,downscript=no`],
     ...['-device', 'virtio-net-pci,netdev=net,romfile='],
     ...[
       '-kernel',
@@ -157,11 +148,12 @@ async function clockOf(host: LabHost): Promise<{ guestUs: number; hostUs: number
 async function measureOne(host: LabHost, peer: WirePeer): Promise<NetworkUpdate> {
   const agent = await connect(host);
   try {
-    await peer.answered(100, limitMs);
+    await peer.answered('guest', 100, limitMs);
     const clock = await clockOf(host);
     peer.forget();
     const update = await updateOnce(host, agent);
-    await peer.answered(100, limitMs);
+    await peer.answered('host', 1, limitMs);
+    await peer.answered('guest', 100, limitMs);
     const [machine] = update.machines;
     if (update.outcome !== 'updated' || machine?.stage !== 'resumed' || machine.blackoutUs === null)
       throw new Error(`update ${update.id}: ${update.outcome}, ${update.reason}; ${machine?.stage}`);
@@ -171,8 +163,16 @@ async function measureOne(host: LabHost, peer: WirePeer): Promise<NetworkUpdate>
     // A report that comes now is of writes since the stop.
     await clockOf(host);
     const log = await runIn(host, `cat ${guestLog}`);
+    const away = longestSilence(peer.answersMs('guest'));
+    const hostAway = longestSilence(peer.answersMs('host'));
+    const kernelLog = await runIn(host, 'dmesg --kernel');
+    const managerUs = Number(
+      await runIn(host, `systemctl show -P ExecMainStartTimestampMonotonic ${manager}`),
+    );
     return {
-      awayMs: longestSilence(peer.answersMs).ms,
+      ...networkTimes(kernelLog, managerUs, machine, ports),
+      awayMs: away.ms,
+      hostAwayMs: hostAway.fromMs + hostAway.ms - away.fromMs,
       blackoutMs: machine.blackoutUs / 1000,
       firstWriteMs: firstWriteMs(log, clock.guestUs + suspendedAtUs - clock.hostUs),
     };
@@ -196,7 +196,7 @@ export async function measureNetwork(runs: number, onProgress: OnProgress): Prom
   await installGuest(host);
   await step(onProgress, 'a guest on the network', async () => {
     await startGuest(host);
-    await peer.answered(1, limitMs);
+    await peer.answered('guest', 1, limitMs);
     const pid = Number(await runIn(host, `systemctl show -P MainPID ${unit}`));
     const agent = await connect(host);
     await agent.call('AdoptMachine', { pid, unlink: null }).finally(() => agent.close());

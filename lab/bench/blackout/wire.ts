@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Somebody else on the network of a lab host, who pings a guest of that host. Its Ethernet frames are UDP datagrams that
- * QEMU sends and takes. It runs beside the lab, so no kexec interrupts it, and its clock is the same all the time.
+ * Somebody else on the network of a lab host, who pings a guest of that host, and the host. Its Ethernet frames are UDP
+ * datagrams that QEMU sends and takes. It runs beside the lab, so no kexec interrupts it, and its clock is the same all the
+ * time. It keeps the addresses that it has learnt, so asking for them again costs no time.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 
-/** Everybody on the wire and behind it. The host is the gateway of both sides. */
-export const addresses = {
-  peer: '10.8.0.2',
-  host: '10.8.0.1',
-  gateway: '10.9.0.1',
-  guest: '10.9.0.2',
-} as const;
+/** Everybody on the wire. The guest is behind the host's bridge, and the bridge has the host's address. */
+export const addresses = { host: '10.8.0.1', peer: '10.8.0.2', guest: '10.8.0.3' } as const;
+
+/** Who is pinged. */
+type Target = 'guest' | 'host';
 
 const peerMac = Buffer.from('525400080002', 'hex');
 const everybody = Buffer.from('ffffffffffff', 'hex');
@@ -45,7 +44,7 @@ function arpPacket(operation: 1 | 2, toMac: Buffer, to: Buffer): Buffer {
   return Buffer.concat([head, peerMac, bytesOf(addresses.peer), toMac, to]);
 }
 
-function echoRequest(sequence: number): Buffer {
+function echoRequest(to: string, sequence: number): Buffer {
   const icmp = Buffer.alloc(16);
   icmp.writeUInt8(8, 0);
   icmp.writeUInt16BE(pingId, 4);
@@ -57,7 +56,7 @@ function echoRequest(sequence: number): Buffer {
   ip.writeUInt8(64, 8);
   ip.writeUInt8(1, 9);
   bytesOf(addresses.peer).copy(ip, 12);
-  bytesOf(addresses.guest).copy(ip, 16);
+  bytesOf(to).copy(ip, 16);
   ip.writeUInt16BE(checksum(ip), 10);
   return Buffer.concat([ip, icmp]);
 }
@@ -84,9 +83,11 @@ export class WirePeer implements Disposable {
   readonly #socket: Socket;
   readonly #hostPort: number;
   readonly #timer: NodeJS.Timeout;
-  #hostMac: Buffer | null = null;
   #sequence = 0;
-  #answersMs: number[] = [];
+  readonly #targets = new Map<Target, { mac: Buffer | null; answersMs: number[] }>([
+    ['guest', { mac: null, answersMs: [] }],
+    ['host', { mac: null, answersMs: [] }],
+  ]);
 
   /** @param hostPort where the host's QEMU takes frames */
   private constructor(socket: Socket, hostPort: number) {
@@ -106,21 +107,23 @@ export class WirePeer implements Disposable {
   }
 
   /** When answers came since it began, or since `forget`. */
-  get answersMs(): readonly number[] {
-    return this.#answersMs;
+  answersMs(target: Target): readonly number[] {
+    return this.#targets.get(target)?.answersMs ?? [];
   }
 
   forget(): void {
-    this.#answersMs = [];
+    for (const target of this.#targets.values()) target.answersMs = [];
   }
 
-  /** Waits until so many pings have been answered. @throws Error when that takes too long */
-  async answered(count: number, limitMs: number): Promise<void> {
+  /** Waits until it has so many more answers. @throws Error when that takes too long */
+  async answered(target: Target, count: number, limitMs: number): Promise<void> {
     const until = performance.now() + limitMs;
-    const enough = this.#answersMs.length + count;
-    while (this.#answersMs.length < enough) {
+    const enough = this.answersMs(target).length + count;
+    while (this.answersMs(target).length < enough) {
       if (performance.now() > until)
-        throw new Error(`the guest answered ${this.#answersMs.length} pings in all, expected ${enough}`);
+        throw new Error(
+          `the ${target} answered ${this.answersMs(target).length} pings in all, expected ${enough}`,
+        );
       await once(this.#socket, 'message', { signal: AbortSignal.timeout(limitMs) });
     }
   }
@@ -135,12 +138,20 @@ export class WirePeer implements Disposable {
   }
 
   #ping(): void {
-    if (this.#hostMac === null) {
-      this.#send(ethernet(everybody, arp, arpPacket(1, Buffer.alloc(6), bytesOf(addresses.host))));
-      return;
-    }
     this.#sequence = (this.#sequence + 1) & 0xffff;
-    this.#send(ethernet(this.#hostMac, ipv4, echoRequest(this.#sequence)));
+    for (const [name, { mac }] of this.#targets) {
+      const address = addresses[name];
+      this.#send(
+        mac === null
+          ? ethernet(everybody, arp, arpPacket(1, Buffer.alloc(6), bytesOf(address)))
+          : ethernet(mac, ipv4, echoRequest(address, this.#sequence)),
+      );
+    }
+  }
+
+  /** Whose address this is; undefined if nobody's who is pinged. */
+  #whose(address: Buffer): { mac: Buffer | null; answersMs: number[] } | undefined {
+    return [...this.#targets].find(([name]) => address.equals(bytesOf(addresses[name])))?.[1];
   }
 
   #heard(frame: Buffer): void {
@@ -148,16 +159,17 @@ export class WirePeer implements Disposable {
     const payload = frame.subarray(ethernetBytes);
     if (type === arp && payload.length >= 28) {
       const [mac, address] = [Buffer.from(payload.subarray(8, 14)), Buffer.from(payload.subarray(14, 18))];
-      if (!address.equals(bytesOf(addresses.host))) return;
-      this.#hostMac = mac;
+      const target = this.#whose(address);
+      if (target === undefined) return;
+      target.mac = mac;
       const asksForThis =
         payload.readUInt16BE(6) === 1 && payload.subarray(24, 28).equals(bytesOf(addresses.peer));
       if (asksForThis) this.#send(ethernet(mac, arp, arpPacket(2, mac, address)));
     } else if (type === ipv4 && payload.length >= 28) {
       const icmp = payload.subarray((payload.readUInt8(0) & 15) * 4);
-      const fromGuest = payload.subarray(12, 16).equals(bytesOf(addresses.guest));
+      const target = this.#whose(payload.subarray(12, 16));
       const isAnswer = payload.readUInt8(9) === 1 && icmp.length >= 8 && icmp.readUInt8(0) === 0;
-      if (fromGuest && isAnswer && icmp.readUInt16BE(4) === pingId) this.#answersMs.push(performance.now());
+      if (isAnswer && icmp.readUInt16BE(4) === pingId) target?.answersMs.push(performance.now());
     }
   }
 }

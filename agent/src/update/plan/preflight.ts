@@ -20,6 +20,7 @@ import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
 import { bootCheck } from './boot-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
+import { devicesCheck } from './devices-check.ts';
 import { loadingCheck } from './loading-check.ts';
 import { pagesCheck } from './pages-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
@@ -120,6 +121,8 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   arrival: arrivalCheck,
+
+  devices: devicesCheck,
 
   loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
 

@@ -52,6 +52,14 @@ describe('the log of the carrier', () => {
     });
   });
 
+  it('tells what had gone wrong before a machine failed', () => {
+    const problem = line(1, 0, 'problem', 'module /lib/kvm.ko: Exec format error');
+    expect(logOf(problem).machines.get(0)?.failed).toBeNull();
+    expect(logOf(problem, line(2, 0, 'failed', 'it still waited')).machines.get(0)?.failed).toBe(
+      'it still waited; module /lib/kvm.ko: Exec format error',
+    );
+  });
+
   it('tells what a machine waits for until something else happens to it', () => {
     const waiting = [
       line(1, 0, 'waits', 'a\nb\u0000c'),

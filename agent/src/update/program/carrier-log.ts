@@ -44,6 +44,7 @@ const longestLine = 16_384;
 const longestText = 300;
 /** Of one machine: a program has some needs, two sockets to wait for, and some dozens of instructions. */
 const mostWaits = 64;
+const mostProblems = 4;
 const mostInstructions = 100;
 
 const Line = v.object({
@@ -97,15 +98,21 @@ class MachineReader implements LoggedMachine {
   readonly reached = new Map<RestartPoint, number>();
   readonly waited: RestartWait[] = [];
   readonly done: RestartInstruction[] = [];
-  failed: string | null = null;
   waits: string | null = null;
+  #failed: string | null = null;
+  /** What went wrong before and ended nothing, such as a module that could not be loaded. */
+  readonly #problems: string[] = [];
   /** Since when it waits. */
   #waitsFromNs = 0;
   /** The instruction at which it failed, if the log says it. */
   #at: string | null = null;
 
+  get failed(): string | null {
+    return this.#failed === null ? null : [this.#failed, ...this.#problems].join('; ');
+  }
+
   get failedAt(): string | null {
-    if (this.failed === null) return null;
+    if (this.#failed === null) return null;
     const last = this.done.at(-1);
     return this.#at ?? (last === undefined ? null : `after ${last.what}`);
   }
@@ -114,7 +121,8 @@ class MachineReader implements LoggedMachine {
     const point = restartPoints.find((each) => each === event);
     if (point !== undefined && !this.reached.has(point)) this.reached.set(point, ns);
     if (event === 'at') this.#at ??= shown(text);
-    if (event === 'failed') this.failed ??= shown(text);
+    if (event === 'failed') this.#failed ??= shown(text);
+    if (event === 'problem' && this.#problems.length < mostProblems) this.#problems.push(shown(text));
     if (Object.hasOwn(instructionRows, event)) this.#takeInstruction(withText(event, text), ns);
     // Any other event tells that the wait is over.
     this.#endWait(ns);

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { KernelModules, modulesFor } from './kernel-modules.ts';
+import { deviceOf, KernelModules, modulesFor } from './kernel-modules.ts';
 import { MadeUpVmmProc } from './made-up-vmm.fixture.ts';
 
 const release = '7.3.4-b';
@@ -96,17 +96,35 @@ describe('modules', () => {
 describe('for devices', () => {
   const used = ['/dev/kvm', '/dev/vhost-net', '/dev/vda'];
 
-  it('the modules are found that make them here', () => {
-    writeFileSync(
-      join(proc.directory, 'modules'),
-      'kvm_intel 364544 0 - Live 0x0\nkvm 1 1 kvm_intel, Live 0x0\ntun 5 0 - Live 0x0\n',
-    );
-    expect(modulesFor(proc.directory, used)).toEqual(['kvm_intel']);
+  const processor = (flags: string): void =>
+    writeFileSync(join(proc.directory, 'cpuinfo'), `processor\t: 0\nflags\t\t: fpu ${flags} nx\n`);
+
+  it('the modules are found that make them with this processor', () => {
+    processor('vmx');
+    expect(modulesFor(proc.directory, used)).toEqual(['kvm_intel', 'vhost_net']);
+    processor('svm');
+    expect(modulesFor(proc.directory, used)).toEqual(['kvm_amd', 'vhost_net']);
     expect(modulesFor(proc.directory, ['/dev/net/tun', '/dev/net/tun'])).toEqual(['tun']);
     expect(modulesFor(proc.directory, [])).toEqual([]);
   });
 
-  it('none are found in a kernel without modules', () => {
-    expect(modulesFor(proc.directory, used)).toEqual([]);
+  it('they are found too where the running kernel has them built in', () => {
+    processor('svm');
+    writeFileSync(join(proc.directory, 'modules'), '');
+    expect(modulesFor(proc.directory, ['/dev/kvm'])).toEqual(['kvm_amd']);
+  });
+
+  it('none makes KVM with a processor that cannot do it', () => {
+    processor('sse2');
+    expect(modulesFor(proc.directory, ['/dev/kvm'])).toEqual([]);
+  });
+
+  it('each is the maker of one', () => {
+    expect(['kvm_intel', 'kvm_amd', 'tun', 'ext4'].map(deviceOf)).toEqual([
+      '/dev/kvm',
+      '/dev/kvm',
+      '/dev/net/tun',
+      null,
+    ]);
   });
 });

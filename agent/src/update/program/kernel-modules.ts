@@ -4,19 +4,28 @@
  * loads them first. What has to be loaded, and in which order, is looked up here, in what depmod has left of the next
  * kernel (modules.dep(5)). A module that cannot be loaded costs nothing: the machine waits for its device as before.
  */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { readBounded } from '../../host/read-bounded.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { commandLineWords } from '../../kernel/facts.ts';
 import type { Instruction } from './instructions.ts';
 
-/** Device nodes, and modules of which one makes the device, by the names that `/proc/modules` shows. */
-const makers: Readonly<Record<string, readonly string[]>> = {
-  '/dev/kvm': ['kvm_intel', 'kvm_amd'],
-  '/dev/net/tun': ['tun'],
-  '/dev/vhost-net': ['vhost_net'],
-  '/dev/vhost-vsock': ['vhost_vsock'],
-};
+/** What makes a device. */
+interface Maker {
+  readonly device: string;
+  /** By the name that `/proc/modules` shows. In capitals it is that of its option, behind `CONFIG_`. */
+  readonly module: string;
+  /** What the processor must be able to do for it, as `/proc/cpuinfo` says; nothing if it is not given. */
+  readonly feature?: string;
+}
+
+const makers: readonly Maker[] = [
+  { device: '/dev/kvm', module: 'kvm_intel', feature: 'vmx' },
+  { device: '/dev/kvm', module: 'kvm_amd', feature: 'svm' },
+  { device: '/dev/net/tun', module: 'tun' },
+  { device: '/dev/vhost-net', module: 'vhost_net' },
+  { device: '/dev/vhost-vsock', module: 'vhost_vsock' },
+];
 
 /** Of the kernel's files and of the administrator's, in bytes: one of depmod has some hundred thousand. */
 const mostBytes = 16 * 1024 * 1024;
@@ -37,21 +46,35 @@ const optionDirectories = [
 const nameOf = (text: string): string => text.replaceAll('-', '_');
 const nameOfFile = (path: string): string => nameOf(/([^/]*)\.ko(\.\w+)?$/.exec(path)?.[1] ?? '');
 
-/** Modules that are loaded in the running kernel and make one of these devices. @param paths of device nodes */
+/**
+ * Modules that make one of these devices on this machine, where a kernel has them as modules. The running kernel may have
+ * them built in, and the next one not.
+ *
+ * @param paths of device nodes
+ */
 export function modulesFor(proc: string, paths: readonly string[]): string[] {
-  const wanted = paths.flatMap((path) => makers[path] ?? []);
-  if (wanted.length === 0) return [];
-  const text = readBounded(`${proc}/modules`, mostBytes)?.text ?? '';
-  const loaded = new Set(text.split('\n').map((line) => line.split(' ')[0]));
-  return [...new Set(wanted)].filter((name) => loaded.has(name));
+  const wanted = makers.filter(({ device }) => paths.includes(device));
+  if (wanted.every(({ feature }) => feature === undefined)) return wanted.map(({ module }) => module);
+  const text = readBounded(`${proc}/cpuinfo`, mostBytes)?.text ?? '';
+  const features = new Set(/^flags\s*: (.*)$/m.exec(text)?.[1]?.split(' '));
+  return wanted
+    .filter(({ feature }) => feature === undefined || features.has(feature))
+    .map(({ module }) => module);
 }
+
+/** The device that a module makes; null if it is none that a machine waits for. */
+export const deviceOf = (name: string): string | null =>
+  makers.find(({ module }) => module === name)?.device ?? null;
 
 /** A kernel's modules on disk, with what to tell each when it is loaded. */
 export class KernelModules {
   readonly #directory: string;
+  /** As process 1 sees a path. */
+  readonly #seen: (path: string) => string;
   /** Files with those on which each depends, as paths below the directory. */
   readonly #files = new Map<string, readonly string[]>();
   readonly #fileOf = new Map<string, string>();
+  readonly #builtIn = new Set<string>();
   readonly #parameters = new Map<string, string[]>();
   /** Modules that have a command of the administrator's to load them. */
   readonly #commanded = new Set<string>();
@@ -63,8 +86,9 @@ export class KernelModules {
    * @throws SystemError if something that is there cannot be read
    */
   constructor(proc: string, release: string, commandLine: string) {
+    this.#seen = (path) => seenBy(proc, 1, path);
     const read = (path: string): string[] =>
-      (readBounded(seenBy(proc, 1, path), mostBytes)?.text ?? '').split('\n');
+      (readBounded(this.#seen(path), mostBytes)?.text ?? '').split('\n');
     this.#directory = `/lib/modules/${release}`;
     if (release.includes('/')) return;
     for (const line of read(`${this.#directory}/modules.dep`)) {
@@ -73,7 +97,9 @@ export class KernelModules {
       this.#files.set(file, after.split(' ').filter(Boolean));
       this.#fileOf.set(nameOfFile(file), file);
     }
-    for (const line of read(`${this.#directory}/modules.builtin`)) this.#fileOf.delete(nameOfFile(line));
+    const builtIn = read(`${this.#directory}/modules.builtin`).filter(Boolean);
+    for (const file of builtIn) this.#builtIn.add(nameOfFile(file));
+    for (const name of this.#builtIn) this.#fileOf.delete(name);
     for (const path of optionFiles(proc)) for (const line of joined(read(path))) this.#configure(line);
     for (const word of commandLineWords(commandLine)) {
       const [, name, parameter] = /^([\w-]+)\.(.+)$/s.exec(word.replace(/^"(.*)"$/s, '$1')) ?? [];
@@ -81,8 +107,42 @@ export class KernelModules {
     }
   }
 
+  /** Whether depmod has left anything of this kernel's modules. */
+  get known(): boolean {
+    return this.#files.size > 0 || this.#builtIn.size > 0;
+  }
+
+  /** Whether it is built in, as `modules.builtin` says. */
+  isBuiltIn(name: string): boolean {
+    return this.#builtIn.has(name);
+  }
+
+  /** Files that are missing for a module to be loaded; null if the kernel has no such module. */
+  missingFor(name: string): string[] | null {
+    const files = this.#withDependencies([name]);
+    if (files.length === 0) return null;
+    return files.map((file) => this.#pathOf(file)).filter((path) => !existsSync(this.#seen(path)));
+  }
+
   /** What loads modules, each behind those on which it depends. One that is built in or not there is left out. */
   instructions(names: readonly string[]): Instruction[] {
+    const files = this.#withDependencies(names);
+    // Whatever the command does, it is the host's boot that does it.
+    if (files.some((file) => this.#commanded.has(nameOfFile(file)))) return [];
+    return files.map((file) => ({
+      does: 'module',
+      flags: file.endsWith('.ko') ? 0 : compressedFile,
+      path: this.#pathOf(file),
+      parameters: (this.#parameters.get(nameOfFile(file)) ?? []).join(' '),
+    }));
+  }
+
+  #pathOf(file: string): string {
+    return file.startsWith('/') ? file : `${this.#directory}/${file}`;
+  }
+
+  /** Files of modules, each behind those on which it depends. */
+  #withDependencies(names: readonly string[]): string[] {
     const files = new Set<string>();
     const visited = new Set<string>();
     const visit = (file: string): void => {
@@ -95,15 +155,7 @@ export class KernelModules {
       const file = this.#fileOf.get(name);
       if (file !== undefined) visit(file);
     }
-    const all = [...files];
-    // Whatever the command does, it is the host's boot that does it.
-    if (all.some((file) => this.#commanded.has(nameOfFile(file)))) return [];
-    return all.map((file) => ({
-      does: 'module',
-      flags: file.endsWith('.ko') ? 0 : compressedFile,
-      path: file.startsWith('/') ? file : `${this.#directory}/${file}`,
-      parameters: (this.#parameters.get(nameOfFile(file)) ?? []).join(' '),
-    }));
+    return [...files];
   }
 
   /** A line of modprobe.d(5). */
