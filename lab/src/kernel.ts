@@ -3,7 +3,7 @@
  * The lab's kernels. Debian builds its own without KHO and LUO. So the lab compiles Debian's source package twice
  * with its own configuration: local version "-a" and "-b". Nothing else differs, and an update from one to the other
  * visibly changes `uname -r`. A third one, "-m", has KVM as modules, as distributions do. It is built for the tests that
- * ask for it, and is in no image: such a test puts it and its modules into its host.
+ * ask for it, and is in no image. Such a test puts it and its modules into its host.
  *
  * There are these cache entries: the source package, the tree it is unpacked and compiled in, the two finished kernels,
  * and the third one. The current version of the package is asked for once, and again on request. The tree is kept. An

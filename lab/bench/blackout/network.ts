@@ -2,7 +2,7 @@
 /**
  * How long the network of a guest is away, as somebody else on the wire sees it. Also how long the disk write lasts that
  * the stop interrupts. The guest's tap and the host's second network card are ports of a bridge, which has the host's
- * address. systemd-networkd makes it so in each boot. The other one pings guest and host every 10 ms.
+ * address. The host's network manager makes it so in each boot. The other one pings guest and host every 10 ms.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

@@ -22,6 +22,7 @@ import { bootCheck } from './boot-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
 import { devicesCheck } from './devices-check.ts';
 import { loadingCheck } from './loading-check.ts';
+import { networkCheck } from './network-check.ts';
 import { pagesCheck } from './pages-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
 
@@ -166,6 +167,8 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   boot: bootCheck,
+
+  network: networkCheck,
 
   pages: (context, { machines }) => pagesCheck(context, machines),
 
