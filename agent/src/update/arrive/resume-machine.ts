@@ -19,7 +19,9 @@ import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf, statePlace } from '../../adoption/saved-places.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
+import { visible } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { wrongLabel } from '../../host/security-label.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
@@ -108,6 +110,19 @@ export const newRun = (saved: SavedMachine): MachineRun => ({
   failedAt: null,
 });
 
+/** What is wrong with the label of its new VMM, which is confined by the policy of this boot; nothing if that is right. */
+function labelProblem(
+  { paths, log }: MachineContext,
+  { session, facts }: SavedMachine,
+  pid: number,
+): string[] {
+  const wrong = facts?.profile ? wrongLabel(paths.proc, pid, facts.profile) : null;
+  if (wrong === null) return [];
+  const problem = visible(wrong);
+  log('warning', 'a VMM has another security label than before', { session, pid, problem });
+  return [problem];
+}
+
 const notCarried = { machine: null, goesOn: null };
 
 /**
@@ -136,7 +151,11 @@ export async function resumeMachine({
       insteadOfRunning === null ? 'it runs' : `it has run, and its state is "${insteadOfRunning}" now`;
     const how = saved.ran ? runs : 'it is paused, as it was before';
     const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
-    const detail = broughtBackBy === 'carrier' ? `${what}; the carrier brought it back` : what;
+    const detail = [
+      what,
+      ...(broughtBackBy === 'carrier' ? ['the carrier brought it back'] : []),
+      ...labelProblem(context, saved, newPid),
+    ].join('; ');
     return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy, carried };
   };
   const not = (stage: 'held' | 'lost', detail: string) => ({

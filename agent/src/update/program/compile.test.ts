@@ -30,7 +30,16 @@ const facts: VmmFacts = {
   limits: [{ number: 7, soft: '1024', hard: 'unlimited' }],
   nodes: [{ path: '/dev/kvm', mode: 0o660, uid: 0, gid: 104 }],
   directories: [{ path: '/run/vms', mode: 0o755, uid: 0, gid: 0 }],
-  ...{ writesRoot: true, filledBytes: 0, rights: null, unkept: null, modules: [], needs: [], obstacle: null },
+  ...{
+    writesRoot: true,
+    filledBytes: 0,
+    rights: null,
+    profile: null,
+    unkept: null,
+    modules: [],
+    needs: [],
+    obstacle: null,
+  },
 };
 
 /** What every machine here has between its directories and its words. */
@@ -250,6 +259,24 @@ describe('the program of a machine', () => {
       { token: 5n },
       { token: 4n },
     ]);
+  });
+});
+
+describe('the security label of a machine', () => {
+  it('is waited for before anything is made, and then the VMM is started under it', () => {
+    const profile = { name: 'qemu//vm', mode: 'enforce' } as const;
+    const needs = [{ kind: 'profile', what: 'qemu//vm (enforce)' } as const];
+    const machines = [{ saved: machine({}), facts: { ...facts, profile, needs } }];
+    const part = partOf(compileProgram({ index: 'luo-console', machines }), 0);
+    expect(part[1]).toEqual({ does: 'profile', limitS: 120, profile: 'qemu//vm (enforce)' });
+    const at = (name: string): number => part.findIndex(({ does }) => does === name);
+    expect(part[at('label')]).toEqual({ does: 'label', profile: 'qemu//vm' });
+    expect(at('label')).toBeLessThan(at('start'));
+    const without = partOf(
+      compileProgram({ index: 'luo-console', machines: [{ saved: machine({}), facts }] }),
+      0,
+    );
+    expect(without.filter(({ does }) => does === 'label')).toEqual([]);
   });
 });
 

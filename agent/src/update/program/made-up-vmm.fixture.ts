@@ -37,6 +37,7 @@ export interface MadeUpVmm {
   readonly environment?: readonly string[];
   readonly status?: string;
   readonly limits?: string;
+  /** The label of the first security module. */
   readonly label?: string;
   /** Lines about its rights in its status, by their names. */
   readonly rights?: Readonly<Record<string, string>>;

@@ -35,6 +35,7 @@ it('a VMM whose facts are unknown has those of a unit that the agent makes', () 
     needs: [],
     modules: [],
     rights: null,
+    profile: null,
     unkept: null,
     filledBytes: null,
     directories: [],

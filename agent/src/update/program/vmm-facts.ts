@@ -7,6 +7,7 @@ import { stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
+import { profileText } from '../../host/security-label.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { fillsMemory } from '../../qemu/command-line.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
@@ -16,7 +17,7 @@ import { pathsIn } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
 import {
   hasUserNamespace,
-  labelObstacle,
+  labelOf,
   monitorObstacle,
   namespaceObstacle,
   reachKinds,
@@ -54,16 +55,20 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
   const { mapped, locked, ...identity } = readStatus(status);
-  const needs = ofHost(
-    inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
-  );
-  const label = await labelObstacle(proc, pid);
+  const { profile, obstacle: label } = labelOf(proc, pid);
+  const needs = [
+    ...ofHost(
+      inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+    ),
+    ...(profile === null ? [] : [{ kind: 'profile' as const, what: profileText(profile) }]),
+  ];
   const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
     ...identity,
     nice: readNice(await read('stat')),
     rights,
-    unkept: unkept ?? without(label) ?? without(await namespaceObstacle(proc, pid, reachKinds)),
+    profile,
+    unkept: unkept ?? label ?? without(await namespaceObstacle(proc, pid, reachKinds)),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -89,6 +94,6 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   return v.parse(VmmFacts, facts);
 }
 
-/** Why it would have more rights in another way than by capabilities. @param what it has and would not have */
+/** Why it would have more rights than it has. @param what it has and would not have */
 const without = (what: string | null): string | null =>
   what && `${what}, and would not when it is started again`;

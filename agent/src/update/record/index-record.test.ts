@@ -34,6 +34,7 @@ const facts: VmmFacts = {
   directories: [{ path: '/run/vms', mode: 0o2770, uid: 64, gid: 65 }],
   filledBytes: 64,
   rights: { bounding: '1ff', inheritable: '3', ambient: '1', noNewPrivileges: true },
+  profile: null,
   unkept: null,
   modules: ['kvm_intel'],
   needs: [
