@@ -17,11 +17,10 @@ import {
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf, statePlace } from '../../adoption/saved-places.ts';
+import { checkLabel } from '../../adoption/vmm-label.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
-import { visible } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
-import { wrongLabel } from '../../host/security-label.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
@@ -110,19 +109,6 @@ export const newRun = (saved: SavedMachine): MachineRun => ({
   failedAt: null,
 });
 
-/** What is wrong with the label of its new VMM, which is confined by the policy of this boot; nothing if that is right. */
-function labelProblem(
-  { paths, log }: MachineContext,
-  { session, facts }: SavedMachine,
-  pid: number,
-): string[] {
-  const wrong = facts?.profile ? wrongLabel(paths.proc, pid, facts.profile) : null;
-  if (wrong === null) return [];
-  const problem = visible(wrong);
-  log('warning', 'a VMM has another security label than before', { session, pid, problem });
-  return [problem];
-}
-
 const notCarried = { machine: null, goesOn: null };
 
 /**
@@ -151,11 +137,9 @@ export async function resumeMachine({
       insteadOfRunning === null ? 'it runs' : `it has run, and its state is "${insteadOfRunning}" now`;
     const how = saved.ran ? runs : 'it is paused, as it was before';
     const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
-    const detail = [
-      what,
-      ...(broughtBackBy === 'carrier' ? ['the carrier brought it back'] : []),
-      ...labelProblem(context, saved, newPid),
-    ].join('; ');
+    const by = broughtBackBy === 'carrier' ? 'the carrier brought it back' : null;
+    const label = checkLabel(context, saved, newPid);
+    const detail = [what, by, label].filter((each) => each !== null).join('; ');
     return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy, carried };
   };
   const not = (stage: 'held' | 'lost', detail: string) => ({

@@ -2,8 +2,8 @@
 /**
  * Why the carrier could not bring a machine back. It begins while hardly anything of the host is there, and waits for
  * what the host makes by itself (`needs.ts`). What no boot makes, and what cannot be seen to be ready, is an obstacle. Such
- * a machine is left to the agent. One with a security label that cannot be given to a VMM is not carried over at all,
- * because the agent could not give it back either (`vmm-facts.ts`).
+ * a machine is left to the agent. One whose security label cannot be given to a VMM is not carried over at all: the agent
+ * could not give it back either (`vmm-facts.ts`).
  */
 import { readlink, stat } from 'node:fs/promises';
 import { visible } from '../../host/plain-words.ts';

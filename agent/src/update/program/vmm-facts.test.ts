@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is found out of a running VMM for its program, and which machines are left to the agent. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -93,6 +93,30 @@ describe('of a VMM is found', () => {
     expect(await look({ label: 'unconfined\n' })).toMatchObject({ profile: null, needs: [] });
     proc.end(100);
     expect(await look({ label: 'system_u:system_r:svirt_t:s0' })).toMatchObject({ profile: null, needs: [] });
+  });
+
+  it('whether AppArmor lets it listen where it is given its state', async () => {
+    const label = 'libvirt-1 (enforce)\n';
+    const asked = join(proc.root, 'sys/kernel/security/apparmor/.access');
+    const denied = 'its security profile libvirt-1 (enforce) does not let it make /run/luo-carrier/0/main, ';
+    for (const allowed of ['0000ffed', '0000fffd', '0000ffef', '00000000']) {
+      const { obstacle, unkept } = await look({ label, allowed });
+      expect([obstacle, unkept]).toEqual([obstacle, obstacle]);
+      expect(obstacle).toBe(`${denied}where it would be given its state`);
+      expect(readFileSync(asked, 'latin1')).toContain('label\0libvirt-1\0\u0002/run/luo-carrier/0/main ');
+      proc.end(100);
+    }
+    expect(await look({ label, allowed: '00000012' })).toMatchObject({ obstacle: null, unkept: null });
+    proc.end(100);
+    expect(await look({ label: 'libvirt-1 (complain)\n', allowed: '00000000' })).toMatchObject({
+      ...{ obstacle: null, unkept: null, profile: { name: 'libvirt-1', mode: 'complain' } },
+    });
+    proc.end(100);
+    const vmm = proc.addVmm({ label });
+    rmSync(asked);
+    expect((await vmmFacts(proc.directory, vmm)).unkept).toBe(
+      'what its security profile libvirt-1 (enforce) allows cannot be asked: ENOENT',
+    );
   });
 
   it('which directories below /run it needs, outermost first, without links', async () => {

@@ -23,6 +23,7 @@ import {
   reachKinds,
   tapObstacle,
 } from './obstacles.ts';
+import { profileObstacle } from './profile-access.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
 import { readRights } from './vmm-rights.ts';
 import { readLimits, readNice, readStart, readStatus, readVariables } from './vmm-status.ts';
@@ -55,7 +56,8 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
   const { mapped, locked, ...identity } = readStatus(status);
-  const { profile, obstacle: label } = labelOf(proc, pid);
+  const { profile, obstacle: labelled } = labelOf(proc, pid);
+  const label = profile === null ? labelled : await profileObstacle(proc, profile);
   const needs = [
     ...ofHost(
       inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
