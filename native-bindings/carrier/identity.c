@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process.h"
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,4 +55,17 @@ bool become_user(const struct identity *identity)
 		if (identity->ambient >> i & 1 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0))
 			return false;
 	return true;
+}
+
+/*
+ * From then on execve gives this label or fails (`handle_onexec`, security/apparmor/domain.c). Every kernel with AppArmor
+ * that has live updates has this file. `attr/exec` could be another security module's.
+ */
+bool be_confined(const char *profile)
+{
+	char line[MOST_PROFILE_BYTES + 8];
+	int length = snprintf(line, sizeof(line), "exec %s", profile);
+	int fd = open("/proc/self/attr/apparmor/exec", O_WRONLY | O_CLOEXEC);
+
+	return fd >= 0 && write(fd, line, length) == length;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What a machine needs before its VMM can be started: a mount, a file or device, a network interface. Whoever makes it
- * is part of the host, which boots meanwhile. So it is waited for with events of the kernel.
+ * What a machine needs before its VMM can be started: a mount, a file or device, a network interface, a security profile.
+ * Whoever makes it is part of the host, which boots meanwhile. So it is waited for with events of the kernel.
  */
 #include "log.h"
 #include "patience.h"
@@ -27,6 +27,11 @@
 #define EACH_WAIT 3
 /* Of what the kernel itself says of devices (`kobject_uevent_net_broadcast`, lib/kobject_uevent.c). */
 #define KERNEL_GROUP 1
+/* Where the service manager mounts securityfs before it does anything else; a profile is loaded later in any case. */
+#define SECURITY "/sys/kernel/security"
+/* What is loaded of AppArmor, and what becomes readable when that changes (security/apparmor/apparmorfs.c). */
+#define PROFILES SECURITY "/apparmor/profiles"
+#define REVISION SECURITY "/apparmor/revision"
 /* More links than this in one path are a circle. */
 #define MOST_LINKS 16
 #define WAY_EVENTS (IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
@@ -85,6 +90,24 @@ static bool has_device(const struct stat *facts)
 	return !access(path, F_OK);
 }
 
+/* Whether a line of the loaded profiles is this one: a name, and the mode behind it (`seq_show_profile`). */
+static bool is_loaded(const char *profile)
+{
+	FILE *profiles = fopen(PROFILES, "re");
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+
+	while (profiles && !found && getline(&line, &room, profiles) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		found = !strcmp(line, profile);
+	}
+	free(line);
+	if (profiles)
+		fclose(profiles);
+	return found;
+}
+
 static bool is_met(const struct instruction *need)
 {
 	struct stat facts;
@@ -93,6 +116,8 @@ static bool is_met(const struct instruction *need)
 		return is_mount_point(need->text[0]);
 	if (need->code == PRESENT)
 		return !stat(need->text[0], &facts) && has_device(&facts);
+	if (need->code == PROFILE)
+		return is_loaded(need->text[0]);
 	return if_nametoindex(need->text[0]);
 }
 
@@ -149,6 +174,20 @@ static int open_events(int protocol, unsigned groups)
 	return fd;
 }
 
+/*
+ * Opens what tells of profiles, once securityfs is mounted. AppArmor is in there from the first program on or never
+ * (`aa_create_aafs`). False: never
+ */
+static bool watch_profiles(int *events)
+{
+	/* First: what is mounted between the two looks is an event. */
+	bool mounted = is_mount_point(SECURITY);
+
+	if (*events < 0)
+		*events = open(REVISION, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return *events >= 0 || !mounted;
+}
+
 /* What becomes ready when a need may be met: mounts, whatever the need is, and what is of its kind. */
 static void subscribe(const struct instruction *need, struct pollfd waits[EACH_WAIT])
 {
@@ -180,7 +219,9 @@ static void drain(int fd)
 
 static void describe(const struct instruction *need, char *text, size_t room)
 {
-	const char *before = need->code == INTERFACE ? "the network interface " : "";
+	const char *before = need->code == INTERFACE ? "the network interface "
+			     : need->code == PROFILE ? "the security profile "
+						     : "";
 
 	snprintf(text, room, "%s%.400s%s", before, need->text[0], need->code == MOUNTED ? " to be mounted" : "");
 }
@@ -211,7 +252,9 @@ static bool wait_with(const struct instruction *need, struct pollfd waits[EACH_W
 		int64_t left_ms = end_ms - now_ms();
 
 		/* First this, then the look: nothing that happens between them is missed. */
-		if (waits[0].fd < 0 || (need->code != MOUNTED && waits[1].fd < 0) ||
+		if (need->code == PROFILE && !watch_profiles(&waits[1].fd))
+			return fail("%s cannot be loaded: the kernel runs without AppArmor", what);
+		if (waits[0].fd < 0 || ((need->code == PRESENT || need->code == INTERFACE) && waits[1].fd < 0) ||
 		    (need->code == PRESENT && waits[2].fd < 0) ||
 		    (need->code == PRESENT && !watch_way(waits[1].fd, need->text[0], 0)))
 			return fail("it cannot wait for %s: %s", what, strerror(errno));

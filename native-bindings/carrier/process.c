@@ -66,6 +66,9 @@ bool describe_process(const struct instruction *each)
 	case CONFINE:
 		process.confined = true;
 		break;
+	case LABEL:
+		process.identity.label = text;
+		break;
 	case LIMIT:
 		process.limited[number[0]] = true;
 		process.limits[number[0]] = (struct rlimit){ number[1], number[2] };
@@ -266,6 +269,8 @@ static bool become(pid_t worker)
 	/* As that user: what lies below may not be for everybody. */
 	if (chdir(process.stands_in))
 		return fail_errno("standing in", process.stands_in);
+	if (process.identity.label && !be_confined(process.identity.label))
+		return fail_errno("setting the security label", process.identity.label);
 	if (process.confined && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return fail_errno("giving up", "new privileges");
 	execve(process.words[0], process.words, process.variables);

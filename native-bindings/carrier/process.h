@@ -14,10 +14,14 @@ struct identity {
 	/* Sets of capabilities, if they are known. */
 	bool has_rights;
 	uint64_t bounding, inheritable, ambient;
+	/* The profile of AppArmor that confines it, or NULL. */
+	const char *label;
 };
 
 /* Becomes that user, as root, with these capabilities and no others once another program is executed. False: errno */
 bool become_user(const struct identity *identity);
+/* Has the program that is executed next confined by a profile of AppArmor. False: errno */
+bool be_confined(const char *profile);
 /* Puts the last that a VMM wrote into the log: with its FIFO it would be lost. */
 void say_last_words(void);
 

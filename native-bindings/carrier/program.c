@@ -89,6 +89,21 @@ static bool is_path(const char *text)
 	return text[0] == '/' && text[1] && strlen(text) < PATH_MAX;
 }
 
+/*
+ * A profile of AppArmor, alone or with its mode behind it. A name for anything else could confine less: `unconfined`, one
+ * of a namespace, several at once (`aa_label_strn_parse`, security/apparmor/label.c).
+ */
+static bool is_profile(const char *text)
+{
+	size_t bytes = strlen(text);
+
+	for (const char *each = text; *each; each++)
+		if (*each < ' ' || *each > '~')
+			return false;
+	return bytes && bytes < MOST_PROFILE_BYTES && !strchr(" :&", text[0]) && text[bytes - 1] != ' ' &&
+	       !strstr(text, "//&") && strcmp(text, "unconfined");
+}
+
 /* Whether a value is one that there can be, by its letter in the table. */
 static bool is_sound(char kind, uint64_t number, const char *text, const struct counts *counts)
 {
@@ -122,6 +137,8 @@ static bool is_sound(char kind, uint64_t number, const char *text, const struct 
 	case 'V': return strchr(text, '=');
 	case 'S': return *text && strlen(text) < 64;
 	case 'I': return *text && strlen(text) < IFNAMSIZ && !strchr(text, '/');
+	/* A profile of AppArmor. */
+	case 'A': return is_profile(text);
 	default: return false;
 	}
 }

@@ -32,6 +32,8 @@
 #define MOST_VARIABLES 256
 #define MOST_GROUPS 64
 #define MOST_HANDED 512
+/* Of a profile of AppArmor, with its mode. */
+#define MOST_PROFILE_BYTES 1024
 /* Seconds of a wait: a day. */
 #define LONGEST_WAIT_S 86400
 /* The kernel's limit of descriptors beside one message: SCM_MAX_FD of include/net/scm.h. */
@@ -78,11 +80,13 @@ enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8 
 	X(CONFINE, confine, 36, PROCESS, describe_process, "", .before = STARTED) \
 	X(MODULE, module, 37, PART, load_module, "zPT", .before = STARTED) \
 	X(NICE, nice, 38, PART, set_nice, "v", .after = STARTED) \
+	X(PROFILE, profile, 39, PART, wait_for_need, "tA", .before = STARTED) \
 	X(CONNECT, connect, 40, PART, connect_stream, "P", .after = STARTED, .brings = CONNECTED) \
 	X(ATTACH, attach, 41, PART, attach_file, "f", .most = MOST_ATTACHED, .of_play = true) \
 	X(PLAY, play, 42, PART, send_stretch, "foo", .after = CONNECTED) \
 	X(SHUT, shut, 43, PART, shut_stream, "", .after = CONNECTED) \
 	X(CLOSE, close, 44, PART, close_stream, "", .after = CONNECTED) \
+	X(LABEL, label, 45, PROCESS, describe_process, "A", .before = STARTED) \
 	X(MONITOR, monitor, 50, PART, open_monitor, "P", .after = STARTED, .brings = MONITORED) \
 	X(TELL, tell, 51, PART, tell_monitor, "T", .after = MONITORED) \
 	X(UNTIL, until, 52, PART, ask_until, "TTT", .after = MONITORED) \

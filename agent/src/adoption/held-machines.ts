@@ -23,6 +23,7 @@ import { namesOf, withOtherNames } from './other-names.ts';
 import { readMark } from './restart-mark.ts';
 import { RanPerhaps, type RestoreMachine, runStarted, unitNameOf, type VmmStarter } from './restore.ts';
 import { SavedMachine } from './saved-machine.ts';
+import { checkLabel } from './vmm-label.ts';
 
 const memoryLabel = 'memory of a machine that does not run';
 
@@ -106,6 +107,7 @@ export class HeldMachines {
         const started = await this.#start(kept, machine, state).catch((error: unknown) => {
           throw unusable(name, saidBy(error));
         });
+        checkLabel(this.#context, saved, started);
         await adoptions.moved(session, started);
         return started;
       });
@@ -159,6 +161,7 @@ export class HeldMachines {
     if (readMark(native.memory, state, saved) !== 'running') return;
     const fields = { session: session.name, parameters: { name, way: saved.way } };
     const { pid } = await runStarted({ native, machine: saved, starter });
+    checkLabel(this.#context, saved, pid);
     await journal.act('machine.found', fields, () => adoptions.moved(session.name, pid));
     await this.#forget(session, agentItself);
   }

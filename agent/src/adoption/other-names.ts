@@ -129,6 +129,7 @@ async function factsWith(
     places.some((place) => place === point || place.startsWith(point === '/' ? point : `${point}/`));
   const needs = facts.needs.flatMap((need): Need[] => {
     if (need.kind === 'mounted') return isOn(need.what, given) && !isOn(need.what, used) ? [] : [need];
+    if (need.kind === 'profile') return [need];
     return [{ ...need, what: names.get(need.what) ?? need.what }];
   });
   // The device of an old name is not this machine's any more, and that of a new one is its owner's to give.

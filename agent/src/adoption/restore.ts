@@ -62,7 +62,7 @@ export type RestartPoint = (typeof restartPoints)[number];
 
 /** A stretch in which a machine waited. Times are ns of `CLOCK_BOOTTIME`. */
 export interface RestartWait {
-  /** A mount, a device, a network interface, or that its VMM listens; as it stands behind "waits for". */
+  /** A mount, a device, a network interface, a security profile, or that its VMM listens; as it stands behind "waits for". */
   readonly what: string;
   readonly fromNs: number;
   /** Null if its end is unknown. */

@@ -30,7 +30,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 const facts: VmmFacts = {
   ...{ groups: [36], umask: 0o027, nice: 0, limits: [], variables: [], nodes: [], directories: [] },
   ...{ writesRoot: false, filledBytes: 0, needs: [], obstacle: null },
-  ...{ rights: null, resources: null, unkept: null, modules: [] },
+  ...{ rights: null, profile: null, resources: null, unkept: null, modules: [] },
 };
 
 function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {

@@ -6,6 +6,7 @@
  * program with a value beyond these bounds.
  */
 import * as v from 'valibot';
+import { isProfileName, profileModes } from '../host/security-label.ts';
 import { Resources } from '../units/resources.ts';
 
 /** Numbers of users and groups; the last one stands for "none" in the kernel's calls. */
@@ -45,16 +46,18 @@ export type Owned = v.InferOutput<typeof Owned>;
 
 const Need = v.pipe(
   v.object({
-    /** `mounted`: a mount point. `present`: a path, at the end of its links. `interface`: a network interface. */
-    kind: v.picklist(['mounted', 'present', 'interface']),
-    /** The path, or the interface's name. */
+    /**
+     * `mounted`: a mount point. `present`: a path, at the end of its links. `interface`: a network interface. `profile`: a
+     * profile of AppArmor that is loaded.
+     */
+    kind: v.picklist(['mounted', 'present', 'interface', 'profile']),
+    /** The path, the interface's name, or the profile's with its mode. */
     what: v.pipe(v.string(), v.nonEmpty(), v.maxBytes(4095), withoutNul),
   }),
-  v.check(
-    ({ kind, what }) =>
-      kind === 'interface' ? Buffer.byteLength(what) <= 15 && !what.includes('/') : /^\/./s.test(what),
-    'expected a path, or the name of a network interface',
-  ),
+  v.check(({ kind, what }) => {
+    if (kind === 'profile') return isProfileName(what);
+    return kind === 'interface' ? Buffer.byteLength(what) <= 15 && !what.includes('/') : /^\/./s.test(what);
+  }, 'expected a path, or the name of a network interface or of a security profile'),
 );
 /** What the host makes while it boots, and a VMM cannot be started without. */
 export type Need = v.InferOutput<typeof Need>;
@@ -69,6 +72,11 @@ const Rights = v.object({
   noNewPrivileges: v.boolean(),
 });
 export type Rights = v.InferOutput<typeof Rights>;
+
+const Profile = v.object({
+  name: v.pipe(v.string(), v.check(isProfileName, 'expected the name of one profile of AppArmor')),
+  mode: v.picklist(profileModes),
+});
 
 /** Longest facts as JSON, in bytes: the index session has so much room for those of each machine. */
 export const longestFacts = 32 * 1024;
@@ -96,6 +104,8 @@ export const VmmFacts = v.pipe(
     rights: v.optional(v.nullable(Rights), null),
     /** What its unit may use, and in which slice it is; null if it was in none. */
     resources: v.optional(v.nullable(Resources), null),
+    /** The profile of AppArmor that confines it; null if none does, or if that is unknown. */
+    profile: v.optional(v.nullable(Profile), null),
     /** Why it would have other rights when it is started again, in plain words; null if not. It is not carried over. */
     unkept: v.optional(v.nullable(v.pipe(v.string(), v.maxLength(8192))), null),
     /** How much memory it fills or locks before it listens, in bytes; null if that is unknown. */

@@ -102,6 +102,8 @@ export interface CarriedOptions {
   /** As whom its QEMU runs. */
   readonly uid?: number;
   readonly rights?: Rights | null;
+  /** The profile of AppArmor that confines its QEMU. */
+  readonly profile?: VmmFacts['profile'];
   /** What loads modules for it. */
   readonly modules?: readonly Instruction[];
 }
@@ -118,7 +120,7 @@ export class CarriedMachine {
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
-    const { modules = [] } = options;
+    const { modules = [], profile = null } = options;
     const { uid = process.getuid?.() ?? 0, rights = null, nice = 0 } = options;
     if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
     const memory = memfdWith('the memory');
@@ -147,7 +149,7 @@ export class CarriedMachine {
       writesRoot: false,
       needs: [...needs],
       filledBytes,
-      ...{ rights, resources: null },
+      ...{ rights, profile, resources: null },
       unkept: null,
       modules: [],
       obstacle: null,

@@ -59,6 +59,12 @@ describe('a program is refused', () => {
     ['a wait of no time', 'present', [{ does: 'present', limitS: 0, path: '/run/x' }]],
     ['a wait of more than a day', 'mounted', [{ does: 'mounted', limitS: 86_401, path: '/run/x' }]],
     ['no interface', 'interface', [{ does: 'interface', limitS: 1, name: 'a/b' }]],
+    ...['', 'unconfined', ':ns:a', '&a', 'a//&b', ' a', 'a ', 'a\nb', 'é', 'x'.repeat(1024)].flatMap(
+      (profile): [string, string, Instruction[]][] => [
+        [`a label that is no profile: ${profile}`, 'label', [{ does: 'label', profile }]],
+        [`a wait for what is none: ${profile}`, 'profile', [{ does: 'profile', limitS: 1, profile }]],
+      ],
+    ),
     ['no mark', 'mark', [{ does: 'mark', value: 3 }]],
     ['flags for a module', 'module', [{ does: 'module', flags: 1, path: '/x', parameters: '' }]],
     [
@@ -91,6 +97,7 @@ describe('a program is refused', () => {
     ['a start without patience', 'start', [start]],
     ['two starts', 'start', [...begun, start]],
     ['a word behind the start', 'word', [...begun, { does: 'word', text: '' }]],
+    ['a label behind the start', 'label', [...begun, { does: 'label', profile: 'a' }]],
     ['a wait behind the start', 'present', [...begun, { does: 'present', limitS: 1, path: '/run/x' }]],
     ['a connection to nothing', 'connect', [patience, connect]],
     ['a stretch without a connection', 'play', [...begun, { does: 'play', file: 0, offset: 0, bytes: 0 }]],

@@ -60,11 +60,13 @@ static void add_machine(void)
 	add(MOUNTED, NUMBERS(120), TEXTS("/srv/data"));
 	add(PRESENT, NUMBERS(120), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(INTERFACE, NUMBERS(120), TEXTS("br0"));
+	add(PROFILE, NUMBERS(120), TEXTS("libvirt-one (enforce)"));
 	add(NODE, NUMBERS(0660, 0, 6), TEXTS("/dev/disk/by-id/virtio-one"));
 	add(DIRECTORY, NUMBERS(0700, 64055, 64055), TEXTS("/run/luo-carrier/0"));
 	add(USER, NUMBERS(64055, 64055), NULL, 0);
 	add(RIGHTS, NUMBERS(0x1ffffffffff, 0x3000, 0x1000), NULL, 0);
 	add(CONFINE, NULL, 0, NULL, 0);
+	add(LABEL, NULL, 0, TEXTS("libvirt-one"));
 	add(GROUP, NUMBERS(108), NULL, 0);
 	add(LIMIT, NUMBERS(7, 1024, 524288), NULL, 0);
 	add(VARIABLE, NULL, 0, TEXTS("PATH=/usr/bin:/bin"));

@@ -17,6 +17,7 @@ import {
 } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf, statePlace } from '../../adoption/saved-places.ts';
+import { checkLabel } from '../../adoption/vmm-label.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -136,7 +137,9 @@ export async function resumeMachine({
       insteadOfRunning === null ? 'it runs' : `it has run, and its state is "${insteadOfRunning}" now`;
     const how = saved.ran ? runs : 'it is paused, as it was before';
     const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
-    const detail = broughtBackBy === 'carrier' ? `${what}; the carrier brought it back` : what;
+    const by = broughtBackBy === 'carrier' ? 'the carrier brought it back' : null;
+    const label = checkLabel(context, saved, newPid);
+    const detail = [what, by, label].filter((each) => each !== null).join('; ');
     return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy, carried };
   };
   const not = (stage: 'held' | 'lost', detail: string) => ({

@@ -4,7 +4,7 @@
  * its memory, and none twice.
  */
 import { EventEmitter } from 'node:events';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
@@ -19,10 +19,12 @@ import {
 } from '../../adoption/restart-mark.ts';
 import { unitNameOf, type VmmStarter } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import type { Log } from '../../host/log.ts';
 import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
+import { usualFacts } from '../program/usual-facts.ts';
 import type { TakenOver } from './carrier/taken-over.ts';
 import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
@@ -261,6 +263,28 @@ describe('a saved machine', () => {
       release({ handed, resumed, runs: [] });
     },
   );
+
+  it.each([
+    ['qemu (enforce)', null],
+    ['unconfined', 'it should be confined by the security label qemu (enforce), and nothing confines it'],
+  ])('whose VMM has the label %s in this kernel is said to have another one: %s', async (label, problem) => {
+    const facts = { ...usualFacts(saved), profile: { name: 'qemu', mode: 'enforce' } };
+    await arrive([{ ...saved, ran: false, facts }], { state: true, memory: true, mark: 'running' });
+    mkdirSync(join(directory, '4711/attr/apparmor'), { recursive: true });
+    writeFileSync(join(directory, '4711/attr/apparmor/current'), `${label}\n`);
+    const said: unknown[] = [];
+    const log: Log = (_level, message, fields) => void said.push([message, fields?.['problem']]);
+    const here = { ...context(failingStarter([], 4711)), paths: { proc: directory, sys: '/nowhere' }, log };
+    const { handed, resuming } = await resumeMachines(here, []);
+    const resumed = (await resuming?.done) ?? null;
+    const paused = 'it is paused, as it was before';
+    expect(resumed?.machines[0]?.run).toMatchObject({
+      ...{ stage: 'resumed', newPid: 4711 },
+      detail: problem === null ? paused : `${paused}; ${problem}`,
+    });
+    expect(said).toEqual(problem === null ? [] : [['a VMM has another security label than before', problem]]);
+    release({ handed, resumed, runs: [] });
+  });
 
   it('of which the carrier cannot say anything is held, and the others are not kept waiting', async () => {
     await arrive([saved, { ...saved, name: 'two', session: 'machine:two' }], { state: true, memory: true });

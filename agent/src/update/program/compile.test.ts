@@ -35,6 +35,7 @@ const facts: VmmFacts = {
     filledBytes: 0,
     rights: null,
     resources: null,
+    profile: null,
     unkept: null,
     modules: [],
     needs: [],
@@ -259,6 +260,24 @@ describe('the program of a machine', () => {
       { token: 5n },
       { token: 4n },
     ]);
+  });
+});
+
+describe('the security label of a machine', () => {
+  it('is waited for before anything is made, and then the VMM is started under it', () => {
+    const profile = { name: 'qemu//vm', mode: 'enforce' } as const;
+    const needs = [{ kind: 'profile', what: 'qemu//vm (enforce)' } as const];
+    const machines = [{ saved: machine({}), facts: { ...facts, profile, needs } }];
+    const part = partOf(compileProgram({ index: 'luo-console', machines }), 0);
+    expect(part[1]).toEqual({ does: 'profile', limitS: 120, profile: 'qemu//vm (enforce)' });
+    const at = (name: string): number => part.findIndex(({ does }) => does === name);
+    expect(part[at('label')]).toEqual({ does: 'label', profile: 'qemu//vm' });
+    expect(at('label')).toBeLessThan(at('start'));
+    const without = partOf(
+      compileProgram({ index: 'luo-console', machines: [{ saved: machine({}), facts }] }),
+      0,
+    );
+    expect(without.filter(({ does }) => does === 'label')).toEqual([]);
   });
 });
 

@@ -160,14 +160,17 @@ function machinePart(
   ];
 }
 
-const waitFor = ({ kind, what }: Need, limitS: number): Instruction =>
-  kind === 'interface' ? { does: kind, limitS, name: what } : { does: kind, limitS, path: what };
+function waitFor({ kind, what }: Need, limitS: number): Instruction {
+  if (kind === 'profile') return { does: kind, limitS, profile: what };
+  return kind === 'interface' ? { does: kind, limitS, name: what } : { does: kind, limitS, path: what };
+}
 
 /** As whom the VMM runs, where, and within which limits. */
 function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instruction[] {
   return [
     { does: 'user', uid: command.uid, gid: command.gid },
     ...rightsInstructions(facts),
+    ...(facts.profile === null ? [] : [{ does: 'label', profile: facts.profile.name } as const]),
     ...facts.groups.map((gid): Instruction => ({ does: 'group', gid })),
     ...facts.limits.map(
       ({ number, soft, hard }): Instruction => ({

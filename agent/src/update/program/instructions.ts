@@ -76,6 +76,8 @@ const table = {
    * host boots beside it.
    */
   nice: { code: 38, numbers: ['fromFirst'], texts: [] },
+  /** Waits until this profile of AppArmor is loaded, in this mode: `NAME (MODE)`. */
+  profile: { code: 39, numbers: ['limitS'], texts: ['profile'] },
   /** Connects to a socket of the VMM as soon as it listens. */
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */
@@ -86,6 +88,8 @@ const table = {
   shut: { code: 43, numbers: [], texts: [] },
   /** Ends the connection. */
   close: { code: 44, numbers: [], texts: [] },
+  /** The profile of AppArmor that confines the VMM. Without it no VMM is started. */
+  label: { code: 45, numbers: [], texts: ['profile'] },
   /** Connects to the monitor. */
   monitor: { code: 50, numbers: [], texts: ['path'] },
   /** Sends a line of QMP and waits for its answer; an error fails. */

@@ -24,6 +24,11 @@ describe('the needs of a machine', () => {
     });
   });
 
+  it('name the security profile that confines it', async () => {
+    const { needs: told, obstacle } = await needs({ label: 'libvirt-1 (enforce)\n' });
+    expect([told, obstacle]).toEqual([['the security profile libvirt-1 (enforce)'], null]);
+  });
+
   it('are none where it needs nothing that comes late', async () => {
     expect(await needs({})).toEqual({ needs: [], obstacle: null });
   });

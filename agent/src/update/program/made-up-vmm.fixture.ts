@@ -37,9 +37,12 @@ export interface MadeUpVmm {
   readonly environment?: readonly string[];
   readonly status?: string;
   readonly limits?: string;
+  /** The label of the first security module. */
   readonly label?: string;
   /** Its control group. */
   readonly group?: string;
+  /** What AppArmor says that its profile allows at any path. */
+  readonly allowed?: string;
   /** Lines about its rights in its status, by their names. */
   readonly rights?: Readonly<Record<string, string>>;
   /** Namespaces of its own. */
@@ -106,6 +109,10 @@ export class MadeUpVmmProc extends MadeUpProc {
     if (vmm.label !== undefined) {
       mkdirSync(at('attr'));
       writeFileSync(at('attr/current'), vmm.label);
+      // A question is written over the beginning, and what is behind it is read.
+      const answers = join(this.root, 'sys/kernel/security/apparmor');
+      mkdirSync(answers, { recursive: true });
+      writeFileSync(join(answers, '.access'), `${' '.repeat(150)}allow 0x${vmm.allowed ?? '0000ffff'}\n`);
     }
     const command = { program, words: [...words], directory, uid: vmm.uid ?? 64, gid: 65 };
     return { pid, startTime: '777', way, monitor, command };

@@ -257,6 +257,7 @@ describe('a network interface', () => {
 
 it('needs are in order, each once, and in words', () => {
   const needs: Need[] = [
+    { kind: 'profile', what: 'libvirt-1 (enforce)' },
     { kind: 'interface', what: 'br0' },
     { kind: 'present', what: '/dev/kvm' },
     { kind: 'mounted', what: '/srv/data' },
@@ -268,6 +269,7 @@ it('needs are in order, each once, and in words', () => {
     '/srv/data to be mounted',
     '/dev/kvm',
     'the network interface br0',
+    'the security profile libvirt-1 (enforce)',
   ]);
 });
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What a machine needs before its VMM can be started, and what the host makes while it boots: mounts, devices, network
- * interfaces. The carrier waits for each, and starts the machine when they are there.
+ * interfaces, security profiles. The carrier waits for each, and starts the machine when they are there.
  */
 import type { Need } from '../../adoption/vmm-facts.ts';
 import { isInterfaceName } from '../../host/interface-name.ts';
@@ -19,12 +19,13 @@ export const needLimitS = 120;
 export function needWords({ kind, what }: Need): string {
   const shown = visible(what);
   if (kind === 'mounted') return `${shown} to be mounted`;
-  return kind === 'interface' ? `the network interface ${shown}` : shown;
+  if (kind === 'interface') return `the network interface ${shown}`;
+  return kind === 'profile' ? `the security profile ${shown}` : shown;
 }
 
 /** Each once. Mounts come first, as devices and files may be on them, and the outer ones before the inner ones. */
 export function inOrder(needs: readonly Need[]): Need[] {
-  const order: readonly Need['kind'][] = ['mounted', 'present', 'interface'];
+  const order: readonly Need['kind'][] = ['mounted', 'present', 'interface', 'profile'];
   const each = [...new Map(needs.map((need) => [`${need.kind} ${need.what}`, need])).values()];
   const depth = ({ what }: Need): number => what.split('/').length;
   return order.flatMap((kind) =>

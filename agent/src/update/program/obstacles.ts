@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Why the carrier could not bring a machine back. It begins while hardly anything of the host is there, and waits for
- * what the host makes by itself (`needs.ts`). What no boot makes, and what cannot be seen to be ready, is an obstacle. So
- * is a security policy, which is loaded later. Such a machine is left to the agent. One with a label is not carried over at
- * all, because the agent could not give it back (`vmm-facts.ts`).
+ * what the host makes by itself (`needs.ts`). What no boot makes, and what cannot be seen to be ready, is an obstacle. Such
+ * a machine is left to the agent. One whose security label cannot be given to a VMM is not carried over at all: the agent
+ * could not give it back either (`vmm-facts.ts`).
  */
 import { readlink, stat } from 'node:fs/promises';
 import { visible } from '../../host/plain-words.ts';
 import { errnoOf } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { type Profile, readLabel } from '../../host/security-label.ts';
 import { type Options, readOptions } from '../../qemu/command-line.ts';
-import { readStart } from './vmm-status.ts';
 
 /** The namespaces that the carrier's VMMs share with process 1, and what they are of (namespaces(7)). */
 const namespaces: Readonly<Record<string, string>> = {
@@ -53,27 +53,19 @@ export async function namespaceObstacle(
 }
 
 /**
- * What a process has before a policy is loaded, or where none confines it: AppArmor and SMACK, then SELinux. A profile of
- * AppArmor may be one that only gives a name.
+ * The profile of AppArmor that confines a process, and why its label cannot be given to another process. Both are null if
+ * no security module confines it.
  */
-const unconfined =
-  /^(unconfined|kernel|_|)$| \(unconfined\)$|^[^:]+:[^:]+:(kernel|unconfined|unconfined_service)_t(:|$)/;
-
-/**
- * Null if no security module confines it. The carrier's VMMs are started before there is a policy, and the agent's in a unit
- * without a label.
- */
-export async function labelObstacle(proc: string, pid: number): Promise<string | null> {
-  let text = '';
+export function labelOf(proc: string, pid: number): { profile: Profile | null; obstacle: string | null } {
   try {
-    text = await readStart(`${proc}/${pid}/attr/current`);
+    const label = readLabel(proc, pid);
+    const { text = '', profile = null, why = null } = label ?? {};
+    const obstacle = why && `it is confined by the security label ${visible(text)}, ${visible(why)}`;
+    return { profile, obstacle };
   } catch (error) {
-    // Without such a module there is no file, or it says nothing (`proc_pid_attr_read`, fs/proc/base.c).
-    const errno = errnoOf(error) ?? saidBy(error);
-    if (!['ENOENT', 'EINVAL', 'ESRCH'].includes(errno)) return `its security label cannot be read: ${errno}`;
+    const why = errnoOf(error) ?? saidBy(error);
+    return { profile: null, obstacle: `its security label cannot be read: ${why}` };
   }
-  const label = text.replace(/[\0\n]+$/, '');
-  return unconfined.test(label) ? null : `it is confined by the security label ${visible(label)}`;
 }
 
 const netOptions: ReadonlySet<string> = new Set(['-netdev', '-nic', '-net']);

@@ -36,6 +36,7 @@ it('a VMM whose facts are unknown has those of a unit that the agent makes', () 
     modules: [],
     rights: null,
     resources: null,
+    profile: null,
     unkept: null,
     filledBytes: null,
     directories: [],

@@ -27,6 +27,7 @@ export function usualFacts({ command }: Pick<SavedMachine, 'command'>, run = '/r
     modules: [],
     rights: null,
     resources: null,
+    profile: null,
     unkept: null,
     filledBytes: null,
     directories: missingDirectories(words, run).map((path): Owned => ({ path, mode: 0o755, uid: 0, gid: 0 })),

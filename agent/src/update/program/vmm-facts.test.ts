@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is found out of a running VMM for its program, and which machines are left to the agent. */
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +27,9 @@ afterEach(() => {
 });
 
 const look = (vmm: MadeUpVmm = {}): Promise<VmmFacts> => vmmFacts(proc.paths, proc.addVmm(vmm));
+
+const svirt =
+  "system_u:system_r:svirt_t:s0:c1,c2, which is not AppArmor's: only a profile of AppArmor can be kept";
 
 /** Its path has 9 bytes more. */
 const longMonitor = (bytes: number): MadeUpVmm => ({ monitor: `/run/vms/${'x'.repeat(bytes)}` });
@@ -75,6 +78,45 @@ describe('of a VMM is found', () => {
     symlinkSync('/dev/zero', node);
     const { nodes } = await look({ fds: { 1: node, 5: node, 6: '/dev/null', 7: '/dev/pts/3', 8: node } });
     expect(nodes).toEqual([{ path: node, mode: 0o666, uid: expect.any(Number), gid: expect.any(Number) }]);
+  });
+
+  it('the profile of AppArmor that confines it, which its program waits for', async () => {
+    const words = ['-netdev', 'bridge,id=n,br=br0'];
+    expect(await look({ words, label: 'libvirt-1 (enforce)\n' })).toMatchObject({
+      profile: { name: 'libvirt-1', mode: 'enforce' },
+      needs: [
+        { kind: 'interface', what: 'br0' },
+        { kind: 'profile', what: 'libvirt-1 (enforce)' },
+      ],
+    });
+    proc.end(100);
+    expect(await look({ label: 'unconfined\n' })).toMatchObject({ profile: null, needs: [] });
+    proc.end(100);
+    expect(await look({ label: 'system_u:system_r:svirt_t:s0' })).toMatchObject({ profile: null, needs: [] });
+  });
+
+  it('whether AppArmor lets it listen where it is given its state', async () => {
+    const label = 'libvirt-1 (enforce)\n';
+    const asked = join(proc.root, 'sys/kernel/security/apparmor/.access');
+    const denied = 'its security profile libvirt-1 (enforce) does not let it make /run/luo-carrier/0/main, ';
+    for (const allowed of ['0000ffed', '0000fffd', '0000ffef', '00000000']) {
+      const { obstacle, unkept } = await look({ label, allowed });
+      expect([obstacle, unkept]).toEqual([obstacle, obstacle]);
+      expect(obstacle).toBe(`${denied}where it would be given its state`);
+      expect(readFileSync(asked, 'latin1')).toContain('label\0libvirt-1\0\u0002/run/luo-carrier/0/main ');
+      proc.end(100);
+    }
+    expect(await look({ label, allowed: '00000012' })).toMatchObject({ obstacle: null, unkept: null });
+    proc.end(100);
+    expect(await look({ label: 'libvirt-1 (complain)\n', allowed: '00000000' })).toMatchObject({
+      ...{ obstacle: null, unkept: null, profile: { name: 'libvirt-1', mode: 'complain' } },
+    });
+    proc.end(100);
+    const vmm = proc.addVmm({ label });
+    rmSync(asked);
+    expect((await vmmFacts(proc.paths, vmm)).unkept).toBe(
+      'what its security profile libvirt-1 (enforce) allows cannot be asked: ENOENT',
+    );
   });
 
   it('which directories below /run it needs, outermost first, without links', async () => {
@@ -168,6 +210,7 @@ describe('the rights of a VMM', () => {
       },
     ],
     ['a label that only gives a name', { label: 'qemu (unconfined)\n' }],
+    ['a profile of AppArmor', { label: 'libvirt-1 (enforce)\n' }],
     ['its own filter of system calls', { words: ['-sandbox', 'on'], rights: { Seccomp_filters: '1' } }],
   ])('can be kept: %s', async (_what, vmm) => {
     expect((await look(vmm)).unkept).toBeNull();
@@ -183,9 +226,10 @@ describe('the rights of a VMM', () => {
       { uid: 0, rights: { Uid: '0\t0\t0\t0' } },
     ],
     ['it runs as user 64, and was started as user 0', { uid: 0, rights: all }],
+    [`it is confined by the security label ${svirt}`, { label: 'system_u:system_r:svirt_t:s0:c1,c2\0' }],
     [
-      'it is confined by the security label libvirt-1 (enforce), and would not when it is started again',
-      { label: 'libvirt-1 (enforce)\n' },
+      'it is confined by the security label a//&b (enforce), which is of several profiles: only one can be kept',
+      { label: 'a//&b (enforce)\n' },
     ],
     ['it runs as user 1, and was started as user 64', { rights: { Uid: '64\t1\t64\t64' } }],
     ['it has capabilities in its own user namespace only', { ...root, own: ['user'] }],
@@ -243,9 +287,8 @@ describe('a machine is left to the agent', () => {
     ['it has its own user namespace', () => ({ own: ['user'] })],
     ['it has its own IPC namespace', () => ({ own: ['ipc'] })],
     ['it has its own host name namespace', () => ({ own: ['uts'] })],
-    ['it is confined by the security label libvirt-1 (enforce)', () => ({ label: 'libvirt-1 (enforce)\n' })],
     [
-      'it is confined by the security label system_u:system_r:svirt_t:s0:c1,c2',
+      `it is confined by the security label ${svirt}`,
       () => ({ label: 'system_u:system_r:svirt_t:s0:c1,c2\0' }),
     ],
   ])('because %s', async (obstacle, vmm) => {
@@ -297,6 +340,7 @@ describe('a machine is not left to the agent', () => {
     ['no security module', () => ({})],
     ['a label that confines nothing', () => ({ label: 'unconfined\n' })],
     ['a label that only gives a name', () => ({ label: 'qemu (unconfined)\n' })],
+    ['a profile of AppArmor', () => ({ label: 'libvirt-1 (enforce)\n' })],
     ['the label of what runs before the policy', () => ({ label: 'system_u:system_r:kernel_t:s0' })],
     [
       'paths of the kernel and of the host',

@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { stillThere } from '../../host/process-files.ts';
+import { profileText } from '../../host/security-label.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { fillsMemory } from '../../qemu/command-line.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
@@ -18,12 +19,13 @@ import { pathsIn } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
 import {
   hasUserNamespace,
-  labelObstacle,
+  labelOf,
   monitorObstacle,
   namespaceObstacle,
   reachKinds,
   tapObstacle,
 } from './obstacles.ts';
+import { profileObstacle } from './profile-access.ts';
 import { namedDevices, namedFiles, openedFiles, runDirectories } from './vmm-files.ts';
 import { readRights } from './vmm-rights.ts';
 import { readLimits, readNice, readStart, readStatus, readVariables } from './vmm-status.ts';
@@ -57,17 +59,22 @@ export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: Know
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
   const { mapped, locked, ...identity } = readStatus(status);
-  const needs = ofHost(
-    inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
-  );
-  const label = await labelObstacle(proc, pid);
+  const { profile, obstacle: labelled } = labelOf(proc, pid);
+  const label = profile === null ? labelled : await profileObstacle(proc, profile);
+  const needs = [
+    ...ofHost(
+      inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
+    ),
+    ...(profile === null ? [] : [{ kind: 'profile' as const, what: profileText(profile) }]),
+  ];
   const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
     ...identity,
     nice: readNice(await read('stat')),
     rights,
     resources: readResources(paths, pid),
-    unkept: unkept ?? without(label) ?? without(await namespaceObstacle(proc, pid, reachKinds)),
+    profile,
+    unkept: unkept ?? label ?? without(await namespaceObstacle(proc, pid, reachKinds)),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -93,6 +100,6 @@ export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: Know
   return v.parse(VmmFacts, facts);
 }
 
-/** Why it would have more rights in another way than by capabilities. @param what it has and would not have */
+/** Why it would have more rights than it has. @param what it has and would not have */
 const without = (what: string | null): string | null =>
   what && `${what}, and would not when it is started again`;

@@ -35,6 +35,7 @@ const facts: VmmFacts = {
   filledBytes: 64,
   resources: { slice: 'a-b.slice', memoryMax: '1073741824', cpuQuota: { timeUs: 50_000, periodUs: 100_000 } },
   rights: { bounding: '1ff', inheritable: '3', ambient: '1', noNewPrivileges: true },
+  profile: null,
   unkept: null,
   modules: ['kvm_intel'],
   needs: [

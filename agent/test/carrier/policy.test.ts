@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The carrier with a machine that a profile of AppArmor confines. What is loaded is in a made-up tree, mounted in place of
+ * securityfs for the carrier only. The label itself is set by a kernel with AppArmor in the lab (`labels.lab.ts`).
+ */
+import { type ChildProcess, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+
+const security = '/sys/kernel/security';
+const wanted = 'libvirt-1 (enforce)';
+const words = `the security profile ${wanted}`;
+
+/** Whether mounts can be made here that nobody else sees. */
+const mayMount = ((): boolean => {
+  try {
+    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', security], { stdio: 'pipe' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+
+let carrier: string;
+let machine: CarriedMachine;
+let child: ChildProcess | null;
+/** What is mounted as securityfs. */
+let tree: string;
+
+beforeAll(() => {
+  carrier = compileCarrier();
+});
+afterAll(() => rmSync(dirname(carrier), { recursive: true }));
+beforeEach(() => {
+  tree = mkdtempSync(join(tmpdir(), 'luo-policy-'));
+  child = null;
+});
+afterEach(async () => {
+  if (child?.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit');
+  await machine.dispose();
+  rmSync(tree, { recursive: true });
+});
+
+/** As a kernel with AppArmor has it. @param profiles that are loaded */
+function withAppArmor(...profiles: string[]): void {
+  mkdirSync(join(tree, 'apparmor'));
+  writeFileSync(join(tree, 'apparmor/profiles'), profiles.map((each) => `${each}\n`).join(''));
+  // Ready to be read once there is something new, as the kernel's own file is.
+  execFileSync('mkfifo', [join(tree, 'apparmor/revision')]);
+}
+
+const mountIt = ['mount', '--bind', '--', 'TREE', security];
+const mounting = (): string[] => mountIt.map((word) => (word === 'TREE' ? tree : word));
+
+/** The carrier in mounts of its own. @param mounted whether the tree is there from the beginning */
+function apart(mounted: boolean): string {
+  const path = join(tree, 'carrier');
+  const then = mounted ? `${mounting().join(' ')} && ` : '';
+  const script = `#!/bin/sh\nexec unshare --mount sh -c '${then}exec ${carrier} "$@"' carrier "$@"\n`;
+  writeFileSync(path, script);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+const confined = (options: CarriedOptions = {}): void => {
+  machine = new CarriedMachine({ needs: [{ kind: 'profile', what: wanted }], ...options });
+};
+
+/** Starts the carrier. Resolves once it waits, with nothing done to the machine. */
+async function waits(mounted: boolean): Promise<ChildProcess> {
+  child = machine.start(apart(mounted));
+  await machine.saidSo('waits');
+  expect(machine.said('waits')).toEqual([`for ${words}`]);
+  expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
+  return child;
+}
+
+/** Loads a profile, and says so as the kernel does. */
+async function load(profile: string, events: FileHandle): Promise<void> {
+  appendFileSync(join(tree, 'apparmor/profiles'), `${profile}\n`);
+  await events.write('2\n');
+}
+
+async function runs(carrying: ChildProcess): Promise<void> {
+  const [status] = carrying.exitCode === null ? await once(carrying, 'exit') : [carrying.exitCode];
+  expect([status, machine.report]).toMatchObject([0, { ran: 1 }]);
+  expect(machine.said('profile')).toEqual([wanted]);
+}
+
+describe.runIf(mayMount)('a security profile', () => {
+  it('that is loaded is not waited for', async () => {
+    withAppArmor('other (enforce)', wanted, 'last (complain)');
+    confined();
+    expect(await machine.resume(apart(true))).toBe(0);
+    expect(machine.said('waits').join()).not.toContain('profile');
+    expect(machine.said('profile')).toEqual([wanted]);
+  });
+
+  it('that is loaded later is waited for, and no other one is taken for it', async () => {
+    withAppArmor('libvirt-1 (complain)', 'libvirt-1//child (enforce)', 'libvirt-12 (enforce)');
+    confined();
+    const carrying = await waits(true);
+    // Resolves once the carrier has it open.
+    const events = await open(join(tree, 'apparmor/revision'), 'w');
+    await load('xlibvirt-1 (enforce)', events);
+    await load(wanted, events);
+    await runs(carrying);
+    await events.close();
+  });
+
+  it('is waited for although securityfs is not mounted yet', async () => {
+    withAppArmor();
+    confined();
+    const carrying = await waits(false);
+    execFileSync('nsenter', ['--target', `${carrying.pid}`, '--mount', ...mounting()]);
+    const events = await open(join(tree, 'apparmor/revision'), 'w');
+    expect(machine.vmm).toBeNull();
+    await load(wanted, events);
+    await runs(carrying);
+    await events.close();
+  });
+
+  it('that is never loaded is given up after the limit, and its VMM is not started', async () => {
+    withAppArmor('libvirt-1 (unconfined)');
+    confined({ limitS: 1, profile: { name: 'libvirt-1', mode: 'enforce' } });
+    expect(await machine.resume(apart(true))).toBe(1);
+    expect(machine.said('failed')).toEqual([`after 1 s it still waited for ${words}`]);
+    expect(machine.said('at')).toEqual([`profile ${wanted}`]);
+    expect([machine.mark, machine.report]).toEqual([marks.untouched, null]);
+  });
+
+  it('is not waited for where the kernel runs without AppArmor, and its VMM is not started', async () => {
+    confined({ profile: { name: 'libvirt-1', mode: 'enforce' } });
+    expect(await machine.resume(apart(true))).toBe(1);
+    const failed = `${words} cannot be loaded: the kernel runs without AppArmor`;
+    expect([machine.said('failed'), machine.said('waits')]).toEqual([[failed], []]);
+    expect([machine.mark, machine.report]).toEqual([marks.untouched, null]);
+  });
+});
+
+describe('a security label', () => {
+  it('that the kernel does not give is the end of the start: nothing runs without it', async () => {
+    // No policy has it, wherever this runs.
+    machine = new CarriedMachine({ profile: { name: 'luo-of-no-policy', mode: 'enforce' } });
+    expect(await machine.resume(carrier)).toBe(1);
+    expect(machine.said('failed')[0]).toMatch(
+      /^setting the security label luo-of-no-policy: (No such file or directory|Invalid argument)$/,
+    );
+    expect(machine.report).toBeNull();
+    expect(machine.vmmRuns).toBe(false);
+    expect(machine.mark).toBe(marks.starting);
+  });
+});
