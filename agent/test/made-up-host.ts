@@ -215,7 +215,7 @@ export class MadeUpHost {
         counter: () => realNative.kernel.counter(),
         sync: () => this.sync(),
         syncFileSystem: (file) => this.#synced(file),
-        syncFile: (file) => this.#synced(file),
+        syncBlockDevice: (file) => this.#synced(file),
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
           await this.load();
           this.loaded = { commandLine };

@@ -13,8 +13,8 @@
 #include <cstring>
 
 #include "arguments.h"
-#include "blocking_call.h"
 #include "groups.h"
+#include "held_descriptor.h"
 
 namespace {
 

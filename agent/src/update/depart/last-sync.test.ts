@@ -35,7 +35,7 @@ beforeEach(() => {
     ...native.kernel,
     sync: async () => void calls.push(['sync', null]),
     syncFileSystem: called('syncfs'),
-    syncFile: called('fsync'),
+    syncBlockDevice: called('fsync'),
   };
   context = {
     native: { ...native, kernel },

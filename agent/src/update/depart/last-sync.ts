@@ -105,7 +105,7 @@ async function syncOf(context: SyncContext, place: Written): Promise<void> {
     log('warning', 'all file systems are synced: a VMM has closed its file', { name: place.name });
     return await native.kernel.sync();
   }
-  if (place.kind === 'block device') await native.kernel.syncFile(file);
+  if (place.kind === 'block device') await native.kernel.syncBlockDevice(file);
   else await native.kernel.syncFileSystem(file);
 }
 
