@@ -8,10 +8,11 @@ import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
+import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
 import type { Adopted } from './adoptions.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
-import { Suspension } from './suspension.ts';
+import { Suspension, type SuspensionContext } from './suspension.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
 /** Whom the VMMs run as: whoever runs this. */
@@ -42,7 +43,11 @@ function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole
   return { session: `machine:${name}`, machine };
 }
 
-function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'stop'): Suspension {
+function suspensionOf(
+  machines: readonly Adopted[],
+  policy: FailurePolicy = 'stop',
+  preserve?: SuspensionContext['preserve'],
+): Suspension {
   let token = 0;
   return new Suspension(
     {
@@ -51,7 +56,7 @@ function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'sto
       nowUs: () => 1,
       reach: (_pid, path) => path,
       whereIs: () => null,
-      preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
+      preserve: preserve ?? (async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` })),
       mark: (session, suspended) => void marks.push(`${suspended ? '' : '!'}${session}`),
       namedMemory: async () => [],
       facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
@@ -180,6 +185,21 @@ describe('a machine that cannot be saved', () => {
     expect(await suspension.save()).toMatchObject([{ name: 'good' }]);
     expect(stagesOf(suspension)).toEqual({ good: 'saved', bad: 'left_behind' });
     expect([good.running, bad.running]).toEqual([false, true]);
+    suspension.close();
+  });
+
+  it('because the kernel does not come back ends the update under either policy, and all run on', async () => {
+    const [one, other] = [await startFakeVmm(), await startFakeVmm()];
+    const machines = [adopted('one', one.path), adopted('other', other.path)];
+    const suspension = suspensionOf(machines, 'leave', () =>
+      Promise.reject(new NotPreservedInTime('the kernel did not preserve it within 5 ms')),
+    );
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow(
+      'one cannot be saved: the kernel did not preserve it within 5 ms',
+    );
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect([one.running, other.running]).toEqual([true, true]);
     suspension.close();
   });
 

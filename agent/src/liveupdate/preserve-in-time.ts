@@ -11,6 +11,9 @@ const leastMs = 10_000;
 /** Bytes that are preserved in a millisecond on a slow host, in pages of 4 KiB. */
 const bytesPerMs = 256 * 1024;
 
+/** How long a file of so many bytes may take, in ms. */
+export const preserveLimitMs = (bytes: bigint): number => leastMs + Math.ceil(Number(bytes) / bytesPerMs);
+
 /** The kernel is still preserving. It has the session for itself until it is done, and a kexec would wait for that. */
 export class NotPreservedInTime extends Error {
   override readonly name = 'NotPreservedInTime';
@@ -27,9 +30,8 @@ export async function preserveInTime(
   session: Descriptor,
   file: Descriptor,
   token: bigint,
-  limitMs = leastMs + Number(memory.fileFacts(file).size) / bytesPerMs,
+  limitMs = preserveLimitMs(memory.fileFacts(file).size),
 ): Promise<void> {
-  const late = (): Error =>
-    new NotPreservedInTime(`the kernel did not preserve it within ${Math.round(limitMs)} ms`);
+  const late = (): Error => new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
   await inTime(liveUpdate.preserveFd(session, file, token), limitMs, late);
 }

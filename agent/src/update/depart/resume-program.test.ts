@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The program that is left for the carrier: of which machines, and that nothing of it ends an update. */
+
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Adopted } from '../../adoption/adoptions.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { carrierPath } from '../../host/carrier-places.ts';
+import { NotPreservedInTime } from '../../liveupdate/preserve-in-time.ts';
 import { type Decoded, decodeProgram } from '../program/decode.fixture.ts';
 import { type MadeUpVmm, MadeUpVmmProc } from '../program/made-up-vmm.fixture.ts';
 import { vmmFacts } from '../program/vmm-facts.ts';
@@ -196,6 +198,14 @@ it('what fails while the machines are stopped is logged, and ends nothing', asyn
   await leave(made, [saved(one)], undefined, { ...index, preserveProgram });
   expect(left).toBeNull();
   expect(log).toEqual([expect.stringMatching(/^warning there is no resume program.*ENOMEM/)]);
+});
+
+it('a kernel that does not come back ends the update: it would hold up the kexec as well', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
+  const late = new NotPreservedInTime('the kernel did not preserve it within 5 ms');
+  const preserveProgram = (): Promise<void> => Promise.reject(late);
+  await expect(leave(made, [saved(one)], undefined, { ...index, preserveProgram })).rejects.toBe(late);
 });
 
 it('a machine whose recorded pieces have no room is left to the agent, and the others are in it', async () => {

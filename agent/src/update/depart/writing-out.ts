@@ -7,24 +7,34 @@
 import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { writesByOthers } from '../../machines/written-places.ts';
-import type { UpdateFacts } from '../record/facts.ts';
 import { LastSync, type SyncContext, type Unsynced } from './last-sync.ts';
 import type { RunMachines } from './run-machines.ts';
 
 /** The update as far as writing out is concerned. */
 export interface WritingOut {
   readonly context: SyncContext;
-  readonly facts: UpdateFacts;
-  readonly machines: Pick<RunMachines, 'adopted' | 'leave'>;
+  readonly facts: {
+    readonly machines: readonly unknown[];
+    readonly sessions: readonly { readonly attended: boolean }[];
+  };
+  readonly machines: Pick<RunMachines, 'leave'> & {
+    readonly adopted: readonly {
+      readonly machine: { readonly pid: number; readonly command: { readonly words: readonly string[] } };
+    }[];
+  };
   /** Fires when the update is aborted. */
   readonly signal: AbortSignal;
 }
 
-/** How long a place of a VMM may take while machines run, in ms: there may be much to write, and nobody is held up. */
-const patientMs = 600_000;
+/** How long is waited while machines run, in ms. */
+export interface PatientLimits {
+  /** For each place of a VMM: there may be much to write, and nobody is held up. */
+  readonly placeMs: number;
+  /** For everything else where a place does not answer: the sync of everything waits for that place as well. */
+  readonly othersMs: number;
+}
 
-/** How long everything else is waited for where a place of a VMM does not answer, in ms. It would be waited for as well. */
-const othersMs = 60_000;
+const usualLimits: PatientLimits = { placeMs: 600_000, othersMs: 60_000 };
 
 /**
  * Writes out everything while the machines run.
@@ -32,12 +42,15 @@ const othersMs = 60_000;
  * @returns what is left for when they are stopped
  * @throws NotSaved under the policy *stop*; Error that names what does not answer; the signal's reason
  */
-export async function writeOutAhead(update: WritingOut): Promise<LastSync> {
+export async function writeOutAhead(
+  update: WritingOut,
+  { placeMs, othersMs }: PatientLimits = usualLimits,
+): Promise<LastSync> {
   const { context, signal } = update;
   const everything = context.native.kernel.sync();
   everything.catch(() => {});
   const lastSync = await lastSyncOf(update);
-  if (await leaveUnsynced(update, await lastSync.run({ limitMs: patientMs, signal, ofVmms: true }))) {
+  if (await leaveUnsynced(update, await lastSync.run({ limitMs: placeMs, signal, ofVmms: true }))) {
     const late = (): Error => new Error(`it did not end within ${othersMs} ms`);
     await inTime(everything, othersMs, late, signal).catch((error: unknown) => {
       signal.throwIfAborted();
