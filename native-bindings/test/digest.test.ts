@@ -164,7 +164,7 @@ describe('a file cut shorter while it is read', () => {
   it('several times over leaves no descriptor behind', async () => {
     const before = readdirSync('/proc/self/fd').length;
     for (let count = 0; count < 20; count++) await cutTo(0n);
-    expect(readdirSync('/proc/self/fd').length).toBe(before);
+    await vi.waitFor(() => expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before), 10_000);
   });
 });
 

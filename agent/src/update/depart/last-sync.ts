@@ -72,14 +72,18 @@ export interface Running extends Waiting {
 
 export class LastSync {
   #targets: readonly Target[];
+  /** Whether it is of everything, because it is not known what is written to. */
+  readonly ofEverything: boolean;
 
-  private constructor(targets: readonly Target[]) {
+  private constructor(targets: readonly Target[], ofEverything = false) {
     this.#targets = targets;
+    this.ofEverything = ofEverything;
   }
 
   /** Everything: what is written to is not known. */
   static everything({ native }: SyncContext): LastSync {
-    return new LastSync([{ name: 'all file systems', pids: null, sync: () => native.kernel.sync() }]);
+    const target = { name: 'all file systems', pids: null, sync: () => native.kernel.sync() };
+    return new LastSync([target], true);
   }
 
   /**

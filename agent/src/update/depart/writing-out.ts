@@ -58,6 +58,7 @@ export async function writeOutAhead(
       context.log('warning', 'what other programs have written last may not be on disk', { problem });
     });
   } else await untilAborted(everything, signal);
+  if (lastSync.ofEverything) return lastSync;
   // Once more while they still run. Then it is known that each place answers, and little is left for the next time.
   await leaveUnsynced(update, await lastSync.run({ signal }));
   return lastSync;
