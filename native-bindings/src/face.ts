@@ -194,6 +194,8 @@ export interface Sockets {
   send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
   /** `shutdown` of the writing side. */
   shutdownWrite(socket: FdLike): void;
+  /** `shutdown` of both sides: the other end sees the end at once, whoever else has the descriptor. */
+  shutdown(socket: FdLike): void;
   peerCredentials(socket: FdLike): PeerCredentials;
   poll(file: FdLike): Poll;
   readonly POLL_READABLE: number;

@@ -76,6 +76,7 @@ interface RawSockets {
   receive(socket: number, maxBytes: number): RawReceived | null;
   send(socket: number, data: Uint8Array, descriptors: readonly number[]): number | null;
   shutdownWrite(socket: number): void;
+  shutdown(socket: number): void;
   peerCredentials(socket: number): PeerCredentials;
   readonly Poll: new (file: number, outside: boolean) => RawPoll;
   readonly POLL_READABLE: number;

@@ -101,6 +101,10 @@ export const sockets: Sockets = {
     raw.shutdownWrite(fdOf(socket, 'socket'));
   },
 
+  shutdown(socket) {
+    raw.shutdown(fdOf(socket, 'socket'));
+  },
+
   peerCredentials(socket) {
     return raw.peerCredentials(fdOf(socket, 'socket'));
   },

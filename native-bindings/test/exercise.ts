@@ -89,6 +89,7 @@ async function filesAndSockets(): Promise<void> {
   await fails(() => kernel.syncBlockDevice(descriptors.duplicate(one)));
   kernel.clock('boottime');
   kernel.counter();
+  sockets.shutdown(one);
   one.close();
   other.close();
 }

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { native } from '@luo-console/native';
+import { type Descriptor, native, type Sockets } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
@@ -46,7 +46,7 @@ function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole
 function suspensionOf(
   machines: readonly Adopted[],
   policy: FailurePolicy = 'stop',
-  preserve?: SuspensionContext['preserve'],
+  change: Partial<SuspensionContext> = {},
 ): Suspension {
   let token = 0;
   return new Suspension(
@@ -56,12 +56,13 @@ function suspensionOf(
       nowUs: () => 1,
       reach: (_pid, path) => path,
       whereIs: () => null,
-      preserve: preserve ?? (async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` })),
+      preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
       mark: (session, suspended) => void marks.push(`${suspended ? '' : '!'}${session}`),
       namedMemory: async () => [],
       facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
       memoryOf: () => null,
       changed: () => {},
+      ...change,
     },
     machines,
     policy,
@@ -106,6 +107,26 @@ describe('a machine', () => {
     await suspension.prepare();
     expect(await suspension.save()).toMatchObject([{ name: 'one', state: { mainBytes: 12 } }]);
     expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
+  it('is stopped although the agent’s connection to its VMM is not closed yet', async () => {
+    const vmm = await startFakeVmm();
+    const copies: Descriptor[] = [];
+    const accept: Sockets['accept'] = (listening) => {
+      const connection = native.sockets.accept(listening);
+      if (connection) copies.push(native.descriptors.duplicate(connection));
+      return connection;
+    };
+    const sockets = { ...native.sockets, accept };
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')], 'stop', {
+      native: { ...native, sockets },
+    });
+    await suspension.prepare();
+    expect(await suspension.save()).toMatchObject([{ name: 'one', state: { mainBytes: 12 } }]);
+    expect(vmm.running).toBe(false);
+    expect(await suspension.letRunOn()).toEqual([]);
+    for (const copy of copies) copy.close();
     suspension.close();
   });
 
@@ -191,9 +212,9 @@ describe('a machine that cannot be saved', () => {
   it('because the kernel does not come back ends the update under either policy, and all run on', async () => {
     const [one, other] = [await startFakeVmm(), await startFakeVmm()];
     const machines = [adopted('one', one.path), adopted('other', other.path)];
-    const suspension = suspensionOf(machines, 'leave', () =>
-      Promise.reject(new NotPreservedInTime('the kernel did not preserve it within 5 ms')),
-    );
+    const suspension = suspensionOf(machines, 'leave', {
+      preserve: () => Promise.reject(new NotPreservedInTime('the kernel did not preserve it within 5 ms')),
+    });
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow(
       'one cannot be saved: the kernel did not preserve it within 5 ms',

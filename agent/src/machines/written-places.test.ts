@@ -102,6 +102,17 @@ describe('places that a VMM writes to', () => {
     ]);
   });
 
+  it('are not known where an open file cannot be asked what it is', async () => {
+    opened(3, '/dev/vda', 40, both);
+    sources = {
+      ...sources,
+      blockDevice: () => {
+        throw new Error('EPERM');
+      },
+    };
+    expect(await writtenPlaces(sources, pid)).toMatchObject([{ kind: 'unknown', name: '/dev/vda' }]);
+  });
+
   it('are none of a process that has ended', async () => {
     expect(await writtenPlaces(sources, 8)).toEqual([]);
   });

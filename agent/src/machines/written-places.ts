@@ -12,7 +12,7 @@ import { isPlace } from './vmm-file-kind.ts';
 
 /** A file system or a block device that a VMM writes to, with a descriptor that leads there. */
 export interface WrittenPlace {
-  /** `unknown` where no mount is listed: it may be either. */
+  /** `unknown` where no mount is listed, or the file cannot be asked: it may be either. */
   readonly kind: 'file system' | 'block device' | 'unknown';
   /** Tells it from others. A file system has the number of its device as mountinfo shows it: `file system 254:0`. */
   readonly key: string;
@@ -34,7 +34,11 @@ interface Mount {
 export interface PlaceSources {
   /** Where procfs is mounted. */
   readonly proc: string;
-  /** The number of the block device that a process's open file is; null if it is something else, or closed by now. */
+  /**
+   * The number of the block device that a process's open file is; null if it is something else, or closed by now.
+   *
+   * @throws what keeps it from being known
+   */
   blockDevice(pid: number, fd: number): bigint | null;
 }
 
@@ -99,13 +103,19 @@ function placeOf(
   const id = mountIdIn(info);
   const mount = mounts.get(id);
   const file = `${id} ${name}`;
-  const device = blockDevice(pid, fd);
+  const unknown: WrittenPlace = { kind: 'unknown', key: `mount ${id}`, name: visible(name), fd, file };
+  let device: bigint | null;
+  try {
+    device = blockDevice(pid, fd);
+  } catch {
+    return unknown;
+  }
   if (device !== null) {
     const shown = `the block device ${visible(name)}`;
     return { kind: 'block device', key: `block device ${device}`, name: shown, fd, file };
   }
   // One that was unmounted lazily, or opened in another mount namespace, is in no list. It is written to all the same.
-  if (mount === undefined) return { kind: 'unknown', key: `mount ${id}`, name: visible(name), fd, file };
+  if (mount === undefined) return unknown;
   const { point, type } = mount;
   if (ofKernel.has(type) || inMemory.has(type)) return null;
   const shown = `the file system ${visible(type)} at ${visible(point)}`;

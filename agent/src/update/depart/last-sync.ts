@@ -16,6 +16,7 @@ import { readdirSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import { inTime } from '../../host/in-time.ts';
+import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import {
   fileSystemKey,
@@ -30,6 +31,9 @@ const usualLimitMs = 10_000;
 
 /** How long it may take to find out where VMMs write to, in ms. The kernel answers at once, unless it is in trouble. */
 const findMs = 10_000;
+
+/** With what taking a file is refused that was closed. */
+const ofClosed: readonly string[] = ['NoSuchProcess', 'NoSuchDescriptor'];
 
 /** `S_IFMT` and `S_IFBLK` (inode(7)). */
 const [typeMask, blockDeviceType] = [0o170000, 0o060000];
@@ -204,14 +208,19 @@ function numbersIn(own: string): number[] {
   }
 }
 
-/** The number of the block device that a process's open file is; null if it is something else, or closed by now. */
+/**
+ * The number of the block device that a process's open file is; null if it is something else, or closed by now.
+ *
+ * @throws Refusal if the file cannot be had
+ */
 function blockDeviceOf({ native, take }: SyncContext, pid: number, fd: number): bigint | null {
   try {
     using file = take(pid, fd);
     const { mode, rdev } = native.memory.fileFacts(file);
     return (mode & typeMask) === blockDeviceType ? rdev : null;
-  } catch {
-    return null;
+  } catch (error) {
+    if (error instanceof Refusal && ofClosed.includes(error.refusal)) return null;
+    throw error;
   }
 }
 

@@ -11,7 +11,7 @@ import { realHostPaths } from '../../host/paths.ts';
 import { takeFromProcess } from '../../host/process-descriptor.ts';
 import { type PatientLimits, type WritingOut, writeOut, writeOutAhead } from './writing-out.ts';
 
-const limits: PatientLimits = { placeMs: 5, othersMs: 5 };
+const limits: PatientLimits = { placeMs: 5, othersMs: 5, againMs: 5 };
 const never = (): Promise<void> => new Promise(() => {});
 const atOnce = async (): Promise<void> => {};
 

@@ -32,9 +32,11 @@ export interface PatientLimits {
   readonly placeMs: number;
   /** For everything else where a place does not answer: the sync of everything waits for that place as well. */
   readonly othersMs: number;
+  /** For each place once more, after all was written: a guest may write much again. */
+  readonly againMs: number;
 }
 
-const usualLimits: PatientLimits = { placeMs: 600_000, othersMs: 60_000 };
+const usualLimits: PatientLimits = { placeMs: 600_000, othersMs: 60_000, againMs: 60_000 };
 
 /**
  * Writes out everything while the machines run.
@@ -44,7 +46,7 @@ const usualLimits: PatientLimits = { placeMs: 600_000, othersMs: 60_000 };
  */
 export async function writeOutAhead(
   update: WritingOut,
-  { placeMs, othersMs }: PatientLimits = usualLimits,
+  { placeMs, othersMs, againMs }: PatientLimits = usualLimits,
 ): Promise<LastSync> {
   const { context, signal } = update;
   const everything = context.native.kernel.sync();
@@ -60,7 +62,7 @@ export async function writeOutAhead(
   } else await untilAborted(everything, signal);
   if (lastSync.ofEverything) return lastSync;
   // Once more while they still run. Then it is known that each place answers, and little is left for the next time.
-  await leaveUnsynced(update, await lastSync.run({ signal }));
+  await leaveUnsynced(update, await lastSync.run({ limitMs: againMs, signal }));
   return lastSync;
 }
 
@@ -79,10 +81,13 @@ async function leaveUnsynced(
   { context, machines }: WritingOut,
   unsynced: readonly Unsynced[],
 ): Promise<boolean> {
+  const problems = new Map<number, string[]>();
   for (const { problem, pids } of unsynced) {
-    context.log('warning', 'what a machine has written cannot be synced', { problem, pids });
-    for (const pid of pids) await machines.leave(pid, problem);
+    context.log('warning', 'what machines have written cannot be synced', { problem, pids });
+    for (const pid of pids) problems.set(pid, [...(problems.get(pid) ?? []), problem]);
   }
+  // At once: each may take its time to run on, and others are stopped.
+  await Promise.all([...problems].map(([pid, all]) => machines.leave(pid, all.join('; '))));
   return unsynced.length > 0;
 }
 
