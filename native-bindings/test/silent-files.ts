@@ -15,7 +15,17 @@ const [, , directory = ''] = process.argv;
 const lifeMs = 20_000;
 
 const headerBytes = 40;
-const requests = { lookup: 1, forget: 2, getattr: 3, open: 14, release: 18, flush: 25, init: 26, access: 34 };
+const requests = {
+  lookup: 1,
+  forget: 2,
+  getattr: 3,
+  open: 14,
+  statfs: 17,
+  release: 18,
+  flush: 25,
+  init: 26,
+  access: 34,
+};
 const fileNode = 2n;
 const validSeconds = 1000n;
 
@@ -50,6 +60,7 @@ function answerTo(request: number, node: bigint): Buffer | number | null {
     return Buffer.concat([bytes, attributes(node)]);
   }
   if (request === requests.open) return Buffer.alloc(16);
+  if (request === requests.statfs) return Buffer.alloc(80);
   if (request === requests.release || request === requests.access) return Buffer.alloc(0);
   if (request === requests.forget || request === requests.flush) return null;
   return -38; // ENOSYS
