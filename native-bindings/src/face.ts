@@ -228,7 +228,8 @@ export interface KernelControl {
   /**
    * The block device that `file` is, with what anybody has written to it. Taken over in the same way. The device is
    * opened anew for that: the kernel reports a write error once for each open file description, and whoever else has
-   * `file` must hear of it as well. `EIO`, `ENOSPC`; whatever opening says.
+   * `file` must hear of it as well. Where opening is not allowed, `file` itself is synced. `EIO`, `ENOSPC`; whatever
+   * opening says.
    */
   syncBlockDevice(file: Descriptor): Promise<void>;
   /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */

@@ -136,6 +136,23 @@ describe('syncFileSystem and syncBlockDevice', () => {
   });
 });
 
+describe('syncBlockDevice', () => {
+  it.runIf(canLoop)('is through the descriptor itself where opening it is not allowed', async () => {
+    using disk = fullDisk();
+    const directory = mkdtempSync(join(tmpdir(), 'luo-nodev-'));
+    execFileSync('mount', ['-t', 'tmpfs', 'luo-nodev', directory]);
+    const node = join(directory, 'node');
+    execFileSync('cp', ['--archive', disk.device, node]);
+    using file = descriptors.takeOwnership(openSync(node, 'r'));
+    execFileSync('mount', ['-o', 'remount,nodev', directory]);
+    expect(() => openSync(node, 'r')).toThrow('EACCES');
+    expect(await kernel.syncBlockDevice(descriptors.duplicate(file))).toBeUndefined();
+    file.close();
+    execFileSync('umount', ['--lazy', directory]);
+    rmdirSync(directory);
+  });
+});
+
 describe('clock', () => {
   it('realtime is the time of day', () => {
     const before = BigInt(Date.now()) * 1_000_000n;
