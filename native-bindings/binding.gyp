@@ -7,6 +7,8 @@
       "sources": [
         "src/addon/addon.cc",
         "src/addon/system_error.cc",
+        "src/addon/threads.cc",
+        "src/addon/closing.cc",
         "src/addon/live_update.cc",
         "src/addon/memory.cc",
         "src/addon/sha256.cc",

@@ -36,6 +36,8 @@ export class MadeUpHost {
   /** What syncing one of them does, or a block device, once machines are stopped: not the first time, when they run. */
   lastSync: () => Promise<void> = async () => {};
   #lastSyncs = 0;
+  /** What syncing a VMM's block device does. */
+  syncDisk: () => Promise<void> = async () => {};
   /** What the kernel logs when it refuses. */
   refusal = '';
   /** Whether a service manager keeps descriptors. */
@@ -215,7 +217,10 @@ export class MadeUpHost {
         counter: () => realNative.kernel.counter(),
         sync: () => this.sync(),
         syncFileSystem: (file) => this.#synced(file),
-        syncFile: (file) => this.#synced(file),
+        syncBlockDevice: async (file) => {
+          file.close();
+          await this.syncDisk();
+        },
         kexecFileLoad: async (_kernel, _initrd, commandLine) => {
           await this.load();
           this.loaded = { commandLine };

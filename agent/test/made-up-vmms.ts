@@ -81,12 +81,14 @@ export class MadeUpVmms {
    *
    * @param answers take precedence over what QEMU would say
    * @param more words of its command line
+   * @param disk the number of a file that it has open; the caller keeps it
    */
   async start(
     name: string,
     way: CarriedWay,
     answers: Record<string, Answer> = {},
     more: readonly string[] = [],
+    disk: number | 'ignore' = 'ignore',
   ): Promise<MadeUpVmm> {
     const { 'query-status': _, 'query-migrate': __, ...others } = machineAnswers;
     const all = { ...others, 'query-name': value({ name }), ...memoryAnswers(way), ...answers };
@@ -99,7 +101,7 @@ export class MadeUpVmms {
       words.push('-object', 'memory-backend-file,id=ram,mem-path=/proc/self/fd/3,share=on,size=4');
     words.push(...more);
     using memory = memfdWith(`memory of ${name}`);
-    const vmm = { name, guest, ...(await this.#spawn(words, memory.fd, guest)) };
+    const vmm = { name, guest, ...(await this.#spawn(words, memory.fd, guest, disk)) };
     this.#vmms.set(name, vmm);
     return vmm;
   }
@@ -212,10 +214,11 @@ export class MadeUpVmms {
     words: readonly string[],
     memory: number | 'ignore',
     monitor: FakeVmm,
+    disk: number | 'ignore' = 'ignore',
   ): Promise<{ child: ChildProcess; pid: number }> {
     const child = spawn('sh', ['-c', 'read line', ...words], {
       argv0: 'qemu-system-x86_64',
-      stdio: ['pipe', 'ignore', 'ignore', memory, monitor.fd],
+      stdio: ['pipe', 'ignore', 'ignore', memory, monitor.fd, disk],
     });
     await once(child, 'spawn');
     const { pid } = child;

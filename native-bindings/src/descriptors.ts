@@ -3,7 +3,7 @@
 import { booleanOf, fdOf, integerOf } from './arguments.ts';
 import type { Descriptors } from './face.ts';
 import { addon } from './load.ts';
-import { OwnedDescriptor } from './owned-descriptor.ts';
+import { OwnedDescriptor, whenceOf } from './owned-descriptor.ts';
 
 const raw = addon.descriptors;
 
@@ -13,7 +13,7 @@ const mostInt = 2 ** 31 - 1;
 export const descriptors: Descriptors = {
   duplicate(file) {
     const fd = fdOf(file, 'file');
-    return new OwnedDescriptor(raw.duplicate(fd), `duplicate(${fd})`);
+    return new OwnedDescriptor(raw.duplicate(fd), `duplicate(${fd})`, whenceOf(file));
   },
 
   takeOwnership(fd) {
@@ -35,6 +35,6 @@ export const descriptors: Descriptors = {
 
   pidfdGetfd(pidfd, fd) {
     const copy = raw.pidfdGetfd(fdOf(pidfd, 'pidfd'), integerOf(fd, 'fd', 0, mostInt));
-    return new OwnedDescriptor(copy, `pidfdGetfd(${fd})`);
+    return new OwnedDescriptor(copy, `pidfdGetfd(${fd})`, 'outside');
   },
 };

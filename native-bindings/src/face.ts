@@ -7,8 +7,9 @@
  * it in memory. One contract suite holds both to the same behaviour.
  *
  * Failures are `SystemError`s. A wrong type throws `TypeError`, a value out of range `RangeError`; both
- * name the argument. Whatever can block (preserve walks every page of a file) returns a promise and runs
- * on libuv's thread pool. Descriptor arguments take either a bare number or a `Descriptor`.
+ * name the argument. Whatever can block returns a promise. Calls of live update, the reboot call and syncs have a separate
+ * thread each. So nobody's files hold them up, and a caller need not wait for their end: preserve walks every page of a
+ * file. The others run on libuv's thread pool. Descriptor arguments take either a bare number or a `Descriptor`.
  */
 
 /** An `Error` that carries what the kernel said and about which argument. */
@@ -28,7 +29,13 @@ export interface Descriptor extends Disposable {
   /** The number, or -1 once closed or released. */
   readonly fd: number;
   readonly closed: boolean;
-  /** Closes it. Closing twice does nothing. Throws `SystemError` if the kernel reports an error. */
+  /**
+   * Closes it. Closing twice does nothing. Throws `SystemError` if the kernel reports an error.
+   *
+   * One that came from outside is closed on another thread, and nobody hears of the end: one that was received, accepted,
+   * retrieved, handed in or taken from a process, a connection to another process, and each duplicate of these or of a
+   * bare number. Others are closed when this returns. `takeOwnership` makes one of these of any number.
+   */
   close(): void;
   /** Gives up ownership: returns the number, which the caller must close. */
   release(): number;
@@ -74,6 +81,8 @@ export interface FileFacts {
   readonly size: bigint;
   /** Allocated bytes (`st_blocks` * 512). */
   readonly allocated: bigint;
+  /** The device that the file is, as `st_rdev`; 0 if it is none. */
+  readonly rdev: bigint;
 }
 
 export interface Memory {
@@ -85,6 +94,10 @@ export interface Memory {
   getSeals(file: FdLike): number;
   /** `F_ADD_SEALS`. */
   addSeals(file: FdLike, seals: number): void;
+  /**
+   * What the kernel knows of a file. Its file system is not asked (`AT_STATX_DONT_SYNC`), which may never answer. So the
+   * size of a file on a server may be an old one.
+   */
   fileFacts(file: FdLike): FileFacts;
   /**
    * SHA-256 of the whole file, read through `mmap` piece by piece off the event loop; lower-case hex. The length
@@ -156,8 +169,9 @@ export interface Poll {
 export interface Descriptors {
   /** `F_DUPFD_CLOEXEC`. */
   duplicate(file: FdLike): Descriptor;
-  /** Takes ownership of a bare number; `EBADF` if it is not open. */
+  /** Takes ownership of a bare number, which is then closed as if it was made here; `EBADF` if it is not open. */
   takeOwnership(fd: number): Descriptor;
+  /** Closes it at once, whatever it is. */
   close(fd: number): void;
   setCloseOnExec(file: FdLike, on: boolean): void;
   /** `pidfd_open`. `ESRCH` no such process. */
@@ -180,6 +194,8 @@ export interface Sockets {
   send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
   /** `shutdown` of the writing side. */
   shutdownWrite(socket: FdLike): void;
+  /** `shutdown` of both sides: the other end sees the end at once, whoever else has the descriptor. */
+  shutdown(socket: FdLike): void;
   peerCredentials(socket: FdLike): PeerCredentials;
   poll(file: FdLike): Poll;
   readonly POLL_READABLE: number;
@@ -209,8 +225,13 @@ export interface KernelControl {
    * system too. `EBADF`, `EIO`, `ENOSPC`, `EDQUOT`; `EAGAIN` no more threads.
    */
   syncFileSystem(file: Descriptor): Promise<void>;
-  /** `fsync`, in the same way; of a block device also what others have written to it. `EINVAL` if it cannot be synced. */
-  syncFile(file: Descriptor): Promise<void>;
+  /**
+   * The block device that `file` is, with what anybody has written to it. Taken over in the same way. The device is
+   * opened anew for that: the kernel reports a write error once for each open file description, and whoever else has
+   * `file` must hear of it as well. Where opening is not allowed, `file` itself is synced. `EIO`, `ENOSPC`; whatever
+   * opening says.
+   */
+  syncBlockDevice(file: Descriptor): Promise<void>;
   /** Nanoseconds of `CLOCK_REALTIME` / `CLOCK_BOOTTIME` / `CLOCK_MONOTONIC`. */
   clock(which: 'realtime' | 'boottime' | 'monotonic'): bigint;
   /**

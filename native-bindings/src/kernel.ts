@@ -45,8 +45,8 @@ export const kernel: KernelControl = {
     await raw.syncFileSystem(givenAway(file));
   },
 
-  async syncFile(file) {
-    await raw.syncFile(givenAway(file));
+  async syncBlockDevice(file) {
+    await raw.syncBlockDevice(givenAway(file));
   },
 
   clock(which) {

@@ -28,7 +28,7 @@ export const liveUpdate: LiveUpdate = {
 
   async retrieveFd(session, token) {
     const file = await raw.retrieveFd(fdOf(session, 'session'), tokenOf(token));
-    return new OwnedDescriptor(file, `retrieveFd(${token})`);
+    return new OwnedDescriptor(file, `retrieveFd(${token})`, 'outside');
   },
 
   async preserveFds(session, files, tokens) {
@@ -43,7 +43,10 @@ export const liveUpdate: LiveUpdate = {
   async retrieveFds(session, tokens) {
     const wanted = tokensOf(tokens);
     const files = await raw.retrieveFds(fdOf(session, 'session'), BigUint64Array.from(wanted));
-    return Array.from(files, (file, index) => new OwnedDescriptor(file, `retrieveFds(${wanted[index]})`));
+    return Array.from(
+      files,
+      (file, index) => new OwnedDescriptor(file, `retrieveFds(${wanted[index]})`, 'outside'),
+    );
   },
 
   async finish(session) {

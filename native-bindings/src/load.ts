@@ -48,6 +48,7 @@ interface RawDescriptors {
   duplicate(file: number): number;
   flags(fd: number): number;
   close(fd: number): void;
+  closeOutside(fd: number): void;
   setCloseOnExec(file: number, on: boolean): void;
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, fd: number): number;
@@ -75,8 +76,9 @@ interface RawSockets {
   receive(socket: number, maxBytes: number): RawReceived | null;
   send(socket: number, data: Uint8Array, descriptors: readonly number[]): number | null;
   shutdownWrite(socket: number): void;
+  shutdown(socket: number): void;
   peerCredentials(socket: number): PeerCredentials;
-  readonly Poll: new (file: number) => RawPoll;
+  readonly Poll: new (file: number, outside: boolean) => RawPoll;
   readonly POLL_READABLE: number;
   readonly POLL_WRITABLE: number;
   readonly POLL_DISCONNECT: number;
@@ -90,7 +92,7 @@ interface RawKernel {
   sync(): Promise<void>;
   /** Takes the number over, unless it is not open: that throws. */
   syncFileSystem(file: number): Promise<void>;
-  syncFile(file: number): Promise<void>;
+  syncBlockDevice(file: number): Promise<void>;
   clock(id: number): bigint;
   counter(): bigint | null;
   readonly CLOCK_REALTIME: number;

@@ -66,7 +66,7 @@ export const serviceManager: ServiceManager = {
     return numbers.map((fd, index) => {
       // sd_listen_fds_with_names(3) calls a descriptor without a name "unknown".
       const name = names[index] || 'unknown';
-      return { name, descriptor: new OwnedDescriptor(fd, `takeListenFds (${name})`) };
+      return { name, descriptor: new OwnedDescriptor(fd, `takeListenFds (${name})`, 'outside') };
     });
   },
 };

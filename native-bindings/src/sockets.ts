@@ -3,7 +3,7 @@
 import { bytesOf, fdOf, fdsOf, functionOf, integerOf, optionsOf, shortTextOf } from './arguments.ts';
 import type { FdLike, Poll, Received, Sockets } from './face.ts';
 import { addon } from './load.ts';
-import { OwnedDescriptor } from './owned-descriptor.ts';
+import { OwnedDescriptor, whenceOf } from './owned-descriptor.ts';
 
 const raw = addon.sockets;
 
@@ -30,7 +30,7 @@ class DescriptorPoll implements Poll {
   readonly #raw;
 
   constructor(file: FdLike) {
-    this.#raw = new raw.Poll(fdOf(file, 'file'));
+    this.#raw = new raw.Poll(fdOf(file, 'file'), whenceOf(file) === 'outside');
   }
 
   start(events: number, onReady: Parameters<Poll['start']>[1]): void {
@@ -67,12 +67,13 @@ export const sockets: Sockets = {
   },
 
   connectUnix(path) {
-    return new OwnedDescriptor(raw.connectUnix(pathOf(path)), `connectUnix(${JSON.stringify(path)})`);
+    const fd = raw.connectUnix(pathOf(path));
+    return new OwnedDescriptor(fd, `connectUnix(${JSON.stringify(path)})`, 'outside');
   },
 
   accept(listening) {
     const fd = raw.accept(fdOf(listening, 'listening'));
-    return fd === null ? null : new OwnedDescriptor(fd, 'accept');
+    return fd === null ? null : new OwnedDescriptor(fd, 'accept', 'outside');
   },
 
   socketPair() {
@@ -83,7 +84,7 @@ export const sockets: Sockets = {
   receive(socket, maxBytes = defaultReceive): Received | null {
     const received = raw.receive(fdOf(socket, 'socket'), integerOf(maxBytes, 'maxBytes', 1, mostReceive));
     if (received === null) return null;
-    const owned = received.descriptors.map((fd) => new OwnedDescriptor(fd, 'receive'));
+    const owned = received.descriptors.map((fd) => new OwnedDescriptor(fd, 'receive', 'outside'));
     return { data: received.data, descriptors: owned, truncated: received.truncated };
   },
 
@@ -98,6 +99,10 @@ export const sockets: Sockets = {
 
   shutdownWrite(socket) {
     raw.shutdownWrite(fdOf(socket, 'socket'));
+  },
+
+  shutdown(socket) {
+    raw.shutdown(fdOf(socket, 'socket'));
   },
 
   peerCredentials(socket) {

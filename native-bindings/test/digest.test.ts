@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { descriptors, memory, sockets } from '../src/index.ts';
 import { addon } from '../src/load.ts';
 import { rejectionOf } from './failures.ts';
@@ -145,7 +145,8 @@ describe('a file cut shorter while it is read', () => {
   ])('%s is an error, and the process goes on', async (_name, size) => {
     const before = readdirSync('/proc/self/fd').length;
     await cutTo(size);
-    expect(readdirSync('/proc/self/fd').length).toBe(before);
+    // The digest's own copy is closed on another thread.
+    await vi.waitFor(() => expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before), 10_000);
     using whole = fileOf(Buffer.from('still here'));
     expect(await memory.sha256(whole)).toBe(expected(Buffer.from('still here')));
   });
@@ -163,7 +164,7 @@ describe('a file cut shorter while it is read', () => {
   it('several times over leaves no descriptor behind', async () => {
     const before = readdirSync('/proc/self/fd').length;
     for (let count = 0; count < 20; count++) await cutTo(0n);
-    expect(readdirSync('/proc/self/fd').length).toBe(before);
+    await vi.waitFor(() => expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before), 10_000);
   });
 });
 

@@ -85,8 +85,11 @@ async function filesAndSockets(): Promise<void> {
   });
   using pidfd = descriptors.pidfdOpen(process.pid);
   descriptors.pidfdGetfd(pidfd, file.fd).close();
+  await kernel.syncFileSystem(descriptors.duplicate(file));
+  await fails(() => kernel.syncBlockDevice(descriptors.duplicate(one)));
   kernel.clock('boottime');
   kernel.counter();
+  sockets.shutdown(one);
   one.close();
   other.close();
 }

@@ -4,13 +4,46 @@
  * nothing jumps. The contract's `update` phase does both inside a host of the lab.
  */
 import { execFileSync } from 'node:child_process';
-import { constants, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { descriptors, kernel, memory, sockets } from '../src/index.ts';
+import { busyPool } from './busy-pool.ts';
 import { failureOf, rejectionOf } from './failures.ts';
+
+const canLoop = process.getuid?.() === 0 && existsSync('/dev/loop-control');
+const diskBytes = 1 << 20;
+
+/** A block device on which nothing can be written: its blocks are of a file system that is full. */
+function fullDisk(): Disposable & { readonly device: string } {
+  const directory = mkdtempSync(join(tmpdir(), 'luo-full-'));
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskBytes / 2}`, 'luo-full', directory]);
+  const blocks = join(directory, 'blocks');
+  writeFileSync(blocks, '');
+  truncateSync(blocks, diskBytes);
+  const device = execFileSync('losetup', ['--find', '--show', blocks], { encoding: 'utf8' }).trim();
+  return {
+    device,
+    [Symbol.dispose]() {
+      execFileSync('losetup', ['--detach', device]);
+      execFileSync('umount', ['--lazy', directory]);
+      rmdirSync(directory);
+    },
+  };
+}
 
 describe('kexecFileLoad', () => {
   it('is EBADF for a kernel or an initrd that is not open, and says which', async () => {
@@ -53,9 +86,9 @@ describe('sync', () => {
   });
 });
 
-describe('syncFileSystem and syncFile', () => {
+describe('syncFileSystem and syncBlockDevice', () => {
   it('resolve, and take the descriptor over', async () => {
-    for (const call of [kernel.syncFileSystem, kernel.syncFile]) {
+    for (const call of [kernel.syncFileSystem, kernel.syncBlockDevice]) {
       const directory = descriptors.takeOwnership(openSync(tmpdir(), 'r'));
       expect(await call(directory)).toBeUndefined();
       expect(directory.closed).toBe(true);
@@ -66,10 +99,10 @@ describe('syncFileSystem and syncFile', () => {
     const [socket, other] = sockets.socketPair();
     other.close();
     const { fd } = socket;
-    expect(await rejectionOf(kernel.syncFile(socket))).toEqual({
-      ...{ code: 'EINVAL', errno: 22, syscall: 'fsync', argument: `file=${fd}` },
+    expect(await rejectionOf(kernel.syncBlockDevice(socket))).toEqual({
+      ...{ code: 'ENXIO', errno: 6, syscall: 'open', argument: `file=${fd}` },
     });
-    expect(() => descriptors.takeOwnership(fd)).toThrow('EBADF');
+    expect(socket.closed).toBe(true);
   });
 
   it('are EBADF for a descriptor that is closed', async () => {
@@ -81,20 +114,42 @@ describe('syncFileSystem and syncFile', () => {
   });
 
   it('need none of the threads on which other calls wait', async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'luo-sync-'));
-    const pipe = join(directory, 'pipe');
-    execFileSync('mkfifo', [pipe]);
-    // More than libuv has threads: each waits until somebody opens the other end.
-    const held = Array.from({ length: 32 }, () => open(pipe, 'r'));
+    await using _waiting = busyPool();
+    await kernel.syncFileSystem(descriptors.takeOwnership(openSync(tmpdir(), 'r')));
+    await kernel.sync();
+  });
+
+  it.runIf(canLoop)('of a block device leave a write error to whoever else has it open', async () => {
+    using disk = fullDisk();
+    // QEMU's descriptor, and the copy that the agent has of it.
+    const theirs = openSync(disk.device, constants.O_RDWR);
     try {
-      await kernel.syncFileSystem(descriptors.takeOwnership(openSync(directory, 'r')));
-      await kernel.sync();
+      writeSync(theirs, Buffer.alloc(diskBytes, 1));
+      expect(await rejectionOf(kernel.syncBlockDevice(descriptors.duplicate(theirs)))).toMatchObject({
+        syscall: 'fsync',
+        code: expect.stringMatching(/^(?:EIO|ENOSPC)$/),
+      });
+      expect(() => fsyncSync(theirs)).toThrow(/EIO|ENOSPC/);
     } finally {
-      using other = descriptors.takeOwnership(openSync(pipe, constants.O_RDWR));
-      for (const handle of await Promise.all(held)) await handle.close();
-      other.close();
-      rmSync(directory, { recursive: true });
+      closeSync(theirs);
     }
+  });
+});
+
+describe('syncBlockDevice', () => {
+  it.runIf(canLoop)('is through the descriptor itself where opening it is not allowed', async () => {
+    using disk = fullDisk();
+    const directory = mkdtempSync(join(tmpdir(), 'luo-nodev-'));
+    execFileSync('mount', ['-t', 'tmpfs', 'luo-nodev', directory]);
+    const node = join(directory, 'node');
+    execFileSync('cp', ['--archive', disk.device, node]);
+    using file = descriptors.takeOwnership(openSync(node, 'r'));
+    execFileSync('mount', ['-o', 'remount,nodev', directory]);
+    expect(() => openSync(node, 'r')).toThrow('EACCES');
+    expect(await kernel.syncBlockDevice(descriptors.duplicate(file))).toBeUndefined();
+    file.close();
+    execFileSync('umount', ['--lazy', directory]);
+    rmdirSync(directory);
   });
 });
 

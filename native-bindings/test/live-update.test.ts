@@ -6,6 +6,7 @@
 import { describe, expect, it } from 'vitest';
 import { LiveUpdateDouble } from '../src/double/index.ts';
 import { type Descriptor, type LiveUpdate, liveUpdate, memory } from '../src/index.ts';
+import { busyPool } from './busy-pool.ts';
 import { type FailureParts, rejectionOf } from './failures.ts';
 
 const targetCalls: readonly [string, (on: LiveUpdate, target: Descriptor, file: Descriptor) => unknown][] = [
@@ -39,6 +40,12 @@ describe.each(targetCalls)('%s', (_name, call) => {
       expect(real.argument).toMatch(/^(device|session)=/);
       expect(await failureOn(double, call, [target, file])).toEqual(real);
     }
+  });
+
+  it('needs none of the threads on which other calls wait', async () => {
+    await using _waiting = busyPool();
+    using file = memory.memfdCreate('neither');
+    expect((await failureOn(liveUpdate, call, [file, file])).code).toBe('ENOTTY');
   });
 });
 

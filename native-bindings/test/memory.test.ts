@@ -1,10 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Memfds: creating, sizes, seals, facts, positioned reads and writes. */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readFileSync, readlinkSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { descriptors, memory, sockets } from '../src/index.ts';
 import { failureOf } from './failures.ts';
+
+/** As root, and where there is the device that the node is of. */
+const canMakeNodes = process.getuid?.() === 0 && existsSync('/dev/loop0');
 
 const F_SEAL_SEAL = 0x1;
 const F_SEAL_SHRINK = 0x2;
@@ -82,6 +98,16 @@ describe('seals', () => {
 });
 
 describe('fileFacts', () => {
+  it.runIf(canMakeNodes)('says which device a file is, also where its node is on a disk', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'luo-node-'));
+    const node = join(directory, 'node');
+    execFileSync('mknod', [node, 'b', '7', '0']);
+    using file = descriptors.takeOwnership(openSync(node, 'r'));
+    expect(memory.fileFacts(file).rdev).toBe(statSync(node, { bigint: true }).rdev);
+    expect(memory.fileFacts(file).mode & 0o170000).toBe(0o060000);
+    rmSync(directory, { recursive: true });
+  });
+
   it('says what fstat says', () => {
     const fd = openSync(import.meta.filename, 'r');
     try {
@@ -95,6 +121,7 @@ describe('fileFacts', () => {
         gid: Number(expected.gid),
         size: expected.size,
         allocated: expected.blocks * 512n,
+        rdev: expected.rdev,
       });
     } finally {
       closeSync(fd);
@@ -114,7 +141,7 @@ describe('fileFacts', () => {
     expect(failureOf(() => memory.fileFacts(file))).toEqual({
       code: 'EBADF',
       errno: 9,
-      syscall: 'fstat',
+      syscall: 'statx',
       argument: 'file=-1',
     });
   });

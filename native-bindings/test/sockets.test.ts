@@ -95,6 +95,7 @@ describe('listening and connecting', () => {
     expect(failureOf(() => sockets.receive(file))).toMatchObject({ code: 'ENOTSOCK', argument });
     expect(failureOf(() => sockets.send(file, Buffer.of(1)))).toMatchObject({ code: 'ENOTSOCK', argument });
     expect(failureOf(() => sockets.shutdownWrite(file))).toMatchObject({ code: 'ENOTSOCK', argument });
+    expect(failureOf(() => sockets.shutdown(file))).toMatchObject({ code: 'ENOTSOCK', argument });
     expect(failureOf(() => sockets.peerCredentials(file))).toMatchObject({ code: 'ENOTSOCK', argument });
   });
 });
@@ -116,6 +117,25 @@ describe('receive and send', () => {
       argument: `socket=${one.fd}`,
     });
     one.close();
+  });
+
+  it('tell the end of what was shut down, also while it is open', async () => {
+    const [one, other] = sockets.socketPair();
+    sockets.send(one, Buffer.from('last'));
+    sockets.shutdown(one);
+    expect(sockets.receive(other)?.data.toString()).toBe('last');
+    expect(sockets.receive(other)?.data).toHaveLength(0);
+    expect(failureOf(() => sockets.send(other, Buffer.of(1)))).toMatchObject({ code: 'EPIPE' });
+    // What QEMU waits for.
+    await new Promise<void>((resolve) => {
+      const poll = sockets.poll(other);
+      poll.start(sockets.POLL_DISCONNECT, () => {
+        poll.close();
+        resolve();
+      });
+    });
+    one.close();
+    other.close();
   });
 
   it('take what fits and then nothing until the reader reads', () => {

@@ -158,7 +158,8 @@ export class MachineSaver {
    */
   stop(): void {
     this.#suspendedAtUs ??= this.#options.nowUs();
-    // QEMU waits for this: it stops the guest and connects the other channel.
+    // QEMU waits for this: it stops the guest and connects the other channel. A close alone may come later.
+    if (this.#collecting?.closed === false) this.#options.native.sockets.shutdown(this.#collecting);
     this.#collecting?.close();
   }
 

@@ -4,14 +4,15 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { native } from '@luo-console/native';
+import { type Descriptor, native, type Sockets } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
+import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
 import type { Adopted } from './adoptions.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
-import { Suspension } from './suspension.ts';
+import { Suspension, type SuspensionContext } from './suspension.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
 /** Whom the VMMs run as: whoever runs this. */
@@ -42,7 +43,11 @@ function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole
   return { session: `machine:${name}`, machine };
 }
 
-function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'stop'): Suspension {
+function suspensionOf(
+  machines: readonly Adopted[],
+  policy: FailurePolicy = 'stop',
+  change: Partial<SuspensionContext> = {},
+): Suspension {
   let token = 0;
   return new Suspension(
     {
@@ -57,6 +62,7 @@ function suspensionOf(machines: readonly Adopted[], policy: FailurePolicy = 'sto
       facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
       memoryOf: () => null,
       changed: () => {},
+      ...change,
     },
     machines,
     policy,
@@ -101,6 +107,26 @@ describe('a machine', () => {
     await suspension.prepare();
     expect(await suspension.save()).toMatchObject([{ name: 'one', state: { mainBytes: 12 } }]);
     expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
+  it('is stopped although the agent’s connection to its VMM is not closed yet', async () => {
+    const vmm = await startFakeVmm();
+    const copies: Descriptor[] = [];
+    const accept: Sockets['accept'] = (listening) => {
+      const connection = native.sockets.accept(listening);
+      if (connection) copies.push(native.descriptors.duplicate(connection));
+      return connection;
+    };
+    const sockets = { ...native.sockets, accept };
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')], 'stop', {
+      native: { ...native, sockets },
+    });
+    await suspension.prepare();
+    expect(await suspension.save()).toMatchObject([{ name: 'one', state: { mainBytes: 12 } }]);
+    expect(vmm.running).toBe(false);
+    expect(await suspension.letRunOn()).toEqual([]);
+    for (const copy of copies) copy.close();
     suspension.close();
   });
 
@@ -180,6 +206,21 @@ describe('a machine that cannot be saved', () => {
     expect(await suspension.save()).toMatchObject([{ name: 'good' }]);
     expect(stagesOf(suspension)).toEqual({ good: 'saved', bad: 'left_behind' });
     expect([good.running, bad.running]).toEqual([false, true]);
+    suspension.close();
+  });
+
+  it('because the kernel does not come back ends the update under either policy, and all run on', async () => {
+    const [one, other] = [await startFakeVmm(), await startFakeVmm()];
+    const machines = [adopted('one', one.path), adopted('other', other.path)];
+    const suspension = suspensionOf(machines, 'leave', {
+      preserve: () => Promise.reject(new NotPreservedInTime('the kernel did not preserve it within 5 ms')),
+    });
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow(
+      'one cannot be saved: the kernel did not preserve it within 5 ms',
+    );
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect([one.running, other.running]).toEqual([true, true]);
     suspension.close();
   });
 

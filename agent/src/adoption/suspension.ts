@@ -7,6 +7,7 @@
 import type { Descriptor, Native } from '@luo-console/native';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
+import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Piece } from '../qemu/streams.ts';
@@ -152,7 +153,7 @@ export class Suspension {
       const pieces = (await member.saver?.collect()) ?? [];
       member.pieces = await this.#placed(pieces);
     });
-    for (const { adopted, saver } of this.#members) if (saver) mark(adopted.session, true);
+    for (const { adopted, saver } of this.#coming) if (saver) mark(adopted.session, true);
     // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
     const telling = setTimeout(() => {
       this.#silent = false;
@@ -189,7 +190,22 @@ export class Suspension {
       clearTimeout(telling);
       this.#silent = false;
     }
+    return this.saved;
+  }
+
+  /** What the next kernel's agent must know of the machines that are saved. */
+  get saved(): SavedMachine[] {
     return this.#members.flatMap(({ saved }) => saved ?? []);
+  }
+
+  /**
+   * Leaves a machine behind that was to be carried over, because something that it needs has failed. It runs on here.
+   *
+   * @throws NotSaved under the policy `stop`
+   */
+  async leave(pid: number, reason: string): Promise<void> {
+    const member = this.#coming.find(({ run }) => run.pid === pid);
+    if (member) await this.#fail(member, `${member.run.name} cannot be carried over: ${reason}`);
   }
 
   /**
@@ -242,11 +258,17 @@ export class Suspension {
       const member = coming[index];
       if (result.status === 'fulfilled' || !member) continue;
       const problem = `${member.run.name} cannot be saved: ${saidBy(result.reason)}`;
-      if (this.#policy === 'stop') throw new NotSaved(problem);
-      await member.saver?.letRunOn().catch(() => {});
-      member.saved = null;
-      this.#show(member, { stage: 'left_behind', detail: problem });
+      // The kernel is still at it, and the freeze would wait for that.
+      if (result.reason instanceof NotPreservedInTime) throw new NotSaved(problem);
+      await this.#fail(member, problem);
     }
+  }
+
+  async #fail(member: Member, problem: string): Promise<void> {
+    if (this.#policy === 'stop') throw new NotSaved(problem);
+    await member.saver?.letRunOn().catch(() => {});
+    member.saved = null;
+    this.#show(member, { stage: 'left_behind', detail: problem });
   }
 
   /** Says where the descriptors of every piece are preserved, and preserves those that are not. */

@@ -6,18 +6,24 @@
  *
  * @param limitMs how long to wait
  * @param late what to throw then
- * @throws what `late` makes; what the work throws
+ * @param signal ends the wait as well
+ * @throws what `late` makes; the signal's reason; what the work throws
  */
 export async function inTime<Result>(
   work: Promise<Result>,
   limitMs: number,
   late: () => Error,
+  signal?: AbortSignal,
 ): Promise<Result> {
   const over = Promise.withResolvers<never>();
   const timer = setTimeout(() => over.reject(late()), limitMs);
+  const aborted = (): void => over.reject(signal?.reason);
+  signal?.addEventListener('abort', aborted);
+  if (signal?.aborted) aborted();
   try {
     return await Promise.race([work, over.promise]);
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener('abort', aborted);
   }
 }

@@ -9,7 +9,7 @@
  * A notification is a message nobody answers. `settled` sends a barrier after it: a descriptor whose other end
  * is closed by the manager once it has dealt with everything before it.
  */
-import type { FdLike, Native } from '@luo-console/native';
+import type { Descriptor, FdLike, Native } from '@luo-console/native';
 import { Refusal } from '../host/refusal.ts';
 
 export type StoredName =
@@ -36,6 +36,13 @@ export function parseStoredName(name: string): StoredName {
   }
   return { kind: 'other', name };
 }
+
+/**
+ * A session's descriptor that another process had, as one that was made here. It is closed at once then: the kernel lets
+ * go what is in the session, and that has to be over before a file is preserved again or the name is used again.
+ */
+export const asOwnSession = ({ descriptors }: Native, session: Descriptor): Descriptor =>
+  descriptors.takeOwnership(session.release());
 
 export class DescriptorStore {
   readonly #native: Pick<Native, 'serviceManager' | 'sockets'>;

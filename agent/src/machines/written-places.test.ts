@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Where a VMM writes to, from a procfs made up of files. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileSystemKey, writesByOthers, writtenPlaces } from './written-places.ts';
+import { fileSystemKey, type PlaceSources, writesByOthers, writtenPlaces } from './written-places.ts';
 
 const pid = 7;
-const blockDevice = '/dev/loop0';
 const [reading, writing, both] = ['0100000', '0100001', '02100002'];
 
 let proc: string;
+/** The number of the block device that a descriptor is. */
+let blockDevices: Map<number, bigint>;
+let sources: PlaceSources;
 
 beforeEach(() => {
   proc = mkdtempSync(join(tmpdir(), 'luo-places-'));
+  blockDevices = new Map();
+  sources = { proc, blockDevice: (_pid, fd) => blockDevices.get(fd) ?? null };
   for (const name of ['fd', 'fdinfo']) mkdirSync(join(proc, String(pid), name), { recursive: true });
   const mounts = [
     '29 1 254:0 / / rw,relatime shared:1 - ext4 /dev/root rw',
@@ -27,8 +31,9 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(proc, { recursive: true }));
 
-/** A descriptor of the process: where it leads, on which mount, opened how. */
-function opened(fd: number, target: string, mount: number, flags: string): void {
+/** A descriptor of the process: where it leads, on which mount, opened how, and which block device it is. */
+function opened(fd: number, target: string, mount: number, flags: string, device?: bigint): void {
+  if (device !== undefined) blockDevices.set(fd, device);
   symlinkSync(target, join(proc, String(pid), 'fd', String(fd)));
   writeFileSync(
     join(proc, String(pid), 'fdinfo', String(fd)),
@@ -41,7 +46,7 @@ describe('places that a VMM writes to', () => {
     opened(1, '/var/log/vm.log', 29, writing);
     opened(5, '/srv/my data/disk', 31, both);
     opened(6, '/bound/other-disk', 32, both);
-    expect(await writtenPlaces(proc, pid)).toEqual([
+    expect(await writtenPlaces(sources, pid)).toEqual([
       {
         kind: 'file system',
         key: 'file system 254:0',
@@ -59,16 +64,23 @@ describe('places that a VMM writes to', () => {
     ]);
   });
 
-  it.runIf(existsSync(blockDevice))('are its block devices, whose nodes are in memory', async () => {
-    opened(3, blockDevice, 40, both);
-    const { rdev } = statSync(blockDevice);
-    expect(await writtenPlaces(proc, pid)).toEqual([
+  it('are its block devices, wherever their nodes are', async () => {
+    opened(3, '/dev/vda', 40, both, 0xfd00n);
+    opened(4, '/var/lib/vm/node', 29, both, 0xfd01n);
+    opened(5, '/disk', 77, both, 0xfd02n);
+    const found = { kind: 'block device' };
+    expect(await writtenPlaces(sources, pid)).toEqual([
       {
-        kind: 'block device',
-        key: `block device ${rdev}`,
-        name: `the block device ${blockDevice}`,
-        fd: 3,
-        file: `40 ${blockDevice}`,
+        ...{ ...found, key: 'block device 64768', name: 'the block device /dev/vda' },
+        ...{ fd: 3, file: '40 /dev/vda' },
+      },
+      {
+        ...{ ...found, key: 'block device 64769', name: 'the block device /var/lib/vm/node' },
+        ...{ fd: 4, file: '29 /var/lib/vm/node' },
+      },
+      {
+        ...{ ...found, key: 'block device 64770', name: 'the block device /disk' },
+        ...{ fd: 5, file: '77 /disk' },
       },
     ]);
   });
@@ -80,18 +92,29 @@ describe('places that a VMM writes to', () => {
     opened(6, 'socket:[12]', 9, both);
     opened(7, '/dev/null', 40, both);
     opened(8, '/proc/7/oom_score_adj', 42, both);
-    expect(await writtenPlaces(proc, pid)).toEqual([]);
+    expect(await writtenPlaces(sources, pid)).toEqual([]);
   });
 
   it('are also what has been unmounted since, whose mount nobody lists', async () => {
     opened(3, '/disk', 77, both);
-    expect(await writtenPlaces(proc, pid)).toEqual([
+    expect(await writtenPlaces(sources, pid)).toEqual([
       { kind: 'unknown', key: 'mount 77', name: '/disk', fd: 3, file: '77 /disk' },
     ]);
   });
 
+  it('are not known where an open file cannot be asked what it is', async () => {
+    opened(3, '/dev/vda', 40, both);
+    sources = {
+      ...sources,
+      blockDevice: () => {
+        throw new Error('EPERM');
+      },
+    };
+    expect(await writtenPlaces(sources, pid)).toMatchObject([{ kind: 'unknown', name: '/dev/vda' }]);
+  });
+
   it('are none of a process that has ended', async () => {
-    expect(await writtenPlaces(proc, 8)).toEqual([]);
+    expect(await writtenPlaces(sources, 8)).toEqual([]);
   });
 });
 

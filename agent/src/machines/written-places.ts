@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where a VMM writes to: the file systems of the files that it has open for writing, and its block devices. The kernel
- * is asked through procfs, which never waits for a file system as `stat` does. Only what lies on a file system in memory
- * is looked at further, because block devices have their nodes there.
+ * Where a VMM writes to: the file systems of the files that it has open for writing, and its block devices. The node of
+ * a block device may be on any file system. The kernel is asked through procfs and through the open files themselves,
+ * which never waits for a file system as `stat` of a path does.
  */
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { visible } from '../host/plain-words.ts';
 import { descriptorLinks } from './open-files.ts';
 import { isPlace } from './vmm-file-kind.ts';
 
 /** A file system or a block device that a VMM writes to, with a descriptor that leads there. */
 export interface WrittenPlace {
-  /** `unknown` where no mount is listed: it may be either. */
+  /** `unknown` where no mount is listed, or the file cannot be asked: it may be either. */
   readonly kind: 'file system' | 'block device' | 'unknown';
   /** Tells it from others. A file system has the number of its device as mountinfo shows it: `file system 254:0`. */
   readonly key: string;
@@ -29,7 +30,19 @@ interface Mount {
   readonly type: string;
 }
 
-/** Nothing on a file system of these types is on a disk; nodes of block devices may be. */
+/** How processes and their open files are asked. */
+export interface PlaceSources {
+  /** Where procfs is mounted. */
+  readonly proc: string;
+  /**
+   * The number of the block device that a process's open file is; null if it is something else, or closed by now.
+   *
+   * @throws what keeps it from being known
+   */
+  blockDevice(pid: number, fd: number): bigint | null;
+}
+
+/** Nothing on a file system of these types is on a disk. */
 const inMemory: ReadonlySet<string> = new Set(['devtmpfs', 'tmpfs', 'ramfs', 'hugetlbfs']);
 /** The kernel's own files. */
 const ofKernel: ReadonlySet<string> = new Set(['proc', 'sysfs', 'cgroup', 'cgroup2', 'debugfs', 'tracefs']);
@@ -44,14 +57,15 @@ export function fileSystemKey({ dev }: { readonly dev: number }): string {
 
 /**
  * What tells a process's open file from others: its mount and its path. Procfs says both without asking the file system.
+ * At once, because machines may be stopped: the threads on which files are read otherwise are everybody's.
  *
  * @param own the process's directory in procfs
  * @returns null if there is none of that number
  */
-export async function openedFile(own: string, fd: number): Promise<string | null> {
+export function openedFile(own: string, fd: number): string | null {
   try {
-    const mount = mountIdIn(await readFile(`${own}/fdinfo/${fd}`, 'utf8'));
-    return `${mount} ${await readlink(`${own}/fd/${fd}`)}`;
+    const mount = mountIdIn(readFileSync(`${own}/fdinfo/${fd}`, 'utf8'));
+    return `${mount} ${readlinkSync(`${own}/fd/${fd}`)}`;
   } catch {
     return null;
   }
@@ -65,43 +79,47 @@ export const writesByOthers = (words: readonly string[]): boolean =>
   words.some((word) => byOthers.test(word));
 
 /** Each place once. A process that has ended has none. */
-export async function writtenPlaces(proc: string, pid: number): Promise<WrittenPlace[]> {
+export async function writtenPlaces(sources: PlaceSources, pid: number): Promise<WrittenPlace[]> {
+  const { proc } = sources;
   const mounts = mountsIn(await readFile(`${proc}/${pid}/mountinfo`, 'utf8').catch(() => ''));
   const found = new Map<string, WrittenPlace>();
   for (const { fd, name } of await descriptorLinks(proc, pid)) {
     // A memfd has a name like a path.
     if (!isPlace(name) || name.startsWith('/memfd:')) continue;
     const info = await readFile(`${proc}/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
-    const place = isWritten(info) ? await placeOf(proc, pid, { fd, name }, mounts, info) : null;
+    const place = isWritten(info) ? placeOf(sources, pid, { fd, name }, mounts, info) : null;
     if (place !== null && !found.has(place.key)) found.set(place.key, place);
   }
   return [...found.values()];
 }
 
-async function placeOf(
-  proc: string,
+function placeOf(
+  { blockDevice }: PlaceSources,
   pid: number,
   { fd, name }: { readonly fd: number; readonly name: string },
   mounts: ReadonlyMap<string, Mount>,
   info: string,
-): Promise<WrittenPlace | null> {
+): WrittenPlace | null {
   const id = mountIdIn(info);
   const mount = mounts.get(id);
   const file = `${id} ${name}`;
-  // One that was unmounted lazily, or opened in another mount namespace, is in no list. It is written to all the same.
-  if (mount === undefined) return { kind: 'unknown', key: `mount ${id}`, name: visible(name), fd, file };
-  const { device, point, type } = mount;
-  if (ofKernel.has(type)) return null;
-  if (!inMemory.has(type)) {
-    const shown = `the file system ${visible(type)} at ${visible(point)}`;
-    return { kind: 'file system', key: `file system ${device}`, name: shown, fd, file };
+  const unknown: WrittenPlace = { kind: 'unknown', key: `mount ${id}`, name: visible(name), fd, file };
+  let device: bigint | null;
+  try {
+    device = blockDevice(pid, fd);
+  } catch {
+    return unknown;
   }
-  const facts = await stat(`${proc}/${pid}/fd/${fd}`).catch(() => null);
-  if (!facts?.isBlockDevice()) return null;
-  return {
-    ...{ kind: 'block device', key: `block device ${facts.rdev}`, fd, file },
-    name: `the block device ${visible(name)}`,
-  };
+  if (device !== null) {
+    const shown = `the block device ${visible(name)}`;
+    return { kind: 'block device', key: `block device ${device}`, name: shown, fd, file };
+  }
+  // One that was unmounted lazily, or opened in another mount namespace, is in no list. It is written to all the same.
+  if (mount === undefined) return unknown;
+  const { point, type } = mount;
+  if (ofKernel.has(type) || inMemory.has(type)) return null;
+  const shown = `the file system ${visible(type)} at ${visible(point)}`;
+  return { kind: 'file system', key: `file system ${mount.device}`, name: shown, fd, file };
 }
 
 const mountIdIn = (info: string): string => /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';

@@ -11,6 +11,7 @@
 
 #include "arguments.h"
 #include "groups.h"
+#include "held_descriptor.h"
 #include "system_error.h"
 
 namespace {
@@ -47,6 +48,14 @@ Napi::Value Close(const Napi::CallbackInfo& info) {
   const int fd = IntAt(info, 0);
   // On Linux the number is free again whatever close returns, so there is nothing to try again.
   if (close(fd) < 0) throw ToError(info.Env(), {errno, "close", Named("fd", fd)});
+  return info.Env().Undefined();
+}
+
+// closeOutside(fd): on a thread of its own. Nobody hears of its end.
+Napi::Value CloseOutside(const Napi::CallbackInfo& info) {
+  const int fd = IntAt(info, 0);
+  OutsideDescriptor::RequireOpen(info.Env(), fd, "close", "fd");
+  CloseOnOwnThread(fd);
   return info.Env().Undefined();
 }
 
@@ -89,6 +98,7 @@ Napi::Object InitDescriptors(Napi::Env env) {
   group.Set("duplicate", Napi::Function::New(env, Duplicate, "duplicate"));
   group.Set("flags", Napi::Function::New(env, Flags, "flags"));
   group.Set("close", Napi::Function::New(env, Close, "close"));
+  group.Set("closeOutside", Napi::Function::New(env, CloseOutside, "closeOutside"));
   group.Set("setCloseOnExec", Napi::Function::New(env, SetCloseOnExec, "setCloseOnExec"));
   group.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen, "pidfdOpen"));
   group.Set("pidfdGetfd", Napi::Function::New(env, PidfdGetfd, "pidfdGetfd"));

@@ -96,7 +96,7 @@ bool HashMapped(Sha256& hash, const uint8_t* start, size_t length) {
 }
 
 struct DigestState {
-  HeldDescriptor file;
+  OutsideDescriptor file;
   int number = -1;
   int64_t size = 0;
   int64_t done = 0;
@@ -144,7 +144,7 @@ struct StepOperation {
   Napi::Value Result(Napi::Env env) {
     state->busy = false;
     if (state->done < state->size) return Napi::BigInt::New(env, state->done);
-    state->file = HeldDescriptor();
+    state->file = OutsideDescriptor();
     return Napi::String::New(env, state->hash.Finish());
   }
 };
@@ -154,7 +154,7 @@ Napi::Value OpenDigest(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const int number = IntAt(info, 0);
   auto state = std::make_shared<DigestState>();
-  state->file = HeldDescriptor::Duplicate(env, number, "mmap", "file");
+  state->file = OutsideDescriptor::Duplicate(env, number, "mmap", "file");
   state->number = number;
   struct stat facts;
   if (fstat(state->file.Get(), &facts) < 0) throw ToError(env, {errno, "fstat", Named("file", number)});
@@ -176,7 +176,7 @@ Napi::Value StepDigest(const Napi::CallbackInfo& info) {
 
 // closeDigest(digest): drops the file of a digest that failed. Only between steps.
 Napi::Value CloseDigest(const Napi::CallbackInfo& info) {
-  (*info[0].As<Napi::External<std::shared_ptr<DigestState>>>().Data())->file = HeldDescriptor();
+  (*info[0].As<Napi::External<std::shared_ptr<DigestState>>>().Data())->file = OutsideDescriptor();
   return info.Env().Undefined();
 }
 

@@ -82,7 +82,7 @@ std::optional<Failure> PopulateFirstPages(char* piece, size_t length, int number
 }
 
 struct CollapseOperation {
-  HeldDescriptor file;
+  OutsideDescriptor file;
   int number;
   int64_t offset;
   int64_t bytes;
@@ -140,7 +140,7 @@ int64_t MappedHuge(const char* piece) {
 }
 
 struct CountOperation {
-  HeldDescriptor file;
+  OutsideDescriptor file;
   int number;
   int64_t huge = 0;
 
@@ -167,14 +167,14 @@ Napi::Value Collapse(const Napi::CallbackInfo& info) {
   const auto bytes = static_cast<int64_t>(info[2].As<Napi::Number>().Int64Value());
   return StartBlocking(
       info.Env(),
-      CollapseOperation{HeldDescriptor::Duplicate(info.Env(), number, "mmap", "file"), number, Int64At(info, 1), bytes});
+      CollapseOperation{OutsideDescriptor::Duplicate(info.Env(), number, "mmap", "file"), number, Int64At(info, 1), bytes});
 }
 
 // hugeBytes(file) → Promise<bytes in huge pages as a bigint>
 Napi::Value HugeBytes(const Napi::CallbackInfo& info) {
   const int number = IntAt(info, 0);
   return StartBlocking(info.Env(),
-                       CountOperation{HeldDescriptor::Duplicate(info.Env(), number, "mmap", "file"), number});
+                       CountOperation{OutsideDescriptor::Duplicate(info.Env(), number, "mmap", "file"), number});
 }
 
 }  // namespace

@@ -31,8 +31,8 @@ constexpr unsigned long kFileNoInitramfs = 0x4;
 constexpr int kRebootKexec = 0x45584543;
 
 struct LoadOperation {
-  HeldDescriptor kernel;
-  HeldDescriptor initrd;
+  OutsideDescriptor kernel;
+  OutsideDescriptor initrd;
   int kernel_number;
   std::string command_line;
 
@@ -53,10 +53,10 @@ Napi::Value KexecFileLoad(const Napi::CallbackInfo& info) {
   const int kernel = IntAt(info, 0);
   HeldDescriptor::RequireOpen(info.Env(), kernel, "kexec_file_load", "kernel");
   if (!info[1].IsNull()) HeldDescriptor::RequireOpen(info.Env(), IntAt(info, 1), "kexec_file_load", "initrd");
-  HeldDescriptor held = HeldDescriptor::Duplicate(info.Env(), kernel, "kexec_file_load", "kernel");
-  HeldDescriptor initrd;
+  auto held = OutsideDescriptor::Duplicate(info.Env(), kernel, "kexec_file_load", "kernel");
+  OutsideDescriptor initrd;
   if (!info[1].IsNull()) {
-    initrd = HeldDescriptor::Duplicate(info.Env(), IntAt(info, 1), "kexec_file_load", "initrd");
+    initrd = OutsideDescriptor::Duplicate(info.Env(), IntAt(info, 1), "kexec_file_load", "initrd");
   }
   return StartBlocking(info.Env(), LoadOperation{std::move(held), std::move(initrd), kernel, TextAt(info, 2)});
 }
@@ -85,7 +85,9 @@ Napi::Value KexecLoaded(const Napi::CallbackInfo& info) {
 }
 
 struct RebootOperation {
-  std::optional<Failure> Run() {
+  using Answer = NoAnswer;
+
+  std::optional<Failure> Run(Answer&) {
     const int result = reboot(kRebootKexec);
     return Failure{result < 0 ? errno : ECANCELED, "reboot(LINUX_REBOOT_CMD_KEXEC)", ""};
   }

@@ -11,6 +11,9 @@
 // more fills the field without a terminator, and the kernel answers EINVAL. Wrong direction (preserve on an
 // incoming session, retrieve or finish on an outgoing one) is EINVAL too. Which argument an error speaks of
 // depends on the error: EEXIST of a preserve is about the token, ENOENT about the file.
+//
+// What walks pages has a thread of its own: machines may be stopped, and libuv's pool is everybody's. The files came from
+// outside. The device and sessions are closed where they are used, because what the kernel lets go then is in order.
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/ioctl.h>
@@ -20,8 +23,9 @@
 #include <vector>
 
 #include "arguments.h"
-#include "blocking_call.h"
 #include "groups.h"
+#include "held_descriptor.h"
+#include "own_thread_call.h"
 
 namespace {
 
@@ -102,33 +106,36 @@ Napi::Value CreateSession(const Napi::CallbackInfo& info) {
 }
 
 struct RetrieveSessionOperation {
+  struct Answer {
+    HeldDescriptor session;
+    Napi::Value Value(Napi::Env env) { return Napi::Number::New(env, session.Release()); }
+  };
+
   HeldDescriptor device;
   int number;
   std::string name;
-  HeldDescriptor session;
 
-  std::optional<Failure> Run() {
+  std::optional<Failure> Run(Answer& answer) {
     SessionByName request = RequestFor(name);
     if (ioctl(device.Get(), kRetrieveSession, &request) < 0) {
       return AboutRequest(errno, kRetrieveSessionCall, "device", number, Named("name", name));
     }
-    session = HeldDescriptor(request.fd);
+    answer.session = HeldDescriptor(request.fd);
     return std::nullopt;
   }
-
-  Napi::Value Result(Napi::Env env) { return Napi::Number::New(env, session.Release()); }
 };
 
 // retrieveSession(device, name) → Promise<fd>
 Napi::Value RetrieveSession(const Napi::CallbackInfo& info) {
   const int number = IntAt(info, 0);
-  return StartBlocking(
-      info.Env(), RetrieveSessionOperation{
-                      HeldDescriptor::Duplicate(info.Env(), number, kRetrieveSessionCall, "device"), number,
-                      TextAt(info, 1), HeldDescriptor()});
+  return StartOnOwnThread(
+      info.Env(),
+      RetrieveSessionOperation{HeldDescriptor::Duplicate(info.Env(), number, kRetrieveSessionCall, "device"), number,
+                               TextAt(info, 1)},
+      kRetrieveSessionCall);
 }
 
-std::optional<Failure> Preserve(const HeldDescriptor& session, int session_number, const HeldDescriptor& file,
+std::optional<Failure> Preserve(const HeldDescriptor& session, int session_number, const OutsideDescriptor& file,
                                 int file_number, uint64_t token) {
   FileByToken request{};
   request.size = sizeof(request);
@@ -149,15 +156,15 @@ std::optional<Failure> Preserve(const HeldDescriptor& session, int session_numbe
 }
 
 struct PreserveFdOperation {
+  using Answer = NoAnswer;
+
   HeldDescriptor session;
-  HeldDescriptor file;
+  OutsideDescriptor file;
   int session_number;
   int file_number;
   uint64_t token;
 
-  std::optional<Failure> Run() { return Preserve(session, session_number, file, file_number, token); }
-
-  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+  std::optional<Failure> Run(Answer&) { return Preserve(session, session_number, file, file_number, token); }
 };
 
 // preserveFd(session, file, token) → Promise<undefined>
@@ -166,32 +173,33 @@ Napi::Value PreserveFd(const Napi::CallbackInfo& info) {
   const int file = IntAt(info, 1);
   HeldDescriptor::RequireOpen(info.Env(), session, kPreserveFdCall, "session");
   HeldDescriptor::RequireOpen(info.Env(), file, kPreserveFdCall, "file");
-  return StartBlocking(info.Env(),
-                       PreserveFdOperation{
-                           HeldDescriptor::Duplicate(info.Env(), session, kPreserveFdCall, "session"),
-                           HeldDescriptor::Duplicate(info.Env(), file, kPreserveFdCall, "file"),
-                           session,
-                           file,
-                           Uint64At(info, 2),
-                       });
+  return StartOnOwnThread(info.Env(),
+                          PreserveFdOperation{
+                              HeldDescriptor::Duplicate(info.Env(), session, kPreserveFdCall, "session"),
+                              OutsideDescriptor::Duplicate(info.Env(), file, kPreserveFdCall, "file"),
+                              session,
+                              file,
+                              Uint64At(info, 2),
+                          },
+                          kPreserveFdCall);
 }
 
 // One after the other off the event loop: the way there and back is what a request costs beside the kernel's part.
 struct PreserveFdsOperation {
+  using Answer = NoAnswer;
+
   HeldDescriptor session;
   int session_number;
-  std::vector<HeldDescriptor> files;
+  std::vector<OutsideDescriptor> files;
   std::vector<int> file_numbers;
   std::vector<uint64_t> tokens;
 
-  std::optional<Failure> Run() {
+  std::optional<Failure> Run(Answer&) {
     for (size_t i = 0; i < files.size(); i++) {
       if (auto failure = Preserve(session, session_number, files[i], file_numbers[i], tokens[i])) return failure;
     }
     return std::nullopt;
   }
-
-  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
 };
 
 std::vector<uint64_t> TokensAt(const Napi::CallbackInfo& info, size_t index) {
@@ -214,12 +222,12 @@ Napi::Value PreserveFds(const Napi::CallbackInfo& info) {
   operation.session = HeldDescriptor::Duplicate(info.Env(), session, kPreserveFdCall, "session");
   operation.files.reserve(operation.file_numbers.size());
   for (const int file : operation.file_numbers) {
-    operation.files.push_back(HeldDescriptor::Duplicate(info.Env(), file, kPreserveFdCall, "file"));
+    operation.files.push_back(OutsideDescriptor::Duplicate(info.Env(), file, kPreserveFdCall, "file"));
   }
-  return StartBlocking(info.Env(), std::move(operation));
+  return StartOnOwnThread(info.Env(), std::move(operation), kPreserveFdCall);
 }
 
-std::optional<Failure> Retrieve(const HeldDescriptor& session, int number, uint64_t token, HeldDescriptor& file) {
+std::optional<Failure> Retrieve(const HeldDescriptor& session, int number, uint64_t token, OutsideDescriptor& file) {
   FileByToken request{};
   request.size = sizeof(request);
   request.fd = -1;
@@ -228,78 +236,87 @@ std::optional<Failure> Retrieve(const HeldDescriptor& session, int number, uint6
     const bool session_at_fault = errno == EINVAL || errno == ENOTTY;
     return Failure{errno, kRetrieveFdCall, session_at_fault ? Named("session", number) : NamedToken(token)};
   }
-  file = HeldDescriptor(request.fd);
+  file = OutsideDescriptor(request.fd);
   return std::nullopt;
 }
 
 struct RetrieveFdOperation {
+  struct Answer {
+    OutsideDescriptor file;
+    Napi::Value Value(Napi::Env env) { return Napi::Number::New(env, file.Release()); }
+  };
+
   HeldDescriptor session;
   int number;
   uint64_t token;
-  HeldDescriptor file;
 
-  std::optional<Failure> Run() { return Retrieve(session, number, token, file); }
-
-  Napi::Value Result(Napi::Env env) { return Napi::Number::New(env, file.Release()); }
+  std::optional<Failure> Run(Answer& answer) { return Retrieve(session, number, token, answer.file); }
 };
 
-// What was retrieved before a failure is closed with the operation: it can be retrieved again.
+// What was retrieved before a failure is closed with the answer: it can be retrieved again.
 struct RetrieveFdsOperation {
+  struct Answer {
+    std::vector<OutsideDescriptor> files;
+    Napi::Value Value(Napi::Env env) {
+      auto numbers = Napi::Int32Array::New(env, files.size());
+      for (size_t i = 0; i < files.size(); i++) numbers[i] = files[i].Release();
+      return numbers;
+    }
+  };
+
   HeldDescriptor session;
   int number;
   std::vector<uint64_t> tokens;
-  std::vector<HeldDescriptor> files;
 
-  std::optional<Failure> Run() {
-    files.resize(tokens.size());
+  std::optional<Failure> Run(Answer& answer) {
+    answer.files.resize(tokens.size());
     for (size_t i = 0; i < tokens.size(); i++) {
-      if (auto failure = Retrieve(session, number, tokens[i], files[i])) return failure;
+      if (auto failure = Retrieve(session, number, tokens[i], answer.files[i])) return failure;
     }
     return std::nullopt;
-  }
-
-  Napi::Value Result(Napi::Env env) {
-    auto numbers = Napi::Int32Array::New(env, files.size());
-    for (size_t i = 0; i < files.size(); i++) numbers[i] = files[i].Release();
-    return numbers;
   }
 };
 
 // retrieveFds(session, tokens: BigUint64Array) → Promise<Int32Array>
 Napi::Value RetrieveFds(const Napi::CallbackInfo& info) {
   const int number = IntAt(info, 0);
-  return StartBlocking(info.Env(),
-                       RetrieveFdsOperation{HeldDescriptor::Duplicate(info.Env(), number, kRetrieveFdCall, "session"),
-                                            number, TokensAt(info, 1), {}});
+  return StartOnOwnThread(
+      info.Env(),
+      RetrieveFdsOperation{HeldDescriptor::Duplicate(info.Env(), number, kRetrieveFdCall, "session"), number,
+                           TokensAt(info, 1)},
+      kRetrieveFdCall);
 }
 
 // retrieveFd(session, token) → Promise<fd>
 Napi::Value RetrieveFd(const Napi::CallbackInfo& info) {
   const int number = IntAt(info, 0);
-  return StartBlocking(info.Env(),
-                       RetrieveFdOperation{HeldDescriptor::Duplicate(info.Env(), number, kRetrieveFdCall, "session"),
-                                           number, Uint64At(info, 1), HeldDescriptor()});
+  return StartOnOwnThread(
+      info.Env(),
+      RetrieveFdOperation{HeldDescriptor::Duplicate(info.Env(), number, kRetrieveFdCall, "session"), number,
+                          Uint64At(info, 1)},
+      kRetrieveFdCall);
 }
 
 struct FinishOperation {
+  using Answer = NoAnswer;
+
   HeldDescriptor session;
   int number;
 
-  std::optional<Failure> Run() {
+  std::optional<Failure> Run(Answer&) {
     struct Finish request {};
     request.size = sizeof(request);
     if (ioctl(session.Get(), kFinish, &request) < 0) return Failure{errno, kFinishCall, Named("session", number)};
     return std::nullopt;
   }
-
-  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
 };
 
 // finish(session) → Promise<undefined>
 Napi::Value FinishSession(const Napi::CallbackInfo& info) {
   const int number = IntAt(info, 0);
-  return StartBlocking(
-      info.Env(), FinishOperation{HeldDescriptor::Duplicate(info.Env(), number, kFinishCall, "session"), number});
+  return StartOnOwnThread(
+      info.Env(), FinishOperation{HeldDescriptor::Duplicate(info.Env(), number, kFinishCall, "session"), number},
+      kFinishCall);
 }
 
 // sessionName(session) → string

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Memory that can be preserved: memfds, their seals, and what fstat says of them.
+// Memory that can be preserved: memfds, their seals, and what statx says of them.
 //
 // Reads and writes are positioned, so a file's own position (which a live update keeps) is never moved.
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -57,22 +58,29 @@ Napi::Value AddSeals(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// fileFacts(file) → { dev, ino, mode, nlink, uid, gid, size, allocated }
+// fileFacts(file) → { dev, ino, mode, nlink, uid, gid, size, allocated, rdev }
 Napi::Value FileFacts(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const int file = IntAt(info, 0);
-  struct stat facts;
-  if (fstat(file, &facts) < 0) throw ToError(env, {errno, "fstat", Named("file", file)});
+  struct statx facts;
+  // The file may be anybody's: a file system that asks a server would be asked by fstat, and might not answer.
+  if (statx(file, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &facts) < 0) {
+    throw ToError(env, {errno, "statx", Named("file", file)});
+  }
   Napi::Object result = Napi::Object::New(env);
-  result.Set("dev", Napi::BigInt::New(env, static_cast<uint64_t>(facts.st_dev)));
-  result.Set("ino", Napi::BigInt::New(env, static_cast<uint64_t>(facts.st_ino)));
-  result.Set("mode", Napi::Number::New(env, facts.st_mode));
-  result.Set("nlink", Napi::Number::New(env, static_cast<double>(facts.st_nlink)));
-  result.Set("uid", Napi::Number::New(env, facts.st_uid));
-  result.Set("gid", Napi::Number::New(env, facts.st_gid));
-  result.Set("size", Napi::BigInt::New(env, static_cast<int64_t>(facts.st_size)));
-  // st_blocks counts units of 512 bytes whatever the file system's block size is (stat(2)).
-  result.Set("allocated", Napi::BigInt::New(env, static_cast<int64_t>(facts.st_blocks) * 512));
+  const auto number = [env](uint32_t major, uint32_t minor) {
+    return Napi::BigInt::New(env, static_cast<uint64_t>(makedev(major, minor)));
+  };
+  result.Set("dev", number(facts.stx_dev_major, facts.stx_dev_minor));
+  result.Set("ino", Napi::BigInt::New(env, uint64_t{facts.stx_ino}));
+  result.Set("mode", Napi::Number::New(env, facts.stx_mode));
+  result.Set("nlink", Napi::Number::New(env, facts.stx_nlink));
+  result.Set("uid", Napi::Number::New(env, facts.stx_uid));
+  result.Set("gid", Napi::Number::New(env, facts.stx_gid));
+  result.Set("size", Napi::BigInt::New(env, static_cast<int64_t>(facts.stx_size)));
+  // stx_blocks counts units of 512 bytes whatever the file system's block size is (statx(2)).
+  result.Set("allocated", Napi::BigInt::New(env, static_cast<int64_t>(facts.stx_blocks) * 512));
+  result.Set("rdev", number(facts.stx_rdev_major, facts.stx_rdev_minor));
   return result;
 }
 

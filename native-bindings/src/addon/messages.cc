@@ -11,14 +11,14 @@
 #include <memory>
 
 #include "arguments.h"
-#include "blocking_call.h"
 #include "control_message.h"
 #include "groups.h"
+#include "held_descriptor.h"
 
 namespace {
 
-std::vector<HeldDescriptor> TakeDescriptors(msghdr& message) {
-  std::vector<HeldDescriptor> taken;
+std::vector<OutsideDescriptor> TakeDescriptors(msghdr& message) {
+  std::vector<OutsideDescriptor> taken;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -49,14 +49,14 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
     if (errno == EAGAIN) return env.Null();
     throw ToError(env, {errno, "recvmsg", Named("socket", socket)});
   }
-  std::vector<HeldDescriptor> taken = TakeDescriptors(message);
+  std::vector<OutsideDescriptor> taken = TakeDescriptors(message);
   Napi::Object answer = Napi::Object::New(env);
   answer.Set("data", Napi::Buffer<char>::Copy(env, bytes.get(), static_cast<size_t>(length)));
   answer.Set("truncated", Napi::Boolean::New(env, (message.msg_flags & MSG_CTRUNC) != 0));
   Napi::Array descriptors = Napi::Array::New(env, taken.size());
   for (uint32_t i = 0; i < taken.size(); i++) descriptors.Set(i, Napi::Number::New(env, taken[i].Get()));
   answer.Set("descriptors", descriptors);
-  for (HeldDescriptor& descriptor : taken) descriptor.Release();
+  for (OutsideDescriptor& descriptor : taken) descriptor.Release();
   return answer;
 }
 

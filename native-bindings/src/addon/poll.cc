@@ -4,7 +4,7 @@
 //
 // The handle watches a duplicate of the descriptor. The caller may close the number, which libuv must never see closed
 // and reused. The caller may also watch one descriptor twice, which libuv refuses for one number. In return the open
-// file lives until the watcher is closed too.
+// file lives until the watcher is closed too. The duplicate of a file from outside is closed as such a file is.
 //
 // The handle outlives the JavaScript object, because libuv gives it back only on a later turn of the loop. While
 // watching, the object is kept from being collected; an idle one that is collected closes its handle.
@@ -14,14 +14,22 @@
 #include <uv.h>
 
 #include "arguments.h"
-#include "blocking_call.h"
 #include "groups.h"
+#include "held_descriptor.h"
 
 namespace {
 
 struct Watch {
   uv_poll_t handle{};
   HeldDescriptor file;
+  bool outside = false;
+
+  ~Watch() { CloseFile(); }
+
+  void CloseFile() {
+    if (outside && file.Get() >= 0) CloseOnOwnThread(file.Release());
+    file = HeldDescriptor();
+  }
   class Poll* owner = nullptr;
 };
 
@@ -38,7 +46,7 @@ class Poll final : public Napi::ObjectWrap<Poll> {
                        });
   }
 
-  // new Poll(file)
+  // new Poll(file, outside)
   explicit Poll(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Poll>(info), context_(info.Env(), "luo:Poll") {
     Napi::Env env = info.Env();
     const int file = IntAt(info, 0);
@@ -46,6 +54,7 @@ class Poll final : public Napi::ObjectWrap<Poll> {
     if (napi_get_uv_event_loop(env, &loop) != napi_ok) throw Napi::Error::New(env, "no event loop");
     auto watch = std::make_unique<Watch>();
     watch->file = HeldDescriptor::Duplicate(env, file, "epoll_ctl", "file");
+    watch->outside = info[1].As<Napi::Boolean>();
     const int result = uv_poll_init(loop, &watch->handle, watch->file.Get());
     if (result < 0) throw ToError(env, {-result, "epoll_ctl", Named("file", file)});
     watch->handle.data = watch.get();
@@ -126,7 +135,7 @@ class Poll final : public Napi::ObjectWrap<Poll> {
     uv_close(reinterpret_cast<uv_handle_t*>(&watch_->handle),
              [](uv_handle_t* handle) { delete static_cast<Watch*>(handle->data); });
     // libuv has forgotten the number by now, and the other end should not wait for the next turn.
-    watch_->file = HeldDescriptor();
+    watch_->CloseFile();
     watch_ = nullptr;
   }
 

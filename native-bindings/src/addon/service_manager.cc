@@ -8,9 +8,9 @@
 #include <cstddef>
 
 #include "arguments.h"
-#include "blocking_call.h"
 #include "control_message.h"
 #include "groups.h"
+#include "held_descriptor.h"
 
 namespace {
 

@@ -100,7 +100,7 @@ import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { tellManager } from '../../host/tell-manager.ts';
 import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
-import { DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
+import { asOwnSession, DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { usualPausesMs } from './attempts.ts';
@@ -166,7 +166,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(paths);
-  const { listening, handed: kept } = sortHanded(native.serviceManager.takeListenFds());
+  const { listening, handed: kept } = sortHanded(native, native.serviceManager.takeListenFds());
   // Before anything more is kept: there is only so much room.
   for (const { name } of kept) store.know(name);
   const nothingCame = (): boolean => {
@@ -206,10 +206,20 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   return { store, starter, socketDirectory, listening, handed, resuming, carrierOver, ready, resumeLate };
 }
 
-/** Tells the listening socket from descriptors of sessions. */
-function sortHanded(handed: readonly HandedBack[]): { listening: Descriptor | null; handed: HandedBack[] } {
-  const others = handed.filter(({ name }) => parseStoredName(name).kind === 'other');
-  const [first, ...rest] = others;
+/** Tells the listening socket from sessions and files in them. */
+function sortHanded(
+  native: Native,
+  handed: readonly HandedBack[],
+): { listening: Descriptor | null; handed: HandedBack[] } {
+  const kindOf = ({ name }: HandedBack) => parseStoredName(name).kind;
+  const [first, ...rest] = handed.filter((each) => kindOf(each) === 'other');
   for (const { descriptor } of rest) descriptor.close();
-  return { listening: first?.descriptor ?? null, handed: handed.filter((each) => !others.includes(each)) };
+  const kept = handed.filter((each) => kindOf(each) !== 'other');
+  return {
+    listening: first?.descriptor ?? null,
+    handed: kept.map((each) => {
+      if (kindOf(each) !== 'session') return each;
+      return { ...each, descriptor: asOwnSession(native, each.descriptor) };
+    }),
+  };
 }

@@ -3,7 +3,6 @@
  * What each step of the kernel that is left does, and how it is undone. The rows are those of `record/steps.ts`:
  * a step without an act does not compile.
  */
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { comeFirst } from '../../host/priority.ts';
@@ -12,7 +11,6 @@ import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import { markKernelLog } from '../../kernel/log.ts';
 import { digestSession } from '../../liveupdate/digests.ts';
-import { writesByOthers } from '../../machines/written-places.ts';
 import type { UpdateFacts } from '../record/facts.ts';
 import type { IndexRecord } from '../record/index-record.ts';
 import { OutgoingIndex } from '../record/index-session.ts';
@@ -21,9 +19,10 @@ import { carriedBefore } from '../record/record.ts';
 import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
-import { LastSync } from './last-sync.ts';
+import type { LastSync } from './last-sync.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
+import { writeOut, writeOutAhead } from './writing-out.ts';
 
 /** How long the program that attends a session may take to say that its machine is stopped, in ms. */
 const attendantsMs = 10_000;
@@ -139,7 +138,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   announce: {
     async run(update) {
       const { context, graceSeconds, peer, plan, signal } = update;
-      const { attendance, history, native, nowUs, paths } = context;
+      const { attendance, history, nowUs, paths } = context;
       const announcedAtUs = nowUs();
       const graceEndsAtUs = announcedAtUs + graceSeconds * 1_000_000;
       update.change({ announcedAtUs, graceEndsAtUs, carried: carriedBefore(context) });
@@ -151,16 +150,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         await delay(graceSeconds * 1000, undefined, { signal }).catch(() => {});
         signal.throwIfAborted();
       }
-      // Write dirty pages to disk now, while the machines still run. One that does not answer holds nobody up but this.
+      // One that does not answer holds nobody up but this.
       update.progress({ message: 'syncing all file systems' });
-      await untilAborted(native.kernel.sync(), signal);
+      update.lastSync = await writeOutAhead(update);
       context.counterRate.readBattery();
       const unplanned = attendance.sessions.filter(
         (name) => !update.facts.sessions.some(({ session, attended }) => attended && session === name),
       );
       if (unplanned.length > 0)
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
-      update.lastSync = await lastSyncOf(update);
     },
     undo({ context: { paths }, record }) {
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
@@ -205,12 +203,16 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
       const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
+      const { index, lastSync } = update;
+      const compile = (): Buffer | null =>
+        (index && program?.compile(index.name, machines.saved, memory)) ?? null;
       // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
       // a host that was lost.
-      await Promise.all([
-        update.lastSync?.run(),
-        update.index && program?.leave(update.index, machines.saved, memory),
-      ]);
+      const writing = lastSync && writeOut(update, lastSync);
+      let compiled = compile();
+      // A machine that runs on here must not be brought back there: the memory has changed since.
+      if (await writing) compiled = compile();
+      if (index && compiled) await program?.leave(index, compiled);
       const mark = kernelLog.mark();
       try {
         update.index?.write(update.indexRecord(nowUs()));
@@ -222,36 +224,6 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     },
   },
 };
-
-/** Waits for something that goes on where the update is aborted. @throws the signal's reason; what it throws itself */
-async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const settled = new AbortController();
-  const aborted = once(signal, 'abort', { signal: settled.signal });
-  aborted.catch(() => {});
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    settled.abort();
-  }
-  signal.throwIfAborted();
-}
-
-/** What is to be synced once the machines are stopped: nothing is known of programs that stop theirs themselves, or that write for a VMM. */
-async function lastSyncOf({ context, facts, machines, signal }: Leaving): Promise<LastSync> {
-  const byOthers = machines.adopted.some(({ machine }) => writesByOthers(machine.command.words));
-  if (facts.machines.length === 0 || byOthers || facts.sessions.some(({ attended }) => attended))
-    return LastSync.everything(context);
-  const lastSync = await LastSync.of(
-    context,
-    machines.adopted.map(({ machine }) => machine.pid),
-  );
-  context.log('info', 'places that are synced once the machines are stopped', {
-    places: lastSync.names.join(', '),
-  });
-  // Once while they still run. Then it is known that each place answers, and little is left for the next time.
-  await untilAborted(lastSync.run(), signal);
-  return lastSync;
-}
 
 /** The subject of a step that is there once for each. */
 function the(subject: Subject | null): Subject {

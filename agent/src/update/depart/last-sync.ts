@@ -9,13 +9,15 @@
  * it is told not to flush (`cache=unsafe`), and logs and consoles are not flushed at all.
  *
  * A file system may not answer, as one whose server is gone. So each is synced on a thread that can be left behind, and
- * there is a limit. Beyond it the update ends, and the machines run on.
+ * there is a limit. What is not synced then is told with the VMMs that write there: the policy of the update decides.
+ * Where the agent itself writes, or where it is not known who does, the update ends. The machines run on.
  */
+import { readdirSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import { inTime } from '../../host/in-time.ts';
+import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
-import { descriptorLinks } from '../../machines/open-files.ts';
 import {
   fileSystemKey,
   openedFile,
@@ -27,38 +29,92 @@ import type { UpdateContext } from '../record/update-context.ts';
 /** How long each may take while machines are stopped, in ms. They were synced a moment before, so little is left. */
 const usualLimitMs = 10_000;
 
+/** How long it may take to find out where VMMs write to, in ms. The kernel answers at once, unless it is in trouble. */
+const findMs = 10_000;
+
+/** With what taking a file is refused that was closed. */
+const ofClosed: readonly string[] = ['NoSuchProcess', 'NoSuchDescriptor'];
+
+/** `S_IFMT` and `S_IFBLK` (inode(7)). */
+const [typeMask, blockDeviceType] = [0o170000, 0o060000];
+
 /** What it works with, of the whole context. */
 export type SyncContext = Pick<UpdateContext, 'native' | 'paths' | 'stateDirectory' | 'take' | 'log'>;
 
 /** What is synced while machines are stopped. */
 interface Target {
   readonly name: string;
+  /** The VMMs that write there; null if others depend on it as well. */
+  readonly pids: readonly number[] | null;
   sync(): Promise<void>;
+}
+
+/** A place that could not be synced, or did not answer, and to which only VMMs write. */
+export interface Unsynced {
+  /** Says which place, and why. */
+  readonly problem: string;
+  /** The VMMs that write there. */
+  readonly pids: readonly number[];
 }
 
 interface Written extends WrittenPlace {
   readonly pid: number;
+  /** All that write there. */
+  readonly pids: number[];
+}
+
+/** How long to wait, in ms, and what ends that as well. */
+export interface Waiting {
+  readonly limitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export interface Running extends Waiting {
+  /** Only the places to which nobody but VMMs writes. */
+  readonly ofVmms?: boolean;
 }
 
 export class LastSync {
-  readonly #targets: readonly Target[];
+  #targets: readonly Target[];
+  /** Whether it is of everything, because it is not known what is written to. */
+  readonly ofEverything: boolean;
 
-  private constructor(targets: readonly Target[]) {
+  private constructor(targets: readonly Target[], ofEverything = false) {
     this.#targets = targets;
+    this.ofEverything = ofEverything;
   }
 
   /** Everything: what is written to is not known. */
   static everything({ native }: SyncContext): LastSync {
-    return new LastSync([{ name: 'all file systems', sync: () => native.kernel.sync() }]);
+    const target = { name: 'all file systems', pids: null, sync: () => native.kernel.sync() };
+    return new LastSync([target], true);
   }
 
-  /** What VMMs write to, and the agent itself. They run. @param pids of the VMMs */
-  static async of(context: SyncContext, pids: readonly number[]): Promise<LastSync> {
+  /**
+   * What VMMs write to, and the agent itself. They run.
+   *
+   * @param pids of the VMMs
+   * @throws Error if it is not known in time; the signal's reason
+   */
+  static async of(
+    context: SyncContext,
+    pids: readonly number[],
+    { limitMs = findMs, signal }: Waiting = {},
+  ): Promise<LastSync> {
+    const late = (): Error => new Error(`it was not found out within ${limitMs} ms where machines write to`);
+    return await inTime(LastSync.#find(context, pids), limitMs, late, signal);
+  }
+
+  static async #find(context: SyncContext, pids: readonly number[]): Promise<LastSync> {
     const { native, paths, stateDirectory, log } = context;
+    const blockDevice = (pid: number, fd: number): bigint | null => blockDeviceOf(context, pid, fd);
     const written = new Map<string, Written>();
-    for (const pid of pids)
-      for (const place of await writtenPlaces(paths.proc, pid))
-        if (!written.has(place.key)) written.set(place.key, { ...place, pid });
+    for (const pid of new Set(pids))
+      for (const place of await writtenPlaces({ proc: paths.proc, blockDevice }, pid)) {
+        const known = written.get(place.key);
+        if (known === undefined) written.set(place.key, { ...place, pid, pids: [pid] });
+        else known.pids.push(pid);
+      }
     const unknown = [...written.values()].filter(({ kind }) => kind === 'unknown');
     if (unknown.length > 0) {
       log('warning', 'everything is synced while machines are stopped: a mount is not known', {
@@ -66,13 +122,16 @@ export class LastSync {
       });
       return LastSync.everything(context);
     }
+    const own = fileSystemKey(await stat(stateDirectory));
     const targets = [...written.values()].map((place): Target => {
-      return { name: place.name, sync: () => syncOf(context, place) };
+      // The journal's file system is a VMM's too where nothing else was set up.
+      const others = place.key === own;
+      return { name: place.name, pids: others ? null : place.pids, sync: () => syncOf(context, place) };
     });
-    // The journal's file system is a VMM's too where nothing else was set up.
-    if (!written.has(fileSystemKey(await stat(stateDirectory))))
+    if (!written.has(own))
       targets.push({
         name: `the file system of ${stateDirectory}`,
+        pids: null,
         sync: async () => await native.kernel.syncFileSystem(await directoryOf(native, stateDirectory)),
       });
     return new LastSync(targets);
@@ -84,28 +143,39 @@ export class LastSync {
   }
 
   /**
-   * Syncs all of it at once. The machines are stopped.
+   * Syncs all of it at once, or only the places to which nobody but VMMs writes. A place of those that fails is told once
+   * and left out from then on: it costs its machines.
    *
    * @param limitMs how long each may take, in ms
-   * @throws Error that names what could not be synced, or did not answer
+   * @param signal ends the wait
+   * @returns what could not be synced, or did not answer, and to which only VMMs write
+   * @throws Error that names all of it, if there is anything else among it; the signal's reason
    */
-  async run(limitMs = usualLimitMs): Promise<void> {
-    const done = await Promise.allSettled(this.#targets.map((target) => syncInTime(target, limitMs)));
-    const problems = done.flatMap((each) => (each.status === 'rejected' ? [saidBy(each.reason)] : []));
-    if (problems.length > 0) throw new Error(problems.join('; '));
+  async run({ limitMs = usualLimitMs, signal, ofVmms = false }: Running = {}): Promise<Unsynced[]> {
+    const chosen = this.#targets.filter(({ pids }) => pids !== null || !ofVmms);
+    const problems = await Promise.all(chosen.map((target) => problemOf(target, limitMs, signal)));
+    signal?.throwIfAborted();
+    const failed = chosen.flatMap((target, index) => {
+      const problem = problems[index] ?? null;
+      return problem === null ? [] : [{ target, problem }];
+    });
+    if (failed.some(({ target }) => target.pids === null))
+      throw new Error(failed.map(({ problem }) => problem).join('; '));
+    this.#targets = this.#targets.filter((each) => !failed.some(({ target }) => target === each));
+    return failed.map(({ target, problem }) => ({ problem, pids: target.pids ?? [] }));
   }
 }
 
 /** Syncs a place through the VMM's own descriptor, which the agent has only for that. */
 async function syncOf(context: SyncContext, place: Written): Promise<void> {
   const { native, log } = context;
-  const file = await fileOf(context, place);
+  const file = fileOf(context, place);
   if (file === null) {
     // A VMM that ended since it was saved has left what it wrote.
     log('warning', 'all file systems are synced: a VMM has closed its file', { name: place.name });
     return await native.kernel.sync();
   }
-  if (place.kind === 'block device') await native.kernel.syncFile(file);
+  if (place.kind === 'block device') await native.kernel.syncBlockDevice(file);
   else await native.kernel.syncFileSystem(file);
 }
 
@@ -115,12 +185,11 @@ async function syncOf(context: SyncContext, place: Written): Promise<void> {
  *
  * @returns null if it is closed
  */
-async function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written): Promise<Descriptor | null> {
+function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written): Descriptor | null {
   const own = `${paths.proc}/${pid}`;
-  const isIt = async (number: number): Promise<boolean> => (await openedFile(own, number)) === file;
-  const numbers = (await isIt(fd)) ? [fd] : (await descriptorLinks(paths.proc, pid)).map((each) => each.fd);
-  for (const number of numbers) {
-    if (!(await isIt(number))) continue;
+  const isIt = (number: number): boolean => openedFile(own, number) === file;
+  for (const number of isIt(fd) ? [fd] : numbersIn(own)) {
+    if (!isIt(number)) continue;
     try {
       return take(pid, number);
     } catch {
@@ -130,12 +199,42 @@ async function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written):
   return null;
 }
 
-/** @throws Error if it fails, or does not end in time; then it is left behind */
-async function syncInTime({ name, sync }: Target, limitMs: number): Promise<void> {
+/** The numbers of a process's open files. One that has ended has none. */
+function numbersIn(own: string): number[] {
   try {
-    await inTime(sync(), limitMs, () => new Error(`it did not answer within ${limitMs} ms`));
+    return readdirSync(`${own}/fd`).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * The number of the block device that a process's open file is; null if it is something else, or closed by now.
+ *
+ * @throws Refusal if the file cannot be had
+ */
+function blockDeviceOf({ native, take }: SyncContext, pid: number, fd: number): bigint | null {
+  try {
+    using file = take(pid, fd);
+    const { mode, rdev } = native.memory.fileFacts(file);
+    return (mode & typeMask) === blockDeviceType ? rdev : null;
   } catch (error) {
-    throw new Error(`${name} could not be synced: ${saidBy(error)}`);
+    if (error instanceof Refusal && ofClosed.includes(error.refusal)) return null;
+    throw error;
+  }
+}
+
+/** @returns why it could not be synced; it is left behind if it does not end in time or the signal ends the wait */
+async function problemOf(
+  { name, sync }: Target,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
+  try {
+    await inTime(sync(), limitMs, () => new Error(`it did not answer within ${limitMs} ms`), signal);
+    return null;
+  } catch (error) {
+    return `${name} could not be synced: ${saidBy(error)}`;
   }
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The program that is left for the carrier: of which machines, and that nothing of it ends an update. */
+
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Adopted } from '../../adoption/adoptions.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { carrierPath } from '../../host/carrier-places.ts';
+import { NotPreservedInTime } from '../../liveupdate/preserve-in-time.ts';
 import { type Decoded, decodeProgram } from '../program/decode.fixture.ts';
 import { type MadeUpVmm, MadeUpVmmProc } from '../program/made-up-vmm.fixture.ts';
 import { vmmFacts } from '../program/vmm-facts.ts';
@@ -78,6 +80,17 @@ const savedWithout = ({
   ...{ state: { token: '0x1', cprBytes: 9, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
 });
 
+/** Compiles the program of machines and leaves it. */
+async function leave(
+  made: ResumeProgram,
+  machines: readonly SavedMachine[],
+  memory?: Parameters<ResumeProgram['compile']>[2],
+  where: Parameters<ResumeProgram['leave']>[0] = index,
+): Promise<void> {
+  const compiled = made.compile(index.name, machines, memory);
+  if (compiled !== null) await made.leave(where, compiled);
+}
+
 const machines = (): unknown[] =>
   (left ?? []).flatMap((each) => (each.does === 'machine' ? [each['session']] : []));
 
@@ -89,7 +102,7 @@ it('there is none where the next kernel starts another program first', () => {
 it('a machine without an obstacle is in it', async () => {
   const [one, made] = [await ready(), program()];
   made.prepare([one]);
-  await made.leave(index, [saved(one)]);
+  await leave(made, [saved(one)]);
   expect(machines()).toEqual(['machine:one']);
   expect(log).toEqual([]);
 });
@@ -97,7 +110,7 @@ it('a machine without an obstacle is in it', async () => {
 it('a machine with an obstacle is not, and it is said why', async () => {
   const [one, made] = [await ready({ own: ['net'] }), program()];
   made.prepare([one]);
-  await made.leave(index, [saved(one)]);
+  await leave(made, [saved(one)]);
   expect(left).not.toBeNull();
   expect(machines()).toEqual([]);
   expect(log).toEqual([expect.stringContaining('it has its own network namespace')]);
@@ -106,7 +119,7 @@ it('a machine with an obstacle is not, and it is said why', async () => {
 it('a machine whose facts are unknown is not', async () => {
   const [one, made] = [await ready(), program()];
   made.prepare([{ ...one, facts: null }]);
-  await made.leave(index, [saved({ ...one, facts: null })]);
+  await leave(made, [saved({ ...one, facts: null })]);
   expect(left).not.toBeNull();
   expect(machines()).toEqual([]);
 });
@@ -128,7 +141,7 @@ it('as many machines are in it as there is room for', async () => {
     adopted: { ...one.adopted, session: `machine:${each}` },
   }));
   made.prepare(many);
-  await made.leave(index, many.map(saved));
+  await leave(made, many.map(saved));
   expect(machines()).toEqual(many.slice(0, 63).map((each) => each.adopted.session));
   expect(log).toEqual([
     expect.stringMatching(/^warning .*machine:63.*more than 64/),
@@ -151,7 +164,7 @@ it('machines are in it smallest first, and those that wait for something last', 
     ['small', 1024],
     ['unknown', null],
   ]);
-  await made.leave(index, many.map(saved), memory);
+  await leave(made, many.map(saved), memory);
   expect(machines()).toEqual(['small', 'large', 'unknown', 'waits']);
 });
 
@@ -166,7 +179,7 @@ it('machines of a higher priority come before all others, and as many at once as
   }));
   made.prepare(many);
   const memory = new Map(Object.keys(priorities).map((name) => [name, name === 'large' ? 2048 : 64]));
-  await made.leave(index, many.map(saved), memory);
+  await leave(made, many.map(saved), memory);
   expect(machines()).toEqual(['waits', 'middle', 'large', 'small']);
   expect((left ?? []).filter(({ does }) => does === 'together')).toEqual([{ does: 'together', count: 2n }]);
 });
@@ -174,7 +187,7 @@ it('machines of a higher priority come before all others, and as many at once as
 it('a machine that was not saved is not', async () => {
   const made = program();
   made.prepare([await ready()]);
-  await made.leave(index, []);
+  await leave(made, []);
   expect(machines()).toEqual([]);
 });
 
@@ -182,9 +195,17 @@ it('what fails while the machines are stopped is logged, and ends nothing', asyn
   const [one, made] = [await ready(), program()];
   made.prepare([one]);
   const preserveProgram = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
-  await made.leave({ ...index, preserveProgram }, [saved(one)]);
+  await leave(made, [saved(one)], undefined, { ...index, preserveProgram });
   expect(left).toBeNull();
   expect(log).toEqual([expect.stringMatching(/^warning there is no resume program.*ENOMEM/)]);
+});
+
+it('a kernel that does not come back ends the update: it would hold up the kexec as well', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
+  const late = new NotPreservedInTime('the kernel did not preserve it within 5 ms');
+  const preserveProgram = (): Promise<void> => Promise.reject(late);
+  await expect(leave(made, [saved(one)], undefined, { ...index, preserveProgram })).rejects.toBe(late);
 });
 
 it('a machine whose recorded pieces have no room is left to the agent, and the others are in it', async () => {
@@ -200,7 +221,7 @@ it('a machine whose recorded pieces have no room is left to the agent, and the o
   const file = { session: 'machine:enemy', token: '0x0' };
   const files = [file, file, file];
   const pieces = Array.from({ length: 65_536 }, () => ({ bytes: 1, files }));
-  await made.leave(index, [first, { ...enemy, pieces }, last]);
+  await leave(made, [first, { ...enemy, pieces }, last]);
   expect(machines()).toEqual(['machine:first', 'machine:last']);
   expect(log).toEqual([
     expect.stringMatching(/^warning a machine cannot be in the resume program .*machine:enemy.*at most/),
@@ -210,7 +231,7 @@ it('a machine whose recorded pieces have no room is left to the agent, and the o
 it('a machine of which a value does not fit is left to the agent', async () => {
   const [one, made] = [await ready(), program()];
   made.prepare([one]);
-  await made.leave(index, [{ ...saved(one), state: { token: 'no number', cprBytes: 0, mainBytes: 0 } }]);
+  await leave(made, [{ ...saved(one), state: { token: 'no number', cprBytes: 0, mainBytes: 0 } }]);
   expect(left).not.toBeNull();
   expect(machines()).toEqual([]);
   expect(log).toEqual([expect.stringMatching(/^warning a machine cannot be in the resume program/)]);

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The resume program that an update leaves for a kernel that starts with the carrier. Which machines are in it is decided
- * while they run. Once they are saved, the program is left in the index session. Nothing here may end an update. A
- * machine that is not in the program, or all if it is not there, are brought back by the agent.
+ * while they run. Once they are saved, the program is left in the index session. A machine that is not in the program, or
+ * all if it is not there, are brought back by the agent. So nothing here ends an update, except that the kernel does not
+ * come back.
  */
 import type { Adopted } from '../../adoption/adoptions.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { NotPreservedInTime } from '../../liveupdate/preserve-in-time.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { compileProgram, type ProgramMachine } from '../program/compile.ts';
@@ -89,28 +91,44 @@ export class ResumeProgram {
   }
 
   /**
-   * Compiles the program and leaves it in the index session. The machines are stopped.
+   * Compiles the program. The machines are stopped.
    *
+   * @param index the name of the index session
    * @param memory bytes of each machine's memory by its session; null if that is not known
+   * @returns null if there is none, which the log says
    */
-  async leave(
-    index: Pick<OutgoingIndex, 'name' | 'preserveProgram'>,
+  compile(
+    index: string,
     saved: readonly SavedMachine[],
     memory: ReadonlyMap<string | null, number | null> = new Map(),
-  ): Promise<void> {
+  ): Buffer | null {
     const known = saved.flatMap((machine): ProgramMachine[] => {
       const { facts, session } = machine;
       return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
     });
-    const machines = startOrder(known, memory);
     try {
-      await index.preserveProgram(this.#encoded(index.name, machines));
+      return this.#encoded(index, startOrder(known, memory));
     } catch (error) {
-      const problem = saidBy(error);
-      this.#context.log('warning', 'there is no resume program: the agent will bring the machines back', {
-        problem,
-      });
+      this.#without(error);
+      return null;
     }
+  }
+
+  /** Leaves a compiled program in the index session. @throws NotPreservedInTime */
+  async leave(index: Pick<OutgoingIndex, 'preserveProgram'>, program: Buffer): Promise<void> {
+    try {
+      await index.preserveProgram(program);
+    } catch (error) {
+      if (error instanceof NotPreservedInTime) throw error;
+      this.#without(error);
+    }
+  }
+
+  #without(error: unknown): void {
+    const problem = saidBy(error);
+    this.#context.log('warning', 'there is no resume program: the agent will bring the machines back', {
+      problem,
+    });
   }
 
   #compiled(index: string, machines: readonly ProgramMachine[]): Buffer {

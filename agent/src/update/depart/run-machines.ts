@@ -38,7 +38,6 @@ export class RunMachines {
   readonly #context: UpdateContext;
   readonly #options: RunMachinesOptions;
   readonly #suspension: Suspension;
-  #saved: readonly SavedMachine[] = [];
   /** The machines that are to be carried over. */
   readonly adopted: readonly Adopted[];
 
@@ -80,7 +79,7 @@ export class RunMachines {
 
   /** The machines that are stopped and saved. */
   get saved(): readonly SavedMachine[] {
-    return this.#saved;
+    return this.#suspension.saved;
   }
 
   /** Preserves what has come to a machine since it was adopted; it runs. @throws Refusal */
@@ -112,7 +111,12 @@ export class RunMachines {
 
   /** Stops and saves them all; clients are not told. @throws NotSaved */
   async suspend(): Promise<void> {
-    this.#saved = await this.#suspension.save();
+    await this.#suspension.save();
+  }
+
+  /** Leaves a machine behind that was to be carried over: it runs on here. @throws NotSaved under the policy `stop` */
+  async leave(pid: number, reason: string): Promise<void> {
+    await this.#suspension.leave(pid, reason);
   }
 
   /** Lets them all run on in this kernel. @returns what went wrong, in words */

@@ -7,6 +7,7 @@
  */
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { longestFacts } from '../../adoption/vmm-facts.ts';
+import { preserveInTime } from '../../liveupdate/preserve-in-time.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
   formatToken,
@@ -86,12 +87,12 @@ export class OutgoingIndex {
   /**
    * Preserves a file beside the record, for the next kernel's agent alone. It ends with the index.
    *
-   * @throws SystemError, as preserving does
+   * @throws NotPreservedInTime; SystemError, as preserving does
    */
   async preserve(file: NativeDescriptor): Promise<{ session: string; token: string }> {
     const token = this.#tokens;
     this.#tokens += 1n;
-    await this.#native.liveUpdate.preserveFd(this.#session, file, token);
+    await preserveInTime(this.#native, this.#session, file, token);
     return { session: this.name, token: formatToken(token) };
   }
 
@@ -99,15 +100,15 @@ export class OutgoingIndex {
    * Preserves the resume program beside the record, for the carrier.
    *
    * @param bytes as `encodeProgram` made them
-   * @throws SystemError, as preserving does; `EEXIST` if there is one already
+   * @throws NotPreservedInTime; SystemError, as preserving does; `EEXIST` if there is one already
    */
   async preserveProgram(bytes: Buffer): Promise<void> {
-    const { liveUpdate, memory } = this.#native;
+    const { memory } = this.#native;
     // The kernel holds the file from now on, until the session is closed.
     using file = memory.memfdCreate('luo-resume-program');
     memory.truncate(file, BigInt(bytes.length));
     memory.write(file, 0n, bytes);
-    await liveUpdate.preserveFd(this.#session, file, programToken);
+    await preserveInTime(this.#native, this.#session, file, programToken);
   }
 
   /** Closes the session: the kernel unpreserves the record. */

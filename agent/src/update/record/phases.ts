@@ -26,6 +26,10 @@
  * the journal (`depart/step-list.ts`). A result that cannot be written closes the journal. The next agent then
  * settles the update as *aborted*, once there is room; until then no agent starts (`arrive/first-things.ts`).
  *
+ * Before and after the stop, what machines write to is synced, with a limit. A disk that does not answer is dealt with by
+ * the policy, as a machine that cannot be saved is (`depart/writing-out.ts`). Preserving has a limit too. A kernel that does
+ * not come back from it ends the update under either policy.
+ *
  * How it ends otherwise:
  * - A step fails: undone like an abort, outcome *aborted*. The kernel refuses to freeze: the call returns, undone in the
  *   same way, outcome *returned* with the errno and, if the log tells, the descriptor.
@@ -69,6 +73,9 @@
  *       after its announcement ends before the machines are stopped
  *       when the kernel refuses lets the machines run on, and is settled by the next agent
  *       and whose agent has died is settled once there is room: until then no agent starts
+ *     agent/test/unsynced-disks.test.ts
+ *       ends the update under the policy *stop*, and both machines run on
+ *       costs its machine under *leave*, which runs on here until the kexec and is not brought back
  *     agent/test/index-session.test.ts
  *       leaves the outcome unknown, brings the sessions back, and is finished
  *       is not taken for the index by the second look, which the agent makes with its journal open

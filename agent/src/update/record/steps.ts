@@ -124,8 +124,11 @@ export const steps = {
     subjects: once,
     title: () => 'Announce the kexec',
     detail: () =>
-      'The announcement is written to the journal on disk and to the kernel log. Then the update waits for the grace to end.',
-    risk: () => 'None. An abort works until the new kernel is started.',
+      'The announcement is written to the journal on disk and to the kernel log. Then the update waits for the grace to end. After it, what is still in memory is written to the disks.',
+    risk: (_, { ifMachineFails, machines }) =>
+      machines.length > 0 && ifMachineFails === 'leave'
+        ? 'A machine whose disks cannot be written to is left behind and lost. An abort works until the new kernel is started.'
+        : 'None. An abort works until the new kernel is started.',
     doing: () => 'the kexec is announced',
     back: 'undo',
   },

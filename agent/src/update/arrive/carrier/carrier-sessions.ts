@@ -6,7 +6,7 @@ import { inTime } from '../../../host/in-time.ts';
 import type { KnownProcess } from '../../../host/known-process.ts';
 import { errnoOf } from '../../../host/refusal.ts';
 import { saidBy } from '../../../host/said-by.ts';
-import { type DescriptorStore, parseStoredName } from '../../../liveupdate/descriptor-store.ts';
+import { asOwnSession, type DescriptorStore, parseStoredName } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
 
 export interface TakenSessions {
@@ -73,15 +73,10 @@ function* sessionsOf(directory: string): Generator<[string, number]> {
 }
 
 /** @throws SystemError of pidfd_getfd(2) or the kernel's answer; Error if it is another session */
-function takeOne(
-  { descriptors, liveUpdate }: Native,
-  pidfd: Descriptor,
-  fd: number,
-  name: string,
-): Descriptor {
-  const session = descriptors.pidfdGetfd(pidfd, fd);
+function takeOne(native: Native, pidfd: Descriptor, fd: number, name: string): Descriptor {
+  const session = asOwnSession(native, native.descriptors.pidfdGetfd(pidfd, fd));
   try {
-    const said = liveUpdate.sessionName(session);
+    const said = native.liveUpdate.sessionName(session);
     if (said !== name) throw new Error(`the kernel calls it ${said}`);
     return session;
   } catch (error) {

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Preserving with a limit, on the double. */
+import { native } from '@luo-console/native';
+import { LiveUpdateDouble } from '@luo-console/native/double';
+import { expect, it, vi } from 'vitest';
+import { NotPreservedInTime, preserveInTime, preserveLimitMs } from './preserve-in-time.ts';
+
+it('preserves, and says what the kernel says', async () => {
+  using double = new LiveUpdateDouble();
+  using device = double.openDevice();
+  using session = double.createSession(device, 'session');
+  using file = native.memory.memfdCreate('file');
+  const given = { liveUpdate: double, memory: native.memory };
+  await preserveInTime(given, session, file, 1n);
+  await expect(preserveInTime(given, session, file, 1n)).rejects.toMatchObject({ code: 'EEXIST' });
+});
+
+it('waits no longer than the limit for a kernel that does not come back', async () => {
+  using double = new LiveUpdateDouble();
+  using file = native.memory.memfdCreate('file');
+  vi.spyOn(double, 'preserveFd').mockReturnValue(new Promise(() => {}));
+  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, 5);
+  await expect(preserving).rejects.toThrow(NotPreservedInTime);
+  await expect(preserving).rejects.toThrow('the kernel did not preserve it within 5 ms');
+});
+
+it('gives a large file more time', () => {
+  expect(preserveLimitMs(0n)).toBe(10_000);
+  expect(preserveLimitMs(64n << 30n)).toBe(10_000 + 4 * 65_536);
+});

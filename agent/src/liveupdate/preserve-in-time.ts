@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Preserving while machines are stopped, with a limit. The kernel walks every page, so it takes as long as the file is
+ * large. Where it does not come back, machines are not to wait for it.
+ */
+import type { Descriptor, Native } from '@luo-console/native';
+import { inTime } from '../host/in-time.ts';
+
+/** How long a small file may take, in ms. */
+const leastMs = 10_000;
+/** Bytes that are preserved in a millisecond on a slow host, in pages of 4 KiB. */
+const bytesPerMs = 256 * 1024;
+
+/** How long a file of so many bytes may take, in ms. */
+export const preserveLimitMs = (bytes: bigint): number => leastMs + Math.ceil(Number(bytes) / bytesPerMs);
+
+/** The kernel is still preserving. It has the session for itself until it is done, and a kexec would wait for that. */
+export class NotPreservedInTime extends Error {
+  override readonly name = 'NotPreservedInTime';
+}
+
+/**
+ * Has the kernel preserve a file.
+ *
+ * @param limitMs how long it may take; follows from the size of the file if it is not given
+ * @throws NotPreservedInTime; SystemError, as preserving does
+ */
+export async function preserveInTime(
+  { liveUpdate, memory }: Pick<Native, 'liveUpdate' | 'memory'>,
+  session: Descriptor,
+  file: Descriptor,
+  token: bigint,
+  limitMs = preserveLimitMs(memory.fileFacts(file).size),
+): Promise<void> {
+  const late = (): Error => new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
+  await inTime(liveUpdate.preserveFd(session, file, token), limitMs, late);
+}

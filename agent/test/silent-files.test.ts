@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+/** A caller's file whose close never ends (`native-bindings/test/silent-files.ts`), and who is answered meanwhile. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, mkdtempSync, openSync, rmdirSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface, type Interface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { native } from '@luo-console/native';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { AgentClient } from '../src/client/index.ts';
+import { MadeUpHost } from './made-up-host.ts';
+
+const program = fileURLToPath(new URL('../../native-bindings/test/silent-files.ts', import.meta.url));
+const possible = process.getuid?.() === 0 && existsSync('/dev/fuse');
+
+let host: MadeUpHost;
+let client: AgentClient;
+let directory: string;
+let server: ChildProcess;
+let said: Interface;
+let opened: number;
+
+beforeEach(async () => {
+  if (!possible) return;
+  host = new MadeUpHost();
+  client = await host.start();
+  await client.call('CreateSession', { name: 's' });
+  directory = mkdtempSync(join(tmpdir(), 'luo-silent-'));
+  server = spawn(process.execPath, [program, directory], { stdio: ['pipe', 'pipe', 'inherit'] });
+  if (server.stdout === null) throw new Error('the file system says nothing');
+  said = createInterface(server.stdout);
+  await once(said, 'line');
+  opened = openSync(join(directory, 'file'), 'r');
+});
+afterEach(async () => {
+  if (!possible) return;
+  // With it, every close ends.
+  if (server.kill('SIGKILL')) await once(server, 'exit');
+  try {
+    closeSync(opened);
+  } catch {
+    // The number is free all the same.
+  }
+  host.dispose();
+  spawnSync('umount', ['--lazy', directory]);
+  rmdirSync(directory);
+});
+
+it.runIf(possible)('a file that is refused is closed, and everybody else is answered', async () => {
+  const closing = once(said, 'line');
+  using file = native.descriptors.duplicate(opened);
+  const parameters = { session: 's', fileDescriptor: 0, label: 'silent' };
+  await expect(client.exchange('PreserveDescriptor', parameters, [file])).rejects.toMatchObject({
+    error: 'io.luoconsole.Agent.NotPreservable',
+  });
+  // The agent's copies are being closed.
+  await closing;
+  expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
+  expect((await client.call('ListSessions', {})).sessions).toMatchObject([{ descriptors: [] }]);
+  // It still does not answer: nothing has waited until it was gone.
+  expect(statSync(directory).isDirectory()).toBe(true);
+});
