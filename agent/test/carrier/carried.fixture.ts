@@ -102,6 +102,7 @@ export interface CarriedOptions {
   /** As whom its QEMU runs. */
   readonly uid?: number;
   readonly rights?: Rights | null;
+  readonly groups?: readonly number[];
   /** What loads modules for it. */
   readonly modules?: readonly Instruction[];
 }
@@ -118,7 +119,7 @@ export class CarriedMachine {
   constructor(options: CarriedOptions = {}) {
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
-    const { modules = [] } = options;
+    const { modules = [], groups = [] } = options;
     const { uid = process.getuid?.() ?? 0, rights = null, nice = 0 } = options;
     if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
     const memory = memfdWith('the memory');
@@ -131,7 +132,7 @@ export class CarriedMachine {
     if (keptBytes === undefined)
       native.memory.truncate(this.#state, native.memory.fileFacts(this.#state).size + 1n);
     const facts: VmmFacts = {
-      groups: [],
+      groups: [...groups],
       umask: 0o27,
       nice,
       limits: [

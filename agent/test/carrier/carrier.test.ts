@@ -38,7 +38,8 @@ const carried = (options: CarriedOptions = {}): CarriedMachine => {
 it('knows the same instructions as the agent', () => {
   const table = execFileSync(carrier, ['table'], { encoding: 'utf8' }).trim().split('\n');
   const rows = Object.entries(instructionRows).map(
-    ([name, { code, numbers, texts }]) => `${code} ${name} ${numbers.length} ${texts.length}`,
+    ([name, { code, numbers, texts, most }]) =>
+      `${code} ${name} ${numbers.length} ${texts.length} ${most?.count ?? 0}`,
   );
   expect(table).toEqual(rows);
 });

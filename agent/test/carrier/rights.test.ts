@@ -3,6 +3,7 @@
 import { readFileSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { mostGroups } from '../../src/adoption/vmm-facts.ts';
 import { CarriedMachine, type CarriedOptions, compileCarrier } from './carried.fixture.ts';
 
 let carrier: string;
@@ -50,6 +51,14 @@ describe.runIf(process.getuid?.() === 0)('the rights of a VMM', () => {
       },
       ...{ CapAmb: shown(0), NoNewPrivs: '1' },
     });
+  });
+
+  it('are those of all its groups, as many as there may be', async () => {
+    const groups = Array.from({ length: mostGroups }, (_, each) => 100_000 + each);
+    carried({ groups });
+    expect(await machine.resume(carrier)).toBe(0);
+    // Node.js adds the effective group.
+    expect(machine.report?.groups).toEqual([...groups, process.getegid?.()]);
   });
 
   it('of another user are its ambient capabilities, and nothing of root', async () => {

@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { VmmFacts } from '../../adoption/vmm-facts.ts';
+import { mostGroups, VmmFacts } from '../../adoption/vmm-facts.ts';
 import { stillThere } from '../../host/process-files.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { fillsMemory } from '../../qemu/command-line.ts';
@@ -53,7 +53,7 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const apart = await namespaceObstacle(proc, pid);
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
-  const { mapped, locked, ...identity } = readStatus(status);
+  const { mapped, locked, groups, ...identity } = readStatus(status);
   const needs = ofHost(
     inOrder([...opened.needs, ...byName.needs, ...(await interfaceNeeds(proc, pid, command.words))]),
   );
@@ -61,9 +61,11 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
     ...identity,
+    groups: groups.length > mostGroups ? [] : groups,
     nice: readNice(await read('stat')),
     rights,
-    unkept: unkept ?? without(label) ?? without(await namespaceObstacle(proc, pid, reachKinds)),
+    unkept:
+      unkept ?? tooMany(groups) ?? without(label) ?? without(await namespaceObstacle(proc, pid, reachKinds)),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -88,6 +90,12 @@ export async function vmmFacts(proc: string, vmm: KnownVmm): Promise<VmmFacts> {
   await stillThere(proc, { pid, startTime });
   return v.parse(VmmFacts, facts);
 }
+
+/** Without some of its groups it could do less than before, or more: a file may be closed to a group. */
+const tooMany = (groups: readonly number[]): string | null =>
+  groups.length > mostGroups
+    ? `it has ${groups.length} supplementary groups, and can be started again with at most ${mostGroups}`
+    : null;
 
 /** Why it would have more rights in another way than by capabilities. @param what it has and would not have */
 const without = (what: string | null): string | null =>
