@@ -5,7 +5,6 @@
  * answers calls. Only then it compares, finishes and settles.
  */
 import { mkdirSync, rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { Adoptions } from './adoption/adoptions.ts';
@@ -56,8 +55,6 @@ export interface AgentOptions extends FirstOptions {
   readonly socketPath: string;
   /** The user the agent runs as. */
   readonly ownUid: number;
-  /** How many machines the next kernel starts at once; as many as there are processors if it is not given. */
-  readonly together?: number | undefined;
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
   /** What was done first; it is done now if it was not. */
@@ -157,7 +154,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     counterRate: new CounterRate(native.kernel),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
-    together: options.together ?? availableParallelism(),
+    together: first.together,
     socketDirectory,
     lookAtAll: () => look.all(),
     look: (pid) => look.one(pid),

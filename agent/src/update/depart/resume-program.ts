@@ -15,6 +15,7 @@ import { compileProgram, type ProgramMachine } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
 import { KernelModules } from '../program/kernel-modules.ts';
+import { startOrder } from '../program/start-order.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
@@ -98,11 +99,11 @@ export class ResumeProgram {
     saved: readonly SavedMachine[],
     memory: ReadonlyMap<string | null, number | null> = new Map(),
   ): Promise<void> {
-    const known = saved.flatMap((machine): ProgramMachine[] => {
+    const inOrder = startOrder(saved, ({ session }) => memory.get(session) ?? null);
+    const machines = inOrder.flatMap((machine): ProgramMachine[] => {
       const { facts, session } = machine;
       return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
     });
-    const machines = startOrder(known, memory);
     try {
       await index.preserveProgram(this.#encoded(index.name, machines));
     } catch (error) {
@@ -147,22 +148,6 @@ export class ResumeProgram {
       return null;
     }
   }
-}
-
-/**
- * The order in which machines are started: as many at once as there are processors. Those with the highest priority come
- * first. Among equals it is those that wait for nothing, and then the smaller ones: most of them run again soonest that way.
- */
-function startOrder(
-  machines: readonly ProgramMachine[],
-  memory: ReadonlyMap<string | null, number | null>,
-): ProgramMachine[] {
-  const bytesOf = ({ saved }: ProgramMachine): number => memory.get(saved.session) ?? Number.MAX_SAFE_INTEGER;
-  const waits = ({ facts }: ProgramMachine): number => (facts.needs.length === 0 ? 0 : 1);
-  return machines.toSorted(
-    (one, other) =>
-      other.saved.priority - one.saved.priority || waits(one) - waits(other) || bytesOf(one) - bytesOf(other),
-  );
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */

@@ -66,7 +66,12 @@ describe('of a VMM is found', () => {
   });
 
   it('of an endless environment the beginning only', async () => {
-    const environment = ['PATH=/bin', 'A='.padEnd(2 * 1024 * 1024, 'x'), 'LANG=C', `HOME=${'/x'.repeat(4096)}`];
+    const environment = [
+      'PATH=/bin',
+      'A='.padEnd(2 * 1024 * 1024, 'x'),
+      'LANG=C',
+      `HOME=${'/x'.repeat(4096)}`,
+    ];
     expect((await look({ environment })).variables).toEqual(['PATH=/bin']);
   });
 
