@@ -69,6 +69,7 @@ export class Departure {
       actor: { peer: recorded, name: peer.user },
       brownoutFromUs: context.phases.startedAtUs,
       index: () => leaving.index,
+      rehearse: (coming) => leaving.index?.rehearse(this.#indexRecord(null, coming)),
       changed: () => this.#showMachines(),
     });
     // Those that are left behind are known from the start, and nothing about them changes any more.

@@ -30,6 +30,8 @@ export interface RunMachinesOptions {
   readonly brownoutFromUs: number;
   /** The index session, in which what the next kernel needs is preserved. */
   index(): OutgoingIndex | null;
+  /** Makes sure that what will be written down of the machines has room. @throws Error */
+  rehearse(coming: readonly SavedMachine[]): void;
   /** Told when anything about the machines has changed. */
   changed(): void;
 }
@@ -64,6 +66,7 @@ export class RunMachines {
         },
         facts: (adopted) => this.#factsOf(adopted),
         memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
+        rehearse: options.rehearse,
         changed: options.changed,
       },
       this.adopted,
