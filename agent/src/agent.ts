@@ -16,7 +16,7 @@ import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
 import { tellManager } from './host/tell-manager.ts';
 import { Journal, JournalReader } from './journal/index.ts';
-import { readKernelFacts } from './kernel/facts.ts';
+import { availableMemory, readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
@@ -127,6 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take, ownUid, defined: definedMachines },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    availableMemory: () => availableMemory(paths),
     mayLetRunOn: () => phases.phase === 'normal',
   });
   const heldMachines = new HeldMachines({

@@ -124,6 +124,7 @@ import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
+import { checkRoom } from './filling.ts';
 import type { Following } from './huge-pages.ts';
 import { dropLink, putNameBack, takeName } from './names.ts';
 import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
@@ -140,6 +141,8 @@ export interface AdoptionContext {
   look(pid: number): Promise<Machine>;
   /** A copy of a process's descriptor. @throws Refusal */
   take(pid: number, fd: number): Descriptor;
+  /** Free memory that programs can have, in bytes; null if that is unknown. */
+  availableMemory(): Promise<number | null>;
   /** What there is of definitions. */
   readonly defined: {
     /** Whether there is one of that name. */
@@ -212,6 +215,8 @@ export class Adoptions {
     // One that was released before is found again: it is still its definition's.
     const definition = options.definition ?? ((await defined.isOne(machine)) ? { name, text: null } : null);
     const priority = options.priority ?? (definition === null ? 0 : await defined.priorityOf(name));
+    // Before a name is taken away.
+    checkRoom(this.#context, machine, await this.#context.availableMemory());
     const head = await headOf(machine, { ...options, definition, priority }, this.#context);
     const { uid } = head.command;
     const isPlain = definition !== null || (uid === ownUid && !(await defined.has(name)));
