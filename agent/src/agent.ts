@@ -169,7 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
   // The agent that stopped the machines may have died since.
-  await adoptions.letRunOn();
+  await adoptions.stopped.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;

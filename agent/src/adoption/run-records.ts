@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What an update says of one of its machines: how it is, and the record with which the next kernel starts it again. */
 import type { MachineRun } from '../interface/agent.generated.ts';
-import type { Adopted } from './adoptions.ts';
+import type { Adopted } from './adoption-context.ts';
 import type { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import type { VmmFacts } from './vmm-facts.ts';

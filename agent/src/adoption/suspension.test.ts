@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
-import type { Adopted } from './adoptions.ts';
+import type { Adopted } from './adoption-context.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import { Suspension } from './suspension.ts';

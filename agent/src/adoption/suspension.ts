@@ -10,7 +10,7 @@ import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts'
 import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Piece } from '../qemu/streams.ts';
-import type { Adopted } from './adoptions.ts';
+import type { Adopted } from './adoption-context.ts';
 import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';

@@ -13,7 +13,7 @@
  *   service nor the plan.
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
- * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/adoptions.ts`).
+ * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/stopped-machines.ts`).
  * - *retrieve*: an update of this boot without an end gets the outcome *aborted*. Then every session that the index or
  *   the journal names is retrieved.
  * - *serve*: calls are answered, and the service manager hears READY=1. Machines may still be loading. Until they are

@@ -132,7 +132,7 @@ export class Departure {
     // A machine that has ended meanwhile has nothing to preserve any more.
     await adoptions.takeOver();
     this.#enter('normal');
-    await adoptions.letRunOn();
+    await adoptions.stopped.letRunOn();
     return this.#settle(failure, problems);
   }
 

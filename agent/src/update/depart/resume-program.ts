@@ -4,7 +4,7 @@
  * while they run. Once they are saved, the program is left in the index session. Nothing here may end an update. A
  * machine that is not in the program, or all if it is not there, are brought back by the agent.
  */
-import type { Adopted } from '../../adoption/adoptions.ts';
+import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';

@@ -4,7 +4,7 @@
  * steps and phases, and `adoption/`, which knows VMMs.
  */
 import type { Descriptor } from '@luo-console/native';
-import type { Adopted } from '../../adoption/adoptions.ts';
+import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { Following } from '../../adoption/huge-pages.ts';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -59,7 +59,7 @@ export class RunMachines {
         reach: (pid, path) => socketSeenBy(context.paths.proc, pid, path),
         whereIs: (facts) => sessions.whereIs(facts),
         preserve: (file) => this.#preserve(file),
-        mark: (session, suspended) => adoptions.markSuspended(session, suspended),
+        mark: (session, suspended) => adoptions.stopped.mark(session, suspended),
         namedMemory: async ({ machine }) => {
           const sources = { native, take: context.take, whereIs: sessions.whereIs.bind(sessions) };
           return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
