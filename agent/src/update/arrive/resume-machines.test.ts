@@ -24,6 +24,7 @@ import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
 import { usualFacts } from '../program/usual-facts.ts';
+import { madeUpUpdate } from '../record/made-up-update.fixture.ts';
 import type { TakenOver } from './carrier/taken-over.ts';
 import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
@@ -67,20 +68,7 @@ const saved: SavedMachine = {
 
 const record = (machines: readonly object[]): object => ({
   format: 'luo-index-1',
-  update: {
-    ...{
-      id: 'u',
-      startedAtUs: 1,
-      endedAtUs: null,
-      outcome: null,
-      reason: '',
-      fromRelease: 'a',
-      toRelease: 'b',
-    },
-    ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
-    ...{ blackoutUs: null, blackouts: null, phases: [], carried: [] },
-    startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' },
-  },
+  update: madeUpUpdate,
   sessions: [],
   jumpedAtUs: 4,
   machines,

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { type IndexRecord, newIndexRecord } from './index-record.ts';
 import { OutgoingIndex } from './index-session.ts';
+import { madeUpUpdate } from './made-up-update.fixture.ts';
 
 let double: LiveUpdateDouble;
 beforeEach(() => {
@@ -26,15 +27,7 @@ const machine = (words: readonly string[], pieces: number): SavedMachine => ({
 });
 
 function recordOf(machines: readonly SavedMachine[]): IndexRecord {
-  const update = {
-    id: 'u',
-    ...{ startedAtUs: 1, endedAtUs: null, outcome: null, reason: '', fromRelease: 'a', toRelease: 'b' },
-    ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
-    ...{ blackoutUs: null, blackouts: null, phases: [], carried: [], machines: [], refusedBy: null },
-    ...{ announcedAtUs: null, graceEndsAtUs: null },
-    startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' as const },
-  };
-  const content = { update, sessions: [], jumpedAtUs: null, clock: null, facts: null };
+  const content = { update: madeUpUpdate, sessions: [], jumpedAtUs: null, clock: null, facts: null };
   return newIndexRecord({ ...content, machines: [...machines] });
 }
 
