@@ -157,10 +157,8 @@ export async function resumeMachine({
       log('warning', 'the carrier failed with a machine', { session, problem: carried.failed });
     const state = files.get(statePlace(saved, index));
     // Nothing is started of one whose guest may have run, or whose update is settled.
-    if (goesOn === null && isUntold(readMark(native.memory, state, saved))) {
-      shows('retrieving', waitsForTurn);
-      await turn.begin();
-    }
+    if (goesOn === null && isUntold(readMark(native.memory, state, saved)))
+      await turn.begin(() => shows('retrieving', waitsForTurn));
     const reachedBefore = await markOf(context, saved, state, carried);
     if (!isUntold(reachedBefore)) turn.end();
     // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.

@@ -11,22 +11,25 @@ afterEach(() => void vi.useRealTimers());
 function turnsOf(atOnce: number, ...names: string[]) {
   const turns = new StartTurns(atOnce);
   const begun: string[] = [];
+  const told: string[] = [];
   const one = (name: string) => {
     const turn = turns.of(names.indexOf(name));
-    return { ask: () => void turn.begin().then(() => begun.push(name)), end: () => turn.end() };
+    const waits = (): void => void told.push(name);
+    return { ask: () => void turn.begin(waits).then(() => begun.push(name)), end: () => turn.end() };
   };
   /** What has begun since. */
   const since = async (): Promise<string[]> => {
     await setImmediate();
     return begun.splice(0);
   };
-  return { all: Object.fromEntries(names.map((name) => [name, one(name)])), since };
+  return { told, all: Object.fromEntries(names.map((name) => [name, one(name)])), since };
 }
 
 it('the first ones begin, whoever asks first, and the next when one ends', async () => {
-  const { all, since } = turnsOf(2, 'a', 'b', 'c', 'd');
+  const { all, since, told } = turnsOf(2, 'a', 'b', 'c', 'd');
   for (const name of ['d', 'c', 'b', 'a']) all[name]?.ask();
   expect(await since()).toEqual(['a', 'b']);
+  expect(told.toSorted()).toEqual(['c', 'd']);
   all['b']?.end();
   expect(await since()).toEqual(['c']);
   all['b']?.ask();
@@ -37,6 +40,8 @@ it('the first ones begin, whoever asks first, and the next when one ends', async
   expect(await since()).toEqual([]);
   all['c']?.end();
   expect(await since()).toEqual(['d']);
+  // Once each. `b` had its turn at once.
+  expect(told.toSorted()).toEqual(['c', 'd']);
 });
 
 it('one that may be started already does not wait again, and ends once', async () => {

@@ -10,12 +10,18 @@ const longestTurnMs = 10_000;
 interface Waiting {
   readonly rank: number;
   begin(): void;
+  /** Told once that it has to wait. */
+  waits: (() => void) | null;
 }
 
 /** One machine's turn. Begins and ends as often as it is tried. */
 export interface Turn {
-  /** Resolves once it may be started; at once if it may already. */
-  begin(): Promise<void>;
+  /**
+   * Resolves once it may be started; at once if it may already.
+   *
+   * @param waits told if others come first
+   */
+  begin(waits?: () => void): Promise<void>;
   /** It is not being started any more. */
   end(): void;
 }
@@ -35,8 +41,8 @@ export class StartTurns {
   of(rank: number): Turn {
     let leave: (() => void) | null = null;
     return {
-      begin: async () => {
-        leave ??= await this.#enter(rank);
+      begin: async (waits) => {
+        leave ??= await this.#enter(rank, waits ?? null);
       },
       end: () => {
         leave?.();
@@ -46,9 +52,9 @@ export class StartTurns {
   }
 
   /** @returns what gives the place up */
-  async #enter(rank: number): Promise<() => void> {
+  async #enter(rank: number, waits: Waiting['waits']): Promise<() => void> {
     const { promise, resolve: begin } = Promise.withResolvers<void>();
-    this.#waiting.add({ rank, begin });
+    this.#waiting.add({ rank, begin, waits });
     this.#look();
     await promise;
     let counts = true;
@@ -74,6 +80,10 @@ export class StartTurns {
         this.#waiting.delete(each);
         this.#busy += 1;
         each.begin();
+      }
+      for (const each of this.#waiting) {
+        each.waits?.();
+        each.waits = null;
       }
     });
   }
