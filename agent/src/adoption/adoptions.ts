@@ -36,6 +36,9 @@
  * starts a held machine, and `AbandonMachine` gives it up (`held-machines.ts`). Another attempt may have other names for
  * what its command line names (`other-names.ts`).
  *
+ * - The host has no memory to fill what a guest has not touched yet (`filling.ts`): adoption is refused. An update ends
+ *   before it stops anything.
+ * - The record of the machines has no room in the index: found out before any of them is stopped.
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
  *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
@@ -61,6 +64,7 @@
  *     agent/src/adoption/huge-pages.test.ts
  *       is in huge pages before it is preserved, as the journal says
  *       is preserved in small pages if the host has no huge page left
+ *       is not preserved where the host has no memory to fill it, and nothing is left behind
  *       is not collapsed further once somebody else has preserved it, and is preserved once
  *       is preserved again at once when the machine that shared it has ended
  *     agent/test/machine-update.test.ts
@@ -91,6 +95,8 @@
  *       stand on the command line, and nothing else of the machine changes
  *       of %s that cannot be used are refused: %s
  *       follows a path and an interface
+ *     agent/test/abort.test.ts
+ *       ends before the machines are stopped, %s
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready
@@ -122,7 +128,7 @@ import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-contex
 import { checkRoom } from './filling.ts';
 import type { Following } from './huge-pages.ts';
 import { dropLink, putNamesBack, takeNames } from './names.ts';
-import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
+import { type AdoptOptions, newAdoption } from './new-adoption.ts';
 import { protectMachine } from './protect.ts';
 import { commandOfVmm } from './running-vmm.ts';
 import { StoppedMachines } from './stopped-machines.ts';
@@ -168,20 +174,14 @@ export class Adoptions {
    *   nothing is left behind then
    */
   async adopt(pid: number, options: AdoptOptions, actor: Actor): Promise<void> {
-    const { journal, look, sessions, defined, ownUid } = this.#context;
+    const { availableMemory, journal, look, sessions } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
-    const { name } = machine;
-    // One that was released before is found again: it is still its definition's.
-    const definition = options.definition ?? ((await defined.isOne(machine)) ? { name, text: null } : null);
-    const priority = options.priority ?? (definition === null ? 0 : await defined.priorityOf(name));
+    const { session, head } = await newAdoption(machine, options, this.#context);
     // Before a name is taken away.
-    checkRoom(this.#context, machine, await this.#context.availableMemory());
-    const head = await headOf(machine, { ...options, definition, priority }, this.#context);
-    const { uid } = head.command;
-    const isPlain = definition !== null || (uid === ownUid && !(await defined.has(name)));
-    const session = freeSessionName({ name, pid, uid, isPlain }, (other) => sessions.has(other));
-    const parameters = { pid, name, way: machine.way, definition: head.definition, priority };
+    checkRoom(this.#context, machine, await availableMemory());
+    const { name, definition, priority } = head;
+    const parameters = { pid, name, way: machine.way, definition, priority };
     const adopting = async (): Promise<Collapsed> => {
       await sessions.create(session, actor, head);
       try {
