@@ -5,7 +5,6 @@
  * answers calls. Only then it compares, finishes and settles.
  */
 import { mkdirSync, rmSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { Adoptions } from './adoption/adoptions.ts';
@@ -17,7 +16,7 @@ import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
 import { tellManager } from './host/tell-manager.ts';
 import { Journal, JournalReader } from './journal/index.ts';
-import { readKernelFacts } from './kernel/facts.ts';
+import { availableMemory, readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
@@ -56,8 +55,6 @@ export interface AgentOptions extends FirstOptions {
   readonly socketPath: string;
   /** The user the agent runs as. */
   readonly ownUid: number;
-  /** How many machines the next kernel starts at once; as many as there are processors if it is not given. */
-  readonly together?: number | undefined;
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
   /** What was done first; it is done now if it was not. */
@@ -130,6 +127,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, journal, log, take, ownUid, defined: definedMachines },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
+    availableMemory: () => availableMemory(paths),
     mayLetRunOn: () => phases.phase === 'normal',
   });
   const heldMachines = new HeldMachines({
@@ -157,7 +155,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
-    together: options.together ?? availableParallelism(),
+    together: first.together,
     socketDirectory,
     lookAtAll: () => look.all(),
     look: (pid) => look.one(pid),
@@ -171,7 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
   // The agent that stopped the machines may have died since.
-  await adoptions.letRunOn();
+  await adoptions.stopped.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   loader.recall(reader, facts.bootId);
   const writable = journal.unwritable === null;

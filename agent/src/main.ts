@@ -29,7 +29,7 @@ Options:
 
 Environment:
   LUO_LOG                  what is logged: debug, info (the default), warning or error
-  LUO_TOGETHER             how many machines the next kernel starts at once
+  LUO_TOGETHER             how many machines are started at once after an update
                            (default: as many as there are processors)`;
 
 interface Options {
@@ -105,7 +105,8 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
   const descriptorStoreLimit = Number.isInteger(places) && places > 0 ? places : null;
   try {
     const calls = wanted === 'debug' ? await tracedCalls(log) : native;
-    const beginnings = { native: calls, paths: realHostPaths, log, descriptorStoreLimit };
+    const together = togetherFrom(process.env['LUO_TOGETHER'], log);
+    const beginnings = { native: calls, paths: realHostPaths, log, descriptorStoreLimit, together };
     const first = await doFirstThings(beginnings);
     const { nameServiceManager, startAgent } = await import('./agent.ts');
     const agent = await startAgent({
@@ -114,7 +115,6 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
       stateDirectory,
       socketPath: socket,
       ownUid: process.getuid?.() ?? 0,
-      together: togetherFrom(process.env['LUO_TOGETHER'], log),
       serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
     });
     const stop = (signal: NodeJS.Signals): void => {

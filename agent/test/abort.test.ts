@@ -3,6 +3,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
+import { SlotFile } from '../src/liveupdate/slots.ts';
+import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { MadeUpVmms } from './made-up-vmms.ts';
 import { contentOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
@@ -149,6 +151,38 @@ describe('an abort', () => {
     });
     disk.full = false;
     expect((await client.call('AbortUpdate', {})).update.outcome).toBe('aborted');
+    await expectAsBefore();
+  });
+});
+
+describe('an update whose record has no room in the index', () => {
+  /** From now on, as if the index were that small. */
+  const shrink = (): void => void vi.spyOn(SlotFile.prototype, 'capacity', 'get').mockReturnValueOnce(100);
+
+  it.each([
+    ['once the machines are ready', 'prepared'],
+    ['once the descriptors are handed over', 'suspending'],
+  ] as const)('ends before the machines are stopped, %s', async (_when, last) => {
+    const ready: Answer = (socket, id) => {
+      if (last === 'prepared') shrink();
+      value({})(socket, id);
+    };
+    const vmm = await vmms.start('one', 'named_memory', { 'migrate-set-parameters': ready });
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    host.sync = async () => {
+      if (last === 'suspending') shrink();
+    };
+    const id = await runToKexec(host, client, { wait: 'settled' });
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update).toMatchObject({
+      outcome: 'aborted',
+      reason: expect.stringMatching(
+        /what the next kernel's agent must know takes up to \d+ bytes, and the index has room for 100$/,
+      ),
+    });
+    expect(update.phases.at(-1)?.phase).toBe(last);
+    expect(vmm.guest.commands).not.toContain('stop');
+    expect(vmm.guest.running).toBe(true);
     await expectAsBefore();
   });
 });

@@ -22,9 +22,9 @@ afterEach(async () => {
   host.dispose();
 });
 
-async function pages(client: AgentClient): Promise<Check | undefined> {
-  return (await planOf(host, client)).checks.find(({ name }) => name === 'pages');
-}
+const check = async (client: AgentClient, wanted: string): Promise<Check | undefined> =>
+  (await planOf(host, client)).checks.find(({ name }) => name === wanted);
+const pages = (client: AgentClient): Promise<Check | undefined> => check(client, 'pages');
 
 it('a machine’s memory is in huge pages once it is adopted; the plan asks the kernel of each boot', async () => {
   const client = await host.start();
@@ -49,4 +49,41 @@ it('a machine’s memory is in huge pages once it is adopted; the plan asks the 
     verdict: 'warn',
     detail: expect.stringContaining('96 MiB of one are in small pages: about 0.1 s more'),
   });
+});
+
+it('a plan counts what preserving will allocate, by what the files say, and a machine is not adopted without it', async () => {
+  const client = await host.start();
+  const { pid } = await vmms.start('one', 'named_memory');
+  const memory = `/proc/${pid}/fd/3`;
+  // Somebody has preserved it before.
+  await client.call('CreateSession', { name: 'theirs' });
+  await client.call('PreserveFromProcess', { session: 'theirs', pid, fd: 3 });
+  await client.call('AdoptMachine', { pid });
+  const usual = await check(client, 'memory');
+  expect(usual).toMatchObject({
+    verdict: 'pass',
+    detail: expect.stringMatching(/^3907 MiB are free; loading the kernel needs/),
+  });
+  await client.call('RemoveDescriptor', { session: 'theirs', token: '0x0' });
+  // Hardly any of it is there.
+  truncateSync(memory, 8 * 2 ** 30);
+  expect(await check(client, 'memory')).toMatchObject({
+    verdict: 'fail',
+    detail: expect.stringMatching(
+      /^3907 MiB are free; loading the kernel and preserving memory that nobody has written yet needs 82\d\d MiB$/,
+    ),
+  });
+  await client.call('ReleaseMachine', { pid });
+  await expect(client.call('AdoptMachine', { pid })).rejects.toMatchObject({
+    error: 'io.luoconsole.Agent.MachineUnusable',
+    parameters: {
+      reason: expect.stringMatching(
+        /^preserving its memory fills 819\d MiB that nobody has written yet; 3907 MiB/,
+      ),
+    },
+  });
+  truncateSync(memory, 0);
+  truncateSync(memory, bytes);
+  await client.call('AdoptMachine', { pid });
+  expect(await check(client, 'memory')).toEqual(usual);
 });

@@ -262,6 +262,6 @@ void print_table(void)
 		for (const char *kind = forms[i].values; kind && *kind; kind++)
 			*(islower(*kind) ? &numbers : &texts) += 1;
 		if (forms[i].name)
-			printf("%d %s %d %d\n", i, forms[i].name, numbers, texts);
+			printf("%d %s %d %d %u\n", i, forms[i].name, numbers, texts, forms[i].most);
 	}
 }

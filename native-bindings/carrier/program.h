@@ -30,7 +30,7 @@
 #define MOST_MACHINES 256
 #define MOST_WORDS 4096
 #define MOST_VARIABLES 256
-#define MOST_GROUPS 64
+#define MOST_GROUPS 256
 #define MOST_HANDED 512
 /* Of a profile of AppArmor, with its mode. */
 #define MOST_PROFILE_BYTES 1024
@@ -123,7 +123,7 @@ const char *check_program(const uint8_t *data, size_t bytes, struct part *part);
 /* What stands at byte 16 of a program with a body of that length. */
 uint64_t hash_of(const uint8_t *data, size_t body_bytes);
 
-/* Prints the table, one instruction a line: code, name, how many numbers, how many texts. */
+/* Prints the table, one instruction a line: code, name, how many numbers, how many texts, how many of it there may be (0: any number). */
 void print_table(void);
 
 #endif

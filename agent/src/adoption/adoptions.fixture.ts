@@ -43,6 +43,7 @@ export class AdoptionScene implements Disposable {
   /** Definitions there are, with the processes of those that run. */
   readonly definitions = new Map<string, number | null>();
   mayLetRunOn = true;
+  availableMemory: number | null = null;
 
   constructor() {
     const { double } = this;
@@ -88,6 +89,7 @@ export class AdoptionScene implements Disposable {
         if (!file) throw new Refusal('NoSuchDescriptor', { pid, fd });
         return native.descriptors.duplicate(file);
       },
+      availableMemory: async () => this.availableMemory,
       mayLetRunOn: () => this.mayLetRunOn,
       log: () => {},
     });

@@ -151,20 +151,20 @@ describe('a guest that was stopped', () => {
     monitor = await serveQmp(answers);
     const one = await scene.startVmm('one', [scene.memfd('ram')], monitor.path);
     const session = await scene.adopt(one);
-    scene.adoptions.markSuspended(session, true);
+    scene.adoptions.stopped.mark(session, true);
     return [one, session];
   }
 
   it('is let run on by the agent that finds its mark', async () => {
     const [, session] = await stopped({ ...paused, cont: runs });
-    await scene.adoptions.letRunOn();
+    await scene.adoptions.stopped.letRunOn();
     expect(monitor.commands).toContain('cont');
     expect(scene.sessions.get(session).machine?.suspended).toBe(false);
   });
 
   it('is not told to run if it runs already', async () => {
     const [, session] = await stopped({ 'query-status': value({ status: 'running', running: true }) });
-    await scene.adoptions.letRunOn();
+    await scene.adoptions.stopped.letRunOn();
     expect(monitor.commands).not.toContain('cont');
     expect(scene.sessions.get(session).machine?.suspended).toBe(false);
   });
@@ -181,11 +181,11 @@ describe('a guest that was stopped', () => {
     });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
-    await scene.adoptions.letRunOn();
+    await scene.adoptions.stopped.letRunOn();
     expect(scene.sessions.get(session).machine?.suspended).toBe(true);
     refusing = false;
     scene.mayLetRunOn = !underWay;
-    const again = vi.spyOn(scene.adoptions, 'letRunOn');
+    const again = vi.spyOn(scene.adoptions.stopped, 'letRunOn');
     vi.advanceTimersByTime(2000);
     vi.useRealTimers();
     expect(again).toHaveBeenCalledTimes(underWay ? 0 : 1);
@@ -197,7 +197,7 @@ describe('a guest that was stopped', () => {
     scene.peers.set(monitor.path, 1);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
-    await scene.adoptions.letRunOn();
+    await scene.adoptions.stopped.letRunOn();
     expect(monitor.commands).toEqual([]);
     expect(scene.sessions.get(session).machine?.suspended).toBe(true);
   });
@@ -206,7 +206,7 @@ describe('a guest that was stopped', () => {
     const [one, session] = await stopped(paused);
     await end(one);
     await scene.adoptions.takeOver();
-    await scene.adoptions.letRunOn();
+    await scene.adoptions.stopped.letRunOn();
     expect(scene.sessions.has(session)).toBe(true);
     await scene.adoptions.release(one.pid ?? 0, agentItself);
     expect(scene.sessions.has(session)).toBe(false);

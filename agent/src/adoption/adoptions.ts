@@ -13,7 +13,7 @@
  * - *protected*: at the start of an update, memory that it got since is preserved. *Prepared*: its monitor is taken,
  *   sockets listen (`save.ts`). It runs.
  * - *stopped*, *saved*: its session is marked, then the guest stops and its state goes into the index session. All
- *   machines at once (`suspension.ts`).
+ *   machines at once (`suspension.ts`, `stopped-machines.ts`).
  * - *starting*, *loading*, *running*: the next kernel (`update/program/restore-machine.ts`). Then `moved` adopts the
  *   new process.
  *
@@ -36,6 +36,9 @@
  * starts a held machine, and `AbandonMachine` gives it up (`held-machines.ts`). Another attempt may have other names for
  * what its command line names (`other-names.ts`).
  *
+ * - The host has no memory to fill what a guest has not touched yet (`filling.ts`): adoption is refused. An update ends
+ *   before it stops anything.
+ * - The record of the machines has no room in the index: found out before any of them is stopped.
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
  *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
@@ -61,6 +64,7 @@
  *     agent/src/adoption/huge-pages.test.ts
  *       is in huge pages before it is preserved, as the journal says
  *       is preserved in small pages if the host has no huge page left
+ *       is not preserved where the host has no memory to fill it, and nothing is left behind
  *       is not collapsed further once somebody else has preserved it, and is preserved once
  *       is preserved again at once when the machine that shared it has ended
  *     agent/test/machine-update.test.ts
@@ -91,6 +95,8 @@
  *       stand on the command line, and nothing else of the machine changes
  *       of %s that cannot be used are refused: %s
  *       follows a path and an interface
+ *     agent/test/abort.test.ts
+ *       ends before the machines are stopped, %s
  *     agent/src/adoption/suspension.test.ts
  *       is marked, stopped and saved, and runs on when the kexec does not happen: %s
  *       whose monitor has another client cannot be made ready
@@ -110,57 +116,22 @@
  *       that agents have tried %i times before is not tried without end
  *       that may have run is never loaded again
  */
-import type { Descriptor, Native } from '@luo-console/native';
-import type { HostPaths } from '../host/paths.ts';
 import { identify, type ProcessIdentity } from '../host/process-files.ts';
 import { ProcessWatch } from '../host/process-watch.ts';
 import { Refusal } from '../host/refusal.ts';
-import { socketSeenBy } from '../host/seen-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
-import type { Journal } from '../journal/index.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
-import type { SessionStore } from '../liveupdate/sessions.ts';
-import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
+import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
+import { checkRoom } from './filling.ts';
 import type { Following } from './huge-pages.ts';
-import { dropLink, putNameBack, takeName } from './names.ts';
-import { type AdoptOptions, freeSessionName, headOf } from './new-adoption.ts';
+import { dropLink, putNamesBack, takeNames } from './names.ts';
+import { type AdoptOptions, newAdoption } from './new-adoption.ts';
 import { protectMachine } from './protect.ts';
 import { commandOfVmm } from './running-vmm.ts';
-
-export interface AdoptionContext {
-  readonly native: Native;
-  readonly paths: HostPaths;
-  readonly sessions: SessionStore;
-  readonly journal: Journal;
-  readonly bootId: string;
-  /** A machine as it is now. @throws Refusal NoSuchProcess, NotAMachine */
-  look(pid: number): Promise<Machine>;
-  /** A copy of a process's descriptor. @throws Refusal */
-  take(pid: number, fd: number): Descriptor;
-  /** What there is of definitions. */
-  readonly defined: {
-    /** Whether there is one of that name. */
-    has(name: string): Promise<boolean>;
-    /** Whether a machine is that of the definition with its name. */
-    isOne(machine: Machine): Promise<boolean>;
-    /** The priority that one gives its machine; 0 if it cannot be read. */
-    priorityOf(name: string): Promise<number>;
-  };
-  /** The user the agent runs as: root. */
-  readonly ownUid: number;
-  /** Whether machines that stand still should not: no live update is under way. */
-  mayLetRunOn(): boolean;
-  log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;
-}
-
-/** An adopted machine. */
-export interface Adopted {
-  readonly session: string;
-  readonly machine: MachineHead;
-}
+import { StoppedMachines } from './stopped-machines.ts';
 
 /** In place of the start time of a process that has ended: no process has it. */
 const noStartTime = 'ended';
@@ -170,24 +141,22 @@ function nullIfGone(error: unknown): null {
   throw error;
 }
 
-/** How long to wait before a machine that stands still is tried again, in ms: its monitor says nothing of itself. */
-const againMs = 2000;
-
 export class Adoptions {
   readonly #context: AdoptionContext;
   readonly #watch: ProcessWatch;
 
+  /** Machines that an update has stopped. */
+  readonly stopped: StoppedMachines;
+
   constructor(context: AdoptionContext) {
     this.#context = context;
+    this.stopped = new StoppedMachines(context);
     this.#watch = new ProcessWatch(context.native);
   }
 
   /** All adopted machines of this boot, by session. */
   list(): Adopted[] {
-    const { sessions, bootId } = this.#context;
-    return sessions.list().flatMap(({ name, machine }) => {
-      return machine !== null && machine.bootId === bootId ? [{ session: name, machine }] : [];
-    });
+    return adoptedIn(this.#context);
   }
 
   /** What is kept of an adopted machine, by the process of its VMM; null of another process. */
@@ -205,29 +174,25 @@ export class Adoptions {
    *   nothing is left behind then
    */
   async adopt(pid: number, options: AdoptOptions, actor: Actor): Promise<void> {
-    const { journal, look, sessions, defined, ownUid } = this.#context;
+    const { availableMemory, journal, look, sessions } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
-    const { name } = machine;
-    // One that was released before is found again: it is still its definition's.
-    const definition = options.definition ?? ((await defined.isOne(machine)) ? { name, text: null } : null);
-    const priority = options.priority ?? (definition === null ? 0 : await defined.priorityOf(name));
-    const head = await headOf(machine, { ...options, definition, priority }, this.#context);
-    const { uid } = head.command;
-    const isPlain = definition !== null || (uid === ownUid && !(await defined.has(name)));
-    const session = freeSessionName({ name, pid, uid, isPlain }, (other) => sessions.has(other));
-    const parameters = { pid, name, way: machine.way, definition: head.definition, priority };
+    const { session, head } = await newAdoption(machine, options, this.#context);
+    // Before a name is taken away.
+    checkRoom(this.#context, machine, await availableMemory());
+    const { name, definition, priority } = head;
+    const parameters = { pid, name, way: machine.way, definition, priority };
     const adopting = async (): Promise<Collapsed> => {
       await sessions.create(session, actor, head);
       try {
-        await this.#takeNames(session, machine);
+        await takeNames(this.#context, session, machine);
         // A name that was taken away changes what the kernel takes.
         const now = machine.unlinks.length === 0 ? machine : await look(pid);
         return await protectMachine(this.#context, session, now, actor, {});
       } catch (error) {
         const taken = sessions.get(session).machine?.unlinked ?? [];
         await sessions.close(session, actor);
-        this.#putNamesBack(pid, taken);
+        putNamesBack(this.#context.paths.proc, pid, taken);
         throw error;
       }
     };
@@ -278,7 +243,7 @@ export class Adoptions {
     await journal.act('machine.release', fields, async () => {
       this.#watch.forget(session);
       await sessions.close(session, actor);
-      this.#putNamesBack(pid, machine.unlinked);
+      putNamesBack(this.#context.paths.proc, pid, machine.unlinked);
     });
     await this.#protectOthers();
   }
@@ -307,61 +272,6 @@ export class Adoptions {
       if (held.machine) this.#watchOne(session, held.machine);
     } else held.updateMachine({ ...moved, startTime: noStartTime });
     sessions.touched();
-  }
-
-  /**
-   * Lets machines run on that stand still although no live update is under way: an agent stopped them and died, or
-   * their monitors did not answer when they were to go on. Those that cannot be let go on now are tried again until
-   * they can, or have ended.
-   */
-  async letRunOn(): Promise<void> {
-    const stopped = this.list().filter(({ machine }) => machine.suspended);
-    const done = await Promise.all(stopped.map((each) => this.#letOneRunOn(each)));
-    if (done.every(Boolean)) return;
-    setTimeout(() => {
-      if (this.#context.mayLetRunOn()) void this.letRunOn();
-    }, againMs).unref();
-  }
-
-  async #letOneRunOn({ session, machine }: Adopted): Promise<boolean> {
-    const { native, paths, log } = this.#context;
-    const { pid } = machine;
-    const now = await identify(paths.proc, machine.pid);
-    if (now?.startTime !== machine.startTime) return true;
-    try {
-      const path = socketSeenBy(paths.proc, pid, machine.monitor);
-      using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
-      if (!(await monitor.isRunning())) await monitor.run(AbortSignal.timeout(letRunMs));
-      this.markSuspended(session, false);
-      log('warning', 'let a stopped machine run on', { session });
-      return true;
-    } catch (error) {
-      log('error', 'a machine is still stopped', { session, problem: String(error) });
-      return false;
-    }
-  }
-
-  /** Marks machines as standing still, or as running again. */
-  markSuspended(session: string, suspended: boolean): void {
-    const { sessions } = this.#context;
-    if (sessions.has(session)) sessions.get(session).updateMachine({ suspended });
-  }
-
-  async #takeNames(session: string, { pid, descriptors, unlinks }: Machine): Promise<void> {
-    const { paths, sessions, journal } = this.#context;
-    for (const path of unlinks) {
-      const fd = descriptors.find(({ name }) => name === path)?.fd ?? null;
-      if (fd === null) throw new Refusal('MachineUnusable', { pid, name: path, reason: 'it is mapped only' });
-      await journal.act('machine.unlink', { session, parameters: { pid, path } }, () => {
-        const held = sessions.get(session);
-        held.updateMachine({ unlinked: [...(held.machine?.unlinked ?? []), { path, fd }] });
-        takeName(paths.proc, pid, { path, fd });
-      });
-    }
-  }
-
-  #putNamesBack(pid: number, names: MachineHead['unlinked']): void {
-    for (const name of names) putNameBack(this.#context.paths.proc, pid, name);
   }
 
   /** What others shared with a machine that is gone is theirs to preserve now. */

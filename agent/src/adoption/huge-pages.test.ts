@@ -71,6 +71,44 @@ describe('the memory of a machine', () => {
     expect(adoptEntry).not.toHaveProperty('hugePages');
   });
 
+  it('is not preserved where the host has no memory to fill it, and nothing is left behind', async () => {
+    const [ram, more] = [large('ram', 3 * huge), large('more')];
+    const happened = acts();
+    const one = await scene.startVmm('one', [ram, more]);
+    scene.availableMemory = 70 * 1024 * 1024;
+    await expect(scene.adopt(one)).rejects.toMatchObject({
+      refusal: 'MachineUnusable',
+      parameters: {
+        name: 'one',
+        reason:
+          'preserving its memory fills 10 MiB that nobody has written yet; 70 MiB are free, of which 64 MiB must stay free',
+      },
+    });
+    expect(happened).toEqual([]);
+    expect(scene.sessions.list()).toEqual([]);
+    // Filled by another process that has it: the VMM has not mapped it at all.
+    for (const [file, bytes] of [
+      [ram, 3 * huge],
+      [more, 2 * huge],
+    ] as const)
+      scene.native.memory.write(file, 0n, Buffer.alloc(bytes, 'x'));
+    expect(scene.placesIn(await scene.adopt(one))).toBe(2);
+  });
+
+  it('that came since is not preserved where the host has no memory to fill it', async () => {
+    const one = await scene.startVmm('one', [large('ram')]);
+    const session = await scene.adopt(one);
+    // What is preserved already takes nothing.
+    scene.availableMemory = 0;
+    await scene.adoptions.protect(session, agentItself, {});
+    scene.plug(one.pid ?? 0, 4, 'plugged', large('plugged'));
+    await expect(scene.adoptions.protect(session, agentItself, {})).rejects.toMatchObject({
+      refusal: 'MachineUnusable',
+      parameters: { reason: expect.stringContaining('fills 4 MiB that nobody has written yet') },
+    });
+    expect(scene.placesIn(session)).toBe(1);
+  });
+
   it('is preserved in small pages if the host has no huge page left', async () => {
     vi.spyOn(scene.native.memory, 'collapse').mockRejectedValue(refused('ENOMEM'));
     onTestFinished(() => void vi.restoreAllMocks());

@@ -6,12 +6,41 @@
  * for as long as that VMM runs.
  */
 import { lstatSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { Refusal } from '../host/refusal.ts';
 import { seenBy } from '../host/seen-by.ts';
+import type { Machine } from '../interface/agent.generated.ts';
+import type { AdoptionContext } from './adoption-context.ts';
 
 /** A name, and the VMM's descriptor of the file it belongs to. */
 export interface TakenName {
   readonly path: string;
   readonly fd: number;
+}
+
+/**
+ * Takes away the names of a machine's memory files. Each is in the manifest before it is gone.
+ *
+ * @throws Refusal MachineUnusable if the VMM has no descriptor of one; what `takeName` throws
+ */
+export async function takeNames(
+  { paths, sessions, journal }: Pick<AdoptionContext, 'paths' | 'sessions' | 'journal'>,
+  session: string,
+  { pid, descriptors, unlinks }: Machine,
+): Promise<void> {
+  for (const path of unlinks) {
+    const fd = descriptors.find(({ name }) => name === path)?.fd ?? null;
+    if (fd === null) throw new Refusal('MachineUnusable', { pid, name: path, reason: 'it is mapped only' });
+    await journal.act('machine.unlink', { session, parameters: { pid, path } }, () => {
+      const held = sessions.get(session);
+      held.updateMachine({ unlinked: [...(held.machine?.unlinked ?? []), { path, fd }] });
+      takeName(paths.proc, pid, { path, fd });
+    });
+  }
+}
+
+/** Puts links in place of all names that were taken away from a machine. */
+export function putNamesBack(proc: string, pid: number, names: readonly TakenName[]): void {
+  for (const name of names) putNameBack(proc, pid, name);
 }
 
 /**

@@ -6,6 +6,7 @@ import { identify } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import { MachineHead } from '../liveupdate/machine-head.ts';
+import type { AdoptionContext } from './adoption-context.ts';
 import { commandOfVmm } from './running-vmm.ts';
 
 export interface AdoptOptions {
@@ -17,6 +18,27 @@ export interface AdoptOptions {
   readonly definition: { readonly name: string; readonly text: string | null } | null;
   /** Null if nobody has said it: then the definition's, or the one it has already. */
   readonly priority: number | null;
+}
+
+/**
+ * Decides under which name a machine is adopted, and what is written down of it.
+ *
+ * @throws Refusal MachineUnusable if it cannot come along, or not as it was allowed; NoSuchProcess
+ */
+export async function newAdoption(
+  machine: Machine,
+  options: AdoptOptions,
+  context: Pick<AdoptionContext, 'paths' | 'bootId' | 'sessions' | 'defined' | 'ownUid'>,
+): Promise<{ session: string; head: MachineHead }> {
+  const { sessions, defined, ownUid } = context;
+  const { name, pid } = machine;
+  // One that was released before is found again: it is still its definition's.
+  const definition = options.definition ?? ((await defined.isOne(machine)) ? { name, text: null } : null);
+  const priority = options.priority ?? (definition === null ? 0 : await defined.priorityOf(name));
+  const head = await headOf(machine, { ...options, definition, priority }, context);
+  const { uid } = head.command;
+  const isPlain = definition !== null || (uid === ownUid && !(await defined.has(name)));
+  return { session: freeSessionName({ name, pid, uid, isPlain }, (other) => sessions.has(other)), head };
 }
 
 /** Longest description of a machine, in bytes: it shares one slot of a manifest's first part with entries. */

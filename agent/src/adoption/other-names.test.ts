@@ -107,6 +107,18 @@ describe('other names', () => {
     ]);
   });
 
+  it('that cannot be written at their option are refused', async () => {
+    const [machine, next] = [saved([...words(), '-initrd', at('bios,1')]), at('disk,2')];
+    for (const each of [at('bios,1'), next]) writeFileSync(each, '');
+    await expect(withOtherNames(host, machine, [{ old: at('bios,1'), new: next }])).rejects.toMatchObject({
+      refusal: 'InvalidValue',
+      parameters: {
+        ...{ parameter: 'new name', value: next },
+        expected: 'a path without a comma: QEMU may take it for several files at -initrd',
+      },
+    });
+  });
+
   it('are given once for each name', async () => {
     const twice = ['disk', 'other'].map((next) => ({ old: at('old/disk'), new: at(next) }));
     await expect(withOtherNames(host, saved(words()), twice)).rejects.toMatchObject({

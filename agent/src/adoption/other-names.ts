@@ -16,7 +16,7 @@ import type { HostPaths } from '../host/paths.ts';
 import { Refusal } from '../host/refusal.ts';
 import { seenBy } from '../host/seen-by.ts';
 import type { HeldName, NameChange } from '../interface/agent.generated.ts';
-import { type NameInWords, namesIn, withNames } from '../qemu/named-in-words.ts';
+import { type NameInWords, namesIn, UnwritableName, withNames } from '../qemu/named-in-words.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import type { Need, VmmFacts } from './vmm-facts.ts';
 
@@ -52,9 +52,17 @@ export async function withOtherNames(
     await check(host, saved, found, next);
     names.set(old, next);
   }
-  const words = withNames(saved.command.words, names, preservedOf(saved));
+  const words = wordsWith(saved, names);
   const changed: SavedMachine = { ...saved, command: { ...saved.command, words } };
   return { ...changed, facts: saved.facts && (await factsWith(saved.facts, changed, names)) };
+}
+
+function wordsWith(saved: SavedMachine, names: ReadonlyMap<string, string>): string[] {
+  try {
+    return withNames(saved.command.words, names, preservedOf(saved));
+  } catch (error) {
+    throw error instanceof UnwritableName ? invalid(error.value, error.expected) : error;
+  }
 }
 
 const invalid = (value: string, expected: string, parameter = 'new name'): Refusal =>

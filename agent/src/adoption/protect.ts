@@ -6,11 +6,14 @@ import type { Machine } from '../interface/agent.generated.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import { orderDescriptors } from '../machines/order.ts';
+import { checkRoom } from './filling.ts';
 import { canBeHuge, collapseFor, type Following, type HugePagesContext, together } from './huge-pages.ts';
 
 export interface ProtectContext extends HugePagesContext {
   /** A copy of a process's descriptor. @throws Refusal */
   take(pid: number, fd: number): Descriptor;
+  /** Free memory that programs can have, in bytes; null if that is unknown. */
+  availableMemory(): Promise<number | null>;
 }
 
 /**
@@ -18,7 +21,7 @@ export interface ProtectContext extends HugePagesContext {
  *
  * @param following of what is put into huge pages before; null if nothing is, so that it is preserved at once
  * @returns what was put into huge pages
- * @throws Refusal MachineUnusable, and what preserving refuses with; the signal's reason
+ * @throws Refusal MachineUnusable, also where the host has not enough memory, and what preserving refuses with; the signal's reason
  */
 export async function protectMachine(
   context: ProtectContext,
@@ -36,6 +39,7 @@ export async function protectMachine(
     const reason = `its VMM has no descriptor of ${mapped.name} any more`;
     throw new Refusal('MachineUnusable', { pid, name: machine.name, reason });
   }
+  checkRoom(context, machine, await context.availableMemory());
   const collapsed: Collapsed[] = [];
   for (const fd of orderDescriptors(machine)) {
     using file = take(pid, fd);

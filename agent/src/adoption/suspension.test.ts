@@ -10,8 +10,9 @@ import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
-import type { Adopted } from './adoptions.ts';
+import type { Adopted } from './adoption-context.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
+import type { SavedMachine } from './saved-machine.ts';
 import { Suspension, type SuspensionContext } from './suspension.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
@@ -61,6 +62,7 @@ function suspensionOf(
       namedMemory: async () => [],
       facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
       memoryOf: () => null,
+      rehearse: () => {},
       changed: () => {},
       ...change,
     },
@@ -198,6 +200,33 @@ describe('a machine that cannot be saved', () => {
     expect([good.running, bad.running]).toEqual([true, true]);
     suspension.close();
   });
+
+  it.each(['stop', 'leave'] as const)(
+    'whose record has no room is not stopped, nor is any other: policy %s',
+    async (policy) => {
+      const [one, other] = [await startFakeVmm(), await startFakeVmm()];
+      const machines = [adopted('one', one.path, 'cpr'), adopted('other', other.path)];
+      let coming: readonly SavedMachine[] = [];
+      const suspension = suspensionOf(machines, policy, {
+        rehearse: (given) => {
+          coming = given;
+          throw new Error('there is no room');
+        },
+      });
+      await suspension.prepare();
+      await expect(suspension.save()).rejects.toThrow('no machine was stopped: there is no room');
+      // All but the state is known by then.
+      expect(coming).toMatchObject([
+        { name: 'one', facts, state: null, pieces: [{ bytes: 8, files: [] }] },
+        { name: 'other', pieces: [] },
+      ]);
+      expect([one, other].map(({ commands }) => commands.includes('stop'))).toEqual([false, false]);
+      expect(marks).toEqual([]);
+      expect(await suspension.letRunOn()).toEqual([]);
+      expect([one.running, other.running]).toEqual([true, true]);
+      suspension.close();
+    },
+  );
 
   it('is left behind under the policy leave, and runs until the kexec', async () => {
     const [good, bad] = [await startFakeVmm(), await failing()];

@@ -11,7 +11,8 @@ import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Piece } from '../qemu/streams.ts';
-import type { Adopted } from './adoptions.ts';
+import type { Adopted } from './adoption-context.ts';
+import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import type { VmmFacts } from './vmm-facts.ts';
@@ -35,12 +36,18 @@ export interface SuspensionContext {
   facts(adopted: Adopted): Promise<VmmFacts | null>;
   /** Bytes of a machine's memory; null if not known. */
   memoryOf(adopted: Adopted): number | null;
+  /**
+   * Makes sure that what will be written down of the machines has room. They still run.
+   *
+   * @param coming as they will be saved, without their states
+   * @throws Error if it has not
+   */
+  rehearse(coming: readonly SavedMachine[]): void;
   /** Told when anything about the machines has changed. */
   changed(): void;
 }
 
-interface Member {
-  readonly adopted: Adopted;
+interface Member extends Unsaved {
   run: MachineRun;
   saver: MachineSaver | null;
   memory: SavedMachine['memory'];
@@ -153,6 +160,7 @@ export class Suspension {
       const pieces = (await member.saver?.collect()) ?? [];
       member.pieces = await this.#placed(pieces);
     });
+    this.#rehearse();
     for (const { adopted, saver } of this.#coming) if (saver) mark(adopted.session, true);
     // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
     const telling = setTimeout(() => {
@@ -271,6 +279,16 @@ export class Suspension {
     this.#show(member, { stage: 'left_behind', detail: problem });
   }
 
+  /** All but the lengths of the states is known now. */
+  #rehearse(): void {
+    const { nowUs, rehearse } = this.#context;
+    try {
+      rehearse(this.#coming.map((member) => savedMachine(member, null, nowUs())));
+    } catch (error) {
+      throw new NotSaved(`no machine was stopped: ${saidBy(error)}`);
+    }
+  }
+
   /** Says where the descriptors of every piece are preserved, and preserves those that are not. */
   async #placed(pieces: readonly Piece[]): Promise<SavedMachine['pieces']> {
     const { native, whereIs, preserve } = this.#context;
@@ -288,41 +306,4 @@ export class Suspension {
     member.run = { ...member.run, ...change };
     if (!this.#silent) this.#context.changed();
   }
-}
-
-function emptyRun(name: string, pid: number): MachineRun {
-  return {
-    name,
-    pid,
-    newPid: null,
-    way: 'none',
-    session: null,
-    stage: 'waiting',
-    detail: '',
-    brownoutUs: null,
-    suspendedAtUs: null,
-    blackoutUs: null,
-    parts: [],
-    waits: [],
-    failedAt: null,
-  };
-}
-
-function newRun({ session, machine }: Adopted): MachineRun {
-  return { ...emptyRun(machine.name, machine.pid), way: machine.way, session, detail: 'it runs' };
-}
-
-function savedMachine(
-  { adopted, run, saver, memory, facts, pieces }: Member,
-  state: SavedMachine['state'],
-  savedAtUs: number,
-): SavedMachine {
-  const { session, machine } = adopted;
-  const { name, definition, way, priority, pid, command, monitor } = machine;
-  const { brownoutUs, suspendedAtUs } = run;
-  const ran = saver?.ran ?? true;
-  return {
-    ...{ name, session, definition, way, priority, pid, command, monitor, ran },
-    ...{ state, pieces, memory, facts, brownoutUs, suspendedAtUs, savedAtUs },
-  };
 }

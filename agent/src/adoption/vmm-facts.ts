@@ -81,10 +81,13 @@ const Profile = v.object({
 /** Longest facts as JSON, in bytes: the index session has so much room for those of each machine. */
 export const longestFacts = 32 * 1024;
 
+/** Most supplementary groups that the carrier can give a VMM. */
+export const mostGroups = 256;
+
 export const VmmFacts = v.pipe(
   v.object({
-    /** Supplementary groups. */
-    groups: v.pipe(v.array(id), v.maxLength(64, 'it has more than 64 groups')),
+    /** Supplementary groups. Empty where it has too many, which `unkept` says. */
+    groups: v.pipe(v.array(id), v.maxLength(mostGroups)),
     umask: mode(0o777),
     /** Its nice value (sched(7)). */
     nice: v.optional(v.pipe(v.number(), v.integer(), v.minValue(-20), v.maxValue(19)), 0),

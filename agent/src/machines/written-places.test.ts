@@ -57,7 +57,7 @@ describe('places that a VMM writes to', () => {
       {
         kind: 'file system',
         key: 'file system 0:44',
-        name: 'the file system nfs4 at /srv/my\\040data',
+        name: 'the file system nfs4 at /srv/my data',
         fd: 5,
         file: '31 /srv/my data/disk',
       },

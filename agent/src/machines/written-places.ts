@@ -6,6 +6,7 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { type Mount, mountsIn } from '../host/mounts.ts';
 import { visible } from '../host/plain-words.ts';
 import { descriptorLinks } from './open-files.ts';
 import { isPlace } from './vmm-file-kind.ts';
@@ -21,13 +22,6 @@ export interface WrittenPlace {
   readonly fd: number;
   /** What tells the open file from others, whatever number it has (`openedFile`). */
   readonly file: string;
-}
-
-/** A mount as a process sees it (proc_pid_mountinfo(5)). */
-interface Mount {
-  readonly device: string;
-  readonly point: string;
-  readonly type: string;
 }
 
 /** How processes and their open files are asked. */
@@ -81,7 +75,8 @@ export const writesByOthers = (words: readonly string[]): boolean =>
 /** Each place once. A process that has ended has none. */
 export async function writtenPlaces(sources: PlaceSources, pid: number): Promise<WrittenPlace[]> {
   const { proc } = sources;
-  const mounts = mountsIn(await readFile(`${proc}/${pid}/mountinfo`, 'utf8').catch(() => ''));
+  const mountinfo = await readFile(`${proc}/${pid}/mountinfo`, 'utf8').catch(() => '');
+  const mounts = new Map(mountsIn(mountinfo).map((mount) => [mount.id, mount]));
   const found = new Map<string, WrittenPlace>();
   for (const { fd, name } of await descriptorLinks(proc, pid)) {
     // A memfd has a name like a path.
@@ -128,15 +123,4 @@ const mountIdIn = (info: string): string => /^mnt_id:\s*(\d+)$/m.exec(info)?.[1]
 function isWritten(info: string): boolean {
   const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
   return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
-}
-
-/** Mounts by their ids. */
-function mountsIn(mountinfo: string): Map<string, Mount> {
-  return new Map(
-    mountinfo.split('\n').flatMap((line): [string, Mount][] => {
-      const [id = '', , device, , point] = line.split(' ');
-      const type = / - (\S+) /.exec(line)?.[1];
-      return device && point && type ? [[id, { device, point, type }]] : [];
-    }),
-  );
 }

@@ -56,6 +56,74 @@ function enter(options: Map<string, string>, value: unknown): void {
   }
 }
 
+/** Options whose value is the path itself: QEMU reads no commas in it (system/vl.c). */
+export const wholeDisks = [
+  ...['-hda', '-hdb', '-hdc', '-hdd', '-cdrom', '-fda', '-fdb', '-pflash', '-sd', '-mtdblock'],
+];
+export const wholeOutputs = ['-pidfile', '-D', '-dump-vmstate'];
+const wholeFiles = ['-kernel', '-initrd', '-bios', '-dtb', '-shim', '-L', '-mem-path', '-readconfig'];
+const whole: ReadonlySet<string> = new Set([...wholeDisks, ...wholeOutputs, ...wholeFiles]);
+
+/** Options whose value is a character device in short (`qemu_chr_parse_compat`, chardev/char.c). */
+export const shortDevices: ReadonlySet<string> = new Set([
+  ...['-serial', '-parallel', '-monitor', '-qmp', '-qmp-pretty', '-debugcon', '-gdb'],
+]);
+
+/** Options without a value: the word behind them is a disk image. */
+const bare: ReadonlySet<string> = new Set([
+  ...[
+    '-nographic',
+    '-snapshot',
+    '-nodefaults',
+    '-no-user-config',
+    '-enable-kvm',
+    '-no-reboot',
+    '-no-shutdown',
+  ],
+  ...[
+    '-S',
+    '-s',
+    '-daemonize',
+    '-usb',
+    '-full-screen',
+    '-no-fd-bootchk',
+    '-no-acpi',
+    '-no-hpet',
+    '-win2k-hack',
+  ],
+  ...[
+    '-preconfig',
+    '-only-migratable',
+    '-singlestep',
+    '-enable-sync-profile',
+    '-xen-attach',
+    '-version',
+    '-h',
+  ],
+]);
+
+/** The option whose value a word is; empty if there is none, and the word is an option or a disk image. */
+export function optionOf(words: readonly string[], index: number): string {
+  const before = (words[index - 1] ?? '').replace(/^--/, '-');
+  return before.startsWith('-') && !bare.has(before) ? before : '';
+}
+
+/**
+ * What QEMU takes as it is of a word, whatever commas are in it.
+ *
+ * @param option whose value it is, as `optionOf` says
+ * @returns where that begins; null if there are options between commas
+ */
+export function takenWhole(option: string, word: string): number | null {
+  if (option === '' || whole.has(option)) return 0;
+  const beginning = shortDevices.has(option)
+    ? /^(?:mon:)?(?:file:|pipe:|pty:)?(?=\/)/
+    : ['-set', '-global'].includes(option)
+      ? /^[^.=]+\.[^=]+=/
+      : null;
+  return beginning?.exec(word)?.[0].length ?? null;
+}
+
 const units: Readonly<Record<string, number>> = { B: 0, K: 1, M: 2, G: 3, T: 4 };
 
 /** `64M` as bytes; a bare number is in `bare`. Null if it is not a size. */
@@ -109,7 +177,10 @@ export function readQemuCommandLine(words: readonly string[]): QemuCommandLine {
     const option = words[index]?.replace(/^--?/, '-') ?? '';
     const value = words[index + 1];
     if (!option.startsWith('-') || value === undefined) continue;
-    const options = readOptions(value, firstKeys[option]);
+    const options: Options =
+      takenWhole(option, value) === 0
+        ? new Map([[firstKeys[option] ?? '', value]])
+        : readOptions(value, firstKeys[option]);
     for (const key of fileKeys) {
       const file = options.get(key);
       if (file?.startsWith('/')) files.add(file);
@@ -165,6 +236,9 @@ export const firstKeys: Readonly<Record<string, string>> = {
   '-cdrom': 'file',
   '-kernel': 'kernel',
   '-initrd': 'initrd',
+  '-vnc': 'vnc',
+  '-option-rom': 'romfile',
+  '-plugin': 'file',
 };
 
 const isOn = (value: string | undefined): boolean => ['on', 'yes', 'true', 'y', ''].includes(value ?? 'off');

@@ -110,6 +110,7 @@ export class Updater {
         leave: made.leave,
         obstacles: made.obstacles,
         vmms: made.vmms,
+        fillingBytes: made.fillingBytes,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {

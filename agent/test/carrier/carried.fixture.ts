@@ -104,9 +104,15 @@ export interface CarriedOptions {
   readonly rights?: Rights | null;
   /** The profile of AppArmor that confines its QEMU. */
   readonly profile?: VmmFacts['profile'];
+  readonly groups?: readonly number[];
   /** What loads modules for it. */
   readonly modules?: readonly Instruction[];
 }
+
+const memoryOf = (way: SavedMachine['way']): string[] => {
+  if (way === 'whole_state') return [];
+  return [way === 'cpr' ? 'the memory' : 'named memory'];
+};
 
 /** A machine whose state is in memfds here, and the directory in which the carrier works. */
 export class CarriedMachine {
@@ -114,17 +120,18 @@ export class CarriedMachine {
   readonly saved: SavedMachine;
   readonly program: Buffer;
   readonly instructions: readonly string[];
+  readonly #carrier: string;
   readonly #files: Descriptor[];
   readonly #state: Descriptor;
 
-  constructor(options: CarriedOptions = {}) {
+  /** @param carrier the program that brings it back */
+  constructor(carrier: string, options: CarriedOptions = {}) {
+    this.#carrier = carrier;
     const { way = 'cpr', ran = true, whim = '', directories = [], keptBytes } = options;
     const { needs = [], nodes = [], limitS, quietS, filledBytes = 0 } = options;
-    const { modules = [], profile = null } = options;
+    const { modules = [], profile = null, groups = [] } = options;
     const { uid = process.getuid?.() ?? 0, rights = null, nice = 0 } = options;
     if (uid !== process.getuid?.()) chownSync(this.directory, uid, -1);
-    const memory = memfdWith('the memory');
-    const named = memfdWith('named memory');
     const cpr = 'QCPR first pieceand the second';
     const main = `device state ${'x'.repeat(600_000)}`;
     const viaCpr = way === 'cpr';
@@ -133,7 +140,7 @@ export class CarriedMachine {
     if (keptBytes === undefined)
       native.memory.truncate(this.#state, native.memory.fileFacts(this.#state).size + 1n);
     const facts: VmmFacts = {
-      groups: [],
+      groups: [...groups],
       umask: 0o27,
       nice,
       limits: [
@@ -205,23 +212,23 @@ export class CarriedMachine {
     this.instructions = compiled
       .slice(compiled.findIndex(({ does }) => does === 'machine') + 1)
       .map(({ does }) => does);
-    this.#files = [this.#state, ...(viaCpr ? [memory] : []), ...(way === 'named_memory' ? [named] : [])];
+    this.#files = [this.#state, ...memoryOf(way).map(memfdWith)];
   }
 
   /** Has the carrier resume it. @returns its exit status, null if a signal ended it */
-  async resume(carrier: string, fault = ''): Promise<number | null> {
-    const child = this.start(carrier, fault);
+  async resume(fault = ''): Promise<number | null> {
+    const child = this.start(fault);
     const [status] = await once(child, 'exit');
     return status;
   }
 
   /** Starts the carrier, which goes on. @param output where its VMM's goes */
-  start(carrier: string, fault = '', output: 'inherit' | 'pipe' = 'inherit'): ChildProcess {
+  start(fault = '', output: 'inherit' | 'pipe' = 'inherit'): ChildProcess {
     const program = native.memory.memfdCreate('program');
     native.memory.truncate(program, BigInt(this.program.length));
     native.memory.write(program, 0n, this.program);
     const paths = [program, ...this.#files].map(({ fd }) => `/proc/self/fd/${fd}`);
-    const child = startCarrier(carrier, this.directory, paths, fault, output);
+    const child = startCarrier(this.#carrier, this.directory, paths, fault, output);
     program.close();
     return child;
   }
@@ -230,17 +237,14 @@ export class CarriedMachine {
    * What the agent needs to have it run again. The service manager starts the carrier as a child of this process, and
    * notes what it was asked.
    */
-  restoring(
-    carrier: string,
-    fault = '',
-  ): RestoreOptions & { readonly asked: string[]; readonly points: Map<string, number> } {
+  restoring(fault = ''): RestoreOptions & { readonly asked: string[]; readonly points: Map<string, number> } {
     const [asked, points]: [string[], Map<string, number>] = [[], new Map()];
     const starter: VmmStarter = {
       resume: async (machine, { files, directory }) => {
         asked.push(`resume ${unitNameOf(machine)}`);
         if (machine.command !== this.saved.command) throw new Error('the unit is of another command');
         const child = startCarrier(
-          carrier,
+          this.#carrier,
           directory,
           files.map(({ path }) => path),
           fault,

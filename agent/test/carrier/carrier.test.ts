@@ -9,7 +9,6 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -17,36 +16,27 @@ import {
 } from 'node:fs';
 import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { instructionRows } from '../../src/update/program/instructions.ts';
-import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+import { CarriedMachine, marks } from './carried.fixture.ts';
+import { carrierTests } from './carrier-tests.ts';
 
-let carrier: string;
-let machine: CarriedMachine;
-
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
-afterEach(() => machine?.dispose());
-
-const carried = (options: CarriedOptions = {}): CarriedMachine => {
-  machine = new CarriedMachine(options);
-  return machine;
-};
+const tests = carrierTests();
 
 it('knows the same instructions as the agent', () => {
-  const table = execFileSync(carrier, ['table'], { encoding: 'utf8' }).trim().split('\n');
+  const table = execFileSync(tests.carrier, ['table'], { encoding: 'utf8' }).trim().split('\n');
   const rows = Object.entries(instructionRows).map(
-    ([name, { code, numbers, texts }]) => `${code} ${name} ${numbers.length} ${texts.length}`,
+    ([name, { code, numbers, texts, most }]) =>
+      `${code} ${name} ${numbers.length} ${texts.length} ${most?.count ?? 0}`,
   );
   expect(table).toEqual(rows);
 });
 
 describe('a machine', () => {
   it.each(['cpr', 'named_memory', 'whole_state'] as const)('goes on, %s', async (way) => {
-    const { saved, directory } = carried({ way });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ way });
+    const { saved, directory } = machine;
+    expect(await machine.resume()).toBe(0);
     const { report } = machine;
     expect(report).toMatchObject({ pid: machine.vmm, directory, ran: 1 });
     expect(report?.words).toEqual(expect.arrayContaining(['-S', '-incoming']));
@@ -66,8 +56,8 @@ describe('a machine', () => {
   it.runIf(process.getuid?.() === 0).each([0, 5, -3])(
     'comes first on the processors until its state is loaded, and then is where it was: %i',
     async (nice) => {
-      carried({ nice });
-      expect(await machine.resume(carrier)).toBe(0);
+      const machine = tests.carried({ nice });
+      expect(await machine.resume()).toBe(0);
       // What it starts meanwhile does not come first: its user could keep that.
       expect(machine.report?.nice).toEqual([-20, 0]);
       const { vmm } = machine;
@@ -78,29 +68,29 @@ describe('a machine', () => {
   );
 
   it('that was paused stays so', async () => {
-    carried({ ran: false });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ ran: false });
+    expect(await machine.resume()).toBe(0);
     expect(machine.report).toMatchObject({ ran: 0, loaded: [expect.any(String)] });
     expect(machine.said('running')).toEqual(['']);
   });
 
   it('whose VMM tells that it has loaded its state before it answers, goes on', async () => {
-    carried({ whim: 'event-first' });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ whim: 'event-first' });
+    expect(await machine.resume()).toBe(0);
     expect(machine.report).toMatchObject({ ran: 1 });
   });
 
   it('that had suspended itself to memory is as it was, and is no failure', async () => {
-    carried({ whim: 'suspended' });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ whim: 'suspended' });
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('failed')).toEqual([]);
     expect(machine.said('running')).toEqual(['']);
     expect([machine.mark, machine.vmmRuns]).toEqual([marks.running, true]);
   });
 
   it('leaves a time for each thing that was done, one after the other', async () => {
-    carried();
-    await machine.resume(carrier);
+    const machine = tests.carried();
+    await machine.resume();
     const { log } = machine;
     const done = log.filter(({ machine: number }) => number === 0).map(({ event }) => event);
     const quiet = [
@@ -126,8 +116,8 @@ describe('a machine', () => {
   });
 
   it('has the output of whoever has it resumed, and no file for it', async () => {
-    carried();
-    const child = machine.start(carrier, '', 'pipe');
+    const machine = tests.carried();
+    const child = machine.start('', 'pipe');
     const said: string[] = [];
     child.stdout?.on('data', (piece) => said.push(String(piece)));
     const [status] = await once(child, 'exit');
@@ -139,24 +129,24 @@ describe('a machine', () => {
   });
 
   it('gets no directory below a link, which may be a user’s', async () => {
-    carried({ directories: [{ name: 'way/below', mode: 0o755 }] });
+    const machine = tests.carried({ directories: [{ name: 'way/below', mode: 0o755 }] });
     const elsewhere = join(machine.directory, 'elsewhere');
     mkdirSync(elsewhere);
     symlinkSync(elsewhere, join(machine.directory, 'way'));
-    expect(await machine.resume(carrier)).toBe(1);
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed').join()).toContain('way/below');
     expect(existsSync(join(elsewhere, 'below'))).toBe(false);
     expect(machine.mark).toBe(marks.untouched);
   });
 
   it('has a status that nobody else can write', async () => {
-    carried();
-    await machine.resume(carrier);
+    const machine = tests.carried();
+    await machine.resume();
     expect(statSync(join(machine.directory, 'status')).mode & 0o777).toBe(0o600);
   });
 
   it('has its directories made as they were, and those that are there left alone', async () => {
-    carried({
+    const machine = tests.carried({
       directories: [
         { name: 'vms', mode: 0o2771 },
         { name: 'vms/one', mode: 0o1730 },
@@ -165,7 +155,7 @@ describe('a machine', () => {
     });
     const modeOf = (name: string): number => statSync(join(machine.directory, name)).mode & 0o7777;
     mkdirSync(join(machine.directory, 'there'), { mode: 0o700 });
-    expect(await machine.resume(carrier)).toBe(0);
+    expect(await machine.resume()).toBe(0);
     expect(['vms', 'vms/one', 'there'].map(modeOf)).toEqual([0o2771, 0o1730, 0o700]);
   });
 
@@ -174,16 +164,16 @@ describe('a machine', () => {
     ['of a settled update', 3],
     ['of a settled update, whose guest has run', 4],
   ])('%s is not started, and its mark stays', async (_which, mark) => {
-    carried();
+    const machine = tests.carried();
     machine.mark = mark;
-    expect(await machine.resume(carrier)).toBe(1);
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed').join()).toContain(`its mark is ${mark} already`);
     expect([machine.mark, machine.report]).toEqual([mark, null]);
   });
 
   it('whose state is shorter than its record says is not started', async () => {
-    carried({ way: 'whole_state', keptBytes: 1000 });
-    expect(await machine.resume(carrier)).toBe(1);
+    const machine = tests.carried({ way: 'whole_state', keptBytes: 1000 });
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed')).toEqual(['its saved state is shorter than its record says']);
     expect(machine.report).toBeNull();
   });
@@ -194,8 +184,8 @@ describe('a machine', () => {
     ['cpr', 'bad-state', 'failed'],
     ['whole_state', 'no-incoming', 'it will not'],
   ] as const)('whose VMM fails is left to be tried again: %s, %s', async (way, whim, why) => {
-    carried({ way, whim });
-    expect(await machine.resume(carrier)).toBe(1);
+    const machine = tests.carried({ way, whim });
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed').join()).toContain(why);
     expect(machine.mark).toBe(marks.starting);
     expect(machine.vmmRuns).toBe(false);
@@ -203,12 +193,12 @@ describe('a machine', () => {
   });
 
   it('goes on without a module of the kernel that cannot be loaded, and tells of it', async () => {
-    const directory = dirname(carrier);
+    const directory = dirname(tests.carrier);
     const module = (name: string) =>
       ({ does: 'module', flags: 0, path: join(directory, name), parameters: 'debug=1' }) as const;
     writeFileSync(join(directory, 'none.ko'), 'no module');
-    carried({ modules: [module('none.ko'), module('missing.ko')] });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ modules: [module('none.ko'), module('missing.ko')] });
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('module')).toEqual([join(directory, 'none.ko'), join(directory, 'missing.ko')]);
     const problems = machine.said('problem');
     expect(problems).toEqual([
@@ -219,18 +209,18 @@ describe('a machine', () => {
   });
 
   it('that is not told to run by its VMM keeps the VMM, for its guest may have run', async () => {
-    carried({ whim: 'no-cont' });
+    const machine = tests.carried({ whim: 'no-cont' });
     // Whoever had it resumed must not end what it has started.
-    expect(await machine.resume(carrier)).toBe(0);
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('failed').join()).toContain('it will not');
     expect(machine.mark).toBe(marks.running);
     expect(machine.vmmRuns).toBe(true);
   });
 
   it('is not touched by a program that is damaged', async () => {
-    carried();
+    const machine = tests.carried();
     machine.program[200] = (machine.program[200] ?? 0) ^ 1;
-    expect(await machine.resume(carrier)).toBe(2);
+    expect(await machine.resume()).toBe(2);
     expect(machine.said('failed').join()).toContain('it is damaged');
     expect(machine.report).toBeNull();
     expect(machine.mark).toBe(marks.untouched);
@@ -239,7 +229,7 @@ describe('a machine', () => {
 
 /** Each instruction of a machine, by its number and name; of those that repeat themselves the first. */
 const instructions = (() => {
-  const probe = new CarriedMachine();
+  const probe = new CarriedMachine('');
   void probe.dispose();
   const all = probe.instructions.map((name, number) => ({ name, number }));
   return all.filter(
@@ -248,12 +238,12 @@ const instructions = (() => {
 })();
 
 it('passes on what a VMM has written and writes, until the VMM ends', async () => {
-  const directory = dirname(carrier);
+  const directory = dirname(tests.carrier);
   const fifo = join(directory, 'out');
   execFileSync('mkfifo', [fifo]);
   const vmm = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
   writeSync(vmm, 'written before\n');
-  const relay = spawn(carrier, ['relay', fifo], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const relay = spawn(tests.carrier, ['relay', fifo], { stdio: ['ignore', 'pipe', 'inherit'] });
   const said: string[] = [];
   relay.stdout.setEncoding('utf8').on('data', (text: string) => said.push(text));
   // What is left behind has the other end.
@@ -269,8 +259,8 @@ describe('a crash', () => {
   it.each(instructions)(
     'at instruction $number, $name, loses nothing and loads nothing twice',
     async ({ number }) => {
-      carried();
-      const status = await machine.resume(carrier, `crash:0:${number}`);
+      const machine = tests.carried();
+      const status = await machine.resume(`crash:0:${number}`);
       expect(machine.said('fault').length).toBe(1);
       expect(machine.status).toMatch(/^machine 0 (-|\d+) crashed machine:vm$/m);
       if (machine.mark === marks.running) {
@@ -284,7 +274,7 @@ describe('a crash', () => {
       await machine.endVmm();
       expect(machine.report?.ran ?? 0).toBe(0);
       // What the agent does: another VMM, from the beginning.
-      expect(await machine.resume(carrier)).toBe(0);
+      expect(await machine.resume()).toBe(0);
       expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
     },
   );
@@ -294,8 +284,8 @@ describe('a hang', () => {
   it.each(instructions)(
     'at instruction $number, $name, is ended with the carrier, and loses nothing',
     async ({ number }) => {
-      carried();
-      const child = machine.start(carrier, `hang:0:${number}`);
+      const machine = tests.carried();
+      const child = machine.start(`hang:0:${number}`);
       await machine.saidSo('fault');
       const ended = once(child, 'exit');
       child.kill('SIGKILL');
@@ -309,7 +299,7 @@ describe('a hang', () => {
       }
       await machine.endVmm();
       expect(machine.report?.ran ?? 0).toBe(0);
-      expect(await machine.resume(carrier)).toBe(0);
+      expect(await machine.resume()).toBe(0);
       expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
     },
   );

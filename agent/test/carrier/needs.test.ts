@@ -15,12 +15,13 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { native } from '@luo-console/native';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import type { Need } from '../../src/adoption/vmm-facts.ts';
 import { readLog } from '../../src/update/program/carrier-log.ts';
-import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+import { type CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
+import { carrierTests } from './carrier-tests.ts';
 
-let carrier: string;
+const tests = carrierTests();
 let machine: CarriedMachine;
 /** The carrier, where a test started it by itself. */
 let child: ChildProcess | null;
@@ -29,10 +30,6 @@ let scratch: string;
 /** Takes back what a test made outside of it. */
 let takeBack: () => void;
 
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
 beforeEach(() => {
   scratch = mkdtempSync(join(tmpdir(), 'luo-needed-'));
   takeBack = () => {};
@@ -42,17 +39,16 @@ afterEach(async () => {
   // It still waits where a test has failed or was skipped.
   if (child?.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   takeBack();
-  await machine.dispose();
   rmSync(scratch, { recursive: true });
 });
 
 const needing = (kind: Need['kind'], what: string, options: CarriedOptions = {}): void => {
-  machine = new CarriedMachine({ needs: [{ kind, what }], ...options });
+  machine = tests.carried({ needs: [{ kind, what }], ...options });
 };
 
 /** Starts the carrier. Resolves once it waits, with nothing done to the machine. */
 async function waits(): Promise<ChildProcess> {
-  child = machine.start(carrier);
+  child = machine.start();
   await machine.saidSo('waits');
   expect(machine.mark).toBe(marks.untouched);
   expect(machine.vmm).toBeNull();
@@ -82,7 +78,7 @@ async function goesOn(carrying: ChildProcess, what: string): Promise<void> {
 
 /** Fails unless the machine is left as it was, because what it needs did not come. @param at the instruction that waited */
 async function givesUp(what: string, at: string): Promise<void> {
-  expect(await machine.resume(carrier)).toBe(1);
+  expect(await machine.resume()).toBe(1);
   expect(machine.said('waits')).toEqual([`for ${what}`]);
   expect(machine.said('failed')).toEqual([`after 1 s it still waited for ${what}`]);
   const { waited, failedAt } = logged();
@@ -106,7 +102,7 @@ function asRoot({ skip }: TestContext, program: string, ...words: string[]): voi
 describe('a path', () => {
   it('that is there is not waited for', async () => {
     needing('present', scratch);
-    expect(await machine.resume(carrier)).toBe(0);
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('present')).toEqual([scratch]);
     expect(machine.said('waits').join()).not.toContain(scratch);
   });
@@ -160,7 +156,7 @@ describe('a path', () => {
     const [, minor = ''] = /^(\d+) /m.exec(readFileSync('/proc/misc', 'utf8').trim()) ?? [];
     asRoot(context, 'mknod', node, 'c', '10', minor);
     needing('present', node);
-    expect(await machine.resume(carrier)).toBe(0);
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('waits').join()).not.toContain(node);
   });
 
@@ -175,7 +171,7 @@ describe('a path', () => {
     symlinkSync(two, one);
     symlinkSync(one, two);
     needing('present', one);
-    expect(await machine.resume(carrier)).toBe(1);
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed')).toEqual([`it cannot wait for ${one}: Too many levels of symbolic links`]);
   });
 
@@ -194,7 +190,7 @@ describe('a path', () => {
 describe('a mount', () => {
   it('that is there is not waited for', async () => {
     needing('mounted', '/proc');
-    expect(await machine.resume(carrier)).toBe(0);
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('mounted')).toEqual(['/proc']);
     expect(machine.said('waits').join()).not.toContain('/proc');
   });
@@ -240,7 +236,7 @@ describe('a network interface', () => {
 
   it('that is there is not waited for', async () => {
     needing('interface', 'lo');
-    expect(await machine.resume(carrier)).toBe(0);
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('interface')).toEqual(['lo']);
     expect(machine.said('waits').join()).not.toContain('interface');
   });

@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How long the carrier waits for a VMM: as long as it goes on, and no longer. */
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
 
-let carrier: string;
-let machine: CarriedMachine;
+import { describe, expect, it } from 'vitest';
+import { marks } from './carried.fixture.ts';
+import { carrierTests } from './carrier-tests.ts';
 
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
-afterEach(() => machine?.dispose());
-
-const carried = (options: CarriedOptions = {}): CarriedMachine => {
-  machine = new CarriedMachine(options);
-  return machine;
-};
+const tests = carrierTests();
 
 describe('a machine', () => {
   it('whose VMM listens late is not given up while it is busy', async () => {
     // Less than it takes: it listens once it was found busy more than once.
-    carried({ whim: 'late', quietS: 1, filledBytes: 600e9 });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ whim: 'late', quietS: 1, filledBytes: 600e9 });
+    expect(await machine.resume()).toBe(0);
     expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
     const waits = machine.said('waits').filter((text) => text.includes('/cpr'));
     expect(waits[0]).toBe(`for its VMM to listen on ${machine.directory}/0/cpr`);
@@ -34,14 +22,14 @@ describe('a machine', () => {
 
   it('whose VMM takes its state slowly, and does nothing else, has the time for all of it', async () => {
     // It takes longer than that for all, and far less for so little.
-    carried({ whim: 'takes-slowly', quietS: 3, leastBytes: 50_000 });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ whim: 'takes-slowly', quietS: 3, leastBytes: 50_000 });
+    expect(await machine.resume()).toBe(0);
     expect(machine.report?.loaded.map((each) => each.length)).toEqual([machine.saved.state?.mainBytes]);
   });
 
   it('whose VMM takes its state more slowly than it has to is ended', async () => {
-    carried({ whim: 'takes-slowly', quietS: 1, leastBytes: 10_000_000 });
-    expect(await machine.resume(carrier)).toBe(1);
+    const machine = tests.carried({ whim: 'takes-slowly', quietS: 1, leastBytes: 10_000_000 });
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed').join()).toContain('the VMM did not take its state');
     expect([machine.mark, machine.vmmRuns]).toEqual([marks.starting, false]);
   });
@@ -51,8 +39,8 @@ describe('a machine', () => {
     ['takes-nothing', 'take its state: for 1 s it did hardly anything'],
     ['silent', 'answer on its monitor: for 1 s it did hardly anything'],
   ])('whose VMM does nothing is ended, however long it may be busy: %s', async (whim, why) => {
-    carried({ whim, quietS: 1, filledBytes: 600e9 });
-    expect(await machine.resume(carrier)).toBe(1);
+    const machine = tests.carried({ whim, quietS: 1, filledBytes: 600e9 });
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed')).toEqual([
       `the VMM did not ${why.replace('DIRECTORY', machine.directory)}`,
     ]);
@@ -60,15 +48,15 @@ describe('a machine', () => {
   });
 
   it('whose VMM is busy for longer than its memory explains is ended', async () => {
-    carried({ whim: 'busy', quietS: 1 });
-    expect(await machine.resume(carrier)).toBe(1);
+    const machine = tests.carried({ whim: 'busy', quietS: 1 });
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed').join()).toContain('/0/cpr: it was busy for 2 s');
     expect(machine.vmmRuns).toBe(false);
   });
 
   it('whose worker hangs is ended in the end, and tells so', async () => {
-    carried({ quietS: 1 });
-    expect(await machine.resume(carrier, 'hang:0:connect')).toBe(1);
+    const machine = tests.carried({ quietS: 1 });
+    expect(await machine.resume('hang:0:connect')).toBe(1);
     expect(machine.said('failed')).toEqual(["the carrier's process for it did nothing for too long"]);
     expect([machine.mark, machine.vmmRuns]).toEqual([marks.starting, false]);
   });

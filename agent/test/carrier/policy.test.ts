@@ -8,9 +8,10 @@ import { once } from 'node:events';
 import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
+import { carrierTests } from './carrier-tests.ts';
 
 const security = '/sys/kernel/security';
 const wanted = 'libvirt-1 (enforce)';
@@ -26,16 +27,12 @@ const mayMount = ((): boolean => {
   }
 })();
 
-let carrier: string;
+const tests = carrierTests();
 let machine: CarriedMachine;
 let child: ChildProcess | null;
 /** What is mounted as securityfs. */
 let tree: string;
 
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
 beforeEach(() => {
   tree = mkdtempSync(join(tmpdir(), 'luo-policy-'));
   child = null;
@@ -57,23 +54,25 @@ function withAppArmor(...profiles: string[]): void {
 const mountIt = ['mount', '--bind', '--', 'TREE', security];
 const mounting = (): string[] => mountIt.map((word) => (word === 'TREE' ? tree : word));
 
-/** The carrier in mounts of its own. @param mounted whether the tree is there from the beginning */
-function apart(mounted: boolean): string {
-  const path = join(tree, 'carrier');
+/** The carrier in mounts of its own. */
+const apart = (): string => join(tree, 'carrier');
+
+/** Makes it. @param mounted whether the tree is there from the beginning */
+function setApart(mounted: boolean): void {
   const then = mounted ? `${mounting().join(' ')} && ` : '';
-  const script = `#!/bin/sh\nexec unshare --mount sh -c '${then}exec ${carrier} "$@"' carrier "$@"\n`;
-  writeFileSync(path, script);
-  chmodSync(path, 0o755);
-  return path;
+  const script = `#!/bin/sh\nexec unshare --mount sh -c '${then}exec ${tests.carrier} "$@"' carrier "$@"\n`;
+  writeFileSync(apart(), script);
+  chmodSync(apart(), 0o755);
 }
 
 const confined = (options: CarriedOptions = {}): void => {
-  machine = new CarriedMachine({ needs: [{ kind: 'profile', what: wanted }], ...options });
+  machine = new CarriedMachine(apart(), { needs: [{ kind: 'profile', what: wanted }], ...options });
 };
 
 /** Starts the carrier. Resolves once it waits, with nothing done to the machine. */
 async function waits(mounted: boolean): Promise<ChildProcess> {
-  child = machine.start(apart(mounted));
+  setApart(mounted);
+  child = machine.start();
   await machine.saidSo('waits');
   expect(machine.said('waits')).toEqual([`for ${words}`]);
   expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
@@ -96,7 +95,8 @@ describe.runIf(mayMount)('a security profile', () => {
   it('that is loaded is not waited for', async () => {
     withAppArmor('other (enforce)', wanted, 'last (complain)');
     confined();
-    expect(await machine.resume(apart(true))).toBe(0);
+    setApart(true);
+    expect(await machine.resume()).toBe(0);
     expect(machine.said('waits').join()).not.toContain('profile');
     expect(machine.said('profile')).toEqual([wanted]);
   });
@@ -128,7 +128,8 @@ describe.runIf(mayMount)('a security profile', () => {
   it('that is never loaded is given up after the limit, and its VMM is not started', async () => {
     withAppArmor('libvirt-1 (unconfined)');
     confined({ limitS: 1, profile: { name: 'libvirt-1', mode: 'enforce' } });
-    expect(await machine.resume(apart(true))).toBe(1);
+    setApart(true);
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed')).toEqual([`after 1 s it still waited for ${words}`]);
     expect(machine.said('at')).toEqual([`profile ${wanted}`]);
     expect([machine.mark, machine.report]).toEqual([marks.untouched, null]);
@@ -136,7 +137,8 @@ describe.runIf(mayMount)('a security profile', () => {
 
   it('is not waited for where the kernel runs without AppArmor, and its VMM is not started', async () => {
     confined({ profile: { name: 'libvirt-1', mode: 'enforce' } });
-    expect(await machine.resume(apart(true))).toBe(1);
+    setApart(true);
+    expect(await machine.resume()).toBe(1);
     const failed = `${words} cannot be loaded: the kernel runs without AppArmor`;
     expect([machine.said('failed'), machine.said('waits')]).toEqual([[failed], []]);
     expect([machine.mark, machine.report]).toEqual([marks.untouched, null]);
@@ -146,8 +148,8 @@ describe.runIf(mayMount)('a security profile', () => {
 describe('a security label', () => {
   it('that the kernel does not give is the end of the start: nothing runs without it', async () => {
     // No policy has it, wherever this runs.
-    machine = new CarriedMachine({ profile: { name: 'luo-of-no-policy', mode: 'enforce' } });
-    expect(await machine.resume(carrier)).toBe(1);
+    machine = new CarriedMachine(tests.carrier, { profile: { name: 'luo-of-no-policy', mode: 'enforce' } });
+    expect(await machine.resume()).toBe(1);
     expect(machine.said('failed')[0]).toMatch(
       /^setting the security label luo-of-no-policy: (No such file or directory|Invalid argument)$/,
     );

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Programs that the carrier does not begin, because one of their instructions cannot be done. */
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { bytesOf, encodeProgram } from '../../src/update/program/encode.ts';
 import type { Instruction } from '../../src/update/program/instructions.ts';
-import { compileCarrier } from './carried.fixture.ts';
+import { carrierTests } from './carrier-tests.ts';
 
-let carrier: string;
-
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
+const tests = carrierTests();
 
 describe('a program is refused', () => {
   const patience: Instruction = { does: 'patience', quietS: 1, wholeS: 1, leastBytes: 1 };
@@ -27,7 +22,7 @@ describe('a program is refused', () => {
     part: readonly Instruction[],
     changes: { bytes?: number; outside?: Instruction[] } = {},
   ): string {
-    const directory = mkdtempSync(join(dirname(carrier), 'refused-'));
+    const directory = mkdtempSync(join(dirname(tests.carrier), 'refused-'));
     const { bytes = bytesOf(part), outside = [] } = changes;
     const program = encodeProgram([
       { does: 'session', name: 'luo-console' },
@@ -39,7 +34,7 @@ describe('a program is refused', () => {
     writeFileSync(join(directory, 'program'), program);
     const file = openSync(join(directory, 'program'), 'r');
     const stdio = ['ignore', 'ignore', 'pipe', file, file] as const;
-    const { status, stderr } = spawnSync(carrier, ['resume', directory], {
+    const { status, stderr } = spawnSync(tests.carrier, ['resume', directory], {
       stdio: [...stdio],
       encoding: 'utf8',
     });

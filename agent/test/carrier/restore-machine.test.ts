@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A machine that the agent itself has the carrier bring back: the same program, executed by the same executor. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { existsSync, readdirSync } from 'node:fs';
 import { native } from '@luo-console/native';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { isUnitThere, RanPerhaps, type RestartLog } from '../../src/adoption/restore.ts';
 import { ManagerRefusal } from '../../src/units/manager-bus.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
-import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
+import { type CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
+import { carrierTests } from './carrier-tests.ts';
 
-let carrier: string;
+const tests = carrierTests();
 let machine: CarriedMachine;
 
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
-afterEach(() => machine?.dispose());
-
 function restoring(options: CarriedOptions = {}, fault = '') {
-  machine = new CarriedMachine(options);
-  return machine.restoring(carrier, fault);
+  machine = tests.carried(options);
+  return machine.restoring(fault);
 }
 
 /** What is left where the carrier worked. */
@@ -93,7 +87,7 @@ describe('a machine', () => {
 
   it('whose worker crashes is stopped, and runs when it is tried again', async () => {
     const options = restoring();
-    const crashing = machine.restoring(carrier, `crash:0:${machine.instructions.indexOf('shut')}`);
+    const crashing = machine.restoring(`crash:0:${machine.instructions.indexOf('shut')}`);
     await expect(restoreMachine(crashing)).rejects.toThrow(
       "the carrier's process for it was ended by signal",
     );

@@ -1,23 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a VMM may do that the carrier starts: what it could before, and no more. */
-import { readFileSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CarriedMachine, type CarriedOptions, compileCarrier } from './carried.fixture.ts';
+import { readFileSync } from 'node:fs';
 
-let carrier: string;
-let machine: CarriedMachine;
+import { describe, expect, it } from 'vitest';
+import { mostGroups } from '../../src/adoption/vmm-facts.ts';
+import { carrierTests } from './carrier-tests.ts';
 
-beforeAll(() => {
-  carrier = compileCarrier();
-});
-afterAll(() => rmSync(dirname(carrier), { recursive: true }));
-afterEach(() => machine?.dispose());
-
-const carried = (options: CarriedOptions = {}): CarriedMachine => {
-  machine = new CarriedMachine(options);
-  return machine;
-};
+const tests = carrierTests();
 
 describe.runIf(process.getuid?.() === 0)('the rights of a VMM', () => {
   const usual = { bounding: '1ffffffffff', inheritable: '0', ambient: '0', noNewPrivileges: false };
@@ -25,8 +14,8 @@ describe.runIf(process.getuid?.() === 0)('the rights of a VMM', () => {
   const shown = (bits: number): string => bits.toString(16).padStart(16, '0');
 
   it('are those of root with all capabilities where it had them', async () => {
-    carried({ rights: usual });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({ rights: usual });
+    expect(await machine.resume()).toBe(0);
     const own = /^CapBnd:\t(.*)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
     expect(machine.report?.rights).toMatchObject({
       CapBnd: own,
@@ -39,8 +28,10 @@ describe.runIf(process.getuid?.() === 0)('the rights of a VMM', () => {
 
   it('of root are as few as they were, and no program that it starts gets more', async () => {
     // What it takes to reach the files of these tests, and to write in a directory of another user.
-    carried({ rights: { ...usual, bounding: '40006', inheritable: '200000', noNewPrivileges: true } });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({
+      rights: { ...usual, bounding: '40006', inheritable: '200000', noNewPrivileges: true },
+    });
+    expect(await machine.resume()).toBe(0);
     expect(machine.report?.rights).toMatchObject({
       ...{
         CapBnd: shown(0x40006),
@@ -52,9 +43,20 @@ describe.runIf(process.getuid?.() === 0)('the rights of a VMM', () => {
     });
   });
 
+  it('are those of all its groups, as many as there may be', async () => {
+    const groups = Array.from({ length: mostGroups }, (_, each) => 100_000 + each);
+    const machine = tests.carried({ groups });
+    expect(await machine.resume()).toBe(0);
+    // Node.js adds the effective group.
+    expect(machine.report?.groups).toEqual([...groups, process.getegid?.()]);
+  });
+
   it('of another user are its ambient capabilities, and nothing of root', async () => {
-    carried({ uid: 65_534, rights: { ...usual, bounding: '4000e', inheritable: '400f', ambient: '6' } });
-    expect(await machine.resume(carrier)).toBe(0);
+    const machine = tests.carried({
+      uid: 65_534,
+      rights: { ...usual, bounding: '4000e', inheritable: '400f', ambient: '6' },
+    });
+    expect(await machine.resume()).toBe(0);
     expect(machine.report?.rights).toMatchObject({
       Uid: '65534 65534 65534 65534',
       ...{

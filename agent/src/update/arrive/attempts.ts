@@ -12,6 +12,7 @@ import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { restoreMachine } from '../program/restore-machine.ts';
 import { Missing } from './retrieved-files.ts';
+import type { Turn } from './start-turns.ts';
 
 /** How long to wait before each further attempt, in ms. */
 export const usualPausesMs: readonly number[] = [250, 500, 1000, 2000, 4000, 8000];
@@ -24,6 +25,7 @@ const slowMs = 30_000;
  * died.
  *
  * @param pausesMs before each attempt after the first, in ms: there is one attempt more than pauses, whoever makes them
+ * @param turn kept while an attempt is under way, and given up before a pause
  * @returns the new VMM's process
  * @throws Error with the number of attempts and what the last one failed with; RanPerhaps at once; Missing at once
  */
@@ -31,6 +33,7 @@ export async function restorePatiently(
   options: RestoreOptions,
   pausesMs: readonly number[],
   log: Log,
+  turn: Turn,
 ): Promise<number> {
   const { machine, native, starter, state } = options;
   const { session } = machine;
@@ -42,10 +45,12 @@ export async function restorePatiently(
     log('warning', 'a machine did not start while an earlier agent ran, and is tried again', {
       ...{ session, attempts: before, pauseMs },
     });
+    turn.end();
     await delay(pauseMs);
   }
   const began = performance.now();
   for (let attempt = before + 1; ; attempt += 1) {
+    await turn.begin();
     writeAttempts(native.memory, state, machine, attempt);
     try {
       return await restoreMachine(options);
@@ -65,6 +70,7 @@ export async function restorePatiently(
         if (readMark(native.memory, state, machine) === 'running') throw new RanPerhaps(error);
         await starter.stop(machine).catch(() => {});
       }
+      turn.end();
       await delay(pauseMs);
     }
   }

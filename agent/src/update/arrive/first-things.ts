@@ -7,12 +7,13 @@
  *
  * - *first things*: everything that the service manager kept is taken over, and the sessions that a carrier holds
  *   (`carrier/take-over.ts`). If the index session of an update came through the kexec, its machines are brought back
- *   (`resuming.ts`). Those that the carrier has are waited for, each on its own. For others the carrier is started. This is
+ *   (`resuming.ts`). Those that the carrier has are waited for, each on its own. For others the carrier is started,
+ *   for as many at once as there are processors (`start-turns.ts`). This is
  *   a separate module so that Node loads as little as possible before that begins. It reaches neither the journal nor the
  *   service nor the plan.
  * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
- * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/adoptions.ts`).
+ * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/stopped-machines.ts`).
  * - *retrieve*: an update of this boot without an end gets the outcome *aborted*. Then every session that the index or
  *   the journal names is retrieved.
  * - *serve*: calls are answered, and the service manager hears READY=1. Machines may still be loading. Until they are
@@ -91,7 +92,9 @@
  *       without live update has nothing to let run
  *       without saved machines hands on what it found
  *       that an agent had begun to start is stopped first
+ *       are started in their order, no more than %i at once
  */
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { VmmStarter } from '../../adoption/restore.ts';
@@ -116,6 +119,8 @@ export interface FirstOptions {
   readonly descriptorStoreLimit: number | null;
   readonly patience?: Patience;
   readonly pausesMs?: readonly number[];
+  /** How many machines are started at once, here and in the next kernel; as many as there are processors if not given. */
+  readonly together?: number | undefined;
   /** Starts VMMs; the service manager if none is given. */
   readonly starter?: VmmStarter;
   /** How long to wait for a carrier and what belongs to it. */
@@ -127,6 +132,8 @@ export interface FirstThings {
   readonly store: DescriptorStore;
   /** Starts VMMs. */
   readonly starter: VmmStarter;
+  /** How many machines are started at once. */
+  readonly together: number;
   /** A directory for the sockets by which machines are handed over. */
   readonly socketDirectory: string;
   /** The socket to answer on, if the service manager handed one in. */
@@ -163,6 +170,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const patience = options.patience ?? usualPatience;
   const device = new Device(native.liveUpdate, paths, unexplained, patience);
   const pausesMs = options.pausesMs ?? usualPausesMs;
+  const together = options.together ?? availableParallelism();
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(paths);
@@ -188,6 +196,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     nothingCame,
     patience,
     pausesMs,
+    together,
   };
   const { handed, resuming } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
   const tell = (): void => {
@@ -203,7 +212,10 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   };
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
   const carrierOver = carrier?.over ?? Promise.resolve();
-  return { store, starter, socketDirectory, listening, handed, resuming, carrierOver, ready, resumeLate };
+  return {
+    ...{ store, starter, together, socketDirectory, listening },
+    ...{ handed, resuming, carrierOver, ready, resumeLate },
+  };
 }
 
 /** Tells the listening socket from sessions and files in them. */

@@ -26,6 +26,7 @@ import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
 import type { CarriedMachine, TakenOver } from './carrier/taken-over.ts';
 import { Missing, type RetrievedFiles } from './retrieved-files.ts';
+import type { Turn } from './start-turns.ts';
 
 export interface MachineContext {
   readonly native: Native;
@@ -58,6 +59,8 @@ export interface OneMachine {
   /** The name of the index session. */
   readonly index: string;
   readonly saved: SavedMachine;
+  /** When it may be started. */
+  readonly turn: Turn;
   /** Told how it goes on. */
   shows(stage: MachineStage, detail: string): void;
   /** Told of each point that was reached here, with its time in ns of `CLOCK_BOOTTIME`; now if it has none. */
@@ -65,6 +68,11 @@ export interface OneMachine {
   /** Told what each attempt here has waited for and done. */
   logged(log: RestartLog): void;
 }
+
+const waitsForTurn = 'it waits until machines that come before it have been started';
+
+/** Whether a machine was certainly not told to run. */
+const isUntold = (mark: RestartMark): boolean => mark === 'none' || mark === 'starting';
 
 const asExpected = { problem: null, insteadOfRunning: null };
 
@@ -120,6 +128,7 @@ export async function resumeMachine({
   files,
   index,
   saved,
+  turn,
   shows,
   reached,
   logged,
@@ -150,7 +159,11 @@ export async function resumeMachine({
     if (carried !== null && carried.failed !== null)
       log('warning', 'the carrier failed with a machine', { session, problem: carried.failed });
     const state = files.get(statePlace(saved, index));
+    // Nothing is started of one whose guest may have run, or whose update is settled.
+    if (goesOn === null && isUntold(readMark(native.memory, state, saved)))
+      await turn.begin(() => shows('retrieving', waitsForTurn));
     const reachedBefore = await markOf(context, saved, state, carried);
+    if (!isUntold(reachedBefore)) turn.end();
     // From a settlement on a machine is in nobody's hands but an operator's: it is looked at, and nothing else.
     if (reachedBefore === 'settled') return not('held', 'its update is settled');
     if (reachedBefore === 'running' || reachedBefore === 'settled_running') {
@@ -179,9 +192,10 @@ export async function resumeMachine({
       logged,
     };
     try {
-      return resumed(await restorePatiently(options, context.pausesMs, log), 'agent');
+      return resumed(await restorePatiently(options, context.pausesMs, log, turn), 'agent');
     } catch (error) {
       if (!(error instanceof RanPerhaps)) throw error;
+      turn.end();
       log('warning', 'a machine was told to run, and is asked how it is', {
         session,
         problem: saidBy(error),
@@ -193,5 +207,7 @@ export async function resumeMachine({
     const why = saidBy(error);
     if (error instanceof Missing) return not('lost', `${why}; it was not started without it`);
     return not('held', error instanceof RanPerhaps ? why : `it does not run: ${why}`);
+  } finally {
+    turn.end();
   }
 }

@@ -25,6 +25,7 @@ import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
 import { usualFacts } from '../program/usual-facts.ts';
+import { madeUpUpdate } from '../record/made-up-update.fixture.ts';
 import type { TakenOver } from './carrier/taken-over.ts';
 import type { HeldMachine } from './held-machine.ts';
 import { type ResumeContext, resumeMachines } from './resume-machines.ts';
@@ -68,20 +69,7 @@ const saved: SavedMachine = {
 
 const record = (machines: readonly object[]): object => ({
   format: 'luo-index-1',
-  update: {
-    ...{
-      id: 'u',
-      startedAtUs: 1,
-      endedAtUs: null,
-      outcome: null,
-      reason: '',
-      fromRelease: 'a',
-      toRelease: 'b',
-    },
-    ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
-    ...{ blackoutUs: null, blackouts: null, phases: [], carried: [] },
-    startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' },
-  },
+  update: madeUpUpdate,
   sessions: [],
   jumpedAtUs: 4,
   machines,
@@ -98,6 +86,8 @@ async function arrive(
     attempts?: number;
     index?: string;
     session?: string;
+    /** Further machines: bytes of the memory of each, with its token from 1 on. */
+    more?: readonly number[];
   },
 ): Promise<void> {
   using opened = double.openDevice(device);
@@ -119,8 +109,17 @@ async function arrive(
   if (parts.state) await double.preserveFd(index, state, 0n);
   const ram = memory.memfdCreate('ram');
   if (parts.memory) await double.preserveFd(session, ram, 7n);
+  const others: Descriptor[] = [];
+  for (const [at, bytes] of (parts.more ?? []).entries()) {
+    const [otherState, otherRam] = [memory.memfdCreate('state'), memory.memfdCreate('ram')];
+    others.push(otherState, otherRam);
+    memory.truncate(otherState, BigInt(markOffset(saved)) + 8n);
+    memory.truncate(otherRam, BigInt(bytes));
+    await double.preserveFd(index, otherState, BigInt(at + 1));
+    await double.preserveFd(session, otherRam, BigInt(100 + at + 1));
+  }
   double.kexec();
-  for (const each of [index, session, manifest, file, state, ram]) each.close();
+  for (const each of [index, session, manifest, file, state, ram, ...others]) each.close();
 }
 
 const noMemory = (): Error =>
@@ -158,6 +157,7 @@ function context(starter: VmmStarter): ResumeContext {
     nothingCame: () => false,
     patience: { firstMs: 1, totalMs: 8 },
     pausesMs: [1],
+    together: 8,
     log: () => {},
   };
 }
@@ -454,6 +454,84 @@ describe('a saved machine', () => {
     const state = stateOf(found.resumed?.held, 'machine:two');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
     release(found);
+  });
+});
+
+describe('several machines', () => {
+  const facts = usualFacts(saved);
+  const waiting = { ...facts, needs: [{ kind: 'present', what: '/dev/kvm' } as const] };
+  /** In the order in which they were saved. */
+  const kinds: Readonly<Record<string, { priority: number; needs: boolean; bytes: number }>> = {
+    large: { priority: 0, needs: false, bytes: 8192 },
+    waits: { priority: 0, needs: true, bytes: 4096 },
+    small: { priority: 0, needs: false, bytes: 4096 },
+    first: { priority: 7, needs: true, bytes: 16_384 },
+  };
+  const several = Object.entries(kinds).map(([name, { priority, needs }], at): SavedMachine => {
+    const memory = [{ backend: 'ram', session: 'machine:one', token: `0x${(101 + at).toString(16)}` }];
+    const state = { ...saved.state, token: `0x${at + 1}`, cprBytes: 0, mainBytes: 5 };
+    return {
+      ...saved,
+      ...{ name, session: `machine:${name}`, priority, memory, state },
+      facts: needs ? waiting : facts,
+    };
+  });
+  const bytes = Object.values(kinds).map((each) => each.bytes);
+
+  /** A service manager whose starts end, badly, when they are told to. */
+  function heldStarter() {
+    const under = new Map<string, () => void>();
+    const begun: string[] = [];
+    const starter: VmmStarter = {
+      ...failingStarter([]),
+      resume: async (machine) => {
+        const name = unitNameOf(machine);
+        begun.push(name);
+        await new Promise<void>((resolve) => void under.set(name, resolve));
+        under.delete(name);
+        throw new Error('its VMM ended at once');
+      },
+    };
+    return { starter, under, begun, end: (name: string) => under.get(name)?.() };
+  }
+
+  it.each([1, 2])('are started in their order, no more than %i at once', async (together) => {
+    await arrive(several, { state: true, memory: true, more: bytes });
+    const { starter, under, begun, end } = heldStarter();
+    const { handed, resuming } = await resumeMachines({ ...context(starter), together, pausesMs: [] }, []);
+    const order = ['first', 'small', 'large', 'waits'];
+    for (const [at, name] of order.entries()) {
+      const expected = order.slice(0, at + together);
+      await vi.waitFor(() => expect(begun).toEqual(expected));
+      expect(under.size).toBe(Math.min(together, order.length - at));
+      const details = Object.fromEntries((resuming?.runs() ?? []).map((run) => [run.name, run.detail]));
+      for (const later of order.slice(at + together))
+        expect(details[later]).toBe('it waits until machines that come before it have been started');
+      end(name);
+    }
+    const resumed = (await resuming?.done) ?? null;
+    expect(resumed?.machines.map(({ saved: { name } }) => name)).toEqual(Object.keys(kinds));
+    release({ handed, resumed, runs: [] });
+  });
+
+  it('are started while one that has failed pauses', async () => {
+    await arrive(several, { state: true, memory: true, more: bytes });
+    const { starter, begun, end } = heldStarter();
+    const { handed, resuming } = await resumeMachines(
+      { ...context(starter), together: 1, pausesMs: [250] },
+      [],
+    );
+    await vi.waitFor(() => expect(begun).toEqual(['first']));
+    end('first');
+    await vi.waitFor(() => expect(begun.length).toBe(2));
+    expect(begun).toEqual(['first', 'small']);
+    while (resuming?.isOver === false) {
+      for (const { name } of several) end(name);
+      await new Promise((resolve) => void setImmediate(resolve));
+    }
+    const resumed = (await resuming?.done) ?? null;
+    expect(begun.toSorted()).toEqual(several.flatMap(({ name }) => [name, name]).toSorted());
+    release({ handed, resumed, runs: [] });
   });
 });
 

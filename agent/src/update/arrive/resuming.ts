@@ -6,16 +6,18 @@
 import { EventEmitter, on } from 'node:events';
 import type { RestartLog } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { placesOf } from '../../adoption/saved-places.ts';
+import { keyOf, placesOf } from '../../adoption/saved-places.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
 import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
+import { startOrder } from '../program/start-order.ts';
 import { type HostMarks, partsOf, type WayBack, wayBackOf } from '../record/blackout-parts.ts';
 import type { IndexContents, UnreadMachine } from '../record/index-record.ts';
 import { carrierMarks, carrierPointsUs, onClockUs } from './carrier/carried-machine.ts';
 import { type HeldMachine, heldMachine, unreadPlaces } from './held-machine.ts';
 import { type MachineContext, newRun, type ResumedMachine, resumeMachine } from './resume-machine.ts';
 import type { RetrievedFiles } from './retrieved-files.ts';
+import { StartTurns, type Turn } from './start-turns.ts';
 
 /** How the machines of the update that brought the host here fared. */
 export interface ResumedMachines {
@@ -34,6 +36,8 @@ export interface ResumedMachines {
 export interface ResumingContext extends MachineContext {
   /** When this process began its work, ns of `CLOCK_BOOTTIME`. */
   readonly startedAt: bigint;
+  /** How many machines are started at once. */
+  readonly together: number;
 }
 
 /** How many machines a status names, and with how many characters each: systemd passes over one of more than 4 KiB. */
@@ -66,6 +70,7 @@ export class Resuming {
   readonly #runs: Map<SavedMachine, MachineRun>;
   readonly #through = new Set<MachineRun>();
   readonly #held: HeldMachine[];
+  readonly #turns: StartTurns;
 
   constructor(context: ResumingContext, brought: Brought) {
     const { native, startedAt, carrier } = context;
@@ -84,6 +89,7 @@ export class Resuming {
       const places = unreadPlaces(machine, index);
       return heldMachine(native, files, { ...machine, record: machine.stored, saved: null }, places);
     });
+    this.#turns = new StartTurns(context.together);
     this.#runs = new Map(record.machines.map((saved) => [saved, newRun(saved)]));
     const changed = (): void => void this.events.emit('changed');
     carrier?.events.on('changed', changed);
@@ -111,7 +117,8 @@ export class Resuming {
   runs(): MachineRun[] {
     const news = this.#context.carrier?.news().machines;
     return [...this.#runs].map(([{ session }, run]) => {
-      const logged = this.#through.has(run) || run.stage !== 'retrieving' ? undefined : news?.get(session);
+      // The agent says nothing of one that it has not begun with.
+      const logged = this.#through.has(run) || run.detail !== '' ? undefined : news?.get(session);
       if (logged === undefined) return run;
       const [last = null] = [...logged.reached.keys()].reverse();
       const detail = logged.waits === null ? 'the carrier brings it back' : `it waits ${logged.waits}`;
@@ -164,7 +171,11 @@ export class Resuming {
     const { files, record } = this.#brought;
     const { retrievedAtUs: now } = this.#agentMarks;
     const firstUs = Math.min(...record.machines.map(({ suspendedAtUs }) => suspendedAtUs ?? now));
-    const machines = await Promise.all(record.machines.map((saved) => this.#resumeOne(saved, firstUs)));
+    // In the order in which they were saved, whichever is started first.
+    const ranks = new Map(startOrder(record.machines, this.#bytesOf).map((saved, rank) => [saved, rank]));
+    const machines = await Promise.all(
+      record.machines.map((saved) => this.#resumeOne(saved, firstUs, this.#turns.of(ranks.get(saved) ?? 0))),
+    );
     for (const file of files.files.values()) file.close();
     const { retrievedAtUs } = this;
     const ran = machines.flatMap(({ broughtBackBy, ranAtUs }) =>
@@ -177,8 +188,8 @@ export class Resuming {
   }
 
   /** Never throws: one machine must not keep the others from being settled. */
-  async #resumeOne(saved: SavedMachine, firstUs: number): Promise<Through> {
-    const through = await this.#tryOne(saved, firstUs).catch((error: unknown): Through => {
+  async #resumeOne(saved: SavedMachine, firstUs: number, turn: Turn): Promise<Through> {
+    const through = await this.#tryOne(saved, firstUs, turn).catch((error: unknown): Through => {
       const run = { ...newRun(saved), stage: 'held' as const, detail: `it does not run: ${saidBy(error)}` };
       return { saved, run, broughtBackBy: null, ranAtUs: undefined, instructions: [] };
     });
@@ -188,6 +199,14 @@ export class Resuming {
     this.events.emit('changed');
     return through;
   }
+
+  /** How much memory of a machine is in hand. */
+  readonly #bytesOf = (saved: SavedMachine): number => {
+    const { index, files } = this.#brought;
+    const { memory } = this.#context.native;
+    const own = [...new Set(placesOf(saved, index).map(keyOf))].flatMap((key) => files.files.get(key) ?? []);
+    return own.reduce((sum, file) => sum + Number(memory.fileFacts(file).size), 0);
+  };
 
   #hold(saved: SavedMachine): void {
     const { index, files } = this.#brought;
@@ -205,13 +224,13 @@ export class Resuming {
     }
   }
 
-  async #tryOne(saved: SavedMachine, firstUs: number): Promise<Through> {
+  async #tryOne(saved: SavedMachine, firstUs: number, turn: Turn): Promise<Through> {
     const { index, files } = this.#brought;
     const { kernelStartedAtUs } = this.#agentMarks;
     let reached: Map<string, number> = new Map();
     const logs: RestartLog[] = [];
     const { run, broughtBackBy, carried } = await resumeMachine({
-      ...{ context: this.#context, files, index, saved },
+      ...{ context: this.#context, files, index, saved, turn },
       shows: (stage, detail) => this.#show(saved, stage, detail),
       reached: (point, atNs) => {
         reached.set(point, atNs === undefined ? this.#clock.nowUs() : onClockUs(kernelStartedAtUs, atNs));

@@ -118,12 +118,13 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   ready: {
     async run(update) {
-      const { machines, program } = update;
+      const { context, machines, program } = update;
       await machines.prepare();
       program?.prepare(machines.ready);
-      // What the next kernel's agent could not read must be found while they run. And what is done for the first time
-      // takes long.
-      update.indexRecord(null, machines.onTrial);
+      // What the next kernel's agent could not read, or has no room, must be found while they run. And what is done for
+      // the first time takes long.
+      update.change({ carried: carriedBefore(context) });
+      update.index?.rehearse(update.indexRecord(null, machines.onTrial));
     },
     async undo({ machines }) {
       try {

@@ -69,6 +69,7 @@ export class Departure {
       actor: { peer: recorded, name: peer.user },
       brownoutFromUs: context.phases.startedAtUs,
       index: () => leaving.index,
+      rehearse: (coming) => leaving.index?.rehearse(this.#indexRecord(null, coming)),
       changed: () => this.#showMachines(),
     });
     // Those that are left behind are known from the start, and nothing about them changes any more.
@@ -131,7 +132,7 @@ export class Departure {
     // A machine that has ended meanwhile has nothing to preserve any more.
     await adoptions.takeOver();
     this.#enter('normal');
-    await adoptions.letRunOn();
+    await adoptions.stopped.letRunOn();
     return this.#settle(failure, problems);
   }
 

@@ -2,7 +2,7 @@
 /** The program that is left for the carrier: of which machines, and that nothing of it ends an update. */
 
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Adopted } from '../../adoption/adoptions.ts';
+import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { carrierPath } from '../../host/carrier-places.ts';
 import { NotPreservedInTime } from '../../liveupdate/preserve-in-time.ts';

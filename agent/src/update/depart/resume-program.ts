@@ -5,7 +5,7 @@
  * all if it is not there, are brought back by the agent. So nothing here ends an update, except that the kernel does not
  * come back.
  */
-import type { Adopted } from '../../adoption/adoptions.ts';
+import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
@@ -17,6 +17,7 @@ import { compileProgram, type ProgramMachine } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
 import { KernelModules } from '../program/kernel-modules.ts';
+import { startOrder } from '../program/start-order.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
@@ -102,12 +103,13 @@ export class ResumeProgram {
     saved: readonly SavedMachine[],
     memory: ReadonlyMap<string | null, number | null> = new Map(),
   ): Buffer | null {
-    const known = saved.flatMap((machine): ProgramMachine[] => {
+    const inOrder = startOrder(saved, ({ session }) => memory.get(session) ?? null);
+    const known = inOrder.flatMap((machine): ProgramMachine[] => {
       const { facts, session } = machine;
       return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
     });
     try {
-      return this.#encoded(index, startOrder(known, memory));
+      return this.#encoded(index, known);
     } catch (error) {
       this.#without(error);
       return null;
@@ -165,22 +167,6 @@ export class ResumeProgram {
       return null;
     }
   }
-}
-
-/**
- * The order in which machines are started: as many at once as there are processors. Those with the highest priority come
- * first. Among equals it is those that wait for nothing, and then the smaller ones: most of them run again soonest that way.
- */
-function startOrder(
-  machines: readonly ProgramMachine[],
-  memory: ReadonlyMap<string | null, number | null>,
-): ProgramMachine[] {
-  const bytesOf = ({ saved }: ProgramMachine): number => memory.get(saved.session) ?? Number.MAX_SAFE_INTEGER;
-  const waits = ({ facts }: ProgramMachine): number => (facts.needs.length === 0 ? 0 : 1);
-  return machines.toSorted(
-    (one, other) =>
-      other.saved.priority - one.saved.priority || waits(one) - waits(other) || bytesOf(one) - bytesOf(other),
-  );
 }
 
 /** A machine as it would be saved, without what is known only once it is stopped. */

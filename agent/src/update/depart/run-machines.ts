@@ -4,7 +4,7 @@
  * steps and phases, and `adoption/`, which knows VMMs.
  */
 import type { Descriptor } from '@luo-console/native';
-import type { Adopted } from '../../adoption/adoptions.ts';
+import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { Following } from '../../adoption/huge-pages.ts';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -30,6 +30,8 @@ export interface RunMachinesOptions {
   readonly brownoutFromUs: number;
   /** The index session, in which what the next kernel needs is preserved. */
   index(): OutgoingIndex | null;
+  /** Makes sure that what will be written down of the machines has room. @throws Error */
+  rehearse(coming: readonly SavedMachine[]): void;
   /** Told when anything about the machines has changed. */
   changed(): void;
 }
@@ -56,13 +58,14 @@ export class RunMachines {
         reach: (pid, path) => socketSeenBy(context.paths.proc, pid, path),
         whereIs: (facts) => sessions.whereIs(facts),
         preserve: (file) => this.#preserve(file),
-        mark: (session, suspended) => adoptions.markSuspended(session, suspended),
+        mark: (session, suspended) => adoptions.stopped.mark(session, suspended),
         namedMemory: async ({ machine }) => {
           const sources = { native, take: context.take, whereIs: sessions.whereIs.bind(sessions) };
           return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
         },
         facts: (adopted) => this.#factsOf(adopted),
         memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
+        rehearse: options.rehearse,
         changed: options.changed,
       },
       this.adopted,

@@ -5,8 +5,10 @@
  * remembers what it was made from; if that has changed, it is stale and does not run.
  */
 
+import { fillingBytes } from '../../adoption/filling.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { ProcessGone } from '../../host/process-files.ts';
+import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type {
   FailurePolicy,
@@ -48,6 +50,8 @@ export interface MadePlan {
   readonly leave: readonly number[];
   readonly obstacles: Obstacles;
   readonly vmms: KnownVmms;
+  /** What is allocated when the machines' memory that is not preserved yet is preserved, in bytes. */
+  readonly fillingBytes: number;
 }
 
 /** What somebody wants of a plan beside the kernel. */
@@ -98,11 +102,21 @@ export async function makePlan(
   const found = await context.lookAtAll();
   const { obstacles, vmms } = await lookAtVmms(context);
   const machines = planMachines(found, new Set(leave), (way) => measuredUs(context.history, way));
+  const filling = fillingOf(context, found, leave);
   const graph = orderOf(found);
   const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
   const commandLine = commandLineFor(wanted, use, context.paths.carrier);
   checkCommandLine(commandLine);
-  const candidate = { image: kernel, commandLine, machines, graph, leave, obstacles, vmms };
+  const candidate = {
+    image: kernel,
+    commandLine,
+    machines,
+    graph,
+    leave,
+    obstacles,
+    vmms,
+    fillingBytes: filling,
+  };
   const checks = await preflight(context, candidate);
   const facts = factsOf(context, kernel, machines, ifMachineFails);
   const steps = stepsOf(facts);
@@ -120,7 +134,16 @@ export async function makePlan(
     ifMachineFails,
     expectedBlackouts: expectedSpread(lastCarried(context.history), facts.machines.length, context.together),
   };
-  return { plan, facts, steps, basis: basisOf(context, found), leave, obstacles, vmms };
+  return {
+    plan,
+    facts,
+    steps,
+    basis: basisOf(context, found),
+    leave,
+    obstacles,
+    vmms,
+    fillingBytes: filling,
+  };
 }
 
 /**
@@ -143,6 +166,21 @@ async function lookAtVmms({
     }
   }
   return { obstacles, vmms };
+}
+
+/** Of adopted machines: what came to them since. One that has ended meanwhile needs nothing. */
+function fillingOf(context: UpdateContext, machines: readonly Machine[], leave: readonly number[]): number {
+  const carried = machines.filter(
+    ({ pid, session, state }) => session !== null && state !== 'gone' && !leave.includes(pid),
+  );
+  return carried.reduce((sum, machine) => {
+    try {
+      return sum + fillingBytes(context, machine);
+    } catch (error) {
+      if (error instanceof Refusal) return sum;
+      throw error;
+    }
+  }, 0);
 }
 
 function factsOf(

@@ -35,6 +35,8 @@ export interface Candidate {
   readonly leave: readonly number[];
   readonly obstacles: Obstacles;
   readonly vmms: KnownVmms;
+  /** What is allocated when the machines' memory that is not preserved yet is preserved, in bytes. */
+  readonly fillingBytes: number;
 }
 
 type Answer = readonly [CheckVerdict, string];
@@ -146,7 +148,7 @@ const checks: Readonly<Record<string, Check1>> = {
     ];
   },
 
-  memory: async ({ paths }, { image, machines }) => {
+  memory: async ({ paths }, { image, machines, fillingBytes }) => {
     const free = await availableMemory(paths);
     const initrd =
       image.initrd === null
@@ -158,11 +160,16 @@ const checks: Readonly<Record<string, Check1>> = {
     const states = machines
       .filter(({ way }) => way === 'whole_state')
       .reduce((sum, { memory }) => sum + (memory ?? 0), 0);
-    const needed = 2 * (image.size + initrd) + spareMemoryBytes + states;
+    const needed = 2 * (image.size + initrd) + spareMemoryBytes + states + fillingBytes;
     if (free === null) return ['warn', 'the amount of free memory cannot be read'];
+    const works = [
+      'loading the kernel',
+      ...(states === 0 ? [] : ['saving machines whole']),
+      ...(fillingBytes === 0 ? [] : ['preserving memory that nobody has written yet']),
+    ];
     return [
       free >= needed ? 'pass' : 'fail',
-      `${inMebibytes(free)} are free; loading the kernel${states === 0 ? '' : ' and saving machines whole'} needs ${inMebibytes(needed)}`,
+      `${inMebibytes(free)} are free; ${works.join(' and ')} needs ${inMebibytes(needed)}`,
     ];
   },
 

@@ -21,9 +21,9 @@ it('passes where every machine that comes along keeps its rights', () => {
 });
 
 it('fails for one that would not keep them, and for one that could not be looked at', () => {
-  const obstacles = new Map([['machine:unread', 'it has more than 64 groups']]);
+  const obstacles = new Map([['machine:unread', 'its limits have no "Max cpu time"']]);
   expect(privilegesCheck([machine('kept'), machine('not'), machine('unread')], vmms, obstacles)).toEqual([
     'fail',
-    'not cannot be started again with the rights that it has: a filter of system calls was set for it; unread cannot be started again with the rights that it has: its rights are unknown: it has more than 64 groups. Start it again in a way that can be kept, or leave it behind',
+    'not cannot be started again with the rights that it has: a filter of system calls was set for it; unread cannot be started again with the rights that it has: its rights are unknown: its limits have no "Max cpu time". Start it again in a way that can be kept, or leave it behind',
   ]);
 });

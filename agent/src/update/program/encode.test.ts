@@ -88,7 +88,7 @@ describe('a program is refused', () => {
     [256, 'program', machine],
     [4096, 'machine', { does: 'word', text: 'w' }],
     [256, 'machine', { does: 'variable', value: 'A=b' }],
-    [64, 'machine', { does: 'group', gid: 1 }],
+    [256, 'machine', { does: 'group', gid: 1 }],
     [512, 'machine', { does: 'hand', file: 0 }],
     [253, 'play', { does: 'attach', file: 0 }],
   ])('that has more than %i in a %s of this: %o', (most, per, instruction) => {

@@ -5,6 +5,7 @@
  */
 import { readFile, readlink, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { mountsIn, unescaped } from '../../host/mounts.ts';
 import { errnoOf } from '../../host/refusal.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { isWithin } from './named-paths.ts';
@@ -37,7 +38,7 @@ export class HostMounts {
 
   private constructor(proc: string, mountinfo: string, fstab: string) {
     this.#proc = proc;
-    this.#points = new Set(pointsIn(mountinfo));
+    this.#points = new Set(mountsIn(mountinfo).map(({ point }) => point));
     this.#fstab = optionsIn(fstab);
   }
 
@@ -111,18 +112,6 @@ export class HostMounts {
 }
 
 const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
-
-/** Blanks, line ends, backslashes and `#` are three octal digits there (proc_pid_mountinfo(5), fstab(5)). */
-const unescaped = (field: string): string =>
-  field.replace(/\\([0-3][0-7]{2})/g, (_all, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 8)),
-  );
-
-const pointsIn = (mountinfo: string): string[] =>
-  mountinfo.split('\n').flatMap((line) => {
-    const point = line.split(' ')[4];
-    return point === undefined ? [] : [unescaped(point)];
-  });
 
 function optionsIn(fstab: string): Map<string, readonly string[]> {
   const found = new Map<string, readonly string[]>();

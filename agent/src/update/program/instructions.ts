@@ -5,6 +5,7 @@
  *
  * To add an instruction, add a row here and in the carrier. One that changes its meaning gets another code.
  */
+import { mostGroups } from '../../adoption/vmm-facts.ts';
 
 /** Of what there may be only so many of an instruction: the program, a machine's part, or one `play`. */
 type Whole = 'program' | 'machine' | 'play';
@@ -41,7 +42,7 @@ const table = {
   /** Makes a directory, if it is not there. */
   directory: { code: 20, numbers: ['mode', 'uid', 'gid'], texts: ['path'] },
   user: { code: 21, numbers: ['uid', 'gid'], texts: [] },
-  group: { code: 22, numbers: ['gid'], texts: [], most: { count: 64, per: 'machine' } },
+  group: { code: 22, numbers: ['gid'], texts: [], most: { count: mostGroups, per: 'machine' } },
   /** 2^64-1 is unlimited. */
   limit: { code: 23, numbers: ['number', 'soft', 'hard'], texts: [] },
   /** `NAME=VALUE` of the environment. */

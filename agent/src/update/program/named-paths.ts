@@ -4,8 +4,12 @@
  * and a guest's owner may have chosen them. So this only reads text, in time proportional to its length.
  */
 
+import { optionOf, takenWhole } from '../../qemu/command-line.ts';
+
 /** A path at the beginning, or behind `key=` or `unix:`; a doubled comma is part of it. */
 const path = /(?:^|[=:])(\/(?:,,|[^,])*)/g;
+/** In JSON a comma is a comma. */
+const pathInJson = /(?:^|[=:])(\/.*)$/s;
 /** Matches to the end where there is no second quote: never goes back, whatever the text. */
 const jsonString = /"(?:[^"\\]|\\.?)*"?/gs;
 
@@ -14,12 +18,16 @@ const longestPath = 4096;
 
 /** Each path once. `/var/run` is a link to `/run` on every host with systemd. */
 export function pathsIn(words: readonly string[]): string[] {
-  const texts = words.flatMap((word) =>
-    word.startsWith('{') ? [...word.matchAll(jsonString)].map(([text]) => textOf(text)) : [word],
-  );
-  const found = texts.flatMap((text) => [...text.matchAll(path)].map(([, each = '']) => each));
+  const found = words.flatMap((word, index) => {
+    const begins = takenWhole(optionOf(words, index), word);
+    // Such a path may have commas in it.
+    if (begins !== null) return word.startsWith('/', begins) ? [word.slice(begins)] : [];
+    if (!word.startsWith('{'))
+      return [...word.matchAll(path)].map(([, each = '']) => each.replaceAll(',,', ','));
+    return [...word.matchAll(jsonString)].flatMap(([text]) => pathInJson.exec(textOf(text))?.[1] ?? []);
+  });
   const usable = found
-    .map((each) => each.replaceAll(',,', ',').replace(/^\/var\/run\//, '/run/'))
+    .map((each) => each.replace(/^\/var\/run\//, '/run/'))
     .filter((each) => Buffer.byteLength(each) < longestPath && !each.includes('\0'));
   return [...new Set(usable)];
 }

@@ -5,7 +5,7 @@
  */
 import { stat } from 'node:fs/promises';
 import * as v from 'valibot';
-import { VmmFacts } from '../../adoption/vmm-facts.ts';
+import { mostGroups, VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { stillThere } from '../../host/process-files.ts';
 import { profileText } from '../../host/security-label.ts';
@@ -58,7 +58,7 @@ export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: Know
   const apart = await namespaceObstacle(proc, pid);
   // What it sees there is not the host's: its user may have made it, and root acts upon it.
   const ofHost = <T>(found: T[]): T[] => (apart === null ? found : []);
-  const { mapped, locked, ...identity } = readStatus(status);
+  const { mapped, locked, groups, ...identity } = readStatus(status);
   const { profile, obstacle: labelled } = labelOf(proc, pid);
   const label = profile === null ? labelled : await profileObstacle(proc, profile);
   const needs = [
@@ -70,11 +70,12 @@ export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: Know
   const { rights, unkept } = readRights(status, command, await hasUserNamespace(proc, pid));
   const facts: VmmFacts = {
     ...identity,
+    groups: groups.length > mostGroups ? [] : groups,
     nice: readNice(await read('stat')),
     rights,
     resources: readResources(paths, pid),
     profile,
-    unkept: unkept ?? label ?? without(await namespaceObstacle(proc, pid, reachKinds)),
+    unkept: unkept ?? tooMany(groups) ?? label ?? without(await namespaceObstacle(proc, pid, reachKinds)),
     limits: readLimits(limits),
     variables: readVariables(environment),
     nodes: ofHost(opened.nodes),
@@ -99,6 +100,12 @@ export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: Know
   await stillThere(proc, { pid, startTime });
   return v.parse(VmmFacts, facts);
 }
+
+/** Without some of its groups it could do less than before, or more: a file may be closed to a group. */
+const tooMany = (groups: readonly number[]): string | null =>
+  groups.length > mostGroups
+    ? `it has ${groups.length} supplementary groups, and can be started again with at most ${mostGroups}`
+    : null;
 
 /** Why it would have more rights than it has. @param what it has and would not have */
 const without = (what: string | null): string | null =>

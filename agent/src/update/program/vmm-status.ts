@@ -8,8 +8,8 @@ import { open } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { Limit } from '../../adoption/vmm-facts.ts';
 
-/** Most bytes read of a file. The kernel's own texts are far shorter. */
-const mostBytes = 256 * 1024;
+/** Most bytes read of a file. The longest is a list of 65,536 groups (NGROUPS_MAX, include/uapi/linux/limits.h): 704 KiB. */
+const mostBytes = 1024 * 1024;
 
 /** The beginning of a file of procfs, which need not be all of it. @throws SystemError */
 export async function readStart(file: string): Promise<string> {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { newIndexRecord, readIndexRecord } from './index-record.ts';
+import { madeUpUpdate } from './made-up-update.fixture.ts';
 
 const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>> = {}): SavedMachine =>
   ({
@@ -44,17 +45,8 @@ const facts: VmmFacts = {
   ],
 };
 
-const update = {
-  id: 'u',
-  ...{ startedAtUs: 1, endedAtUs: null, outcome: null, reason: '', fromRelease: 'a', toRelease: 'b' },
-  ...{ arrivedRelease: null, fromBootId: 'x', toBootId: null, numberBefore: 0, numberAfter: null },
-  ...{ blackoutUs: null, blackouts: null, phases: [], carried: [], machines: [], refusedBy: null },
-  ...{ announcedAtUs: null, graceEndsAtUs: null },
-  startedBy: { uid: 0, gid: 0, pid: 1, user: 'root', command: 'c', role: 'administrator' as const },
-};
-
 const content = (machines: readonly SavedMachine[]) => ({
-  update,
+  update: madeUpUpdate,
   sessions: [{ name: 'machine:a', descriptors: 1 }],
   jumpedAtUs: 4,
   machines: [...machines],

@@ -20,9 +20,22 @@ import {
 import type { IndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
+/** What it takes to make one, of the whole context. */
+type IndexContext = Pick<UpdateContext, 'native'> & {
+  readonly sessions: Pick<UpdateContext['sessions'], 'has'>;
+  readonly device: Pick<UpdateContext['device'], 'createSession'>;
+};
+
 const smallestBytes = 256 * 1024;
 /** Room for the record of a saved machine, beside its command line: pieces and places, and the facts of its VMM. */
 const machineBytes = 64 * 1024 + longestFacts;
+
+/**
+ * What the update's own record can grow by until it is written for the last time, in bytes: by its phases, and by what it
+ * says of each machine.
+ */
+const growthBytes = 4096;
+const machineGrowthBytes = 1024;
 
 /** The index of an update that has not left yet. */
 export class OutgoingIndex {
@@ -54,7 +67,7 @@ export class OutgoingIndex {
    * @param machines how many will be entered in it
    * @throws Refusal
    */
-  static async create(context: UpdateContext, record: IndexRecord, machines: number): Promise<OutgoingIndex> {
+  static async create(context: IndexContext, record: IndexRecord, machines: number): Promise<OutgoingIndex> {
     const { native } = context;
     const content = encode(record);
     // The size is fixed once preserved: room for digests and phases to come, twice, for the two slots.
@@ -80,6 +93,23 @@ export class OutgoingIndex {
     }
   }
 
+  /**
+   * Makes sure that there will be room for a record once all is known that is not yet.
+   *
+   * @param record as it is while the machines still run
+   * @throws Error
+   */
+  rehearse(record: IndexRecord): void {
+    const growth = growthBytes + record.update.machines.length * machineGrowthBytes;
+    const bytes = encode(longest(record)).length + growth;
+    const { capacity } = this.#slots;
+    if (bytes > capacity)
+      throw new Error(
+        `what the next kernel's agent must know takes up to ${bytes} bytes, and the index has room for ${capacity}`,
+      );
+  }
+
+  /** @throws RangeError if it has no room */
   write(record: IndexRecord): void {
     this.#slots.write(encode(record));
   }
@@ -116,6 +146,15 @@ export class OutgoingIndex {
     this.#session.close();
     this.#file.close();
   }
+}
+
+/** A record with the longest values for what is known only once the machines are stopped. */
+function longest(record: IndexRecord): IndexRecord {
+  const most = Number.MAX_SAFE_INTEGER;
+  const times = { brownoutUs: most, suspendedAtUs: most, savedAtUs: most };
+  const state = { token: formatToken(2n ** 64n - 1n), cprBytes: most, mainBytes: most };
+  const machines = record.machines.map((machine) => ({ ...machine, ...times, state }));
+  return { ...record, jumpedAtUs: most, machines };
 }
 
 function encode(record: IndexRecord): Buffer {

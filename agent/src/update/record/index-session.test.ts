@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What the index has room for is found out while machines still run. */
+import { native as realNative } from '@luo-console/native';
+import { LiveUpdateDouble } from '@luo-console/native/double';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { type IndexRecord, newIndexRecord } from './index-record.ts';
+import { OutgoingIndex } from './index-session.ts';
+import { madeUpUpdate } from './made-up-update.fixture.ts';
+
+let double: LiveUpdateDouble;
+beforeEach(() => {
+  double = new LiveUpdateDouble({ path: '/dev/made-up' });
+});
+afterEach(() => double[Symbol.dispose]());
+
+/** A machine before it is stopped. */
+const machine = (words: readonly string[], pieces: number): SavedMachine => ({
+  ...{ name: 'one', session: 'machine:one', definition: null, way: 'cpr', priority: 0, pid: 100 },
+  command: { program: '/usr/bin/qemu', words: [...words], directory: '/', uid: 0, gid: 0 },
+  ...{ monitor: '/run/x', ran: true, state: null, memory: [], facts: null },
+  pieces: Array.from({ length: pieces }, () => ({
+    bytes: 1,
+    files: [{ session: 'machine:one', token: '0x0' }],
+  })),
+  ...{ brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
+});
+
+function recordOf(machines: readonly SavedMachine[]): IndexRecord {
+  const content = { update: madeUpUpdate, sessions: [], jumpedAtUs: null, clock: null, facts: null };
+  return newIndexRecord({ ...content, machines: [...machines] });
+}
+
+async function indexFor(count: number): Promise<OutgoingIndex> {
+  const native = { ...realNative, liveUpdate: double };
+  const createSession = async (name: string) => {
+    using device = double.openDevice('/dev/made-up');
+    return double.createSession(device, name);
+  };
+  const context = { native, sessions: { has: () => false }, device: { createSession } };
+  return await OutgoingIndex.create(context, recordOf([]), count);
+}
+
+it('a record that is found to fit can be written with the largest numbers', async () => {
+  const index = await indexFor(1);
+  try {
+    // The longest that fits: one piece more does not.
+    let pieces = 0;
+    for (let step = 4096; step >= 1; step /= 2) {
+      try {
+        index.rehearse(recordOf([machine([], pieces + step)]));
+        pieces += step;
+      } catch {
+        // It is between.
+      }
+    }
+    expect(pieces).toBeGreaterThan(1000);
+    const most = Number.MAX_SAFE_INTEGER;
+    const saved: SavedMachine = {
+      ...machine([], pieces),
+      ...{ brownoutUs: most, suspendedAtUs: most, savedAtUs: most },
+      state: { token: '0xffffffffffffffff', cprBytes: most, mainBytes: most },
+    };
+    const record = recordOf([saved]);
+    // What is said of the update by then.
+    const said = { ...record.update, reason: 'x'.repeat(4000) };
+    expect(() => index.write({ ...record, jumpedAtUs: most, update: said })).not.toThrow();
+  } finally {
+    index.close();
+  }
+});
+
+it('a record that has no room is refused, and says how much it takes', async () => {
+  const index = await indexFor(2);
+  try {
+    const words = Array.from({ length: 4 }, () => 'x'.repeat(60_000));
+    expect(() => index.rehearse(recordOf([machine(words, 0)]))).not.toThrow();
+    expect(() => index.rehearse(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
+      /takes up to 48\d{4} bytes, and the index has room for \d{6}$/,
+    );
+  } finally {
+    index.close();
+  }
+});
