@@ -178,8 +178,20 @@ export interface Sockets {
   receive(socket: FdLike, maxBytes?: number): Received | null;
   /** `sendmsg` without SIGPIPE: bytes taken, or `null` on `EAGAIN`. Descriptors go with the first byte, so there must be one. */
   send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
+  /**
+   * `recv` and `pwrite` in turn to the end of the stream: what comes of a socket is in `file` then, from `offset` on. On
+   * a thread of its own, without coming back in between. Descriptors beside the bytes are dropped. `shutdown` of the
+   * socket ends it, as the end of the stream does.
+   *
+   * @param most bytes that may come
+   * @returns how many came
+   * @throws SystemError `EFBIG` if more come; what is recorded by then stays in the file. Also `EAGAIN` no more threads.
+   */
+  record(socket: FdLike, file: FdLike, offset: bigint, most: bigint): Promise<number>;
   /** `shutdown` of the writing side. */
   shutdownWrite(socket: FdLike): void;
+  /** `shutdown` of both sides. */
+  shutdown(socket: FdLike): void;
   peerCredentials(socket: FdLike): PeerCredentials;
   poll(file: FdLike): Poll;
   readonly POLL_READABLE: number;

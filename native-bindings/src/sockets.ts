@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The sockets group of the face; see `face.ts` for each call. */
-import { bytesOf, fdOf, fdsOf, functionOf, integerOf, optionsOf, shortTextOf } from './arguments.ts';
+import { bytesOf, fdOf, fdsOf, functionOf, integerOf, offsetOf, optionsOf, shortTextOf } from './arguments.ts';
 import type { FdLike, Poll, Received, Sockets } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor } from './owned-descriptor.ts';
@@ -96,8 +96,21 @@ export const sockets: Sockets = {
     return raw.send(fdOf(socket, 'socket'), data, fds);
   },
 
+  async record(socket, file, offset, most) {
+    return await raw.record(
+      fdOf(socket, 'socket'),
+      fdOf(file, 'file'),
+      offsetOf(offset, 'offset'),
+      offsetOf(most, 'most'),
+    );
+  },
+
   shutdownWrite(socket) {
     raw.shutdownWrite(fdOf(socket, 'socket'));
+  },
+
+  shutdown(socket) {
+    raw.shutdown(fdOf(socket, 'socket'));
   },
 
   peerCredentials(socket) {

@@ -98,6 +98,13 @@ Napi::Value ShutdownWrite(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// shutdown(socket)
+Napi::Value Shutdown(const Napi::CallbackInfo& info) {
+  const int socket = IntAt(info, 0);
+  if (shutdown(socket, SHUT_RDWR) < 0) throw ToError(info.Env(), {errno, "shutdown", Named("socket", socket)});
+  return info.Env().Undefined();
+}
+
 // peerCredentials(socket) → { pid, uid, gid, groups }, as they were when the peer connected or listened
 Napi::Value PeerCredentials(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
@@ -137,8 +144,10 @@ Napi::Object InitSockets(Napi::Env env) {
   group.Set("accept", Napi::Function::New(env, Accept, "accept"));
   group.Set("socketPair", Napi::Function::New(env, SocketPair, "socketPair"));
   group.Set("shutdownWrite", Napi::Function::New(env, ShutdownWrite, "shutdownWrite"));
+  group.Set("shutdown", Napi::Function::New(env, Shutdown, "shutdown"));
   group.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
   InitMessages(env, group);
+  InitRecord(env, group);
   InitPoll(env, group);
   return group;
 }
