@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The sockets group of the face; see `face.ts` for each call. */
-import { bytesOf, fdOf, fdsOf, functionOf, integerOf, offsetOf, optionsOf, shortTextOf } from './arguments.ts';
+import {
+  bytesOf,
+  fdOf,
+  fdsOf,
+  functionOf,
+  integerOf,
+  offsetOf,
+  optionsOf,
+  shortTextOf,
+} from './arguments.ts';
 import type { FdLike, Poll, Received, Sockets } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor } from './owned-descriptor.ts';

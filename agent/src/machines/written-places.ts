@@ -4,7 +4,8 @@
  * is asked through procfs, which never waits for a file system as `stat` does. Only what lies on a file system in memory
  * is looked at further, because block devices have their nodes there.
  */
-import { readFile, readlink, stat } from 'node:fs/promises';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
 import { visible } from '../host/plain-words.ts';
 import { descriptorLinks } from './open-files.ts';
 import { isPlace } from './vmm-file-kind.ts';
@@ -18,7 +19,7 @@ export interface WrittenPlace {
   /** What people call it, for example "the file system ext4 at /srv". */
   readonly name: string;
   readonly fd: number;
-  /** What tells the open file from others, whatever number it has (`openedFile`). */
+  /** What tells the open file from others, whatever number it has (`isOpenedFile`). */
   readonly file: string;
 }
 
@@ -43,17 +44,21 @@ export function fileSystemKey({ dev }: { readonly dev: number }): string {
 }
 
 /**
- * What tells a process's open file from others: its mount and its path. Procfs says both without asking the file system.
+ * Whether a process's open file is the one of a written place. Procfs tells its mount and its path without asking the
+ * file system, so this does not wait: machines are stopped.
  *
  * @param own the process's directory in procfs
- * @returns null if there is none of that number
+ * @returns false if there is none of that number
  */
-export async function openedFile(own: string, fd: number): Promise<string | null> {
+export function isOpenedFile(own: string, fd: number, { file }: Pick<WrittenPlace, 'file'>): boolean {
   try {
-    const mount = mountIdIn(await readFile(`${own}/fdinfo/${fd}`, 'utf8'));
-    return `${mount} ${await readlink(`${own}/fd/${fd}`)}`;
+    const name = readlinkSync(`${own}/fd/${fd}`);
+    return (
+      file.endsWith(` ${name}`) &&
+      file === `${mountIdIn(readFileSync(`${own}/fdinfo/${fd}`, 'utf8'))} ${name}`
+    );
   } catch {
-    return null;
+    return false;
   }
 }
 

@@ -47,6 +47,8 @@ export interface Leaving {
   standBack: (() => void) | null;
   /** What is synced once the machines are stopped; null until that is known. */
   lastSync: LastSync | null;
+  /** That it is synced; null until it has begun. Without machines the last step begins it. */
+  synced: Promise<void> | null;
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
@@ -161,7 +163,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
       update.lastSync = await lastSyncOf(update);
     },
-    undo({ context: { paths }, record }) {
+    undo({ context: { paths }, lastSync, record }) {
+      lastSync?.[Symbol.dispose]();
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
     },
   },
@@ -185,6 +188,9 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       signal.throwIfAborted();
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
+      // It goes on beside the next step, which waits for it. Where that is not begun, nobody does.
+      update.synced = update.lastSync?.run() ?? null;
+      update.synced?.catch(() => {});
     },
     async undo({ context, machines, standBack }) {
       context.attendance.letRun();
@@ -204,15 +210,14 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
       const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
+      const left = update.index && program?.leave(update.index, machines.saved, memory);
+      const indexRecord = update.indexRecord(null);
       // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
       // a host that was lost.
-      await Promise.all([
-        update.lastSync?.run(),
-        update.index && program?.leave(update.index, machines.saved, memory),
-      ]);
+      await Promise.all([update.synced ?? update.lastSync?.run(), left]);
       const mark = kernelLog.mark();
       try {
-        update.index?.write(update.indexRecord(nowUs()));
+        update.index?.write({ ...indexRecord, jumpedAtUs: nowUs() });
         await native.kernel.rebootKexec();
       } catch (error) {
         throw new CameBack(error, kernelLog.since(mark), sessions.list());
@@ -248,8 +253,13 @@ async function lastSyncOf({ context, facts, machines, signal }: Leaving): Promis
     places: lastSync.names.join(', '),
   });
   // Once while they still run. Then it is known that each place answers, and little is left for the next time.
-  await untilAborted(lastSync.run(), signal);
-  return lastSync;
+  try {
+    await untilAborted(lastSync.run(), signal);
+    return lastSync;
+  } catch (error) {
+    lastSync[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** The subject of a step that is there once for each. */

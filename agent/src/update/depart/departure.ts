@@ -178,6 +178,7 @@ export class Departure {
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
       lastSync: null,
+      synced: null,
       standBack: null,
       get record() {
         return departure.#record;

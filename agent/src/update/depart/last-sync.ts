@@ -11,14 +11,14 @@
  * A file system may not answer, as one whose server is gone. So each is synced on a thread that can be left behind, and
  * there is a limit. Beyond it the update ends, and the machines run on.
  */
+import { readdirSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
-import { descriptorLinks } from '../../machines/open-files.ts';
 import {
   fileSystemKey,
-  openedFile,
+  isOpenedFile,
   type WrittenPlace,
   writtenPlaces,
 } from '../../machines/written-places.ts';
@@ -40,11 +40,18 @@ interface Written extends WrittenPlace {
   readonly pid: number;
 }
 
-export class LastSync {
+export class LastSync implements Disposable {
   readonly #targets: readonly Target[];
+  readonly #directory: Descriptor | null;
 
-  private constructor(targets: readonly Target[]) {
+  /** @param directory is closed with it */
+  private constructor(targets: readonly Target[], directory: Descriptor | null = null) {
     this.#targets = targets;
+    this.#directory = directory;
+  }
+
+  [Symbol.dispose](): void {
+    this.#directory?.close();
   }
 
   /** Everything: what is written to is not known. */
@@ -70,12 +77,13 @@ export class LastSync {
       return { name: place.name, sync: () => syncOf(context, place) };
     });
     // The journal's file system is a VMM's too where nothing else was set up.
-    if (!written.has(fileSystemKey(await stat(stateDirectory))))
-      targets.push({
-        name: `the file system of ${stateDirectory}`,
-        sync: async () => await native.kernel.syncFileSystem(await directoryOf(native, stateDirectory)),
-      });
-    return new LastSync(targets);
+    if (written.has(fileSystemKey(await stat(stateDirectory)))) return new LastSync(targets);
+    const directory = await directoryOf(native, stateDirectory);
+    targets.push({
+      name: `the file system of ${stateDirectory}`,
+      sync: async () => await native.kernel.syncFileSystem(native.descriptors.duplicate(directory)),
+    });
+    return new LastSync(targets, directory);
   }
 
   /** What it syncs, for people. */
@@ -99,7 +107,7 @@ export class LastSync {
 /** Syncs a place through the VMM's own descriptor, which the agent has only for that. */
 async function syncOf(context: SyncContext, place: Written): Promise<void> {
   const { native, log } = context;
-  const file = await fileOf(context, place);
+  const file = fileOf(context, place);
   if (file === null) {
     // A VMM that ended since it was saved has left what it wrote.
     log('warning', 'all file systems are synced: a VMM has closed its file', { name: place.name });
@@ -115,12 +123,11 @@ async function syncOf(context: SyncContext, place: Written): Promise<void> {
  *
  * @returns null if it is closed
  */
-async function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written): Promise<Descriptor | null> {
+function fileOf({ paths, take }: SyncContext, place: Written): Descriptor | null {
+  const { pid, fd } = place;
   const own = `${paths.proc}/${pid}`;
-  const isIt = async (number: number): Promise<boolean> => (await openedFile(own, number)) === file;
-  const numbers = (await isIt(fd)) ? [fd] : (await descriptorLinks(paths.proc, pid)).map((each) => each.fd);
-  for (const number of numbers) {
-    if (!(await isIt(number))) continue;
+  for (const number of isOpenedFile(own, fd, place) ? [fd] : descriptorsOf(own)) {
+    if (!isOpenedFile(own, number, place)) continue;
     try {
       return take(pid, number);
     } catch {
@@ -128,6 +135,15 @@ async function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written):
     }
   }
   return null;
+}
+
+/** The numbers of a process's descriptors; none of one that has ended. @param own its directory in procfs */
+function descriptorsOf(own: string): number[] {
+  try {
+    return readdirSync(`${own}/fd`).map(Number);
+  } catch {
+    return [];
+  }
 }
 
 /** @throws Error if it fails, or does not end in time; then it is left behind */

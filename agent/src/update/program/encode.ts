@@ -113,7 +113,9 @@ function writeNumber(file: Buffer, at: number, value: unknown): number {
 
 function checkNumber(value: unknown, does: InstructionName, name: string): void {
   const fits =
-    typeof value === 'bigint' ? value >= 0n && value <= mostOf64Bits : Number.isSafeInteger(value) && Number(value) >= 0;
+    typeof value === 'bigint'
+      ? value >= 0n && value <= mostOf64Bits
+      : Number.isSafeInteger(value) && Number(value) >= 0;
   if (!fits) throw new Error(`instruction ${does}: ${name} is ${value}, expected a whole number of 64 bits`);
 }
 
