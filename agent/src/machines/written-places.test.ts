@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fileSystemKey, writesByOthers, writtenPlaces } from './written-places.ts';
+import { writesByOthers, writtenPlaces } from './written-places.ts';
 
 const pid = 7;
 const blockDevice = '/dev/loop0';
@@ -102,12 +102,4 @@ it.each([
   [['-drive', 'file=/srv/disk,if=virtio', '-name', 'vm'], false],
 ])('others write for a VMM with %j: %j', (words, others) => {
   expect(writesByOthers(words)).toBe(others);
-});
-
-describe('the key of a file system', () => {
-  it('has the number of its device as mountinfo shows it', () => {
-    expect(fileSystemKey({ dev: 0xfe00 })).toBe('file system 254:0');
-    // Minor numbers of 20 bits, major numbers of 12.
-    expect(fileSystemKey({ dev: 0x100f_f02a })).toBe('file system 4080:65578');
-  });
 });

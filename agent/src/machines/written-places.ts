@@ -35,14 +35,6 @@ const inMemory: ReadonlySet<string> = new Set(['devtmpfs', 'tmpfs', 'ramfs', 'hu
 /** The kernel's own files. */
 const ofKernel: ReadonlySet<string> = new Set(['proc', 'sysfs', 'cgroup', 'cgroup2', 'debugfs', 'tracefs']);
 
-/** The key of the file system that a file is on: the kernel's number taken apart as `gnu_dev_major` does. */
-export function fileSystemKey({ dev }: { readonly dev: number }): string {
-  const number = BigInt(dev);
-  const major = ((number >> 8n) & 0xfffn) | ((number >> 32n) & ~0xfffn);
-  const minor = (number & 0xffn) | ((number >> 12n) & 0xffff_ff00n);
-  return `file system ${major}:${minor}`;
-}
-
 /**
  * Whether a process's open file is the one of a written place. Procfs tells its mount and its path without asking the
  * file system, so this does not wait: machines are stopped.

@@ -163,8 +163,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
       update.lastSync = await lastSyncOf(update);
     },
-    undo({ context: { paths }, lastSync, record }) {
-      lastSync?.[Symbol.dispose]();
+    undo({ context: { paths }, record }) {
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
     },
   },
@@ -253,13 +252,8 @@ async function lastSyncOf({ context, facts, machines, signal }: Leaving): Promis
     places: lastSync.names.join(', '),
   });
   // Once while they still run. Then it is known that each place answers, and little is left for the next time.
-  try {
-    await untilAborted(lastSync.run(), signal);
-    return lastSync;
-  } catch (error) {
-    lastSync[Symbol.dispose]();
-    throw error;
-  }
+  await untilAborted(lastSync.run(), signal);
+  return lastSync;
 }
 
 /** The subject of a step that is there once for each. */

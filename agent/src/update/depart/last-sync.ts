@@ -3,7 +3,8 @@
  * The last sync before the kexec, which drops the page cache. While the machines still run everything is synced, which
  * takes as long as it takes. Once they are stopped, only what they have written since is left. A guest remembers that it
  * has written something, so it must find it on its disk. Its data lies on the file systems and block devices that its
- * VMM has open for writing. Nothing else is waited for while machines are stopped.
+ * VMM has open for writing. Nothing else is waited for while machines are stopped: entries
+ * of the journal are on disk when they have been written.
  *
  * QEMU drains and flushes its disks when it stops a machine (`do_vm_stop`, system/cpus.c). That reaches the disk unless
  * it is told not to flush (`cache=unsafe`), and logs and consoles are not flushed at all.
@@ -12,23 +13,17 @@
  * there is a limit. Beyond it the update ends, and the machines run on.
  */
 import { readdirSync } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
-import type { Descriptor, Native } from '@luo-console/native';
+import type { Descriptor } from '@luo-console/native';
 import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
-import {
-  fileSystemKey,
-  isOpenedFile,
-  type WrittenPlace,
-  writtenPlaces,
-} from '../../machines/written-places.ts';
+import { isOpenedFile, type WrittenPlace, writtenPlaces } from '../../machines/written-places.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 /** How long each may take while machines are stopped, in ms. They were synced a moment before, so little is left. */
 const usualLimitMs = 10_000;
 
 /** What it works with, of the whole context. */
-export type SyncContext = Pick<UpdateContext, 'native' | 'paths' | 'stateDirectory' | 'take' | 'log'>;
+export type SyncContext = Pick<UpdateContext, 'native' | 'paths' | 'take' | 'log'>;
 
 /** What is synced while machines are stopped. */
 interface Target {
@@ -40,18 +35,11 @@ interface Written extends WrittenPlace {
   readonly pid: number;
 }
 
-export class LastSync implements Disposable {
+export class LastSync {
   readonly #targets: readonly Target[];
-  readonly #directory: Descriptor | null;
 
-  /** @param directory is closed with it */
-  private constructor(targets: readonly Target[], directory: Descriptor | null = null) {
+  private constructor(targets: readonly Target[]) {
     this.#targets = targets;
-    this.#directory = directory;
-  }
-
-  [Symbol.dispose](): void {
-    this.#directory?.close();
   }
 
   /** Everything: what is written to is not known. */
@@ -59,9 +47,9 @@ export class LastSync implements Disposable {
     return new LastSync([{ name: 'all file systems', sync: () => native.kernel.sync() }]);
   }
 
-  /** What VMMs write to, and the agent itself. They run. @param pids of the VMMs */
+  /** What VMMs write to. They run. @param pids of the VMMs */
   static async of(context: SyncContext, pids: readonly number[]): Promise<LastSync> {
-    const { native, paths, stateDirectory, log } = context;
+    const { paths, log } = context;
     const written = new Map<string, Written>();
     for (const pid of pids)
       for (const place of await writtenPlaces(paths.proc, pid))
@@ -76,14 +64,7 @@ export class LastSync implements Disposable {
     const targets = [...written.values()].map((place): Target => {
       return { name: place.name, sync: () => syncOf(context, place) };
     });
-    // The journal's file system is a VMM's too where nothing else was set up.
-    if (written.has(fileSystemKey(await stat(stateDirectory)))) return new LastSync(targets);
-    const directory = await directoryOf(native, stateDirectory);
-    targets.push({
-      name: `the file system of ${stateDirectory}`,
-      sync: async () => await native.kernel.syncFileSystem(native.descriptors.duplicate(directory)),
-    });
-    return new LastSync(targets, directory);
+    return new LastSync(targets);
   }
 
   /** What it syncs, for people. */
@@ -152,14 +133,5 @@ async function syncInTime({ name, sync }: Target, limitMs: number): Promise<void
     await inTime(sync(), limitMs, () => new Error(`it did not answer within ${limitMs} ms`));
   } catch (error) {
     throw new Error(`${name} could not be synced: ${saidBy(error)}`);
-  }
-}
-
-async function directoryOf({ descriptors }: Native, path: string): Promise<Descriptor> {
-  const handle = await open(path, 'r');
-  try {
-    return descriptors.duplicate(handle.fd);
-  } finally {
-    await handle.close();
   }
 }
