@@ -115,7 +115,7 @@ describe('a machine', () => {
       'hand',
       'note',
     ];
-    const notes = ['starting', 'loading', 'loaded', 'running'];
+    const notes = ['starting', 'loading', 'loaded', 'told', 'running'];
     expect(done.filter((event) => ![...notes, 'waits'].includes(event))).toEqual(
       machine.instructions.filter((each) => !quiet.includes(each)),
     );
