@@ -22,6 +22,7 @@ import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { LastSync } from './last-sync.ts';
+import { rehearse } from './rehearsal.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
 
@@ -121,12 +122,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   ready: {
     async run(update) {
-      const { machines, program } = update;
+      const { machines, program, signal } = update;
       await machines.prepare();
       program?.prepare(machines.ready);
-      // What the next kernel's agent could not read must be found while they run. And what is done for the first time
-      // takes long.
-      update.indexRecord(null, machines.onTrial);
+      const { onTrial } = machines;
+      // What the next kernel's agent could not read must be found while they run.
+      await rehearse(() => {
+        program?.rehearse();
+        update.indexRecord(null, onTrial);
+      }, signal);
     },
     async undo({ machines }) {
       try {
