@@ -21,6 +21,8 @@ export interface SystemError extends Error {
   readonly syscall: string;
   /** The argument at fault, as `name=value`; absent where the call has none. */
   readonly argument?: string;
+  /** In a row of calls: which of them failed, from 0. Those before it succeeded. */
+  readonly place?: number;
 }
 
 /** A file descriptor with one owner. Dropping it open is a fault: it is closed and a process warning is emitted. */
@@ -50,7 +52,7 @@ export interface LiveUpdate {
   retrieveFd(session: FdLike, token: bigint): Promise<Descriptor>;
   /**
    * `preserveFd` for each of `files`, under the token at its place in `tokens`, one after the other without coming
-   * back in between. The first failure ends it, as that of `preserveFd`; what was preserved before it stays so.
+   * back in between. The first failure ends it, as that of `preserveFd` with its place; what was preserved before it stays so.
    */
   preserveFds(session: FdLike, files: readonly FdLike[], tokens: readonly bigint[]): Promise<void>;
   /** `retrieveFd` for each of `tokens`, in the same way. After a failure nothing is handed out; it may be tried again. */
