@@ -18,6 +18,7 @@ import {
 import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { standBack } from '../../src/host/priority.ts';
 import { instructionRows } from '../../src/update/program/instructions.ts';
 import { CarriedMachine, type CarriedOptions, compileCarrier, marks } from './carried.fixture.ts';
 
@@ -278,6 +279,9 @@ describe('a crash', () => {
         expect(machine.vmmRuns).toBe(true);
         expect(machine.report?.loaded.length).toBe(1);
         expect(status).toBe(0);
+        // And it puts a VMM back that still comes first.
+        standBack('/proc', machine.vmm, 0);
+        expect(getPriority(machine.vmm)).toBe(0);
         return;
       }
       expect(status).toBe(1);
