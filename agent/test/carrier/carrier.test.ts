@@ -280,8 +280,10 @@ describe('a crash', () => {
         expect(machine.report?.loaded.length).toBe(1);
         expect(status).toBe(0);
         // And it puts a VMM back that still comes first.
-        standBack('/proc', machine.vmm, 0);
-        expect(getPriority(machine.vmm)).toBe(0);
+        const { vmm } = machine;
+        if (vmm === null) throw new Error('the carrier said nothing of a VMM');
+        standBack('/proc', vmm, 0);
+        expect(getPriority(vmm)).toBe(0);
         return;
       }
       expect(status).toBe(1);
