@@ -17,6 +17,7 @@
         "src/addon/descriptors.cc",
         "src/addon/sockets.cc",
         "src/addon/messages.cc",
+        "src/addon/record.cc",
         "src/addon/poll.cc",
         "src/addon/kernel.cc",
         "src/addon/sync.cc",

@@ -189,6 +189,7 @@ describe('an update whose record has no room in the index', () => {
 
 describe('an update whose last sync fails', () => {
   it('lets the machines run on, and says which file system it was', async () => {
+    vmms.withDisk = true;
     const vmm = await vmms.start('one', 'named_memory');
     await client.call('AdoptMachine', { pid: vmm.pid });
     host.lastSync = async () => {
@@ -199,7 +200,7 @@ describe('an update whose last sync fails', () => {
     const { update } = await client.call('GetUpdate', { id });
     expect(update).toMatchObject({
       ...{ outcome: 'aborted', refusedBy: null, machines: [{ stage: 'running' }] },
-      reason: expect.stringMatching(/^the file system of \S+ could not be synced: EIO$/),
+      reason: expect.stringMatching(/^the file system \S+ at \/\S* could not be synced: EIO$/),
     });
     expect(vmm.guest.running).toBe(true);
     await expectAsBefore();
@@ -235,6 +236,7 @@ describe('an update whose disk is full', () => {
   });
 
   it('when the kernel refuses lets the machines run on, and is settled by the next agent', async () => {
+    vmms.withDisk = true;
     const vmm = await vmms.start('one', 'named_memory');
     await client.call('AdoptMachine', { pid: vmm.pid });
     host.kexec = 'refused';

@@ -6,6 +6,7 @@
  */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
+import { parseStoredName } from '../src/liveupdate/descriptor-store.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { contentOf, memfdWith, preserveText, runToKexec } from './scenario.ts';
 import type { Death } from './tapped-native.ts';
@@ -53,10 +54,12 @@ async function expectSound(client: AgentClient): Promise<void> {
   for (const { name, descriptors } of (await client.call('ListSessions', {})).sessions) {
     for (const { token, label } of descriptors) expect(await contentOf(client, name, token)).toBe(label);
     // The kernel has each file, and no token that the manifest does not name.
-    const stored = [...host.manager.kept.keys()].filter((key) =>
-      key.startsWith(`f-${Buffer.from(name).toString('hex')}-`),
+    const stored = [...host.manager.kept.keys()].map((key) => parseStoredName(key));
+    const numbers = stored.flatMap((each) =>
+      each.kind === 'file' && each.session === name && each.number !== null ? [each.number] : [],
     );
-    const users = stored.filter((key) => !/-ffffffffffff[0-9a-f]{4}$/.test(key));
+    expect(numbers).toHaveLength(1);
+    const users = stored.filter((each) => each.kind === 'numbered' && each.number === numbers[0]);
     expect(users).toHaveLength(descriptors.length);
   }
 }

@@ -97,6 +97,7 @@ describe('a machine', () => {
   });
 
   it('whose VMM ends after it is saved is started again in the next kernel all the same', async () => {
+    vmms.withDisk = true;
     const vmm = await adopted('one');
     let syncs = 0;
     // In phase *kexec*, when everything is saved.

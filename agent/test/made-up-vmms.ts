@@ -7,9 +7,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  closeSync,
   existsSync,
   lstatSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -17,6 +19,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Descriptor } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
@@ -64,6 +67,8 @@ export class MadeUpVmms {
   readonly #vmms = new Map<string, MadeUpVmm>();
   /** Programs that were begun, by the name of the unit. */
   readonly #resuming = new Map<string, Promise<void>>();
+  /** Whether VMMs that are started have a file open for writing, on this machine's disk. */
+  withDisk = false;
   /** Units whose VMM ends as soon as it is started. */
   readonly failing = new Set<string>();
   /** What is done before a unit's VMM is started, when that is written down already. */
@@ -214,12 +219,17 @@ export class MadeUpVmms {
     words: readonly string[],
     memory: number | 'ignore',
     monitor: FakeVmm,
-    disk: number | 'ignore' = 'ignore',
+    given: number | 'ignore' = 'ignore',
   ): Promise<{ child: ChildProcess; pid: number }> {
+    const path = join(tmpdir(), `luo-console-test-${process.pid}-disk`);
+    const own = given === 'ignore' && this.withDisk ? openSync(path, 'a') : null;
+    const disk = own ?? given;
+    rmSync(path, { force: true });
     const child = spawn('sh', ['-c', 'read line', ...words], {
       argv0: 'qemu-system-x86_64',
       stdio: ['pipe', 'ignore', 'ignore', memory, monitor.fd, disk],
     });
+    if (own !== null) closeSync(own);
     await once(child, 'spawn');
     const { pid } = child;
     if (pid === undefined) throw new Error('the process did not start');

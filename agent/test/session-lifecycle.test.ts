@@ -28,7 +28,11 @@ afterEach(() => {
 });
 
 const kernelPath = (): string => `${host.paths.boot}/vmlinuz-7.3.4-b`;
-const manifestOf = (session: string): string => `f-${Buffer.from(session).toString('hex')}-ffffffffffff0000`;
+/** The name of a session's first manifest in the store, which ends in the session's number. */
+const manifestOf = (session: string): string => {
+  const begins = `f-${Buffer.from(session).toString('hex')}-ffffffffffff0000-`;
+  return [...host.manager.kept.keys()].find((name) => name.startsWith(begins)) ?? 'none';
+};
 
 /** Overwrites a session's manifest, both slots of it, as any holder of the session could. */
 function tearManifest(session: string): void {

@@ -4,6 +4,7 @@
 #include "fault.h"
 #include "handover.h"
 #include "log.h"
+#include "priority.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -226,6 +227,7 @@ static bool prepare(void)
 
 	setrlimit(RLIMIT_NOFILE, &open_files);
 	signal(SIGPIPE, SIG_IGN);
+	come_first();
 	/* What others may have is given to them one by one. */
 	umask(077);
 	progress = shared_memory(MOST_MACHINES * sizeof(*progress));

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process.h"
 #include "log.h"
+#include "priority.h"
 #include "work.h"
 #include <errno.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,10 +21,6 @@
 #define LAST_WORDS 500
 /* Where the descriptors begin that a VMM is handed. */
 #define FIRST_HANDED 3
-/* The nice value that comes before all others (sched(7)). */
-#define FIRST_NICE (-20)
-/* How often the threads of a VMM are gone through. */
-#define MOST_PASSES 10
 
 /* The process to start. */
 static struct {
@@ -172,66 +167,6 @@ static bool hand_over(void)
 		if (dup2(process.handed[i], FIRST_HANDED + i) < 0)
 			return false;
 	syscall(SYS_close_range, lowest, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
-	return true;
-}
-
-/* Puts a session's group of processes first or where it was, if the kernel has such groups (sched(7), autogroup). */
-static void put_group(pid_t pid, int nice)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0)
-		dprintf(fd, "%d", nice);
-	close(fd);
-}
-
-/*
- * Its machine is stopped, and the host boots beside it: it comes first on the processors until its state is loaded. Its
- * first thread does, which makes the machine and loads its state. What that starts does not: its user could keep it.
- */
-static void come_first(void)
-{
-	struct sched_param none = { 0 };
-
-	if (sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &none) || setpriority(PRIO_PROCESS, 0, FIRST_NICE))
-		return;
-	put_group(getpid(), FIRST_NICE);
-}
-
-/* Puts every thread of the VMM where it belongs. Returns whether one was elsewhere. */
-static bool put_threads(const char *tasks, int nice)
-{
-	DIR *directory = opendir(tasks);
-	struct dirent *each;
-	bool moved = false;
-
-	while (directory && (each = readdir(directory))) {
-		id_t thread = strtoul(each->d_name, NULL, 10);
-
-		if (!thread || getpriority(PRIO_PROCESS, thread) == nice)
-			continue;
-		moved |= !setpriority(PRIO_PROCESS, thread, nice);
-	}
-	if (directory)
-		closedir(directory);
-	return moved;
-}
-
-bool set_nice(const struct instruction *each)
-{
-	int nice = (int)each->number[0] + FIRST_NICE, times = 0;
-	struct sched_param none = { 0 };
-	char tasks[64];
-
-	snprintf(tasks, sizeof(tasks), "/proc/%d/task", work.vmm);
-	sched_setscheduler(work.vmm, SCHED_OTHER, &none);
-	/* A thread that is made meanwhile begins where the one is that made it. */
-	while (put_threads(tasks, nice) && ++times < MOST_PASSES)
-		;
-	put_group(work.vmm, nice);
 	return true;
 }
 

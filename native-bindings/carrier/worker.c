@@ -3,6 +3,7 @@
 #include "fault.h"
 #include "log.h"
 #include "patience.h"
+#include "priority.h"
 #include "process.h"
 #include "work.h"
 #include <errno.h>
@@ -115,6 +116,7 @@ void bring_back(const struct machine *machine, const struct surroundings *around
 	struct part part = machine->part;
 	bool done = true;
 
+	come_first();
 	work.machine = machine;
 	work.around = around;
 	if (!is_whole(part))

@@ -102,6 +102,7 @@ export const preservingCases: readonly ContractCase[] = [
         liveUpdate.preserveFds(session, [first, first, second], [1n, 2n, 3n]),
       );
       assert.equal(error.argument, `file=${first.fd}`);
+      assert.equal(error.place, 1);
       await expectCode('EEXIST', () => liveUpdate.preserveFds(session, [third], [1n]));
       await liveUpdate.preserveFds(session, [second, third], [2n, 3n]);
       await liveUpdate.preserveFds(session, [], []);

@@ -22,6 +22,8 @@ export interface SystemError extends Error {
   readonly syscall: string;
   /** The argument at fault, as `name=value`; absent where the call has none. */
   readonly argument?: string;
+  /** In a row of calls: which of them failed, from 0. Those before it succeeded. */
+  readonly place?: number;
 }
 
 /** A file descriptor with one owner. Dropping it open is a fault: it is closed and a process warning is emitted. */
@@ -57,7 +59,7 @@ export interface LiveUpdate {
   retrieveFd(session: FdLike, token: bigint): Promise<Descriptor>;
   /**
    * `preserveFd` for each of `files`, under the token at its place in `tokens`, one after the other without coming
-   * back in between. The first failure ends it, as that of `preserveFd`; what was preserved before it stays so.
+   * back in between. The first failure ends it, as that of `preserveFd` with its place; what was preserved before it stays so.
    */
   preserveFds(session: FdLike, files: readonly FdLike[], tokens: readonly bigint[]): Promise<void>;
   /** `retrieveFd` for each of `tokens`, in the same way. After a failure nothing is handed out; it may be tried again. */
@@ -192,6 +194,16 @@ export interface Sockets {
   receive(socket: FdLike, maxBytes?: number): Received | null;
   /** `sendmsg` without SIGPIPE: bytes taken, or `null` on `EAGAIN`. Descriptors go with the first byte, so there must be one. */
   send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
+  /**
+   * `recv` and `pwrite` in turn to the end of the stream: what comes of a socket is in `file` then, from `offset` on. On
+   * a thread of its own, without coming back in between. Descriptors beside the bytes are dropped. `shutdown` of the
+   * socket ends it, as the end of the stream does.
+   *
+   * @param most bytes that may come
+   * @returns how many came
+   * @throws SystemError `EFBIG` if more come; what is recorded by then stays in the file. Also `EAGAIN` no more threads.
+   */
+  record(socket: FdLike, file: FdLike, offset: bigint, most: bigint): Promise<number>;
   /** `shutdown` of the writing side. */
   shutdownWrite(socket: FdLike): void;
   /** `shutdown` of both sides: the other end sees the end at once, whoever else has the descriptor. */

@@ -75,6 +75,7 @@ interface RawSockets {
   socketPair(): [number, number];
   receive(socket: number, maxBytes: number): RawReceived | null;
   send(socket: number, data: Uint8Array, descriptors: readonly number[]): number | null;
+  record(socket: number, file: number, offset: bigint, most: bigint): Promise<number>;
   shutdownWrite(socket: number): void;
   shutdown(socket: number): void;
   peerCredentials(socket: number): PeerCredentials;

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The sockets group of the face; see `face.ts` for each call. */
-import { bytesOf, fdOf, fdsOf, functionOf, integerOf, optionsOf, shortTextOf } from './arguments.ts';
+import {
+  bytesOf,
+  fdOf,
+  fdsOf,
+  functionOf,
+  integerOf,
+  offsetOf,
+  optionsOf,
+  shortTextOf,
+} from './arguments.ts';
 import type { FdLike, Poll, Received, Sockets } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor, whenceOf } from './owned-descriptor.ts';
@@ -95,6 +104,15 @@ export const sockets: Sockets = {
       throw new RangeError('data must hold at least one byte to carry descriptors, not 0');
     }
     return raw.send(fdOf(socket, 'socket'), data, fds);
+  },
+
+  async record(socket, file, offset, most) {
+    return await raw.record(
+      fdOf(socket, 'socket'),
+      fdOf(file, 'file'),
+      offsetOf(offset, 'offset'),
+      offsetOf(most, 'most'),
+    );
   },
 
   shutdownWrite(socket) {

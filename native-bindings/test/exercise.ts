@@ -57,6 +57,9 @@ async function failures(): Promise<void> {
   await fails(() => sockets.send(file, Buffer.of(1), [999_999]));
   await fails(() => sockets.peerCredentials(file));
   await fails(() => sockets.poll(999_999));
+  await fails(() => sockets.record(file, file, 0n, 1n));
+  await fails(() => sockets.record(999_999, file, 0n, 1n));
+  await fails(() => sockets.shutdown(file));
   process.env[notifyVariable] = `@${'a'.repeat(106)}`;
   await fails(() => serviceManager.notify('x'.repeat(10_000), [file]));
 }
@@ -83,6 +86,12 @@ async function filesAndSockets(): Promise<void> {
       resolve();
     });
   });
+  sockets.shutdown(other);
+  const [sending, recorded] = sockets.socketPair();
+  sockets.send(sending, data);
+  sending.close();
+  await sockets.record(recorded, file, 3n, BigInt(data.length));
+  recorded.close();
   using pidfd = descriptors.pidfdOpen(process.pid);
   descriptors.pidfdGetfd(pidfd, file.fd).close();
   await kernel.syncFileSystem(descriptors.duplicate(file));

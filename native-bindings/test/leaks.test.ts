@@ -46,6 +46,19 @@ it('socket pairs with descriptors passed through them', async () => {
   });
 });
 
+it('recordings, to the end and beyond what may come', async () => {
+  using file = memory.memfdCreate('recorded');
+  await leavesNothing(async (count) => {
+    const [one, other] = sockets.socketPair();
+    sockets.send(one, Buffer.from('state'), [file]);
+    one.close();
+    const recording = sockets.record(other, file, 0n, BigInt(count % 2) * 5n);
+    // The thread has its own copies.
+    other.close();
+    await recording.catch(() => {});
+  });
+});
+
 it('watchers', async () => {
   const [one, other] = sockets.socketPair();
   await leavesNothing(() => {

@@ -5,9 +5,10 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { memory, sockets } from '../src/index.ts';
-import { failureOf } from './failures.ts';
+import { type Descriptor, memory, sockets } from '../src/index.ts';
+import { failureOf, rejectionOf } from './failures.ts';
 
 /** Connects as another user with the given groups, and stays until its input ends. */
 const clientProgram = `
@@ -222,6 +223,67 @@ describe('receive and send', () => {
     expect(failureOf(() => sockets.send(one, Buffer.of(1), [other]))).toMatchObject({
       argument: 'socket=-1',
     });
+    other.close();
+  });
+});
+
+describe('record', () => {
+  /** Sends all of it, as fast as it is taken. */
+  const sendAll = async (socket: Descriptor, data: Buffer): Promise<void> => {
+    for (let at = 0; at < data.length; ) {
+      at += sockets.send(socket, data.subarray(at)) ?? 0;
+      await setImmediate();
+    }
+  };
+
+  it('puts what comes into a file, to the end of the stream', async () => {
+    using file = memory.memfdCreate('state');
+    memory.write(file, 0n, Buffer.from('before, and behind'));
+    const [one, other] = sockets.socketPair();
+    const data = Buffer.alloc(3 * 2 ** 20 + 17, 'state ');
+    const recording = sockets.record(other, file, 6n, BigInt(data.length));
+    await sendAll(one, data);
+    sockets.shutdownWrite(one);
+    expect(await recording).toBe(data.length);
+    expect(memory.read(file, 0n, 6).toString()).toBe('before');
+    expect(memory.read(file, 6n, data.length).equals(data)).toBe(true);
+    one.close();
+    other.close();
+  });
+
+  it('ends when the socket is shut down, and is no longer waited for', async () => {
+    using file = memory.memfdCreate('state');
+    const [one, other] = sockets.socketPair();
+    const recording = sockets.record(other, file, 0n, 100n);
+    await sendAll(one, Buffer.from('some'));
+    sockets.shutdown(other);
+    expect(await recording).toBeLessThanOrEqual(4);
+    one.close();
+    other.close();
+  });
+
+  it('takes no more than it may, and says so', async () => {
+    using file = memory.memfdCreate('state');
+    const [one, other] = sockets.socketPair();
+    await sendAll(one, Buffer.from('five!'));
+    const refused = await rejectionOf(sockets.record(other, file, 0n, 4n));
+    expect(refused).toEqual({ code: 'EFBIG', errno: 27, syscall: 'recv', argument: 'most=4' });
+    expect(memory.fileFacts(file).size).toBe(0n);
+    one.close();
+    other.close();
+  });
+
+  it('says what the kernel says, and of which descriptor', async () => {
+    using file = memory.memfdCreate('state');
+    const [one, other] = sockets.socketPair();
+    const notSocket = await rejectionOf(sockets.record(file, file, 0n, 1n));
+    expect(notSocket).toMatchObject({ code: 'ENOTSOCK', syscall: 'recv', argument: `socket=${file.fd}` });
+    await sendAll(one, Buffer.of(1));
+    const notFile = await rejectionOf(sockets.record(other, other, 0n, 1n));
+    expect(notFile).toMatchObject({ code: 'ESPIPE', syscall: 'pwrite', argument: `file=${other.fd}` });
+    one.close();
+    const closed = await rejectionOf(sockets.record(one, file, 0n, 1n));
+    expect(closed).toMatchObject({ code: 'EBADF', argument: 'socket=-1' });
     other.close();
   });
 });

@@ -156,11 +156,11 @@ export class HeldMachines {
 
   async #takeOverOne({ session, name, saved, state }: Kept): Promise<void> {
     if (saved === null || state === null) return;
-    const { adoptions, journal, native, starter } = this.#context;
+    const { adoptions, journal, native, paths, starter, log } = this.#context;
     await starter.settle(saved);
     if (readMark(native.memory, state, saved) !== 'running') return;
     const fields = { session: session.name, parameters: { name, way: saved.way } };
-    const { pid } = await runStarted({ native, machine: saved, starter });
+    const { pid } = await runStarted({ native, paths, machine: saved, starter, log });
     checkLabel(this.#context, saved, pid);
     await journal.act('machine.found', fields, () => adoptions.moved(session.name, pid));
     await this.#forget(session, agentItself);
@@ -215,7 +215,7 @@ export class HeldMachines {
   }
 
   async #start({ session, attempt }: Kept, machine: SavedMachine, state: Descriptor): Promise<number> {
-    const { native, restore, sessions, socketDirectory, starter } = this.#context;
+    const { native, paths, restore, sessions, socketDirectory, starter, log } = this.#context;
     const file = ({ session: from, token }: Place): Descriptor => {
       const own = sessions.has(from) ? sessions.get(from).files.get(BigInt(token)) : undefined;
       const found = own ?? fileOf(session, heldLabels.memory(token), attempt);
@@ -230,7 +230,7 @@ export class HeldMachines {
     } catch (error) {
       if (!(error instanceof RanPerhaps)) throw error;
       // It was told to run, and what came after that failed: it is asked how it is, and not left to itself.
-      return (await runStarted({ native, machine, starter })).pid;
+      return (await runStarted({ native, paths, machine, starter, log })).pid;
     }
   }
 

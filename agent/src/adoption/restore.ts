@@ -5,6 +5,8 @@
  * that its memory has changed, and the saved state no longer fits.
  */
 import type { Descriptor, Native } from '@luo-console/native';
+import type { HostPaths } from '../host/paths.ts';
+import { standBack } from '../host/priority.ts';
 import { saidBy } from '../host/said-by.ts';
 import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
@@ -139,21 +141,32 @@ export interface Started {
  * Tells the guest of a machine to run that may have run already, if it ran when it was saved. Nothing is loaded. A guest
  * that is known to have run is only asked how it is: whoever has paused it since wants it so.
  *
+ * Its VMM came first on the processors until then. Where the carrier has ended too soon, it is put back here.
+ *
  * @param pid its VMM's process where that is known; the starter is asked otherwise
  * @param hasRun whether it is known to have run
  * @throws Error if it has no process, or QEMU says that the guest is still paused
  */
 export async function runStarted({
   native,
+  paths,
   machine,
   starter,
+  log,
   pid: known,
   hasRun = false,
 }: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & {
+  readonly paths: Pick<HostPaths, 'proc'>;
+  readonly log: (level: 'warning', message: string, fields: Record<string, unknown>) => void;
   readonly pid?: number | null;
   readonly hasRun?: boolean;
 }): Promise<Started> {
   const pid = known ?? (await starter.pid(machine));
+  try {
+    standBack(paths.proc, pid, machine.facts?.nice ?? 0);
+  } catch (error) {
+    log('warning', 'a VMM still comes first on the processors', { pid, problem: saidBy(error) });
+  }
   if (!machine.ran) return { pid, problem: null, insteadOfRunning: null };
   try {
     using monitor = await VmmMonitor.open({ sockets: native.sockets, path: machine.monitor, pid });

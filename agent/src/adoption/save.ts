@@ -48,6 +48,9 @@ export interface SavedState {
 const collectMs = 10_000;
 const saveMs = 600_000;
 
+/** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
+const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
+
 /** Copies per write when pages are made. */
 const pageStep = 1024 * 1024;
 
@@ -182,7 +185,9 @@ export class MachineSaver {
       rejectedWith(failed),
       ...(migrating === null ? [] : [rejectedWith(migrating)]),
     ]);
-    const mainBytes = await recordStream(native, connection, this.#file, cprBytes, signal);
+    const most = mostOf(this.#options.expectedBytes);
+    const recording = { file: this.#file, offset: cprBytes, most };
+    const mainBytes = await recordStream(native.sockets, connection, recording, signal);
     await failed;
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
     // Pages that were made and not needed would be preserved for nothing.
@@ -235,7 +240,8 @@ async function rehearse(native: Native, file: Descriptor): Promise<void> {
   const [ours, theirs] = sockets.socketPair();
   using _ours = ours;
   using sender = theirs;
-  const recording = recordStream(native, ours, file, 0, AbortSignal.timeout(collectMs));
+  const into = { file, offset: 0, most: mostOf(0) };
+  const recording = recordStream(sockets, ours, into, AbortSignal.timeout(collectMs));
   sockets.send(sender, Buffer.alloc(pageStep / 16));
   sockets.shutdownWrite(sender);
   await recording;

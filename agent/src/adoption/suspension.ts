@@ -181,9 +181,10 @@ export class Suspension {
         });
         const state = await saving;
         if (!state) return;
-        const { token } = await preserve(state.file);
         const { cprBytes, mainBytes } = state;
+        // It is recorded now; that it is preserved is the first thing of what follows.
         const savedAtUs = nowUs();
+        const { token } = await preserve(state.file);
         member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
         this.#show(member, {
           stage: 'saved',

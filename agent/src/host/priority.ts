@@ -10,6 +10,16 @@ import { getPriority, setPriority } from 'node:os';
 export const firstNice = -20;
 
 /**
+ * Puts the threads of another process back to where they were, if its first thread comes first.
+ *
+ * @param nice where they were
+ * @throws SystemError EACCES, EPERM if that is not allowed, ESRCH if it has ended
+ */
+export function standBack(proc: string, pid: number, nice: number): void {
+  if (getPriority(pid) === firstNice && nice !== firstNice) setAll(`${proc}/${pid}`, pid, nice);
+}
+
+/**
  * Puts every thread of this process before those of others. Threads that it starts later come first as well. Needs
  * `LimitNICE=`. Where the kernel groups processes by session, the group is put first too (sched(7), autogroup).
  *
@@ -19,22 +29,24 @@ export const firstNice = -20;
  */
 export function comeFirst(proc: string): () => void {
   const before = getPriority();
-  setAll(proc, firstNice);
-  return () => setAll(proc, before);
+  const own = `${proc}/self`;
+  setAll(own, process.pid, firstNice);
+  return () => setAll(own, process.pid, before);
 }
 
-function setAll(proc: string, nice: number): void {
-  // The first one is this thread: if it may not be changed, none may.
-  for (const thread of readdirSync(`${proc}/self/task`)) {
+/** @param directory the process's in procfs */
+function setAll(directory: string, pid: number, nice: number): void {
+  // The first one has the process's number: if it may not be changed, none may.
+  for (const thread of readdirSync(`${directory}/task`)) {
     try {
       setPriority(Number(thread), nice);
     } catch (error) {
-      if (Number(thread) === process.pid) throw error;
+      if (Number(thread) === pid) throw error;
       // Another thread that has ended meanwhile needs no turn.
     }
   }
   try {
-    writeFileSync(`${proc}/self/autogroup`, `${nice}\n`);
+    writeFileSync(`${directory}/autogroup`, `${nice}\n`);
   } catch {
     // This kernel has no such groups.
   }

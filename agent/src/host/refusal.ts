@@ -32,6 +32,7 @@ export interface KernelFailure extends Error {
   readonly errno: number;
   readonly syscall: string;
   readonly argument?: string;
+  readonly place?: number;
 }
 
 /** Whether an error came from a system call, with its errno name in `code`. */

@@ -45,19 +45,24 @@ export async function takeInStored(
   handed: readonly HandedBack[],
 ): Promise<Intake> {
   const found = new Map<string, Found>();
+  const intake: Intake = { outgoing: [], incoming: [], problems: [] };
+  // Numbers are known only once all names are.
+  for (const { name } of handed) if (parseStoredName(name).kind !== 'other') context.store.know(name);
   for (const { name, descriptor } of handed) {
     const stored = parseStoredName(name);
-    if (stored.kind === 'other') {
+    const session = stored.kind === 'numbered' ? context.store.sessionWith(stored.number) : null;
+    if (stored.kind === 'other' || (stored.kind === 'numbered' && session === null)) {
+      // The service manager keeps its copy.
       descriptor.close();
+      if (stored.kind !== 'other') intake.problems.push(`${name}: no session has this number`);
       continue;
     }
-    context.store.know(name);
-    const entry = found.get(stored.session) ?? { descriptor: null, files: new Map() };
-    found.set(stored.session, entry);
+    const owner = stored.kind === 'numbered' ? (session ?? '') : stored.session;
+    const entry = found.get(owner) ?? { descriptor: null, files: new Map() };
+    found.set(owner, entry);
     if (stored.kind === 'session') entry.descriptor = descriptor;
     else entry.files.set(stored.token, descriptor);
   }
-  const intake: Intake = { outgoing: [], incoming: [], problems: [] };
   for (const [name, entry] of found) {
     try {
       await takeInOne(context, sessions, { name, ...entry }, intake);

@@ -28,6 +28,8 @@ export type KeepPart = (token: bigint, file: Descriptor) => Promise<void>;
 export class Manifest {
   readonly #memory: Memory;
   readonly #parts: Part[] = [];
+  /** In which part each entry is, by its token. */
+  readonly #homes = new Map<string, Part>();
   #nextOrder = 0;
   head: ManifestHead;
 
@@ -61,7 +63,9 @@ export class Manifest {
     for (const { file, slots, decoded } of parts) {
       const entries = new Map(decoded.entries.map((entry) => [entry.token, entry]));
       const bytes = decoded.entries.reduce((sum, entry) => sum + roomOf(entry), 0);
-      manifest.#parts.push({ file, slots, entries, bytes });
+      const part: Part = { file, slots, entries, bytes };
+      manifest.#parts.push(part);
+      for (const token of entries.keys()) if (!manifest.#homes.has(token)) manifest.#homes.set(token, part);
       for (const { order } of decoded.entries) manifest.#nextOrder = Math.max(manifest.#nextOrder, order + 1);
     }
     return manifest;
@@ -110,11 +114,14 @@ export class Manifest {
   /** Adds entries, in new parts if no part has room. Each part is written once. */
   async add(entries: readonly ManifestEntry[], keep: KeepPart): Promise<void> {
     const changed = new Set<Part>();
+    const frames = new Map<Part, number>();
     for (const entry of entries) {
       const bytes = roomOf(entry);
       // The newest part is the one with room, unless entries were removed from others.
-      const part = this.#parts.findLast((each) => this.#hasRoom(each, bytes)) ?? (await this.#addPart(keep));
+      const part =
+        this.#parts.findLast((each) => this.#hasRoom(each, bytes, frames)) ?? (await this.#addPart(keep));
       part.entries.set(entry.token, entry);
+      this.#homes.set(entry.token, part);
       part.bytes += bytes;
       this.#nextOrder = Math.max(this.#nextOrder, entry.order + 1);
       changed.add(part);
@@ -138,6 +145,7 @@ export class Manifest {
   remove(tokens: readonly bigint[]): void {
     this.#change(tokens, (part, entry) => {
       part.entries.delete(entry.token);
+      this.#homes.delete(entry.token);
       part.bytes -= roomOf(entry);
     });
   }
@@ -166,8 +174,7 @@ export class Manifest {
   }
 
   #partOf(token: bigint): Part | undefined {
-    const key = formatToken(token);
-    return this.#parts.find(({ entries }) => entries.has(key));
+    return this.#homes.get(formatToken(token));
   }
 
   async #addPart(keep: KeepPart): Promise<Part> {
@@ -191,9 +198,13 @@ export class Manifest {
     return encodePart({ format: 'luo-manifest-1', part: index, head, entries: [...part.entries.values()] });
   }
 
-  /** Leaves room for the head to grow a little. */
-  #hasRoom(part: Part, bytes: number): boolean {
-    const frame = this.#encode({ ...part, entries: new Map() }, this.#parts.indexOf(part)).length + 256;
+  /** Leaves room for the head to grow a little. @param frames what is around the entries of a part, in bytes, as far as that is known */
+  #hasRoom(part: Part, bytes: number, frames: Map<Part, number>): boolean {
+    let frame = frames.get(part);
+    if (frame === undefined) {
+      frame = this.#encode({ ...part, entries: new Map() }, this.#parts.indexOf(part)).length + 256;
+      frames.set(part, frame);
+    }
     return frame + part.bytes + bytes <= part.slots.capacity;
   }
 

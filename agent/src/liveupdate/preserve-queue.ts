@@ -50,8 +50,14 @@ interface Asked {
 interface Begun extends Preserving {
   readonly asked: Asked;
   readonly fields: EntryFields;
-  /** What tells its file from others; null if nothing does. */
-  readonly key: string | null;
+}
+
+/** What is preserved together. */
+interface Turn {
+  readonly begun: Begun[];
+  readonly tokens: Set<bigint>;
+  /** What tells their files from others, where something does. */
+  readonly keys: Set<string>;
 }
 
 export class PreserveQueue {
@@ -101,7 +107,7 @@ export class PreserveQueue {
   /** @returns those that depend on what became of others */
   async #dealWith(session: HeldSession, some: readonly Asked[]): Promise<Asked[]> {
     const later: Asked[] = [];
-    const begun: Begun[] = [];
+    const turn: Turn = { begun: [], tokens: new Set(), keys: new Set() };
     try {
       const [first] = some;
       if (session.unbuilt && first) await this.#options.carryOn(session, first.actor);
@@ -109,9 +115,9 @@ export class PreserveQueue {
       for (const [index, asked] of some.entries()) {
         const facts = described[index];
         if (facts?.status !== 'fulfilled') asked.done.reject(facts?.reason);
-        else if (!this.#begin(session, asked, facts.value, begun)) later.push(asked);
+        else if (!this.#begin(session, asked, facts.value, turn)) later.push(asked);
       }
-      if (begun.length > 0) await this.#preserve(session, begun);
+      if (turn.begun.length > 0) await this.#preserve(session, turn.begun);
     } catch (error) {
       // Those that were refused or preserved have been told so.
       for (const asked of some) if (!later.includes(asked)) asked.done.reject(error);
@@ -124,23 +130,24 @@ export class PreserveQueue {
    *
    * @returns false if it depends on what becomes of another one of this turn
    */
-  #begin(session: HeldSession, asked: Asked, described: FileDescription, begun: Begun[]): boolean {
+  #begin(session: HeldSession, asked: Asked, described: FileDescription, turn: Turn): boolean {
+    const { begun, tokens, keys } = turn;
     const { context, preserved } = this.#options;
     const { native, nowUs, store } = context;
     const { file, request, actor } = asked;
     const { name } = session;
-    const inTurn = (token: bigint): boolean => begun.some((each) => each.token === token);
     const isTaken = (token: bigint): boolean => session.manifest?.get(token) !== undefined;
     try {
       session.need('outgoing');
-      const token = request.token ?? nextFreeToken(session, (each) => isTaken(each) || inTurn(each));
+      const token =
+        request.token ?? nextFreeToken(session, begun.length, (each) => isTaken(each) || tokens.has(each));
       if (isTaken(token)) throw new Refusal('TokenInUse', { session: name, token: formatToken(token) });
-      if (inTurn(token)) return false;
+      if (tokens.has(token)) return false;
       const facts = hasOwnInode(described.name) ? native.memory.fileFacts(file) : null;
       const key = facts === null ? null : placeKey(facts);
       const already = facts === null ? null : preserved.of(facts);
       if (already) throw new Refusal('AlreadyPreserved', already);
-      if (key !== null && begun.some((each) => each.key === key)) return false;
+      if (key !== null && keys.has(key)) return false;
       // The files, and parts of the manifest if the others are full.
       store.needRoom(begun.length + 2 + Math.ceil(begun.length / fewestInPart));
       const order = (session.manifest?.nextOrder ?? 0) + begun.length;
@@ -150,7 +157,9 @@ export class PreserveQueue {
         ...{ session: name, peer: actor.peer },
         parameters: { token: entry.token, size, kind, label, source },
       };
-      begun.push({ asked, token, key, entry, fields, file: native.descriptors.duplicate(file) });
+      begun.push({ asked, token, entry, fields, file: native.descriptors.duplicate(file) });
+      tokens.add(token);
+      if (key !== null) keys.add(key);
     } catch (error) {
       asked.done.reject(error);
     }

@@ -127,11 +127,11 @@ export async function preserveInto(
   }
   const refusals: (Error | null)[] = [];
   let mark = context.kernelLog.mark();
-  for (const each of list) {
-    const refusal = await refusalOf(context, session, each, mark);
+  while (refusals.length < list.length) {
+    const refused = await preserveRow(context, session, list.slice(refusals.length), mark);
+    refusals.push(...refused);
     // What the kernel said of this one says nothing of the next.
-    if (refusal !== null) mark = context.kernelLog.mark();
-    refusals.push(refusal);
+    mark = context.kernelLog.mark();
   }
   const [kept, refused] = [true, false].map((isKept) =>
     list.filter((_each, index) => (refusals[index] === null) === isKept),
@@ -146,23 +146,54 @@ export async function preserveInto(
   return refusals;
 }
 
-/** Has the kernel preserve a file. @param mark where its words begin. @returns what it was refused for, or null */
-async function refusalOf(
+/**
+ * Has the kernel preserve files until it refuses one: on the way there and back they would take as long again.
+ *
+ * @param mark where its words about them begin
+ * @returns for each that it was asked about null, and for the last one what it was refused for, if it was; at least one
+ */
+async function preserveRow(
   { native, patience, kernelLog }: LiveUpdateContext,
   { name, open }: HeldSession,
-  { token, file, entry }: Preserving,
+  row: readonly Preserving[],
   mark: number,
-): Promise<Error | null> {
+): Promise<(Error | null)[]> {
+  let done = 0;
+  const attempt = async (): Promise<void> => {
+    const left = row.slice(done);
+    const files = left.map(({ file }) => file);
+    try {
+      await native.liveUpdate.preserveFds(
+        open,
+        files,
+        left.map(({ token }) => token),
+      );
+    } catch (error) {
+      done += isKernelFailure(error) ? (error.place ?? 0) : 0;
+      throw error;
+    }
+  };
   try {
-    // The manager may still be closing its copy of a session that was just closed and held this very file.
-    await withPatience(['EBUSY'], { ...patience, totalMs: Math.min(patience.totalMs, 500) }, () =>
-      withKernelWords(kernelLog, entry.label, () => native.liveUpdate.preserveFd(open, file, token), mark),
-    );
-    return null;
+    // The manager may still be closing its copy of a session that was just closed and held one of these files.
+    await withPatience(['EBUSY'], { ...patience, totalMs: Math.min(patience.totalMs, 500) }, attempt);
+    return row.map(() => null);
   } catch (error) {
-    if (isKernelFailure(error)) return preserveRefusal(error, name, token, entry.kind);
-    return error instanceof Error ? error : new Error(String(error));
+    const refused = row[done];
+    if (refused === undefined) throw error;
+    const said = await withKernelWords(
+      kernelLog,
+      refused.entry.label,
+      () => Promise.reject(error),
+      mark,
+    ).catch((explained: unknown) => explained);
+    return [...row.slice(0, done).map(() => null), refusalOf(said, name, refused)];
   }
+}
+
+/** What a file was refused for. */
+function refusalOf(error: unknown, session: string, { token, entry }: Preserving): Error {
+  if (isKernelFailure(error)) return preserveRefusal(error, session, token, entry.kind);
+  return error instanceof Error ? error : new Error(String(error));
 }
 
 function preserveRefusal(

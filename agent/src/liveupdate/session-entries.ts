@@ -47,9 +47,18 @@ export function newEntry(
   };
 }
 
-/** The number of entries if that is free, or the next higher one that is. @param isTaken whether a token is used */
-export function nextFreeToken(session: HeldSession, isTaken: (token: bigint) => boolean): bigint {
-  let token = BigInt(session.manifest?.size ?? 0);
+/**
+ * The number of entries if that is free, or the next higher one that is.
+ *
+ * @param more entries that will come before it
+ * @param isTaken whether a token is used
+ */
+export function nextFreeToken(
+  session: HeldSession,
+  more: number,
+  isTaken: (token: bigint) => boolean,
+): bigint {
+  let token = BigInt((session.manifest?.size ?? 0) + more);
   while (isTaken(token)) token += 1n;
   return token;
 }

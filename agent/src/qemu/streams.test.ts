@@ -76,9 +76,30 @@ describe('a device state', () => {
       }
       sockets.shutdownWrite(theirs);
     })();
-    expect(await recordStream(native, ours, file, 6, signal())).toBe(state.length);
+    const into = { file, offset: 6, most: state.length };
+    expect(await recordStream(sockets, ours, into, signal())).toBe(state.length);
     await sending;
     expect(memory.read(file, 0n, 6).toString()).toBe('before');
     expect(memory.read(file, 6n, state.length).equals(state)).toBe(true);
+  });
+
+  it('that does not end is given up when the signal fires, though something has come', async () => {
+    using file = memfd('');
+    sockets.send(theirs, Buffer.from('some state'));
+    const over = new AbortController();
+    const recording = recordStream(sockets, ours, { file, offset: 0, most: 100 }, over.signal);
+    over.abort(new Error('too long'));
+    await expect(recording).rejects.toThrow('too long');
+    // One that is given up already is not begun.
+    using other = memfd('');
+    const late = recordStream(sockets, theirs, { file: other, offset: 0, most: 100 }, over.signal);
+    await expect(late).rejects.toThrow('too long');
+  });
+
+  it('that is longer than it may be is refused', async () => {
+    using file = memfd('');
+    sockets.send(theirs, Buffer.from('some state'));
+    const recording = recordStream(sockets, ours, { file, offset: 0, most: 9 }, signal());
+    await expect(recording).rejects.toMatchObject({ code: 'EFBIG' });
   });
 });

@@ -15,7 +15,6 @@ export interface Piece {
 
 /** Most bytes of a CPR stream: names and numbers of descriptors, so anything like this is something else. */
 const mostCprBytes = 4 * 1024 * 1024;
-const pieceBytes = 1024 * 1024;
 
 /** `QCPR`, the first bytes of a CPR stream (QEMU, `migration/cpr.c`). */
 const cprMagic = Buffer.from('QCPR', 'latin1');
@@ -31,11 +30,10 @@ async function receive(
   sockets: Sockets,
   socket: FdLike,
   signal: AbortSignal,
-  most?: number,
 ): Promise<{ data: Buffer; descriptors: readonly Descriptor[] }> {
   for (;;) {
     signal.throwIfAborted();
-    const received = sockets.receive(socket, most);
+    const received = sockets.receive(socket);
     if (received === null) {
       await whenReady(sockets, socket, sockets.POLL_READABLE, signal);
       continue;
@@ -81,25 +79,36 @@ export function closePieces(pieces: readonly Piece[]): void {
   for (const { descriptors } of pieces) for (const each of descriptors) each.close();
 }
 
+/** A file that a stream goes into. */
+export interface Recording {
+  readonly file: FdLike;
+  /** Where in the file it begins, in bytes. */
+  readonly offset: number;
+  /** How many bytes may come. */
+  readonly most: number;
+}
+
 /**
- * Records a stream to its end into a file.
+ * Records a stream to its end into a file, on a thread.
  *
- * @param offset where in the file it begins, in bytes
  * @returns its length in bytes
+ * @throws SystemError `EFBIG` if more comes than may; the signal's reason, once the thread has ended
  */
 export async function recordStream(
-  { sockets, memory }: Native,
+  sockets: Sockets,
   socket: FdLike,
-  file: FdLike,
-  offset: number,
+  { file, offset, most }: Recording,
   signal: AbortSignal,
 ): Promise<number> {
-  let at = offset;
-  for (;;) {
-    const { data, descriptors } = await receive(sockets, socket, signal, pieceBytes);
-    for (const each of descriptors) each.close();
-    if (data.length === 0) return at - offset;
-    memory.write(file, BigInt(at), data);
-    at += data.length;
+  signal.throwIfAborted();
+  // The thread takes that for the end of the stream.
+  const stop = (): void => sockets.shutdown(socket);
+  signal.addEventListener('abort', stop);
+  try {
+    const bytes = await sockets.record(socket, file, BigInt(offset), BigInt(most));
+    signal.throwIfAborted();
+    return bytes;
+  } finally {
+    signal.removeEventListener('abort', stop);
   }
 }

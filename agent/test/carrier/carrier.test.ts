@@ -17,6 +17,7 @@ import {
 import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { standBack } from '../../src/host/priority.ts';
 import { instructionRows } from '../../src/update/program/instructions.ts';
 import { CarriedMachine, marks } from './carried.fixture.ts';
 import { carrierTests } from './carrier-tests.ts';
@@ -105,7 +106,7 @@ describe('a machine', () => {
       'hand',
       'note',
     ];
-    const notes = ['starting', 'loading', 'loaded', 'running'];
+    const notes = ['starting', 'loading', 'loaded', 'told', 'running'];
     expect(done.filter((event) => ![...notes, 'waits'].includes(event))).toEqual(
       machine.instructions.filter((each) => !quiet.includes(each)),
     );
@@ -268,6 +269,11 @@ describe('a crash', () => {
         expect(machine.vmmRuns).toBe(true);
         expect(machine.report?.loaded.length).toBe(1);
         expect(status).toBe(0);
+        // And it puts a VMM back that still comes first.
+        const { vmm } = machine;
+        if (vmm === null) throw new Error('the carrier said nothing of a VMM');
+        standBack('/proc', vmm, 0);
+        expect(getPriority(vmm)).toBe(0);
         return;
       }
       expect(status).toBe(1);

@@ -13,6 +13,7 @@ void InitHugePages(Napi::Env env, Napi::Object memory);
 Napi::Object InitDescriptors(Napi::Env env);
 Napi::Object InitSockets(Napi::Env env);
 void InitMessages(Napi::Env env, Napi::Object sockets);
+void InitRecord(Napi::Env env, Napi::Object sockets);
 void InitPoll(Napi::Env env, Napi::Object sockets);
 Napi::Object InitKernel(Napi::Env env);
 void InitSync(Napi::Env env, Napi::Object kernel);

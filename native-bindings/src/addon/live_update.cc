@@ -196,7 +196,10 @@ struct PreserveFdsOperation {
 
   std::optional<Failure> Run(Answer&) {
     for (size_t i = 0; i < files.size(); i++) {
-      if (auto failure = Preserve(session, session_number, files[i], file_numbers[i], tokens[i])) return failure;
+      auto failure = Preserve(session, session_number, files[i], file_numbers[i], tokens[i]);
+      if (!failure) continue;
+      failure->place = i;
+      return failure;
     }
     return std::nullopt;
   }

@@ -147,6 +147,7 @@ Napi::Object InitSockets(Napi::Env env) {
   group.Set("shutdown", Napi::Function::New(env, Shutdown, "shutdown"));
   group.Set("peerCredentials", Napi::Function::New(env, PeerCredentials, "peerCredentials"));
   InitMessages(env, group);
+  InitRecord(env, group);
   InitPoll(env, group);
   return group;
 }

@@ -27,6 +27,7 @@ Napi::Error ToError(Napi::Env env, const Failure& failure) {
   object.Set("errno", failure.error);
   object.Set("syscall", failure.syscall);
   if (!failure.argument.empty()) object.Set("argument", failure.argument);
+  if (failure.place) object.Set("place", static_cast<double>(*failure.place));
   return error;
 }
 

@@ -3,19 +3,21 @@
 // How a failed system call becomes a JavaScript error.
 //
 // Every failure has four members: the symbolic name and the number of errno, the call, and the argument at fault as
-// `name=value`. A Failure holds them on whichever thread the call ran; only the JavaScript thread turns it into an
+// `name=value`. One of a row of calls has its place in the row as well. A Failure holds them on whichever thread the call ran; only the JavaScript thread turns it into an
 // Error.
 #ifndef LUO_NATIVE_SYSTEM_ERROR_H
 #define LUO_NATIVE_SYSTEM_ERROR_H
 
 #include <napi.h>
 
+#include <optional>
 #include <string>
 
 struct Failure {
   int error = 0;  // positive errno
   std::string syscall;
   std::string argument;  // `name=value`, or empty where no argument is at fault
+  std::optional<size_t> place = std::nullopt;  // in a row of calls: which of them failed
 };
 
 // Symbolic name as the manual pages write it: glibc prefers ENOTSUP where the kernel means EOPNOTSUPP.

@@ -105,7 +105,10 @@ export class LiveUpdateDouble implements LiveUpdate, Disposable {
     const wanted = tokensOf(tokens, files.length);
     this.#sessionOf(session, 'preserveFd');
     for (const file of files) this.#identity(file, 'file', 'preserveFd');
-    for (const [index, file] of files.entries()) await this.preserveFd(session, file, wanted[index] ?? 0n);
+    for (const [place, file] of files.entries())
+      await this.preserveFd(session, file, wanted[place] ?? 0n).catch((error: unknown) => {
+        throw error instanceof Error ? Object.assign(error, { place }) : error;
+      });
   }
 
   async retrieveFds(session: FdLike, tokens: readonly bigint[]): Promise<readonly Descriptor[]> {

@@ -133,10 +133,11 @@ export async function resumeMachine({
   reached,
   logged,
 }: OneMachine): Promise<Ended> {
-  const { native, starter, socketDirectory, carrier, log } = context;
+  const { native, paths, starter, socketDirectory, carrier, log } = context;
   const { session } = saved;
   const { machine: carried, goesOn } = (await carrier?.machine(session)) ?? notCarried;
   const run = newRun(saved);
+  const asked = { native, paths, machine: saved, starter, log };
   const resumed = (
     newPid: number,
     broughtBackBy: 'carrier' | 'agent',
@@ -172,7 +173,7 @@ export async function resumeMachine({
       const by = pid === null ? 'agent' : 'carrier';
       if (reachedBefore === 'settled_running') return resumed(pid ?? (await starter.pid(saved)), by);
       const hasRun = carried?.reached.has('running') ?? false;
-      const started = await runStarted({ native, machine: saved, starter, pid, hasRun });
+      const started = await runStarted({ ...asked, pid, hasRun });
       if (by === 'carrier' && started.problem === null) reached('running');
       return resumed(started.pid, by, started);
     }
@@ -200,7 +201,7 @@ export async function resumeMachine({
         session,
         problem: saidBy(error),
       });
-      const started = await runStarted({ native, machine: saved, starter });
+      const started = await runStarted(asked);
       return resumed(started.pid, 'agent', started);
     }
   } catch (error) {

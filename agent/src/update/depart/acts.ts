@@ -20,6 +20,7 @@ import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import type { LastSync } from './last-sync.ts';
+import { rehearse } from './rehearsal.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
@@ -46,6 +47,8 @@ export interface Leaving {
   standBack: (() => void) | null;
   /** What is synced once the machines are stopped; null until that is known. */
   lastSync: LastSync | null;
+  /** That it is written out, and whether that cost a machine; null until it has begun. Without machines the last step begins it. */
+  writing: Promise<boolean> | null;
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
@@ -118,13 +121,17 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   ready: {
     async run(update) {
-      const { context, machines, program } = update;
+      const { context, machines, program, signal } = update;
       await machines.prepare();
       program?.prepare(machines.ready);
-      // What the next kernel's agent could not read, or has no room, must be found while they run. And what is done for
-      // the first time takes long.
+      const { onTrial } = machines;
+      // What the next kernel's agent could not read, or has no room, must be found while they run.
       update.change({ carried: carriedBefore(context) });
-      update.index?.rehearse(update.indexRecord(null, machines.onTrial));
+      update.index?.rehearse(update.indexRecord(null, onTrial));
+      await rehearse(() => {
+        program?.rehearse();
+        update.indexRecord(null, onTrial);
+      }, signal);
     },
     async undo({ machines }) {
       try {
@@ -185,6 +192,9 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       signal.throwIfAborted();
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
+      // It goes on beside the next step, which waits for it. Where that is not begun, nobody does.
+      update.writing = update.lastSync && writeOut(update, update.lastSync);
+      update.writing?.catch(() => {});
     },
     async undo({ context, machines, standBack }) {
       context.attendance.letRun();
@@ -207,16 +217,15 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { index, lastSync } = update;
       const compile = (): Buffer | null =>
         (index && program?.compile(index.name, machines.saved, memory)) ?? null;
+      const writing = update.writing ?? (lastSync && writeOut(update, lastSync));
+      let [compiled, indexRecord] = [compile(), update.indexRecord(null)];
       // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
-      // a host that was lost.
-      const writing = lastSync && writeOut(update, lastSync);
-      let compiled = compile();
-      // A machine that runs on here must not be brought back there: the memory has changed since.
-      if (await writing) compiled = compile();
+      // a host that was lost. A machine that runs on here must not be brought back there: its memory has changed since.
+      if (await writing) [compiled, indexRecord] = [compile(), update.indexRecord(null)];
       if (index && compiled) await program?.leave(index, compiled);
       const mark = kernelLog.mark();
       try {
-        update.index?.write(update.indexRecord(nowUs()));
+        update.index?.write({ ...indexRecord, jumpedAtUs: nowUs() });
         await native.kernel.rebootKexec();
       } catch (error) {
         throw new CameBack(error, kernelLog.since(mark), sessions.list());

@@ -179,6 +179,7 @@ export class Departure {
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
       lastSync: null,
+      writing: null,
       standBack: null,
       get record() {
         return departure.#record;

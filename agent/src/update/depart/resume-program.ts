@@ -21,10 +21,6 @@ import { startOrder } from '../program/start-order.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
-/** How often a program is compiled on trial, and for how long at most, in ms. */
-const rehearsals = 10;
-const rehearsalMs = 500;
-
 /** What it works with, of the whole context. */
 type ProgramContext = Pick<UpdateContext, 'log' | 'together'> & { readonly paths: Pick<HostPaths, 'proc'> };
 
@@ -55,6 +51,8 @@ export class ResumeProgram {
   readonly #modules: KernelModules | null;
   /** Sessions of the machines that the carrier can bring back. */
   readonly #sessions = new Set<string>();
+  /** They as they would be saved. */
+  #onTrial: readonly ProgramMachine[] = [];
 
   constructor(context: ProgramContext, modules: KernelModules | null) {
     this.#context = context;
@@ -78,17 +76,12 @@ export class ResumeProgram {
         onTrial = more ?? onTrial;
       }
     }
-    this.#rehearse(onTrial);
+    this.#onTrial = onTrial;
   }
 
-  /**
-   * Compiles it again and again. It is compiled once more while machines are stopped, and then V8 must have made machine
-   * code of this: four times as quick as the second time, and ten times as quick as the first.
-   */
-  #rehearse(onTrial: readonly ProgramMachine[]): void {
-    const until = performance.now() + rehearsalMs;
-    for (let time = 0; time < rehearsals && performance.now() < until; time += 1)
-      this.#encoded(indexSessionName, onTrial);
+  /** Compiles the program on trial once more. */
+  rehearse(): void {
+    this.#encoded(indexSessionName, this.#onTrial);
   }
 
   /**

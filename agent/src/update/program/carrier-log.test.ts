@@ -89,6 +89,16 @@ describe('the log of the carrier', () => {
     ]);
   });
 
+  it('has a machine run since QEMU agreed to it, but only once its status has said so', () => {
+    const told = [line(5, 0, 'loaded'), line(7, 0, 'told')];
+    expect([...(logOf(...told).machines.get(0)?.reached ?? [])]).toEqual([['loaded', 5]]);
+    const { machines } = logOf(...told, line(9, 0, 'running'));
+    expect([...(machines.get(0)?.reached ?? [])]).toEqual([
+      ['loaded', 5],
+      ['running', 7],
+    ]);
+  });
+
   it('tells when each instruction was done; the same one several times in a row counts as one', () => {
     const { machines } = logOf(
       line(1, 0, 'mounted', '/srv'),

@@ -14,7 +14,7 @@ import {
 } from '../../adoption/restore.ts';
 import { visible } from '../../host/plain-words.ts';
 import { readBounded } from '../../host/read-bounded.ts';
-import { instructionRows } from './instructions.ts';
+import { instructionRows, toldToRun } from './instructions.ts';
 
 export interface LoggedMachine extends RestartLog {
   /** When it came to each point, ns of `CLOCK_BOOTTIME`. */
@@ -104,6 +104,8 @@ class MachineReader implements LoggedMachine {
   readonly #problems: string[] = [];
   /** Since when it waits. */
   #waitsFromNs = 0;
+  /** When its guest was told to run. */
+  #toldNs: number | null = null;
   /** The instruction at which it failed, if the log says it. */
   #at: string | null = null;
 
@@ -119,7 +121,9 @@ class MachineReader implements LoggedMachine {
 
   take({ ns, event, text }: Omit<Line, 'machine'>): void {
     const point = restartPoints.find((each) => each === event);
-    if (point !== undefined && !this.reached.has(point)) this.reached.set(point, ns);
+    if (event === toldToRun) this.#toldNs ??= ns;
+    if (point !== undefined && !this.reached.has(point))
+      this.reached.set(point, point === 'running' ? (this.#toldNs ?? ns) : ns);
     if (event === 'at') this.#at ??= shown(text);
     if (event === 'failed') this.#failed ??= shown(text);
     if (event === 'problem' && this.#problems.length < mostProblems) this.#problems.push(shown(text));

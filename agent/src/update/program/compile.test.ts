@@ -75,9 +75,9 @@ const completed: Instruction = {
 /** What is done once a machine is loaded, if it ran before. */
 const letRun: Instruction[] = [
   { does: 'note', word: 'loaded' },
-  { does: 'nice', fromFirst: 20 },
   { does: 'mark', value: 2 },
   { does: 'tell', command: '{"execute":"cont"}' },
+  { does: 'note', word: 'told' },
   {
     does: 'until',
     wanted:
@@ -85,6 +85,7 @@ const letRun: Instruction[] = [
     refused: '',
     command: '{"execute":"query-status"}',
   },
+  { does: 'nice', fromFirst: 20 },
   { does: 'note', word: 'running' },
 ];
 
@@ -184,8 +185,8 @@ describe('the program of a machine', () => {
       { does: 'shut' },
       completed,
       { does: 'note', word: 'loaded' },
-      { does: 'nice', fromFirst: 20 },
       { does: 'mark', value: 2 },
+      { does: 'nice', fromFirst: 20 },
       { does: 'note', word: 'running' },
     ]);
   });

@@ -26,7 +26,7 @@ import {
 } from '../../qemu/migration-commands.ts';
 import { patienceWith, usualQuietS } from './arrival-time.ts';
 import { bytesOf } from './encode.ts';
-import type { Instruction } from './instructions.ts';
+import { type Instruction, toldToRun } from './instructions.ts';
 import type { KernelModules } from './kernel-modules.ts';
 import { needLimitS } from './needs.ts';
 
@@ -151,11 +151,14 @@ function machinePart(
     { does: 'shut' },
     until('"status": "completed"', '"status": "failed"', queryMigrate),
     { does: 'note', word: 'loaded' },
-    // While it can still be ended: no guest ever runs before others.
-    { does: 'nice', fromFirst: facts.nice - firstNice },
     // Also of one that stays paused: somebody else may tell it to run at any moment.
     { does: 'mark', value: markByte('running') },
-    ...(ran ? [tell(letRun), until(stoppedNoMore, '', queryStatus)] : []),
+    // What is not needed for that comes behind it. From here on nothing ends the VMM.
+    ...(ran
+      ? [tell(letRun), { does: 'note', word: toldToRun } as const, until(stoppedNoMore, '', queryStatus)]
+      : []),
+    // If the carrier ends before this, the agent does it (`runStarted`).
+    { does: 'nice', fromFirst: facts.nice - firstNice },
     { does: 'note', word: 'running' },
   ];
 }

@@ -22,25 +22,31 @@ import {
 const magic = 'LUORESUM';
 /** Bytes in front of the instructions. */
 export const headerBytes = 24;
+/** In front of each payload. */
+const codeBytes = 8;
+const numberBytes = 8;
 const multiple = 8;
 const mostOf64Bits = 2n ** 64n - 1n;
+const twoTo32 = 2 ** 32;
 
 /**
- * The whole file.
+ * The whole file, in one buffer: machines are stopped while it is made.
  *
  * @throws Error that names the instruction and the value that the carrier would refuse
  */
 export function encodeProgram(instructions: readonly Instruction[]): Buffer {
   checkCounts(instructions);
-  const body = Buffer.concat(instructions.map(encodeInstruction));
-  if (body.length > mostBodyBytes)
-    throw new Error(`the resume program has ${body.length} bytes, expected at most ${mostBodyBytes}`);
-  const header = Buffer.alloc(headerBytes);
-  header.write(magic, 'latin1');
-  header.writeUInt32LE(programFormat, 8);
-  header.writeUInt32LE(body.length, 12);
-  header.writeBigUInt64LE(fnv1a(header.subarray(8, 16), body), 16);
-  return Buffer.concat([header, body]);
+  const bodyBytes = bytesOf(instructions);
+  if (bodyBytes > mostBodyBytes)
+    throw new Error(`the resume program has ${bodyBytes} bytes, expected at most ${mostBodyBytes}`);
+  const file = Buffer.alloc(headerBytes + bodyBytes);
+  let at = headerBytes;
+  for (const each of instructions) at = writeInstruction(file, at, each);
+  file.write(magic, 'latin1');
+  file.writeUInt32LE(programFormat, 8);
+  file.writeUInt32LE(bodyBytes, 12);
+  file.writeBigUInt64LE(fnv1a(file.subarray(8, 16), file.subarray(headerBytes)), 16);
+  return file;
 }
 
 /**
@@ -65,36 +71,57 @@ export function fnv1a(...stretches: readonly Uint8Array[]): bigint {
 
 /** How many bytes of a body instructions take. @throws Error as `encodeProgram` */
 export function bytesOf(instructions: readonly Instruction[]): number {
-  return instructions.reduce((sum, each) => sum + encodeInstruction(each).length, 0);
-}
-
-function encodeInstruction(instruction: Instruction): Buffer {
-  const { does } = instruction;
-  const { code, numbers, texts } = instructionRows[does];
-  const values: Readonly<Record<string, unknown>> = instruction;
-  const payload = Buffer.concat([
-    ...numbers.map((name) => encodeNumber(values[name], does, name)),
-    ...texts.map((name) => encodeText(values[name], does, name)),
-  ]);
-  const head = Buffer.alloc(8);
-  head.writeUInt32LE(code, 0);
-  head.writeUInt32LE(payload.length, 4);
-  return Buffer.concat([head, payload, Buffer.alloc(-payload.length & (multiple - 1))]);
-}
-
-function encodeNumber(value: unknown, does: InstructionName, name: string): Buffer {
-  const number = typeof value === 'number' && Number.isSafeInteger(value) ? BigInt(value) : value;
-  if (typeof number !== 'bigint' || number < 0n || number > mostOf64Bits)
-    throw new Error(`instruction ${does}: ${name} is ${value}, expected a whole number of 64 bits`);
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(number);
+  let bytes = 0;
+  for (const each of instructions) bytes += codeBytes + roundedUp(payloadBytes(each));
   return bytes;
 }
 
-function encodeText(value: unknown, does: InstructionName, name: string): Buffer {
-  if (typeof value !== 'string' || value.includes('\0'))
-    throw new Error(`instruction ${does}: ${name} is ${JSON.stringify(value)}, expected a text without NUL`);
-  return Buffer.from(`${value}\0`, 'utf8');
+const roundedUp = (bytes: number): number => bytes + (-bytes & (multiple - 1));
+
+/** @throws Error that names a value that does not fit */
+function payloadBytes(instruction: Instruction): number {
+  const { does } = instruction;
+  const { numbers, texts } = instructionRows[does];
+  const values: Readonly<Record<string, unknown>> = instruction;
+  let bytes = numberBytes * numbers.length;
+  for (const name of numbers) checkNumber(values[name], does, name);
+  for (const name of texts) bytes += Buffer.byteLength(textOf(values[name], does, name), 'utf8') + 1;
+  return bytes;
+}
+
+/** @param file of zeros. @returns where the next one begins */
+function writeInstruction(file: Buffer, begin: number, instruction: Instruction): number {
+  const { does } = instruction;
+  const { code, numbers, texts } = instructionRows[does];
+  const values: Readonly<Record<string, unknown>> = instruction;
+  let at = begin + codeBytes;
+  for (const name of numbers) at = writeNumber(file, at, values[name]);
+  for (const name of texts) at += file.write(textOf(values[name], does, name), at, 'utf8') + 1;
+  const bytes = at - begin - codeBytes;
+  file.writeUInt32LE(code, begin);
+  file.writeUInt32LE(bytes, begin + 4);
+  return begin + codeBytes + roundedUp(bytes);
+}
+
+function writeNumber(file: Buffer, at: number, value: unknown): number {
+  if (typeof value === 'bigint') return file.writeBigUInt64LE(value, at);
+  const number = Number(value);
+  // A bigint for each would take longer than all the rest.
+  file.writeUInt32LE(number % twoTo32, at);
+  return file.writeUInt32LE(Math.floor(number / twoTo32), at + 4);
+}
+
+function checkNumber(value: unknown, does: InstructionName, name: string): void {
+  const fits =
+    typeof value === 'bigint'
+      ? value >= 0n && value <= mostOf64Bits
+      : Number.isSafeInteger(value) && Number(value) >= 0;
+  if (!fits) throw new Error(`instruction ${does}: ${name} is ${value}, expected a whole number of 64 bits`);
+}
+
+function textOf(value: unknown, does: InstructionName, name: string): string {
+  if (typeof value === 'string' && !value.includes('\0')) return value;
+  throw new Error(`instruction ${does}: ${name} is ${JSON.stringify(value)}, expected a text without NUL`);
 }
 
 /** @throws Error if there are more of an instruction than the carrier has room for */

@@ -73,8 +73,8 @@ const table = {
   /** Loads a module of the kernel, if it is not there. What fails costs nothing; `flags` are those of finit_module(2). */
   module: { code: 37, numbers: ['flags'], texts: ['path', 'parameters'] },
   /**
-   * Gives all threads of the VMM a nice value, from 0 for -20. Until then it comes first: its machine is stopped, and the
-   * host boots beside it.
+   * Gives all threads of the VMM a nice value, from 0 for -20. Until then its first thread comes first: its machine is
+   * stopped, and the host boots beside it.
    */
   nice: { code: 38, numbers: ['fromFirst'], texts: [] },
   /** Waits until this profile of AppArmor is loaded, in this mode: `NAME (MODE)`. */
@@ -121,6 +121,12 @@ export type Values<Name extends InstructionName> = {
 export type Instruction = {
   [Name in InstructionName]: { readonly does: Name } & Values<Name>;
 }[InstructionName];
+
+/**
+ * The note that a guest was told to run, and that QEMU agreed: it runs from then on. That it does is known only once its
+ * status says so.
+ */
+export const toldToRun = 'told';
 
 /** Most bytes of the instructions together. */
 export const mostBodyBytes = 4 * 1024 * 1024;
