@@ -104,8 +104,12 @@ async function built(
 ): Promise<string> {
   const onProgress = options.onProgress ?? silent;
   const root = cacheRoot();
-  return withOthersShown(onProgress, join(root, 'kernel.lock'), async () => {
-    const source = await sourcePackage(root, onProgress, options.refresh ?? false);
+  const locked = <T>(what: string, work: () => Promise<T>): Promise<T> =>
+    withOthersShown(onProgress, join(root, `${what}.lock`), work);
+  const ofAll = 'kernel';
+  const source = await locked(ofAll, () => sourcePackage(root, onProgress, options.refresh ?? false));
+  // Who wants the kernels of every image does not wait for the one with modules.
+  return locked(kind, async () => {
     const recipe = [
       recipeVersion,
       source.name,
@@ -115,7 +119,15 @@ async function built(
       ...(versions.includes(withModules) ? asModules : []),
     ];
     const entry = join(root, `${kind}-${hashOf(recipe)}`);
-    await cached(entry, (directory) => build(root, source, versions, directory, onProgress));
+    await cached(entry, async (directory) => {
+      const unpack = (): Promise<string> => sourceTree(root, source, onProgress);
+      const tree = kind === ofAll ? await unpack() : await locked(ofAll, unpack);
+      for (const local of versions) {
+        await step(onProgress, `compile the kernel ${local}`, (detail) =>
+          compile(tree, local, directory, detail),
+        );
+      }
+    });
     await prune(root, kind, kernelsKept);
     return entry;
   });
@@ -169,13 +181,8 @@ async function driverFiles(): Promise<string[]> {
   return (await Promise.all(files)).flat();
 }
 
-async function build(
-  root: string,
-  source: SourcePackage,
-  versions: readonly LocalVersion[],
-  into: string,
-  onProgress: OnProgress,
-): Promise<void> {
+/** The source, unpacked, with the lab's drivers as they are now. */
+async function sourceTree(root: string, source: SourcePackage, onProgress: OnProgress): Promise<string> {
   const tree = join(root, `kernel-tree-${hashOf([source.name, source.version])}`);
   const unpacked = await cached(tree, (directory) =>
     step(onProgress, `unpack ${source.name} ${source.version}`, async () => {
@@ -186,9 +193,7 @@ async function build(
   );
   await prune(root, 'kernel-tree', 1);
   await syncDriver(join(unpacked, 'source', 'drivers/luo-lab'));
-  for (const local of versions) {
-    await step(onProgress, `compile the kernel ${local}`, (detail) => compile(unpacked, local, into, detail));
-  }
+  return unpacked;
 }
 
 /** Makes drivers/luo-lab part of the kernel's own build. */
@@ -229,7 +234,7 @@ async function compile(
     command('make', ['-C', join(tree, 'source'), `O=${objects}`, ...args], {
       // The version string names its builder; the machine's name has no business in it.
       env: { KCONFIG_ALLCONFIG: fragment, KBUILD_BUILD_USER: 'luo-console', KBUILD_BUILD_HOST: 'lab' },
-      log: join(tree, 'build.log'),
+      log: join(tree, `build${local}.log`),
       ...(onLine ? { onLine } : {}),
     });
   await make(['allnoconfig']);

@@ -27,6 +27,8 @@ export interface GuestOptions {
   readonly kernel?: string;
   /** A raw file in the host, as a disk that the guest does not use. */
   readonly spareDisk?: string;
+  /** What runs the guest's processor; emulation if it is not given. */
+  readonly accelerator?: 'kvm' | 'tcg';
   /** Of the whole machine, in MiB. */
   readonly mib?: number;
   /**
@@ -95,6 +97,7 @@ function qemuWords({
   name,
   kind,
   memory,
+  accelerator = 'tcg',
   mib = kind === 'linux' ? linuxMiB : bareMiB,
   kernel = `${guestsDirectory}/guest-bare`,
   spareDisk,
@@ -109,7 +112,7 @@ function qemuWords({
       '-name',
       name,
       '-accel',
-      'tcg',
+      accelerator,
       '-cpu',
       'max',
       '-nodefaults',
