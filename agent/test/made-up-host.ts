@@ -33,9 +33,8 @@ export class MadeUpHost {
   load: () => Promise<void> = async () => {};
   /** What syncing all file systems does, while machines run. */
   sync: () => Promise<void> = async () => {};
-  /** What syncing one of them does, or a block device, once machines are stopped: not the first time, when they run. */
-  lastSync: () => Promise<void> = async () => {};
-  #lastSyncs = 0;
+  /** What syncing one of them does, or a block device, whether machines run or are stopped. */
+  syncPlace: () => Promise<void> = async () => {};
   /** What syncing a VMM's block device does. */
   syncDisk: () => Promise<void> = async () => {};
   /** What the kernel logs when it refuses. */
@@ -240,8 +239,7 @@ export class MadeUpHost {
 
   async #synced(file: Descriptor): Promise<void> {
     file.close();
-    this.#lastSyncs += 1;
-    if (this.#lastSyncs % 2 === 0) await this.lastSync();
+    await this.syncPlace();
   }
 
   #reboot(): Promise<never> {

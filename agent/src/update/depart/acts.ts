@@ -218,6 +218,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const compile = (): Buffer | null =>
         (index && program?.compile(index.name, machines.saved, memory)) ?? null;
       const writing = update.writing ?? (lastSync && writeOut(update, lastSync));
+      // Nobody waits for it if something fails before.
+      writing?.catch(() => {});
       let [compiled, indexRecord] = [compile(), update.indexRecord(null)];
       // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
       // a host that was lost. A machine that runs on here must not be brought back there: its memory has changed since.
