@@ -72,7 +72,8 @@ export const sockets: Sockets = {
       integerOf(mode, 'options.mode', 0, 0o777),
       integerOf(backlog, 'options.backlog', 0, 2 ** 31 - 1),
     );
-    return new OwnedDescriptor(fd, `listenUnix(${JSON.stringify(path)})`);
+    // Connections that nobody accepted are closed with it, and what others have sent in them.
+    return new OwnedDescriptor(fd, `listenUnix(${JSON.stringify(path)})`, 'outside');
   },
 
   connectUnix(path) {

@@ -238,6 +238,35 @@ describe('a machine that cannot be saved', () => {
     suspension.close();
   });
 
+  it('and is left behind runs on, and is not told to once more', async () => {
+    const [one, other] = [await startFakeVmm(), await startFakeVmm()];
+    const machines = [adopted('one', one.path), adopted('other', other.path)];
+    const suspension = suspensionOf(machines, 'leave');
+    await suspension.prepare();
+    await suspension.save();
+    await suspension.leave(machines[0]?.machine.pid ?? 0, 'its disk is gone');
+    const left = suspension.runs().find(({ stage }) => stage === 'left_behind');
+    expect(left).toMatchObject({
+      blackoutUs: expect.any(Number),
+      detail: expect.stringMatching(/its disk is gone$/),
+    });
+    expect([one.running, other.running].filter(Boolean)).toHaveLength(1);
+    expect(suspension.saved).toHaveLength(1);
+    const told = (): number =>
+      [one, other].flatMap(({ commands }) => commands.filter((each) => each === 'cont')).length;
+    expect(told()).toBe(1);
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect(told()).toBe(2);
+    expect(suspension.runs()).toMatchObject([
+      { stage: 'running', detail: expect.stringContaining('its disk is gone') },
+      { stage: 'running' },
+    ]);
+    // The update is over: nothing costs a machine any more.
+    await suspension.leave(machines[1]?.machine.pid ?? 0, 'its disk is gone as well');
+    expect(suspension.runs()).toMatchObject([{ stage: 'running' }, { stage: 'running' }]);
+    suspension.close();
+  });
+
   it('because the kernel does not come back ends the update under either policy, and all run on', async () => {
     const [one, other] = [await startFakeVmm(), await startFakeVmm()];
     const machines = [adopted('one', one.path), adopted('other', other.path)];

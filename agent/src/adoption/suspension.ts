@@ -54,6 +54,8 @@ interface Member extends Unsaved {
   facts: VmmFacts | null;
   pieces: SavedMachine['pieces'];
   saved: SavedMachine | null;
+  /** Whether it was left behind, and runs on since. */
+  runsOn: boolean;
 }
 
 /** Bytes of state to have pages ready for: what bare machines need, and some. */
@@ -95,6 +97,7 @@ export class Suspension {
       facts: null,
       pieces: [],
       saved: null,
+      runsOn: false,
     }));
     this.#left = left.map(({ name, pid, session }) => ({
       ...emptyRun(name, pid),
@@ -106,6 +109,8 @@ export class Suspension {
   }
 
   readonly #left: readonly MachineRun[];
+  /** Whether all run on in this kernel: then nothing costs a machine any more. */
+  #over = false;
   /** Whether nobody is told of changes for now. */
   #silent = false;
 
@@ -214,7 +219,8 @@ export class Suspension {
    */
   async leave(pid: number, reason: string): Promise<void> {
     const member = this.#coming.find(({ run }) => run.pid === pid);
-    if (member) await this.#fail(member, `${member.run.name} cannot be carried over: ${reason}`);
+    if (member && !this.#over)
+      await this.#fail(member, `${member.run.name} cannot be carried over: ${reason}`);
   }
 
   /**
@@ -225,10 +231,15 @@ export class Suspension {
   async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
     const { mark, nowUs } = this.#context;
+    this.#over = true;
     await Promise.all(
       this.#members.map(async (member) => {
-        const { stage } = member.run;
+        const { stage, detail } = member.run;
         if (member.saver === null || stage === 'running' || stage === 'held') return;
+        if (member.runsOn) {
+          this.#show(member, { stage: 'running', detail: `it runs on in this kernel; ${detail}` });
+          return;
+        }
         try {
           await member.saver.letRunOn();
           const { suspendedAtUs } = member.run;
@@ -255,6 +266,10 @@ export class Suspension {
   }
 
   /** Machines that will still be carried over. */
+  get coming(): readonly Adopted[] {
+    return this.#coming.map(({ adopted }) => adopted);
+  }
+
   get #coming(): readonly Member[] {
     return this.#members.filter(({ run }) => run.stage !== 'left_behind');
   }
@@ -263,21 +278,33 @@ export class Suspension {
   async #each(work: (member: Member) => Promise<void>): Promise<void> {
     const coming = this.#coming;
     const done = await Promise.allSettled(coming.map(work));
-    for (const [index, result] of done.entries()) {
+    const failed = done.flatMap((result, index) => {
       const member = coming[index];
-      if (result.status === 'fulfilled' || !member) continue;
+      if (result.status === 'fulfilled' || !member) return [];
       const problem = `${member.run.name} cannot be saved: ${saidBy(result.reason)}`;
       // The kernel is still at it, and the freeze would wait for that.
       if (result.reason instanceof NotPreservedInTime) throw new NotSaved(problem);
-      await this.#fail(member, problem);
-    }
+      return [{ member, problem }];
+    });
+    // At once: each may take its time to run on, and others are stopped.
+    await Promise.all(failed.map(({ member, problem }) => this.#fail(member, problem)));
   }
 
   async #fail(member: Member, problem: string): Promise<void> {
     if (this.#policy === 'stop') throw new NotSaved(problem);
-    await member.saver?.letRunOn().catch(() => {});
+    const { mark, nowUs } = this.#context;
     member.saved = null;
-    this.#show(member, { stage: 'left_behind', detail: problem });
+    let detail = problem;
+    try {
+      await member.saver?.letRunOn();
+      member.runsOn = member.saver !== null;
+    } catch (error) {
+      detail = `${problem}; it could not be let run on either: ${saidBy(error)}`;
+    }
+    const { suspendedAtUs } = member.run;
+    const blackoutUs = suspendedAtUs !== null && member.runsOn ? nowUs() - suspendedAtUs : null;
+    if (blackoutUs !== null) mark(member.adopted.session, false);
+    this.#show(member, { stage: 'left_behind', detail, blackoutUs });
   }
 
   /** All but the lengths of the states is known now. */

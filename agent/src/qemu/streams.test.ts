@@ -96,6 +96,15 @@ describe('a device state', () => {
     await expect(late).rejects.toThrow('too long');
   });
 
+  it('is given up when the signal fires, though the thread that records it does not come back', async () => {
+    using file = memfd('');
+    const over = new AbortController();
+    const stuck = { ...sockets, record: () => new Promise<number>(() => {}) };
+    const recording = recordStream(stuck, ours, { file, offset: 0, most: 100 }, over.signal);
+    over.abort(new Error('too long'));
+    await expect(recording).rejects.toThrow('too long');
+  });
+
   it('that is longer than it may be is refused', async () => {
     using file = memfd('');
     sockets.send(theirs, Buffer.from('some state'));

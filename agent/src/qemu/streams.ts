@@ -92,7 +92,8 @@ export interface Recording {
  * Records a stream to its end into a file, on a thread.
  *
  * @returns its length in bytes
- * @throws SystemError `EFBIG` if more comes than may; the signal's reason, once the thread has ended
+ * @throws SystemError `EFBIG` if more comes than may; the signal's reason. The thread ends by itself then: a descriptor
+ *   that came beside the bytes may keep it, and nobody waits for that.
  */
 export async function recordStream(
   sockets: Sockets,
@@ -101,13 +102,15 @@ export async function recordStream(
   signal: AbortSignal,
 ): Promise<number> {
   signal.throwIfAborted();
-  // The thread takes that for the end of the stream.
-  const stop = (): void => sockets.shutdown(socket);
+  const over = Promise.withResolvers<never>();
+  const stop = (): void => {
+    over.reject(signal.reason);
+    // The thread takes that for the end of the stream.
+    sockets.shutdown(socket);
+  };
   signal.addEventListener('abort', stop);
   try {
-    const bytes = await sockets.record(socket, file, BigInt(offset), BigInt(most));
-    signal.throwIfAborted();
-    return bytes;
+    return await Promise.race([sockets.record(socket, file, BigInt(offset), BigInt(most)), over.promise]);
   } finally {
     signal.removeEventListener('abort', stop);
   }

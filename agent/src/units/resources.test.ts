@@ -55,7 +55,7 @@ describe('what a VMM may use', () => {
     });
   });
 
-  it('is the tightest of its unit and of groups below, as libvirt makes them', () => {
+  it('is the tightest of its unit and of groups below, but for those of some threads only', () => {
     const scope = '/machine.slice/machine-qemu\\x2d1\\x2dweb.scope';
     isIn(`${scope}/libvirt/emulator`, {
       [scope]: {
@@ -64,31 +64,37 @@ describe('what a VMM may use', () => {
         'cpu.max': 'max 100000',
         'cpuset.cpus': '0-3',
       },
-      [`${scope}/libvirt`]: { 'memory.max': 'max', 'cpu.max': '50000 100000' },
-      [`${scope}/libvirt/emulator`]: { 'memory.max': '1073741824', 'cpuset.cpus': '2' },
+      // Whoever has the groups below may name any processors there.
+      [`${scope}/libvirt`]: { 'memory.max': '1073741824', 'cpu.max': '50000 100000', 'cpuset.cpus': '0-9' },
+      [`${scope}/libvirt/emulator`]: {
+        'cgroup.type': 'threaded',
+        'cpu.max': '1000 100000',
+        'cpuset.cpus': '2',
+      },
     });
     expect(read()).toEqual({
-      ...{ slice: 'machine.slice', memoryMax: '1073741824', cpus: '2' },
+      ...{ slice: 'machine.slice', memoryMax: '1073741824', cpus: '0-3' },
       cpuQuota: { timeUs: 50_000, periodUs: 100_000 },
     });
   });
 
-  it.each([
-    ['/user.slice/user-1000.slice/session-3.scope', 'user-1000.slice'],
-    ['/user.slice/user-1000.slice/user@1000.service/app.slice/vm.scope', 'user-1000.slice'],
-  ])('is the slice only, if its unit is not its own: %s', (group, slice) => {
-    const unit = group.split('/').slice(0, 4).join('/');
-    isIn(group, { [unit]: { 'memory.max': '1' }, [group]: { 'memory.max': '2' } });
-    expect(read()).toEqual({ slice });
+  it('is found in a slice whose group has another name than it', () => {
+    isIn('/_cpu.slice/cpu-pinned.slice/vm.service');
+    expect(read()).toEqual({ slice: 'cpu-pinned.slice' });
+    isIn('/_cpu.slice/vm.service');
+    expect(read()).toEqual({ slice: 'cpu.slice' });
+    expect(sliceGroup('cpu.slice')).toBe('/_cpu.slice');
   });
 
   it.each([
     '/init.scope',
     '/',
     '/machine.slice',
+    '/user.slice/user-1000.slice/session-3.scope',
+    '/user.slice/user-1.slice/user@1.service/vm.scope',
     '/odd.slice/other.slice/vm.service',
     '/a b.slice/vm.service',
-  ])('is unknown, if it is in no unit of a slice: %s', (group) => {
+  ])('is unknown, if it is in no unit of its own in a slice: %s', (group) => {
     isIn(group);
     expect(read()).toBeNull();
     expect(properties(null)).toEqual({ Slice: 'machine.slice' });

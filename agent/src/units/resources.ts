@@ -49,38 +49,44 @@ export const Resources = v.object({
 });
 export type Resources = v.InferOutput<typeof Resources>;
 
+/** What begins like one of the kernel's own files gets an underscore in front (`cg_needs_escape`, src/basic/cgroup-util.c). */
+const needsUnderscore =
+  /^(_|\.|(cgroup|cpu|cpuacct|cpuset|io|blkio|memory|devices|pids|hugetlb|misc|rdma|dmem)\.)/;
+
 /** A slice's control group, as below the mount of cgroup2: a slice is in those that its name begins with. */
 export function sliceGroup(slice: string): string {
   const parts = slice.replace(/\.slice$/, '').split('-');
-  return parts.map((_, last) => `/${parts.slice(0, last + 1).join('-')}.slice`).join('');
+  const names = parts.map((_, last) => `${parts.slice(0, last + 1).join('-')}.slice`);
+  return names.map((name) => (needsUnderscore.test(name) ? `/_${name}` : `/${name}`)).join('');
 }
 
 /** What is read of a control group's file at most, in bytes. */
 const mostBytes = 4096;
 
-/** Units whose group is not the VMM's alone: only their slice counts. */
+/** Units of a login. Others share them, and they end with it; a unit in their slice would wait for a login manager. */
 const shared = /^(session-.*\.scope|user@.*\.service)$/;
 
 /**
  * Reads what a process may use.
  *
  * @param paths where procfs and sysfs are mounted
- * @returns null if it is in no unit in a slice, or the host has no control groups of version 2
+ * @returns null if it is in no unit in a slice, or in one of a login, or the host has no control groups of version 2
  * @throws Error if there is no such process; ValiError if the kernel says something unknown
  */
 export function readResources({ proc, sys }: Pick<HostPaths, 'proc' | 'sys'>, pid: number): Resources | null {
   const group = controlGroupOf(proc, pid);
-  const slice = group?.slices.at(-1);
+  const slice = group?.slices.at(-1)?.replace(/^_/, '');
   if (slice === undefined || group === null || group.unit === null) return null;
   // Groups that only look like slices say nothing.
   const own = `/${group.slices.join('/')}`;
   if (!v.is(Resources.entries.slice, slice) || sliceGroup(slice) !== own) return null;
-  if (shared.test(group.unit)) return v.parse(Resources, { slice });
-  // A VMM may be in a group below its unit's, which limits it, too.
+  if (shared.test(group.unit)) return null;
   const unit = `${own}/${group.unit}`;
-  const groups = [unit, ...group.below.map((_, last) => [unit, ...group.below.slice(0, last + 1)].join('/'))];
   const read = (at: string, file: string): string =>
     readBounded(join(sys, 'fs/cgroup', at, file), mostBytes)?.text.trim() ?? '';
+  // A VMM may be in a group below its unit's, which limits it, too. A threaded one is of some of its threads only.
+  const below = group.below.map((_, last) => [unit, ...group.below.slice(0, last + 1)].join('/'));
+  const groups = [unit, ...below.filter((at) => read(at, 'cgroup.type') !== 'threaded')];
   const all = (file: string): string[] => groups.map((at) => read(at, file));
   const first = (file: string): string => read(unit, file);
   return v.parse(Resources, {
@@ -95,8 +101,9 @@ export function readResources({ proc, sys }: Pick<HostPaths, 'proc' | 'sys'>, pi
       cpuWeight: weightIn(first('cpu.weight')),
       ioWeight: weightIn(first('io.weight').replace(/^default /, '')),
       cpuQuota: quotaIn(all('cpu.max')),
-      cpus: innermost(all('cpuset.cpus')),
-      memoryNodes: innermost(all('cpuset.mems')),
+      // Of the unit only: a group below may name any, and whoever it was delegated to has made it.
+      cpus: first('cpuset.cpus') || undefined,
+      memoryNodes: first('cpuset.mems') || undefined,
     }),
   });
 }
@@ -131,9 +138,6 @@ function quotaIn(limits: readonly string[]): Resources['cpuQuota'] {
   });
   return set.sort((one, other) => one.timeUs / one.periodUs - other.timeUs / other.periodUs)[0];
 }
-
-/** The list of the innermost group that has one: it cannot allow more than those around it. */
-const innermost = (lists: readonly string[]): string | undefined => lists.findLast((each) => each !== '');
 
 /** The properties of a unit that give it all this (org.freedesktop.systemd1(5)), by their names. */
 export function resourceProperties(resources: Resources | null): Readonly<Record<string, Variant>> {

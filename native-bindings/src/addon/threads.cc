@@ -17,6 +17,8 @@ constexpr size_t kMostIdle = 8;
 class Threads {
  public:
   int Run(std::unique_ptr<Work> work) {
+    // Destroyed after the lock is let go: what it holds may be closed on a thread, which comes here again.
+    std::unique_ptr<Work> refused;
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(work));
     // One for each that waits: nothing ever waits for another to come back.
@@ -27,6 +29,7 @@ class Threads {
     try {
       std::thread([this] { Loop(); }).detach();
     } catch (const std::system_error& error) {
+      refused = std::move(waiting_.back());
       waiting_.pop_back();
       return error.code().value();
     }

@@ -3,7 +3,7 @@
  * What each step of the kernel that is left does, and how it is undone. The rows are those of `record/steps.ts`:
  * a step without an act does not compile.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { comeFirst } from '../../host/priority.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -47,8 +47,8 @@ export interface Leaving {
   standBack: (() => void) | null;
   /** What is synced once the machines are stopped; null until that is known. */
   lastSync: LastSync | null;
-  /** That it is written out, and whether that cost a machine; null until it has begun. Without machines the last step begins it. */
-  writing: Promise<boolean> | null;
+  /** Whether that is done. Where no machine is stopped, the last step does it. */
+  isWrittenOut: boolean;
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
@@ -192,9 +192,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       signal.throwIfAborted();
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
-      // It goes on beside the next step, which waits for it. Where that is not begun, nobody does.
-      update.writing = update.lastSync && writeOut(update, update.lastSync);
-      update.writing?.catch(() => {});
+      await leaveProgram(update);
     },
     async undo({ context, machines, standBack }) {
       context.attendance.letRun();
@@ -210,21 +208,14 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   kexec: {
     async run(update) {
-      const { context, machines, plan, program, record } = update;
+      const { context, plan, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
-      const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
-      const { index, lastSync } = update;
-      const compile = (): Buffer | null =>
-        (index && program?.compile(index.name, machines.saved, memory)) ?? null;
-      const writing = update.writing ?? (lastSync && writeOut(update, lastSync));
-      // Nobody waits for it if something fails before.
-      writing?.catch(() => {});
-      let [compiled, indexRecord] = [compile(), update.indexRecord(null)];
-      // Meanwhile the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for
-      // a host that was lost. A machine that runs on here must not be brought back there: its memory has changed since.
-      if (await writing) [compiled, indexRecord] = [compile(), update.indexRecord(null)];
-      if (index && compiled) await program?.leave(index, compiled);
+      if (!update.isWrittenOut) await leaveProgram(update);
+      const indexRecord = update.indexRecord(null);
+      // Now the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for a host
+      // that was lost.
+      await setImmediate();
       const mark = kernelLog.mark();
       try {
         update.index?.write({ ...indexRecord, jumpedAtUs: nowUs() });
@@ -236,6 +227,26 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     },
   },
 };
+
+/**
+ * Writes out what the machines wrote last, and leaves the program with which they are brought back. They are stopped, and
+ * an abort ends this.
+ */
+async function leaveProgram(update: Leaving): Promise<void> {
+  const { index, lastSync, machines, plan, program, signal } = update;
+  const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
+  const compile = (): Buffer | null =>
+    (index && program?.compile(index.name, machines.saved, memory)) ?? null;
+  const writing = lastSync && writeOut(update, lastSync);
+  // Nobody waits for it if compiling fails before.
+  writing?.catch(() => {});
+  let compiled = compile();
+  // A machine that runs on here must not be brought back there: its memory has changed since.
+  if (await writing) compiled = compile();
+  if (index && compiled) await program?.leave(index, compiled);
+  signal.throwIfAborted();
+  update.isWrittenOut = true;
+}
 
 /** The subject of a step that is there once for each. */
 function the(subject: Subject | null): Subject {

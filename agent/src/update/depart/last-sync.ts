@@ -57,10 +57,12 @@ export interface Unsynced {
   readonly pids: readonly number[];
 }
 
-interface Written extends WrittenPlace {
-  readonly pid: number;
-  /** All that write there. */
-  readonly pids: number[];
+/** A place, and each file by which it can be reached. */
+interface Written {
+  readonly kind: WrittenPlace['kind'];
+  readonly key: string;
+  readonly name: string;
+  readonly files: { readonly pid: number; readonly fd: number; readonly file: string }[];
 }
 
 /** How long to wait, in ms, and what ends that as well. */
@@ -72,6 +74,13 @@ export interface Waiting {
 export interface Running extends Waiting {
   /** Only the places to which nobody but VMMs writes. */
   readonly ofVmms?: boolean;
+  /** Only the places to which one of these VMMs writes, and those that others depend on. */
+  readonly pids?: ReadonlySet<number>;
+  /**
+   * Whether a place that fails is tried once more. The kernel tells each error once: the first may be of a file that
+   * somebody wrote long ago.
+   */
+  readonly again?: boolean;
 }
 
 export class LastSync {
@@ -111,9 +120,10 @@ export class LastSync {
     const written = new Map<string, Written>();
     for (const pid of new Set(pids))
       for (const place of await writtenPlaces({ proc: paths.proc, blockDevice }, pid)) {
-        const known = written.get(place.key);
-        if (known === undefined) written.set(place.key, { ...place, pid, pids: [pid] });
-        else known.pids.push(pid);
+        const { kind, key, name, fd, file } = place;
+        const known = written.get(key) ?? { kind, key, name, files: [] };
+        known.files.push({ pid, fd, file });
+        written.set(key, known);
       }
     const unknown = [...written.values()].filter(({ kind }) => kind === 'unknown');
     if (unknown.length > 0) {
@@ -126,7 +136,8 @@ export class LastSync {
     const targets = [...written.values()].map((place): Target => {
       // The journal's file system is a VMM's too where nothing else was set up.
       const others = place.key === own;
-      return { name: place.name, pids: others ? null : place.pids, sync: () => syncOf(context, place) };
+      const writers = [...new Set(place.files.map(({ pid }) => pid))];
+      return { name: place.name, pids: others ? null : writers, sync: () => syncOf(context, place) };
     });
     if (!written.has(own))
       targets.push({
@@ -151,9 +162,17 @@ export class LastSync {
    * @returns what could not be synced, or did not answer, and to which only VMMs write
    * @throws Error that names all of it, if there is anything else among it; the signal's reason
    */
-  async run({ limitMs = usualLimitMs, signal, ofVmms = false }: Running = {}): Promise<Unsynced[]> {
-    const chosen = this.#targets.filter(({ pids }) => pids !== null || !ofVmms);
-    const problems = await Promise.all(chosen.map((target) => problemOf(target, limitMs, signal)));
+  async run({
+    limitMs = usualLimitMs,
+    signal,
+    ofVmms = false,
+    pids: of,
+    again = false,
+  }: Running = {}): Promise<Unsynced[]> {
+    const chosen = this.#targets.filter(({ pids }) =>
+      pids === null ? !ofVmms : of === undefined || pids.some((pid) => of.has(pid)),
+    );
+    const problems = await Promise.all(chosen.map((target) => problemOf(target, { limitMs, signal, again })));
     signal?.throwIfAborted();
     const failed = chosen.flatMap((target, index) => {
       const problem = problems[index] ?? null;
@@ -172,7 +191,7 @@ async function syncOf(context: SyncContext, place: Written): Promise<void> {
   const file = fileOf(context, place);
   if (file === null) {
     // A VMM that ended since it was saved has left what it wrote.
-    log('warning', 'all file systems are synced: a VMM has closed its file', { name: place.name });
+    log('warning', 'all file systems are synced: VMMs have closed their files', { name: place.name });
     return await native.kernel.sync();
   }
   if (place.kind === 'block device') await native.kernel.syncBlockDevice(file);
@@ -180,24 +199,30 @@ async function syncOf(context: SyncContext, place: Written): Promise<void> {
 }
 
 /**
- * A VMM's open file, whatever number it has by now. QEMU hands its disks over before it ends a migration, and opens them
+ * The first of a place's open files that is there, whatever number it has by now. QEMU hands its disks over before it ends a migration, and opens them
  * again then, for reading only (`raw_reconfigure_getfd`, block/file-posix.c). The number may be another file's by now.
  *
- * @returns null if it is closed
+ * @returns null if all are closed
+ * @throws Refusal if one cannot be had for another reason
  */
-function fileOf({ paths, take }: SyncContext, { pid, fd, file }: Written): Descriptor | null {
-  const own = `${paths.proc}/${pid}`;
-  const isIt = (number: number): boolean => openedFile(own, number) === file;
-  for (const number of isIt(fd) ? [fd] : numbersIn(own)) {
-    if (!isIt(number)) continue;
-    try {
-      return take(pid, number);
-    } catch {
-      // It has just been closed.
+function fileOf({ paths, take }: SyncContext, { files }: Written): Descriptor | null {
+  for (const { pid, fd, file } of files) {
+    const own = `${paths.proc}/${pid}`;
+    const isIt = (number: number): boolean => openedFile(own, number) === file;
+    for (const number of isIt(fd) ? [fd] : numbersIn(own)) {
+      if (!isIt(number)) continue;
+      try {
+        return take(pid, number);
+      } catch (error) {
+        if (!isClosed(error)) throw error;
+      }
     }
   }
   return null;
 }
+
+/** Whether a file could not be had because it has just been closed. */
+const isClosed = (error: unknown): boolean => error instanceof Refusal && ofClosed.includes(error.refusal);
 
 /** The numbers of a process's open files. One that has ended has none. */
 function numbersIn(own: string): number[] {
@@ -219,7 +244,7 @@ function blockDeviceOf({ native, take }: SyncContext, pid: number, fd: number): 
     const { mode, rdev } = native.memory.fileFacts(file);
     return (mode & typeMask) === blockDeviceType ? rdev : null;
   } catch (error) {
-    if (error instanceof Refusal && ofClosed.includes(error.refusal)) return null;
+    if (isClosed(error)) return null;
     throw error;
   }
 }
@@ -227,13 +252,15 @@ function blockDeviceOf({ native, take }: SyncContext, pid: number, fd: number): 
 /** @returns why it could not be synced; it is left behind if it does not end in time or the signal ends the wait */
 async function problemOf(
   { name, sync }: Target,
-  limitMs: number,
-  signal: AbortSignal | undefined,
+  { limitMs, signal, again }: { limitMs: number; signal: AbortSignal | undefined; again: boolean },
 ): Promise<string | null> {
+  const late = new Error(`it did not answer within ${limitMs} ms`);
   try {
-    await inTime(sync(), limitMs, () => new Error(`it did not answer within ${limitMs} ms`), signal);
+    await inTime(sync(), limitMs, () => late, signal);
     return null;
   } catch (error) {
+    if (again && error !== late && !signal?.aborted)
+      return await problemOf({ name, pids: null, sync }, { limitMs, signal, again: false });
     return `${name} could not be synced: ${saidBy(error)}`;
   }
 }

@@ -85,6 +85,11 @@ export class RunMachines {
     return this.#suspension.saved;
   }
 
+  /** Those of them that will still be carried over. */
+  get coming(): readonly Adopted[] {
+    return this.#suspension.coming;
+  }
+
   /** Preserves what has come to a machine since it was adopted; it runs. @throws Refusal */
   async protect(session: string, following: Following): Promise<void> {
     await this.#context.adoptions.protect(session, this.#options.actor, following);

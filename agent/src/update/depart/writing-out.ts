@@ -4,6 +4,7 @@
  * or does not answer, is their machines' loss. So the policy of the update decides. Under *stop* it ends the update.
  * Under *leave* these machines run on here and are left behind. Everything else that is not synced ends the update.
  */
+import { NotSaved } from '../../adoption/suspension.ts';
 import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { writesByOthers } from '../../machines/written-places.ts';
@@ -18,7 +19,8 @@ export interface WritingOut {
     readonly sessions: readonly { readonly attended: boolean }[];
   };
   readonly machines: Pick<RunMachines, 'leave'> & {
-    readonly adopted: readonly {
+    /** Those that will still be carried over. */
+    readonly coming: readonly {
       readonly machine: { readonly pid: number; readonly command: { readonly words: readonly string[] } };
     }[];
   };
@@ -52,7 +54,9 @@ export async function writeOutAhead(
   const everything = context.native.kernel.sync();
   everything.catch(() => {});
   const lastSync = await lastSyncOf(update);
-  if (await leaveUnsynced(update, await lastSync.run({ limitMs: placeMs, signal, ofVmms: true }))) {
+  if (
+    await leaveUnsynced(update, await lastSync.run({ limitMs: placeMs, signal, ofVmms: true, again: true }))
+  ) {
     const late = (): Error => new Error(`it did not end within ${othersMs} ms`);
     await inTime(everything, othersMs, late, signal).catch((error: unknown) => {
       signal.throwIfAborted();
@@ -62,7 +66,10 @@ export async function writeOutAhead(
   } else await untilAborted(everything, signal);
   if (lastSync.ofEverything) return lastSync;
   // Once more while they still run. Then it is known that each place answers, and little is left for the next time.
-  await leaveUnsynced(update, await lastSync.run({ limitMs: againMs, signal }));
+  await leaveUnsynced(
+    update,
+    await lastSync.run({ limitMs: againMs, signal, pids: pidsOf(update), again: true }),
+  );
   return lastSync;
 }
 
@@ -70,15 +77,20 @@ export async function writeOutAhead(
  * Writes out what is left. The machines are stopped.
  *
  * @returns whether that cost a machine
- * @throws NotSaved under the policy *stop*; Error that names what does not answer
+ * @throws NotSaved under the policy *stop*, or if no machine would be left; Error that names what does not answer; the
+ *   signal's reason
  */
 export async function writeOut(update: WritingOut, lastSync: LastSync): Promise<boolean> {
-  return await leaveUnsynced(update, await lastSync.run());
+  const { signal } = update;
+  return await leaveUnsynced(update, await lastSync.run({ signal, pids: pidsOf(update) }));
 }
 
-/** @returns whether there were any to leave. @throws NotSaved under the policy *stop* */
+const pidsOf = ({ machines }: WritingOut): Set<number> =>
+  new Set(machines.coming.map(({ machine }) => machine.pid));
+
+/** @returns whether there were any to leave. @throws NotSaved under the policy *stop*, or if none would be left */
 async function leaveUnsynced(
-  { context, machines }: WritingOut,
+  { context, facts, machines }: WritingOut,
   unsynced: readonly Unsynced[],
 ): Promise<boolean> {
   const problems = new Map<number, string[]>();
@@ -88,16 +100,24 @@ async function leaveUnsynced(
   }
   // At once: each may take its time to run on, and others are stopped.
   await Promise.all([...problems].map(([pid, all]) => machines.leave(pid, all.join('; '))));
+  // One slow disk that all are on must not cost all of them, with nobody left to be carried over.
+  if (problems.size > 0 && facts.machines.length > 0 && machines.coming.length === 0)
+    throw new NotSaved(
+      `no machine is left to be carried over: ${unsynced.map(({ problem }) => problem).join('; ')}`,
+    );
   return unsynced.length > 0;
 }
 
 /** What is to be synced once the machines are stopped: nothing is known of programs that stop theirs themselves, or that write for a VMM. */
 async function lastSyncOf({ context, facts, machines, signal }: WritingOut): Promise<LastSync> {
-  const byOthers = machines.adopted.some(({ machine }) => writesByOthers(machine.command.words));
+  const byOthers = machines.coming.some(({ machine }) => writesByOthers(machine.command.words));
   if (facts.machines.length === 0 || byOthers || facts.sessions.some(({ attended }) => attended))
     return LastSync.everything(context);
-  const pids = machines.adopted.map(({ machine }) => machine.pid);
-  const lastSync = await LastSync.of(context, pids, { signal });
+  const lastSync = await LastSync.of(
+    context,
+    machines.coming.map(({ machine }) => machine.pid),
+    { signal },
+  );
   context.log('info', 'places that are synced once the machines are stopped', {
     places: lastSync.names.join(', '),
   });

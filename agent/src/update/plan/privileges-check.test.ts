@@ -14,7 +14,7 @@ const vmms = new Map([
 ]);
 
 it('passes where every machine that comes along keeps its rights', () => {
-  const passed = ['pass', 'no machine comes back with other rights than it has'];
+  const passed = ['pass', 'no machine comes back with other capabilities, system calls or label than it has'];
   expect(privilegesCheck([machine('kept'), machine('not', true)], vmms, new Map())).toEqual(passed);
   // One that has ended meanwhile is told of elsewhere.
   expect(privilegesCheck([machine('gone')], vmms, new Map())).toEqual(passed);

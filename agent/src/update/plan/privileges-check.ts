@@ -23,6 +23,7 @@ export function privilegesCheck(
     const why = unknown === undefined ? (vmm?.unkept ?? null) : `its rights are unknown: ${unknown}`;
     return why === null ? [] : [`${name} cannot be started again with the rights that it has: ${why}`];
   });
-  if (problems.length === 0) return ['pass', 'no machine comes back with other rights than it has'];
+  if (problems.length === 0)
+    return ['pass', 'no machine comes back with other capabilities, system calls or label than it has'];
   return ['fail', `${problems.join('; ')}. Start it again in a way that can be kept, or leave it behind`];
 }
