@@ -78,7 +78,7 @@ static bool is_mount_point(const char *path)
 
 /*
  * Whether a node has its device. systemd makes the nodes of modules that are not loaded (modules.devname), such as
- * /dev/kvm, and no VMM can use one so early. All of these are misc devices, and each of those is in sysfs.
+ * /dev/net/tun, and no VMM can use one so early. All of these are misc devices, and each of those is in sysfs.
  */
 static bool has_device(const struct stat *facts)
 {
