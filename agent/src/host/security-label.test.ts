@@ -106,7 +106,8 @@ describe('a label that should be another one', () => {
   it.each([
     ['qemu (enforce)\n', null],
     ['qemu (complain)\n', `${should}has qemu (complain)`],
-    ['qemu//&unconfined (enforce)\n', `${should}has qemu//&unconfined (enforce)`],
+    ['qemu//&unconfined (enforce)\n', null],
+    ['qemu//&other (enforce)\n', `${should}has qemu//&other (enforce)`],
     ['unconfined\n', `${should}nothing confines it`],
   ])('is said: %j', (text, said) => {
     has(own, text);

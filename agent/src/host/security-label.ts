@@ -28,7 +28,7 @@ export interface SecurityLabel {
 }
 
 /** In bytes. The carrier takes some more, as it gets the mode as well (MOST_PROFILE_BYTES, program.h). */
-const longestName = 1000;
+const longestName = 985;
 /** More than any label has. */
 const mostBytes = 64 * 1024;
 
@@ -78,10 +78,17 @@ export function readLabel(proc: string, pid: number): SecurityLabel | null {
   return { text, ...profileIn(text) };
 }
 
+/**
+ * A label without the part that confines nothing: a kernel that restricts unconfined programs adds that to the profile of
+ * one that was started without privileges (`apparmor_restrict_unprivileged_unconfined`, security/apparmor/domain.c).
+ */
+const confining = (text: string): string =>
+  text.replace(/\/\/&unconfined(?= \()/, '').replace(/^unconfined\/\/&/, '');
+
 function profileIn(text: string): Omit<SecurityLabel, 'text'> {
   const not = (why: string) => ({ profile: null, why });
   // No other module has a blank in a label.
-  const [, name, ended] = /^(.*) \(([a-z]+)\)$/s.exec(text) ?? [];
+  const [, name, ended] = /^(.*) \(([a-z]+)\)$/s.exec(confining(text)) ?? [];
   if (name === undefined) return not("which is not AppArmor's: only a profile of AppArmor can be kept");
   if (name.includes('//&')) return not('which is of several profiles: only one can be kept');
   if (name.startsWith(':')) return not('which is of another policy than that of the host');
@@ -100,7 +107,8 @@ export function wrongLabel(proc: string, pid: number, wanted: Profile): string |
   const should = `it should be confined by the security label ${profileText(wanted)}`;
   try {
     const label = readLabel(proc, pid);
-    if (label?.text === profileText(wanted) || !existsSync(`${proc}/${pid}`)) return null;
+    if ((label !== null && confining(label.text) === profileText(wanted)) || !existsSync(`${proc}/${pid}`))
+      return null;
     return `${should}, and ${label === null ? 'nothing confines it' : `has ${label.text}`}`;
   } catch (error) {
     const errno = errnoOf(error);

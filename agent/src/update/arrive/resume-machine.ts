@@ -22,6 +22,7 @@ import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
+import { needLimitS } from '../program/needs.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
 import type { CarriedMachine, TakenOver } from './carrier/taken-over.ts';
@@ -142,6 +143,7 @@ export async function resumeMachine({
     newPid: number,
     broughtBackBy: 'carrier' | 'agent',
     { problem, insteadOfRunning }: Pick<Started, 'problem' | 'insteadOfRunning'> = asExpected,
+    unit: string | null = null,
   ) => {
     const runs =
       insteadOfRunning === null ? 'it runs' : `it has run, and its state is "${insteadOfRunning}" now`;
@@ -149,7 +151,7 @@ export async function resumeMachine({
     const what = problem === null ? how : `it was told to run; its monitor cannot be asked: ${problem}`;
     const by = broughtBackBy === 'carrier' ? 'the carrier brought it back' : null;
     const label = checkLabel(context, saved, newPid);
-    const detail = [what, by, label].filter((each) => each !== null).join('; ');
+    const detail = [what, by, label, unit].filter((each) => each !== null).join('; ');
     return { run: { ...run, newPid, stage: 'resumed' as const, detail }, broughtBackBy, carried };
   };
   const not = (stage: 'held' | 'lost', detail: string) => ({
@@ -169,13 +171,15 @@ export async function resumeMachine({
     if (reachedBefore === 'settled') return not('held', 'its update is settled');
     if (reachedBefore === 'running' || reachedBefore === 'settled_running') {
       // The carrier, or an agent before this one, had come so far that the guest may have run.
-      const pid = carried === null ? null : await attachCarried(context, saved, carried);
+      const attached = carried === null ? null : await attachCarried(context, saved, carried);
+      const { pid = null, problem = null } = attached ?? {};
       const by = pid === null ? 'agent' : 'carrier';
-      if (reachedBefore === 'settled_running') return resumed(pid ?? (await starter.pid(saved)), by);
+      if (reachedBefore === 'settled_running')
+        return resumed(pid ?? (await starter.pid(saved)), by, asExpected, problem);
       const hasRun = carried?.reached.has('running') ?? false;
       const started = await runStarted({ ...asked, pid, hasRun });
       if (by === 'carrier' && started.problem === null) reached('running');
-      return resumed(started.pid, by, started);
+      return resumed(started.pid, by, started, problem);
     }
     if (goesOn !== null) throw new Error(`the carrier may be starting it: ${goesOn}`);
     shows('starting', 'the agent brings it back');
@@ -191,6 +195,8 @@ export async function resumeMachine({
       socketDirectory,
       reached,
       logged,
+      // Nobody has waited for what it needs.
+      ...(carried === null && { needLimitS }),
     };
     try {
       return resumed(await restorePatiently(options, context.pausesMs, log, turn), 'agent');

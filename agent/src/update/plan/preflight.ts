@@ -24,6 +24,7 @@ import { devicesCheck } from './devices-check.ts';
 import { loadingCheck } from './loading-check.ts';
 import { networkCheck } from './network-check.ts';
 import { pagesCheck } from './pages-check.ts';
+import { policyCheck } from './policy-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
 
 export interface Candidate {
@@ -126,6 +127,8 @@ const checks: Readonly<Record<string, Check1>> = {
   arrival: arrivalCheck,
 
   devices: devicesCheck,
+
+  policy: policyCheck,
 
   loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
 

@@ -20,8 +20,11 @@ const longestPath = 4096;
 export function pathsIn(words: readonly string[]): string[] {
   const found = words.flatMap((word, index) => {
     const begins = takenWhole(optionOf(words, index), word);
-    // Such a path may have commas in it.
-    if (begins !== null) return word.startsWith('/', begins) ? [word.slice(begins)] : [];
+    // Such a path may have commas in it. Behind a protocol it may be a socket, which is no open file.
+    if (begins !== null) {
+      const whole = word.slice(begins);
+      return whole.startsWith('/') ? [whole] : [...whole.matchAll(path)].map(([, each = '']) => each);
+    }
     if (!word.startsWith('{'))
       return [...word.matchAll(path)].map(([, each = '']) => each.replaceAll(',,', ','));
     return [...word.matchAll(jsonString)].flatMap(([text]) => pathInJson.exec(textOf(text))?.[1] ?? []);

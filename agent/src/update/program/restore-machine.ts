@@ -19,10 +19,10 @@ import { encodeProgram } from './encode.ts';
 import { usualFacts } from './usual-facts.ts';
 
 /**
- * How long each attempt waits for what the machine needs, in seconds. The carrier has waited before, and the agent
- * tries several times.
+ * How long each attempt waits for what the machine needs, in seconds, if nothing else is said. The carrier has waited
+ * before, and the agent tries several times.
  */
-const needLimitS = 1;
+const shortNeedLimitS = 1;
 
 /** The number of a program's only machine. */
 const only = 0;
@@ -85,7 +85,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
 
 /** The program of the machine, and its files in the program's order. */
 function programOf(
-  { machine, state, file }: RestoreOptions,
+  { machine, state, file, needLimitS: needLimit }: RestoreOptions,
   directory: string,
 ): { program: Buffer; files: Descriptor[] } {
   const saved: SavedMachine = {
@@ -96,7 +96,7 @@ function programOf(
     index: stateAt.session,
     machines: [{ saved, facts: machine.facts ?? usualFacts(machine) }],
     directory,
-    limitS: needLimitS,
+    limitS: needLimit ?? shortNeedLimitS,
   };
   const [, ...others] = filesOf(parts);
   return { program: encodeProgram(compileProgram(parts)), files: [state, ...others.map(file)] };

@@ -20,23 +20,25 @@ export interface CarriedContext {
 }
 
 /**
- * Puts the VMM of a machine into its unit. The machine runs in any case, so a failure only goes to the log.
+ * Puts the VMM of a machine into its unit. The machine runs in any case. A failure goes to the log, and to whoever looks
+ * at the machine: its VMM has no limits then, and ends badly when the host is shut down.
  *
- * @returns the VMM's process; null if it has ended
+ * @returns the VMM's process, and what went wrong; null if it has ended
  */
 export async function attachCarried(
   { starter, log }: CarriedContext,
   saved: SavedMachine,
   { pid, files }: CarriedMachine,
-): Promise<number | null> {
+): Promise<{ readonly pid: number; readonly problem: string | null } | null> {
   if (pid === null) return null;
   try {
     await starter.adopt(saved, pid, files);
+    return { pid, problem: null };
   } catch (error) {
-    const { session } = saved;
-    log('warning', 'a machine runs, and its VMM is in no unit', { session, pid, problem: saidBy(error) });
+    const problem = saidBy(error);
+    log('warning', 'a machine runs, and its VMM is in no unit', { session: saved.session, pid, problem });
+    return { pid, problem: `its VMM is in no unit, and has no limits: ${problem}` };
   }
-  return pid;
 }
 
 /**
