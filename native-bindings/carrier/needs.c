@@ -90,6 +90,24 @@ static bool has_device(const struct stat *facts)
 	return !access(path, F_OK);
 }
 
+/*
+ * Whether a node gets its device when it is opened: the kernel loads the module then (`misc_open`, drivers/char/misc.c).
+ * Nothing else loads some of them. Done once, as it would be in vain each other time.
+ */
+static bool gets_device(const char *path, const struct stat *facts)
+{
+	static const char *opened;
+	int fd;
+
+	if (opened == path)
+		return false;
+	opened = path;
+	fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		close(fd);
+	return has_device(facts);
+}
+
 /* Whether a line of the loaded profiles is this one: a name, and the mode behind it (`seq_show_profile`). */
 static bool is_loaded(const char *profile)
 {
@@ -115,7 +133,7 @@ static bool is_met(const struct instruction *need)
 	if (need->code == MOUNTED)
 		return is_mount_point(need->text[0]);
 	if (need->code == PRESENT)
-		return !stat(need->text[0], &facts) && has_device(&facts);
+		return !stat(need->text[0], &facts) && (has_device(&facts) || gets_device(need->text[0], &facts));
 	if (need->code == PROFILE)
 		return is_loaded(need->text[0]);
 	return if_nametoindex(need->text[0]);
