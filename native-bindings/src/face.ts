@@ -183,8 +183,15 @@ export interface Descriptors {
 }
 
 export interface Sockets {
-  /** A non-blocking listening Unix stream socket bound to `path`, with `mode` (octal) set on it. `EADDRINUSE` if the path exists. */
-  listenUnix(path: string, options?: { mode?: number; backlog?: number }): Descriptor;
+  /**
+   * A non-blocking listening Unix stream socket bound to `path`, with `mode` (octal) set on it. `EADDRINUSE` if the path
+   * exists. Connections that nobody has accepted are closed with it, and the files that were sent in them: with `whence`
+   * *outside* on another thread, a little later.
+   */
+  listenUnix(
+    path: string,
+    options?: { mode?: number; backlog?: number; whence?: 'here' | 'outside' },
+  ): Descriptor;
   /** A connected non-blocking Unix stream socket. `ENOENT`, `ECONNREFUSED`, `EACCES`, `EAGAIN` (backlog full). */
   connectUnix(path: string): Descriptor;
   /** `accept4`, non-blocking; `null` when none waits. */

@@ -66,14 +66,16 @@ class DescriptorPoll implements Poll {
 
 export const sockets: Sockets = {
   listenUnix(path, options) {
-    const { mode = 0o600, backlog = 128 } = optionsOf(options, 'options', ['mode', 'backlog']);
+    const names = ['mode', 'backlog', 'whence'] as const;
+    const { mode = 0o600, backlog = 128, whence = 'here' } = optionsOf(options, 'options', names);
+    if (whence !== 'here' && whence !== 'outside')
+      throw new TypeError(`options.whence is ${String(whence)}; expected here or outside`);
     const fd = raw.listenUnix(
       pathOf(path),
       integerOf(mode, 'options.mode', 0, 0o777),
       integerOf(backlog, 'options.backlog', 0, 2 ** 31 - 1),
     );
-    // Connections that nobody accepted are closed with it, and what others have sent in them.
-    return new OwnedDescriptor(fd, `listenUnix(${JSON.stringify(path)})`, 'outside');
+    return new OwnedDescriptor(fd, `listenUnix(${JSON.stringify(path)})`, whence);
   },
 
   connectUnix(path) {

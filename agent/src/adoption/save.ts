@@ -99,9 +99,10 @@ export class MachineSaver {
     let monitor: VmmMonitor | null = null;
     try {
       monitor = await VmmMonitor.open({ sockets: native.sockets, path: options.monitor, pid: options.pid });
-      // Whoever may enter the directory may connect; the agent checks then who it was.
+      // Whoever may enter the directory may connect; the agent checks then who it was. And may send files, which are closed
+      // with the sockets.
       const listen = (name: string) =>
-        kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666 }));
+        kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666, whence: 'outside' }));
       const main = listen('main');
       const cpr = way === 'cpr' ? listen('cpr') : null;
       await monitor.tell(setCapabilities(capabilitiesFor(way)));

@@ -39,7 +39,7 @@ async function run(conts: readonly Answer[], statuses: readonly Answer[] = []): 
     cont: oneByOne('cont', conts),
     'query-status': oneByOne('query-status', [...statuses, tell]),
   });
-  monitor = await VmmMonitor.open(own(path), { answerMs: 20 });
+  monitor = await VmmMonitor.open(own(path), { answerMs: 200 });
   await monitor.run(AbortSignal.timeout(5000));
 }
 
@@ -91,8 +91,8 @@ describe('a guest that is let run', () => {
 
   it('may run if QEMU says nothing at all: the wait ends with its signal', async () => {
     const { path } = await serveQmp({ cont: silent, 'query-status': silent });
-    monitor = await VmmMonitor.open(own(path), { answerMs: 20 });
-    await expect(monitor.run(AbortSignal.timeout(100))).rejects.toThrow(/timeout|aborted/i);
+    monitor = await VmmMonitor.open(own(path), { answerMs: 200 });
+    await expect(monitor.run(AbortSignal.timeout(1000))).rejects.toThrow(/timeout|aborted/i);
   });
 });
 
@@ -107,7 +107,7 @@ describe('a state that is sent', () => {
       },
       ...answers,
     });
-    monitor = await VmmMonitor.open(own(path), { answerMs: 20 });
+    monitor = await VmmMonitor.open(own(path), { answerMs: 5000 });
     const migrated = monitor.migrated(AbortSignal.timeout(5000));
     migrated.catch(() => {});
     await monitor.isRunning();
