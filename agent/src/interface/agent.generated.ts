@@ -21,8 +21,11 @@ export type Outcome = v.InferOutput<typeof Outcome>;
 export const Direction = v.picklist(['outgoing', 'incoming']);
 export type Direction = v.InferOutput<typeof Direction>;
 
-/** Why live update is not available on this host; `available` if it is. */
-export const Availability = v.picklist(['available', 'not_built_in', 'not_enabled', 'handover_off', 'handover_unreadable', 'sessions_unreadable', 'not_permitted', 'unexplained']);
+/**
+ * Why live update is not available on this host; `available` if it is. `device_busy`: another process has
+ * /dev/liveupdate open while the agent starts. The agent waits for it, and answers only GetStatus until then.
+ */
+export const Availability = v.picklist(['available', 'not_built_in', 'not_enabled', 'handover_off', 'handover_unreadable', 'sessions_unreadable', 'not_permitted', 'device_busy', 'unexplained']);
 export type Availability = v.InferOutput<typeof Availability>;
 
 /** What the caller may do. */
@@ -625,8 +628,9 @@ type Outcome (updated, cold_boot, returned, aborted, unknown)
 # Before the kexec a session is outgoing, after it incoming.
 type Direction (outgoing, incoming)
 
-# Why live update is not available on this host; \`available\` if it is.
-type Availability (available, not_built_in, not_enabled, handover_off, handover_unreadable, sessions_unreadable, not_permitted, unexplained)
+# Why live update is not available on this host; \`available\` if it is. \`device_busy\`: another process has
+# /dev/liveupdate open while the agent starts. The agent waits for it, and answers only GetStatus until then.
+type Availability (available, not_built_in, not_enabled, handover_off, handover_unreadable, sessions_unreadable, not_permitted, device_busy, unexplained)
 
 # What the caller may do.
 type Role (none, viewer, operator, administrator)
