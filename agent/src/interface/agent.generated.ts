@@ -1041,8 +1041,10 @@ method GetMachine(pid: int) -> (machine: Machine)
 
 # Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
 # carry the machine over. \`unlink\` allows the agent to remove the names that \`unlinks\` lists. \`priority\` is 0 to 100.
-# Without one it is the definition's, or 0. A machine that is already adopted gets the priority given.
-method AdoptMachine(pid: int, unlink: ?bool, priority: ?int) -> (machine: Machine)
+# Without one it is the definition's, or 0. A machine that is already adopted gets the priority given. With \`more\`, replies
+# say how many bytes of one of its memory files have been put into huge pages: \`done\` of \`total\`. \`machine\` is as it was
+# before, and the last reply has neither. [Supports 'more' flag]
+method AdoptMachine(pid: int, unlink: ?bool, priority: ?int) -> (machine: Machine, done: ?int, total: ?int)
 
 # Releases an adopted machine: it runs on, and its memory is no longer preserved.
 method ReleaseMachine(pid: int) -> (machine: Machine)
@@ -1305,7 +1307,9 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     /**
      * Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
      * carry the machine over. `unlink` allows the agent to remove the names that `unlinks` lists. `priority` is 0 to 100.
-     * Without one it is the definition's, or 0. A machine that is already adopted gets the priority given.
+     * Without one it is the definition's, or 0. A machine that is already adopted gets the priority given. With `more`, replies
+     * say how many bytes of one of its memory files have been put into huge pages: `done` of `total`. `machine` is as it was
+     * before, and the last reply has neither. [Supports 'more' flag]
      */
     AdoptMachine: {
       parameters: v.strictObject({
@@ -1315,8 +1319,10 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       reply: v.object({
         machine: Machine,
+        done: v.optional(v.nullable(int), null),
+        total: v.optional(v.nullable(int), null),
       }),
-      streaming: 'no',
+      streaming: 'may',
     },
     /** Releases an adopted machine: it runs on, and its memory is no longer preserved. */
     ReleaseMachine: {
