@@ -4,9 +4,8 @@
  * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
  * answers calls. Only then it compares, finishes and settles.
  */
-import { mkdirSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import type { Descriptor, Native } from '@luo-console/native';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { HeldMachines } from './adoption/held-machines.ts';
@@ -28,7 +27,8 @@ import { SessionStore } from './liveupdate/sessions.ts';
 import { machineSources } from './machine-sources.ts';
 import { MachineLook } from './machines/machine-look.ts';
 import { needNormal } from './service/handler-context.ts';
-import { Authorisation, connections } from './service/roles.ts';
+import { Authorisation } from './service/roles.ts';
+import { listenAt, serveCalls } from './service/serve-calls.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
 import { type Past, retrieveAll } from './update/arrive/arrival.ts';
@@ -44,10 +44,7 @@ import { ProgressBoard } from './update/record/progress.ts';
 import { UnfinishedIndex } from './update/record/unfinished-index.ts';
 import type { UpdateContext } from './update/record/update-context.ts';
 import { Updater } from './update/updater.ts';
-import { serve } from './varlink/index.ts';
 import { agentVersion } from './version.ts';
-
-export { nameServiceManager } from './units/manager-version.ts';
 
 export interface AgentOptions extends FirstOptions {
   readonly stateDirectory: string;
@@ -219,24 +216,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     adoptions,
     heldMachines,
   });
-  const server = serve({
-    listening: listening ?? listenAt(native, options.socketPath),
-    info: {
-      vendor: 'LUO Console',
-      product: 'luo-console-agent',
-      version: agentVersion,
-      url: 'https://varlink.org',
-    },
-    interfaces: [service],
-    connectionLimit: connections,
-    share: (peer) => authorisation.share(peer),
-    // Every process may connect. Its identity is found out now; its rights are checked for each method.
-    admit: (peer) => {
-      authorisation.identify(peer).catch(() => {});
-      return true;
-    },
-    log,
-  });
+  const server = serveCalls(
+    { authorisation, log },
+    service,
+    listening ?? listenAt(native, options.socketPath),
+  );
   const tellState = (): void => {
     const saying = bringingBack?.saying() ?? null;
     const also = saying === null ? '' : `; ${saying}`;
@@ -285,16 +269,4 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       journal.close();
     },
   };
-}
-
-/** A socket of our own. Replaces one that an earlier agent left there. */
-function listenAt(native: Native, path: string): Descriptor {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  try {
-    // Only a socket that nobody answers may be removed.
-    native.sockets.connectUnix(path).close();
-  } catch (error) {
-    if ((error as { code?: string }).code === 'ECONNREFUSED') rmSync(path, { force: true });
-  }
-  return native.sockets.listenUnix(path, { mode: 0o666 });
 }

@@ -107,15 +107,24 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
     const calls = wanted === 'debug' ? await tracedCalls(log) : native;
     const together = togetherFrom(process.env['LUO_TOGETHER'], log);
     const beginnings = { native: calls, paths: realHostPaths, log, descriptorStoreLimit, together };
-    const first = await doFirstThings(beginnings);
-    const { nameServiceManager, startAgent } = await import('./agent.ts');
+    const serviceManager = async (): Promise<string> => {
+      const { nameServiceManager } = await import('./units/manager-version.ts');
+      return await nameServiceManager(notifySocket, realHostPaths.proc);
+    };
+    const serving = { socketPath: socket, ownUid: process.getuid?.() ?? 0, serviceManager };
+    const first = await doFirstThings({
+      ...beginnings,
+      answerMeanwhile: async (...given) => {
+        const { answerMeanwhile } = await import('./service/meanwhile.ts');
+        await answerMeanwhile({ ...beginnings, ...serving }, ...given);
+      },
+    });
+    const { startAgent } = await import('./agent.ts');
     const agent = await startAgent({
       ...beginnings,
+      ...serving,
       first,
       stateDirectory,
-      socketPath: socket,
-      ownUid: process.getuid?.() ?? 0,
-      serviceManager: () => nameServiceManager(notifySocket, realHostPaths.proc),
     });
     const stop = (signal: NodeJS.Signals): void => {
       log('info', 'stopping', { signal });

@@ -3,7 +3,7 @@
 import { truncateSync } from 'node:fs';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
-import type { Check } from '../src/interface/agent.generated.ts';
+import type { AgentMethods, Check } from '../src/interface/agent.generated.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { MadeUpVmms } from './made-up-vmms.ts';
 import { arriveInNextKernel, planOf, runToKexec } from './scenario.ts';
@@ -49,6 +49,20 @@ it('a machine’s memory is in huge pages once it is adopted; the plan asks the 
     verdict: 'warn',
     detail: expect.stringContaining('96 MiB of one are in small pages: about 0.1 s more'),
   });
+});
+
+it('who adopts a machine hears how far its memory is, and last that it is adopted', async () => {
+  const client = await host.start();
+  const { pid } = await vmms.start('one', 'named_memory');
+  truncateSync(`/proc/${pid}/fd/3`, bytes);
+  const replies: AgentMethods['AdoptMachine']['reply'][] = [];
+  for await (const reply of client.stream('AdoptMachine', { pid })) replies.push(reply);
+  const last = replies.pop();
+  expect(last).toMatchObject({ machine: { session: 'machine:one' }, done: null, total: null });
+  const far = replies.map(({ done }) => done ?? 0);
+  expect(far.at(-1)).toBe(bytes);
+  expect(far).toEqual([...new Set(far)].sort((one, other) => one - other));
+  for (const reply of replies) expect(reply).toMatchObject({ machine: { session: null }, total: bytes });
 });
 
 it('a plan counts what preserving will allocate, by what the files say, and a machine is not adopted without it', async () => {

@@ -11,8 +11,10 @@ import { LiveUpdateDouble } from '@luo-console/native/double';
 import type { VmmStarter } from '../src/adoption/restore.ts';
 import { type RunningAgent, startAgent } from '../src/agent.ts';
 import { type AgentClient, connectAgent } from '../src/client/index.ts';
+import type { Log } from '../src/host/log.ts';
 import type { HostPaths } from '../src/host/paths.ts';
 import { standIns } from '../src/host/stand-ins.fixture.ts';
+import { answerMeanwhile } from '../src/service/meanwhile.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
 import { Manager } from './service-manager.ts';
 import { type Death, Process } from './tapped-native.ts';
@@ -157,19 +159,23 @@ export class MadeUpHost {
   async launch(death: Death | null = null): Promise<void> {
     const process = new Process(this.#native(), death);
     this.process = process;
-    const starting = startAgent({
+    const options = {
       native: process.native,
       paths: this.paths,
       stateDirectory: join(this.directory, 'state'),
       socketPath: this.socketPath,
-      log: (level, message, fields) =>
-        void this.log.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
+      log: ((level, message, fields) =>
+        void this.log.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)) satisfies Log,
       ownUid: globalThis.process.getuid?.() ?? 0,
       descriptorStoreLimit: this.managed ? this.places : null,
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
       pausesMs: [1, 1],
       ...(this.starter && { starter: process.tap(this.starter) }),
+    };
+    const starting = startAgent({
+      ...options,
+      answerMeanwhile: (...given) => answerMeanwhile(options, ...given),
     });
     const alive = starting.catch((error: unknown) => {
       if (process.dead) return null;

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** How the agent starts where something it counts on is missing: the device, the journal, the index of the update. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
+import { followToOutcome } from '../src/luocon/watch-update.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { contentOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
@@ -24,21 +26,71 @@ afterEach(() => host.dispose());
 
 const said = (text: string): boolean => host.log.some((line) => line.includes(text));
 
+/** Shows a process that has the device open. */
+function holdDevice(pid: number, command: string): void {
+  const directory = join(host.paths.proc, `${pid}`);
+  mkdirSync(join(directory, 'fd'), { recursive: true });
+  symlinkSync(host.paths.device, join(directory, 'fd/3'));
+  writeFileSync(join(directory, 'comm'), `${command}\n`);
+}
+const letGo = (pid: number): void => rmSync(join(host.paths.proc, `${pid}`), { recursive: true });
+
 describe('the agent of the next kernel', () => {
-  it('waits for the device while somebody else has it open, and answers no call meanwhile', async () => {
+  it('waits for the device while somebody else has it open, says who, and refuses what it cannot do yet', async () => {
+    const device = host.double.openDevice(host.paths.device);
+    holdDevice(77, 'luod');
+    const starting = host.launch();
+    client = await vi.waitFor(() => host.connect());
+    const onAway = vi.fn();
+    const outcome = followToOutcome(await host.connect(), id, {
+      ...{ connect: () => host.connect(), giveUpAfterMs: 60_000, signal: new AbortController().signal },
+      ...{ onProgress: () => {}, onAway, onWaiting: () => {}, onBack: () => {} },
+    });
+    const following = client.stream('GetStatus', {});
+    const status = async () => (await following.next()).value?.status;
+    expect(await status()).toMatchObject({
+      phase: 'booting',
+      liveUpdate: {
+        availability: 'device_busy',
+        explanation: expect.stringMatching(/^luod \(pid 77\) has \/dev\/liveupdate open/),
+        number: 1,
+      },
+      you: { role: 'administrator' },
+    });
+    await expect(client.call('CreateSession', { name: 't' })).rejects.toMatchObject({
+      message: expect.stringContaining('DeviceBusy'),
+      parameters: { pid: 77, command: 'luod' },
+    });
+    expect(host.manager.messages).toContainEqual(
+      expect.stringMatching(/^STATUS=waiting for the live update device: DeviceBusy: pid=77, command=luod/),
+    );
+    letGo(77);
+    holdDevice(78, 'other');
+    expect((await status())?.liveUpdate.explanation).toMatch(/^other \(pid 78\)/);
+    // Who follows an update goes on, without an error.
+    expect(onAway).not.toHaveBeenCalled();
+    letGo(78);
+    device.close();
+    await starting;
+    await client.closed;
+    expect(await outcome).toMatchObject({ outcome: 'updated' });
+    expect(onAway).toHaveBeenCalledTimes(1);
+    client = await host.connect();
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('says what it waits for on the socket that the service manager handed in, and goes on with it', async () => {
+    host.manager.kept.set('varlink', native.sockets.listenUnix(host.socketPath));
     const device = host.double.openDevice(host.paths.device);
     const starting = host.launch();
-    await vi.waitFor(() => expect(said('waiting for the live update device')).toBe(true));
-    await expect(host.connect()).rejects.toThrow();
-    expect(host.manager.messages).toContainEqual(
-      expect.stringMatching(/^STATUS=waiting for the live update device: DeviceBusy/),
-    );
+    client = await host.connect();
+    expect((await client.call('GetStatus', {})).status.liveUpdate.availability).toBe('device_busy');
     device.close();
     await starting;
     client = await host.connect();
+    expect((await client.call('GetStatus', {})).status.liveUpdate.availability).toBe('available');
     await host.agent?.settled;
     expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
-    expect(await contentOf(client, 's', '0x0')).toBe('kept');
   });
 
   it('asks the service manager for more time until it is ready', async () => {

@@ -26,6 +26,9 @@ interface OpenStream {
   end: (failure: unknown) => void;
 }
 
+/** Methods whose streams say how far an act is, and end with what came of it. */
+const endsByItself: ReadonlySet<string> = new Set(['AdoptMachine']);
+
 export interface Asked {
   method: string;
   parameters: Record<string, unknown>;
@@ -69,7 +72,8 @@ export class FakeBridge implements LuoBridge {
       end,
     };
     this.streams.push(open);
-    this.asked.push({ method: open.method, parameters: given });
+    if (endsByItself.has(open.method)) void this.#endByItself(open);
+    else this.asked.push({ method: open.method, parameters: given });
     if (method === 'WatchHosts') reply({ hosts: this.hosts });
     if (method === 'WatchTerminal') reply({ data: terminalText(String(given.terminal)), exitCode: null });
     return () => this.#forget(open);
@@ -119,6 +123,17 @@ export class FakeBridge implements LuoBridge {
   /** What was asked of a method so far. */
   askedFor(method: string): Record<string, unknown>[] {
     return this.asked.filter((asked) => asked.method === method).map(({ parameters }) => parameters);
+  }
+
+  /** Answers a method that ends by itself, as a call of it. */
+  async #endByItself(open: OpenStream): Promise<void> {
+    const inner = open.parameters.parameters as Record<string, unknown>;
+    const why = await this.#answer(open.method, inner).then(
+      (parameters) => open.reply({ parameters }),
+      (thrown: unknown) => thrown,
+    );
+    this.#forget(open);
+    open.end(why);
   }
 
   #forget(open: OpenStream): void {

@@ -170,10 +170,16 @@ export class Adoptions {
   /**
    * Adopts a running machine. Of one that is adopted already only the priority is changed, if one is given.
    *
+   * @param following of what is put into huge pages
    * @throws Refusal NoSuchProcess, NotAMachine, MachineUnusable, DependencyCycle, and what preserving refuses with;
    *   nothing is left behind then
    */
-  async adopt(pid: number, options: AdoptOptions, actor: Actor): Promise<void> {
+  async adopt(
+    pid: number,
+    options: AdoptOptions,
+    actor: Actor,
+    following: Pick<Following, 'onProgress'> = {},
+  ): Promise<void> {
     const { availableMemory, journal, look, sessions } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
@@ -188,7 +194,7 @@ export class Adoptions {
         await takeNames(this.#context, session, machine);
         // A name that was taken away changes what the kernel takes.
         const now = machine.unlinks.length === 0 ? machine : await look(pid);
-        return await protectMachine(this.#context, session, now, actor, {});
+        return await protectMachine(this.#context, session, now, actor, following);
       } catch (error) {
         const taken = sessions.get(session).machine?.unlinked ?? [];
         await sessions.close(session, actor);

@@ -50,7 +50,15 @@ describe('the memory of a machine', () => {
   it('is in huge pages before it is preserved, as the journal says', async () => {
     const ram = large('ram', 3 * huge);
     const happened = acts();
-    await scene.adopt(await scene.startVmm('one', [ram, large('more')]));
+    const { pid } = await scene.startVmm('one', [ram, large('more')]);
+    const told: [number, number][] = [];
+    await scene.adoptions.adopt(pid ?? 0, { unlink: false, definition: null, priority: null }, agentItself, {
+      onProgress: (...far) => void told.push(far),
+    });
+    expect(told.filter(([done, bytes]) => done === bytes)).toEqual([
+      [3 * huge, 3 * huge],
+      [2 * huge, 2 * huge],
+    ]);
     expect(happened).toEqual(['collapse', 'preserve', 'collapse', 'preserve']);
     expect(await scene.native.memory.hugeBytes(ram)).toBe(BigInt(3 * huge));
     expect(scene.native.memory.read(ram, 0n, 3).toString()).toBe('ram');

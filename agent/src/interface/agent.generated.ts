@@ -21,8 +21,11 @@ export type Outcome = v.InferOutput<typeof Outcome>;
 export const Direction = v.picklist(['outgoing', 'incoming']);
 export type Direction = v.InferOutput<typeof Direction>;
 
-/** Why live update is not available on this host; `available` if it is. */
-export const Availability = v.picklist(['available', 'not_built_in', 'not_enabled', 'handover_off', 'handover_unreadable', 'sessions_unreadable', 'not_permitted', 'unexplained']);
+/**
+ * Why live update is not available on this host; `available` if it is. `device_busy`: another process has
+ * /dev/liveupdate open while the agent starts. The agent waits for it, and answers only GetStatus until then.
+ */
+export const Availability = v.picklist(['available', 'not_built_in', 'not_enabled', 'handover_off', 'handover_unreadable', 'sessions_unreadable', 'not_permitted', 'device_busy', 'unexplained']);
 export type Availability = v.InferOutput<typeof Availability>;
 
 /** What the caller may do. */
@@ -625,8 +628,9 @@ type Outcome (updated, cold_boot, returned, aborted, unknown)
 # Before the kexec a session is outgoing, after it incoming.
 type Direction (outgoing, incoming)
 
-# Why live update is not available on this host; \`available\` if it is.
-type Availability (available, not_built_in, not_enabled, handover_off, handover_unreadable, sessions_unreadable, not_permitted, unexplained)
+# Why live update is not available on this host; \`available\` if it is. \`device_busy\`: another process has
+# /dev/liveupdate open while the agent starts. The agent waits for it, and answers only GetStatus until then.
+type Availability (available, not_built_in, not_enabled, handover_off, handover_unreadable, sessions_unreadable, not_permitted, device_busy, unexplained)
 
 # What the caller may do.
 type Role (none, viewer, operator, administrator)
@@ -1037,8 +1041,10 @@ method GetMachine(pid: int) -> (machine: Machine)
 
 # Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
 # carry the machine over. \`unlink\` allows the agent to remove the names that \`unlinks\` lists. \`priority\` is 0 to 100.
-# Without one it is the definition's, or 0. A machine that is already adopted gets the priority given.
-method AdoptMachine(pid: int, unlink: ?bool, priority: ?int) -> (machine: Machine)
+# Without one it is the definition's, or 0. A machine that is already adopted gets the priority given. With \`more\`, replies
+# say how many bytes of one of its memory files have been put into huge pages: \`done\` of \`total\`. \`machine\` is as it was
+# before, and the last reply has neither. [Supports 'more' flag]
+method AdoptMachine(pid: int, unlink: ?bool, priority: ?int) -> (machine: Machine, done: ?int, total: ?int)
 
 # Releases an adopted machine: it runs on, and its memory is no longer preserved.
 method ReleaseMachine(pid: int) -> (machine: Machine)
@@ -1301,7 +1307,9 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
     /**
      * Adopts a running machine without restarting it: preserves its memory in a separate session, so that live updates
      * carry the machine over. `unlink` allows the agent to remove the names that `unlinks` lists. `priority` is 0 to 100.
-     * Without one it is the definition's, or 0. A machine that is already adopted gets the priority given.
+     * Without one it is the definition's, or 0. A machine that is already adopted gets the priority given. With `more`, replies
+     * say how many bytes of one of its memory files have been put into huge pages: `done` of `total`. `machine` is as it was
+     * before, and the last reply has neither. [Supports 'more' flag]
      */
     AdoptMachine: {
       parameters: v.strictObject({
@@ -1311,8 +1319,10 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       }),
       reply: v.object({
         machine: Machine,
+        done: v.optional(v.nullable(int), null),
+        total: v.optional(v.nullable(int), null),
       }),
-      streaming: 'no',
+      streaming: 'may',
     },
     /** Releases an adopted machine: it runs on, and its memory is no longer preserved. */
     ReleaseMachine: {

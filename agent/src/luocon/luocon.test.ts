@@ -51,6 +51,15 @@ describe('status', () => {
     expect(stdout).toContain(`u, suspending: stopping the machines, ${words}\n`);
   });
 
+  it('says what a starting agent waits for, and nothing of what it does not know yet', async () => {
+    const explanation = 'luod (pid 7) has /dev/liveupdate open';
+    const liveUpdate = { ...sampleStatus.liveUpdate, availability: 'device_busy' as const, explanation };
+    const { address } = serveAgent({ GetStatus: async () => ({ status: { ...sampleStatus, liveUpdate } }) });
+    const { stdout } = await luocon(['--host', address, 'status']);
+    expect(stdout).toContain(`not available (device busy): ${explanation}`);
+    expect(stdout).not.toMatch(/Handover|Loaded kernel|Last update|session/);
+  });
+
   it('follows, until interrupted', async () => {
     const interrupt = new AbortController();
     const { address } = serveAgent({

@@ -42,6 +42,22 @@ describe('luocon adopt', () => {
     expect(asked).toEqual(Array(2).fill({ pid: 100, unlink: null, priority: null }));
   });
 
+  it('shows how far its memory has been put into huge pages, to people only', async () => {
+    const { run } = agentWith(sampleMachine, {
+      AdoptMachine: async (_parameters, call) => {
+        expect(call.more).toBe(true);
+        await call.reply({ machine: sampleMachine, done: 2 ** 30, total: 2 ** 32 });
+        return { machine: adopted };
+      },
+    });
+    const shown = await run(['adopt', 'one'], { terminal: true, typed: '' });
+    expect(shown.stderr + shown.stdout).toContain(
+      'one (pid 100): putting its memory into huge pages, 1 GiB of 4 GiB',
+    );
+    expect(shown.stdout).toContain('Its memory is in session "machine-one".');
+    expect((await run(['--json', 'adopt', 'one'])).json).toEqual([{ machine: adopted }]);
+  });
+
   it('removes no name unless it is told to', async () => {
     const { asked, run } = agentWith(linked);
     const refused = await run(['adopt', 'one']);

@@ -28,13 +28,22 @@ export function machineHandlers({
 
     GetMachine: async ({ pid }) => ({ machine: await look.one(pid) }),
 
-    AdoptMachine: async ({ pid, unlink, priority }, _call, peer) => {
+    AdoptMachine: async ({ pid, unlink, priority }, call, peer) => {
       needNormal(phases);
       if (priority !== null && (priority < 0 || priority > mostPriority)) {
         const expected = `a whole number from 0 to ${mostPriority}`;
         throw new Refusal('InvalidValue', { parameter: 'priority', value: `${priority}`, expected });
       }
-      await adoptions.adopt(pid, { unlink: unlink ?? false, definition: null, priority }, actorOf(peer));
+      const before = call.more ? await look.one(pid) : null;
+      let pending: Promise<void> = Promise.resolve();
+      // Nobody who stopped listening ends it.
+      const onProgress = (done: number, total: number): void => {
+        if (before === null) return;
+        pending = pending.then(() => call.reply({ machine: before, done, total })).catch(() => {});
+      };
+      const options = { unlink: unlink ?? false, definition: null, priority };
+      await adoptions.adopt(pid, options, actorOf(peer), { onProgress });
+      await pending;
       return { machine: await look.one(pid) };
     },
 

@@ -6,7 +6,7 @@
 import type { AgentMethods, Status } from '@luo-console/agent/interface';
 import type { Host } from '@luo-console/electron/interface';
 import { call, stream } from './bridge.ts';
-import type { Failure } from './failure.ts';
+import { Failure } from './failure.ts';
 
 type Method = keyof AgentMethods;
 
@@ -51,6 +51,33 @@ export function followAgent<M extends Method>(
     (reply) => onReply(reply.parameters as AgentMethods[M]['reply']),
     onEnd,
   );
+}
+
+/**
+ * Has the host's agent do something that takes a while, and hears how far it is.
+ *
+ * @param onReply told each reply
+ * @returns the last reply
+ * @throws Failure with the agent's error
+ */
+export function callFollowed<M extends Method>(
+  host: string,
+  method: M,
+  parameters: AgentMethods[M]['parameters'],
+  onReply: (reply: AgentMethods[M]['reply']) => void,
+): Promise<AgentMethods[M]['reply']> {
+  return new Promise((resolve, reject) => {
+    let last: AgentMethods[M]['reply'] | null = null;
+    const heard = (reply: AgentMethods[M]['reply']): void => {
+      last = reply;
+      onReply(reply);
+    };
+    followAgent(host, method, parameters, heard, (failure) => {
+      if (failure) reject(failure);
+      else if (last) resolve(last);
+      else reject(new Failure('ConnectionLost', {}, `${method} ended without an answer`));
+    });
+  });
 }
 
 /** The last status heard from a host, or null if nothing was ever heard. The main process has validated it. */

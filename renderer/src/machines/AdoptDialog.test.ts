@@ -96,6 +96,12 @@ describe('adopting a machine', () => {
     await fireEvent.click(button());
     expect(screen.getByRole('status').textContent).toBe('Adopting web-01…');
     expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Cancel' }).disabled).toBe(true);
+    bridge.push('AdoptMachine', { machine: machine(), done: 2 ** 30, total: 2 ** 32 });
+    await waitFor(() =>
+      expect(screen.getByRole('status').textContent).toBe(
+        'Adopting web-01: putting its memory into huge pages, 25 %…',
+      ),
+    );
     gate.resolve({ machine: machine() });
     await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
   });

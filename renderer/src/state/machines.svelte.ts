@@ -10,7 +10,7 @@ import type {
   MachineDefinition,
   NameChange,
 } from '@luo-console/agent/interface';
-import { callAgent, readAgent } from '../bridge/agent.ts';
+import { callAgent, callFollowed, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
 import { Remote } from '../bridge/remote.svelte.ts';
 
@@ -62,13 +62,23 @@ export class MachinesStore {
    *
    * @param unlink allows the names of its memory to be taken away
    * @param priority null for the usual one
+   * @param onProgress told what part of its memory has been put into huge pages; an older agent does not say it
    * @throws Failure
    */
-  adopt(pid: number, unlink: boolean, priority: number | null): Promise<Machine> {
+  adopt(
+    pid: number,
+    unlink: boolean,
+    priority: number | null,
+    onProgress: (part: number) => void,
+  ): Promise<Machine> {
     const given = priority === null ? {} : { priority };
-    return this.#act(
-      async () => (await callAgent(this.#host, 'AdoptMachine', { pid, unlink, ...given })).machine,
-    );
+    return this.#act(async () => {
+      const parameters = { pid, unlink, ...given };
+      const { machine } = await callFollowed(this.#host, 'AdoptMachine', parameters, ({ done, total }) => {
+        if (done !== null && total !== null && total > 0) onProgress(done / total);
+      });
+      return machine;
+    });
   }
 
   /** Lets go of an adopted machine. @throws Failure */

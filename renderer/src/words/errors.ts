@@ -35,6 +35,10 @@ export const availabilityWords: Record<Availability, Words> = {
     title: 'The agent may not open /dev/liveupdate',
     advice: 'Run the agent as root, from its own systemd unit.',
   },
+  device_busy: {
+    title: 'The agent waits for /dev/liveupdate',
+    advice: 'It brings back what an update carried over once the process that has it open closes it.',
+  },
   unexplained: {
     title: 'Live update is not available',
     advice: 'The agent found no cause. Read the kernel log in a terminal.',

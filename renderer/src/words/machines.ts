@@ -113,6 +113,9 @@ export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): strin
 
 export const adoptWords = {
   adopted: (name: string) => `${name} adopted`,
+  /** @param part how far one of its memory files is, from 0 to 1; null if that is not known */
+  adopting: (name: string, part: number | null) =>
+    `Adopting ${name}${part === null ? '' : `: putting its memory into huge pages, ${Math.floor(part * 100)} %`}`,
   /** What an adopted machine is for. */
   carried: 'Live updates carry it over.',
   unchanged: 'It is not restarted, and the way it was started stays as it is.',

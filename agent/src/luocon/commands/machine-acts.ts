@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** `luocon adopt`, `release`, `start` and `definitions`: adopting, releasing and starting machines. */
 import type { Command } from 'commander';
-import type { Machine, MachineDefinition } from '../../interface/agent.generated.ts';
+import type { AgentClient } from '../../client/index.ts';
+import type { AgentMethods, Machine, MachineDefinition } from '../../interface/agent.generated.ts';
 import { wholeNumber } from '../arguments.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
@@ -48,6 +49,24 @@ async function mayUnlink({ screen, json }: Invocation, machine: Machine): Promis
   return false;
 }
 
+/** Adopts a machine, and shows how far its memory has been put into huge pages. @returns it, adopted */
+async function adopt(
+  { screen, json, signal }: Invocation,
+  agent: AgentClient,
+  before: Machine,
+  parameters: AgentMethods['AdoptMachine']['parameters'],
+): Promise<Machine> {
+  let machine = before;
+  for await (const { done, total, ...reply } of agent.stream('AdoptMachine', parameters, { signal })) {
+    machine = reply.machine;
+    if (json || done === null || total === null) continue;
+    screen.transient(
+      `${titled(before)}: putting its memory into huge pages, ${size(done)} of ${size(total)}`,
+    );
+  }
+  return machine;
+}
+
 function addAdopt(program: Command, act: Act): void {
   program
     .command('adopt')
@@ -69,8 +88,7 @@ function addAdopt(program: Command, act: Act): void {
             const asks = before.unlinks.length > 0 && !unlink;
             if (asks && !(await mayUnlink(invocation, before))) return exitStatus.failed;
             const parameters = { pid: before.pid, unlink: unlink || asks ? true : null, priority };
-            const { machine } = await agent.call('AdoptMachine', parameters);
-            tell(invocation, machine, 'Adopted');
+            tell(invocation, await adopt(invocation, agent, before, parameters), 'Adopted');
             return undefined;
           }),
       ),

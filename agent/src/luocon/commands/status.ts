@@ -38,20 +38,30 @@ function underWay(progress: Progress): string {
   return `${progress.update}, ${describeProgress(progress)}, ${abort}`;
 }
 
+function known(status: Status): [string, string][] {
+  const { progress, loadedKernel: loaded, lastUpdate } = status;
+  return [
+    ['Handover', handover(status)],
+    ['Loaded kernel', loadedKernel(loaded)],
+    ...(progress === null ? [] : [['Under way', underWay(progress)] satisfies [string, string]]),
+    ['Last update', lastUpdate ?? 'none'],
+  ];
+}
+
 async function show(screen: Screen, status: Status): Promise<void> {
-  const { hostName, kernelRelease, bootedAtUs, nowUs, phase, you, progress } = status;
+  const { hostName, kernelRelease, bootedAtUs, nowUs, phase, you } = status;
+  // Until the agent has the device it knows neither its sessions nor its journal.
+  const isStarting = status.liveUpdate.availability === 'device_busy';
   screen.line(
     `${hostName}: ${kernelRelease}, up ${duration(Math.max(0, nowUs - bootedAtUs))}, phase ${phase}`,
   );
   screen.facts([
     ['Live update', liveUpdate(status)],
-    ['Handover', handover(status)],
-    ['Loaded kernel', loadedKernel(status.loadedKernel)],
-    ...(progress === null ? [] : [['Under way', underWay(progress)] as const]),
-    ['Last update', status.lastUpdate ?? 'none'],
+    ...(isStarting ? [] : known(status)),
     ['Agent', `${status.agentVersion} under ${status.serviceManager}`],
     ['You', `${you.user} (${you.role})`],
   ]);
+  if (isStarting) return;
   screen.line();
   if (status.sessions.length === 0) {
     screen.line('No sessions.');

@@ -25,9 +25,10 @@
  * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was. A carrier that was
  * at work for it goes on, and is waited for.
  *
- * - The device is busy: machines are worth waiting for, so the agent waits without end, logs it and says it in its
- *   `STATUS`. No call is answered meanwhile. Upstream's luod, which
- *   would keep the device, is started by the service manager after READY=1 (`Before=` in the unit).
+ * - The device is busy: machines are worth waiting for, so the agent waits without end (`busy-device.ts`). It logs who
+ *   has it, and says it in its `STATUS`. `GetStatus` is answered meanwhile with the same. Every other call is refused
+ *   with it (`service/meanwhile.ts`). Upstream's luod, which would keep the device, is started by the service manager
+ *   after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
  * - A carrier ran: the agent takes its sessions and is ready. It waits for each machine until the carrier is through with
  *   it, or has not gone on for 125 s.
@@ -50,7 +51,7 @@
  *
  * Tests:
  *     agent/test/start.test.ts
- *       waits for the device while somebody else has it open, and answers no call meanwhile
+ *       waits for the device while somebody else has it open, says who, and refuses what it cannot do yet
  *       asks the service manager for more time until it is ready
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
@@ -107,6 +108,7 @@ import { asOwnSession, DescriptorStore, parseStoredName } from '../../liveupdate
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { usualPausesMs } from './attempts.ts';
+import type { AnswerMeanwhile, Waiting } from './busy-device.ts';
 import { type CarrierLimits, takeOverCarrier, usualCarrierLimits } from './carrier/take-over.ts';
 import { type Found, resumeMachines } from './resume-machines.ts';
 import type { Resuming } from './resuming.ts';
@@ -125,6 +127,8 @@ export interface FirstOptions {
   readonly starter?: VmmStarter;
   /** How long to wait for a carrier and what belongs to it. */
   readonly carrierLimits?: CarrierLimits;
+  /** Answers calls while the device is busy; nobody does if it is not given. */
+  readonly answerMeanwhile?: AnswerMeanwhile;
 }
 
 /** What the rest of the agent begins with. */
@@ -183,6 +187,8 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   };
   const limits = options.carrierLimits ?? usualCarrierLimits;
   const carrier = await takeOverCarrier({ native, store, paths, log, limits }, kept);
+  const answerMeanwhile = async (waiting: Waiting, signal: AbortSignal): Promise<void> =>
+    await options.answerMeanwhile?.(waiting, listening, signal);
   const context = {
     native,
     paths,
@@ -194,6 +200,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     startedAt,
     log,
     nothingCame,
+    answerMeanwhile,
     patience,
     pausesMs,
     together,

@@ -147,6 +147,7 @@ function context(starter: VmmStarter): ResumeContext {
   const explain = async () => ({ availability: 'available' as const, explanation: '' });
   return {
     native,
+    answerMeanwhile: async () => {},
     paths: { proc: '/proc', sys: '/nowhere' },
     carrier: null,
     device: new Device(double, { device } as ConstructorParameters<typeof Device>[1], explain),

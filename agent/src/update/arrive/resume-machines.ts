@@ -12,24 +12,22 @@ import { mkdirSync } from 'node:fs';
 import type { Descriptor } from '@luo-console/native';
 import type { RestartLog } from '../../adoption/restore.ts';
 import { placesOf } from '../../adoption/saved-places.ts';
-import { errnoOf, Refusal } from '../../host/refusal.ts';
+import { errnoOf } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
-import { tellManager } from '../../host/tell-manager.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { type Device, type Patience, withPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { findIndex } from '../record/incoming-index.ts';
+import { patiently, type WaitingContext } from './busy-device.ts';
 import { unreadPlaces } from './held-machine.ts';
 import { Resuming, type ResumingContext } from './resuming.ts';
 import { RetrievedFiles } from './retrieved-files.ts';
 
-export interface ResumeContext extends ResumingContext {
+export interface ResumeContext extends ResumingContext, WaitingContext {
   readonly device: Device;
   readonly store: DescriptorStore;
   /** How long to try again what fails for a passing reason. */
   readonly patience: Patience;
-  /** Whether the kernel is known to have been handed nothing. Asked only while somebody else has the device. */
-  nothingCame(): boolean;
 }
 
 export interface Found {
@@ -98,30 +96,5 @@ async function retrieveOne(
     if (errno !== 'ENOENT' && errno !== 'EINVAL')
       log('error', 'a session could not be retrieved', { session: name, errno: errno ?? saidBy(error) });
     return null;
-  }
-}
-
-/**
- * Does what needs the device as often as somebody else has it: machines that stand still are worth waiting for.
- * Upstream's luod never gives it back, so where nothing came there is no waiting.
- * If the device is missing, there is nothing to retrieve; this is not an error.
- */
-async function patiently(
-  { log, native, nothingCame }: ResumeContext,
-  work: () => Promise<void>,
-): Promise<void> {
-  for (;;) {
-    try {
-      await work();
-      return;
-    } catch (error) {
-      if (!(error instanceof Refusal) || error.refusal !== 'DeviceBusy') return;
-      if (nothingCame()) {
-        log('warning', 'the live update device is busy; nothing was handed over', { problem: error.message });
-        return;
-      }
-      tellManager(native, log, `STATUS=waiting for the live update device: ${error.message}`);
-      log('warning', 'waiting for the live update device', { problem: error.message });
-    }
   }
 }
