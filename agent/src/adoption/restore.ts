@@ -90,6 +90,7 @@ export interface RestartLog {
 
 export interface RestoreOptions {
   readonly native: Native;
+  readonly paths: Pick<HostPaths, 'proc'>;
   readonly machine: SavedMachine;
   /** The file with the streams. */
   readonly state: Descriptor;
@@ -101,6 +102,7 @@ export interface RestoreOptions {
   reached(point: RestartPoint, atNs: number): void;
   /** Told what each attempt has waited for and done, whatever came of it. */
   logged?(log: RestartLog): void;
+  log(level: 'warning', message: string, fields: Record<string, unknown>): void;
 }
 
 /** Has a saved machine run again. @returns the new VMM's process */
@@ -155,9 +157,7 @@ export async function runStarted({
   log,
   pid: known,
   hasRun = false,
-}: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & {
-  readonly paths: Pick<HostPaths, 'proc'>;
-  readonly log: (level: 'warning', message: string, fields: Record<string, unknown>) => void;
+}: Pick<RestoreOptions, 'native' | 'paths' | 'machine' | 'starter' | 'log'> & {
   readonly pid?: number | null;
   readonly hasRun?: boolean;
 }): Promise<Started> {

@@ -105,6 +105,8 @@ export interface CarriedOptions {
   /** The profile of AppArmor that confines its QEMU. */
   readonly profile?: VmmFacts['profile'];
   readonly groups?: readonly number[];
+  /** What makes devices that it needs, by the kernel's names. */
+  readonly makers?: readonly string[];
   /** What loads modules for it. */
   readonly modules?: readonly Instruction[];
 }
@@ -158,7 +160,7 @@ export class CarriedMachine {
       filledBytes,
       ...{ rights, profile, resources: null },
       unkept: null,
-      modules: [],
+      modules: [...(options.makers ?? [])],
       obstacle: null,
     };
     this.saved = {
@@ -237,7 +239,15 @@ export class CarriedMachine {
    * What the agent needs to have it run again. The service manager starts the carrier as a child of this process, and
    * notes what it was asked.
    */
-  restoring(fault = ''): RestoreOptions & { readonly asked: string[]; readonly points: Map<string, number> } {
+  restoring(
+    fault = '',
+    paths: RestoreOptions['paths'] = { proc: '/proc' },
+  ): RestoreOptions & {
+    readonly asked: string[];
+    readonly points: Map<string, number>;
+    readonly warnings: string[];
+  } {
+    const warnings: string[] = [];
     const [asked, points]: [string[], Map<string, number>] = [[], new Map()];
     const starter: VmmStarter = {
       resume: async (machine, { files, directory }) => {
@@ -260,7 +270,8 @@ export class CarriedMachine {
     };
     const [, ...others] = this.#files;
     return {
-      ...{ native, machine: this.saved, state: this.#state, starter, asked, points },
+      ...{ native, paths, machine: this.saved, state: this.#state, starter, asked, points, warnings },
+      log: (_level, message) => void warnings.push(message),
       socketDirectory: join(this.directory, 'sockets'),
       file: () => {
         const [other] = others;

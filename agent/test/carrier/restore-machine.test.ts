@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A machine that the agent itself has the carrier bring back: the same program, executed by the same executor. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { isUnitThere, RanPerhaps, type RestartLog } from '../../src/adoption/restore.ts';
 import { ManagerRefusal } from '../../src/units/manager-bus.ts';
+import { MadeUpVmmProc } from '../../src/update/program/made-up-vmm.fixture.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
 import { type CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
 import { carrierTests } from './carrier-tests.ts';
@@ -12,9 +14,9 @@ import { carrierTests } from './carrier-tests.ts';
 const tests = carrierTests();
 let machine: CarriedMachine;
 
-function restoring(options: CarriedOptions = {}, fault = '') {
+function restoring(options: CarriedOptions = {}, fault = '', proc = '/proc') {
   machine = tests.carried(options);
-  return machine.restoring(fault);
+  return machine.restoring(fault, { proc });
 }
 
 /** What is left where the carrier worked. */
@@ -73,6 +75,39 @@ describe('a machine', () => {
       },
     ]);
     expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
+  });
+
+  it('gets the modules of the running kernel, before it waits for what they make', async () => {
+    using proc = new MadeUpVmmProc();
+    const directory = join(proc.root, 'lib/modules/7.3.4-b');
+    mkdirSync(directory, { recursive: true });
+    // Nothing of this kernel has such a file: the carrier tells of it, and goes on.
+    writeFileSync(join(directory, 'modules.dep'), '/nowhere/tun.ko: /nowhere/below.ko\n/nowhere/below.ko:\n');
+    mkdirSync(join(proc.directory, 'sys/kernel/random'), { recursive: true });
+    const told = { osrelease: '7.3.4-b', hostname: 'host', 'random/boot_id': 'boot' };
+    for (const [name, value] of Object.entries(told))
+      writeFileSync(join(proc.directory, 'sys/kernel', name), `${value}\n`);
+    writeFileSync(join(proc.directory, 'cmdline'), 'root=/dev/vda tun.debug=1\n');
+    const needs = [{ kind: 'present', what: '/dev/null' }] as const;
+    const options = restoring({ makers: ['tun'], needs }, '', proc.directory);
+    const logs: RestartLog[] = [];
+    await restoreMachine({ ...options, logged: (log) => logs.push(log) });
+    expect(options.warnings).toEqual([]);
+    const done = logs.flatMap((log) => log.done.map(({ what }) => what));
+    expect(done.filter((what) => /^(module|present) /.test(what))).toEqual([
+      'module /nowhere/below.ko',
+      'module /nowhere/tun.ko',
+      'present /dev/null',
+    ]);
+  });
+
+  it('goes on without modules where it is unknown which kernel runs', async () => {
+    using proc = new MadeUpVmmProc();
+    const options = restoring({ makers: ['tun'] }, '', proc.directory);
+    expect(await restoreMachine(options)).toBe(machine.vmm);
+    expect(options.warnings).toEqual([
+      'it is unknown which kernel runs: no modules are loaded for a machine',
+    ]);
   });
 
   it('that does not say whether it runs is not stopped: the guest may have run', async () => {

@@ -184,6 +184,7 @@ export async function resumeMachine({
     if (reachedBefore === 'starting') await starter.stop(saved);
     const options: RestoreOptions = {
       native,
+      paths,
       machine: saved,
       state,
       file: (place) => files.get(place),
@@ -191,6 +192,7 @@ export async function resumeMachine({
       socketDirectory,
       reached,
       logged,
+      log,
     };
     try {
       return resumed(await restorePatiently(options, context.pausesMs, log, turn), 'agent');

@@ -11,11 +11,14 @@ import type { Descriptor, Native } from '@luo-console/native';
 import { readMark } from '../../adoption/restart-mark.ts';
 import { isUnitThere, RanPerhaps, type RestoreOptions } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { saidBy } from '../../host/said-by.ts';
 import { makeMeetingPlace } from '../../host/socket-directory.ts';
+import { readKernelFacts } from '../../kernel/facts.ts';
 import { ManagerRefusal } from '../../units/manager-bus.ts';
 import { type LoggedMachine, readLog } from './carrier-log.ts';
 import { compileProgram, filesOf } from './compile.ts';
 import { encodeProgram } from './encode.ts';
+import { type KernelModules, modulesOf } from './kernel-modules.ts';
 import { usualFacts } from './usual-facts.ts';
 
 /**
@@ -47,7 +50,7 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   // One that may go on needs it.
   let mayGoOn = false;
   try {
-    const { program, files } = programOf(options, directory);
+    const { program, files } = await programOf(options, directory);
     using file = fileWith(native, program);
     const paths = [file, ...files].map(({ fd }, number) => ({
       path: `/proc/${process.pid}/fd/${fd}`,
@@ -84,22 +87,38 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
 }
 
 /** The program of the machine, and its files in the program's order. */
-function programOf(
-  { machine, state, file }: RestoreOptions,
+async function programOf(
+  options: RestoreOptions,
   directory: string,
-): { program: Buffer; files: Descriptor[] } {
+): Promise<{ program: Buffer; files: Descriptor[] }> {
+  const { machine, state, file } = options;
+  const facts = machine.facts ?? usualFacts(machine);
   const saved: SavedMachine = {
     ...machine,
     state: machine.state && { ...machine.state, token: stateAt.token },
   };
   const parts = {
     index: stateAt.session,
-    machines: [{ saved, facts: machine.facts ?? usualFacts(machine) }],
+    machines: [{ saved, facts }],
     directory,
     limitS: needLimitS,
+    // Most machines need none, and then nothing is read.
+    modules: facts.modules.length === 0 ? null : await runningModules(options),
   };
   const [, ...others] = filesOf(parts);
   return { program: encodeProgram(compileProgram(parts)), files: [state, ...others.map(file)] };
+}
+
+/** The modules of the running kernel. A carrier before may have loaded them, which does no harm. */
+async function runningModules({ paths, log }: RestoreOptions): Promise<KernelModules | null> {
+  try {
+    return modulesOf({ paths, log }, await readKernelFacts(paths));
+  } catch (error) {
+    log('warning', 'it is unknown which kernel runs: no modules are loaded for a machine', {
+      problem: saidBy(error),
+    });
+    return null;
+  }
 }
 
 function fileWith({ memory }: Native, content: Buffer): Descriptor {
