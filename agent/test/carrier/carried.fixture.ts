@@ -16,6 +16,7 @@ import {
   readFileSync,
   rmSync,
   watch,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,11 +35,26 @@ import type { Report } from './fake-qemu.ts';
 
 const sources = join(import.meta.dirname, '../../../native-bindings/carrier');
 
+/** The file that a compiled carrier takes for the kernel's log. It is written from its start on. */
+export const kernelLogOf = (directory: string): string => join(directory, 'kernel-log');
+
 /** Compiles the carrier with its points of failure. @returns the program's path, in a new directory */
 export function compileCarrier(): string {
   const directory = mkdtempSync(join(tmpdir(), 'luo-carrier-'));
   const files = readdirSync(sources).filter((name) => name.endsWith('.c'));
-  const flags = ['-static', '-O2', '-std=gnu17', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-DFAULTS'];
+  const log = kernelLogOf(directory);
+  writeFileSync(log, '');
+  const flags = [
+    `-DKERNEL_LOG="${log}"`,
+    '-static',
+    '-O2',
+    '-std=gnu17',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-D_GNU_SOURCE',
+    '-DFAULTS',
+  ];
   execFileSync('gcc', [...flags, ...files, '-o', join(directory, 'carrier')], { cwd: sources });
   return join(directory, 'carrier');
 }
