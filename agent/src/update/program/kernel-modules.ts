@@ -3,8 +3,8 @@
  * Modules of the kernel that make devices which a VMM needs. The host's own boot loads some of them late, and others only
  * once a program opens their node: the carrier loads them first. Nothing else does so for a machine, as the carrier waits
  * for a device and not for its node. What has to be loaded, and in which order, is looked up here, in what depmod has left
- * of the kernel that executes the program (modules.dep(5)): the next one, or the running one if the agent brings a machine
- * back. If a module cannot be loaded, the machine still waits for its device.
+ * of a kernel (modules.dep(5)). That is the one which executes the program: the next one, or the running one if the agent
+ * brings a machine back. If a module cannot be loaded, the machine still waits for its device.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import type { HostPaths } from '../../host/paths.ts';
