@@ -98,6 +98,8 @@ export interface RestoreOptions {
   file(place: { session: string; token: string }): Descriptor;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
+  /** How long the first attempt waits for what the machine needs, in seconds; hardly at all if it is not given. */
+  readonly needLimitS?: number;
   /** Told of each point that was reached, with its time in ns of `CLOCK_BOOTTIME`. */
   reached(point: RestartPoint, atNs: number): void;
   /** Told what each attempt has waited for and done, whatever came of it. */

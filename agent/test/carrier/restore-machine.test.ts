@@ -77,6 +77,13 @@ describe('a machine', () => {
     expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
   });
 
+  it('waits for its needs as long as it is told to', async () => {
+    const options = restoring({ needs: [{ kind: 'mounted', what: '/srv/never mounted' }] });
+    await expect(restoreMachine({ ...options, needLimitS: 2 })).rejects.toThrow(
+      'after 2 s it still waited for /srv/never mounted to be mounted',
+    );
+  });
+
   it('gets the modules of the running kernel, before it waits for what they make', async () => {
     using proc = new MadeUpVmmProc();
     const directory = join(proc.root, 'lib/modules/7.3.4-b');

@@ -22,6 +22,7 @@ import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
+import { needLimitS } from '../program/needs.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
 import type { CarriedMachine, TakenOver } from './carrier/taken-over.ts';
@@ -190,6 +191,8 @@ export async function resumeMachine({
       file: (place) => files.get(place),
       starter,
       socketDirectory,
+      // The agent starts before all file systems are mounted. The carrier has waited already, if it had the machine.
+      ...(carried === null ? { needLimitS } : {}),
       reached,
       logged,
       log,

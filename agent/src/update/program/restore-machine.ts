@@ -22,11 +22,8 @@ import { encodeProgram } from './encode.ts';
 import { type KernelModules, modulesOf } from './kernel-modules.ts';
 import { usualFacts } from './usual-facts.ts';
 
-/**
- * How long each attempt waits for what the machine needs, in seconds. The carrier has waited before, and the agent
- * tries several times.
- */
-const needLimitS = 1;
+/** How long an attempt waits for what the machine needs if nothing else is said, in seconds. It was waited for before. */
+const usualLimitS = 1;
 
 /** The number of a program's only machine. */
 const only = 0;
@@ -107,7 +104,7 @@ async function programOf(
     index: stateAt.session,
     machines: [{ saved, facts }],
     directory,
-    limitS: needLimitS,
+    limitS: options.needLimitS ?? usualLimitS,
     // Most machines need none, and then nothing is read.
     modules: facts.modules.length === 0 ? null : await runningModules(options),
   };
