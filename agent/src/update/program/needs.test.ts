@@ -85,6 +85,19 @@ describe('a mount', () => {
     expect(await look({ words })).toMatchObject({ needs: [], obstacle: null });
   });
 
+  it('is needed too where only a block node of the VMM leads through it', async () => {
+    proc.mounted('/mnt');
+    write('etc/fstab', '/dev/vdb /mnt ext4\n');
+    write('mnt/base.qcow2');
+    link('srv/base', '/mnt/base.qcow2');
+    const facts = await vmmFacts(proc.paths, proc.addVmm(), [
+      '/srv/base',
+      '/srv/base',
+      `/${'x'.repeat(5000)}`,
+    ]);
+    expect(facts).toMatchObject({ needs: mounted('/mnt'), obstacle: null });
+  });
+
   it('in a circle of links ends the look, and nothing else', async () => {
     link('srv/one', 'two');
     link('srv/two', 'one');
