@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The files of the host that a QEMU's block nodes lead to, as its monitor says: disks that were plugged in, and backing
- * files, which no command line names. The names are those by which QEMU opened them, with links that the kernel has
- * followed and forgotten. A VMM's owner may have it say anything, so the answer has bounds, and is only text.
+ * The files of the host that a QEMU's block nodes lead to, as its monitor says. No command line names backing files and
+ * disks that were plugged in. The names are those by which QEMU opened them, with links that the kernel has followed and
+ * forgotten. A VMM's owner may have it say anything, so the answer has bounds, and is only text.
  */
 import * as v from 'valibot';
 import type { QmpClient } from './qmp-client.ts';
