@@ -145,10 +145,10 @@ describe('a mount', () => {
       },
     ],
     ['whose unit has another name', byHand, () => write('etc/systemd/system/srv-dat.mount')],
-  ])('%s is an obstacle', async (_what, obstacle, make) => {
+  ])('%s is an obstacle, and whoever brings the machine back waits for it', async (_what, obstacle, make) => {
     proc.mounted('/srv/data');
     make();
-    expect(await look(drive('/srv/data/x.img'))).toMatchObject({ needs: [], obstacle });
+    expect(await look(drive('/srv/data/x.img'))).toMatchObject({ needs: mounted('/srv/data'), obstacle });
     proc.end(100);
     expect(
       (await look({ directory: '/', program: '/usr/bin/qemu', monitor: '/srv/data/qmp' })).obstacle,
