@@ -25,6 +25,7 @@ import { Device, usualPatience } from './liveupdate/device.ts';
 import { takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
 import { machineSources } from './machine-sources.ts';
+import { BlockFiles } from './machines/block-files.ts';
 import { MachineLook } from './machines/machine-look.ts';
 import { needNormal } from './service/handler-context.ts';
 import { Authorisation } from './service/roles.ts';
@@ -109,12 +110,14 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const accounts = new Accounts(paths);
   // Until then a VMM may be in the hands of whoever brings its machine back.
   let isLoaded = false;
+  const blockFiles = new BlockFiles(log);
   const look = new MachineLook(
     machineSources({
       ...{ native, paths, sessions, device, phases, accounts },
       mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
-      needsOf: (identity) => needsOf(paths, adoptions.list(), identity),
+      heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
+      needsOf: (identity) => needsOf({ paths, blockFiles }, adoptions.list(), identity),
     }),
   );
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
@@ -149,6 +152,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     loader,
     phases,
     adoptions,
+    blockFiles,
     counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,

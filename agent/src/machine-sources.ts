@@ -26,10 +26,11 @@ export interface MachineSourcesContext {
   /** Whether VMMs may be asked, and the kernel about their files: not while machines are brought back. */
   mayAsk(): boolean;
   readonly needsOf: MachineSources['needsOf'];
+  readonly heardBlockFiles: MachineSources['heardBlockFiles'];
 }
 
 export function machineSources(context: MachineSourcesContext): MachineSources {
-  const { native, paths, sessions, device, phases, accounts, adoptionOf, mayAsk } = context;
+  const { native, paths, sessions, device, phases, accounts, adoptionOf, mayAsk, heardBlockFiles } = context;
   const unknown = { needs: null, obstacle: null };
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
@@ -43,6 +44,7 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
     sys: paths.sys,
     sockets: native.sockets,
     adoptionOf,
+    heardBlockFiles,
     mayAskMonitors: mayAsk,
     // In an update nobody reads it, and a look takes longer for it.
     needsOf: async (identity) =>

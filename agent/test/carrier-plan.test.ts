@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The command line of the next kernel, with and without the carrier (`src/update/plan/carrier-use.ts`), on a made-up host. */
-import { rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
+import { carrierPath } from '../src/host/carrier-places.ts';
 import type { Check, Plan } from '../src/interface/agent.generated.ts';
+import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { planOf, runToKexec } from './scenario.ts';
@@ -26,9 +29,9 @@ afterEach(async () => {
   host.dispose();
 });
 
-async function start(): Promise<void> {
+async function start(answers: Record<string, Answer> = {}): Promise<void> {
   client = await host.start();
-  vmm = await vmms.start('one', 'named_memory');
+  vmm = await vmms.start('one', 'named_memory', answers);
   await client.call('AdoptMachine', { pid: vmm.pid });
 }
 
@@ -70,6 +73,26 @@ describe('a plan with a machine', () => {
       verdict: 'warn',
       detail: expect.stringContaining('init=/bin/sh'),
     });
+  });
+
+  it('knows what is behind the block nodes of its VMM, in the update too', async () => {
+    const point = '/nowhere/data';
+    const root = readFileSync(join(host.paths.proc, '1/mountinfo'), 'utf8');
+    writeFileSync(
+      join(host.paths.proc, '1/mountinfo'),
+      `${root}30 29 0:27 / ${point} rw shared:2 - ext4 /dev/vdb rw\n`,
+    );
+    await start({ 'query-named-block-nodes': value([{ file: `${point}/base.qcow2` }]) });
+    const why = `${point}/base.qcow2 is on ${point}, which no boot mounts by itself`;
+    expect((await client.call('GetMachine', { pid: vmm.pid })).machine).toMatchObject({ obstacle: why });
+    const plan = await planOf(host, client);
+    expect(arrival(plan)?.detail).toContain(`one waits for the agent: ${why}`);
+    // A kernel that starts the real carrier gets a program, in which this machine is not.
+    const commandLine = `${usual} init=${carrierPath}`;
+    await runToKexec(host, client, { plan: await planOf(host, client, { commandLine }) });
+    expect(host.log.filter((line) => line.includes('the agent will bring a machine back'))).toEqual([
+      expect.stringContaining(why),
+    ]);
   });
 
   it('does without it where it is not installed', async () => {

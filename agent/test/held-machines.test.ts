@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What becomes of a machine that an update could not start again: tried once more, carried on, or given up. */
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
@@ -49,6 +59,21 @@ async function held(
   if (failing) vmms.failing.add('one');
   expect((await update()).machines).toMatchObject([{ stage: 'held' }]);
   return vmm;
+}
+
+/** A process on the made-up host that has a file open until it is ended, at the latest once the test has finished. */
+async function opened(path: string, how: '<' | '>>') {
+  const child = spawn('sh', ['-c', `exec 4${how}"$0"; echo; read line`, path]);
+  const { pid = 0 } = child;
+  await once(child.stdout, 'data');
+  symlinkSync(`/proc/${pid}`, join(host.paths.proc, String(pid)));
+  const end = async (): Promise<void> => {
+    rmSync(join(host.paths.proc, String(pid)), { force: true });
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
+      await once(child, 'exit');
+  };
+  onTestFinished(end);
+  return { pid, end };
 }
 
 const list = async (): Promise<HeldMachine[]> => (await client.call('ListHeldMachines', {})).machines;
@@ -263,6 +288,50 @@ describe('a held machine', () => {
     expect(await list()).toMatchObject([{ names: [{ name: moved }] }]);
     await retryWith(again, moved);
     expect(vmm.guest.running).toBe(true);
+  });
+
+  it.each(['at the arrival', 'when it is tried again'])(
+    'is not started beside somebody who writes to its disk: %s',
+    async (when) => {
+      const directory = mkdtempSync('/var/tmp/luo-disks-');
+      onTestFinished(() => rmSync(directory, { recursive: true }));
+      const [disk, link] = [join(directory, 'disk'), join(directory, 'link')];
+      writeFileSync(disk, 'a disk');
+      symlinkSync(disk, link);
+      const vmm = await vmms.start('one', 'named_memory', {}, ['-drive', `file=${link},format=raw,id=d`]);
+      await client.call('AdoptMachine', { pid: vmm.pid });
+      const writing = when === 'at the arrival' ? await opened(disk, '>>') : null;
+      if (writing === null) vmms.failing.add('one');
+      const [run] = (await update()).machines;
+      expect(run).toMatchObject({ stage: 'held' });
+      vmms.failing.clear();
+      const other = writing ?? (await opened(disk, '>>'));
+      const reason = `process ${other.pid} (sh) has its disk ${link} open for writing, and two who write would destroy it`;
+      if (writing !== null)
+        expect(run).toMatchObject({ detail: `it does not run: 3 attempts; the last one: ${reason}` });
+      await expect(retry()).rejects.toMatchObject({
+        error: 'io.luoconsole.Agent.MachineUnusable',
+        parameters: { name: 'one', reason },
+      });
+      expect(vmm.guest.running).toBe(false);
+      // Whoever only reads is no obstacle.
+      await other.end();
+      await opened(disk, '<');
+      await retry();
+      expect(vmm.guest).toMatchObject({ running: true, loaded: 'device state' });
+    },
+  );
+
+  it('is started beside others if its command line says that they share its disks', async () => {
+    const directory = mkdtempSync('/var/tmp/luo-disks-');
+    onTestFinished(() => rmSync(directory, { recursive: true }));
+    const disk = join(directory, 'disk');
+    writeFileSync(disk, 'a disk');
+    const more = ['-drive', `file=${disk},if=none,id=d`, '-device', 'virtio-blk-pci,drive=d,share-rw=on'];
+    const vmm = await vmms.start('one', 'named_memory', {}, more);
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    await opened(disk, '>>');
+    expect((await update()).machines).toMatchObject([{ stage: 'resumed' }]);
   });
 
   it.each(['while its state is loaded', 'between its mark and its run'])(

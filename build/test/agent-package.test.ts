@@ -65,6 +65,28 @@ describe('what is in the package', () => {
     ]);
   });
 
+  it('has its agent wait for no file system but those that it needs itself', () => {
+    const unit = text('usr/lib/systemd/system/luo-console-agent.service');
+    const words = (key: string): string[] =>
+      [...unit.matchAll(new RegExp(`^${key}=(.+)$`, 'gm'))].flatMap(([, value = '']) => value.split(' '));
+    // Each of these waits for all local file systems, or for what does.
+    const late = /^(local-fs|sysinit|basic)\.target$|^systemd-tmpfiles-setup\.service$/;
+    expect(words('After').filter((name) => late.test(name))).toEqual([]);
+    expect(words('After')).toContain('systemd-remount-fs.service');
+    expect(words('After')).toContain('var.mount');
+    expect(words('DefaultDependencies')).toEqual(['no']);
+    // These would have it stopped with a mount, and its sessions lost.
+    for (const key of [
+      'Requires',
+      'BindsTo',
+      'RequiresMountsFor',
+      'StateDirectory',
+      'CacheDirectory',
+      'LogsDirectory',
+    ])
+      expect(words(key), key).toEqual([]);
+  });
+
   it('starts only programs that are in it', () => {
     const started = [
       /^ExecStart=(.+)$/m.exec(text('usr/lib/systemd/system/luo-console-agent.service'))?.[1],

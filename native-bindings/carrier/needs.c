@@ -24,6 +24,15 @@
 #include <unistd.h>
 
 #define MOUNTS "/proc/self/mountinfo"
+/* Tests have a file of their own. */
+#ifndef KERNEL_LOG
+#define KERNEL_LOG "/dev/kmsg"
+#endif
+/*
+ * The console shows what is below its level: 7, or 4 with `quiet` on the command line, which is Debian's way
+ * (CONFIG_CONSOLE_LOGLEVEL_QUIET). A guest that stands still is an error for whoever looks there.
+ */
+#define SHOWN "<3>"
 #define EACH_WAIT 3
 /* Of what the kernel itself says of devices (`kobject_uevent_net_broadcast`, lib/kobject_uevent.c). */
 #define KERNEL_GROUP 1
@@ -247,15 +256,15 @@ static void describe(const struct instruction *need, char *text, size_t room)
 /* For whoever sits at the host's console, and has nothing else so early. */
 static void tell_console(const char *what)
 {
-	int log = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	int log = open(KERNEL_LOG, O_WRONLY | O_CLOEXEC);
 	char line[600];
-	int length = snprintf(line, sizeof(line), "<5>luo: %s waits for %s", work.machine->session, what);
+	int length = snprintf(line, sizeof(line), SHOWN "luo: %s waits for %s", work.machine->session, what);
 
 	for (char *each = line; *each; each++)
 		if (*each < ' ' || *each > '~')
 			*each = '?';
 	if (log >= 0 && write(log, line, length) < 0)
-		say(ALL, "problem", "/dev/kmsg: %s", strerror(errno));
+		say(ALL, "problem", KERNEL_LOG ": %s", strerror(errno));
 	close(log);
 }
 

@@ -224,7 +224,7 @@ export class HeldMachines {
     };
     try {
       return await restore({
-        ...{ native, machine, state, file, starter, socketDirectory },
+        ...{ native, paths, machine, state, file, starter, socketDirectory, log },
         reached: () => {},
       });
     } catch (error) {

@@ -25,11 +25,11 @@ type Host = Pick<HostPaths, 'proc' | 'sys'>;
 /** The longest path of Linux, in bytes with its NUL (PATH_MAX). */
 const longestPath = 4096;
 
-const preservedOf = ({ memory }: SavedMachine): ReadonlySet<string> =>
+const preservedOf = ({ memory }: Pick<SavedMachine, 'memory'>): ReadonlySet<string> =>
   new Set(memory.map(({ backend }) => backend));
 
 /** What may be called differently. Not its monitor's socket: the agent finds the machine there. */
-export const namesOf = (saved: SavedMachine): HeldName[] =>
+export const namesOf = (saved: Pick<SavedMachine, 'command' | 'memory' | 'monitor'>): HeldName[] =>
   namesIn(saved.command.words, preservedOf(saved)).filter(({ name }) => name !== saved.monitor);
 
 /**

@@ -90,6 +90,7 @@ export interface RestartLog {
 
 export interface RestoreOptions {
   readonly native: Native;
+  readonly paths: Pick<HostPaths, 'proc'>;
   readonly machine: SavedMachine;
   /** The file with the streams. */
   readonly state: Descriptor;
@@ -97,12 +98,13 @@ export interface RestoreOptions {
   file(place: { session: string; token: string }): Descriptor;
   readonly starter: VmmStarter;
   readonly socketDirectory: string;
-  /** How long an attempt waits for what the machine needs, in seconds; short if it is not given. */
+  /** How long the first attempt waits for what the machine needs, in seconds; hardly at all if it is not given. */
   readonly needLimitS?: number;
   /** Told of each point that was reached, with its time in ns of `CLOCK_BOOTTIME`. */
   reached(point: RestartPoint, atNs: number): void;
   /** Told what each attempt has waited for and done, whatever came of it. */
   logged?(log: RestartLog): void;
+  log(level: 'warning', message: string, fields: Record<string, unknown>): void;
 }
 
 /** Has a saved machine run again. @returns the new VMM's process */
@@ -157,9 +159,7 @@ export async function runStarted({
   log,
   pid: known,
   hasRun = false,
-}: Pick<RestoreOptions, 'native' | 'machine' | 'starter'> & {
-  readonly paths: Pick<HostPaths, 'proc'>;
-  readonly log: (level: 'warning', message: string, fields: Record<string, unknown>) => void;
+}: Pick<RestoreOptions, 'native' | 'paths' | 'machine' | 'starter' | 'log'> & {
   readonly pid?: number | null;
   readonly hasRun?: boolean;
 }): Promise<Started> {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The mounts that a process sees, from `/proc/PID/mountinfo` (proc_pid_mountinfo(5)). */
+/** The mounts that a process sees, from `/proc/PID/mountinfo` (proc_pid_mountinfo(5)), and those of fstab(5). */
 
 export interface Mount {
   /** What `mnt_id` of an open file refers to. */
@@ -25,4 +25,23 @@ export const mountsIn = (mountinfo: string): Mount[] =>
     // Before the dash there may be any number of fields.
     const type = / - (\S+) /.exec(line)?.[1];
     return device && point && type ? [{ id, device, point: unescaped(point), type }] : [];
+  });
+
+/** A line of `/etc/fstab`. */
+export interface MountLine {
+  /** Absolute and without a slash at its end; `/none` or `/swap` where nothing is mounted. */
+  readonly point: string;
+  readonly type: string;
+  readonly options: readonly string[];
+}
+
+/** The lines in the order of the text. Comments, and lines without a place, are left out. */
+export const fstabIn = (fstab: string): MountLine[] =>
+  fstab.split('\n').flatMap((line) => {
+    const [device = '', point, type = '', options = ''] = line.trim().split(/[ \t]+/);
+    if (device.startsWith('#') || point === undefined) return [];
+    const parts = unescaped(point)
+      .split('/')
+      .filter((part) => part !== '' && part !== '.');
+    return [{ point: `/${parts.join('/')}`, type, options: options.split(',') }];
   });

@@ -4,7 +4,8 @@
  * `/proc/PID/fd`, and the one that points at the file tells. Processes come and go while this looks: what has
  * vanished is passed over.
  */
-import { readdir, readFile, readlink } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { visible } from './plain-words.ts';
 
 export interface Holder {
@@ -49,3 +50,60 @@ async function hasOpen(directory: string, path: string): Promise<boolean> {
   }
   return false;
 }
+
+/** A file or block device that is looked for among what processes have open. */
+export interface WantedFile {
+  readonly path: string;
+  /** Of what the path leads to. Names may differ: there are links, and other mount namespaces. */
+  readonly facts: Pick<Stats, 'dev' | 'ino' | 'rdev'> & Pick<Stats, 'isBlockDevice'>;
+}
+
+/**
+ * A process, other than this one, that has one of these open for writing.
+ *
+ * Only a descriptor that may be such a file is followed: a file system elsewhere may not answer.
+ *
+ * @param proc where procfs is mounted
+ * @param ignored says of a process that has one whether it does not count
+ * @returns the first with the path of what it has open; null if there is none
+ */
+export async function writerOf(
+  proc: string,
+  wanted: readonly WantedFile[],
+  ignored: (pid: number) => Promise<boolean>,
+): Promise<(Holder & Pick<WantedFile, 'path'>) | null> {
+  for (const entry of await readdir(proc).catch(() => [])) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const path = await writtenBy(`${proc}/${pid}`, wanted);
+    if (path !== null && !(await ignored(pid)))
+      return { pid, path, command: (await commandOf(proc, pid)) ?? 'gone' };
+  }
+  return null;
+}
+
+/** @param own the process's directory in procfs */
+async function writtenBy(own: string, wanted: readonly WantedFile[]): Promise<string | null> {
+  for (const fd of await readdir(`${own}/fd`).catch(() => [])) {
+    const link = await readlink(`${own}/fd/${fd}`).catch(() => '');
+    if (!link.startsWith('/')) continue;
+    const info = await readFile(`${own}/fdinfo/${fd}`, 'utf8').catch(() => '');
+    // O_WRONLY or O_RDWR among the flags, which are octal (proc_pid_fdinfo(5)).
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? '0', 8);
+    if ((flags & 3) === 0) continue;
+    // Of the node where it is a device: there may be several for one.
+    const inode = Number(/^ino:\s*(\d+)$/m.exec(info)?.[1]);
+    const mayBe = ({ facts }: WantedFile): boolean =>
+      facts.ino === inode || (facts.isBlockDevice() && link.startsWith('/dev/'));
+    if (!wanted.some(mayBe)) continue;
+    const facts = await stat(`${own}/fd/${fd}`).catch(() => null);
+    const found = wanted.find((each) => facts !== null && isSame(each.facts, facts));
+    if (found) return found.path;
+  }
+  return null;
+}
+
+const isSame = (one: WantedFile['facts'], other: WantedFile['facts']): boolean =>
+  one.isBlockDevice()
+    ? other.isBlockDevice() && one.rdev === other.rdev
+    : one.dev === other.dev && one.ino === other.ino;

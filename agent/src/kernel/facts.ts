@@ -17,7 +17,7 @@ export interface KernelFacts {
 }
 
 /** @throws the file system's error if procfs is not what it should be. */
-export async function readKernelFacts(paths: HostPaths): Promise<KernelFacts> {
+export async function readKernelFacts(paths: Pick<HostPaths, 'proc'>): Promise<KernelFacts> {
   const read = async (name: string): Promise<string> =>
     (await readFile(`${paths.proc}/${name}`, 'utf8')).trim();
   const [release, bootId, commandLine, hostName] = await Promise.all([

@@ -17,6 +17,7 @@ import { type UnixSocket, unixSocketsOf } from '../host/unix-sockets.ts';
 import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
 import { type QemuCommandLine, readQemuCommandLine } from '../qemu/command-line.ts';
 import type { QmpOptions } from '../qemu/qmp-client.ts';
+import type { BlockFilesAnswer } from './block-files.ts';
 import { dependenciesOf, unmetNeeds } from './dependencies.ts';
 import { fateOf } from './fates.ts';
 import type { Example, KernelAnswer } from './kernel-answers.ts';
@@ -34,6 +35,8 @@ export interface MachineSources extends FileSources {
   adoptionOf(identity: ProcessIdentity): Pick<Machine, 'session' | 'definition' | 'priority'> | null;
   /** What it takes to start it again in the next kernel, if it was adopted. */
   needsOf(identity: ProcessIdentity): Promise<Pick<Machine, 'needs' | 'obstacle'>>;
+  /** Told what a machine's VMM says of the files of its block nodes, before `needsOf` is asked. */
+  heardBlockFiles(identity: ProcessIdentity, answer: BlockFilesAnswer): void;
   /** Seals of a process's memfd; null if they cannot be had. */
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
@@ -99,6 +102,7 @@ export async function describeMachine(
     const node = dependent[index];
     return { ...each, dependsOn: node ? dependenciesOf(node, dependent) : [] };
   });
+  if (asked.facts !== null) sources.heardBlockFiles(identity, asked.facts.blockFiles);
   const needs = await sources.needsOf(identity);
   const programReplaced = await programWasReplaced(proc, pid);
   // Under its old name there may be a link back to a memory file that has none any more.

@@ -60,6 +60,19 @@ describe('a machine', () => {
     });
   });
 
+  it('is asked for the files of its block nodes, and is no other one if it does not say them', async () => {
+    const nodes = [{ file: '/srv/disk', image: { filename: '/srv/disk' } }];
+    for (const [answers, heard] of [
+      [{ 'query-named-block-nodes': value(nodes) }, { files: ['/srv/disk'] }],
+      [{}, { problem: 'no such' }],
+    ] as const) {
+      addQemu(await serveQmp({ ...machineAnswers, ...answers }));
+      expect(await only()).toMatchObject({ monitor: 'answered', version: '11.1.3' });
+      expect(proc.blockFiles.get(100)).toEqual(heard);
+      proc.end(100);
+    }
+  });
+
   it('is whatever holds a virtual machine of KVM’s, and each descriptor has a verdict with its reason', async () => {
     proc.files.set('/dev/vda', { regular: false });
     proc.files.set('/srv/image', { size: 5 * MiB, inode: 80 });

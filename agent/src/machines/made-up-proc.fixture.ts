@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync, writeFileSyn
 import { join } from 'node:path';
 import { standIns } from '../host/stand-ins.fixture.ts';
 import type { QmpOptions } from '../qemu/qmp-client.ts';
+import type { BlockFilesAnswer } from './block-files.ts';
 import type { MachineSources } from './describe-machine.ts';
 import type { LinkedFile } from './open-files.ts';
 
@@ -58,6 +59,9 @@ export class MadeUpProc implements Disposable {
     rmSync(join(this.directory, String(pid)), { recursive: true });
   }
 
+  /** What VMMs have said of their block nodes, by pid. */
+  readonly blockFiles = new Map<number, BlockFilesAnswer>();
+
   /** What the inventory reads from, with a kernel that has a handler for memfds only. */
   get sources(): MachineSources {
     return {
@@ -83,6 +87,7 @@ export class MadeUpProc implements Disposable {
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
       userOf: () => 'root',
       adoptionOf: () => null,
+      heardBlockFiles: ({ pid }, answer) => void this.blockFiles.set(pid, answer),
       needsOf: async () => ({ needs: null, obstacle: null }),
       sealsOf: () => 0,
       mayAskMonitors: () => true,

@@ -10,11 +10,14 @@ import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Native } from '@luo-console/native';
 import * as v from 'valibot';
+import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { UnixSocket } from '../host/unix-sockets.ts';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
+import { askBlockFiles } from '../qemu/block-nodes.ts';
 import type { MonitorSocket } from '../qemu/command-line.ts';
 import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from '../qemu/qmp-client.ts';
+import type { BlockFilesAnswer } from './block-files.ts';
 import { askMigration } from './monitor-migration.ts';
 import type { MigrationFacts } from './ways.ts';
 
@@ -35,6 +38,7 @@ export interface MonitorFacts {
   readonly state: MachineState;
   readonly accelerator: Accelerator;
   readonly migration: MigrationFacts;
+  readonly blockFiles: BlockFilesAnswer;
 }
 
 export interface MonitorAddress {
@@ -151,6 +155,11 @@ async function question(address: MonitorAddress, path: string): Promise<MonitorF
     client.execute('query-kvm', Kvm),
   ]);
   const migration = await askMigration(client);
+  // Last, as nothing else depends on it: a machine is one without it, too.
+  const blockFiles = await askBlockFiles(client).then(
+    (files) => ({ files }),
+    (error: unknown) => ({ problem: saidBy(error) }),
+  );
   return {
     name,
     version: client.version,
@@ -160,5 +169,6 @@ async function question(address: MonitorAddress, path: string): Promise<MonitorF
     // What runs a guest without KVM on Linux is TCG, or Xen, which the command line tells.
     accelerator: kvm.enabled ? 'kvm' : 'tcg',
     migration,
+    blockFiles,
   };
 }

@@ -16,6 +16,7 @@ import {
   readFileSync,
   rmSync,
   watch,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,11 +35,26 @@ import type { Report } from './fake-qemu.ts';
 
 const sources = join(import.meta.dirname, '../../../native-bindings/carrier');
 
+/** The file that a compiled carrier takes for the kernel's log. It is written from its start on. */
+export const kernelLogOf = (directory: string): string => join(directory, 'kernel-log');
+
 /** Compiles the carrier with its points of failure. @returns the program's path, in a new directory */
 export function compileCarrier(): string {
   const directory = mkdtempSync(join(tmpdir(), 'luo-carrier-'));
   const files = readdirSync(sources).filter((name) => name.endsWith('.c'));
-  const flags = ['-static', '-O2', '-std=gnu17', '-Wall', '-Wextra', '-Werror', '-D_GNU_SOURCE', '-DFAULTS'];
+  const log = kernelLogOf(directory);
+  writeFileSync(log, '');
+  const flags = [
+    `-DKERNEL_LOG="${log}"`,
+    '-static',
+    '-O2',
+    '-std=gnu17',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    '-D_GNU_SOURCE',
+    '-DFAULTS',
+  ];
   execFileSync('gcc', [...flags, ...files, '-o', join(directory, 'carrier')], { cwd: sources });
   return join(directory, 'carrier');
 }
@@ -105,6 +121,8 @@ export interface CarriedOptions {
   /** The profile of AppArmor that confines its QEMU. */
   readonly profile?: VmmFacts['profile'];
   readonly groups?: readonly number[];
+  /** What makes devices that it needs, by the kernel's names. */
+  readonly makers?: readonly string[];
   /** What loads modules for it. */
   readonly modules?: readonly Instruction[];
 }
@@ -158,7 +176,7 @@ export class CarriedMachine {
       filledBytes,
       ...{ rights, profile, resources: null },
       unkept: null,
-      modules: [],
+      modules: [...(options.makers ?? [])],
       obstacle: null,
     };
     this.saved = {
@@ -237,7 +255,15 @@ export class CarriedMachine {
    * What the agent needs to have it run again. The service manager starts the carrier as a child of this process, and
    * notes what it was asked.
    */
-  restoring(fault = ''): RestoreOptions & { readonly asked: string[]; readonly points: Map<string, number> } {
+  restoring(
+    fault = '',
+    paths: RestoreOptions['paths'] = { proc: '/proc' },
+  ): RestoreOptions & {
+    readonly asked: string[];
+    readonly points: Map<string, number>;
+    readonly warnings: string[];
+  } {
+    const warnings: string[] = [];
     const [asked, points]: [string[], Map<string, number>] = [[], new Map()];
     const starter: VmmStarter = {
       resume: async (machine, { files, directory }) => {
@@ -260,7 +286,8 @@ export class CarriedMachine {
     };
     const [, ...others] = this.#files;
     return {
-      ...{ native, machine: this.saved, state: this.#state, starter, asked, points },
+      ...{ native, paths, machine: this.saved, state: this.#state, starter, asked, points, warnings },
+      log: (_level, message) => void warnings.push(message),
       socketDirectory: join(this.directory, 'sockets'),
       file: () => {
         const [other] = others;

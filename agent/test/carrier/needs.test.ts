@@ -18,7 +18,7 @@ import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import type { Need } from '../../src/adoption/vmm-facts.ts';
 import { readLog } from '../../src/update/program/carrier-log.ts';
-import { type CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
+import { type CarriedMachine, type CarriedOptions, kernelLogOf, marks } from './carried.fixture.ts';
 import { carrierTests } from './carrier-tests.ts';
 
 const tests = carrierTests();
@@ -158,6 +158,18 @@ describe('a path', () => {
     needing('present', node);
     expect(await machine.resume()).toBe(0);
     expect(machine.said('waits').join()).not.toContain(node);
+  });
+
+  it('that is waited for is told on the console, also where the kernel was told to be quiet', async () => {
+    const file = join(scratch, 'a file\nof two lines');
+    const log = kernelLogOf(dirname(tests.carrier));
+    writeFileSync(log, '');
+    needing('present', file, { limitS: 1 });
+    expect(await machine.resume()).toBe(1);
+    const [, level, text] = /^<(\d)>(.*)$/s.exec(readFileSync(log, 'utf8')) ?? [];
+    // What `quiet` leaves (CONSOLE_LOGLEVEL_QUIET, include/linux/printk.h): only what is below is printed.
+    expect(Number(level)).toBeLessThan(4);
+    expect(text).toBe(`luo: machine:vm waits for ${file.replace('\n', '?')}`);
   });
 
   it('that never comes is given up after the limit', async () => {

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A machine that the agent itself has the carrier bring back: the same program, executed by the same executor. */
-import { existsSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { native } from '@luo-console/native';
 import { describe, expect, it } from 'vitest';
 import { isUnitThere, RanPerhaps, type RestartLog } from '../../src/adoption/restore.ts';
 import { ManagerRefusal } from '../../src/units/manager-bus.ts';
+import { MadeUpVmmProc } from '../../src/update/program/made-up-vmm.fixture.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
 import { type CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
 import { carrierTests } from './carrier-tests.ts';
@@ -12,9 +16,9 @@ import { carrierTests } from './carrier-tests.ts';
 const tests = carrierTests();
 let machine: CarriedMachine;
 
-function restoring(options: CarriedOptions = {}, fault = '') {
+function restoring(options: CarriedOptions = {}, fault = '', proc = '/proc') {
   machine = tests.carried(options);
-  return machine.restoring(fault);
+  return machine.restoring(fault, { proc });
 }
 
 /** What is left where the carrier worked. */
@@ -75,6 +79,46 @@ describe('a machine', () => {
     expect([machine.mark, machine.vmm]).toEqual([marks.untouched, null]);
   });
 
+  it('waits for its needs as long as it is told to', async () => {
+    const options = restoring({ needs: [{ kind: 'mounted', what: '/srv/never mounted' }] });
+    await expect(restoreMachine({ ...options, needLimitS: 2 })).rejects.toThrow(
+      'after 2 s it still waited for /srv/never mounted to be mounted',
+    );
+  });
+
+  it('gets the modules of the running kernel, before it waits for what they make', async () => {
+    using proc = new MadeUpVmmProc();
+    const directory = join(proc.root, 'lib/modules/7.3.4-b');
+    mkdirSync(directory, { recursive: true });
+    // Nothing of this kernel has such a file: the carrier tells of it, and goes on.
+    writeFileSync(join(directory, 'modules.dep'), '/nowhere/tun.ko: /nowhere/below.ko\n/nowhere/below.ko:\n');
+    mkdirSync(join(proc.directory, 'sys/kernel/random'), { recursive: true });
+    const told = { osrelease: '7.3.4-b', hostname: 'host', 'random/boot_id': 'boot' };
+    for (const [name, value] of Object.entries(told))
+      writeFileSync(join(proc.directory, 'sys/kernel', name), `${value}\n`);
+    writeFileSync(join(proc.directory, 'cmdline'), 'root=/dev/vda tun.debug=1\n');
+    const needs = [{ kind: 'present', what: '/dev/null' }] as const;
+    const options = restoring({ makers: ['tun'], needs }, '', proc.directory);
+    const logs: RestartLog[] = [];
+    await restoreMachine({ ...options, logged: (log) => logs.push(log) });
+    expect(options.warnings).toEqual([]);
+    const done = logs.flatMap((log) => log.done.map(({ what }) => what));
+    expect(done.filter((what) => /^(module|present) /.test(what))).toEqual([
+      'module /nowhere/below.ko',
+      'module /nowhere/tun.ko',
+      'present /dev/null',
+    ]);
+  });
+
+  it('goes on without modules where it is unknown which kernel runs', async () => {
+    using proc = new MadeUpVmmProc();
+    const options = restoring({ makers: ['tun'] }, '', proc.directory);
+    expect(await restoreMachine(options)).toBe(machine.vmm);
+    expect(options.warnings).toEqual([
+      'it is unknown which kernel runs: no modules are loaded for a machine',
+    ]);
+  });
+
   it('that does not say whether it runs is not stopped: the guest may have run', async () => {
     const options = restoring({ whim: 'no-cont' });
     const failed = await restoreMachine(options).catch((error: unknown) => error);
@@ -105,6 +149,33 @@ describe('a machine', () => {
     expect(failed).toBe(there);
     expect(isUnitThere(failed)).toBe(true);
     expect([options.asked, machine.mark]).toEqual([[], marks.untouched]);
+  });
+
+  it('is not started beside another writer, but an earlier attempt of its own is none', async () => {
+    using proc = new MadeUpVmmProc();
+    rmSync(join(proc.directory, '1/root'));
+    symlinkSync('/', join(proc.directory, '1/root'));
+    const options = restoring({}, '', proc.directory);
+    const disk = join(machine.directory, 'disk');
+    writeFileSync(disk, '');
+    const words = [...options.machine.command.words, '-drive', `file=${disk}`];
+    const saved = { ...options.machine, command: { ...options.machine.command, words } };
+    const writer = spawn('sh', ['-c', 'exec 4>>"$0"; echo; read line', disk]);
+    try {
+      await once(writer.stdout, 'data');
+      const { pid = 0 } = writer;
+      symlinkSync(`/proc/${pid}`, join(proc.directory, String(pid)));
+      await expect(restoreMachine({ ...options, machine: saved })).rejects.toThrow(
+        `process ${pid} (sh) has its disk ${disk} open for writing`,
+      );
+      expect([options.asked, machine.mark]).toEqual([[], marks.untouched]);
+      const there = new ManagerRefusal('org.freedesktop.systemd1.UnitExists', 'it is loaded');
+      const resume = (): Promise<never> => Promise.reject(there);
+      const starter = { ...options.starter, resume, pid: async () => pid };
+      await expect(restoreMachine({ ...options, machine: saved, starter })).rejects.toBe(there);
+    } finally {
+      writer.kill('SIGKILL');
+    }
   });
 
   it('that may have run is not started at all', async () => {

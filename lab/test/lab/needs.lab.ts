@@ -127,6 +127,16 @@ describe('of two machines, one with a file on another mount', () => {
     return { update: done.update, free, needy };
   };
 
+  it('the agent waits for neither: nothing that it comes after waits for all file systems', async () => {
+    const before = await run(
+      host,
+      'systemctl list-dependencies --after --all --plain luo-console-agent.service',
+    );
+    const names = before.split('\n').map((line) => line.trim());
+    expect(names).toContain('systemd-remount-fs.service');
+    expect(names.filter((name) => /^(local-fs|sysinit|basic)\.target$/.test(name))).toEqual([]);
+  });
+
   it('that one waits for a slow mount, and the other does not', async () => {
     await run(host, `echo slow > ${diskIs}`);
     const { update, free, needy } = await goTo('-b');

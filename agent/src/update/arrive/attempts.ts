@@ -24,6 +24,7 @@ const slowMs = 30_000;
  * Starts a machine, with growing pauses between attempts that fail. Goes on counting where an agent before this one
  * died.
  *
+ * @param options with how long the first attempt waits for what the machine needs. The others follow at once.
  * @param pausesMs before each attempt after the first, in ms: there is one attempt more than pauses, whoever makes them
  * @param turn kept while an attempt is under way, and given up before a pause
  * @returns the new VMM's process
@@ -35,6 +36,7 @@ export async function restorePatiently(
   log: Log,
   turn: Turn,
 ): Promise<number> {
+  const { needLimitS: _, ...later } = options;
   const { machine, native, starter, state } = options;
   const { session } = machine;
   const before = readAttempts(native.memory, state, machine);
@@ -53,7 +55,7 @@ export async function restorePatiently(
     await turn.begin();
     writeAttempts(native.memory, state, machine, attempt);
     try {
-      return await restoreMachine(options);
+      return await restoreMachine(attempt === before + 1 ? options : later);
     } catch (error) {
       if (error instanceof RanPerhaps || error instanceof Missing) throw error;
       const pauseMs = pausesMs[attempt - 1];

@@ -188,15 +188,17 @@ export async function resumeMachine({
     if (reachedBefore === 'starting') await starter.stop(saved);
     const options: RestoreOptions = {
       native,
+      paths,
       machine: saved,
       state,
       file: (place) => files.get(place),
       starter,
       socketDirectory,
+      // The agent starts before all file systems are mounted. The carrier has waited already, if it had the machine.
+      ...(carried === null ? { needLimitS } : {}),
       reached,
       logged,
-      // Nobody has waited for what it needs.
-      ...(carried === null && { needLimitS }),
+      log,
     };
     try {
       return resumed(await restorePatiently(options, context.pausesMs, log, turn), 'agent');

@@ -4,7 +4,16 @@
  * its memory, and none twice.
  */
 import { EventEmitter } from 'node:events';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
@@ -24,6 +33,7 @@ import { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import { Device } from '../../liveupdate/device.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../../liveupdate/tokens.ts';
+import { decodeProgram } from '../program/decode.fixture.ts';
 import { usualFacts } from '../program/usual-facts.ts';
 import { madeUpUpdate } from '../record/made-up-update.fixture.ts';
 import type { TakenOver } from './carrier/taken-over.ts';
@@ -214,6 +224,22 @@ describe('a saved machine', () => {
     expect(found.runs).toMatchObject([{ stage: 'held', detail }]);
     const state = stateOf(found.resumed?.held, 'machine:one');
     expect(state && native.memory.read(state, 0n, 5).toString()).toBe('state');
+    release(found);
+  });
+
+  it('that no carrier had is waited for at its first attempt, as not everything is mounted yet', async () => {
+    const needs = [{ kind: 'mounted' as const, what: '/srv' }];
+    await arrive([{ ...saved, facts: { ...usualFacts(saved), needs } }], { state: true, memory: true });
+    const limits: unknown[] = [];
+    const found = await resume({
+      ...failingStarter([]),
+      resume: async (_machine, { files: [program] }) => {
+        const decoded = decodeProgram(readFileSync(program?.path ?? ''));
+        limits.push(decoded.find(({ does }) => does === 'mounted')?.['limitS']);
+        throw new Error('its VMM ended at once');
+      },
+    });
+    expect(limits).toEqual([120n, 1n]);
     release(found);
   });
 

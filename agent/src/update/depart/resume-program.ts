@@ -16,7 +16,7 @@ import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { compileProgram, type ProgramMachine } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
-import { KernelModules } from '../program/kernel-modules.ts';
+import { type KernelModules, modulesOf } from '../program/kernel-modules.ts';
 import { startOrder } from '../program/start-order.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
@@ -30,21 +30,9 @@ export const programFor = (
   commandLine: string,
   release: string,
 ): ResumeProgram | null =>
-  startsCarrier(commandLine) ? new ResumeProgram(context, modulesOf(context, commandLine, release)) : null;
-
-/** The modules of the next kernel; null if they are unknown: its boot loads them without the carrier. */
-function modulesOf(
-  { log, paths }: ProgramContext,
-  commandLine: string,
-  release: string,
-): KernelModules | null {
-  try {
-    return new KernelModules(paths.proc, release, commandLine);
-  } catch (error) {
-    log('warning', 'the modules of the next kernel are unknown', { release, problem: saidBy(error) });
-    return null;
-  }
-}
+  startsCarrier(commandLine)
+    ? new ResumeProgram(context, modulesOf(context, { release, commandLine }))
+    : null;
 
 export class ResumeProgram {
   readonly #context: ProgramContext;

@@ -143,7 +143,8 @@ export class RunMachines {
    * @throws Error if it is unknown, or there is no resume program for the machine: then nobody could bring it back
    */
   async #factsOf(adopted: Adopted): Promise<VmmFacts> {
-    const facts = await vmmFacts(this.#context.paths, adopted.machine);
+    const { blockFiles, paths } = this.#context;
+    const facts = await vmmFacts(paths, adopted.machine, blockFiles.of(adopted.machine));
     const onTrial = trialMachine(adopted, facts);
     encodeProgram(compileProgram({ index: indexSessionName, machines: [onTrial] }));
     return facts;

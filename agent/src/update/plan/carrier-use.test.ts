@@ -26,7 +26,7 @@ const machine = (name: string, leave = false): PlannedMachine => ({
 });
 
 const host = (root = directory, commandLine = running) => ({
-  paths: { carrier, root },
+  paths: { carrier, root, etc: directory },
   kernel: { facts: { commandLine } },
 });
 
@@ -213,6 +213,53 @@ describe('the check of the arrival', () => {
       'warn',
       expect.stringMatching(/Make the plan again$/),
     ]);
+  });
+
+  describe('where a file system is missing', () => {
+    const fstab = (...lines: string[]): void =>
+      writeFileSync(join(directory, 'fstab'), lines.map((line) => `${line}\n`).join(''));
+    const told = async (changes: Partial<CarrierCase> = {}): Promise<string> =>
+      (await arrivalCheck(host(), wanted(changes)))[1];
+    const stops = (points: string): string =>
+      `; a boot that cannot mount ${points} ends in emergency mode, and what the agent brings back has no network then: ${directory}/fstab has no nofail there`;
+
+    it('names what would stop the boot of a host on which the agent brings machines back', async () => {
+      fstab(
+        '# /dev/vdz /old ext4',
+        '/dev/vda / ext4 defaults 0 1',
+        '/dev/vdb /usr ext4 defaults',
+        'UUID=1 /srv/my\\040data/ ext4',
+        '/dev/vdc /srv/more xfs rw,noatime 0 2',
+        '/dev/vdd /srv/some ext4 rw,nofail',
+        '/dev/vde /srv/other ext4 noauto',
+        '/dev/vdf /srv/auto ext4 x-systemd.automount',
+        'host:/x /srv/nfs nfs4 rw',
+        '/dev/sdx /srv/iscsi ext4 _netdev',
+        'tmpfs /tmp tmpfs mode=1777',
+        '/dev/vdg none swap sw',
+      );
+      const both = stops('/srv/my data or /srv/more');
+      expect((await told()).endsWith(both)).toBe(true);
+      const obstacles = new Map([['machine:vm1', 'it uses a bridge']]);
+      expect((await told({ obstacles })).endsWith(both)).toBe(true);
+      const some = { commandLine: withCarrier(), machines: two, obstacles };
+      expect((await told(some)).endsWith(both)).toBe(true);
+      // What the carrier brings back runs by then.
+      expect(await told({ commandLine: withCarrier() })).not.toContain('emergency');
+      expect(await told({ machines: [] })).not.toContain('emergency');
+    });
+
+    it('says nothing of a host whose boot goes on', async () => {
+      fstab('/dev/vda / ext4 defaults 0 1', '/dev/vdb /srv ext4 nofail');
+      expect(await told()).not.toContain('emergency');
+      rmSync(join(directory, 'fstab'));
+      expect(await told()).not.toContain('emergency');
+    });
+
+    it('says that it cannot tell', async () => {
+      mkdirSync(join(directory, 'fstab'));
+      expect(await told()).toMatch(/; it is unknown which file systems the boot waits for: EISDIR/);
+    });
   });
 
   it('fails where the command line starts a carrier that is gone: the next kernel would panic', async () => {

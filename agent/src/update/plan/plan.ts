@@ -152,13 +152,14 @@ export async function makePlan(
  */
 async function lookAtVmms({
   adoptions,
+  blockFiles,
   paths,
 }: UpdateContext): Promise<{ obstacles: Obstacles; vmms: KnownVmms }> {
   const obstacles = new Map<string, string>();
   const vmms = new Map<string, VmmFacts>();
   for (const { session, machine } of adoptions.list()) {
     try {
-      const facts = await vmmFacts(paths, machine);
+      const facts = await vmmFacts(paths, machine, blockFiles.of(machine));
       vmms.set(session, facts);
       if (facts.obstacle !== null) obstacles.set(session, facts.obstacle);
     } catch (error) {

@@ -5,7 +5,7 @@
  */
 import { readFile, readlink, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { mountsIn, unescaped } from '../../host/mounts.ts';
+import { fstabIn, mountsIn } from '../../host/mounts.ts';
 import { errnoOf } from '../../host/refusal.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { isWithin } from './named-paths.ts';
@@ -39,7 +39,7 @@ export class HostMounts {
   private constructor(proc: string, mountinfo: string, fstab: string) {
     this.#proc = proc;
     this.#points = new Set(mountsIn(mountinfo).map(({ point }) => point));
-    this.#fstab = optionsIn(fstab);
+    this.#fstab = new Map(fstabIn(fstab).map(({ point, options }) => [point, options]));
   }
 
   /** @throws SystemError if the mounts of process 1 cannot be read */
@@ -112,16 +112,6 @@ export class HostMounts {
 }
 
 const partsOf = (path: string): string[] => path.split('/').filter((part) => part !== '' && part !== '.');
-
-function optionsIn(fstab: string): Map<string, readonly string[]> {
-  const found = new Map<string, readonly string[]>();
-  for (const line of fstab.split('\n')) {
-    const [device = '', point, , options = ''] = line.trim().split(/[ \t]+/);
-    if (device.startsWith('#') || point === undefined) continue;
-    found.set(`/${partsOf(unescaped(point)).join('/')}`, options.split(','));
-  }
-  return found;
-}
 
 /** The name that a mount's unit must have (systemd.mount(5)), for example `srv-my\x2ddata.mount`. */
 export function mountUnitOf(point: string): string {

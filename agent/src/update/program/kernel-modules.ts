@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Modules of the kernel that make devices which a VMM needs. The host's own boot loads them, too, but late: the carrier
- * loads them first. What has to be loaded, and in which order, is looked up here, in what depmod has left of the next
- * kernel (modules.dep(5)). A module that cannot be loaded costs nothing: the machine waits for its device as before.
+ * Modules of the kernel that make devices which a VMM needs. The host's own boot loads some of them late, and others only
+ * once a program opens their node: the carrier loads them first. Nothing else does so for a machine, as the carrier waits
+ * for a device and not for its node. What has to be loaded, and in which order, is looked up here, in what depmod has left
+ * of a kernel (modules.dep(5)). That is the one which executes the program: the next one, or the running one if the agent
+ * brings a machine back. If a module cannot be loaded, the machine still waits for its device.
  */
 import { existsSync, readdirSync } from 'node:fs';
+import type { HostPaths } from '../../host/paths.ts';
 import { readBounded } from '../../host/read-bounded.ts';
+import { saidBy } from '../../host/said-by.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { commandLineWords } from '../../kernel/facts.ts';
 import type { Instruction } from './instructions.ts';
@@ -169,6 +173,30 @@ export class KernelModules {
     const before = this.#parameters.get(nameOf(name)) ?? [];
     this.#parameters.set(nameOf(name), [...before, parameter]);
   }
+}
+
+/**
+ * The modules of a kernel that will execute a resume program.
+ *
+ * @param commandLine its command line
+ * @returns null if they cannot be read, which the log says: the program loads none then
+ */
+export function modulesOf(
+  { paths, log }: ModulesContext,
+  { release, commandLine }: { readonly release: string; readonly commandLine: string },
+): KernelModules | null {
+  try {
+    return new KernelModules(paths.proc, release, commandLine);
+  } catch (error) {
+    const fields = { release, problem: saidBy(error) };
+    log('warning', 'the modules of a kernel are unknown: none are loaded for its machines', fields);
+    return null;
+  }
+}
+
+interface ModulesContext {
+  readonly paths: Pick<HostPaths, 'proc'>;
+  log(level: 'warning', message: string, fields: Record<string, unknown>): void;
 }
 
 /** A backslash at the end of a line joins the next one to it. */

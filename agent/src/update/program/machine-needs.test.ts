@@ -11,10 +11,13 @@ beforeEach(() => {
 });
 afterEach(() => proc[Symbol.dispose]());
 
+/** With VMMs that have said nothing of their block nodes. */
+const context = () => ({ paths: proc.paths, blockFiles: { of: () => [] } });
+
 /** Of an adopted machine. */
 function needs(more: MadeUpVmm) {
   const machine = proc.addVmm(more);
-  return needsOf(proc.paths, [{ machine }], machine);
+  return needsOf(context(), [{ machine }], machine);
 }
 
 describe('the needs of a machine', () => {
@@ -50,14 +53,14 @@ describe('the needs of a machine', () => {
 
   it('are unknown of a machine that is not adopted, and of another process with its number', async () => {
     const machine = proc.addVmm({});
-    expect(await needsOf(proc.paths, [], machine)).toEqual({ needs: null, obstacle: null });
+    expect(await needsOf(context(), [], machine)).toEqual({ needs: null, obstacle: null });
     const other = { ...machine, startTime: machine.startTime + 1 };
-    expect(await needsOf(proc.paths, [{ machine }], other)).toEqual({ needs: null, obstacle: null });
+    expect(await needsOf(context(), [{ machine }], other)).toEqual({ needs: null, obstacle: null });
   });
 
   it('of one that has ended are nobody’s: it is gone', async () => {
     const machine = proc.addVmm({});
     const ended = { ...machine, startTime: machine.startTime + 1 };
-    await expect(needsOf(proc.paths, [{ machine: ended }], ended)).rejects.toThrow(ProcessGone);
+    await expect(needsOf(context(), [{ machine: ended }], ended)).rejects.toThrow(ProcessGone);
   });
 });

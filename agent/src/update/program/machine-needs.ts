@@ -7,6 +7,7 @@ import type { ProcessIdentity } from '../../host/process-files.ts';
 import { ProcessGone } from '../../host/process-files.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Machine } from '../../interface/agent.generated.ts';
+import type { BlockFiles } from '../../machines/block-files.ts';
 import { needWords } from './needs.ts';
 import { type KnownVmm, vmmFacts } from './vmm-facts.ts';
 
@@ -14,6 +15,11 @@ import { type KnownVmm, vmmFacts } from './vmm-facts.ts';
 const mostNeeds = 64;
 /** In characters. */
 const longestWords = 300;
+
+interface NeedsContext {
+  readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
+  readonly blockFiles: Pick<BlockFiles, 'of'>;
+}
 
 const unknown = { needs: null, obstacle: null };
 
@@ -24,14 +30,14 @@ const unknown = { needs: null, obstacle: null };
  * @throws ProcessGone if it ended meanwhile
  */
 export async function needsOf(
-  paths: Pick<HostPaths, 'proc' | 'sys'>,
+  { paths, blockFiles }: NeedsContext,
   adopted: readonly { readonly machine: KnownVmm }[],
   { pid, startTime }: ProcessIdentity,
 ): Promise<Pick<Machine, 'needs' | 'obstacle'>> {
   const found = adopted.find(({ machine }) => machine.pid === pid && machine.startTime === startTime);
   if (found === undefined) return unknown;
   try {
-    const { needs, obstacle } = await vmmFacts(paths, found.machine);
+    const { needs, obstacle } = await vmmFacts(paths, found.machine, blockFiles.of(found.machine));
     const words = needs.slice(0, mostNeeds).map((need) => needWords(need).slice(0, longestWords));
     return obstacle === null ? { needs: words, obstacle: null } : { needs: null, obstacle: shown(obstacle) };
   } catch (error) {

@@ -16,7 +16,7 @@ const jsonString = /"(?:[^"\\]|\\.?)*"?/gs;
 /** The longest path of Linux, in bytes with its NUL (PATH_MAX). */
 const longestPath = 4096;
 
-/** Each path once. `/var/run` is a link to `/run` on every host with systemd. */
+/** Each path once. */
 export function pathsIn(words: readonly string[]): string[] {
   const found = words.flatMap((word, index) => {
     const begins = takenWhole(optionOf(words, index), word);
@@ -29,11 +29,14 @@ export function pathsIn(words: readonly string[]): string[] {
       return [...word.matchAll(path)].map(([, each = '']) => each.replaceAll(',,', ','));
     return [...word.matchAll(jsonString)].flatMap(([text]) => pathInJson.exec(textOf(text))?.[1] ?? []);
   });
-  const usable = found
+  return [...new Set(usable(found))];
+}
+
+/** Absolute paths as they are looked at, without those that can be none. `/var/run` is a link to `/run` with systemd. */
+export const usable = (paths: readonly string[]): string[] =>
+  paths
     .map((each) => each.replace(/^\/var\/run\//, '/run/'))
     .filter((each) => Buffer.byteLength(each) < longestPath && !each.includes('\0'));
-  return [...new Set(usable)];
-}
 
 function textOf(json: string): string {
   try {

@@ -85,6 +85,19 @@ describe('a mount', () => {
     expect(await look({ words })).toMatchObject({ needs: [], obstacle: null });
   });
 
+  it('is needed too where only a block node of the VMM leads through it', async () => {
+    proc.mounted('/mnt');
+    write('etc/fstab', '/dev/vdb /mnt ext4\n');
+    write('mnt/base.qcow2');
+    link('srv/base', '/mnt/base.qcow2');
+    const facts = await vmmFacts(proc.paths, proc.addVmm(), [
+      '/srv/base',
+      '/srv/base',
+      `/${'x'.repeat(5000)}`,
+    ]);
+    expect(facts).toMatchObject({ needs: mounted('/mnt'), obstacle: null });
+  });
+
   it('in a circle of links ends the look, and nothing else', async () => {
     link('srv/one', 'two');
     link('srv/two', 'one');
@@ -132,10 +145,10 @@ describe('a mount', () => {
       },
     ],
     ['whose unit has another name', byHand, () => write('etc/systemd/system/srv-dat.mount')],
-  ])('%s is an obstacle', async (_what, obstacle, make) => {
+  ])('%s is an obstacle, and whoever brings the machine back waits for it', async (_what, obstacle, make) => {
     proc.mounted('/srv/data');
     make();
-    expect(await look(drive('/srv/data/x.img'))).toMatchObject({ needs: [], obstacle });
+    expect(await look(drive('/srv/data/x.img'))).toMatchObject({ needs: mounted('/srv/data'), obstacle });
     proc.end(100);
     expect(
       (await look({ directory: '/', program: '/usr/bin/qemu', monitor: '/srv/data/qmp' })).obstacle,

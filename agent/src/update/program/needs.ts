@@ -37,21 +37,20 @@ export function inOrder(needs: readonly Need[]): Need[] {
  * The mounts that a file is on, as needs.
  *
  * @param points mount points on the way to it
- * @returns an obstacle instead if one of them does not come back by itself
+ * @returns an obstacle too if one of them does not come back by itself: the agent waits for it, as a program of the host
+ *   may mount it
  */
 export async function mountNeeds(
   mounts: HostMounts,
   path: string,
   points: readonly string[],
 ): Promise<{ needs: Need[]; obstacle: string | null }> {
+  const needs = points.map((what): Need => ({ kind: 'mounted', what }));
   for (const point of points) {
     if (!(await mounts.comesBack(point)))
-      return {
-        needs: [],
-        obstacle: `${visible(path)} is on ${visible(point)}, which no boot mounts by itself`,
-      };
+      return { needs, obstacle: `${visible(path)} is on ${visible(point)}, which no boot mounts by itself` };
   }
-  return { needs: points.map((what) => ({ kind: 'mounted', what })), obstacle: null };
+  return { needs, obstacle: null };
 }
 
 /** Of `tun_flags` in sysfs: the interface outlives whoever made it (IFF_PERSIST, drivers/net/tun.c). */

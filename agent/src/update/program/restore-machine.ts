@@ -8,21 +8,22 @@
  */
 import { rmSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
+import { needDisksAlone } from '../../adoption/disks-in-use.ts';
 import { readMark } from '../../adoption/restart-mark.ts';
 import { isUnitThere, RanPerhaps, type RestoreOptions } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { saidBy } from '../../host/said-by.ts';
 import { makeMeetingPlace } from '../../host/socket-directory.ts';
+import { readKernelFacts } from '../../kernel/facts.ts';
 import { ManagerRefusal } from '../../units/manager-bus.ts';
 import { type LoggedMachine, readLog } from './carrier-log.ts';
 import { compileProgram, filesOf } from './compile.ts';
 import { encodeProgram } from './encode.ts';
+import { type KernelModules, modulesOf } from './kernel-modules.ts';
 import { usualFacts } from './usual-facts.ts';
 
-/**
- * How long each attempt waits for what the machine needs, in seconds, if nothing else is said. The carrier has waited
- * before, and the agent tries several times.
- */
-const shortNeedLimitS = 1;
+/** How long an attempt waits for what the machine needs if nothing else is said, in seconds. It was waited for before. */
+const usualLimitS = 1;
 
 /** The number of a program's only machine. */
 const only = 0;
@@ -35,7 +36,8 @@ const stateAt = { session: 'state', token: '0xffffffffffffffff' };
 
 /**
  * @returns the new VMM's process
- * @throws Error that says what went wrong, in the carrier's words where it has any. The VMM is ended then.
+ * @throws Error that says what went wrong, in the carrier's words where it has any. The VMM is ended then. Nothing is
+ *   started while somebody else writes to one of its disks.
  *   RanPerhaps if the guest may have run: the VMM is left alone.
  */
 export async function restoreMachine(options: RestoreOptions): Promise<number> {
@@ -43,11 +45,15 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const mayHaveRun = (): boolean => readMark(native.memory, state, machine) === 'running';
   // By an attempt that could not be followed to its end.
   if (mayHaveRun()) throw new RanPerhaps(new Error('this was found out when it was tried again'));
+  // One of an earlier attempt is known by its unit, and whoever tries again ends it.
+  const isOwn = async (pid: number): Promise<boolean> =>
+    pid === (await starter.pid(machine).catch(() => null));
+  await needDisksAlone(options.paths, machine, isOwn);
   const directory = makeMeetingPlace(options.socketDirectory, null);
   // One that may go on needs it.
   let mayGoOn = false;
   try {
-    const { program, files } = programOf(options, directory);
+    const { program, files } = await programOf(options, directory);
     using file = fileWith(native, program);
     const paths = [file, ...files].map(({ fd }, number) => ({
       path: `/proc/${process.pid}/fd/${fd}`,
@@ -84,22 +90,38 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
 }
 
 /** The program of the machine, and its files in the program's order. */
-function programOf(
-  { machine, state, file, needLimitS: needLimit }: RestoreOptions,
+async function programOf(
+  options: RestoreOptions,
   directory: string,
-): { program: Buffer; files: Descriptor[] } {
+): Promise<{ program: Buffer; files: Descriptor[] }> {
+  const { machine, state, file } = options;
+  const facts = machine.facts ?? usualFacts(machine);
   const saved: SavedMachine = {
     ...machine,
     state: machine.state && { ...machine.state, token: stateAt.token },
   };
   const parts = {
     index: stateAt.session,
-    machines: [{ saved, facts: machine.facts ?? usualFacts(machine) }],
+    machines: [{ saved, facts }],
     directory,
-    limitS: needLimit ?? shortNeedLimitS,
+    limitS: options.needLimitS ?? usualLimitS,
+    // Most machines need none, and then nothing is read.
+    modules: facts.modules.length === 0 ? null : await runningModules(options),
   };
   const [, ...others] = filesOf(parts);
   return { program: encodeProgram(compileProgram(parts)), files: [state, ...others.map(file)] };
+}
+
+/** The modules of the running kernel. A carrier before may have loaded them, which does no harm. */
+async function runningModules({ paths, log }: RestoreOptions): Promise<KernelModules | null> {
+  try {
+    return modulesOf({ paths, log }, await readKernelFacts(paths));
+  } catch (error) {
+    log('warning', 'it is unknown which kernel runs: no modules are loaded for a machine', {
+      problem: saidBy(error),
+    });
+    return null;
+  }
 }
 
 function fileWith({ memory }: Native, content: Buffer): Descriptor {

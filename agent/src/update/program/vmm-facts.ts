@@ -15,7 +15,7 @@ import { memoryFilesOf } from '../../qemu/restart-command.ts';
 import { readResources } from '../../units/resources.ts';
 import { HostMounts } from './host-mounts.ts';
 import { modulesFor } from './kernel-modules.ts';
-import { pathsIn } from './named-paths.ts';
+import { pathsIn, usable } from './named-paths.ts';
 import { inOrder, interfaceNeeds } from './needs.ts';
 import {
   hasUserNamespace,
@@ -37,10 +37,15 @@ export type KnownVmm = Pick<MachineHead, 'pid' | 'startTime' | 'way' | 'monitor'
  * Looks at a VMM that runs. Changes nothing.
  *
  * @param paths where procfs and sysfs are mounted
+ * @param blockFiles the files of its block nodes, as far as it has said them: of a disk the name by which it opened it
  * @throws Error if procfs does not say what it must, or something that no resume program has room for; ProcessGone if
  *   it ended meanwhile
  */
-export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: KnownVmm): Promise<VmmFacts> {
+export async function vmmFacts(
+  paths: Pick<HostPaths, 'proc' | 'sys'>,
+  vmm: KnownVmm,
+  blockFiles: readonly string[] = [],
+): Promise<VmmFacts> {
   const { proc } = paths;
   const { pid, command, monitor, startTime, way } = vmm;
   const read = (name: string): Promise<string> => readStart(`${proc}/${pid}/${name}`);
@@ -48,7 +53,9 @@ export async function vmmFacts(paths: Pick<HostPaths, 'proc' | 'sys'>, vmm: Know
   const { dev: rootDevice } = await stat(`${proc}/1/root/`);
   const memory = way === 'whole_state' ? [] : memoryFilesOf(command.words);
   const preserved = new Set(memory.map(({ path }) => path));
-  const named = [...new Set([...pathsIn(command.words), monitor])].filter((path) => !preserved.has(path));
+  const named = [...new Set([...pathsIn(command.words), ...usable(blockFiles), monitor])].filter(
+    (path) => !preserved.has(path),
+  );
   const host = { proc, pid, rootDevice, mounts: await HostMounts.read(proc) };
   const devices = await namedDevices(host, named);
   const opened = await openedFiles(host, preserved, devices);

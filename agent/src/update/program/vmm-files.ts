@@ -172,8 +172,8 @@ export async function namedFiles(
     const facts = await stat(seenBy(proc, pid, path)).catch(() => null);
     if (facts === null) return left(`its ${what} ${visible(path)} is not there`);
     const { needs: found, obstacle } = await mountNeeds(mounts, path, await mounts.onTheWay(pid, path));
-    if (obstacle !== null) return left(`its ${what} ${obstacle}`);
     needs.push(...found);
+    if (obstacle !== null) return left(`its ${what} ${obstacle}`);
     if (facts.dev !== rootDevice && found.length === 0 && !isMade(path))
       return left(`its ${what} ${visible(path)} ${onlyRoot}`);
   }
@@ -186,8 +186,8 @@ export async function namedFiles(
     if (isWithin(path, '/dev') && link?.isSymbolicLink())
       return left(`${visible(path)} is a link that is made later`);
     const { needs: found, obstacle } = await mountNeeds(mounts, path, await mounts.onTheWay(pid, path));
-    if (obstacle !== null) return left(obstacle);
     needs.push(...found);
+    if (obstacle !== null) return left(obstacle);
     if (isMade(path) || found.length > 0) continue;
     const facts = await nearest(proc, pid, path);
     if (facts.dev !== rootDevice || (link !== null && link.dev !== rootDevice))

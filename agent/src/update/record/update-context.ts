@@ -14,6 +14,7 @@ import type { DescriptorStore } from '../../liveupdate/descriptor-store.ts';
 import type { Device } from '../../liveupdate/device.ts';
 import type { KernelLog } from '../../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../../liveupdate/sessions.ts';
+import type { BlockFiles } from '../../machines/block-files.ts';
 import type { History } from './history.ts';
 import type { Phases } from './phases.ts';
 import type { UnfinishedIndex } from './unfinished-index.ts';
@@ -35,6 +36,8 @@ export interface UpdateContext {
   readonly loader: KernelLoader;
   readonly phases: Phases;
   readonly adoptions: Adoptions;
+  /** What VMMs have said, before the update too. */
+  readonly blockFiles: Pick<BlockFiles, 'of'>;
   readonly counterRate: CounterRate;
   readonly unfinishedIndex: UnfinishedIndex;
   /** Whether a held machine is being started or given up right now. */

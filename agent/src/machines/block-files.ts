@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What VMMs have said of the files of their block nodes, for when they cannot be asked. A monitor admits one client, and
+ * in an update the agent's own connection is for saving the machine. So they are asked with everything else whenever a
+ * machine is looked at: when it is adopted, and when a plan is made. A monitor that has another client is never asked.
+ */
+import type { ProcessIdentity } from '../host/process-files.ts';
+
+/** Of more VMMs nothing is kept; the oldest answers go first. */
+const mostVmms = 1024;
+
+/** The files, or why the VMM did not say them. */
+export type BlockFilesAnswer = { readonly files: readonly string[] } | { readonly problem: string };
+
+export class BlockFiles {
+  readonly #log: (level: 'warning', message: string, fields: Record<string, unknown>) => void;
+  /** By pid and start. Null of one that has not said them. */
+  readonly #known = new Map<string, readonly string[] | null>();
+
+  constructor(log: (level: 'warning', message: string, fields: Record<string, unknown>) => void) {
+    this.#log = log;
+  }
+
+  /** Takes an answer. A problem is logged once for each process; what it has said before stays. */
+  note(identity: ProcessIdentity, answer: BlockFilesAnswer): void {
+    const key = keyOf(identity);
+    if ('files' in answer) this.#known.set(key, answer.files);
+    else if (!this.#known.has(key)) {
+      this.#known.set(key, null);
+      const fields = { pid: identity.pid, problem: answer.problem };
+      this.#log('warning', 'a VMM does not say which files its block nodes have', fields);
+    }
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= mostVmms) break;
+      this.#known.delete(oldest);
+    }
+  }
+
+  /** Absolute paths; none of a process that has not said them. */
+  of(identity: ProcessIdentity): readonly string[] {
+    return this.#known.get(keyOf(identity)) ?? [];
+  }
+}
+
+const keyOf = ({ pid, startTime }: ProcessIdentity): string => `${pid} ${startTime}`;
