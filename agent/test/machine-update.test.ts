@@ -429,7 +429,11 @@ describe('a machine', () => {
 
   it('whose record does not fit is held, and costs three others nothing', async () => {
     await adopted('one');
-    const others = [await adopted('two', 'cpr'), await adopted('three', 'whole_state'), await adopted('four')];
+    const others = [
+      await adopted('two', 'cpr'),
+      await adopted('three', 'whole_state'),
+      await adopted('four'),
+    ];
     await runToKexec(host, client);
     host.becomeNextKernel();
     await rewriteIndex((record) => {
