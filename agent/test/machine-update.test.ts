@@ -427,8 +427,13 @@ describe('a machine', () => {
     expect((await client.call('ListHeldMachines', {})).machines).toEqual([]);
   });
 
-  it('whose record does not fit is held, and costs the others nothing', async () => {
-    const [, other] = [await adopted('one'), await adopted('two')];
+  it('whose record does not fit is held, and costs three others nothing', async () => {
+    await adopted('one');
+    const others = [
+      await adopted('two', 'cpr'),
+      await adopted('three', 'whole_state'),
+      await adopted('four'),
+    ];
     await runToKexec(host, client);
     host.becomeNextKernel();
     await rewriteIndex((record) => {
@@ -437,11 +442,15 @@ describe('a machine', () => {
     });
     const update = await arriveThere();
     expect(update.machines.map(({ name, stage }) => [name, stage]).sort()).toEqual([
+      ['four', 'resumed'],
       ['one', 'held'],
+      ['three', 'resumed'],
       ['two', 'resumed'],
     ]);
     expect(update.reason).toContain('its record in the index session does not fit: way');
-    expect(other.guest.running).toBe(true);
+    expect(others.map(({ guest }) => [guest.running, guest.loaded])).toEqual(
+      others.map(() => [true, 'device state']),
+    );
     const { session } = await client.call('GetSession', { name: 'machine:one' });
     expect(session.descriptors.map(({ label }) => label)).toEqual([
       expect.stringContaining('memory of one'),

@@ -8,8 +8,8 @@ import { CarriedMachine, type CarriedOptions, compileCarrier } from './carried.f
 export interface CarrierTests {
   /** The compiled carrier, once the tests run. It is in a directory of its own. */
   readonly carrier: string;
-  /** Makes the machine of a test. */
-  carried(options?: CarriedOptions): CarriedMachine;
+  /** Makes the machine of a test. @param program that brings it back; the compiled carrier if it is not given */
+  carried(options?: CarriedOptions, program?: string): CarriedMachine;
 }
 
 /** To be called once, outside of all tests. */
@@ -28,8 +28,8 @@ export function carrierTests(): CarrierTests {
     get carrier() {
       return carrier;
     },
-    carried(options = {}) {
-      machine = new CarriedMachine(carrier, options);
+    carried(options = {}, program = carrier) {
+      machine = new CarriedMachine(program, options);
       return machine;
     },
   };

@@ -17,9 +17,8 @@ import {
 import { getPriority } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { standBack } from '../../src/host/priority.ts';
 import { instructionRows } from '../../src/update/program/instructions.ts';
-import { CarriedMachine, marks } from './carried.fixture.ts';
+import { marks } from './carried.fixture.ts';
 import { carrierTests } from './carrier-tests.ts';
 
 const tests = carrierTests();
@@ -228,16 +227,6 @@ describe('a machine', () => {
   });
 });
 
-/** Each instruction of a machine, by its number and name; of those that repeat themselves the first. */
-const instructions = (() => {
-  const probe = new CarriedMachine('');
-  void probe.dispose();
-  const all = probe.instructions.map((name, number) => ({ name, number }));
-  return all.filter(
-    ({ name, number }) => ['play', 'note'].includes(name) || probe.instructions.indexOf(name) === number,
-  );
-})();
-
 it('passes on what a VMM has written and writes, until the VMM ends', async () => {
   const directory = dirname(tests.carrier);
   const fifo = join(directory, 'out');
@@ -254,59 +243,4 @@ it('passes on what a VMM has written and writes, until the VMM ends', async () =
   closeSync(vmm);
   await once(relay.stdout, 'end');
   expect(said.join('')).toBe('written before\nand after\n');
-});
-
-describe('a crash', () => {
-  it.each(instructions)(
-    'at instruction $number, $name, loses nothing and loads nothing twice',
-    async ({ number }) => {
-      const machine = tests.carried();
-      const status = await machine.resume(`crash:0:${number}`);
-      expect(machine.said('fault').length).toBe(1);
-      expect(machine.status).toMatch(/^machine 0 (-|\d+) crashed machine:vm$/m);
-      if (machine.mark === marks.running) {
-        // The agent asks this VMM how its guest is, and tells it to run: it has its state, once.
-        expect(machine.vmmRuns).toBe(true);
-        expect(machine.report?.loaded.length).toBe(1);
-        expect(status).toBe(0);
-        // And it puts a VMM back that still comes first.
-        const { vmm } = machine;
-        if (vmm === null) throw new Error('the carrier said nothing of a VMM');
-        standBack('/proc', vmm, 0);
-        expect(getPriority(vmm)).toBe(0);
-        return;
-      }
-      expect(status).toBe(1);
-      await machine.endVmm();
-      expect(machine.report?.ran ?? 0).toBe(0);
-      // What the agent does: another VMM, from the beginning.
-      expect(await machine.resume()).toBe(0);
-      expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
-    },
-  );
-});
-
-describe('a hang', () => {
-  it.each(instructions)(
-    'at instruction $number, $name, is ended with the carrier, and loses nothing',
-    async ({ number }) => {
-      const machine = tests.carried();
-      const child = machine.start(`hang:0:${number}`);
-      await machine.saidSo('fault');
-      const ended = once(child, 'exit');
-      child.kill('SIGKILL');
-      await ended;
-      // The worker ends with the one that started it.
-      await machine.failedEnds();
-      if (machine.mark === marks.running) {
-        expect(machine.vmmRuns).toBe(true);
-        expect(machine.report?.loaded.length).toBe(1);
-        return;
-      }
-      await machine.endVmm();
-      expect(machine.report?.ran ?? 0).toBe(0);
-      expect(await machine.resume()).toBe(0);
-      expect(machine.report).toMatchObject({ ran: 1, loaded: [expect.any(String)] });
-    },
-  );
 });

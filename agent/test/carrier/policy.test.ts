@@ -5,27 +5,17 @@
  */
 import { type ChildProcess, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CarriedMachine, type CarriedOptions, marks } from './carried.fixture.ts';
 import { carrierTests } from './carrier-tests.ts';
+import { apartIn, mayMount, mounting, setApart, withAppArmor } from './security-tree.fixture.ts';
 
-const security = '/sys/kernel/security';
 const wanted = 'libvirt-1 (enforce)';
 const words = `the security profile ${wanted}`;
-
-/** Whether mounts can be made here that nobody else sees. */
-const mayMount = ((): boolean => {
-  try {
-    execFileSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', security], { stdio: 'pipe' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
 
 const tests = carrierTests();
 let machine: CarriedMachine;
@@ -43,35 +33,13 @@ afterEach(async () => {
   rmSync(tree, { recursive: true });
 });
 
-/** As a kernel with AppArmor has it. @param profiles that are loaded */
-function withAppArmor(...profiles: string[]): void {
-  mkdirSync(join(tree, 'apparmor'));
-  writeFileSync(join(tree, 'apparmor/profiles'), profiles.map((each) => `${each}\n`).join(''));
-  // Ready to be read once there is something new, as the kernel's own file is.
-  execFileSync('mkfifo', [join(tree, 'apparmor/revision')]);
-}
-
-const mountIt = ['mount', '--bind', '--', 'TREE', security];
-const mounting = (): string[] => mountIt.map((word) => (word === 'TREE' ? tree : word));
-
-/** The carrier in mounts of its own. */
-const apart = (): string => join(tree, 'carrier');
-
-/** Makes it. @param mounted whether the tree is there from the beginning */
-function setApart(mounted: boolean): void {
-  const then = mounted ? `${mounting().join(' ')} && ` : '';
-  const script = `#!/bin/sh\nexec unshare --mount sh -c '${then}exec ${tests.carrier} "$@"' carrier "$@"\n`;
-  writeFileSync(apart(), script);
-  chmodSync(apart(), 0o755);
-}
-
 const confined = (options: CarriedOptions = {}): void => {
-  machine = new CarriedMachine(apart(), { needs: [{ kind: 'profile', what: wanted }], ...options });
+  machine = new CarriedMachine(apartIn(tree), { needs: [{ kind: 'profile', what: wanted }], ...options });
 };
 
 /** Starts the carrier. Resolves once it waits, with nothing done to the machine. */
 async function waits(mounted: boolean): Promise<ChildProcess> {
-  setApart(mounted);
+  setApart(tree, tests.carrier, mounted);
   child = machine.start();
   await machine.saidSo('waits');
   expect(machine.said('waits')).toEqual([`for ${words}`]);
@@ -93,16 +61,16 @@ async function runs(carrying: ChildProcess): Promise<void> {
 
 describe.runIf(mayMount)('a security profile', () => {
   it('that is loaded is not waited for', async () => {
-    withAppArmor('other (enforce)', wanted, 'last (complain)');
+    withAppArmor(tree, 'other (enforce)', wanted, 'last (complain)');
     confined();
-    setApart(true);
+    setApart(tree, tests.carrier, true);
     expect(await machine.resume()).toBe(0);
     expect(machine.said('waits').join()).not.toContain('profile');
     expect(machine.said('profile')).toEqual([wanted]);
   });
 
   it('that is loaded later is waited for, and no other one is taken for it', async () => {
-    withAppArmor('libvirt-1 (complain)', 'libvirt-1//child (enforce)', 'libvirt-12 (enforce)');
+    withAppArmor(tree, 'libvirt-1 (complain)', 'libvirt-1//child (enforce)', 'libvirt-12 (enforce)');
     confined();
     const carrying = await waits(true);
     // Resolves once the carrier has it open.
@@ -114,10 +82,10 @@ describe.runIf(mayMount)('a security profile', () => {
   });
 
   it('is waited for although securityfs is not mounted yet', async () => {
-    withAppArmor();
+    withAppArmor(tree);
     confined();
     const carrying = await waits(false);
-    execFileSync('nsenter', ['--target', `${carrying.pid}`, '--mount', ...mounting()]);
+    execFileSync('nsenter', ['--target', `${carrying.pid}`, '--mount', ...mounting(tree)]);
     const events = await open(join(tree, 'apparmor/revision'), 'w');
     expect(machine.vmm).toBeNull();
     await load(wanted, events);
@@ -126,9 +94,9 @@ describe.runIf(mayMount)('a security profile', () => {
   });
 
   it('that is never loaded is given up after the limit, and its VMM is not started', async () => {
-    withAppArmor('libvirt-1 (unconfined)');
+    withAppArmor(tree, 'libvirt-1 (unconfined)');
     confined({ limitS: 1, profile: { name: 'libvirt-1', mode: 'enforce' } });
-    setApart(true);
+    setApart(tree, tests.carrier, true);
     expect(await machine.resume()).toBe(1);
     expect(machine.said('failed')).toEqual([`after 1 s it still waited for ${words}`]);
     expect(machine.said('at')).toEqual([`profile ${wanted}`]);
@@ -137,7 +105,7 @@ describe.runIf(mayMount)('a security profile', () => {
 
   it('is not waited for where the kernel runs without AppArmor, and its VMM is not started', async () => {
     confined({ profile: { name: 'libvirt-1', mode: 'enforce' } });
-    setApart(true);
+    setApart(tree, tests.carrier, true);
     expect(await machine.resume()).toBe(1);
     const failed = `${words} cannot be loaded: the kernel runs without AppArmor`;
     expect([machine.said('failed'), machine.said('waits')]).toEqual([[failed], []]);

@@ -14,8 +14,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
-import { connect, freshHost } from '../support/host.ts';
+import { agentPackage, connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
+import { bringIn, mustDpkg } from '../support/packages.ts';
 import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const carrier = '/usr/lib/luo-console-agent/carrier';
@@ -26,10 +27,15 @@ const confinement = [
   // The lab's kernel has no shares of processors among control groups.
   ...['Slice=web-shop.slice', 'MemoryMax=700M', 'TasksMax=222', 'AllowedCPUs=0-1'],
 ];
+/** What has QEMU write a line for each command that its monitor is given. */
+const trace = 'handle_qmp_command';
 const allGuests: readonly { name: string; memory: Memory; confinement?: readonly string[] }[] = [
   { name: 'first', memory: 'shared', confinement },
   { name: 'second', memory: 'private' },
 ];
+
+/** For waiting in the host, in seconds: only ends what hangs. */
+const patienceS = 120;
 
 /** As whom a VMM runs, and what it may do. */
 const rightsOf = (host: LabHost, pid: number): Promise<string> =>
@@ -42,6 +48,12 @@ const rightsOf = (host: LabHost, pid: number): Promise<string> =>
 const resourcesOf = async (host: LabHost, unit: string): Promise<string[]> => {
   const properties = 'Slice,MemoryMax,TasksMax,AllowedCPUs';
   return (await run(host, `systemctl show ${unit} -p ${properties}`)).trim().split('\n').sort();
+};
+
+/** What the service manager says of the unit of a machine: another start of it would have another time. */
+const unitFacts = async (host: LabHost, name: string): Promise<string[]> => {
+  const properties = 'MainPID,ActiveState,ActiveEnterTimestampMonotonic';
+  return (await run(host, `systemctl show luo-machine-${name} -p ${properties}`)).trim().split('\n');
 };
 
 /** Puts a carrier that can be made to fail in place of the one that is installed (`native-bindings/carrier/fault.h`). */
@@ -74,7 +86,7 @@ describe('machines', () => {
     host = await freshHost('carrier', { reuse: 'its carrier is replaced' });
     await installGuests(host);
     agent = await connect(host);
-    for (const each of allGuests) guests.push(await startGuest(host, { ...each, kind: 'bare' }));
+    for (const each of allGuests) guests.push(await startGuest(host, { ...each, kind: 'bare', trace }));
     for (const { name, pid } of guests) {
       rights.set(name, await rightsOf(host, pid));
       resources.set(name, await resourcesOf(host, `$(ps -o unit= -p ${pid})`));
@@ -107,6 +119,19 @@ describe('machines', () => {
       expect(await rightsOf(host, newPid ?? 0), name).toBe(rights.get(name));
     return done.update;
   };
+  /** Resolves once the journal has something that each VMM writes from now on. */
+  const expectHeard = async (): Promise<void> => {
+    const shown = await run(host, 'journalctl --lines=1 --show-cursor');
+    const cursor = /^-- cursor: (\S+)$/m.exec(shown)?.[1];
+    if (cursor === undefined) throw new Error(`the journal of the host has no place: ${shown}`);
+    // The agent asks each monitor.
+    await agent.call('ListMachines', {});
+    for (const { name } of allGuests) {
+      const words = `--follow --no-tail --after-cursor='${cursor}' --unit=luo-machine-${name}`;
+      const follow = `grep -q -m1 ${trace} < <(journalctl ${words} 2> /dev/null)`;
+      await run(host, `timeout ${patienceS} bash -c "${follow}"`);
+    }
+  };
   const byCarrier = { first: 'carrier', second: 'carrier' };
 
   it('are brought back by the carrier, and are services of their own afterwards', async () => {
@@ -118,9 +143,9 @@ describe('machines', () => {
     for (const machine of update.machines) expectWholeBlackout(machine);
     expect(await broughtBackBy(agent, update)).toEqual(byCarrier);
     for (const { name, newPid } of update.machines) {
+      const facts = await unitFacts(host, name);
+      expect(facts).toEqual(expect.arrayContaining(['ActiveState=active', `MainPID=${newPid}`]));
       const unit = `luo-machine-${name}.service`;
-      const shown = await run(host, `systemctl show ${unit} -p MainPID,ActiveState`);
-      expect(shown.trim().split('\n').sort()).toEqual(['ActiveState=active', `MainPID=${newPid}`]);
       expect(await resourcesOf(host, unit), name).toEqual(resources.get(name));
     }
     // Only what passes on what VMMs write is left of it, one process in the unit of each.
@@ -132,15 +157,28 @@ describe('machines', () => {
     expect((await run(host, "pgrep -c '^carrier'")).trim()).toBe(`${allGuests.length}`);
   });
 
-  it('stay when the agent and the service manager are started again', async () => {
+  it('have in the journal what their VMMs write, also before there was one', async () => {
+    await expectHeard();
+    for (const { name } of allGuests)
+      expect(await run(host, `journalctl --boot --unit=luo-machine-${name}`)).toMatch(/"execute": *"cont"/);
+  });
+
+  it('stay when the package is installed again and the service manager is started again', async () => {
+    const pidOfAgent = () => run(host, 'systemctl show --value -p MainPID luo-console-agent');
+    const before = await Promise.all(allGuests.map(({ name }) => unitFacts(host, name)));
+    const pidBefore = await pidOfAgent();
     agent.close();
-    await run(host, 'systemctl restart luo-console-agent && systemctl daemon-reexec');
+    await mustDpkg(host, '--install', await bringIn(host, agentPackage()));
+    await run(host, 'systemctl daemon-reexec');
     agent = await connect(host);
     const { machines } = await agent.call('ListMachines', {});
     expect(machines.map(({ name, state }) => [name, state]).sort()).toEqual([
       ['first', 'running'],
       ['second', 'running'],
     ]);
+    expect(await pidOfAgent()).not.toBe(pidBefore);
+    expect(await Promise.all(allGuests.map(({ name }) => unitFacts(host, name)))).toEqual(before);
+    await expectHeard();
     await expectUnharmed(host, guests);
   });
 

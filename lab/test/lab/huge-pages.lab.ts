@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * A machine whose memory is in small pages, as QEMU gets it by default. Adopting it puts the memory into huge pages while
- * the guest counts. They are huge in the next kernel too. What the kernel says of its huge pages is compared, not what
+ * the guest counts. One that the agent starts has them from the start. They are huge in the next kernel too. What the kernel says of its huge pages is compared, not what
  * the agent says.
  */
 import type { AgentClient } from '@luo-console/agent/client';
@@ -9,7 +9,14 @@ import type { Plan } from '@luo-console/agent/interface';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
-import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
+import {
+  expectUnharmed,
+  type Guest,
+  guestCommandLine,
+  guestsDirectory,
+  installGuests,
+  startGuest,
+} from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
@@ -17,6 +24,11 @@ import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support
 /** The guest's memory, and how much of it must be in huge pages, both in MiB. */
 const memoryMiB = 256;
 const leastHugeMiB = 240;
+
+/** A machine that the agent starts. */
+const defined = { name: 'defined', log: '/var/log/luo-console/machines/defined/console.log' };
+const definedMiB = 64;
+const leastDefinedMiB = 60;
 
 describe('the memory of a machine', () => {
   let host: LabHost;
@@ -26,9 +38,15 @@ describe('the memory of a machine', () => {
   let others: number;
 
   beforeAll(async () => {
-    host = await freshHost('huge-pages', { reuse: true });
+    host = await freshHost('huge-pages', { reuse: 'it gets the definition of a machine' });
     await installGuests(host);
     agent = await connect(host);
+    const definition = {
+      ...{ memory: definedMiB, accelerator: 'tcg', kernel: `${guestsDirectory}/guest-bare` },
+      commandLine: guestCommandLine('bare', defined.name),
+    };
+    const path = `/etc/luo-console/machines/${defined.name}.json`;
+    await host.sh(['tee', path], { input: JSON.stringify(definition) });
     guest = await startGuest(host, { name: 'large', kind: 'bare', memory: 'shared', mib: memoryMiB });
   });
   afterAll(async () => {
@@ -60,6 +78,13 @@ describe('the memory of a machine', () => {
     await expectUnharmed(host, [guest], 64);
   });
 
+  it('is in huge pages from the start if the agent starts the machine', async () => {
+    const before = await hugeMiB();
+    await agent.call('StartMachine', { name: defined.name });
+    expect((await hugeMiB()) - before).toBeGreaterThanOrEqual(leastDefinedMiB);
+    await expectUnharmed(host, [guest, defined]);
+  });
+
   it('is said to be in huge pages by the plan, and is in the next kernel', async () => {
     const plan = await planFor(agent, '-b');
     expectHuge(plan);
@@ -69,8 +94,8 @@ describe('the memory of a machine', () => {
     console.log(update.machines.map(blackoutLine).join('\n'));
     expect(update).toMatchObject({ outcome: 'updated' });
     for (const machine of update.machines) expectWholeBlackout(machine);
-    expect(await hugeMiB()).toBeGreaterThanOrEqual(leastHugeMiB);
-    await expectUnharmed(host, [guest], 64);
+    expect(await hugeMiB()).toBeGreaterThanOrEqual(leastHugeMiB + leastDefinedMiB);
+    await expectUnharmed(host, [guest, defined], 64);
   });
 
   it('is still known to be in huge pages by the agent of the next kernel', async () => {

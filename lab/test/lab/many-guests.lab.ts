@@ -18,7 +18,7 @@ import {
   startGuest,
 } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
-import { blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
+import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const guestsDirectory: readonly GuestOptions[] = [
   { name: 'writer', kind: 'bare', memory: 'shared', common: { name: 'common', role: 'write' } },
@@ -96,6 +96,8 @@ describe('four guests at once', () => {
     expect(update).toMatchObject({ outcome: 'updated' });
     expect(update.machines.length).toBe(guestsDirectory.length);
     for (const machine of update.machines) expectWholeBlackout(machine);
+    const byCarrier = guestsDirectory.map(({ name }) => [name, 'carrier']);
+    expect(await broughtBackBy(agent, update)).toEqual(Object.fromEntries(byCarrier));
     // Two are started at once. Which of them gets the lower number is open.
     const started = update.machines.toSorted((one, other) => (one.newPid ?? 0) - (other.newPid ?? 0));
     expect(started.slice(0, 2).map(({ name }) => name)).toContain('fourth');

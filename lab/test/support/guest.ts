@@ -38,6 +38,8 @@ export interface GuestOptions {
   readonly disk?: string;
   /** What the guest does with the memory that it has in common with others: a file in /dev/shm. */
   readonly common?: { readonly name: string; readonly role: 'read' | 'write' };
+  /** A tracepoint of QEMU. What it traces is on its standard error, but not while it is in the background. */
+  readonly trace?: string;
   /** What confines its VMM, as properties of its unit (systemd.exec(5)). */
   readonly confinement?: readonly string[];
 }
@@ -103,6 +105,7 @@ function qemuWords({
   spareDisk,
   common,
   disk,
+  trace,
 }: GuestOptions): string[] {
   const line = `${guestCommandLine(kind, name)}${disk === undefined ? '' : ' disk=1'}`;
   return [
@@ -123,6 +126,7 @@ function qemuWords({
     '-chardev',
     `socket,id=console,path=/run/${name}.console,server=on,wait=off,logfile=${logOf(name)},logappend=on`,
     ...['-serial', 'chardev:console', '-m', `${mib}`, ...memoryWords(name, memory, mib)],
+    ...(trace === undefined ? [] : ['-trace', trace]),
     ...(spareDisk === undefined
       ? []
       : ['-drive', `file=${spareDisk},format=raw,if=none,id=spare`, '-device', 'virtio-blk-pci,drive=spare']),
