@@ -44,7 +44,7 @@ const plan: Plan = {
 const run = (stage: MachineStage, more: Partial<MachineRun> = {}): MachineRun => ({
   ...{ name: 'one', pid: 100, newPid: null, way: 'cpr', session: 'machine-one', stage, detail: '' },
   ...{ brownoutUs: null, suspendedAtUs: null, blackoutUs: null, parts: [] },
-  ...{ waits: [], failedAt: null, ...more },
+  ...{ waits: [], failedAt: null, instructions: null, ...more },
 });
 
 const ended = run('resumed', {
