@@ -75,5 +75,5 @@ export const bootWords = {
   after: 'After',
   afterTitle: 'Since that kernel started',
   took: 'How long',
-  note: '“After” counts from the start of that kernel. The times are those of its own log, until it started the first process.',
+  note: '“After” counts from the start of that kernel. The times are from its log, until it started the first process.',
 } as const;
