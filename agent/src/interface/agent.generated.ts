@@ -122,7 +122,8 @@ export type InstructionTiming = v.InferOutput<typeof InstructionTiming>;
  * the start of *preserving* until the machine is stopped. `blackoutUs` is the time from there until it runs again.
  * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of the resume program at
  * which the last attempt failed. After a crash it is `after` and the last instruction that was done. `instructions` is set
- * once the update has ended, and null in the record of an agent that did not keep it.
+ * once the update has ended, and null in the record of an agent that did not keep it. A long page of `ListUpdates` leaves
+ * them out of its older updates, and `GetUpdate` has them.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -701,7 +702,8 @@ type InstructionTiming (what: string, times: int, doneAtUs: int)
 # the start of *preserving* until the machine is stopped. \`blackoutUs\` is the time from there until it runs again.
 # \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of the resume program at
 # which the last attempt failed. After a crash it is \`after\` and the last instruction that was done. \`instructions\` is set
-# once the update has ended, and null in the record of an agent that did not keep it.
+# once the update has ended, and null in the record of an agent that did not keep it. A long page of \`ListUpdates\` leaves
+# them out of its older updates, and \`GetUpdate\` has them.
 type MachineRun (
   name: string,
   pid: int,
