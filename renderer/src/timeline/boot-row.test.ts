@@ -35,6 +35,13 @@ describe('the row of the kernel’s boot', () => {
     });
   });
 
+  test('holds all of its blocks, whatever the rest is said to be', () => {
+    const [memoryFirst] = bootStretches;
+    if (!memoryFirst) throw new Error('there is a first stretch');
+    const row = bootRow({ bootStretches: [memoryFirst], machines });
+    expect(row?.whole.endUs).toBe(bootUs + 337_512);
+  });
+
   test('is not there where nothing is known of the boot, or of when it began', () => {
     expect(bootRow({ bootStretches: null, machines })).toBeNull();
     expect(bootRow({ bootStretches: [], machines })).toBeNull();

@@ -51,7 +51,9 @@ export function bootRow({
     return [{ what, key, startUs: startUs + startedAtUs, endUs: startUs + startedAtUs + durationUs }];
   });
   const lengthUs = bootStretches.reduce((sum, { durationUs }) => sum + durationUs, 0);
-  return { whole: { startUs, endUs: startUs + lengthUs }, blocks };
+  // An agent's figures are drawn as they are, and no block lies outside.
+  const endUs = Math.max(startUs + lengthUs, ...blocks.map((block) => block.endUs));
+  return { whole: { startUs, endUs }, blocks };
 }
 
 /** A line of the legend for each block. */
