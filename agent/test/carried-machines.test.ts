@@ -3,6 +3,7 @@
  * A live update of the whole agent whose machines a carrier has begun to bring back (`src/update/arrive/carrier/`), on a
  * made-up host.
  */
+import { appendFileSync } from 'node:fs';
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { unitNameOf } from '../src/adoption/restore.ts';
@@ -112,7 +113,7 @@ describe('a machine that the carrier brought back', () => {
     expect((await client.call('GetSession', { name: session })).session.direction).toBe('outgoing');
   });
 
-  it('has what it waited for in the record, and the time of each instruction in the journal', async () => {
+  it('has what it waited for and the time of each instruction in the record, and in the journal', async () => {
     await carry('running', 'running', (bornNs) => [
       ...allWell(bornNs).slice(0, 2),
       { ns: bornNs + 2000, machine: 0, event: 'waits', text: 'for /srv/slow to be mounted' },
@@ -127,6 +128,28 @@ describe('a machine that the carrier brought back', () => {
     const [entry] = await entriesOf(client, 'machine.resumed', update.id);
     const mounted = { what: 'mounted /srv/slow', times: 1, doneAtUs: wait.startedAtUs + 1 };
     expect(entry?.parameters).toMatchObject({ waits: [wait], failedAt: null, instructions: [mounted] });
+    expect(run?.instructions).toEqual([mounted]);
+  });
+
+  it('has what the kernel’s boot took time for in the record, and it is that machine’s part *boot*', async () => {
+    await carry('running', 'running', allWell);
+    const records = [
+      [40, 'mem auto-init: x'],
+      [9020, 'SLUB: y'],
+      [40_000, 'Run /usr/lib/luo-console-agent/carrier as init process'],
+    ] as const;
+    const text = records.map(([us, said], at) => `6,${100 + at},${us},-;${said}\n`).join('');
+    appendFileSync(host.paths.kernelLog, text);
+    const { bootStretches, machines } = await arrive();
+    expect(bootStretches).toEqual([
+      { what: 'finding preserved memory, giving out the rest', startedAtUs: 40, durationUs: 8980 },
+      {
+        what: 'until "Run /usr/lib/luo-console-agent/carrier as init process"',
+        ...{ startedAtUs: 9020, durationUs: 30_980 },
+      },
+      { what: 'the rest', startedAtUs: null, durationUs: 40 },
+    ]);
+    expect(machines[0]?.parts.map(({ part }) => part)).toContain('userspace');
   });
 
   it('and that somebody has paused since is left so', async () => {

@@ -63,6 +63,7 @@ const update = {
   graceEndsAtUs: null,
   blackoutUs: 6_500_000,
   blackouts: null,
+  bootStretches: null,
   phases: [
     phase('preserving', 1_000_000, 2_500_000),
     phase('kexec', 3_500_000, 7_500_000),

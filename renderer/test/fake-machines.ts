@@ -322,6 +322,7 @@ export function machineRun(more: Partial<MachineRun> = {}): MachineRun {
     parts,
     waits: [],
     failedAt: null,
+    instructions: null,
     ...more,
   };
 }

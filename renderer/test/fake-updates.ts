@@ -151,6 +151,7 @@ export function update(more: Partial<Update> = {}): Update {
     ...announcement(startedAtUs),
     blackoutUs: 13_410_000,
     blackouts: null,
+    bootStretches: null,
     phases: timings,
     carried: carried(),
     machines: [],

@@ -32,6 +32,7 @@ export function emptyRun(name: string, pid: number): MachineRun {
     parts: [],
     waits: [],
     failedAt: null,
+    instructions: null,
   };
 }
 

@@ -128,6 +128,7 @@ export const sampleUpdate: Update = {
   graceEndsAtUs: null,
   blackoutUs: 12_345_000,
   blackouts: null,
+  bootStretches: null,
   phases: [
     { phase: 'preserving', startedAtUs: atUs, durationUs: 1_500_000 },
     { phase: 'kexec', startedAtUs: atUs + 1_500_000, durationUs: 8_000_000 },

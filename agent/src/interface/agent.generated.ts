@@ -110,10 +110,23 @@ export const WaitTiming = v.object({
 export type WaitTiming = v.InferOutput<typeof WaitTiming>;
 
 /**
+ * An instruction of the resume program that was done, or the same one `times` in a row. `doneAtUs` is when the last of
+ * them was done, and counts as in a part.
+ */
+export const InstructionTiming = v.object({
+  what: v.string(),
+  times: int,
+  doneAtUs: int,
+});
+export type InstructionTiming = v.InferOutput<typeof InstructionTiming>;
+
+/**
  * One machine in a live update. `pid` is its VMM before the kexec, `newPid` after it. `brownoutUs` is the time from
  * the start of *preserving* until the machine is stopped. `blackoutUs` is the time from there until it runs again.
  * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of the resume program at
- * which the last attempt failed. After a crash it is `after` and the last instruction that was done.
+ * which the last attempt failed. After a crash it is `after` and the last instruction that was done. `instructions` is set
+ * once the update has ended, and null in the record of an agent that did not keep it. A long page of `ListUpdates` leaves
+ * them out of its older updates, and `GetUpdate` has them.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -129,6 +142,7 @@ export const MachineRun = v.object({
   parts: v.array(PartTiming),
   waits: v.optional(v.nullable(v.array(WaitTiming)), null),
   failedAt: v.optional(v.nullable(v.string()), null),
+  instructions: v.optional(v.nullable(v.array(InstructionTiming)), null),
 });
 export type MachineRun = v.InferOutput<typeof MachineRun>;
 
@@ -546,11 +560,23 @@ export const Carried = v.object({
 export type Carried = v.InferOutput<typeof Carried>;
 
 /**
+ * What the next kernel's own boot took time for, by its log: a stretch of the part *boot*. `startedAtUs` counts from the
+ * start of that kernel. It is null of what is left, which lies between the others.
+ */
+export const BootStretch = v.object({
+  what: v.string(),
+  startedAtUs: v.optional(v.nullable(int), null),
+  durationUs: int,
+});
+export type BootStretch = v.InferOutput<typeof BootStretch>;
+
+/**
  * `blackoutUs` is the time from the first machine stopped to the last one resumed. Without machines it is the time
  * from the start of the kexec, after its grace, until the sessions are retrieved. `refusedBy` names the descriptor
  * that made the kernel refuse. `announcedAtUs` is when the kexec was announced, in phase *prepared*. `graceEndsAtUs`
  * is when its grace ended or would have ended. Both are null in an update that was never announced. `blackouts` is of
- * the machines that run again in the next kernel, null if none does, or in a record of an older agent.
+ * the machines that run again in the next kernel, null if none does, or in a record of an older agent. `bootStretches` are
+ * in the order of time. They are null if no kexec brought the host here, if its log does not tell, or in an older record.
  */
 export const Update = v.object({
   id: v.string(),
@@ -569,6 +595,7 @@ export const Update = v.object({
   graceEndsAtUs: v.optional(v.nullable(int), null),
   blackoutUs: v.optional(v.nullable(int), null),
   blackouts: v.optional(v.nullable(BlackoutSpread), null),
+  bootStretches: v.optional(v.nullable(v.array(BootStretch)), null),
   phases: v.array(PhaseTiming),
   carried: v.array(Carried),
   machines: v.array(MachineRun),
@@ -671,10 +698,16 @@ type PartTiming (part: BlackoutPart, startedAtUs: int, durationUs: int)
 # listens. \`startedAtUs\` counts as in a part, and may lie in one. \`durationUs\` is null if the end of the wait is unknown.
 type WaitTiming (what: string, startedAtUs: int, durationUs: ?int)
 
+# An instruction of the resume program that was done, or the same one \`times\` in a row. \`doneAtUs\` is when the last of
+# them was done, and counts as in a part.
+type InstructionTiming (what: string, times: int, doneAtUs: int)
+
 # One machine in a live update. \`pid\` is its VMM before the kexec, \`newPid\` after it. \`brownoutUs\` is the time from
 # the start of *preserving* until the machine is stopped. \`blackoutUs\` is the time from there until it runs again.
 # \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of the resume program at
-# which the last attempt failed. After a crash it is \`after\` and the last instruction that was done.
+# which the last attempt failed. After a crash it is \`after\` and the last instruction that was done. \`instructions\` is set
+# once the update has ended, and null in the record of an agent that did not keep it. A long page of \`ListUpdates\` leaves
+# them out of its older updates, and \`GetUpdate\` has them.
 type MachineRun (
   name: string,
   pid: int,
@@ -688,7 +721,8 @@ type MachineRun (
   blackoutUs: ?int,
   parts: []PartTiming,
   waits: ?[]WaitTiming,
-  failedAt: ?string
+  failedAt: ?string,
+  instructions: ?[]InstructionTiming
 )
 
 # A live update that is under way. \`graceEndsAtUs\` is set during the grace: the wait after the announcement, in
@@ -955,11 +989,16 @@ type Refusing (session: ?string, token: string, label: string, handler: string, 
 # What a live update did to one descriptor.
 type Carried (session: string, token: string, label: string, size: int, digestBefore: ?string, digestAfter: ?string, verdict: Verdict, reason: string)
 
+# What the next kernel's own boot took time for, by its log: a stretch of the part *boot*. \`startedAtUs\` counts from the
+# start of that kernel. It is null of what is left, which lies between the others.
+type BootStretch (what: string, startedAtUs: ?int, durationUs: int)
+
 # \`blackoutUs\` is the time from the first machine stopped to the last one resumed. Without machines it is the time
 # from the start of the kexec, after its grace, until the sessions are retrieved. \`refusedBy\` names the descriptor
 # that made the kernel refuse. \`announcedAtUs\` is when the kexec was announced, in phase *prepared*. \`graceEndsAtUs\`
 # is when its grace ended or would have ended. Both are null in an update that was never announced. \`blackouts\` is of
-# the machines that run again in the next kernel, null if none does, or in a record of an older agent.
+# the machines that run again in the next kernel, null if none does, or in a record of an older agent. \`bootStretches\` are
+# in the order of time. They are null if no kexec brought the host here, if its log does not tell, or in an older record.
 type Update (
   id: string,
   startedAtUs: int,
@@ -977,6 +1016,7 @@ type Update (
   graceEndsAtUs: ?int,
   blackoutUs: ?int,
   blackouts: ?BlackoutSpread,
+  bootStretches: ?[]BootStretch,
   phases: []PhaseTiming,
   carried: []Carried,
   machines: []MachineRun,

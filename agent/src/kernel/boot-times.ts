@@ -3,6 +3,7 @@
  * What the running kernel's own boot took time for, by the time stamps of its log. Nothing here is known beforehand: what
  * the log does not show is not said.
  */
+import { recordsOfBoot } from './boot-stretches.ts';
 import type { KernelRecord } from './log.ts';
 
 /** Something that took time in the boot. */
@@ -84,10 +85,9 @@ function longestOf(records: readonly KernelRecord[]): Taken | null {
  * @returns null if the log has lost its beginning, or has no first process
  */
 export function bootTimes(records: readonly KernelRecord[]): BootTimes | null {
-  const end = records.findIndex(({ text }) => /^Run \S+ as init process/.test(text));
-  const first = records[end];
-  if (first === undefined || !records[0]?.text.startsWith('Linux version ')) return null;
-  const boot = records.slice(0, end + 1);
+  const boot = recordsOfBoot(records);
+  const first = boot?.at(-1);
+  if (!boot || !first) return null;
   return {
     initUs: first.atUs,
     printing: printingOf(boot),

@@ -44,7 +44,7 @@ const plan: Plan = {
 const run = (stage: MachineStage, more: Partial<MachineRun> = {}): MachineRun => ({
   ...{ name: 'one', pid: 100, newPid: null, way: 'cpr', session: 'machine-one', stage, detail: '' },
   ...{ brownoutUs: null, suspendedAtUs: null, blackoutUs: null, parts: [] },
-  ...{ waits: [], failedAt: null, ...more },
+  ...{ waits: [], failedAt: null, instructions: null, ...more },
 });
 
 const ended = run('resumed', {
@@ -144,6 +144,37 @@ describe('machines in a live update', () => {
     expect(stdout).not.toContain(`one ${failed}`);
     const json = await luocon(['--host', updating([late]), '--json', 'update', 'p-1', '--yes']);
     expect(json.stdout).toContain('/srv/slow to be mounted');
+  });
+
+  it('have the kernel’s boot in the report, and the time of each instruction where it is asked for', async () => {
+    const instructions = [
+      { what: 'mounted /srv/slow', times: 1, doneAtUs: 2_345_678 },
+      { what: 'play', times: 12, doneAtUs: 3_000_400 },
+    ];
+    const bootStretches = [
+      { what: 'giving out memory', startedAtUs: 26_611, durationUs: 10_901 },
+      { what: 'the rest', startedAtUs: null, durationUs: 788_951 },
+    ];
+    const update = { ...sampleUpdate, bootStretches, machines: [{ ...ended, instructions }] };
+    const { address } = serveAgent({ GetUpdate: async () => ({ update }) });
+    const history = ['--host', address, 'history', 'u-1'];
+    const { stdout } = await luocon(history);
+    expect(stdout).toMatch(/^BOOT OF THE KERNEL +AFTER +TOOK$/m);
+    expect(stdout).toMatch(/^giving out memory +0\.027 s +0\.011 s$/m);
+    expect(stdout).toMatch(/^the rest +0\.789 s$/m);
+    expect(stdout).not.toContain('mounted /srv/slow');
+    const asked = await luocon([...history, '--instructions']);
+    expect(asked.stdout).toMatch(/^MACHINE +DONE AFTER +INSTRUCTION$/m);
+    expect(asked.stdout).toMatch(/^one +2\.346 s +mounted \/srv\/slow$/m);
+    expect(asked.stdout).toMatch(/^one +3\.000 s +play \(12 times\)$/m);
+  });
+
+  it('have nothing of that in the record of an older agent', async () => {
+    const update = { ...sampleUpdate, bootStretches: null, machines: [{ ...ended, instructions: null }] };
+    const { address } = serveAgent({ GetUpdate: async () => ({ update }) });
+    const { stdout } = await luocon(['--host', address, 'history', 'u-1', '--instructions']);
+    expect(stdout).not.toContain('BOOT OF THE KERNEL');
+    expect(stdout).toContain('\nThe record has no times of instructions.\n');
   });
 
   it('have a line for each thing they wait for, and none for how far they are loaded', async () => {

@@ -134,6 +134,32 @@ async function showWaits(screen: Screen, machines: Update['machines']): Promise<
   await screen.table(['machine', 'waited for', 'after', 'took'], rows);
 }
 
+/** What the next kernel's own boot took time for, by its log. Times count from the start of that kernel. */
+async function showBoot(screen: Screen, { bootStretches }: Update): Promise<void> {
+  if (bootStretches === null || bootStretches.length === 0) return;
+  screen.line();
+  await screen.table(
+    ['boot of the kernel', 'after', 'took'],
+    bootStretches.map(({ what, startedAtUs, durationUs }) => [
+      what,
+      startedAtUs === null ? '' : exactDuration(startedAtUs),
+      exactDuration(durationUs),
+    ]),
+  );
+}
+
+/** When each instruction of the resume programs was done. Times count from the first machine that was stopped. */
+async function showInstructions(screen: Screen, { machines }: Update): Promise<void> {
+  const rows = machines.flatMap(({ name, instructions }) =>
+    (instructions ?? []).map(({ what, times, doneAtUs }) => [
+      ...[name, exactDuration(doneAtUs), times === 1 ? what : `${what} (${times} times)`],
+    ]),
+  );
+  screen.line();
+  if (rows.length === 0) screen.line('The record has no times of instructions.');
+  else await screen.table(['machine', 'done after', 'instruction'], rows);
+}
+
 /** What made the kernel refuse, in a line. */
 function refusal({ refusedBy }: Update): [string, string][] {
   if (refusedBy === null) return [];
@@ -166,7 +192,8 @@ async function showCarried(screen: Screen, update: Update): Promise<void> {
   );
 }
 
-export async function showUpdate(screen: Screen, update: Update): Promise<void> {
+/** @param instructions whether the time of each instruction is wanted, too */
+export async function showUpdate(screen: Screen, update: Update, instructions = false): Promise<void> {
   const { reason, fromRelease, toRelease, arrivedRelease, numberBefore, numberAfter } = update;
   const arrived = arrivedRelease === null ? '' : `; the host runs ${arrivedRelease}`;
   screen.toned(outcomeTone(update), `${headline(update)}${reason === '' ? '' : `: ${reason}`}`);
@@ -188,5 +215,7 @@ export async function showUpdate(screen: Screen, update: Update): Promise<void> 
   ]);
   await showPhases(screen, update);
   await showMachines(screen, update);
+  await showBoot(screen, update);
+  if (instructions) await showInstructions(screen, update);
   await showCarried(screen, update);
 }

@@ -104,7 +104,7 @@ describe('what the floor says', () => {
 describe("the agent's record", () => {
   const run = (name: string, of: PartEnds, stage: MachineRun['stage'] = 'resumed'): MachineRun => ({
     ...{ name, pid: 7, newPid: 8, way: 'cpr', session: name, stage, detail: 'why' },
-    ...{ brownoutUs: 1, suspendedAtUs: 1, blackoutUs: 1, waits: [], failedAt: null },
+    ...{ brownoutUs: 1, suspendedAtUs: 1, blackoutUs: 1, waits: [], failedAt: null, instructions: null },
     parts: blackoutParts.map((part, index) => {
       const before = index === 0 ? 0 : of[blackoutParts[index - 1] ?? 'save'];
       return { part, startedAtUs: before, durationUs: of[part] - before };

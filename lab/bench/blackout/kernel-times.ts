@@ -1,29 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Where the kernels' time goes, by the time stamps of both logs, as the serial console has them. The line "Starting new
- * kernel" divides the part *kexec*. What comes behind it is the next kernel's, before its clock runs. In the next
- * kernel's log the gaps between two lines say what took long.
+ * Where the kernels' time goes. The old kernel's log, as the serial console has it, divides the part *kexec* by the line
+ * "Starting new kernel". What comes behind it is the next kernel's, before its clock runs. What that kernel's own boot took
+ * time for is in the update's record.
  */
-import type { Update } from '@luo-console/agent/interface';
-
-/** Nothing for some time in the next kernel's log. */
-export interface Gap {
-  readonly ms: number;
-  /** What the kernel said then. */
-  readonly before: string;
-}
+import type { BootStretch, Update } from '@luo-console/agent/interface';
 
 export interface KernelTimes {
   /** Of the part *kexec*, in ms: in the old kernel, and in the next one. Null if the log does not say. */
   readonly oldMs: number | null;
   readonly newMs: number | null;
-  /** The longest gaps until the first process, the longest first. */
-  readonly gaps: readonly Gap[];
+  /** Of the next kernel's own boot, as its agent read them. */
+  readonly stretches: readonly BootStretch[];
 }
-
-/** Shorter gaps than this are not told, in ms, nor more of them than so many. */
-const shortestGapMs = 40;
-const mostGaps = 4;
 
 interface Line {
   readonly us: number;
@@ -55,7 +44,7 @@ function oldKernelUs(lines: readonly Line[], update: Update, markedAtUs: number)
 }
 
 /**
- * Reads both kernels' logs.
+ * Reads the old kernel's log, and what the next one's agent made of the other.
  *
  * @param log of the serial console, from before the update until after it
  * @param kexecMs how long the part *kexec* took
@@ -63,14 +52,8 @@ function oldKernelUs(lines: readonly Line[], update: Update, markedAtUs: number)
  */
 export function kernelTimes(log: string, update: Update, kexecMs: number, markedAtUs: number): KernelTimes {
   const at = log.search(/\[ *0\.000000\] Linux version /);
-  const next = at < 0 ? [] : linesOf(log.slice(at));
   const oldUs = oldKernelUs(linesOf(at < 0 ? log : log.slice(0, at)), update, markedAtUs);
   const oldMs = oldUs === null || oldUs < 0 || oldUs / 1000 > kexecMs ? null : oldUs / 1000;
-  const end = next.findIndex(({ text }) => /^Run \S+ as init process/.test(text));
-  const gaps = next.slice(0, end + 1).flatMap(({ us, text }, index): Gap[] => {
-    const ms = (us - (next[index - 1]?.us ?? us)) / 1000;
-    return ms < shortestGapMs ? [] : [{ ms, before: text }];
-  });
-  gaps.sort((one, other) => other.ms - one.ms);
-  return { oldMs, newMs: oldMs === null ? null : kexecMs - oldMs, gaps: gaps.slice(0, mostGaps) };
+  const stretches = update.bootStretches ?? [];
+  return { oldMs, newMs: oldMs === null ? null : kexecMs - oldMs, stretches };
 }

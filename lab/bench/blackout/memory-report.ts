@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What memory costs in a blackout by its size, and which kernel spends that time on what, as JSON and as a table. */
+import type { BootStretch } from '@luo-console/agent/interface';
 import { type Figure, figure } from '../figures.ts';
 import { median, ratioOf, rounded, shown, table } from '../numbers.ts';
-import type { Gap } from './kernel-times.ts';
 import { loadWords, type MemoryLoad, type MemoryMeasured, type MemoryUpdate } from './memory.ts';
 import { blackoutParts, medianTimes, type PartTimes } from './parts.ts';
 
@@ -17,8 +17,8 @@ interface MemoryRow extends MemoryLoad {
   /** Of the part *kexec*: in the old kernel, and in the next one before its clock runs. */
   readonly oldKernelMs: number | null;
   readonly nextKernelMs: number | null;
-  /** The longest gaps in the next kernel's log, of the last update. */
-  readonly gaps: readonly Gap[];
+  /** What the next kernel's boot took time for, of the last update. */
+  readonly stretches: readonly BootStretch[];
 }
 
 export interface MemoryReport {
@@ -44,7 +44,7 @@ function rowOf(load: MemoryLoad, updates: readonly MemoryUpdate[]): MemoryRow {
     wholeMs: rounded(median(updates.map(({ times }) => wholeMs(times)))),
     oldKernelMs: medianKnown(updates.map(({ kernel }) => kernel.oldMs)),
     nextKernelMs: medianKnown(updates.map(({ kernel }) => kernel.newMs)),
-    gaps: updates.at(-1)?.kernel.gaps ?? [],
+    stretches: updates.at(-1)?.kernel.stretches ?? [],
   };
 }
 
@@ -85,9 +85,9 @@ export function memoryTable({ kernel, runs, rows, figures }: MemoryReport): stri
     const note = ratio?.met === false ? `misses ${ratio.target}` : '';
     return [load, ...times.map(shown), shown(ratio?.value ?? null), note];
   });
-  const gaps = rows.map(({ load, gaps: of }) => {
-    const said = of.map(({ ms, before }) => `  ${shown(ms)} ms before "${before}"`);
-    return [`${load}: in the log of the next kernel`, ...said].join('\n');
+  const boots = rows.map(({ load, stretches }) => {
+    const said = stretches.map(({ what, durationUs }) => `  ${shown(durationUs / 1000)} ms ${what}`);
+    return [`${load}: in the boot of the next kernel`, ...said].join('\n');
   });
-  return [`Linux ${kernel}, medians of ${runs} updates`, table(header, lines), ...gaps].join('\n\n');
+  return [`Linux ${kernel}, medians of ${runs} updates`, table(header, lines), ...boots].join('\n\n');
 }

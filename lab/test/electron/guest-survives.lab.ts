@@ -21,7 +21,7 @@ import {
 } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
-import { blackoutLine, broughtBackBy, expectWholeBlackout } from '../support/update.ts';
+import { blackoutLine, broughtBackBy, expectWholeBlackout, expectWholeBoot } from '../support/update.ts';
 import {
   adopt,
   hostIs,
@@ -125,6 +125,12 @@ describe('a Linux guest', () => {
       await fared.getByRole('row', { name }).getByText('Runs again').waitFor();
     const timeline = await report.getByRole('img', { name: /^Timeline:/ }).getAttribute('aria-label');
     for (const { name } of [foundMachine, definedMachine]) expect(timeline).toContain(name);
+    const boot = report.getByRole('table', { name: 'Stretches of the kernel’s boot' });
+    await boot.getByRole('row', { name: /Finding preserved memory/ }).waitFor();
+    await boot.getByRole('row', { name: /The rest/ }).waitFor();
+    await report.getByText(new RegExp(`^Each instruction of ${foundMachine.name} `)).click();
+    const instructions = report.getByRole('table', { name: `Instructions of ${foundMachine.name}` });
+    expect(await instructions.getByRole('row').count()).toBeGreaterThan(5);
     await window.expectAccessible();
     await window.screenshots('machines-outcome');
 
@@ -171,5 +177,6 @@ describe('a Linux guest', () => {
       [foundMachine.name, 'cpr'],
     ]);
     for (const each of update.machines) expectWholeBlackout(each);
+    expectWholeBoot(update);
   });
 });

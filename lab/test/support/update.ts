@@ -163,3 +163,15 @@ export function blackoutLine({ name, way, blackoutUs, parts }: MachineRun): stri
   const each = parts.map(({ part, durationUs }) => `${part} ${ms(durationUs)}`);
   return `${name} (${way}): ${blackoutUs === null ? 'not resumed' : ms(blackoutUs)} = ${each.join(' + ')}`;
 }
+
+/** Fails unless the record tells the kernel's boot whole, with the memory that was preserved. */
+export function expectWholeBoot({ bootStretches, machines }: Update): void {
+  const told = (bootStretches ?? []).map(({ what }) => what);
+  expect(told).toContain('finding preserved memory, giving out the rest');
+  expect(told.at(-1)).toBe('the rest');
+  const wholeUs = (bootStretches ?? []).reduce((sum, { durationUs }) => sum + durationUs, 0);
+  const parts = machines.flatMap((machine) => machine.parts.filter(({ part }) => part === 'boot'));
+  expect(parts.length).toBe(machines.length);
+  // The clock of the kernel's log may be ahead of the carrier's, and the part ends with the earlier of them.
+  for (const { durationUs } of parts) expect(durationUs).toBeLessThanOrEqual(wholeUs);
+}

@@ -111,6 +111,18 @@ export const nextWords = {
 export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): string =>
   `first ${duration(firstUs)}, mean ${duration(meanUs)}, worst ${duration(worstUs)}`;
 
+/** When each instruction of a resume program was done. */
+export const instructionWords = {
+  summary: (name: string, number: number) => `Each instruction of ${name} (${number})`,
+  region: (name: string) => `When each instruction of ${name} was done`,
+  table: (name: string) => `Instructions of ${name}`,
+  done: 'Done after',
+  doneTitle: 'Since the first machine was stopped',
+  what: 'Instruction',
+  times: 'Times',
+  note: '“Done after” counts from the moment the first machine was stopped, and is of the last one where it was done several times.',
+} as const;
+
 export const adoptWords = {
   adopted: (name: string) => `${name} adopted`,
   /** @param part how far one of its memory files is, from 0 to 1; null if that is not known */

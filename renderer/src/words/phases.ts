@@ -10,6 +10,7 @@ import Power from '@lucide/svelte/icons/power';
 import ShieldCheck from '@lucide/svelte/icons/shield-check';
 import Zap from '@lucide/svelte/icons/zap';
 import type { Outcome, Phase } from '@luo-console/agent/interface';
+import { duration } from '../format/quantity.ts';
 import { type Mark, mark } from './states.ts';
 
 /** The phases in the order in which a live update goes through them, after `normal`. */
@@ -60,3 +61,19 @@ const machinesBlackout =
 export function blackoutWords(machines: number): string {
   return machines === 0 ? hostBlackout : machinesBlackout;
 }
+
+/** What the next kernel's own boot took time for. */
+export const bootWords = {
+  /** Beside the row of the timeline. */
+  row: 'Kernel boot',
+  length: (us: number) => `${duration(us)}, by its log`,
+  title: 'What the kernel’s own boot took time for',
+  region: 'The kernel’s own boot, by its log',
+  table: 'Stretches of the kernel’s boot',
+  letter: 'Letter in the timeline',
+  what: 'What',
+  after: 'After',
+  afterTitle: 'Since that kernel started',
+  took: 'How long',
+  note: '“After” counts from the start of that kernel. The times are from its log, until it started the first process.',
+} as const;

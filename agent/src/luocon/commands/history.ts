@@ -37,8 +37,9 @@ export function addHistory(program: Command, act: Act): void {
     .description('list past live updates, newest first, or show one with its timeline and losses')
     .argument('[id]', 'the update to show')
     .option('-n, --limit <number>', 'how many to list', wholeNumber(1, 100), 20)
+    .option('--instructions', 'with an id: also show when each instruction of a resume program was done')
     .action(
-      act<{ limit: number }>((invocation, [id], { limit }) =>
+      act<{ limit: number; instructions?: boolean }>((invocation, [id], { limit, instructions }) =>
         invocation.withAgent(async (agent) => {
           const { screen, json } = invocation;
           if (id === undefined) {
@@ -49,7 +50,7 @@ export function addHistory(program: Command, act: Act): void {
           }
           const reply = await agent.call('GetUpdate', { id });
           if (json) screen.json(reply);
-          else await showUpdate(screen, reply.update);
+          else await showUpdate(screen, reply.update, instructions);
           return undefined;
         }),
       ),

@@ -24,9 +24,10 @@ export const cameSoFar = (resuming: Resuming): Came => ({ runs: resuming.runs(),
 export function cameAtLast({ paths, adoptions }: UpdateContext, { machines, unread }: ResumedMachines): Came {
   const initUs = initStartedUs(paths);
   const entered = new Map(adoptions.list().map(({ session, machine }) => [session, machine.pid]));
-  const runs = machines.map(({ run }) => ({
+  const runs = machines.map(({ run, instructions }) => ({
     ...ranBefore(run, entered.get(run.session ?? '')),
     parts: withUserspace(run.parts, initUs),
+    instructions,
   }));
   return { runs, unread };
 }
@@ -179,8 +180,8 @@ export function noteMachines(
   const by = new Map(resumed?.machines.map((machine) => [machine.saved.session, machine]));
   for (const run of machines) {
     const { name, pid, newPid, way, session, stage, detail, blackoutUs, parts, waits, failedAt } = run;
-    const { broughtBackBy = null, instructions = [] } = by.get(session ?? '') ?? {};
-    const times = { blackoutUs, parts, waits, instructions };
+    const { broughtBackBy = null } = by.get(session ?? '') ?? {};
+    const times = { blackoutUs, parts, waits, instructions: run.instructions ?? [] };
     journal.note(`machine.${stage}`, {
       update: id,
       session,

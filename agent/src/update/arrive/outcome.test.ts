@@ -22,6 +22,7 @@ const record: Update = {
   graceEndsAtUs: null,
   blackoutUs: null,
   blackouts: null,
+  bootStretches: null,
   phases: [],
   carried: [],
   machines: [],

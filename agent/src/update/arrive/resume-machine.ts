@@ -116,6 +116,7 @@ export const newRun = (saved: SavedMachine): MachineRun => ({
   parts: [],
   waits: [],
   failedAt: null,
+  instructions: null,
 });
 
 const notCarried = { machine: null, goesOn: null };

@@ -6,6 +6,8 @@
 import { counted } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Carried, Phase, Update } from '../../interface/agent.generated.ts';
+import { bootStretches } from '../../kernel/boot-stretches.ts';
+import { readKernelRecords } from '../../kernel/log.ts';
 import { formatToken } from '../../liveupdate/tokens.ts';
 import { measuredSpread } from '../record/blackout-spread.ts';
 import { inventoryOf } from '../record/inventory.ts';
@@ -234,6 +236,7 @@ function settleRecord(
     numberAfter: context.kernel.number,
     blackoutUs: blackoutUs === null ? null : Math.max(0, blackoutUs),
     blackouts: measuredSpread(record.machines),
+    bootStretches: observed.indexArrived ? bootStretches(readKernelRecords(context.paths) ?? []) : null,
   };
 }
 

@@ -5,7 +5,7 @@
  */
 import type { RestartLog, RestartWait } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import type { PartTiming, WaitTiming } from '../../interface/agent.generated.ts';
+import type { InstructionTiming, PartTiming, WaitTiming } from '../../interface/agent.generated.ts';
 
 /** When the host came to points that all machines share, µs on the clock that survives; null if that is unknown. */
 export interface HostMarks {
@@ -80,8 +80,8 @@ const sinceFirst = ({ kernelStartedAtUs, firstUs }: SinceFirst, ns: number): num
 export interface WayBack {
   readonly waits: WaitTiming[];
   readonly failedAt: string | null;
-  /** When each instruction was done: for the journal, as it is long. */
-  readonly instructions: { what: string; times: number; doneAtUs: number }[];
+  /** When each instruction was done: only for the end of the update, as it is long. */
+  readonly instructions: InstructionTiming[];
 }
 
 /**

@@ -8,6 +8,7 @@
 import { Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import type { EntryFields, Journal, JournalEntry, JournalReader } from '../../journal/index.ts';
+import { listed } from './listed-updates.ts';
 import { readRecord } from './stored-record.ts';
 
 export const recordEntries = {
@@ -69,7 +70,7 @@ export class History {
       false,
     );
     const updates = entries.map(({ update }) => (update === null ? null : this.#newest(update)));
-    return { updates: updates.filter((update) => update !== null), more };
+    return { updates: listed(updates.filter((update) => update !== null)), more };
   }
 
   /** @throws Refusal UpdateNotFound */

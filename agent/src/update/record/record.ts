@@ -31,6 +31,7 @@ export function newRecord(context: UpdateContext, toRelease: string, startedBy: 
     graceEndsAtUs: null,
     blackoutUs: null,
     blackouts: null,
+    bootStretches: null,
     phases: [],
     carried: [],
     machines: [],
