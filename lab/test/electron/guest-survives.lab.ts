@@ -130,6 +130,7 @@ describe('a Linux guest', () => {
     await boot.getByRole('row', { name: /The rest/ }).waitFor();
     await report.getByText(new RegExp(`^Each instruction of ${foundMachine.name} `)).click();
     const instructions = report.getByRole('table', { name: `Instructions of ${foundMachine.name}` });
+    await instructions.waitFor();
     expect(await instructions.getByRole('row').count()).toBeGreaterThan(5);
     await window.expectAccessible();
     await window.screenshots('machines-outcome');
