@@ -253,8 +253,10 @@ describe('a machine that the carrier brought back', () => {
     expect(update.outcome, update.reason).toBe('updated');
     expect(update.machines).toMatchObject([{ stage: 'resumed', newPid: vmm.pid }]);
     expect([started, vmm.guest.loaded]).toEqual([[], null]);
-    expect((await client.call('GetMachine', { pid: vmm.pid })).machine).toMatchObject({
-      ...{ monitor: 'answered', session },
+    // The agent has asked it how its guest is, and the VMM may not have seen yet that it is through with that.
+    await vi.waitFor(async () => {
+      const looked = await client.call('GetMachine', { pid: vmm.pid });
+      expect(looked.machine).toMatchObject({ monitor: 'answered', session });
     });
   });
 

@@ -75,7 +75,7 @@
  *       of which every attempt ends the agent is held after as many as one agent makes, and is tried again then
  *       that does not start is held: its memory and a copy of its state are in its session
  *       that is held keeps the index, and no update leaves, if its state cannot be copied: the next agent %s
- *       whose record does not fit is held, and costs the others nothing
+ *       whose record does not fit is held, and costs three others nothing
  *       that was left behind by %s has no session in the next kernel any more
  *       is $stage with $what, and the record says so
  *       whose VMM ends just while it is entered again has no session any more, and holds nothing up
