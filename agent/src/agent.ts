@@ -79,7 +79,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { store, starter, socketDirectory, listening, handed, resuming, carrierOver, resumeLate } = first;
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
-  mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    // Machines come back all the same. The journal says that it cannot be used.
+    log('error', 'the state directory cannot be made', {
+      path: options.stateDirectory,
+      problem: saidBy(error),
+    });
+  }
   const journal = new Journal(join(options.stateDirectory, 'journal.db'), {
     bootId: facts.bootId,
     phase: () => phases.phase,

@@ -5,6 +5,7 @@
  * be given up. Another attempt may have other names on the command line (`other-names.ts`). An agent that dies in one
  * leaves it to the carrier, and the next agent finds the machine in its unit.
  */
+
 import { createHash } from 'node:crypto';
 import type { Descriptor, Memory, Native } from '@luo-console/native';
 import * as v from 'valibot';
@@ -19,6 +20,7 @@ import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { Adoptions } from './adoptions.ts';
+import { needDisksAlone } from './disks-in-use.ts';
 import { namesOf, withOtherNames } from './other-names.ts';
 import { readMark } from './restart-mark.ts';
 import { RanPerhaps, type RestoreMachine, runStarted, unitNameOf, type VmmStarter } from './restore.ts';
@@ -216,6 +218,7 @@ export class HeldMachines {
 
   async #start({ session, attempt }: Kept, machine: SavedMachine, state: Descriptor): Promise<number> {
     const { native, paths, restore, sessions, socketDirectory, starter, log } = this.#context;
+    await needDisksAlone(paths, machine);
     const file = ({ session: from, token }: Place): Descriptor => {
       const own = sessions.has(from) ? sessions.get(from).files.get(BigInt(token)) : undefined;
       const found = own ?? fileOf(session, heldLabels.memory(token), attempt);

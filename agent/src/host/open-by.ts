@@ -64,20 +64,18 @@ export interface WantedFile {
  * Only a descriptor that may be such a file is followed: a file system elsewhere may not answer.
  *
  * @param proc where procfs is mounted
- * @param ignored says of a process that has one whether it does not count
  * @returns the first with the path of what it has open; null if there is none
  */
 export async function writerOf(
   proc: string,
   wanted: readonly WantedFile[],
-  ignored: (pid: number) => Promise<boolean>,
 ): Promise<(Holder & Pick<WantedFile, 'path'>) | null> {
+  if (wanted.length === 0) return null;
   for (const entry of await readdir(proc).catch(() => [])) {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const path = await writtenBy(`${proc}/${pid}`, wanted);
-    if (path !== null && !(await ignored(pid)))
-      return { pid, path, command: (await commandOf(proc, pid)) ?? 'gone' };
+    if (path !== null) return { pid, path, command: (await commandOf(proc, pid)) ?? 'gone' };
   }
   return null;
 }

@@ -7,7 +7,7 @@
 import type { ProcessIdentity } from '../host/process-files.ts';
 
 /** Of more VMMs nothing is kept; the oldest answers go first. */
-const mostVmms = 1024;
+const mostVmms = 512;
 
 /** The files, or why the VMM did not say them. */
 export type BlockFilesAnswer = { readonly files: readonly string[] } | { readonly problem: string };

@@ -24,8 +24,9 @@ const Nodes = v.pipe(
   v.maxLength(4096),
 );
 
-/** Most files of one machine. */
+/** Most files of one machine, and their names in characters: answers of many machines are kept. */
 const mostFiles = 512;
+const mostCharacters = 65_536;
 
 /**
  * @returns absolute paths, each once
@@ -40,6 +41,8 @@ export async function askBlockFiles(client: QmpClient): Promise<string[]> {
       for (const path of filesIn(each ?? '')) found.add(path);
   if (found.size > mostFiles)
     throw new Error(`its block nodes lead to ${found.size} files; at most ${mostFiles} are looked at`);
+  if ([...found].join('').length > mostCharacters)
+    throw new Error(`the names of its block nodes' files have more than ${mostCharacters} characters`);
   return [...found];
 }
 

@@ -151,33 +151,6 @@ describe('a machine', () => {
     expect([options.asked, machine.mark]).toEqual([[], marks.untouched]);
   });
 
-  it('is not started beside another writer, but an earlier attempt of its own is none', async () => {
-    using proc = new MadeUpVmmProc();
-    rmSync(join(proc.directory, '1/root'));
-    symlinkSync('/', join(proc.directory, '1/root'));
-    const options = restoring({}, '', proc.directory);
-    const disk = join(machine.directory, 'disk');
-    writeFileSync(disk, '');
-    const words = [...options.machine.command.words, '-drive', `file=${disk}`];
-    const saved = { ...options.machine, command: { ...options.machine.command, words } };
-    const writer = spawn('sh', ['-c', 'exec 4>>"$0"; echo; read line', disk]);
-    try {
-      await once(writer.stdout, 'data');
-      const { pid = 0 } = writer;
-      symlinkSync(`/proc/${pid}`, join(proc.directory, String(pid)));
-      await expect(restoreMachine({ ...options, machine: saved })).rejects.toThrow(
-        `process ${pid} (sh) has its disk ${disk} open for writing`,
-      );
-      expect([options.asked, machine.mark]).toEqual([[], marks.untouched]);
-      const there = new ManagerRefusal('org.freedesktop.systemd1.UnitExists', 'it is loaded');
-      const resume = (): Promise<never> => Promise.reject(there);
-      const starter = { ...options.starter, resume, pid: async () => pid };
-      await expect(restoreMachine({ ...options, machine: saved, starter })).rejects.toBe(there);
-    } finally {
-      writer.kill('SIGKILL');
-    }
-  });
-
   it('that may have run is not started at all', async () => {
     const options = restoring();
     machine.mark = marks.running;

@@ -17,6 +17,9 @@ import type { Turn } from './start-turns.ts';
 /** How long to wait before each further attempt, in ms. */
 export const usualPausesMs: readonly number[] = [250, 500, 1000, 2000, 4000, 8000];
 
+/** How long each attempt waits for what the machine needs at least, in seconds. */
+const leastNeedLimitS = 1;
+
 /** An attempt that takes longer than this, in ms, is repeated once and no more: each could take as long again. */
 const slowMs = 30_000;
 
@@ -36,7 +39,6 @@ export async function restorePatiently(
   log: Log,
   turn: Turn,
 ): Promise<number> {
-  const { needLimitS: _, ...later } = options;
   const { machine, native, starter, state } = options;
   const { session } = machine;
   const before = readAttempts(native.memory, state, machine);
@@ -55,7 +57,9 @@ export async function restorePatiently(
     await turn.begin();
     writeAttempts(native.memory, state, machine, attempt);
     try {
-      return await restoreMachine(attempt === before + 1 ? options : later);
+      // What it needs is waited for that long in all, whatever an attempt fails of.
+      const leftS = (options.needLimitS ?? 0) - Math.floor((performance.now() - began) / 1000);
+      return await restoreMachine({ ...options, needLimitS: Math.max(leastNeedLimitS, leftS) });
     } catch (error) {
       if (error instanceof RanPerhaps || error instanceof Missing) throw error;
       const pauseMs = pausesMs[attempt - 1];

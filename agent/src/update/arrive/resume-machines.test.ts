@@ -227,7 +227,7 @@ describe('a saved machine', () => {
     release(found);
   });
 
-  it('that no carrier had is waited for at its first attempt, as not everything is mounted yet', async () => {
+  it('that no carrier had is waited for at each attempt, as not everything is mounted yet', async () => {
     const needs = [{ kind: 'mounted' as const, what: '/srv' }];
     await arrive([{ ...saved, facts: { ...usualFacts(saved), needs } }], { state: true, memory: true });
     const limits: unknown[] = [];
@@ -239,7 +239,7 @@ describe('a saved machine', () => {
         throw new Error('its VMM ended at once');
       },
     });
-    expect(limits).toEqual([120n, 1n]);
+    expect(limits).toEqual([120n, 120n]);
     release(found);
   });
 

@@ -8,7 +8,6 @@
  */
 import { rmSync } from 'node:fs';
 import type { Descriptor, Native } from '@luo-console/native';
-import { needDisksAlone } from '../../adoption/disks-in-use.ts';
 import { readMark } from '../../adoption/restart-mark.ts';
 import { isUnitThere, RanPerhaps, type RestoreOptions } from '../../adoption/restore.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -36,8 +35,7 @@ const stateAt = { session: 'state', token: '0xffffffffffffffff' };
 
 /**
  * @returns the new VMM's process
- * @throws Error that says what went wrong, in the carrier's words where it has any. The VMM is ended then. Nothing is
- *   started while somebody else writes to one of its disks.
+ * @throws Error that says what went wrong, in the carrier's words where it has any. The VMM is ended then.
  *   RanPerhaps if the guest may have run: the VMM is left alone.
  */
 export async function restoreMachine(options: RestoreOptions): Promise<number> {
@@ -45,10 +43,6 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
   const mayHaveRun = (): boolean => readMark(native.memory, state, machine) === 'running';
   // By an attempt that could not be followed to its end.
   if (mayHaveRun()) throw new RanPerhaps(new Error('this was found out when it was tried again'));
-  // One of an earlier attempt is known by its unit, and whoever tries again ends it.
-  const isOwn = async (pid: number): Promise<boolean> =>
-    pid === (await starter.pid(machine).catch(() => null));
-  await needDisksAlone(options.paths, machine, isOwn);
   const directory = makeMeetingPlace(options.socketDirectory, null);
   // One that may go on needs it.
   let mayGoOn = false;
