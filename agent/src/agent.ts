@@ -165,6 +165,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
     together: first.together,
+    needLimitS: first.needLimitS,
     socketDirectory,
     lookAtAll: () => look.all(),
     look: (pid) => look.one(pid),

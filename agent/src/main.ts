@@ -30,20 +30,24 @@ Options:
 Environment:
   LUO_LOG                  what is logged: debug, info (the default), warning or error
   LUO_TOGETHER             how many machines are started at once after an update
-                           (default: as many as there are processors)`;
+                           (default: as many as there are processors)
+  LUO_NEED_LIMIT           how many seconds a machine then waits for what it needs
+                           (default and most: 120)`;
 
 interface Options {
   readonly stateDirectory: string;
   readonly socket: string;
 }
 
-/** @returns undefined if `LUO_TOGETHER` is not set, or no number of machines, which is logged */
-function togetherFrom(text: string | undefined, log: Log): number | undefined {
+/** @returns undefined if a variable is not set, or is no number, which is logged: the usual one is used then */
+function numberFrom(name: string, most: number, log: Log): number | undefined {
+  const text = process.env[name];
   if (!text) return undefined;
-  if (/^[1-9]\d{0,2}$/.test(text)) return Number(text);
-  log('warning', 'LUO_TOGETHER is no number of machines, that of the processors is used', {
+  const number = /^[1-9]\d{0,2}$/.test(text) ? Number(text) : Number.NaN;
+  if (number <= most) return number;
+  log('warning', `${name} is no number in its bounds, the usual one is used`, {
     value: text,
-    expected: '1 to 999',
+    expected: `1 to ${most}`,
   });
   return undefined;
 }
@@ -105,8 +109,11 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
   const descriptorStoreLimit = Number.isInteger(places) && places > 0 ? places : null;
   try {
     const calls = wanted === 'debug' ? await tracedCalls(log) : native;
-    const together = togetherFrom(process.env['LUO_TOGETHER'], log);
-    const beginnings = { native: calls, paths: realHostPaths, log, descriptorStoreLimit, together };
+    const numbers = {
+      together: numberFrom('LUO_TOGETHER', 999, log),
+      needLimitS: numberFrom('LUO_NEED_LIMIT', 120, log),
+    };
+    const beginnings = { native: calls, paths: realHostPaths, log, descriptorStoreLimit, ...numbers };
     const serviceManager = async (): Promise<string> => {
       const { nameServiceManager } = await import('./units/manager-version.ts');
       return await nameServiceManager(notifySocket, realHostPaths.proc);

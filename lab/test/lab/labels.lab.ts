@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
-import { connect, freshHost } from '../support/host.ts';
+import { connect, freshHost, waitForNeeds } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
@@ -127,6 +127,7 @@ describe('of two machines, one whose VMM is confined', () => {
   });
 
   it('that one is held if no boot loads its profile, and runs under it once it is loaded', async () => {
+    agent = await waitForNeeds(host, agent, 30);
     await run(host, `rm ${fileOf('luo-lab-vmm')}`);
     const { update, free, confined } = await goTo('-a');
     expectWholeBlackout(free);

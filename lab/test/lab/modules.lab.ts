@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { buildKernelWithModules, type KernelWithModules, type LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
-import { connect, freshHost } from '../support/host.ts';
+import { connect, freshHost, waitForNeeds } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
@@ -87,6 +87,7 @@ describe('a machine with KVM', () => {
   });
 
   it('is held while a module cannot be loaded, and goes on once it can', async () => {
+    agent = await waitForNeeds(host, agent, 30);
     const file = (await run(host, `find ${directory()} -name kvm-amd.ko`)).trim();
     await run(host, `mv ${file} /root/kvm-amd.ko && echo 'not a module' > ${file}`);
     const from = await host.serialPosition();

@@ -10,7 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, guestsDirectory, installGuests, startGuest } from '../support/guest.ts';
-import { connect, freshHost } from '../support/host.ts';
+import { connect, freshHost, waitForNeeds } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { blackoutLine, broughtBackBy, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
@@ -152,6 +152,7 @@ describe('of two machines, one with a file on another mount', () => {
   });
 
   it('that one is held if the mount does not come, and goes on when it is there and it is tried again', async () => {
+    agent = await waitForNeeds(host, agent, 30);
     await run(host, `echo missing > ${diskIs}`);
     const { update, free, needy } = await goTo('-a');
     expectWholeBlackout(free);

@@ -81,6 +81,25 @@ async function isClean(host: LabHost): Promise<boolean> {
   );
 }
 
+/**
+ * Has the host's agent wait less long for what machines need, here and in the next kernel. It is started again for that.
+ *
+ * @param seconds two minutes usually
+ * @returns a client of it
+ */
+export async function waitForNeeds(
+  host: LabHost,
+  before: AgentClient,
+  seconds: number,
+): Promise<AgentClient> {
+  before.close();
+  const directory = '/etc/systemd/system/luo-console-agent.service.d';
+  const setting = `[Service]\\nEnvironment=LUO_NEED_LIMIT=${seconds}\\n`;
+  await run(host, `mkdir -p ${directory} && printf '${setting}' > ${directory}/needs.conf`);
+  await run(host, 'systemctl daemon-reload && systemctl restart luo-console-agent');
+  return await connect(host);
+}
+
 /** A client of the host's agent, through ssh. */
 export function connect(host: LabHost, user = 'root'): Promise<AgentClient> {
   return connectAgent(`ssh://${user}@${host.sshAlias}`, { sshConfig: host.sshConfig });

@@ -107,6 +107,7 @@ import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
 import { asOwnSession, DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import { Device, type Patience, usualPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
+import { usualNeedLimitS } from '../program/needs.ts';
 import { usualPausesMs } from './attempts.ts';
 import type { AnswerMeanwhile, Waiting } from './busy-device.ts';
 import { type CarrierLimits, takeOverCarrier, usualCarrierLimits } from './carrier/take-over.ts';
@@ -123,6 +124,8 @@ export interface FirstOptions {
   readonly pausesMs?: readonly number[];
   /** How many machines are started at once, here and in the next kernel; as many as there are processors if not given. */
   readonly together?: number | undefined;
+  /** How long a machine waits for what it needs, in seconds, here and in the next kernel; two minutes if not given. */
+  readonly needLimitS?: number | undefined;
   /** Starts VMMs; the service manager if none is given. */
   readonly starter?: VmmStarter;
   /** How long to wait for a carrier and what belongs to it. */
@@ -138,6 +141,8 @@ export interface FirstThings {
   readonly starter: VmmStarter;
   /** How many machines are started at once. */
   readonly together: number;
+  /** How long a machine waits for what it needs, in seconds. */
+  readonly needLimitS: number;
   /** A directory for the sockets by which machines are handed over. */
   readonly socketDirectory: string;
   /** The socket to answer on, if the service manager handed one in. */
@@ -175,6 +180,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const device = new Device(native.liveUpdate, paths, unexplained, patience);
   const pausesMs = options.pausesMs ?? usualPausesMs;
   const together = options.together ?? availableParallelism();
+  const needLimitS = options.needLimitS ?? usualNeedLimitS;
   const store = new DescriptorStore(native, options.descriptorStoreLimit);
   const socketDirectory = join(paths.runtime, 'handing-over');
   const starter = options.starter ?? vmmUnits(paths);
@@ -204,6 +210,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     patience,
     pausesMs,
     together,
+    needLimitS,
   };
   const { handed, resuming } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
   const tell = (): void => {
@@ -220,7 +227,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const resumeLate = (late: readonly HandedBack[]) => resumeMachines(context, late);
   const carrierOver = carrier?.over ?? Promise.resolve();
   return {
-    ...{ store, starter, together, socketDirectory, listening },
+    ...{ store, starter, together, needLimitS, socketDirectory, listening },
     ...{ handed, resuming, carrierOver, ready, resumeLate },
   };
 }

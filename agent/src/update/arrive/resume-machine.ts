@@ -22,7 +22,6 @@ import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { MachineRun, MachineStage } from '../../interface/agent.generated.ts';
-import { needLimitS } from '../program/needs.ts';
 import { restorePatiently } from './attempts.ts';
 import { attachCarried, endCarried } from './carrier/carried-machine.ts';
 import type { CarriedMachine, TakenOver } from './carrier/taken-over.ts';
@@ -39,6 +38,8 @@ export interface MachineContext {
   readonly log: Log;
   /** How long to wait before each further attempt to start a machine, in ms. */
   readonly pausesMs: readonly number[];
+  /** How long a machine waits for what it needs, in seconds. */
+  readonly needLimitS: number;
 }
 
 export interface ResumedMachine {
@@ -196,7 +197,7 @@ export async function resumeMachine({
       starter,
       socketDirectory,
       // The agent starts before all file systems are mounted. The carrier has waited already, if it had the machine.
-      ...(carried === null ? { needLimitS } : {}),
+      ...(carried === null ? { needLimitS: context.needLimitS } : {}),
       reached,
       logged,
       log,

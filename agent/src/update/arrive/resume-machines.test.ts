@@ -169,6 +169,7 @@ function context(starter: VmmStarter): ResumeContext {
     patience: { firstMs: 1, totalMs: 8 },
     pausesMs: [1],
     together: 8,
+    needLimitS: 120,
     log: () => {},
   };
 }

@@ -33,6 +33,7 @@ function program(): ResumeProgram {
   const made = programFor(
     {
       together: 2,
+      needLimitS: 120,
       log: (level, message, fields) => void log.push(`${level} ${message} ${JSON.stringify(fields)}`),
       paths: { proc: proc.directory },
     },
@@ -95,7 +96,7 @@ const machines = (): unknown[] =>
   (left ?? []).flatMap((each) => (each.does === 'machine' ? [each['session']] : []));
 
 it('there is none where the next kernel starts another program first', () => {
-  const context = { together: 2, log: () => {}, paths: { proc: proc.directory } };
+  const context = { together: 2, needLimitS: 120, log: () => {}, paths: { proc: proc.directory } };
   expect(programFor(context, `init=${carrierPath} init=/sbin/init`, '7.3.4')).toBeNull();
 });
 

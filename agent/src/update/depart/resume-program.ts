@@ -22,7 +22,9 @@ import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 
 /** What it works with, of the whole context. */
-type ProgramContext = Pick<UpdateContext, 'log' | 'together'> & { readonly paths: Pick<HostPaths, 'proc'> };
+type ProgramContext = Pick<UpdateContext, 'log' | 'together' | 'needLimitS'> & {
+  readonly paths: Pick<HostPaths, 'proc'>;
+};
 
 /** The program of an update into this kernel with this command line; null if nothing there would read it. */
 export const programFor = (
@@ -115,8 +117,8 @@ export class ResumeProgram {
   }
 
   #compiled(index: string, machines: readonly ProgramMachine[]): Buffer {
-    const { together } = this.#context;
-    return encodeProgram(compileProgram({ index, machines, together, modules: this.#modules }));
+    const { together, needLimitS: limitS } = this.#context;
+    return encodeProgram(compileProgram({ index, machines, together, limitS, modules: this.#modules }));
   }
 
   /** The program of all machines, or of those for which there is room: only now is it known what was recorded. */

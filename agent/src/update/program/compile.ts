@@ -28,7 +28,7 @@ import { patienceWith, usualQuietS } from './arrival-time.ts';
 import { bytesOf } from './encode.ts';
 import { type Instruction, toldToRun } from './instructions.ts';
 import type { KernelModules } from './kernel-modules.ts';
-import { needLimitS } from './needs.ts';
+import { usualNeedLimitS } from './needs.ts';
 
 /** A machine that the carrier brings back. */
 export interface ProgramMachine {
@@ -68,7 +68,7 @@ interface Saved {
 /** @throws Error that names the instruction, if a value does not fit one; if rights of a machine cannot be kept */
 export function compileProgram(parts: ProgramParts): Instruction[] {
   const { index, machines, directory = carrierDirectory, together = 1 } = parts;
-  const { limitS = needLimitS, quietS = usualQuietS, modules = null } = parts;
+  const { limitS = usualNeedLimitS, quietS = usualQuietS, modules = null } = parts;
   const files = filesOf(parts);
   const sessions = [...new Set([index, ...files.map(({ session }) => session)])];
   const numbers = new Map(files.map((place, number) => [keyOf(place), number]));

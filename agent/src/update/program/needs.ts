@@ -13,7 +13,7 @@ import { netdevsIn } from './obstacles.ts';
 import { readStart } from './vmm-status.ts';
 
 /** How long a machine waits for its needs, in seconds. Then it is the agent's, which tries without waiting. */
-export const needLimitS = 120;
+export const usualNeedLimitS = 120;
 
 /** What is waited for, behind "waits for"; the carrier says the same (`describe`, needs.c). */
 export function needWords({ kind, what }: Need): string {

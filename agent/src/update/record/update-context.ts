@@ -44,6 +44,8 @@ export interface UpdateContext {
   startsMachine(): boolean;
   /** How many machines the next kernel starts at once. */
   readonly together: number;
+  /** How long a machine waits there for what it needs, in seconds. */
+  readonly needLimitS: number;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
   /** All machines as they are now. */

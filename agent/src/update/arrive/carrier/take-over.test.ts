@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Manager } from '../../../../test/service-manager.ts';
 import { DescriptorStore, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
-import { needLimitS } from '../../program/needs.ts';
+import { usualNeedLimitS } from '../../program/needs.ts';
 import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
 import {
   type CarrierLimits,
@@ -383,7 +383,7 @@ describe('a carrier that works', () => {
   });
 
   it('is given more time than it gives to what machines need', () => {
-    expect(usualCarrierLimits.quietMs).toBeGreaterThan(needLimitS * 1000);
+    expect(usualCarrierLimits.quietMs).toBeGreaterThan(usualNeedLimitS * 1000);
   });
 
   it('is waited for as long as its log goes on', async () => {
