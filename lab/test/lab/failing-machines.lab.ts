@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, guestsDirectory, installGuests, startGuest } from '../support/guest.ts';
-import { connect, freshHost } from '../support/host.ts';
+import { connect, freshHost, waitForNeeds } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { carryOut, expectWholeBlackout, planFor, settled } from '../support/update.ts';
 
@@ -178,6 +178,7 @@ describe('a machine that cannot be saved', () => {
       host,
       `mkdir -p /srv/data /srv/elsewhere && truncate -s 1M ${moved} && mount --bind /srv/elsewhere /srv/data`,
     );
+    agent = await waitForNeeds(host, agent, 10);
     const guest = await startGuest(host, { name: 'moved', kind: 'bare', memory: 'shared', spareDisk: disk });
     await expectUnharmed(host, [guest]);
     await agent.call('AdoptMachine', { pid: guest.pid });
@@ -192,7 +193,7 @@ describe('a machine that cannot be saved', () => {
       expect(stages).toEqual(number === 0 ? { ...others, moved: 'held' } : others);
       if (number === 0)
         expect(done.update.machines.find(({ name }) => name === 'moved')?.detail).toMatch(
-          /7 attempts; the last one: .*/s,
+          /7 attempts; the last one: .* it still waited for \/srv\/data to be mounted/s,
         );
       expect((await agent.call('ListHeldMachines', {})).machines).toMatchObject([
         {
