@@ -128,12 +128,12 @@ describe('a Linux guest', () => {
     const boot = report.getByRole('table', { name: 'Stretches of the kernel’s boot' });
     await boot.getByRole('row', { name: /Finding preserved memory/ }).waitFor();
     await boot.getByRole('row', { name: /The rest/ }).waitFor();
+    await window.screenshots('machines-outcome');
     await report.getByText(new RegExp(`^Each instruction of ${foundMachine.name} `)).click();
     const instructions = report.getByRole('table', { name: `Instructions of ${foundMachine.name}` });
     await instructions.waitFor();
     expect(await instructions.getByRole('row').count()).toBeGreaterThan(5);
     await window.expectAccessible();
-    await window.screenshots('machines-outcome');
 
     const reports = await expectUnharmed(host, [foundMachine, definedMachine], countsInWholePass);
     console.log(
