@@ -293,7 +293,7 @@ describe('a held machine', () => {
   it('is not tried again while somebody writes to its disk', async () => {
     const directory = mkdtempSync('/var/tmp/luo-disks-');
     onTestFinished(() => rmSync(directory, { recursive: true }));
-    const [disk, link, image] = ['disk', 'link', 'image'].map((name) => join(directory, name));
+    const [disk, link, image] = ['disk', 'link', 'link-of-another'].map((name) => join(directory, name));
     if (!disk || !link || !image) throw new Error('there are three names');
     for (const each of [disk, image]) writeFileSync(each, 'a disk');
     symlinkSync(disk, link);

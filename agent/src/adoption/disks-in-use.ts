@@ -49,10 +49,16 @@ const readsOnly = /(^|,)(readonly|read-only)(=(on|yes|true|y))?(,|$)|"read-only"
 
 /** Its disks that are there and that it writes to: those of its words, and block devices that it had open otherwise. */
 async function disksOf(proc: string, machine: DiskMachine): Promise<WantedFile[]> {
-  const read = machine.command.words.filter(
-    (word, at, all) => readsOnly.test(word) || all[at - 1] === '-cdrom',
+  const { words } = machine.command;
+  const onlyRead = new Set(
+    words
+      .flatMap((word, at) => {
+        const option = optionOf(words, at);
+        if (option === null || !(readsOnly.test(word) || option === '-cdrom')) return [];
+        return namesOf({ ...machine, command: { ...machine.command, words: [option, word] } });
+      })
+      .map(({ name }) => name),
   );
-  const isOnlyRead = (path: string): boolean => read.some((word) => word.includes(path));
   const named = namesOf(machine).flatMap(({ name, kind }) => (kind === 'disk' ? [name] : []));
   const needed = (machine.facts?.needs ?? []).flatMap(({ kind, what }) => (kind === 'present' ? [what] : []));
   const found: WantedFile[] = [];
@@ -60,7 +66,7 @@ async function disksOf(proc: string, machine: DiskMachine): Promise<WantedFile[]
     // What is missing is found out by QEMU.
     const facts = await stat(seenBy(proc, 1, path)).catch(() => null);
     const isDisk = facts?.isBlockDevice() || (facts?.isFile() && named.includes(path));
-    if (facts !== null && isDisk && !isOnlyRead(path)) found.push({ path, facts });
+    if (facts !== null && isDisk && !onlyRead.has(path)) found.push({ path, facts });
   }
   return found;
 }

@@ -5,7 +5,6 @@
  * be given up. Another attempt may have other names on the command line (`other-names.ts`). An agent that dies in one
  * leaves it to the carrier, and the next agent finds the machine in its unit.
  */
-
 import { createHash } from 'node:crypto';
 import type { Descriptor, Memory, Native } from '@luo-console/native';
 import * as v from 'valibot';

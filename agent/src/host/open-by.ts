@@ -6,6 +6,7 @@
  */
 import type { Stats } from 'node:fs';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
+import { accessMode } from './access-mode.ts';
 import { visible } from './plain-words.ts';
 
 export interface Holder {
@@ -86,9 +87,7 @@ async function writtenBy(own: string, wanted: readonly WantedFile[]): Promise<st
     const link = await readlink(`${own}/fd/${fd}`).catch(() => '');
     if (!link.startsWith('/')) continue;
     const info = await readFile(`${own}/fdinfo/${fd}`, 'utf8').catch(() => '');
-    // O_WRONLY or O_RDWR among the flags, which are octal (proc_pid_fdinfo(5)).
-    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? '0', 8);
-    if ((flags & 3) === 0) continue;
+    if ((accessMode(info) ?? 'read') === 'read') continue;
     // Of the node where it is a device: there may be several for one.
     const inode = Number(/^ino:\s*(\d+)$/m.exec(info)?.[1]);
     const mayBe = ({ facts }: WantedFile): boolean =>

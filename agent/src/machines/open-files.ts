@@ -6,6 +6,7 @@
  */
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { basename } from 'node:path';
+import { accessMode } from '../host/access-mode.ts';
 import { fileKey, type MappedFile, mappedFiles } from '../host/process-files.ts';
 import type { Kind, MachineFile } from '../interface/agent.generated.ts';
 import { type StatedDevice, statedDevice } from './device-needs.ts';
@@ -167,11 +168,9 @@ async function mappedOnly(sources: FileSources, pid: number, mapping: MappedFile
   }
 }
 
-/** O_WRONLY among the flags that `/proc/PID/fdinfo` shows in octal (proc_pid_fdinfo(5)). */
 async function isWriteOnly(proc: string, pid: number, fd: number): Promise<boolean> {
   const text = await readFile(`${proc}/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '');
-  const flags = /^flags:\s*([0-7]+)$/m.exec(text)?.[1];
-  return flags !== undefined && (Number.parseInt(flags, 8) & 3) === 1;
+  return accessMode(text) === 'write';
 }
 
 /**

@@ -6,6 +6,7 @@
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { accessMode } from '../host/access-mode.ts';
 import { type Mount, mountsIn } from '../host/mounts.ts';
 import { visible } from '../host/plain-words.ts';
 import { descriptorLinks } from './open-files.ts';
@@ -119,8 +120,4 @@ function placeOf(
 
 const mountIdIn = (info: string): string => /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';
 
-/** O_WRONLY or O_RDWR among the flags, which are octal (proc_pid_fdinfo(5)). */
-function isWritten(info: string): boolean {
-  const flags = /^flags:\s*([0-7]+)$/m.exec(info)?.[1];
-  return flags !== undefined && (Number.parseInt(flags, 8) & 3) !== 0;
-}
+const isWritten = (info: string): boolean => ['write', 'both'].includes(accessMode(info) ?? '');

@@ -91,26 +91,20 @@ export function readResources({ proc, sys }: Pick<HostPaths, 'proc' | 'sys'>, pi
   const first = (file: string): string => read(unit, file);
   return v.parse(Resources, {
     slice,
-    ...given({
-      memoryMin: protection(first('memory.min')),
-      memoryLow: protection(first('memory.low')),
-      memoryHigh: smallest(all('memory.high')),
-      memoryMax: smallest(all('memory.max')),
-      memorySwapMax: smallest(all('memory.swap.max'), 0n),
-      tasksMax: smallest(all('pids.max')),
-      cpuWeight: weightIn(first('cpu.weight')),
-      ioWeight: weightIn(first('io.weight').replace(/^default /, '')),
-      cpuQuota: quotaIn(all('cpu.max')),
-      // Of the unit only: a group below may name any, and whoever it was delegated to has made it.
-      cpus: first('cpuset.cpus') || undefined,
-      memoryNodes: first('cpuset.mems') || undefined,
-    }),
+    memoryMin: protection(first('memory.min')),
+    memoryLow: protection(first('memory.low')),
+    memoryHigh: smallest(all('memory.high')),
+    memoryMax: smallest(all('memory.max')),
+    memorySwapMax: smallest(all('memory.swap.max'), 0n),
+    tasksMax: smallest(all('pids.max')),
+    cpuWeight: weightIn(first('cpu.weight')),
+    ioWeight: weightIn(first('io.weight').replace(/^default /, '')),
+    cpuQuota: quotaIn(all('cpu.max')),
+    // Of the unit only: a group below may name any, and whoever it was delegated to has made it.
+    cpus: first('cpuset.cpus') || undefined,
+    memoryNodes: first('cpuset.mems') || undefined,
   });
 }
-
-/** Without what is not set. */
-const given = (values: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 
 /** Of limits, `max` is none; a controller that is off has no file. @param least what a unit may have as its limit */
 function smallest(limits: readonly string[], least = 1n): string | undefined {

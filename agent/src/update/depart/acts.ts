@@ -47,8 +47,6 @@ export interface Leaving {
   standBack: (() => void) | null;
   /** What is synced once the machines are stopped; null until that is known. */
   lastSync: LastSync | null;
-  /** Whether that is done. Where no machine is stopped, the last step does it. */
-  isWrittenOut: boolean;
   readonly record: Update;
   /** Changes the record. */
   change(change: Partial<Update>): void;
@@ -211,7 +209,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { context, plan, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
-      if (!update.isWrittenOut) await leaveProgram(update);
+      // Where machines are stopped, the step that stops them has done it.
+      if (steps.suspend.subjects(update.facts).length === 0) await leaveProgram(update);
       const indexRecord = update.indexRecord(null);
       // Now the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for a host
       // that was lost.
@@ -245,7 +244,6 @@ async function leaveProgram(update: Leaving): Promise<void> {
   if (await writing) compiled = compile();
   if (index && compiled) await program?.leave(index, compiled);
   signal.throwIfAborted();
-  update.isWrittenOut = true;
 }
 
 /** The subject of a step that is there once for each. */

@@ -179,7 +179,6 @@ export class Departure {
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
       lastSync: null,
-      isWrittenOut: false,
       standBack: null,
       get record() {
         return departure.#record;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The program that is left for the carrier: of which machines, and that nothing of it ends an update. */
-
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';

@@ -3,7 +3,6 @@
  * The absolute paths that a VMM's words name: of disks, sockets, logs and firmware. The words are a hint,
  * and a guest's owner may have chosen them. So this only reads text, in time proportional to its length.
  */
-
 import { optionOf, takenWhole } from '../../qemu/command-line.ts';
 
 /** A path at the beginning, or behind `key=` or `unix:`; a doubled comma is part of it. */

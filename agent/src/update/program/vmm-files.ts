@@ -8,6 +8,7 @@ import type { Stats } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Need, Owned } from '../../adoption/vmm-facts.ts';
+import { accessMode } from '../../host/access-mode.ts';
 import { visible } from '../../host/plain-words.ts';
 import { seenBy } from '../../host/seen-by.ts';
 import { descriptorLinks } from '../../machines/open-files.ts';
@@ -146,11 +147,9 @@ export async function openedFiles(
  */
 const isReadyLater = (path: string): boolean => /^\/dev\/(dm-|md|loop|nbd|rbd|drbd|zd|mapper\/)/.test(path);
 
-/** O_WRONLY or O_RDWR among the flags that `/proc/PID/fdinfo` shows in octal (proc_pid_fdinfo(5)). */
-async function isWritten(proc: string, pid: number, fd: number): Promise<boolean> {
-  const flags = /^flags:\s*([0-7]+)$/m.exec(await readStart(`${proc}/${pid}/fdinfo/${fd}`))?.[1];
-  return flags === undefined || (Number.parseInt(flags, 8) & 3) !== 0;
-}
+/** Whether a file is open for writing. What is unknown counts as written. */
+const isWritten = async (proc: string, pid: number, fd: number): Promise<boolean> =>
+  accessMode(await readStart(`${proc}/${pid}/fdinfo/${fd}`)) !== 'read';
 
 /**
  * What its paths are. One that does not exist is judged by the nearest directory that does: it is made there.
