@@ -24,7 +24,7 @@ const refusal = (code: string, errno: number): Error =>
 
 describe('a descriptor', () => {
   it('that the kernel refuses to preserve leaves neither an entry nor a copy behind', async () => {
-    vi.spyOn(host.double, 'preserveFd').mockRejectedValueOnce(refusal('ENOMEM', 12));
+    const refusing = vi.spyOn(host.double, 'preserveFd').mockRejectedValue(refusal('ENOMEM', 12));
     await expect(preserveText(client, 's', 'refused')).rejects.toMatchObject({
       error: 'io.luoconsole.Agent.KernelCallFailed',
       parameters: { errno: 'ENOMEM' },
@@ -32,7 +32,16 @@ describe('a descriptor', () => {
     const { session } = await client.call('GetSession', { name: 's' });
     expect(session.descriptors).toEqual([]);
     expect([...host.manager.kept.keys()].filter((name) => /^f\d-0$/.test(name))).toEqual([]);
+    refusing.mockRestore();
     await preserveText(client, 's', 'taken', '0x0');
+  });
+
+  it('one of whose pages the kernel could not move for the moment is preserved', async () => {
+    const asked = vi.spyOn(host.double, 'preserveFd').mockRejectedValueOnce(refusal('ENOMEM', 12));
+    await preserveText(client, 's', 'kept', '0x0');
+    expect(asked.mock.calls.filter(([, , token]) => token === 0n)).toHaveLength(2);
+    const { session } = await client.call('GetSession', { name: 's' });
+    expect(session.descriptors).toMatchObject([{ label: 'kept', token: '0x0' }]);
   });
 
   it('that the next kernel refuses to return is missing with its errno, and holds up no other', async () => {

@@ -6,7 +6,7 @@
  * is there whatever happens.
  */
 import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
-import { withPatience } from './device.ts';
+import { preservePatiently, withPatience } from './device.ts';
 import { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
@@ -63,8 +63,7 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
     { patience }: LiveUpdateContext,
     ...[target, file, token]: Parameters<typeof liveUpdate.preserveFd>
   ): Promise<void> {
-    // A former session's last descriptor may be closing in the service manager.
-    await withPatience(['EBUSY'], patience, () => liveUpdate.preserveFd(target, file, token));
+    await preservePatiently(() => liveUpdate.preserveFd(target, file, token), patience);
   }
 }
 

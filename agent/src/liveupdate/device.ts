@@ -44,6 +44,32 @@ export async function withPatience<T>(
   }
 }
 
+/**
+ * What the kernel may answer to preserving a file for a passing reason.
+ *
+ * - `EBUSY`: a session that was just closed still has the file, because another process has yet to close its copy.
+ * - `ENOMEM`: not only a lack of memory. Pages are first moved out of the scratch areas. One that something else refers
+ *   to at that moment is not moved (`migrate_longterm_unpinnable_folios` in `mm/gup.c`, which tries each page ten
+ *   times without a pause). A VMM that runs refers to pages all the time. What was moved stays moved.
+ */
+const passingAtPreserve = ['EBUSY', 'ENOMEM'];
+
+/** How long a refusal to preserve may take to pass while somebody waits, in ms. */
+const preservePatienceMs = 500;
+
+/**
+ * Has the kernel preserve one or more files, and again for a while if it refuses for a reason that may pass.
+ *
+ * @param attempt calls the kernel
+ * @throws what the last attempt threw
+ */
+export const preservePatiently = <T>(attempt: () => Promise<T>, patience = usualPatience): Promise<T> =>
+  withPatience(
+    passingAtPreserve,
+    { ...patience, totalMs: Math.min(patience.totalMs, preservePatienceMs) },
+    attempt,
+  );
+
 /** Says why the device is missing. */
 export type ExplainAbsence = () => Promise<{ availability: Availability; explanation: string }>;
 

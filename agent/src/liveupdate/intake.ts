@@ -14,6 +14,7 @@ import { errnoOf } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { giveManifest, takeApart } from './build-session.ts';
 import { parseStoredName } from './descriptor-store.ts';
+import { preservePatiently } from './device.ts';
 import { HeldSession } from './held-session.ts';
 import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
@@ -162,13 +163,13 @@ function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: He
  * looks for the token first, so it answers `EEXIST` for the parts it has.
  */
 async function preserveParts(
-  { native }: LiveUpdateContext,
+  { native, patience }: LiveUpdateContext,
   { parts }: Manifest,
   descriptor: NativeDescriptor,
 ): Promise<void> {
   for (const { token, file } of parts) {
     try {
-      await native.liveUpdate.preserveFd(descriptor, file, token);
+      await preservePatiently(() => native.liveUpdate.preserveFd(descriptor, file, token), patience);
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
     }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Preserving with a limit, on the double. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { native } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { expect, it, vi } from 'vitest';
+import { usualPatience } from './device.ts';
 import { NotPreservedInTime, preserveInTime, preserveLimitMs } from './preserve-in-time.ts';
+
+const noMemory = Object.assign(new Error('no memory'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
 
 it('preserves, and says what the kernel says', async () => {
   using double = new LiveUpdateDouble();
@@ -13,6 +17,29 @@ it('preserves, and says what the kernel says', async () => {
   const given = { liveUpdate: double, memory: native.memory };
   await preserveInTime(given, session, file, 1n);
   await expect(preserveInTime(given, session, file, 1n)).rejects.toMatchObject({ code: 'EEXIST' });
+});
+
+it('asks again when a page could not be moved out of the scratch areas for the moment', async () => {
+  using double = new LiveUpdateDouble();
+  using device = double.openDevice();
+  using session = double.createSession(device, 'session');
+  using file = native.memory.memfdCreate('file');
+  const asked = vi.spyOn(double, 'preserveFd').mockRejectedValueOnce(noMemory);
+  await preserveInTime({ liveUpdate: double, memory: native.memory }, session, file, 1n);
+  expect(asked).toHaveBeenCalledTimes(2);
+});
+
+it('asks no more once its limit has passed', async () => {
+  using double = new LiveUpdateDouble();
+  using file = native.memory.memfdCreate('file');
+  const answer = Promise.withResolvers<never>();
+  const asked = vi.spyOn(double, 'preserveFd').mockReturnValue(answer.promise);
+  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, 5);
+  await expect(preserving).rejects.toThrow(NotPreservedInTime);
+  answer.reject(noMemory);
+  // It would have asked again after the first pause, which is shorter.
+  await delay(3 * usualPatience.firstMs);
+  expect(asked).toHaveBeenCalledTimes(1);
 });
 
 it('waits no longer than the limit for a kernel that does not come back', async () => {

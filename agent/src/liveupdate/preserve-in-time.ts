@@ -5,6 +5,7 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import { inTime } from '../host/in-time.ts';
+import { preservePatiently } from './device.ts';
 
 /** How long a small file may take, in ms. */
 const leastMs = 10_000;
@@ -32,6 +33,14 @@ export async function preserveInTime(
   token: bigint,
   limitMs = preserveLimitMs(memory.fileFacts(file).size),
 ): Promise<void> {
-  const late = (): Error => new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
-  await inTime(liveUpdate.preserveFd(session, file, token), limitMs, late);
+  let over = false;
+  const late = (): Error => {
+    over = true;
+    return new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
+  };
+  // Nothing is asked of the kernel any more once machines run again.
+  const attempt = async (): Promise<void> => {
+    if (!over) await liveUpdate.preserveFd(session, file, token);
+  };
+  await inTime(preservePatiently(attempt), limitMs, late);
 }

@@ -69,7 +69,7 @@
 import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import type { Kind } from '../interface/agent.generated.ts';
-import { withPatience } from './device.ts';
+import { preservePatiently } from './device.ts';
 import type { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
@@ -83,7 +83,10 @@ export function keepPartIn(context: LiveUpdateContext, name: string, descriptor:
   return async (token, file) => {
     context.store.keepFile(name, token, file);
     try {
-      await context.native.liveUpdate.preserveFd(descriptor, file, token);
+      await preservePatiently(
+        () => context.native.liveUpdate.preserveFd(descriptor, file, token),
+        context.patience,
+      );
     } catch (error) {
       context.store.dropFile(name, token);
       throw isKernelFailure(error) ? kernelCallFailed(error) : error;
@@ -174,8 +177,7 @@ async function preserveRow(
     }
   };
   try {
-    // The manager may still be closing its copy of a session that was just closed and held one of these files.
-    await withPatience(['EBUSY'], { ...patience, totalMs: Math.min(patience.totalMs, 500) }, attempt);
+    await preservePatiently(attempt, patience);
     return row.map(() => null);
   } catch (error) {
     const refused = row[done];

@@ -7,6 +7,7 @@
  */
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { longestFacts } from '../../adoption/vmm-facts.ts';
+import { preservePatiently } from '../../liveupdate/device.ts';
 import { preserveInTime } from '../../liveupdate/preserve-in-time.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
@@ -81,7 +82,7 @@ export class OutgoingIndex {
       const name = indexSessionNames.find((each) => !context.sessions.has(each)) ?? indexSessionName;
       const session = await context.device.createSession(name);
       try {
-        await native.liveUpdate.preserveFd(session, file, manifestToken);
+        await preservePatiently(() => native.liveUpdate.preserveFd(session, file, manifestToken));
         return new OutgoingIndex(native, name, session, file, slots);
       } catch (error) {
         session.close();
