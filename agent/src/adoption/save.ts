@@ -42,6 +42,8 @@ export interface SavedState {
   readonly file: Descriptor;
   readonly cprBytes: number;
   readonly mainBytes: number;
+  /** When the last byte of it was recorded, µs of `nowUs`. */
+  readonly recordedAtUs: number;
 }
 
 /** Longest the parts may take, in ms: beyond it QEMU is taken to hang, and the machine runs on. */
@@ -171,7 +173,7 @@ export class MachineSaver {
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { native, pid, way } = this.#options;
+    const { native, nowUs, pid, way } = this.#options;
     const signal = AbortSignal.timeout(saveMs);
     this.stop();
     let migrating: Promise<void> | null = null;
@@ -189,11 +191,12 @@ export class MachineSaver {
     const most = mostOf(this.#options.expectedBytes);
     const recording = { file: this.#file, offset: cprBytes, most };
     const mainBytes = await recordStream(native.sockets, connection, recording, signal);
+    const recordedAtUs = nowUs();
     await failed;
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
     // Pages that were made and not needed would be preserved for nothing.
     native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + bytesBehindState));
-    return { file: this.#file, cprBytes, mainBytes };
+    return { file: this.#file, cprBytes, mainBytes, recordedAtUs };
   }
 
   /** Lets the guest run on, if it ran before. @throws QmpError */

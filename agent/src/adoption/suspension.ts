@@ -186,11 +186,10 @@ export class Suspension {
         });
         const state = await saving;
         if (!state) return;
-        const { cprBytes, mainBytes } = state;
-        // It is recorded now; that it is preserved is the first thing of what follows.
-        const savedAtUs = nowUs();
+        const { cprBytes, mainBytes, recordedAtUs } = state;
+        // That it is preserved is the first thing of what follows.
         const { token } = await preserve(state.file);
-        member.saved = savedMachine(member, { token, cprBytes, mainBytes }, savedAtUs);
+        member.saved = savedMachine(member, { token, cprBytes, mainBytes }, recordedAtUs);
         this.#show(member, {
           stage: 'saved',
           detail: `${cprBytes + mainBytes} bytes of state are preserved`,
