@@ -15,6 +15,8 @@ export interface Taken {
 export interface BootTimes {
   /** From the first record to the first process. */
   readonly initUs: number;
+  /** From there until the host's own service manager began; null if there was no initrd, or the log does not tell. */
+  readonly initrdUs: number | null;
   /** Printing what `quiet` would leave out, at most; null if no console printed. */
   readonly printing: { readonly console: string; readonly us: number } | null;
   /** Giving all memory to the allocator, before anything else runs; null if the log does not tell. */
@@ -78,6 +80,21 @@ function longestOf(records: readonly KernelRecord[]): Taken | null {
   return longest;
 }
 
+/** The kernel has started what an initrd begins with (`kernel_init`, `init/main.c`). */
+const startsInitrd = /^Run \/init as init process$/;
+/** systemd begins, in a dracut initrd and once more after the switch of roots (`main.c` of systemd). */
+const startsManager = /^systemd\[1\]: systemd \S+ running in system mode/;
+
+/** @param first the record of the first process */
+function initrdUsOf(records: readonly KernelRecord[], first: KernelRecord): number | null {
+  if (!startsInitrd.test(first.text)) return null;
+  const managers = records.slice(records.indexOf(first)).filter(({ text }) => startsManager.test(text));
+  const inInitrd = records.some(({ text }) => text === 'systemd[1]: Running in initrd.');
+  // With systemd in the initrd the first is its own.
+  const own = managers[inInitrd ? 1 : 0];
+  return own === undefined ? null : own.atUs - first.atUs;
+}
+
 /**
  * What the boot took time for, until the kernel started the first process.
  *
@@ -90,6 +107,7 @@ export function bootTimes(records: readonly KernelRecord[]): BootTimes | null {
   if (!boot || !first) return null;
   return {
     initUs: first.atUs,
+    initrdUs: initrdUsOf(records, first),
     printing: printingOf(boot),
     memoryUs: memoryUsOf(boot),
     initcalls: initcallsOf(boot),

@@ -19,18 +19,20 @@ export interface KernelRecord {
   readonly text: string;
 }
 
+type LogPath = Pick<HostPaths, 'kernelLog'>;
+
 /** All records, oldest first; null if the log may not be read. */
-export function readKernelRecords(paths: HostPaths): KernelRecord[] | null {
+export function readKernelRecords(paths: LogPath): KernelRecord[] | null {
   const text = readRecords(paths);
   return text === null ? null : parseRecords(text);
 }
 
 /** The texts of all records, oldest first; null if the log may not be read. */
-export function readKernelLog(paths: HostPaths): string[] | null {
+export function readKernelLog(paths: LogPath): string[] | null {
   return readKernelRecords(paths)?.map(({ text }) => text) ?? null;
 }
 
-function readRecords(paths: HostPaths): string | null {
+function readRecords(paths: LogPath): string | null {
   const file = openToRead(paths);
   if (file === null) return null;
   try {
@@ -40,7 +42,7 @@ function readRecords(paths: HostPaths): string | null {
   }
 }
 
-function openToRead(paths: HostPaths): number | null {
+function openToRead(paths: LogPath): number | null {
   try {
     return openSync(paths.kernelLog, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch {

@@ -10,6 +10,10 @@ export interface NetworkReport {
   readonly figures: readonly Figure[];
 }
 
+const blackoutName = 'blackout of that guest';
+/** How the times that begin when the guest runs again are called at the end. */
+const sinceRunning = ' after the guest runs';
+
 export function networkReport({ kernels, runs, updates }: NetworkMeasured): NetworkReport {
   const ms = (name: string, of: (update: NetworkUpdate) => number): Figure =>
     figure(name, 'ms', rounded(median(updates.map(of))), null);
@@ -18,7 +22,7 @@ export function networkReport({ kernels, runs, updates }: NetworkMeasured): Netw
     runs,
     figures: [
       ms('network of a guest away', ({ awayMs }) => awayMs),
-      ms('blackout of that guest', ({ blackoutMs }) => blackoutMs),
+      ms(blackoutName, ({ blackoutMs }) => blackoutMs),
       // Each from when the guest runs again.
       ms('network manager started after the guest runs', ({ managerMs }) => managerMs),
       ms('network card on the bridge after the guest runs', ({ cardMs }) => cardMs),
@@ -33,8 +37,22 @@ export function networkReport({ kernels, runs, updates }: NetworkMeasured): Netw
   };
 }
 
-/** The report for a person. */
+/** How wide the longest time is drawn, in characters. */
+const drawnWidth = 50;
+
+/** The report for a person, with each time drawn from the guest's stop on. */
 export function networkTable({ kernel, runs, figures }: NetworkReport): string {
-  const rows = figures.map(({ name, value }) => [name, shown(value), '']);
-  return [`Linux ${kernel}, medians of ${runs} updates`, table(['', 'ms', ''], rows)].join('\n\n');
+  const blackout = figures.find(({ name }) => name === blackoutName)?.value ?? 0;
+  const spans = figures.map(({ name, value }) => {
+    const from = name.endsWith(sinceRunning) ? blackout : 0;
+    return { name, value, from, until: from + (value ?? 0) };
+  });
+  const longest = Math.max(1, ...spans.map(({ until }) => until));
+  const at = (ms: number): number => Math.round((Math.max(0, ms) / longest) * drawnWidth);
+  const rows = spans.map(({ name, value, from, until }) => {
+    const [begin, end] = [Math.min(at(from), at(until)), Math.max(at(from), at(until))];
+    return [name, shown(value), `${' '.repeat(begin)}${'#'.repeat(Math.max(1, end - begin))}`];
+  });
+  const heading = `from the guest's stop to ${shown(longest / 1000)} s later`;
+  return [`Linux ${kernel}, medians of ${runs} updates`, table(['', 'ms', heading], rows)].join('\n\n');
 }

@@ -157,5 +157,8 @@ it('the report has medians of the network and of the disk', () => {
   ];
   const report = networkReport({ kernels: ['a', 'b'], runs: 3, updates });
   expect(report.figures.map(({ value }) => value)).toEqual([4000, 2600, 300, 500, 600, 800, 1200, 80]);
-  expect(networkTable(report)).toMatch(/^network of a guest away +4000$/m);
+  const drawn = networkTable(report);
+  expect(drawn).toMatch(/^network of a guest away +4000 {2}#{50}$/m);
+  expect(drawn).toMatch(/^blackout of that guest +2600 {2}#{33}$/m);
+  expect(drawn).toMatch(/^tap on the bridge after the guest runs +600 {2} {33}#{7}$/m);
 });

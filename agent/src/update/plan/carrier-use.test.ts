@@ -26,7 +26,7 @@ const machine = (name: string, leave = false): PlannedMachine => ({
 });
 
 const host = (root = directory, commandLine = running) => ({
-  paths: { carrier, root, etc: directory },
+  paths: { carrier, root, etc: directory, kernelLog: join(directory, 'kmsg') },
   kernel: { facts: { commandLine } },
 });
 
@@ -173,6 +173,43 @@ describe('the check of the arrival', () => {
       'pass',
       '1 machine is brought back by the carrier, as soon as the initrd has mounted the root file system',
     ]);
+  });
+
+  describe('behind an initrd', () => {
+    const image = { initrd: '/boot/initrd.img' };
+    const boot = (...lines: readonly (readonly [us: number, text: string])[]): void =>
+      writeFileSync(
+        join(directory, 'kmsg'),
+        [[0, 'Linux version 7.3.4-a'] as const, ...lines]
+          .map(([us, text], number) => `6,${number},${us},-;${text}\n`)
+          .join(''),
+      );
+    const manager = 'systemd[1]: systemd 262.1-1 running in system mode (+PAM)';
+    const told = async () => await arrivalCheck(host(), wanted({ commandLine: withCarrier(), image }));
+    const back =
+      '1 machine is brought back by the carrier, as soon as the initrd has mounted the root file system';
+
+    it('says what the last one took', async () => {
+      boot([1_100_000, 'Run /init as init process'], [3_600_000, manager]);
+      expect(await told()).toEqual(['pass', `${back}, which took 2.5 s in the last boot`]);
+    });
+
+    it('warns of one that took long, and does not take its own service manager for the host’s', async () => {
+      boot(
+        [1_100_000, 'Run /init as init process'],
+        [1_500_000, manager],
+        [1_600_000, 'systemd[1]: Running in initrd.'],
+        [15_200_000, manager],
+      );
+      expect(await told()).toEqual(['warn', `${back}, which took 14.1 s in the last boot`]);
+    });
+
+    it('says nothing of a boot without one, or of which the log has not enough', async () => {
+      boot([1_100_000, 'Run /sbin/init as init process'], [3_600_000, manager]);
+      expect(await told()).toEqual(['pass', back]);
+      boot([1_100_000, 'Run /init as init process']);
+      expect(await told()).toEqual(['pass', back]);
+    });
   });
 
   it('says what machines wait for, which is no reason to warn', async () => {
