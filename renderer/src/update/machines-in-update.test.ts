@@ -178,6 +178,11 @@ describe('while it runs', () => {
     expect(screen.getByRole('timer', { name: 'Blackout' }).textContent).toMatch(/^0:0[5-9]/);
     expect(screen.getByText(runWords.machinesBlackout)).toBeTruthy();
     expect(screen.queryByText(runWords.hostBlackout)).toBeNull();
+    // They are started before the host answers, and then the counter is no more than a bound.
+    bridge.changeHost('h1', { state: 'away', sinceUs: nowUs() });
+    expect(await screen.findByText('Blackout, at most')).toBeTruthy();
+    expect(screen.getByText(runWords.machinesAway)).toBeTruthy();
+    expect(screen.queryByText(runWords.machinesBlackout)).toBeNull();
   });
 
   test('ends with which descriptor refused: session, token, handler, phase and error', async () => {

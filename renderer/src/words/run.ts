@@ -14,6 +14,10 @@ export const runWords = {
   grace: (leftUs: number) => `The update is announced: ${Math.ceil(leftUs / 1_000_000)} s left in the grace`,
   hostBlackout: 'No machine takes part, so the blackout is the time the host itself is down.',
   machinesBlackout: 'The blackout is the time since the first machine stopped.',
+  /** While the host is away, nobody hears that machines run again. */
+  machinesAway:
+    'This is the time since the first machine stopped. Machines may run again already: they are started before the host answers. The outcome tells the blackout of each.',
+  atMost: ', at most',
   notConnected: (host: string) => `${host} is not connected`,
   notAborted: 'Not aborted',
   notKnown: 'How the live update ended is not known',
