@@ -19,7 +19,7 @@ import { availableMemory, readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
-import { KernelLogTail } from './kernel/log.ts';
+import { KernelLogTail, markKernelLog } from './kernel/log.ts';
 import { CounterRate, clocksOf } from './kernel/surviving-clock.ts';
 import { Device, usualPatience } from './liveupdate/device.ts';
 import { takeInStored } from './liveupdate/intake.ts';
@@ -94,6 +94,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     update: () => board.progress?.update ?? null,
     nowUs,
     steadyUs,
+    notWritten: (line) => {
+      markKernelLog(paths, line);
+      log('warning', 'not written to the journal', { line });
+    },
   });
   if (journal.unwritable !== null)
     log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
@@ -264,7 +268,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     if (arrived !== null) return;
     if (writable && !isCurrent(past.inventory, sessions)) {
       const { name, parameters } = inventoryOf(sessions);
-      journal.note(name, { parameters });
+      journal.remember(name, { parameters });
     }
   };
   const settled = complete().catch((error: unknown) => {

@@ -246,7 +246,7 @@ export class Adoptions {
     const { journal, sessions } = this.#context;
     const { session, machine } = adopted;
     const fields = { session, peer: actor.peer, parameters: { pid, name: machine.name } };
-    await journal.act('machine.release', fields, async () => {
+    await journal.giveBack('machine.release', fields, async () => {
       this.#watch.forget(session);
       await sessions.close(session, actor);
       putNamesBack(this.#context.paths.proc, pid, machine.unlinked);

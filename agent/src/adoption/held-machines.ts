@@ -163,7 +163,7 @@ export class HeldMachines {
     const fields = { session: session.name, parameters: { name, way: saved.way } };
     const { pid } = await runStarted({ native, paths, machine: saved, starter, log });
     checkLabel(this.#context, saved, pid);
-    await journal.act('machine.found', fields, () => adoptions.moved(session.name, pid));
+    await journal.giveBack('machine.found', fields, () => adoptions.moved(session.name, pid));
     await this.#forget(session, agentItself);
   }
 

@@ -143,13 +143,10 @@ async function complete(
   if (record) noteMachines(context, record, resumed);
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
+  context.journal.writeAll();
   if (arrived.index) await finishIndex(context, arrived.index, last);
-  try {
-    const { name, parameters } = inventoryOf(sessions);
-    context.journal.note(name, { parameters });
-  } catch (error) {
-    log('error', 'the sessions could not be written down', { problem: saidBy(error) });
-  }
+  const { name, parameters } = inventoryOf(sessions);
+  context.journal.remember(name, { parameters });
 }
 
 /** Without its results the update is still settled: what they say is in its record too. */
@@ -258,7 +255,7 @@ function noteLosses(context: UpdateContext, past: Past, { absent }: HandoverTake
   if (absent.size === 0) return;
   const names = [...absent.keys()];
   context.log('warning', 'sessions are gone', { sessions: names, descriptors: lost.length });
-  context.journal.note('sessions.lost', {
+  context.journal.remember('sessions.lost', {
     message: `these sessions are gone: ${[...absent].map(([name, why]) => `${name} (${why})`).join(', ')}`,
     parameters: { sessions: names, descriptors: lost },
   });

@@ -97,6 +97,11 @@ export class Departure {
     return this.#record.id;
   }
 
+  /** The steps, once the update is settled: what could not be undone is tried again with them. */
+  get steps(): Pick<StepList, 'left' | 'undoLeft'> {
+    return this.#steps;
+  }
+
   /** The newest progress. */
   get progress(): Progress {
     return this.#lastProgress;

@@ -20,13 +20,15 @@ export const recordEntries = {
 export class History {
   readonly #journal: Journal;
   readonly #reader: JournalReader;
+  /** The last one that ended here: a full disk may keep its end from being written for a while. */
+  #settled: Update | null = null;
 
   constructor(journal: Journal, reader: JournalReader) {
     this.#journal = journal;
     this.#reader = reader;
   }
 
-  /** Writes that an update has started. */
+  /** Writes that an update has started. @throws JournalUnwritable */
   started(record: Update, fields: EntryFields): void {
     this.#journal.note(recordEntries.started, {
       ...fields,
@@ -35,9 +37,9 @@ export class History {
     });
   }
 
-  /** Announces the kexec: on disk once this returns. Its result is written by whoever is there to see it. */
-  announced(record: Update, fields: EntryFields): JournalEntry {
-    return this.#journal.announce(recordEntries.announced, {
+  /** Announces the kexec: on disk once this returns. Its result is written by whoever is there to see it. @throws JournalUnwritable */
+  announced(record: Update, fields: EntryFields): void {
+    this.#journal.announce(recordEntries.announced, {
       ...fields,
       update: record.id,
       parameters: { record },
@@ -46,7 +48,8 @@ export class History {
 
   /**
    * Writes how an update ended, and with it the result of the announced kexec, if there was one: how long it took
-   * from the announcement to the end, and the errno it failed with.
+   * from the announcement to the end, and the errno it failed with. It has ended in any case: what cannot be written now is
+   * written later, and is known here meanwhile.
    */
   settled(record: Update, errno: string | null = null): void {
     const announcement = this.#reader.newest({ name: recordEntries.announced, update: record.id });
@@ -58,7 +61,8 @@ export class History {
       this.#journal.settle(announcement, fields, failure, tookUs);
     }
     const message = `${record.outcome}: ${record.reason}`;
-    this.#journal.note(recordEntries.settled, { update: record.id, message, parameters: { record } });
+    this.#settled = record;
+    this.#journal.remember(recordEntries.settled, { update: record.id, message, parameters: { record } });
   }
 
   /** Records of updates, newest first; `before` is the id of the one to go on after. @throws Refusal UpdateNotFound */
@@ -88,7 +92,9 @@ export class History {
 
   /** Whether somebody has said how an update ended. */
   isSettled(id: string): boolean {
-    return this.#reader.newest({ name: recordEntries.settled, update: id }) !== null;
+    return (
+      this.#settled?.id === id || this.#reader.newest({ name: recordEntries.settled, update: id }) !== null
+    );
   }
 
   /** The newest update if nobody has said how it ended; `announced` tells whether its kexec was. */
@@ -107,6 +113,7 @@ export class History {
   }
 
   #newest(id: string): Update | null {
+    if (this.#settled?.id === id) return this.#settled;
     for (const name of [recordEntries.settled, recordEntries.announced, recordEntries.started]) {
       for (const entry of this.#reader.query({ name, update: id }, 2, false).entries) {
         const record = readRecord(entry.parameters['record']);
