@@ -62,9 +62,20 @@ export interface AgentOptions extends FirstOptions {
 export interface RunningAgent {
   /** Resolves once a live update that brought the host here is settled; at once if none did. */
   readonly settled: Promise<void>;
+  /**
+   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again. Between the freeze
+   * and the reboot it resolves only if the kernel comes back from that call. Calls are answered meanwhile.
+   *
+   * @param reason what the update is told to be aborted for
+   */
+  leaveNone(reason: string): Promise<void>;
   /** Stops answering. Sessions are left to the service manager's store: nothing is released on purpose. */
   stop(): Promise<void>;
 }
+
+/** How often the service manager hears that ending goes on, in ms, and how much longer it is to wait each time. */
+const extendEveryMs = 10_000;
+const extendStop = `EXTEND_TIMEOUT_USEC=${60_000_000}`;
 
 /** Starts the agent; it answers calls once this resolves. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
@@ -280,6 +291,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   void Promise.all([settled, loaded]).then(() => images.runningVersions());
   return {
     settled,
+    leaveNone: async (reason) => {
+      tellManager(native, log, `STOPPING=1\n${extendStop}`);
+      // Saving or undoing may take longer than the service manager waits.
+      const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
+      try {
+        await updater.leaveNone(reason);
+        journal.writeAll();
+      } catch (error) {
+        log('error', 'what must be left behind in order is not', { problem: saidBy(error) });
+      } finally {
+        clearInterval(extending);
+      }
+    },
     stop: async () => {
       tellManager(native, log, 'STOPPING=1');
       await server.close();

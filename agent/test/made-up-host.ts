@@ -33,6 +33,10 @@ export class MadeUpHost {
   kexec: 'works' | 'refused' = 'works';
   /** What loading a kernel does first. */
   load: () => Promise<void> = async () => {};
+  /** What dropping the loaded kernel does first. */
+  unload: () => Promise<void> = async () => {};
+  /** What the reboot call does first. */
+  reboot: () => Promise<void> = async () => {};
   /** What syncing all file systems does, while machines run. */
   sync: () => Promise<void> = async () => {};
   /** What syncing one of them does, or a block device, whether machines run or are stopped. */
@@ -231,6 +235,7 @@ export class MadeUpHost {
           this.loaded = { commandLine };
         },
         kexecUnload: async () => {
+          await this.unload();
           this.loaded = null;
         },
         kexecLoaded: () => this.loaded !== null,
@@ -248,8 +253,9 @@ export class MadeUpHost {
     await this.syncPlace();
   }
 
-  #reboot(): Promise<never> {
+  async #reboot(): Promise<never> {
     for (const asked of this.#kexecs.splice(0)) asked();
+    await this.reboot();
     if (this.kexec === 'works') return new Promise<never>(() => {});
     appendFileSync(this.paths.kernelLog, `4,900000,2,-;${this.refusal}\n`);
     const refusal = { code: 'EBUSY', errno: 16, syscall: 'reboot' };

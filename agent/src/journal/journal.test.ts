@@ -285,18 +285,6 @@ describe('the journal', () => {
       expect(names(reader)).toEqual(['note first', 'act a', 'act b', 'result a', 'result b']);
       journal.close();
     });
-
-    it('writes what it kept when it is closed, if there is room', () => {
-      const { journal } = open();
-      journal.note('first', long);
-      fill(journal);
-      journal.remember('later', long);
-      makeRoom(journal);
-      journal.close();
-      const again = open();
-      expect(names(again.reader)).toEqual(['note first', 'note later']);
-      again.journal.close();
-    });
   });
 
   it.each([0, 1])('is migrated from schema version %i without losing an entry', async (version) => {

@@ -231,7 +231,6 @@ export class Journal {
   }
 
   close(): void {
-    if (!this.#unwritten.isEmpty) this.#commit([]);
     if (this.#again !== null) clearTimeout(this.#again);
     this.#database?.close();
     this.#refuse('the agent is stopping', null);
