@@ -35,11 +35,7 @@ import { decideOutcome, type Evidence } from './outcome.ts';
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
   const { kernel, history, loader, nowUs, log } = context;
   if (unsettled === null || unsettled.record.fromBootId !== kernel.facts.bootId) return;
-  const { outcome, reason } = decideOutcome(
-    unsettled.record,
-    unsettled.announced,
-    await observe(context, null),
-  );
+  const { outcome, reason } = decideOutcome(unsettled.record, unsettled, await observe(context, null));
   // The index session ended with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
   history.settled(ended(stayedIfHeld(context, unsettled.record), outcome, reason, nowUs()));
@@ -175,7 +171,11 @@ function settleRecord(
   after: readonly Carried[],
   problems: readonly string[],
 ): Update {
-  const { outcome, reason } = decideOutcome(record, arrived.announced, observed);
+  const { outcome, reason } = decideOutcome(
+    record,
+    { announced: arrived.announced, arrived: arrived.arrivedBefore },
+    observed,
+  );
   const came = new Map(after.map((each) => [missingKey(each.session, each.token), each]));
   const expected = record.carried.map((before) => {
     const found = came.get(missingKey(before.session, before.token));

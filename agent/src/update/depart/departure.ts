@@ -133,9 +133,13 @@ export class Departure {
       failure = error;
     }
     const problems = await this.#steps.undo();
-    const { adoptions } = this.#context;
-    // A machine that has ended meanwhile has nothing to preserve any more.
-    await adoptions.takeOver();
+    const { adoptions, log } = this.#context;
+    try {
+      // A machine that has ended meanwhile has nothing to preserve any more.
+      await adoptions.takeOver();
+    } catch (error) {
+      log('error', 'not every machine is watched', { update: this.id, problem: saidBy(error) });
+    }
     this.#enter('normal');
     await adoptions.stopped.letRunOn();
     return this.#settle(failure, problems);

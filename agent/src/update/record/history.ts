@@ -2,7 +2,7 @@
 /**
  * Live updates as the journal tells of them. An update's record is written whole into three kinds of entries:
  * when it starts, when its kexec is announced, and when it is settled. The newest counts. There is no second
- * table to disagree with the journal.
+ * table to disagree with the journal. A further entry says that an update has arrived in the next kernel.
  */
 
 import { Refusal } from '../../host/refusal.ts';
@@ -14,6 +14,7 @@ import { readRecord } from './stored-record.ts';
 export const recordEntries = {
   started: 'update.started',
   announced: 'update.kexec',
+  arrived: 'update.arrived',
   settled: 'update.settled',
 } as const;
 
@@ -92,18 +93,35 @@ export class History {
 
   /** Whether somebody has said how an update ended. */
   isSettled(id: string): boolean {
-    return (
-      this.#settled?.id === id || this.#reader.newest({ name: recordEntries.settled, update: id }) !== null
-    );
+    return this.#settled?.id === id || this.#has(recordEntries.settled, id);
   }
 
-  /** The newest update if nobody has said how it ended; `announced` tells whether its kexec was. */
-  unsettled(): { record: Update; announced: boolean } | null {
+  /**
+   * Writes that an update has arrived in the next kernel. Long before it is settled: a host that loses power meanwhile must
+   * not be told that the kexec never ended.
+   *
+   * @param release of the kernel that runs now
+   */
+  arrived(id: string, release: string): void {
+    if (this.#has(recordEntries.arrived, id)) return;
+    this.#journal.remember(recordEntries.arrived, { update: id, parameters: { release } });
+  }
+
+  /**
+   * The newest update if nobody has said how it ended. `announced` tells whether its kexec was, `arrived` whether it ended
+   * in the next kernel.
+   */
+  unsettled(): { record: Update; announced: boolean; arrived: boolean } | null {
     const id = this.lastId;
     if (id === null || this.isSettled(id)) return null;
     const record = this.#newest(id);
     if (record === null) return null;
-    return { record, announced: this.#reader.newest({ name: recordEntries.announced, update: id }) !== null };
+    const { announced, arrived } = recordEntries;
+    return { record, announced: this.#has(announced, id), arrived: this.#has(arrived, id) };
+  }
+
+  #has(name: string, update: string): boolean {
+    return this.#reader.newest({ name, update }) !== null;
   }
 
   #startOf(id: string): JournalEntry {
