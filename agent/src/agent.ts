@@ -4,7 +4,7 @@
  * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
  * answers calls. Only then it compares, finishes and settles.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
@@ -55,6 +55,8 @@ export interface AgentOptions extends FirstOptions {
   readonly ownUid: number;
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
+  /** Told once no update is under way any more and a restart is wanted: a new version of the agent is installed. */
+  readonly restart?: () => void;
   /** What was done first; it is done now if it was not. */
   readonly first?: FirstThings;
 }
@@ -268,6 +270,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     bootId: facts.bootId,
     outgoing,
     incoming,
+  });
+
+  // The package leaves this file where it may not restart the agent. One that starts is the new version.
+  const restartWanted = join(paths.runtime, 'restart-wanted');
+  rmSync(restartWanted, { force: true });
+  phases.events.on('changed', () => {
+    if (phases.phase !== 'normal' || !existsSync(restartWanted)) return;
+    log('info', 'a new version is installed: the agent ends to be restarted');
+    void Promise.all([settled, updater.settled]).then(() => options.restart?.());
   });
 
   const complete = async (): Promise<void> => {

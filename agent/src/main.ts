@@ -128,20 +128,14 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
       },
     });
     const { startAgent } = await import('./agent.ts');
-    const agent = await startAgent({
-      ...beginnings,
-      ...serving,
-      first,
-      stateDirectory,
-    });
     let isStopping = false;
-    const stop = async (signal: NodeJS.Signals): Promise<void> => {
+    const stop = async (why: string): Promise<void> => {
       // A second signal must not end it while machines are stopped.
       if (isStopping) return;
       isStopping = true;
-      log('info', 'stopping', { signal });
+      log('info', 'stopping', { why });
       try {
-        await agent.leaveNone(`the agent was told to end (${signal})`);
+        await agent.leaveNone(`the agent was told to end (${why})`);
         await agent.stop();
         process.exit(0);
       } catch (error) {
@@ -149,6 +143,13 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
         process.exit(1);
       }
     };
+    const agent = await startAgent({
+      ...beginnings,
+      ...serving,
+      first,
+      stateDirectory,
+      restart: () => void stop('a new version is installed'),
+    });
     process.on('SIGTERM', (signal) => void stop(signal));
     process.on('SIGINT', (signal) => void stop(signal));
   } catch (error) {

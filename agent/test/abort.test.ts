@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Aborting an update in each phase (`src/update/record/phases.ts`), and what a full disk does to that. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
@@ -230,6 +232,23 @@ describe('an agent that is told to end', () => {
     await attending.return();
     expect((await client.call('GetUpdate', { id: await running })).update.outcome).toBe('aborted');
     await expectAsBefore();
+  });
+
+  it('because a new version was installed is told so once the update is over', async () => {
+    const wanted = join(host.paths.runtime, 'restart-wanted');
+    const told = vi.fn();
+    host.restart = told;
+    mkdirSync(host.paths.runtime, { recursive: true });
+    host.kill();
+    writeFileSync(wanted, '');
+    client = await startSettled(host);
+    // One that starts is the new version.
+    expect(existsSync(wanted)).toBe(false);
+    await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    writeFileSync(wanted, '');
+    expect(told).not.toHaveBeenCalled();
+    expect((await client.call('AbortUpdate', {})).update.outcome).toBe('aborted');
+    await vi.waitFor(() => expect(told).toHaveBeenCalledOnce());
   });
 
   it('while the reboot call is made waits for it, and lets machines run on if it comes back', async () => {

@@ -43,6 +43,8 @@ export class MadeUpHost {
   syncPlace: () => Promise<void> = async () => {};
   /** What syncing a VMM's block device does. */
   syncDisk: () => Promise<void> = async () => {};
+  /** What happens when the agent wants to be restarted. */
+  restart: () => void = () => {};
   /** What the kernel logs when it refuses. */
   refusal = '';
   /** Whether a service manager keeps descriptors. */
@@ -175,6 +177,7 @@ export class MadeUpHost {
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
       pausesMs: [1, 1],
+      restart: () => this.restart(),
       ...(this.starter && { starter: process.tap(this.starter) }),
     };
     const starting = startAgent({

@@ -44,6 +44,11 @@ export class Updater {
     return this.#board.progress;
   }
 
+  /** Resolves when the update under way is settled here; at once if there is none. */
+  get settled(): Promise<unknown> {
+    return this.#departure?.settled ?? Promise.resolve();
+  }
+
   /** The id of the newest update, or null. */
   get lastUpdate(): string | null {
     return this.#context.history.lastId;
@@ -213,14 +218,14 @@ export class Updater {
     const { adoptions, journal, log } = this.#context;
     this.#stopping = true;
     const departure = this.#departure;
-    if (departure !== null) {
+    if (departure !== null && this.#context.phases.phase !== 'normal') {
       const fields = { update: departure.id, parameters: { reason, closeSessions: false } };
       const aborting = journal.giveBack('update.abort', fields, () => departure.abort(reason));
       await aborting.catch((error: unknown) => {
         log('warning', 'the update could not be aborted', { update: departure.id, problem: saidBy(error) });
       });
-      await departure.settled;
     }
+    await this.settled;
     await this.#leftovers?.tryNow();
     await adoptions.stopped.letRunOn();
   }
