@@ -10,6 +10,7 @@ import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { HeldMachines } from './adoption/held-machines.ts';
 import { DefinedMachines } from './definitions/defined-machines.ts';
+import { holdShutdown } from './hold-shutdown.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
@@ -55,6 +56,8 @@ export interface AgentOptions extends FirstOptions {
   readonly ownUid: number;
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
+  /** Keeps the host from being shut down while it is wanted. */
+  readonly shutdownLock?: { want(wanted: boolean): void };
   /** Told once no update is under way any more and a restart is wanted: a new version of the agent is installed. */
   readonly restart?: () => void;
   /** What was done first; it is done now if it was not. */
@@ -190,6 +193,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     nowUs,
     log,
   };
+
+  if (options.shutdownLock)
+    holdShutdown({ phases, sessions, adoptions, heldMachines, lock: options.shutdownLock });
 
   // Before anything is written in this boot: the newest entry tells which boot was the last.
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };

@@ -128,6 +128,7 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
       },
     });
     const { startAgent } = await import('./agent.ts');
+    const { ShutdownLock } = await import('./units/shutdown-lock.ts');
     let isStopping = false;
     const stop = async (why: string): Promise<void> => {
       // A second signal must not end it while machines are stopped.
@@ -148,6 +149,7 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
       ...serving,
       first,
       stateDirectory,
+      shutdownLock: new ShutdownLock({ log }),
       restart: () => void stop('a new version is installed'),
     });
     process.on('SIGTERM', (signal) => void stop(signal));

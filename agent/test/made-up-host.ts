@@ -43,6 +43,8 @@ export class MadeUpHost {
   syncPlace: () => Promise<void> = async () => {};
   /** What syncing a VMM's block device does. */
   syncDisk: () => Promise<void> = async () => {};
+  /** Whether the agent keeps the host from being shut down, each time that changes. */
+  readonly heldOff: boolean[] = [];
   /** What happens when the agent wants to be restarted. */
   restart: () => void = () => {};
   /** What the kernel logs when it refuses. */
@@ -178,6 +180,11 @@ export class MadeUpHost {
       patience,
       pausesMs: [1, 1],
       restart: () => this.restart(),
+      shutdownLock: {
+        want: (wanted: boolean) => {
+          if (wanted !== (this.heldOff.at(-1) ?? false)) this.heldOff.push(wanted);
+        },
+      },
       ...(this.starter && { starter: process.tap(this.starter) }),
     };
     const starting = startAgent({
