@@ -12,7 +12,7 @@ export interface ShutdownSources {
   readonly phases: Phases;
   readonly sessions: Pick<SessionStore, 'events' | 'list'>;
   readonly adoptions: Pick<Adoptions, 'list'>;
-  readonly heldMachines: Pick<HeldMachines, 'list'>;
+  readonly heldMachines: Pick<HeldMachines, 'any'>;
   /** What keeps the host from being shut down. */
   readonly lock: { want(wanted: boolean): void };
 }
@@ -24,7 +24,7 @@ export function holdShutdown({ phases, sessions, adoptions, heldMachines, lock }
     !['normal', 'preserving'].includes(phases.phase) ||
     sessions.list().some(({ direction }) => direction === 'incoming') ||
     adoptions.list().some(({ machine }) => machine.suspended) ||
-    heldMachines.list().length > 0;
+    heldMachines.any;
   let timer: NodeJS.Timeout | null = null;
   const look = (): void => {
     if (timer !== null) clearTimeout(timer);

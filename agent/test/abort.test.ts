@@ -108,6 +108,19 @@ describe('an abort', () => {
     await expectAsBefore();
   });
 
+  it('gives the host back to whoever wants to shut it down, which was not possible since *prepared*', async () => {
+    const creating = gate();
+    vi.spyOn(host.double, 'preserveFd').mockImplementationOnce(async () => await creating.pass());
+    const running = runToKexec(host, client, { graceSeconds: 600, wait: 'settled' });
+    await creating.begun;
+    expect(await phase()).toBe('prepared');
+    expect(host.heldOff).toEqual([true]);
+    const aborting = client.call('AbortUpdate', {});
+    creating.open();
+    await Promise.all([aborting, running]);
+    expect(host.heldOff).toEqual([true, false]);
+  });
+
   it('ends the wait for a file system that does not answer, before any machine is stopped', async () => {
     const vmm = await vmms.start('one', 'named_memory');
     await client.call('AdoptMachine', { pid: vmm.pid });

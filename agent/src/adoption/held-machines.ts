@@ -167,6 +167,11 @@ export class HeldMachines {
     await this.#forget(session, agentItself);
   }
 
+  /** Whether there is any. */
+  get any(): boolean {
+    return sessionsNotRunning(this.#context).some((session) => fileOf(session, heldLabels.record) !== null);
+  }
+
   /** Whether a machine is being started or given up: no update may begin meanwhile. */
   get busy(): boolean {
     return this.#under > 0;
