@@ -110,9 +110,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     update: () => board.progress?.update ?? null,
     nowUs,
     steadyUs,
-    notWritten: (line) => {
-      markKernelLog(paths, line);
-      log('warning', 'not written to the journal', { line });
+    notWritten: (what, why) => {
+      markKernelLog(paths, `${what}, and not written to the journal: ${why}`);
+      log('warning', 'not written to the journal', { what, why });
     },
   });
   if (journal.unwritable !== null)

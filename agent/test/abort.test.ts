@@ -172,7 +172,7 @@ describe('an abort', () => {
     expect((await client.call('GetUpdate', { id })).update).toMatchObject(aborted);
     expect(await entriesOf(client, 'update.abort', id)).toEqual([]);
     expect(host.log.join('\n')).toContain(
-      'not written to the journal, database or disk is full: update.abort done',
+      'not written to the journal {"what":"update.abort done","why":"database or disk is full"}',
     );
     disk.full = false;
     await expectAsBefore();
@@ -413,5 +413,28 @@ describe('an update whose disk is full', () => {
     disk.full = false;
     await expectAsBefore();
     expect(await entriesOf(client, 'update.settled', id)).toHaveLength(1);
+  });
+
+  it('in the next kernel still brings everything back, and is settled once there is room', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const id = await runToKexec(host, client);
+    host.becomeNextKernel();
+    await vmms.endAll();
+    disk.full = true;
+    client = await startSettled(host);
+    expect(await phase()).toBe('normal');
+    const { sessions } = await client.call('ListSessions', {});
+    expect(sessions.map(({ name, descriptors }) => [name, descriptors.length])).toEqual([
+      ['machine:one', 1],
+      ['s', 1],
+    ]);
+    const { machines } = await client.call('ListMachines', {});
+    expect(machines).toMatchObject([{ name: 'one', session: 'machine:one' }]);
+    disk.full = false;
+    host.kill();
+    client = await startSettled(host);
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
+    await expectAsBefore();
   });
 });

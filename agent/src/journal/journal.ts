@@ -33,8 +33,8 @@ export interface JournalContext {
   nowUs(): number;
   /** µs of a clock that does not jump. */
   steadyUs(): number;
-  /** Told at once, in one line, of what happened and could not be written. */
-  notWritten(line: string): void;
+  /** Told at once, in one line, what happened and could not be written, and why not. */
+  notWritten(what: string, why: string): void;
 }
 
 export interface EntryFields {
@@ -279,8 +279,7 @@ export class Journal {
     this.#notWritten += 1;
     if (this.#unwritable === null) this.#unwritten.add(drafts);
     for (const draft of [...this.#unwritten.list, ...drafts]) {
-      if (!draft.isTold)
-        this.#context.notWritten(`not written to the journal, ${failure.reason}: ${lineOf(draft)}`);
+      if (!draft.isTold) this.#context.notWritten(lineOf(draft), failure.reason);
       draft.isTold = true;
     }
     this.#again ??= setTimeout(() => this.#tryAgain(), againMs).unref();
