@@ -8,7 +8,7 @@
  *
  * What was done and cannot be written stays in memory (`unwritten.ts`), and its line goes to the kernel log at once. It is
  * written later, in order, before anything else is. Until then nothing that adds risk is done. A disk that is full is
- * tried again. Any other failure closes the journal until the agent is started again: acts that add risk are refused,
+ * tried again. Any other failure closes the journal until the agent is started again. Acts that add risk are then refused,
  * and the others are noted in the kernel log alone.
  *
  * A database that is damaged, or was written by a newer agent, is not moved aside and not repaired: it is evidence. The

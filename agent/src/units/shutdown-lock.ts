@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Keeps the host from being shut down or rebooted: a lock of logind (org.freedesktop.login1(5), `Inhibit`, what=shutdown,
- * mode=block). It does not hinder the agent's kexec, which is a system call of its own.
+ * mode=block). It does not hinder the agent's kexec, which is a system call.
  *
  * The lock is a descriptor that logind passes over the bus. `systemd-inhibit` holds it here, for as long as its own
  * child runs: `cat`, whose input is a pipe of the agent's. So the lock ends with the agent, however that ends. What `cat`
