@@ -180,6 +180,17 @@ describe('an abort', () => {
     expect(await client.call('VerifyJournal', {})).toMatchObject({ firstBad: null });
   });
 
+  it('leaves alone a kernel that somebody has loaded since, when it tries again', async () => {
+    const id = await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    host.unload = () => Promise.reject(new Error('not now'));
+    await client.call('AbortUpdate', {});
+    const path = `${host.paths.boot}/vmlinuz-7.3.4-b`;
+    const { loaded } = await client.call('LoadKernel', { path, initrd: null, commandLine: 'theirs' });
+    expect((await client.call('AbortUpdate', {})).update.id).toBe(id);
+    expect((await client.call('GetStatus', {})).status.loadedKernel).toEqual(loaded);
+    expect(host.loaded).toEqual({ commandLine: 'theirs' });
+  });
+
   it('tries again what could not be undone, and says if it still cannot be', async () => {
     await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
     let stays = true;

@@ -109,8 +109,7 @@ export class Updater {
         needed: 'normal, with no other update starting',
       });
     }
-    if (this.#stopping)
-      throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'an agent that is not stopping' });
+    this.#needToStay();
     this.#starting = true;
     try {
       const left = (await this.#leftovers?.tryNow()) ?? [];
@@ -138,6 +137,8 @@ export class Updater {
       // Its plan does not have that machine, and the kexec would end it.
       if (this.#context.startsMachine())
         throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'no held machine being started' });
+      // It may have been told to end meanwhile.
+      this.#needToStay();
       this.#plans.delete(id);
       const departure = new Departure(this.#context, this.#board, { made, graceSeconds, peer });
       this.#departure = departure;
@@ -150,6 +151,12 @@ export class Updater {
     } finally {
       this.#starting = false;
     }
+  }
+
+  /** @throws Refusal WrongPhase if the agent is to end */
+  #needToStay(): void {
+    const { phase } = this.#context.phases;
+    if (this.#stopping) throw new Refusal('WrongPhase', { phase, needed: 'an agent that is not stopping' });
   }
 
   /** Keeps what an update could not undo, for more attempts. */

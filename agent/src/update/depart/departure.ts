@@ -187,6 +187,7 @@ export class Departure {
       machines: this.#machines,
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
+      loadedAtUs: null,
       lastSync: null,
       standBack: null,
       get record() {
