@@ -4,12 +4,13 @@
  * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
  * answers calls. Only then it compares, finishes and settles.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { HeldMachines } from './adoption/held-machines.ts';
 import { DefinedMachines } from './definitions/defined-machines.ts';
+import { holdShutdown } from './hold-shutdown.ts';
 import { Accounts } from './host/accounts.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
@@ -19,7 +20,7 @@ import { availableMemory, readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
 import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
-import { KernelLogTail } from './kernel/log.ts';
+import { KernelLogTail, markKernelLog } from './kernel/log.ts';
 import { CounterRate, clocksOf } from './kernel/surviving-clock.ts';
 import { Device, usualPatience } from './liveupdate/device.ts';
 import { takeInStored } from './liveupdate/intake.ts';
@@ -55,6 +56,10 @@ export interface AgentOptions extends FirstOptions {
   readonly ownUid: number;
   /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
   readonly serviceManager: () => Promise<string>;
+  /** Keeps the host from being shut down while it is wanted. */
+  readonly shutdownLock?: { want(wanted: boolean): void };
+  /** Told once no update is under way any more and a restart is wanted: a new version of the agent is installed. */
+  readonly restart?: () => void;
   /** What was done first; it is done now if it was not. */
   readonly first?: FirstThings;
 }
@@ -62,9 +67,20 @@ export interface AgentOptions extends FirstOptions {
 export interface RunningAgent {
   /** Resolves once a live update that brought the host here is settled; at once if none did. */
   readonly settled: Promise<void>;
+  /**
+   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again. Between the freeze
+   * and the reboot it resolves only if the kernel comes back from that call. Calls are answered meanwhile.
+   *
+   * @param reason what the update is told to be aborted for
+   */
+  leaveNone(reason: string): Promise<void>;
   /** Stops answering. Sessions are left to the service manager's store: nothing is released on purpose. */
   stop(): Promise<void>;
 }
+
+/** How often the service manager hears that ending goes on, in ms, and how much longer it is to wait each time. */
+const extendEveryMs = 10_000;
+const extendStop = `EXTEND_TIMEOUT_USEC=${60_000_000}`;
 
 /** Starts the agent; it answers calls once this resolves. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
@@ -94,6 +110,10 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     update: () => board.progress?.update ?? null,
     nowUs,
     steadyUs,
+    notWritten: (what, why) => {
+      markKernelLog(paths, `${what}, and not written to the journal: ${why}`);
+      log('warning', 'not written to the journal', { what, why });
+    },
   });
   if (journal.unwritable !== null)
     log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
@@ -173,6 +193,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     nowUs,
     log,
   };
+
+  if (options.shutdownLock)
+    holdShutdown({ phases, sessions, adoptions, heldMachines, lock: options.shutdownLock });
 
   // Before anything is written in this boot: the newest entry tells which boot was the last.
   const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
@@ -255,6 +278,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     incoming,
   });
 
+  // The package leaves this file where it may not restart the agent. One that starts is the new version.
+  const restartWanted = join(paths.runtime, 'restart-wanted');
+  rmSync(restartWanted, { force: true });
+  phases.events.on('changed', () => {
+    if (phases.phase !== 'normal' || !existsSync(restartWanted)) return;
+    log('info', 'a new version is installed: the agent ends to be restarted');
+    void Promise.all([settled, updater.settled]).then(() => options.restart?.());
+  });
+
   const complete = async (): Promise<void> => {
     // A carrier works also where its index cannot be read. What it does must not be called lost meanwhile.
     if (bringingBack === null) await carrierOver;
@@ -264,7 +296,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     if (arrived !== null) return;
     if (writable && !isCurrent(past.inventory, sessions)) {
       const { name, parameters } = inventoryOf(sessions);
-      journal.note(name, { parameters });
+      journal.remember(name, { parameters });
     }
   };
   const settled = complete().catch((error: unknown) => {
@@ -276,6 +308,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   void Promise.all([settled, loaded]).then(() => images.runningVersions());
   return {
     settled,
+    leaveNone: async (reason) => {
+      tellManager(native, log, `STOPPING=1\n${extendStop}`);
+      // Saving or undoing may take longer than the service manager waits.
+      const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
+      try {
+        await updater.leaveNone(reason);
+        journal.writeAll();
+      } catch (error) {
+        log('error', 'what must be left behind in order is not', { problem: saidBy(error) });
+      } finally {
+        clearInterval(extending);
+      }
+    },
     stop: async () => {
       tellManager(native, log, 'STOPPING=1');
       await server.close();

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The command `luo-console-agent`: reads its options, starts the agent, and ends it on a signal. Ending releases
- * nothing on purpose: sessions and their files are in the service manager's descriptor store.
+ * The command `luo-console-agent`: reads its options, starts the agent, and ends it on a signal. An update under way is
+ * aborted first, and its machines run again. Ending releases nothing on purpose: sessions and their files are in the
+ * service manager's descriptor store.
  *
  * Most of the agent is imported only after the first things are done: machines wait for those.
  */
@@ -127,24 +128,32 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
       },
     });
     const { startAgent } = await import('./agent.ts');
+    const { ShutdownLock } = await import('./units/shutdown-lock.ts');
+    let isStopping = false;
+    const stop = async (why: string): Promise<void> => {
+      // A second signal must not end it while machines are stopped.
+      if (isStopping) return;
+      isStopping = true;
+      log('info', 'stopping', { why });
+      try {
+        await agent.leaveNone(`the agent was told to end (${why})`);
+        await agent.stop();
+        process.exit(0);
+      } catch (error) {
+        log('error', 'could not stop cleanly', { problem: saidBy(error) });
+        process.exit(1);
+      }
+    };
     const agent = await startAgent({
       ...beginnings,
       ...serving,
       first,
       stateDirectory,
+      shutdownLock: new ShutdownLock({ log }),
+      restart: () => void stop('a new version is installed'),
     });
-    const stop = (signal: NodeJS.Signals): void => {
-      log('info', 'stopping', { signal });
-      agent.stop().then(
-        () => process.exit(0),
-        (error: unknown) => {
-          log('error', 'could not stop cleanly', { problem: String(error) });
-          process.exit(1);
-        },
-      );
-    };
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
+    process.on('SIGTERM', (signal) => void stop(signal));
+    process.on('SIGINT', (signal) => void stop(signal));
   } catch (error) {
     log('error', 'could not start', { problem: saidBy(error) });
     process.exit(1);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Aborting an update in each phase (`src/update/record/phases.ts`), and what a full disk does to that. */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
@@ -7,7 +9,7 @@ import { SlotFile } from '../src/liveupdate/slots.ts';
 import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { MadeUpVmms } from './made-up-vmms.ts';
-import { contentOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
+import { contentOf, entriesOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -106,6 +108,19 @@ describe('an abort', () => {
     await expectAsBefore();
   });
 
+  it('gives the host back to whoever wants to shut it down, which was not possible since *prepared*', async () => {
+    const creating = gate();
+    vi.spyOn(host.double, 'preserveFd').mockImplementationOnce(async () => await creating.pass());
+    const running = runToKexec(host, client, { graceSeconds: 600, wait: 'settled' });
+    await creating.begun;
+    expect(await phase()).toBe('prepared');
+    expect(host.heldOff).toEqual([true]);
+    const aborting = client.call('AbortUpdate', {});
+    creating.open();
+    await Promise.all([aborting, running]);
+    expect(host.heldOff).toEqual([true, false]);
+  });
+
   it('ends the wait for a file system that does not answer, before any machine is stopped', async () => {
     const vmm = await vmms.start('one', 'named_memory');
     await client.call('AdoptMachine', { pid: vmm.pid });
@@ -141,17 +156,144 @@ describe('an abort', () => {
     expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
   });
 
-  it('is refused while the disk is full, and works once it is not', async () => {
-    await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+  it('is done while the disk is full, which is said, and is written once there is room', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const id = await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
     disk.full = true;
-    await expect(client.call('AbortUpdate', {})).rejects.toMatchObject(full);
-    expect((await client.call('GetStatus', {})).status.progress).toMatchObject({
-      phase: 'prepared',
-      mayAbort: true,
+    await expect(client.call('AbortUpdate', { reason: 'changed my mind' })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.DoneNotRecorded',
+      parameters: { method: 'AbortUpdate', reason: 'database or disk is full' },
     });
+    expect(vmm.guest.commands).not.toContain('stop');
+    expect(await phase()).toBe('normal');
+    expect(host.loaded).toBeNull();
+    const aborted = { outcome: 'aborted', reason: 'changed my mind' };
+    expect((await client.call('GetUpdate', { id })).update).toMatchObject(aborted);
+    expect(await entriesOf(client, 'update.abort', id)).toEqual([]);
+    expect(host.log.join('\n')).toContain(
+      'not written to the journal {"what":"update.abort done","why":"database or disk is full"}',
+    );
     disk.full = false;
-    expect((await client.call('AbortUpdate', {})).update.outcome).toBe('aborted');
     await expectAsBefore();
+    expect(await entriesOf(client, 'update.abort', id)).toMatchObject([{ ok: null }, { ok: true }]);
+    expect(await client.call('VerifyJournal', {})).toMatchObject({ firstBad: null });
+  });
+
+  it('leaves alone a kernel that somebody has loaded since, when it tries again', async () => {
+    const id = await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    host.unload = () => Promise.reject(new Error('not now'));
+    await client.call('AbortUpdate', {});
+    const path = `${host.paths.boot}/vmlinuz-7.3.4-b`;
+    const { loaded } = await client.call('LoadKernel', { path, initrd: null, commandLine: 'theirs' });
+    expect((await client.call('AbortUpdate', {})).update.id).toBe(id);
+    expect((await client.call('GetStatus', {})).status.loadedKernel).toEqual(loaded);
+    expect(host.loaded).toEqual({ commandLine: 'theirs' });
+  });
+
+  it('tries again what could not be undone, and says if it still cannot be', async () => {
+    await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    let stays = true;
+    const stuck = Object.assign(new Error('kexec_file_load: EBUSY'), {
+      ...{ code: 'EBUSY', errno: 16, syscall: 'kexec_file_load' },
+    });
+    host.unload = async () => {
+      if (stays) throw stuck;
+    };
+    const { update } = await client.call('AbortUpdate', {});
+    expect(update.reason).toContain('undoing load-kernel: ');
+    expect(await phase()).toBe('normal');
+    await expect(client.call('AbortUpdate', {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.KernelCallFailed',
+      parameters: { call: 'undo', argument: 'load-kernel' },
+    });
+    // Nothing else begins on top of it.
+    const plan = await planOf(host, client);
+    await expect(client.stream('RunUpdate', { plan: plan.id }).next()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.PlanNotRunnable',
+      parameters: { reason: expect.stringContaining('the update before is not undone') },
+    });
+    stays = false;
+    expect((await client.call('AbortUpdate', {})).update).toMatchObject({ id: update.id });
+    await expect(client.call('AbortUpdate', {})).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.NothingToAbort',
+    });
+    await expectAsBefore();
+  });
+});
+
+describe('an agent that is told to end', () => {
+  const end = async (): Promise<void> => await host.agent?.leaveNone('the agent was told to end (SIGTERM)');
+
+  it('in the grace aborts the update first', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const id = await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    await end();
+    const ended = { outcome: 'aborted', reason: 'the agent was told to end (SIGTERM)' };
+    expect((await client.call('GetUpdate', { id })).update).toMatchObject(ended);
+    expect(vmm.guest.commands).not.toContain('stop');
+    await expectAsBefore();
+    const plan = await planOf(host, client);
+    await expect(client.stream('RunUpdate', { plan: plan.id }).next()).rejects.toMatchObject({
+      parameters: { needed: 'an agent that is not stopping' },
+    });
+  });
+
+  it('with machines stopped lets them run on first, and asks the service manager for the time', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const attending = client.stream('AttendSession', { name: 's' });
+    await attending.next();
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await attending.next();
+    await vi.waitFor(() => expect(vmm.guest.running).toBe(false));
+    await end();
+    expect(vmm.guest.running).toBe(true);
+    expect(host.manager.messages).toContainEqual(
+      expect.stringMatching(/^STOPPING=1\nEXTEND_TIMEOUT_USEC=\d+$/),
+    );
+    await attending.return();
+    expect((await client.call('GetUpdate', { id: await running })).update.outcome).toBe('aborted');
+    await expectAsBefore();
+  });
+
+  it('because a new version was installed is told so once the update is over', async () => {
+    const wanted = join(host.paths.runtime, 'restart-wanted');
+    const told = vi.fn();
+    host.restart = told;
+    mkdirSync(host.paths.runtime, { recursive: true });
+    host.kill();
+    writeFileSync(wanted, '');
+    client = await startSettled(host);
+    // One that starts is the new version.
+    expect(existsSync(wanted)).toBe(false);
+    await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
+    writeFileSync(wanted, '');
+    expect(told).not.toHaveBeenCalled();
+    expect((await client.call('AbortUpdate', {})).update.outcome).toBe('aborted');
+    await vi.waitFor(() => expect(told).toHaveBeenCalledOnce());
+  });
+
+  it('while the reboot call is made waits for it, and lets machines run on if it comes back', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const rebooting = gate();
+    host.kexec = 'refused';
+    host.reboot = rebooting.pass;
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await rebooting.begun;
+    let hasEnded = false;
+    const ending = end().then(() => {
+      hasEnded = true;
+    });
+    expect(await phase()).toBe('kexec');
+    expect(hasEnded).toBe(false);
+    expect(vmm.guest.running).toBe(false);
+    rebooting.open();
+    await ending;
+    expect(vmm.guest.running).toBe(true);
+    expect((await client.call('GetUpdate', { id: await running })).update.outcome).toBe('returned');
   });
 });
 
@@ -227,47 +369,83 @@ describe('an update whose disk is full', () => {
     expect(vmm.guest.commands).toContain('migrate-set-parameters');
     expect(vmm.guest.commands).not.toContain('stop');
     expect(host.log.join('\n')).toContain('the journal cannot be written: database or disk is full');
-    // The journal takes nothing any more; the next agent settles the update once there is room.
     disk.full = false;
-    host.kill();
-    client = await startSettled(host);
     expect((await client.call('ListUpdates', {})).updates).toMatchObject([{ outcome: 'aborted' }]);
     expect(vmm.guest.running).toBe(true);
     expect(host.loaded).toBeNull();
   });
 
-  it('when the kernel refuses lets the machines run on, and is settled by the next agent', async () => {
-    vmms.withDisk = true;
-    const vmm = await vmms.start('one', 'named_memory');
-    await client.call('AdoptMachine', { pid: vmm.pid });
-    host.kexec = 'refused';
-    host.syncPlace = async () => {
-      disk.full = !vmm.guest.running;
+  describe('when the kernel refuses', () => {
+    const refused = async (): Promise<string> => {
+      vmms.withDisk = true;
+      const vmm = await vmms.start('one', 'named_memory');
+      await client.call('AdoptMachine', { pid: vmm.pid });
+      host.kexec = 'refused';
+      host.syncPlace = async () => {
+        disk.full = !vmm.guest.running;
+      };
+      const id = await runToKexec(host, client, { wait: 'settled' });
+      expect(vmm.guest.running).toBe(true);
+      expect(await phase()).toBe('normal');
+      expect((await client.call('GetUpdate', { id })).update.outcome).toBe('returned');
+      return id;
     };
-    await runToKexec(host, client, { wait: 'settled' });
-    expect(vmm.guest.running).toBe(true);
-    expect(await phase()).toBe('normal');
-    disk.full = false;
-    host.kill();
-    client = await startSettled(host);
-    expect((await client.call('ListUpdates', {})).updates).toMatchObject([{ outcome: 'aborted' }]);
-    await expectAsBefore();
+
+    it('lets the machines run on, and is written once there is room', async () => {
+      const id = await refused();
+      disk.full = false;
+      await expectAsBefore();
+      host.kill();
+      client = await startSettled(host);
+      expect((await client.call('GetUpdate', { id })).update.outcome).toBe('returned');
+    });
+
+    it('and the agent dies before there is room is settled by the next agent', async () => {
+      const id = await refused();
+      host.kill();
+      disk.full = false;
+      client = await startSettled(host);
+      expect((await client.call('GetUpdate', { id })).update.outcome).toBe('aborted');
+      await expectAsBefore();
+    });
   });
 
-  it('and whose agent has died is settled once there is room: until then no agent starts', async () => {
+  it('and whose agent has died is undone and settled by the next one, which writes that once there is room', async () => {
     const vmm = await vmms.start('one', 'named_memory');
     await client.call('AdoptMachine', { pid: vmm.pid });
     const id = await runToKexec(host, client);
     expect(vmm.guest.running).toBe(false);
     host.kill();
     disk.full = true;
-    await expect(host.launch()).rejects.toThrow('the journal cannot be written: database or disk is full');
-    // The guest does not wait for that.
-    expect(vmm.guest.running).toBe(true);
-    host.kill();
-    disk.full = false;
     client = await startSettled(host);
+    expect(vmm.guest.running).toBe(true);
+    expect(host.loaded).toBeNull();
     expect((await client.call('GetUpdate', { id })).update.outcome).toBe('aborted');
+    disk.full = false;
+    await expectAsBefore();
+    expect(await entriesOf(client, 'update.settled', id)).toHaveLength(1);
+  });
+
+  it('in the next kernel still brings everything back, and is settled once there is room', async () => {
+    const vmm = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const id = await runToKexec(host, client);
+    host.becomeNextKernel();
+    await vmms.endAll();
+    disk.full = true;
+    client = await startSettled(host);
+    expect(await phase()).toBe('normal');
+    const { sessions } = await client.call('ListSessions', {});
+    expect(sessions.map(({ name, descriptors }) => [name, descriptors.length])).toEqual([
+      ['machine:one', 1],
+      ['s', 1],
+    ]);
+    const { machines } = await client.call('ListMachines', {});
+    expect(machines).toMatchObject([{ name: 'one', session: 'machine:one' }]);
+    disk.full = false;
+    host.kill();
+    client = await startSettled(host);
+    expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
     await expectAsBefore();
   });
 });

@@ -414,6 +414,17 @@ describe('a held machine', () => {
     },
   );
 
+  it('keeps the host from being shut down until it is given up, also after a restart of the agent', async () => {
+    await held();
+    expect(host.heldOff.at(-1)).toBe(true);
+    host.kill();
+    host.heldOff.length = 0;
+    client = await startSettled(host);
+    await vi.waitFor(() => expect(host.heldOff).toEqual([true]));
+    await client.call('AbandonMachine', { session: 'machine:one' });
+    await vi.waitFor(() => expect(host.heldOff).toEqual([true, false]));
+  });
+
   it('is given up with its session, which the journal says', async () => {
     await held();
     await client.call('AbandonMachine', { session: 'machine:one' });

@@ -33,12 +33,20 @@ export class MadeUpHost {
   kexec: 'works' | 'refused' = 'works';
   /** What loading a kernel does first. */
   load: () => Promise<void> = async () => {};
+  /** What dropping the loaded kernel does first. */
+  unload: () => Promise<void> = async () => {};
+  /** What the reboot call does first. */
+  reboot: () => Promise<void> = async () => {};
   /** What syncing all file systems does, while machines run. */
   sync: () => Promise<void> = async () => {};
   /** What syncing one of them does, or a block device, whether machines run or are stopped. */
   syncPlace: () => Promise<void> = async () => {};
   /** What syncing a VMM's block device does. */
   syncDisk: () => Promise<void> = async () => {};
+  /** Whether the agent keeps the host from being shut down, each time that changes. */
+  readonly heldOff: boolean[] = [];
+  /** What happens when the agent wants to be restarted. */
+  restart: () => void = () => {};
   /** What the kernel logs when it refuses. */
   refusal = '';
   /** Whether a service manager keeps descriptors. */
@@ -171,6 +179,12 @@ export class MadeUpHost {
       serviceManager: async () => (this.managed ? 'made-up' : 'none'),
       patience,
       pausesMs: [1, 1],
+      restart: () => this.restart(),
+      shutdownLock: {
+        want: (wanted: boolean) => {
+          if (wanted !== (this.heldOff.at(-1) ?? false)) this.heldOff.push(wanted);
+        },
+      },
       ...(this.starter && { starter: process.tap(this.starter) }),
     };
     const starting = startAgent({
@@ -231,6 +245,7 @@ export class MadeUpHost {
           this.loaded = { commandLine };
         },
         kexecUnload: async () => {
+          await this.unload();
           this.loaded = null;
         },
         kexecLoaded: () => this.loaded !== null,
@@ -248,8 +263,9 @@ export class MadeUpHost {
     await this.syncPlace();
   }
 
-  #reboot(): Promise<never> {
+  async #reboot(): Promise<never> {
     for (const asked of this.#kexecs.splice(0)) asked();
+    await this.reboot();
     if (this.kexec === 'works') return new Promise<never>(() => {});
     appendFileSync(this.paths.kernelLog, `4,900000,2,-;${this.refusal}\n`);
     const refusal = { code: 'EBUSY', errno: 16, syscall: 'reboot' };

@@ -40,9 +40,10 @@ async function onlyUpdate(client: AgentClient): Promise<Update | undefined> {
 }
 
 /** What must hold after each of them. */
-async function expectCold(client: AgentClient, when: string): Promise<void> {
+async function expectLost(client: AgentClient, outcome: Update['outcome'], when: string): Promise<void> {
   const update = await onlyUpdate(client);
-  expect(update).toMatchObject({ outcome: 'cold_boot', reason: expect.stringContaining(when) });
+  expect(update).toMatchObject({ outcome, reason: expect.stringContaining(when) });
+  expect(update?.carried.filter(({ verdict }) => verdict !== 'missing')).toEqual([]);
   expect((await client.call('ListSessions', {})).sessions).toEqual([]);
   expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
   const { entries } = await client.call('QueryJournal', { name: 'sessions.lost' });
@@ -64,26 +65,35 @@ it.each([
   await prepare();
   await runUpdate({ at, when: 'before' });
   host.powerCut();
-  await expectCold(await startSettled(host), when);
+  await expectLost(await startSettled(host), 'cold_boot', when);
 });
 
 it.each([
-  { phase: 'retrieving', call: 'retrieveFd' },
-  { phase: 'finishing', call: 'finish' },
-])('a power cut in the next kernel, in phase $phase, is a cold boot', async ({ call }) => {
-  const arrive = async (death: Death | null): Promise<readonly string[]> => {
-    await prepare();
-    await runUpdate(null);
-    host.becomeNextKernel();
-    await host.launch(death);
-    await Promise.race([host.process?.died, host.agent?.settled]);
-    return host.process?.calls ?? [];
-  };
-  const at = (await arrive(null)).indexOf(call);
-  expect(at).toBeGreaterThan(-1);
-  host.dispose();
-  host = new MadeUpHost();
-  await arrive({ at, when: 'before' });
-  host.powerCut();
-  await expectCold(await startSettled(host), 'between the announcement and the end');
-});
+  // Nothing is written down before the index is found.
+  {
+    phase: 'retrieving',
+    call: 'retrieveFd',
+    outcome: 'cold_boot',
+    when: 'between the announcement and the end',
+  },
+  { phase: 'finishing', call: 'finish', outcome: 'unknown', when: 'had arrived in the next kernel' },
+] as const)(
+  'a power cut in the next kernel, in phase $phase, is told as $outcome',
+  async ({ call, outcome, when }) => {
+    const arrive = async (death: Death | null): Promise<readonly string[]> => {
+      await prepare();
+      await runUpdate(null);
+      host.becomeNextKernel();
+      await host.launch(death);
+      await Promise.race([host.process?.died, host.agent?.settled]);
+      return host.process?.calls ?? [];
+    };
+    const at = (await arrive(null)).indexOf(call);
+    expect(at).toBeGreaterThan(-1);
+    host.dispose();
+    host = new MadeUpHost();
+    await arrive({ at, when: 'before' });
+    host.powerCut();
+    await expectLost(await startSettled(host), outcome, when);
+  },
+);

@@ -3,6 +3,7 @@
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
+import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import {
   arriveInNextKernel,
@@ -46,6 +47,84 @@ async function failedChecks(): Promise<string[]> {
   const { plan } = await client.call('MakePlan', { kernel: kernelPath() });
   return plan.checks.filter(({ verdict }) => verdict === 'fail').map(({ name }) => name);
 }
+
+describe('on a full disk', () => {
+  let disk: Disk;
+  const notRecorded = (method: string) => ({
+    error: 'io.luoconsole.Agent.DoneNotRecorded',
+    parameters: { method, reason: 'database or disk is full' },
+  });
+  const namesOf = async (): Promise<string[]> =>
+    (await client.call('ListSessions', {})).sessions.map(({ name }) => name);
+  beforeEach(async () => {
+    host.kill();
+    disk = { full: false };
+    fillable(disk);
+    client = await host.start();
+  });
+
+  it('a session is not created if that cannot be announced, and is there if only its result could not be written', async () => {
+    const { createSession } = host.double;
+    vi.spyOn(host.double, 'createSession').mockImplementationOnce((...given) => {
+      disk.full = true;
+      return createSession.apply(host.double, given);
+    });
+    await expect(client.call('CreateSession', { name: 'one' })).rejects.toMatchObject(
+      notRecorded('CreateSession'),
+    );
+    await expect(client.call('CreateSession', { name: 'two' })).rejects.toMatchObject({
+      parameters: { call: 'journal', errno: 'ENOSPC' },
+    });
+    expect(await namesOf()).toEqual(['one']);
+    // Looking is no act.
+    expect((await client.call('GetSession', { name: 'one' })).session.name).toBe('one');
+    disk.full = false;
+    await client.call('CreateSession', { name: 'two' });
+    const { entries } = await client.call('QueryJournal', { name: 'session.create', ascending: true });
+    expect(entries.map(({ kind, session, ok }) => [kind, session, ok])).toEqual([
+      ['act', 'one', null],
+      ['result', 'one', true],
+      ['act', 'two', null],
+      ['result', 'two', true],
+    ]);
+  });
+
+  it('a session is closed, which gives memory back', async () => {
+    await client.call('CreateSession', { name: 'one' });
+    disk.full = true;
+    await expect(client.call('CloseSession', { name: 'one' })).rejects.toMatchObject(
+      notRecorded('CloseSession'),
+    );
+    expect(await namesOf()).toEqual([]);
+    expect([...host.manager.kept.keys()]).toEqual([]);
+  });
+
+  it('sessions are taken in by the next agent, and a close that was interrupted is completed', async () => {
+    for (const name of ['kept', 'closing']) {
+      await client.call('CreateSession', { name });
+      await preserveText(client, name, name);
+    }
+    const { notify } = host.manager;
+    vi.spyOn(host.manager, 'notify').mockImplementation((...given) => {
+      // Its manifest says that it is being closed, and nothing else is done of it.
+      if (given[0].startsWith('FDSTOREREMOVE')) host.process?.kill();
+      return host.process?.dead === true || notify.apply(host.manager, given);
+    });
+    client.call('CloseSession', { name: 'closing' }).catch(() => {});
+    await host.process?.died;
+    vi.restoreAllMocks();
+    fillable(disk);
+    host.kill();
+    disk.full = true;
+    client = await host.start();
+    expect(await namesOf()).toEqual(['kept']);
+    expect(host.log.join('\n')).not.toContain('could not be taken back');
+    disk.full = false;
+    await client.call('CreateSession', { name: 'next' });
+    const { entries } = await client.call('QueryJournal', { name: 'session.close', ascending: true });
+    expect(entries.at(-1)).toMatchObject({ ok: true, session: 'closing' });
+  });
+});
 
 describe('a session', () => {
   it('has its manifest in the kernel, also if the agent died before it had put it there', async () => {

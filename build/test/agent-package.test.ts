@@ -40,6 +40,7 @@ describe('what is in the package', () => {
       'usr/lib/luo-console-agent/luo-console-agent-manager-version.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-meanwhile.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-serve-calls.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent-shutdown-lock.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-trace.mjs',
       'usr/lib/luo-console-agent/luo-console-agent.mjs',
       'usr/lib/luo-console-agent/luo_native.node',

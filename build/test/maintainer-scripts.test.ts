@@ -27,6 +27,7 @@ echo "\${0##*/} $*" >> "$CALLS"
 case "\${0##*/} $*" in
 *" -") cat >> "$CALLS" ;;
 *MainPID*) echo "\${MAIN_PID:-0}" ;;
+luocon*) [ -z "$STATUS" ] && exit 3; echo "$STATUS" ;;
 *NFileDescriptorStore*) echo "\${KEPT:-0}" ;;
 "getent group luo") echo "luo:x:990:alice,ghost" ;;
 "getent group luo-operator") echo "luo-operator:x:991:bob" ;;
@@ -41,7 +42,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'luo-scripts-'));
   root = join(directory, 'root');
   mkdirSync(join(directory, 'bin'));
-  const programs = ['systemctl', 'systemd-sysusers', 'systemd-tmpfiles', 'getent'];
+  const programs = ['systemctl', 'systemd-sysusers', 'systemd-tmpfiles', 'getent', 'luocon'];
   for (const name of [...programs, 'deb-systemd-helper', 'deb-systemd-invoke'])
     writeFileSync(join(directory, 'bin', name), stub, { mode: 0o755 });
   put('run/systemd/system/.there');
@@ -166,6 +167,49 @@ describe('postinst', () => {
       'apt-get purge luo-agent\n',
     ])
       expect(outcome.said).toContain(words);
+  });
+
+  describe('with an agent that runs', () => {
+    const wanted = (): boolean => existsSync(join(root, 'run/luo-console/restart-wanted'));
+    const status = (phase: string): string =>
+      JSON.stringify({ hostName: 'h', phase, progress: { phase: 'normal' } }, null, 2);
+    const restart = 'deb-systemd-invoke restart luo-console-agent.service';
+    beforeEach(() => put('run/luo-console/.there'));
+
+    it('restarts it outside of an update', () => {
+      const { said, calls } = run('postinst', ['configure', '0.1.0'], {
+        ...{ MAIN_PID: '77', STATUS: status('normal') },
+      });
+      expect(said).toBe('');
+      expect(calls.at(-1)).toBe(restart);
+      expect(wanted()).toBe(false);
+    });
+
+    it.each([
+      ['an update is under way', status('suspending')],
+      ['it starts', status('booting')],
+      ['it does not answer', ''],
+    ])('leaves the restart to it while %s', (_what, answer) => {
+      const {
+        status: ended,
+        said,
+        calls,
+      } = run('postinst', ['configure', '0.1.0'], {
+        ...{ MAIN_PID: '77', STATUS: answer },
+      });
+      expect(ended, said).toBe(0);
+      expect(said).toContain('systemctl restart luo-console-agent.service');
+      expect(calls).not.toContain(restart);
+      expect(calls).toContain('deb-systemd-invoke start luo-console-agent.socket');
+      expect(wanted()).toBe(true);
+    });
+
+    it('starts one that does not run, and does not ask it', () => {
+      const { calls } = run('postinst', ['configure', '0.1.0']);
+      expect(calls.at(-1)).toBe(restart);
+      expect(calls.join('\n')).not.toContain('luocon status');
+      expect(wanted()).toBe(false);
+    });
   });
 
   it('copies members once only', () => {

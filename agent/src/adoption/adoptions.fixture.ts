@@ -58,7 +58,7 @@ export class AdoptionScene implements Disposable {
     const paths: HostPaths = { ...realHostPaths, device: '/dev/made-up' };
     const journal = new Journal(join(this.directory, 'journal.db'), {
       ...{ bootId: 'this', phase: () => 'normal', update: () => null },
-      ...{ nowUs: () => 1, steadyUs: () => 1 },
+      ...{ nowUs: () => 1, steadyUs: () => 1, notWritten: () => {} },
     });
     const explain = async () => ({ availability: 'available' as const, explanation: '' });
     const sessions = new SessionStore({

@@ -9,6 +9,7 @@ import { closeSync, existsSync, lstatSync, openSync, readlinkSync, writeFileSync
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { identify } from '../host/process-files.ts';
+import { fillable } from '../journal/full-disk.fixture.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
 import { AdoptionScene, end, plain } from './adoptions.fixture.ts';
@@ -44,6 +45,45 @@ describe('a machine', () => {
     await gone;
     await scene.sessions.quiet();
     expect(scene.sessions.has(session)).toBe(false);
+  });
+
+  it('that an update had stopped has no session any more once its VMM has ended and the update is over', async () => {
+    const [one, two] = [
+      await scene.startVmm('one', [scene.memfd('ram')]),
+      await scene.startVmm('two', [scene.memfd('more')]),
+    ];
+    const sessions = [await scene.adopt(one), await scene.adopt(two)];
+    const has = (): boolean[] => sessions.map((session) => scene.sessions.has(session));
+    for (const session of sessions) scene.adoptions.stopped.mark(session, true);
+    scene.mayLetRunOn = false;
+    await end(one);
+    // While the update is under way its state is what the next kernel starts it from.
+    await scene.sessions.quiet();
+    expect(has()).toEqual([true, true]);
+    await scene.adoptions.takeOver();
+    expect(has()).toEqual([false, true]);
+    scene.mayLetRunOn = true;
+    const gone = changed();
+    await end(two);
+    await gone;
+    await scene.sessions.quiet();
+    expect(has()).toEqual([false, false]);
+  });
+
+  it('whose session was made though that could not be recorded is adopted, or leaves none behind', async () => {
+    const disk = { full: false };
+    fillable(disk);
+    using scene = new AdoptionScene();
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const { createSession } = scene.double;
+    vi.spyOn(scene.double, 'createSession').mockImplementationOnce((...given) => {
+      disk.full = true;
+      return createSession.apply(scene.double, given);
+    });
+    await expect(scene.adopt(one)).rejects.toMatchObject({ code: 'ENOSPC' });
+    expect(scene.sessions.list()).toEqual([]);
+    disk.full = false;
+    expect(scene.placesIn(await scene.adopt(one))).toBe(1);
   });
 
   it('whose shared memory is in the session of one that is released is preserved again', async () => {
@@ -202,13 +242,11 @@ describe('a guest that was stopped', () => {
     expect(scene.sessions.get(session).machine?.suspended).toBe(true);
   });
 
-  it('and whose VMM ends is not closed by that: its session stays until it is released', async () => {
+  it('and whose VMM has ended has no session any more once the next agent watches its machines', async () => {
     const [one, session] = await stopped(paused);
     await end(one);
-    await scene.adoptions.takeOver();
     await scene.adoptions.stopped.letRunOn();
-    expect(scene.sessions.has(session)).toBe(true);
-    await scene.adoptions.release(one.pid ?? 0, agentItself);
+    await scene.adoptions.takeOver();
     expect(scene.sessions.has(session)).toBe(false);
   });
 });

@@ -22,8 +22,8 @@
  * The VMM ends
  * - while adopted, also during an update before the stop: its session is closed, and shared files are preserved for
  *   the others. An update that counted on it is aborted, or leaves it behind, as the policy says.
- * - while stopped: the session stays, because the mark forbids closing it. After an abort it stays until
- *   `ReleaseMachine` with the former pid. Once it is saved its end does no harm: the next kernel starts another.
+ * - while stopped: the session stays while the update is under way. Once it is saved its end does no harm: the next
+ *   kernel starts another. If the update ends here, its session is closed like that of any other that has ended.
  * - while starting or loading: it is stopped and tried again, because the guest has not run and nothing is used up. What
  *   is missing so early in a boot may come, so there are seven attempts in 16 s. They are counted behind the state, over
  *   restarts of the agent. Then it is *held*.
@@ -56,10 +56,11 @@
  *     agent/src/adoption/adoptions.test.ts
  *       whose preserving fails is not adopted, and its memory can be preserved afterwards
  *       has no session any more once its VMM has ended
+ *       that an update had stopped has no session any more once its VMM has ended and the update is over
  *       is told by its start time from another process of its number
  *       is let run on by the agent that finds its mark
  *       is tried $how if its monitor refuses
- *       and whose VMM ends is not closed by that: its session stays until it is released
+ *       and whose VMM has ended has no session any more once the next agent watches its machines
  *       loses it only if that was allowed, and has a link in its place when it is released
  *     agent/src/adoption/huge-pages.test.ts
  *       is in huge pages before it is preserved, as the journal says
@@ -246,7 +247,7 @@ export class Adoptions {
     const { journal, sessions } = this.#context;
     const { session, machine } = adopted;
     const fields = { session, peer: actor.peer, parameters: { pid, name: machine.name } };
-    await journal.act('machine.release', fields, async () => {
+    await journal.giveBack('machine.release', fields, async () => {
       this.#watch.forget(session);
       await sessions.close(session, actor);
       putNamesBack(this.#context.paths.proc, pid, machine.unlinked);
@@ -254,12 +255,15 @@ export class Adoptions {
     await this.#protectOthers();
   }
 
-  /** Watches the machines there are: for an agent that has just started. Those that have ended are let go of. */
+  /**
+   * Watches the machines there are: for an agent that has just started, or after an update that ended here. Those that have
+   * ended are let go of, also where they were stopped: nobody has a use for their state any more.
+   */
   async takeOver(): Promise<void> {
     for (const { session, machine } of this.list()) {
       const now = await identify(this.#context.paths.proc, machine.pid);
       if (now?.startTime === machine.startTime) this.#watchOne(session, machine);
-      else await this.#ended(session, machine);
+      else await this.#ended(session, machine, true);
     }
   }
 
@@ -298,15 +302,22 @@ export class Adoptions {
   }
 
   #watchOne(session: string, machine: MachineHead): void {
-    this.#watch.on(session, machine.pid, () => void this.#ended(session, machine));
+    this.#watch.on(session, machine.pid, () => {
+      void this.#ended(session, machine, this.#context.mayLetRunOn());
+    });
   }
 
-  /** A machine's VMM has ended: what is preserved of it would be kept for nobody. */
-  async #ended(session: string, machine: MachineHead): Promise<void> {
+  /**
+   * A machine's VMM has ended: what is preserved of it would be kept for nobody.
+   *
+   * @param noUpdate whether none is under way that may have stopped the machine
+   */
+  async #ended(session: string, machine: MachineHead, noUpdate: boolean): Promise<void> {
     const { sessions, log } = this.#context;
     const held: HeldSession | null = sessions.has(session) ? sessions.get(session) : null;
-    // During a live update the end of a VMM is for the update to deal with.
-    if (held?.machine?.pid !== machine.pid || held.machine.suspended || held.direction === 'incoming') return;
+    if (held?.machine?.pid !== machine.pid || held.direction === 'incoming') return;
+    // While an update has it stopped, its end is for the update to deal with.
+    if (held.machine.suspended && !noUpdate) return;
     log('info', 'a machine has ended', { session, pid: machine.pid });
     for (const name of machine.unlinked) dropLink(machine.pid, name);
     await sessions.close(session, agentItself).catch((error: unknown) => {

@@ -163,8 +163,13 @@ export class HeldMachines {
     const fields = { session: session.name, parameters: { name, way: saved.way } };
     const { pid } = await runStarted({ native, paths, machine: saved, starter, log });
     checkLabel(this.#context, saved, pid);
-    await journal.act('machine.found', fields, () => adoptions.moved(session.name, pid));
+    await journal.giveBack('machine.found', fields, () => adoptions.moved(session.name, pid));
     await this.#forget(session, agentItself);
+  }
+
+  /** Whether there is any. */
+  get any(): boolean {
+    return sessionsNotRunning(this.#context).some((session) => fileOf(session, heldLabels.record) !== null);
   }
 
   /** Whether a machine is being started or given up: no update may begin meanwhile. */

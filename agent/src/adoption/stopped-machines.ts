@@ -44,6 +44,7 @@ export class StoppedMachines {
       using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
       if (!(await monitor.isRunning())) await monitor.run(AbortSignal.timeout(letRunMs));
       this.mark(session, false);
+      this.#context.sessions.touched();
       log('warning', 'let a stopped machine run on', { session });
       return true;
     } catch (error) {

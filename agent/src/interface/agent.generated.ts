@@ -1228,6 +1228,11 @@ error NoSuchDescriptor(pid: int, fd: int)
 error FileUnusable(path: string, errno: string, reason: string)
 error KernelRejected(path: string, errno: string, reason: string)
 error KernelCallFailed(call: string, errno: string, argument: string, message: string)
+
+# It was done, and the journal cannot be written, for example because the disk is full. \`reason\` says why. The kernel log
+# has it, and the journal gets it once that is possible. The reply of the method is not given: ask for what it would say.
+# Methods whose reply carries descriptors, PreserveDescriptors and RunUpdate reply all the same.
+error DoneNotRecorded(method: string, reason: string)
 `,
   methods: {
     /** The whole state of the host. With `more`, it is sent again on every change. [Supports 'more' flag] */
@@ -1809,6 +1814,15 @@ error KernelCallFailed(call: string, errno: string, argument: string, message: s
       errno: v.string(),
       argument: v.string(),
       message: v.string(),
+    }),
+    /**
+     * It was done, and the journal cannot be written, for example because the disk is full. `reason` says why. The kernel log
+     * has it, and the journal gets it once that is possible. The reply of the method is not given: ask for what it would say.
+     * Methods whose reply carries descriptors, PreserveDescriptors and RunUpdate reply all the same.
+     */
+    DoneNotRecorded: v.object({
+      method: v.string(),
+      reason: v.string(),
     }),
   },
 } as const;

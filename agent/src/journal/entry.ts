@@ -89,3 +89,26 @@ export function entryFromRow(row: EntryRow): JournalEntry {
     hash: row.hash,
   };
 }
+
+/** The row that an entry becomes. */
+export function rowOf(entry: JournalEntry): EntryRow {
+  return {
+    sequence: entry.sequence,
+    at_us: entry.atUs,
+    kind: entry.kind,
+    name: entry.name,
+    answers: entry.answers,
+    boot_id: entry.bootId,
+    phase: entry.phase,
+    update_id: entry.update,
+    session: entry.session,
+    peer: entry.peer === null ? null : JSON.stringify(entry.peer),
+    parameters: JSON.stringify(entry.parameters),
+    ok: entry.ok === null ? null : entry.ok ? 1 : 0,
+    errno: entry.errno,
+    message: entry.message,
+    duration_us: entry.durationUs,
+    previous_hash: entry.previousHash,
+    hash: entry.hash,
+  };
+}

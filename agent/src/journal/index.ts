@@ -5,6 +5,7 @@ export {
   type EntryFields,
   Journal,
   type JournalContext,
-  JournalUnwritable,
 } from './journal.ts';
 export { JournalReader } from './reader.ts';
+export { JournalUnwritable } from './unwritable.ts';
+export type { Announced } from './unwritten.ts';

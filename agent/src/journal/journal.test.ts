@@ -4,12 +4,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Journal, type JournalContext, JournalReader, JournalUnwritable } from './index.ts';
 
 let directory: string;
 let path: string;
 let clock = 0;
+/** What could not be written. */
+let told: string[];
 
 const context: JournalContext = {
   bootId: 'boot',
@@ -17,14 +19,19 @@ const context: JournalContext = {
   update: () => null,
   nowUs: () => ++clock,
   steadyUs: () => ++clock,
+  notWritten: (what, why) => void told.push(`${what}; ${why}`),
 };
 
 beforeEach(() => {
+  told = [];
   directory = mkdtempSync(join(tmpdir(), 'luo-journal-'));
   path = join(directory, 'journal.db');
 });
 
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => {
+  vi.useRealTimers();
+  rmSync(directory, { recursive: true, force: true });
+});
 
 function open() {
   const journal = new Journal(path, context);
@@ -161,25 +168,123 @@ describe('the journal', () => {
     journal.close();
   });
 
-  it('says so when the disk was full for a result: the act has happened, and no other is accepted', async () => {
-    const { journal, reader } = open();
-    const { database } = journal;
-    const act = journal.act(
-      'x',
-      {},
-      () => database?.pragma(`max_page_count = ${Number(database.pragma('page_count', { simple: true }))}`),
-      () => ({ parameters: { text: 'x'.repeat(20_000) } }),
-    );
-    await expect(act).rejects.toMatchObject({ code: 'ENOSPC' });
-    database?.pragma('max_page_count = 1000000');
-    await expect(journal.act('y', {}, () => {})).rejects.toMatchObject({ code: 'ENOSPC' });
-    expect(reader.query({}, 9, true).entries).toMatchObject([{ kind: 'act', name: 'x' }]);
-    journal.close();
-    // The agent that is started next goes on with the chain.
-    const again = open();
-    again.journal.note('after');
-    expect(await again.reader.verify()).toEqual({ entries: 2, firstBad: null });
-    again.journal.close();
+  describe('on a full disk', () => {
+    const long = { parameters: { text: 'x'.repeat(20_000) } };
+    const fill = ({ database }: Journal): void => {
+      database?.pragma(`max_page_count = ${Number(database.pragma('page_count', { simple: true }))}`);
+    };
+    const makeRoom = ({ database }: Journal): void => void database?.pragma('max_page_count = 1000000');
+    const names = (reader: JournalReader): string[] =>
+      reader.query({}, 99, true).entries.map(({ kind, name }) => `${kind} ${name}`);
+
+    it('keeps the result of an act, which is returned all the same, and writes it before anything else', async () => {
+      const { journal, reader } = open();
+      const run = (): string => {
+        fill(journal);
+        return 'done';
+      };
+      expect(await journal.act('x', { session: 's' }, run, () => long)).toBe('done');
+      expect(journal.notWritten).toBe(1);
+      expect(journal.whyNotWritten).toBe('database or disk is full');
+      expect(told).toEqual(['x of s done; database or disk is full']);
+      // Until it is written, nothing that adds risk is done.
+      let done = false;
+      const risky = (): Promise<void> =>
+        journal.act('y', {}, () => {
+          done = true;
+        });
+      await expect(risky()).rejects.toMatchObject({ code: 'ENOSPC' });
+      expect(done).toBe(false);
+      expect(names(reader)).toEqual(['act x']);
+      expect(() => journal.writeAll()).toThrow(JournalUnwritable);
+      makeRoom(journal);
+      await risky();
+      expect(names(reader)).toEqual(['act x', 'result x', 'act y', 'result y']);
+      expect(await reader.verify()).toEqual({ entries: 4, firstBad: null });
+      journal.close();
+    });
+
+    it('does what gives back, and writes it later, in order and with its times', async () => {
+      const { journal, reader } = open();
+      journal.note('first', long);
+      fill(journal);
+      const inner = (): Promise<void> => journal.giveBack('inner', long, () => {});
+      await journal.giveBack('outer', {}, inner);
+      const failure = Object.assign(new Error('busy'), { code: 'EBUSY' });
+      await expect(journal.giveBack('z', {}, () => Promise.reject(failure))).rejects.toBe(failure);
+      expect(names(reader)).toEqual(['note first']);
+      expect(told.map((line) => line.split('; ')[0])).toEqual([
+        'outer begun',
+        'inner begun',
+        'inner done',
+        'outer done',
+        'z begun',
+        'z failed, busy',
+      ]);
+      makeRoom(journal);
+      journal.writeAll();
+      expect(names(reader)).toEqual([
+        'note first',
+        'act outer',
+        'act inner',
+        'result inner',
+        'result outer',
+        'act z',
+        'result z',
+      ]);
+      const { entries } = reader.query({}, 9, true);
+      expect(entries.map(({ answers }) => answers)).toEqual([null, null, null, 3, 2, null, 6]);
+      expect(entries.map(({ atUs }) => atUs)).toEqual(entries.map(({ atUs }) => atUs).sort((a, b) => a - b));
+      expect(entries.at(-1)).toMatchObject({ ok: false, errno: 'EBUSY' });
+      expect(await reader.verify()).toEqual({ entries: 7, firstBad: null });
+      journal.close();
+    });
+
+    it('tries again by itself', async () => {
+      vi.useFakeTimers();
+      const { journal, reader } = open();
+      journal.note('first', long);
+      fill(journal);
+      journal.remember('later', long);
+      await vi.advanceTimersByTimeAsync(6000);
+      expect(names(reader)).toEqual(['note first']);
+      makeRoom(journal);
+      await vi.advanceTimersByTimeAsync(6000);
+      expect(names(reader)).toEqual(['note first', 'note later']);
+      journal.close();
+    });
+
+    it('keeps so much, and says how much it could not keep', async () => {
+      const { journal, reader } = open();
+      journal.note('first', long);
+      fill(journal);
+      const given = journal.begin('given up', long);
+      for (let number = 0; number < 1000; number += 1) journal.remember('n', long);
+      journal.settle(given, {}, null, null);
+      makeRoom(journal);
+      journal.writeAll();
+      expect(reader.newest({ name: 'journal.gap' })?.message).toBe('2 entries could not be kept');
+      expect(reader.query({ name: 'n' }, 2000, true).entries).toHaveLength(999);
+      // The result of what is not there is not written either: nobody could tell what it answers.
+      expect(reader.newest({ name: 'given up' })).toBeNull();
+      expect(await reader.verify()).toEqual({ entries: 1001, firstBad: null });
+      journal.close();
+    });
+
+    it('keeps several at once that say what has happened, and refuses several that announce', () => {
+      const { journal, reader } = open();
+      journal.note('first', long);
+      const announced = journal.together(() => ['a', 'b'].map((name) => journal.announce(name, {})));
+      fill(journal);
+      expect(() => journal.together(() => journal.announce('c', long))).toThrow(JournalUnwritable);
+      journal.together(() => {
+        for (const each of announced) journal.settle(each, long, null, null);
+      });
+      makeRoom(journal);
+      journal.writeAll();
+      expect(names(reader)).toEqual(['note first', 'act a', 'act b', 'result a', 'result b']);
+      journal.close();
+    });
   });
 
   it.each([0, 1])('is migrated from schema version %i without losing an entry', async (version) => {
@@ -206,6 +311,9 @@ describe('the journal', () => {
     journal.database?.exec('DROP TABLE entries');
     expect(() => journal.note('n')).toThrow(JournalUnwritable);
     await expect(journal.act('x', {}, () => {})).rejects.toThrow('no such table');
+    // What gives back is done all the same, and the kernel log has it.
+    expect(await journal.giveBack('y', {}, () => 'done')).toBe('done');
+    expect(told).toEqual([expect.stringMatching(/^y done; .*no such table: entries$/)]);
     journal.close();
   });
 });

@@ -1,28 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The journal: an entry is on disk before the act it announces, and its result after it.
+ * The journal. What adds risk is announced on disk before it is done. What gives back is done first.
  *
- * `act` is the one way to do something that changes the host: it writes the announcement, runs the act, and writes how
- * it ended. A journal that cannot be written stops further acts. If the announcement fails, the act does not happen. If
- * the result fails, the act has happened and the caller is told so. The agent then accepts no act until it is started
- * again. A full disk at an announcement is no such failure: nothing has happened, and the next act is tried. Looking at
- * the host still works.
+ * `act` is for what adds risk: it writes the announcement, runs the act, and writes how it ended. Without the
+ * announcement the act does not happen. `giveBack` is for what lets run on, undoes, aborts, closes or releases: no disk
+ * may keep it from being done. It is noted in memory, done, and then written.
+ *
+ * What was done and cannot be written stays in memory (`unwritten.ts`), and its line goes to the kernel log at once. It is
+ * written later, in order, before anything else is. Until then nothing that adds risk is done. A disk that is full is
+ * tried again. Any other failure closes the journal until the agent is started again. Acts that add risk are then refused,
+ * and the others are noted in the kernel log alone.
  *
  * A database that is damaged, or was written by a newer agent, is not moved aside and not repaired: it is evidence. The
  * journal then refuses to write and says why; an operator decides what happens to the file.
  */
 import { EventEmitter } from 'node:events';
-import type { Statement } from 'better-sqlite3';
 import { saidBy } from '../host/said-by.ts';
+import { Chain } from './chain.ts';
 import { type JournalDatabase, openJournalDatabase } from './database.ts';
-import {
-  chainStart,
-  type EntryKind,
-  type EntryRow,
-  entryHash,
-  type JournalEntry,
-  type RecordedPeer,
-} from './entry.ts';
+import type { EntryKind, JournalEntry, RecordedPeer } from './entry.ts';
+import { codeOf } from './errno.ts';
+import { JournalUnwritable } from './unwritable.ts';
+import { type Announced, type Draft, lineOf, Unwritten } from './unwritten.ts';
 
 /** What every entry carries of the moment it is written in. */
 export interface JournalContext {
@@ -34,6 +33,8 @@ export interface JournalContext {
   nowUs(): number;
   /** µs of a clock that does not jump. */
   steadyUs(): number;
+  /** Told at once, in one line, what happened and could not be written, and why not. */
+  notWritten(what: string, why: string): void;
 }
 
 export interface EntryFields {
@@ -50,58 +51,42 @@ export interface ResultFields {
   readonly message?: string;
 }
 
-/** The journal cannot be written. `reason` says why, in words for an operator. */
-export class JournalUnwritable extends Error {
-  readonly reason: string;
-  readonly code: string;
-  constructor(reason: string, code: string) {
-    super(`the journal cannot be written: ${reason}`);
-    this.name = 'JournalUnwritable';
-    this.reason = reason;
-    this.code = code;
-  }
-}
+/** How long before what could not be written is tried again, in ms: nothing says that a disk has room again. */
+const againMs = 5000;
 
-const insertSql = `INSERT INTO entries VALUES (@sequence, @at_us, @kind, @name, @answers, @boot_id, @phase, @update_id,
-  @session, @peer, @parameters, @ok, @errno, @message, @duration_us, @previous_hash, @hash)`;
-
-interface Draft {
-  kind: EntryKind;
-  name: string;
-  answers: number | null;
-  ok: boolean | null;
-  errno: string | null;
-  durationUs: number | null;
-  fields: EntryFields;
+interface Result {
+  readonly answers: Announced;
+  readonly failure: unknown;
+  readonly durationUs: number | null;
 }
 
 export class Journal {
   /** Emits `entry` with each `JournalEntry` once it is on disk. */
   readonly events = new EventEmitter().setMaxListeners(0);
   readonly #database: JournalDatabase | null;
+  readonly #chain: Chain | null;
   readonly #context: JournalContext;
-  #insert: Statement<[EntryRow]> | null = null;
+  readonly #unwritten = new Unwritten();
   #unwritable: string | null = null;
   #unwritableCode = 'EIO';
-  #last: { sequence: number; hash: string } = { sequence: 0, hash: chainStart };
-  /** Entries of a transaction under way, which nobody hears of before it is on disk; null outside of one. */
-  #together: JournalEntry[] | null = null;
+  #lastFailure: JournalUnwritable | null = null;
+  #notWritten = 0;
+  #again: NodeJS.Timeout | null = null;
+  /** What is to be written as one; null outside of that. */
+  #together: Draft[] | null = null;
 
   /** @param path the database file. A file that cannot be used does not throw: see `unwritable`. */
   constructor(path: string, context: JournalContext) {
     this.#context = context;
     let database: JournalDatabase | null = null;
+    let chain: Chain | null = null;
     try {
       database = openJournalDatabase(path);
-      const row = database
-        .prepare<[], { sequence: number; hash: string }>(
-          'SELECT sequence, hash FROM entries ORDER BY sequence DESC LIMIT 1',
-        )
-        .get();
-      if (row) this.#last = row;
+      chain = new Chain(database);
     } catch (error) {
       this.#refuse(`${path}: ${saidBy(error)}`, error);
     }
+    this.#chain = chain;
     this.#database = database;
   }
 
@@ -110,9 +95,19 @@ export class Journal {
     return this.#unwritable;
   }
 
+  /** How often something that was done could not be written at once, in this process. */
+  get notWritten(): number {
+    return this.#notWritten;
+  }
+
+  /** Why the last of those could not. */
+  get whyNotWritten(): string | null {
+    return this.#lastFailure?.reason ?? null;
+  }
+
   /** The sequence of the newest entry; 0 for an empty journal. */
   get lastSequence(): number {
-    return this.#last.sequence;
+    return this.#chain?.lastSequence ?? 0;
   }
 
   /** The database, for reading. Null if it could not be opened. */
@@ -121,26 +116,22 @@ export class Journal {
   }
 
   /** Writes an observation. @throws JournalUnwritable */
-  note(name: string, fields: EntryFields = {}): JournalEntry {
-    return this.#write({
-      kind: 'note',
-      name,
-      answers: null,
-      ok: null,
-      errno: null,
-      durationUs: null,
-      fields,
-    });
+  note(name: string, fields: EntryFields = {}): void {
+    this.#put(this.#draft('note', name, fields, true));
+  }
+
+  /** As `note`, of what has happened in any case: it is written once that is possible. */
+  remember(name: string, fields: EntryFields = {}): void {
+    this.#put(this.#draft('note', name, fields, false));
   }
 
   /**
-   * Announces an act, does it, and records how it ended.
+   * Announces an act that adds risk, does it, and records how it ended.
    *
    * @param name what is done, for example `session.preserve`.
    * @param describe what to record of a successful result beside the fact.
-   * @returns what `run` returned. Rejects with what `run` threw, after recording it.
-   * @throws JournalUnwritable before `run` is called if the announcement cannot be written, or afterwards if
-   *   the result cannot.
+   * @returns what `run` returned, whether or not the result could be written. Rejects with what `run` threw.
+   * @throws JournalUnwritable before `run` is called, if the announcement cannot be written
    */
   async act<T>(
     name: string,
@@ -148,7 +139,30 @@ export class Journal {
     run: () => Promise<T> | T,
     describe?: (result: T) => ResultFields,
   ): Promise<T> {
-    const announced = this.announce(name, fields);
+    return await this.#do(this.announce(name, fields), fields, run, describe);
+  }
+
+  /**
+   * Does what gives back: lets run on, undoes, aborts, closes, releases, takes in. It never waits for the journal.
+   *
+   * @param name as for `act`
+   * @returns what `run` returned. Rejects with what `run` threw, and for no other reason.
+   */
+  async giveBack<T>(
+    name: string,
+    fields: EntryFields,
+    run: () => Promise<T> | T,
+    describe?: (result: T) => ResultFields,
+  ): Promise<T> {
+    return await this.#do(this.begin(name, fields), fields, run, describe);
+  }
+
+  async #do<T>(
+    announced: Announced,
+    fields: EntryFields,
+    run: () => Promise<T> | T,
+    describe?: (result: T) => ResultFields,
+  ): Promise<T> {
     const startedUs = this.#context.steadyUs();
     let result: T;
     try {
@@ -162,80 +176,64 @@ export class Journal {
   }
 
   /** Writes the announcement alone: for an act whose end this process may not see. @throws JournalUnwritable */
-  announce(name: string, fields: EntryFields): JournalEntry {
-    return this.#write({ kind: 'act', name, answers: null, ok: null, errno: null, durationUs: null, fields });
+  announce(name: string, fields: EntryFields): Announced {
+    const draft = this.#draft('act', name, fields, true);
+    this.#put(draft);
+    return draft;
+  }
+
+  /** Notes in memory that something begins that gives back. It is written before anything that comes after it. */
+  begin(name: string, fields: EntryFields): Announced {
+    const draft = this.#draft('act', name, fields, false);
+    if (this.#unwritable === null) this.#unwritten.add([draft]);
+    return draft;
   }
 
   /**
-   * Writes the result of an announced act.
+   * Writes the result of an announced act, now or later: it has happened.
    *
    * @param failure what went wrong, or null. Its `code` is recorded as errno.
    * @param durationUs how long it took, if known.
-   * @throws JournalUnwritable
    */
-  settle(
-    announced: JournalEntry,
-    fields: EntryFields,
-    failure: unknown,
-    durationUs: number | null,
-  ): JournalEntry {
-    const message = failure === null ? fields.message : saidBy(failure);
-    return this.#write({
-      kind: 'result',
-      name: announced.name,
-      answers: announced.sequence,
-      ok: failure === null,
-      errno: failure === null ? null : codeOf(failure),
-      durationUs: durationUs === null ? null : Math.max(0, Math.round(durationUs)),
-      fields: { ...fields, update: fields.update ?? announced.update, message: message ?? '' },
-    });
+  settle(announced: Announced, fields: EntryFields, failure: unknown, durationUs: number | null): void {
+    const message = failure === null ? (fields.message ?? '') : saidBy(failure);
+    const more = { ...fields, update: fields.update ?? announced.update, message };
+    this.#put(
+      this.#draft('result', announced.name, more, false, { answers: announced, failure, durationUs }),
+    );
   }
 
   /**
    * Writes several entries as one: all of them are on disk once this returns, or none is. That takes as long as one.
    *
    * @param write writes entries and does nothing else
-   * @throws JournalUnwritable; what `write` throws
+   * @throws JournalUnwritable, unless all of them say what has happened; what `write` throws
    */
   together<T>(write: () => T): T {
-    if (this.#database === null || this.#together !== null) return write();
+    if (this.#together !== null) return write();
+    this.#together = [];
+    let drafts: Draft[];
     let result: T;
-    const before = this.#last;
-    const entries: JournalEntry[] = [];
-    let fromWrite = false;
-    this.#together = entries;
     try {
-      result = this.#database.transaction(() => {
-        try {
-          return write();
-        } catch (error) {
-          fromWrite = true;
-          throw error;
-        }
-      })();
-    } catch (error) {
-      this.#last = before;
-      if (fromWrite) throw error;
-      const hasHappened = entries.some(({ kind }) => kind === 'result');
-      throw this.#failed(error, hasHappened);
+      result = write();
     } finally {
+      drafts = this.#together;
       this.#together = null;
     }
-    for (const entry of entries) this.events.emit('entry', entry);
+    this.#write(drafts);
     return result;
   }
 
-  close(): void {
-    this.#database?.close();
-    this.#refuse('the agent is stopping', null);
+  /** Makes sure that all that happened is on disk. @throws JournalUnwritable */
+  writeAll(): void {
+    const failure = this.#unwritten.isEmpty ? null : this.#commit([]);
+    if (failure !== null) throw failure;
   }
 
-  /** What to throw for an entry that could not be written. Nothing more is written, unless nothing has happened yet. */
-  #failed(error: unknown, hasHappened: boolean): JournalUnwritable {
-    const reason = saidBy(error);
-    const code = codeOf(error) ?? 'EIO';
-    if (code !== 'ENOSPC' || hasHappened) this.#refuse(reason, error);
-    return new JournalUnwritable(reason, code);
+  close(): void {
+    if (this.#again !== null) clearTimeout(this.#again);
+    this.#database?.close();
+    this.#refuse('the agent is stopping', null);
   }
 
   #refuse(reason: string, error: unknown): void {
@@ -243,77 +241,80 @@ export class Journal {
     this.#unwritableCode = codeOf(error) ?? 'EIO';
   }
 
-  #write(draft: Draft): JournalEntry {
-    if (this.#unwritable !== null || this.#database === null) {
-      throw new JournalUnwritable(this.#unwritable ?? 'it is not open', this.#unwritableCode);
-    }
-    const { fields } = draft;
-    const bare = {
-      sequence: this.#last.sequence + 1,
-      atUs: this.#context.nowUs(),
-      kind: draft.kind,
-      name: draft.name,
-      answers: draft.answers,
-      bootId: this.#context.bootId,
-      phase: this.#context.phase(),
-      update: fields.update ?? this.#context.update(),
+  #draft(
+    kind: EntryKind,
+    name: string,
+    fields: EntryFields,
+    mustBeWritten: boolean,
+    result: Result | null = null,
+  ): Draft {
+    const { bootId, nowUs, phase, update } = this.#context;
+    const failure = result?.failure ?? null;
+    const durationUs = result?.durationUs ?? null;
+    return {
+      ...{ mustBeWritten, isTold: false, sequence: null, kind, name, atUs: nowUs(), bootId, phase: phase() },
+      answers: result?.answers ?? null,
+      update: fields.update ?? update(),
       session: fields.session ?? null,
       peer: fields.peer ?? null,
       // Through JSON once, so that what is hashed is what a reader of the file gets back.
       parameters: JSON.parse(JSON.stringify(fields.parameters ?? {})) as Record<string, unknown>,
-      ok: draft.ok,
-      errno: draft.errno,
+      ok: result === null ? null : failure === null,
+      errno: failure === null ? null : codeOf(failure),
       message: fields.message ?? '',
-      durationUs: draft.durationUs,
-      previousHash: this.#last.hash,
+      durationUs: durationUs === null ? null : Math.max(0, Math.round(durationUs)),
     };
-    const entry: JournalEntry = { ...bare, hash: entryHash(bare) };
-    try {
-      this.#insert ??= this.#database.prepare(insertSql);
-      this.#insert.run(rowOf(entry));
-    } catch (error) {
-      throw this.#failed(error, draft.kind === 'result');
-    }
-    this.#last = { sequence: entry.sequence, hash: entry.hash };
-    if (this.#together === null) this.events.emit('entry', entry);
-    else this.#together.push(entry);
-    return entry;
   }
-}
 
-function rowOf(entry: JournalEntry): EntryRow {
-  return {
-    sequence: entry.sequence,
-    at_us: entry.atUs,
-    kind: entry.kind,
-    name: entry.name,
-    answers: entry.answers,
-    boot_id: entry.bootId,
-    phase: entry.phase,
-    update_id: entry.update,
-    session: entry.session,
-    peer: entry.peer === null ? null : JSON.stringify(entry.peer),
-    parameters: JSON.stringify(entry.parameters),
-    ok: entry.ok === null ? null : entry.ok ? 1 : 0,
-    errno: entry.errno,
-    message: entry.message,
-    duration_us: entry.durationUs,
-    previous_hash: entry.previousHash,
-    hash: entry.hash,
-  };
-}
+  #put(draft: Draft): void {
+    if (this.#together === null) this.#write([draft]);
+    else this.#together.push(draft);
+  }
 
-function codeOf(failure: unknown): string | null {
-  if (!(failure instanceof Error)) return null;
-  const { code, parameters } = failure as { code?: unknown; parameters?: { errno?: unknown } };
-  if (typeof code === 'string') return errnoOfSqlite(code) ?? code;
-  return typeof parameters?.errno === 'string' ? parameters.errno : null;
-}
+  /** @throws JournalUnwritable if one of them must be on disk */
+  #write(drafts: readonly Draft[]): void {
+    const failure = this.#commit(drafts);
+    if (failure === null) return;
+    if (drafts.some(({ mustBeWritten }) => mustBeWritten)) throw failure;
+    this.#notWritten += 1;
+    if (this.#unwritable === null) this.#unwritten.add(drafts);
+    for (const draft of [...this.#unwritten.list, ...drafts]) {
+      if (!draft.isTold) this.#context.notWritten(lineOf(draft), failure.reason);
+      draft.isTold = true;
+    }
+    this.#again ??= setTimeout(() => this.#tryAgain(), againMs).unref();
+  }
 
-/** The errno behind SQLite's own names (https://www.sqlite.org/rescode.html); null for what has none. */
-function errnoOfSqlite(code: string): string | null {
-  if (code === 'SQLITE_FULL') return 'ENOSPC';
-  if (code.startsWith('SQLITE_READONLY')) return 'EROFS';
-  if (code === 'SQLITE_CANTOPEN' || /^SQLITE_(IOERR|CORRUPT|NOTADB)/.test(code)) return 'EIO';
-  return null;
+  #tryAgain(): void {
+    this.#again = null;
+    if (this.#unwritten.isEmpty || this.#unwritable !== null || this.#commit([]) === null) return;
+    this.#again ??= setTimeout(() => this.#tryAgain(), againMs).unref();
+  }
+
+  /** Writes what is still to be written, and then these: all or nothing. @returns why not, or null */
+  #commit(more: readonly Draft[]): JournalUnwritable | null {
+    if (this.#unwritable !== null || this.#chain === null) {
+      const failure = new JournalUnwritable(this.#unwritable ?? 'it is not open', this.#unwritableCode);
+      this.#lastFailure = failure;
+      return failure;
+    }
+    const { dropped } = this.#unwritten;
+    const gap =
+      dropped === 0
+        ? []
+        : [this.#draft('note', 'journal.gap', { message: `${dropped} entries could not be kept` }, false)];
+    const drafts = [...gap, ...this.#unwritten.list, ...more];
+    let entries: readonly JournalEntry[];
+    try {
+      entries = this.#chain.append(drafts);
+    } catch (error) {
+      const failure = new JournalUnwritable(saidBy(error), codeOf(error) ?? 'EIO');
+      if (failure.code !== 'ENOSPC') this.#refuse(failure.reason, error);
+      this.#lastFailure = failure;
+      return failure;
+    }
+    this.#unwritten.clear();
+    for (const entry of entries) this.events.emit('entry', entry);
+    return null;
+  }
 }

@@ -100,7 +100,7 @@ export class KernelLoader {
 
   /** Drops what is loaded; nothing loaded is no error. */
   async unload(peer: RecordedPeer | null): Promise<void> {
-    await this.#journal.act(
+    await this.#journal.giveBack(
       'kernel.unload',
       { peer, parameters: { path: this.loaded?.path ?? null } },
       async () => {

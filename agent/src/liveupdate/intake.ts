@@ -102,7 +102,7 @@ async function takeInOne(
   );
   for (const [token, file] of found.files) if (token < manifestToken) session.files.set(token, file);
   if (session.manifest?.head.state === 'closing') {
-    await context.journal.act(
+    await context.journal.giveBack(
       'session.close',
       { session: name, message: 'completes a close that was interrupted' },
       () => {

@@ -31,7 +31,7 @@ beforeEach(async () => {
   const explain = async () => ({ availability: 'available' as const, explanation: '' });
   journal = new Journal(':memory:', {
     ...{ bootId: 'this', phase: () => 'normal', update: () => null },
-    ...{ nowUs: () => 1, steadyUs: () => 1 },
+    ...{ nowUs: () => 1, steadyUs: () => 1, notWritten: () => {} },
   });
   const context: LiveUpdateContext = {
     ...{ native, paths, patience, journal, nowUs: () => 1 },

@@ -8,7 +8,7 @@ import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { inTime } from '../host/in-time.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
-import type { EntryFields, JournalEntry } from '../journal/index.ts';
+import type { Announced, EntryFields } from '../journal/index.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import { describeFile, type FileDescription } from './preservable.ts';
@@ -171,7 +171,7 @@ export class PreserveQueue {
     const { context, preserved, changed } = this.#options;
     const { journal, store, native } = context;
     const clock = (): number => Number(native.kernel.clock('monotonic') / 1000n);
-    let announced: readonly JournalEntry[];
+    let announced: readonly Announced[];
     try {
       announced = journal.together(() =>
         begun.map(({ fields }) => journal.announce('session.preserve', fields)),

@@ -22,7 +22,7 @@ export class SessionBuilder {
   /** Builds a session as a separate act: after a finish, or after an attempt that failed. @throws Refusal */
   async carryOn(session: HeldSession, actor: Actor): Promise<Session> {
     const fields = { session: session.name, peer: actor.peer };
-    return await this.#context.journal.act(
+    return await this.#context.journal.giveBack(
       'session.carry',
       fields,
       async () => {

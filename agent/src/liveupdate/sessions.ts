@@ -149,7 +149,7 @@ export class SessionStore {
   async retrieve(name: string, actor: Actor): Promise<Retrieved> {
     return await this.#naming.run(async () => {
       if (this.#sessions.has(name)) throw new Refusal('SessionExists', { name });
-      return await this.#context.journal.act(
+      return await this.#context.journal.giveBack(
         'session.retrieve',
         { session: name, peer: actor.peer },
         async () => await this.#enterRetrieved(name, await this.#context.device.retrieveSession(name)),
@@ -160,7 +160,7 @@ export class SessionStore {
 
   /** Takes in an incoming session whose descriptor somebody else retrieved for the agent. */
   async takeBack(name: string, descriptor: NativeDescriptor): Promise<Retrieved> {
-    return await this.#context.journal.act(
+    return await this.#context.journal.giveBack(
       'session.take-back',
       { session: name },
       () => this.#enterRetrieved(name, descriptor),
@@ -229,7 +229,7 @@ export class SessionStore {
     await session.serial.run(async () => {
       if (session.gone) throw new Refusal('SessionNotFound', { name });
       const parameters = describeContents(session);
-      await journal.act('session.close', { session: name, peer: actor.peer, parameters }, async () => {
+      await journal.giveBack('session.close', { session: name, peer: actor.peer, parameters }, async () => {
         session.manifest?.updateHead({ state: 'closing' });
         store.dropAll(name);
         await store.settled();

@@ -7,6 +7,7 @@ import { native } from '@luo-console/native';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { sampleSession, serveAgent } from '../client/fake-agent.fixture.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
+import { VarlinkError } from '../varlink/index.ts';
 import { luocon } from './luocon.fixture.ts';
 
 const [sampleDescriptor] = sampleSession.descriptors as [Descriptor];
@@ -60,6 +61,20 @@ describe('sessions', () => {
     expect(done).toEqual([
       ...['get guests', 'get create', 'create a', 'retrieve a', 'finish a', 'close a', 'remove a 0x10'],
     ]);
+  });
+
+  it('says what was done and is not recorded, and ends as done', async () => {
+    const reason = 'database or disk is full';
+    const { address } = serveAgent({
+      CloseSession: async () => {
+        throw new VarlinkError('io.luoconsole.Agent.DoneNotRecorded', { method: 'CloseSession', reason });
+      },
+    });
+    const { status, stderr, stdout } = await luocon(['--host', address, 'sessions', 'close', 'a']);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+    expect(stderr).toBe(
+      'luocon: CloseSession: done, and not recorded in the journal yet: database or disk is full; the kernel log has it\n',
+    );
   });
 
   it.each([

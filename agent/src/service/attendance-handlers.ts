@@ -17,7 +17,7 @@ export function attendanceHandlers(context: HandlerContext): PeerHandlers<'Atten
       sessions.get(name).need('outgoing');
       const why = problem === null ? null : shortText('problem', problem, 256);
       const fields = { session: name, peer: recorded(peer), parameters: { problem: why } };
-      await journal.act('session.still', fields, () => attendance.report(name, why));
+      await journal.giveBack('session.still', fields, () => attendance.report(name, why));
       return {};
     },
   };

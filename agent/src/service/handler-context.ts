@@ -24,7 +24,7 @@ import type { History } from '../update/record/history.ts';
 import type { Phases } from '../update/record/phases.ts';
 import type { Updater } from '../update/updater.ts';
 import type { Call, Handlers } from '../varlink/index.ts';
-import type { Authorisation } from './roles.ts';
+import { type Authorisation, methodsThatLook } from './roles.ts';
 import type { StatusBoard } from './status.ts';
 import { translateError } from './translate.ts';
 
@@ -53,6 +53,22 @@ export interface HandlerContext {
 type Agent = typeof AgentInterface;
 export type AgentHandlers = Handlers<Agent>;
 
+/**
+ * Methods that reply also where something could not be written meanwhile: they only look, their reply carries
+ * descriptors, or it says more than that something was done.
+ */
+const repliesAnyway: ReadonlySet<keyof AgentMethods> = new Set([
+  ...methodsThatLook,
+  ...([
+    'FetchSession',
+    'FetchDescriptor',
+    'FetchConsole',
+    'PreserveDescriptors',
+    'AttendSession',
+    'RunUpdate',
+  ] as const),
+]);
+
 /** A handler that is told who calls. */
 type PeerHandler<M extends keyof AgentMethods> = (
   parameters: Parameters<AgentHandlers[M]>[0],
@@ -63,13 +79,15 @@ type PeerHandler<M extends keyof AgentMethods> = (
 export type PeerHandlers<M extends keyof AgentMethods> = { readonly [Each in M]: PeerHandler<Each> };
 
 /**
- * Puts the check of the caller's role before each handler, and makes answers of what it throws.
+ * Puts the check of the caller's role before each handler, and makes answers of what it throws. What was done and is not
+ * in the journal is answered as that.
  *
  * The compiler has matched every handler with its method in `handlers`; inside they are treated alike.
  */
 export function guardAll<M extends keyof AgentMethods>(
   authorisation: Authorisation,
   handlers: PeerHandlers<M>,
+  journal: Pick<Journal, 'notWritten' | 'whyNotWritten'> | null,
 ): Pick<AgentHandlers, M> {
   const guarded = Object.entries<PeerHandler<M>>(handlers).map(([name, handler]) => {
     const method = name as M;
@@ -77,7 +95,11 @@ export function guardAll<M extends keyof AgentMethods>(
       try {
         const peer = await authorisation.identify((call as Call).peer);
         authorisation.check(method, peer);
-        return await handler(parameters, call, peer);
+        const before = journal?.notWritten;
+        const reply = await handler(parameters, call, peer);
+        if (journal !== null && journal.notWritten !== before && !repliesAnyway.has(method))
+          throw new Refusal('DoneNotRecorded', { method, reason: journal.whyNotWritten ?? '' });
+        return reply;
       } catch (error) {
         throw translateError(error) ?? error;
       }

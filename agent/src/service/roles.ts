@@ -66,6 +66,11 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   VerifyJournal: 'viewer',
 };
 
+/** Methods that change nothing. */
+export const methodsThatLook = (Object.keys(neededRoles) as (keyof AgentMethods)[]).filter(
+  (method) => neededRoles[method] === 'viewer',
+);
+
 const ranks: Readonly<Record<Role, number>> = { none: 0, viewer: 1, operator: 2, administrator: 3 };
 
 /** Identifies peers. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent's interface with everything behind it: one handler a method, each behind the check of the caller's role. */
-import { AgentInterface } from '../interface/agent.generated.ts';
+import { AgentInterface, type AgentMethods } from '../interface/agent.generated.ts';
 import { createService, type Service } from '../varlink/index.ts';
 import { attendanceHandlers } from './attendance-handlers.ts';
 import { definitionHandlers } from './definition-handlers.ts';
@@ -23,13 +23,15 @@ function statusHandlers({ status }: HandlerContext): PeerHandlers<'GetStatus'> {
 
 /** The service to give to the Varlink server. */
 export function agentService(context: HandlerContext): Service {
+  const guarded = <M extends keyof AgentMethods>(handlers: PeerHandlers<M>) =>
+    guardAll(context.authorisation, handlers, context.journal);
   return createService(AgentInterface, {
-    ...guardAll(context.authorisation, statusHandlers(context)),
-    ...guardAll(context.authorisation, sessionHandlers(context)),
-    ...guardAll(context.authorisation, attendanceHandlers(context)),
-    ...guardAll(context.authorisation, machineHandlers(context)),
-    ...guardAll(context.authorisation, definitionHandlers(context)),
-    ...guardAll(context.authorisation, updateHandlers(context)),
-    ...guardAll(context.authorisation, journalHandlers(context)),
+    ...guarded(statusHandlers(context)),
+    ...guarded(sessionHandlers(context)),
+    ...guarded(attendanceHandlers(context)),
+    ...guarded(machineHandlers(context)),
+    ...guarded(definitionHandlers(context)),
+    ...guarded(updateHandlers(context)),
+    ...guarded(journalHandlers(context)),
   });
 }

@@ -2,11 +2,13 @@
 /** Live updates as the service sees them: plan, run, abort, follow. At most one is under way. */
 import type { EventEmitter } from 'node:events';
 import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import { Serial } from '../host/serial.ts';
 import type { Peer, Plan, Progress, Update } from '../interface/agent.generated.ts';
 import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
 import { shorten } from '../liveupdate/tokens.ts';
 import { Departure } from './depart/departure.ts';
+import { Leftovers } from './depart/leftovers.ts';
 import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan/plan.ts';
 import { preflight } from './plan/preflight.ts';
 import type { ProgressBoard } from './record/progress.ts';
@@ -22,6 +24,10 @@ export class Updater {
   /** One after the other: the checks look at every process of the host. */
   readonly #planning = new Serial();
   #departure: Departure | null = null;
+  /** What the last update could not undo; null if nothing is left of it. */
+  #leftovers: Leftovers | null = null;
+  /** Set once the agent is to end: no update begins then. */
+  #stopping = false;
   #starting = false;
 
   constructor(context: UpdateContext, board: ProgressBoard) {
@@ -36,6 +42,11 @@ export class Updater {
 
   get progress(): Progress | null {
     return this.#board.progress;
+  }
+
+  /** Resolves when the update under way is settled here; at once if there is none. */
+  get settled(): Promise<unknown> {
+    return this.#departure?.settled ?? Promise.resolve();
   }
 
   /** The id of the newest update, or null. */
@@ -84,7 +95,7 @@ export class Updater {
   }
 
   /**
-   * Starts a plan. It goes on whether or not anybody follows.
+   * Starts a plan. It goes on whether or not anybody follows. What an update before could not undo is undone first.
    *
    * @throws Refusal PlanNotFound, PlanStale, PlanNotRunnable, WrongPhase
    */
@@ -98,8 +109,14 @@ export class Updater {
         needed: 'normal, with no other update starting',
       });
     }
+    this.#needToStay();
     this.#starting = true;
     try {
+      const left = (await this.#leftovers?.tryNow()) ?? [];
+      if (left.length > 0) {
+        const reason = `the update before is not undone: ${left.join('; ')}`;
+        throw new Refusal('PlanNotRunnable', { plan: id, reason });
+      }
       const changed = await whatChanged(this.#context, made);
       if (changed !== null) throw new Refusal('PlanStale', { plan: id, changed });
       const checks = await preflight(this.#context, {
@@ -120,11 +137,14 @@ export class Updater {
       // Its plan does not have that machine, and the kexec would end it.
       if (this.#context.startsMachine())
         throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'no held machine being started' });
+      // It may have been told to end meanwhile.
+      this.#needToStay();
       this.#plans.delete(id);
       const departure = new Departure(this.#context, this.#board, { made, graceSeconds, peer });
       this.#departure = departure;
       const forget = (): void => {
         if (this.#departure === departure) this.#departure = null;
+        if (departure.steps.left.length > 0) this.#keep(departure);
       };
       departure.settled.then(forget, forget);
       return departure;
@@ -133,20 +153,43 @@ export class Updater {
     }
   }
 
+  /** @throws Refusal WrongPhase if the agent is to end */
+  #needToStay(): void {
+    const { phase } = this.#context.phases;
+    if (this.#stopping) throw new Refusal('WrongPhase', { phase, needed: 'an agent that is not stopping' });
+  }
+
+  /** Keeps what an update could not undo, for more attempts. */
+  #keep({ id, steps }: Departure): void {
+    const { log } = this.#context;
+    log('error', 'an update is not undone yet', { update: id, steps: steps.left });
+    this.#leftovers = new Leftovers({
+      ...{ update: id, steps },
+      told: (problems) => {
+        if (problems.length > 0) log('error', 'an update is not undone yet', { update: id, problems });
+        else log('info', 'an update is undone now', { update: id });
+        if (problems.length === 0 && this.#leftovers?.update === id) this.#leftovers = null;
+      },
+    });
+  }
+
   /**
-   * Aborts the update under way and resolves once everything it did is undone.
+   * Aborts the update under way and resolves once everything it did is undone. With none under way, what the last one
+   * could not undo is tried again.
    *
    * @param closeSessions also releases every machine and closes every session, which ends the protection of what
    *   they hold.
-   * @throws Refusal NothingToAbort, WrongPhase
+   * @throws Refusal NothingToAbort, WrongPhase; KernelCallFailed if something still cannot be undone
    */
   async abort(reason: string, closeSessions: boolean, peer: Peer): Promise<Update> {
     const { phases, sessions, journal, adoptions } = this.#context;
     const departure = this.#departure;
-    if (departure === null) throw new Refusal('NothingToAbort', { phase: phases.phase });
-    const fields = { peer: { ...peer }, update: departure.id, parameters: { reason, closeSessions } };
-    return await journal.act('update.abort', fields, async () => {
-      const update = await departure.abort(reason);
+    const leftovers = this.#leftovers;
+    const id = departure?.id ?? leftovers?.update;
+    if (id === undefined) throw new Refusal('NothingToAbort', { phase: phases.phase });
+    const fields = { peer: { ...peer }, update: id, parameters: { reason, closeSessions } };
+    return await journal.giveBack('update.abort', fields, async () => {
+      const update = (await departure?.abort(reason)) ?? (await this.#undoLeft(id));
       if (closeSessions) {
         const actor = { peer: { ...peer }, name: peer.user };
         for (const { machine } of adoptions.list()) await adoptions.release(machine.pid, actor);
@@ -154,6 +197,44 @@ export class Updater {
       }
       return update;
     });
+  }
+
+  /** @throws Refusal KernelCallFailed */
+  async #undoLeft(id: string): Promise<Update> {
+    const problems = (await this.#leftovers?.tryNow()) ?? [];
+    if (problems.length > 0) {
+      const argument = this.#leftovers?.left.join(', ') ?? '';
+      throw new Refusal('KernelCallFailed', {
+        call: 'undo',
+        errno: 'EIO',
+        argument,
+        message: problems.join('; '),
+      });
+    }
+    return this.#context.history.get(id);
+  }
+
+  /**
+   * Makes sure that no update is under way any more, because the agent is to end: one that has begun is aborted, and its
+   * machines run again. One whose reboot call is made is waited for: either the kernel is replaced, or the call comes
+   * back and the machines run again. None begins afterwards.
+   *
+   * @param reason what the update is told to be aborted for
+   */
+  async leaveNone(reason: string): Promise<void> {
+    const { adoptions, journal, log } = this.#context;
+    this.#stopping = true;
+    const departure = this.#departure;
+    if (departure !== null && this.#context.phases.phase !== 'normal') {
+      const fields = { update: departure.id, parameters: { reason, closeSessions: false } };
+      const aborting = journal.giveBack('update.abort', fields, () => departure.abort(reason));
+      await aborting.catch((error: unknown) => {
+        log('warning', 'the update could not be aborted', { update: departure.id, problem: saidBy(error) });
+      });
+    }
+    await this.settled;
+    await this.#leftovers?.tryNow();
+    await adoptions.stopped.letRunOn();
   }
 
   /** Progress of the update under way, or the next one, until it is settled. */

@@ -24,6 +24,13 @@ describe('aborting a live update', () => {
     await host?.down();
   });
 
+  /** Waits until logind has the agent's lock against a shutdown, or has it no more. */
+  const waitForLock = async (isHeld: boolean): Promise<void> => {
+    const look =
+      'systemd-inhibit --list --no-legend --no-pager | grep -q "^LUO Console .* shutdown .* block$"';
+    await run(host, `timeout 30 sh -c '${isHeld ? 'until' : 'while'} ${look}; do :; done'`);
+  };
+
   for (const phase of ['preserving', 'prepared'] as const) {
     it(`in phase ${phase} leaves no session, no loaded kernel and the memory untouched`, async () => {
       const bootId = await host.bootId();
@@ -41,6 +48,7 @@ describe('aborting a live update', () => {
       for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 120 })) {
         seen.push(progress.phase);
         if (progress.phase === phase && !aborted) {
+          if (phase === 'prepared') await waitForLock(true);
           aborted = other.call('AbortUpdate', { reason: 'a test calls it off', closeSessions: true });
         }
       }
@@ -54,6 +62,7 @@ describe('aborting a live update', () => {
       expect((await run(host, 'cat /sys/kernel/kexec_loaded')).trim()).toBe('0');
       expect(await run(host, 'ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c luo_session || true')).toBe('0\n');
       for (const held of memory.memfds) expect(await digestOf(host, memory.pid, held.fd)).toBe(held.digest);
+      await waitForLock(false);
       expect(await host.bootId()).toBe(bootId);
     });
   }

@@ -97,6 +97,37 @@ describe('a machine that cannot be saved', () => {
     ]);
   });
 
+  it('runs, with the others, before an agent ends that is told to in the middle', async () => {
+    let hung = false;
+    const running = runUntil(
+      (stage, grace) => {
+        if (grace !== null && !hung) {
+          hung = true;
+          void hang();
+        }
+        return stage === 'saved';
+      },
+      async () => {
+        const stopping = run(host, 'systemctl stop luo-console-agent.socket luo-console-agent.service');
+        await goOn();
+        await stopping;
+      },
+    );
+    await running.catch(() => {});
+    // Nobody is there who could still let them run.
+    expect((await run(host, 'systemctl is-active luo-console-agent.service || true')).trim()).toBe(
+      'inactive',
+    );
+    await expectUnharmed(host, [sound, hanging]);
+    await run(host, 'systemctl start luo-console-agent.socket luo-console-agent.service');
+    agent.close();
+    agent = await connect(host);
+    const { updates } = await agent.call('ListUpdates', { limit: 1 });
+    expect(updates).toMatchObject([
+      { outcome: 'aborted', reason: expect.stringContaining('the agent was told to end (SIGTERM)') },
+    ]);
+  });
+
   it('is not forgotten: an update does not begin unless it is adopted or left behind by choice', async () => {
     await agent.call('ReleaseMachine', { pid: hanging.pid });
     const plan = await planFor(agent, '-b');

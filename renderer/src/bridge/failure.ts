@@ -16,6 +16,11 @@ export class Failure extends Error {
     this.parameters = parameters;
   }
 
+  /** Whether what was asked for was done all the same. */
+  get wasDone(): boolean {
+    return this.name === 'DoneNotRecorded';
+  }
+
   /** A parameter as text, or an empty text. */
   text(parameter: string): string {
     const value = this.parameters[parameter];

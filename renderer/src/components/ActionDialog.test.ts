@@ -99,6 +99,22 @@ describe('an action dialog', () => {
     expect(screen.queryByRole('alert')).toBeNull();
   });
 
+  test('that was done and is not recorded says so, and can only be closed', async () => {
+    const reason = 'database or disk is full';
+    const done = new Failure('DoneNotRecorded', { method: 'ReleaseMachine', reason }, '');
+    const onconfirm = vi.fn<() => Promise<void>>().mockRejectedValue(done);
+    const { onclose } = open({ onconfirm, failed: 'web-01 was not released' });
+    await fireEvent.click(button());
+    expect(await screen.findByText('Done, and not recorded in the journal yet')).toBeTruthy();
+    expect(screen.queryByText(/was not released/)).toBeNull();
+    expect(screen.queryByRole('alert')).toBeNull();
+    expect(button().disabled).toBe(true);
+    await submit();
+    expect(onconfirm).toHaveBeenCalledOnce();
+    await fireEvent.click(screen.getByRole('button', { name: 'Close' }));
+    expect(onclose).toHaveBeenCalledOnce();
+  });
+
   test('is cancelled without doing anything', async () => {
     const { onclose, onconfirm } = open();
     await fireEvent.click(screen.getByRole('button', { name: 'Cancel' }));

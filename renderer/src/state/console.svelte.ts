@@ -94,7 +94,10 @@ export class ConsoleState {
   /** Shows that something failed, until it is dismissed. */
   complain(doing: string, failure: Failure): void {
     const words = explain(failure);
-    this.#add({ tone: 'bad', title: doing, text: [words.title, words.advice].filter(Boolean).join('. ') });
+    // What was done all the same must not begin with what was not done.
+    if (failure.wasDone) this.#add({ tone: 'bad', title: words.title, text: words.advice });
+    else
+      this.#add({ tone: 'bad', title: doing, text: [words.title, words.advice].filter(Boolean).join('. ') });
   }
 
   dismiss(key: number): void {

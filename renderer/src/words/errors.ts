@@ -152,6 +152,10 @@ const explanations: Record<string, Explain> = {
     title: `${f.text('call')} failed with ${f.text('errno')}`,
     advice: fullSentence(f.text('message')),
   }),
+  DoneNotRecorded: (f) => ({
+    title: 'Done, and not recorded in the journal yet',
+    advice: `${fullSentence(f.text('reason'))} The kernel log has it. The journal gets it once it can be written.`,
+  }),
   NotConnected: () => ({ title: 'The host is not connected', advice: 'Connect to it, then try again.' }),
   NothingKnown: () => ({
     title: 'Nothing is known about this yet',

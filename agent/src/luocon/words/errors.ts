@@ -50,6 +50,8 @@ const explanations: { readonly [E in AgentErrorName]: (parameters: AgentErrors[E
   FileUnusable: ({ path, errno, reason }) => `${path}: ${reason} (${errno})`,
   KernelRejected: ({ path, errno, reason }) =>
     `${path}: the running kernel cannot load this image: ${reason} (${errno})`,
+  DoneNotRecorded: ({ method, reason }) =>
+    `${method}: done, and not recorded in the journal yet: ${reason}; the kernel log has it`,
   KernelCallFailed: ({ call, errno, argument, message }) =>
     `${call}${argument === '' ? '' : ` (${argument})`}: ${message} (${errno})`,
 };
@@ -84,7 +86,7 @@ export function explain(error: unknown): { line: string; json: object; status: E
     return {
       line,
       json: { error: name, parameters: error.parameters, message: line },
-      status: exitStatus.failed,
+      status: isAgentError(error, 'DoneNotRecorded') ? exitStatus.done : exitStatus.failed,
     };
   }
   const line = error instanceof Error ? error.message : String(error);

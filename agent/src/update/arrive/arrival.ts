@@ -9,6 +9,7 @@ import type { Update } from '../../interface/agent.generated.ts';
 import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
+import type { History } from '../record/history.ts';
 import { type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
 import type { Inventory } from '../record/inventory.ts';
 import { withPhase } from '../record/phases.ts';
@@ -23,7 +24,7 @@ import type { Resuming } from './resuming.ts';
 /** What was known before anything was written in this boot. */
 export interface Past {
   readonly inventory: Inventory;
-  readonly unsettled: { readonly record: Update; readonly announced: boolean } | null;
+  readonly unsettled: ReturnType<History['unsettled']>;
 }
 
 /** What the agent found and retrieved; null if there was nothing to do. */
@@ -32,6 +33,8 @@ export interface HandoverTaken {
   /** The update that brought the host here, if it is known. */
   readonly record: Update | null;
   readonly announced: boolean;
+  /** Whether an agent had found it in this kernel, or in one of an earlier boot. */
+  readonly arrivedBefore: boolean;
   readonly jumpedAtUs: number | null;
   /** Sessions that should have come and did not, with the reason. */
   readonly absent: ReadonlyMap<string, string>;
@@ -88,6 +91,7 @@ export async function retrieveAll(
     await finishSettledIndex(context, index, context.history.get(indexed.id), await resuming?.done);
     return null;
   }
+  if (indexed !== null) context.history.arrived(indexed.id, kernel.facts.release);
   const record = indexed ?? unsettled?.record ?? null;
   const clock = new SurvivingClock(
     clocksOf(context.native.kernel, context.paths.sys),
@@ -126,6 +130,7 @@ export async function retrieveAll(
     index,
     record: timed,
     announced: past.unsettled?.announced ?? false,
+    arrivedBefore: past.unsettled?.arrived ?? false,
     jumpedAtUs: index?.record?.jumpedAtUs ?? null,
     absent,
     missing,

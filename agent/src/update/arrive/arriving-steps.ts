@@ -118,7 +118,7 @@ const unwitnessed = stepKinds.flatMap(([, { wire, phase, side, blackout }]) =>
  * Writes the results of steps that have none yet: of those announced before the kexec, which has worked, and of
  * those done here.
  *
- * @throws JournalUnwritable
+ * @throws Error if the journal cannot be read
  */
 export async function noteResults(
   { journal, reader }: Pick<UpdateContext, 'journal' | 'reader'>,
@@ -144,7 +144,7 @@ export async function noteResults(
     const announced = acts.get(step);
     if (announced && answered.has(announced.sequence)) continue;
     const fields = { update, parameters: { step } };
-    journal.settle(announced ?? journal.announce(name, fields), fields, failure, durationUs);
+    journal.settle(announced ?? journal.begin(name, fields), fields, failure, durationUs);
     // Calls are answered meanwhile.
     await setImmediate();
   }

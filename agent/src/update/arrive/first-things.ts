@@ -42,8 +42,10 @@
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
- * - The journal is found damaged only when it is read, or the disk is full and an update has to be settled. Then the
- *   start fails, and is repeated every 200 ms until somebody mends it. Machines run, but no call is answered.
+ * - The journal is found damaged only when it is read. Then the start fails, and is repeated every 200 ms until somebody
+ *   mends it. Machines run, but no call is answered.
+ * - The disk is full: sessions are taken in and retrieved, and an update of this boot is undone and settled. That is
+ *   written once there is room. Sessions that came are not finished, and the index is kept for the next start.
  * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
  *   sessions, and the next start names what is lost. Sessions that a carrier brought live on: it goes on holding them.
  * - Second start in the same boot: everything comes from the store, nothing is settled again, and machines that may
@@ -73,7 +75,10 @@
  *     agent/test/carrier/restore-machine.test.ts
  *       that the carrier tells to run while the service manager cannot be heard is not loaded again
  *     agent/test/abort.test.ts
- *       and whose agent has died is settled once there is room: until then no agent starts
+ *       and whose agent has died is undone and settled by the next one, which writes that once there is room
+ *       in the next kernel still brings everything back, and is settled once there is room
+ *     agent/test/session-lifecycle.test.ts
+ *       sessions are taken in by the next agent, and a close that was interrupted is completed
  *     agent/test/index-session.test.ts
  *       is not taken for the index by the second look, which the agent makes with its journal open
  *       is carried over like any other: %s

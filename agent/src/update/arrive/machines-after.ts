@@ -182,7 +182,7 @@ export function noteMachines(
     const { name, pid, newPid, way, session, stage, detail, blackoutUs, parts, waits, failedAt } = run;
     const { broughtBackBy = null } = by.get(session ?? '') ?? {};
     const times = { blackoutUs, parts, waits, instructions: run.instructions ?? [] };
-    journal.note(`machine.${stage}`, {
+    journal.remember(`machine.${stage}`, {
       update: id,
       session,
       message: `${name}: ${detail}`,

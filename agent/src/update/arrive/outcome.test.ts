@@ -73,15 +73,35 @@ describe('the outcome', () => {
     ],
     ['the same boot', { bootId: 'first' }, 'aborted'],
   ])('%s', (_what, found, outcome) => {
-    const decision = decideOutcome(record, true, { ...evidence, ...found });
+    const decision = decideOutcome(record, { announced: true, arrived: false }, { ...evidence, ...found });
     expect(decision.outcome).toBe(outcome);
     expect(decision.reason).not.toBe('');
   });
 
   it('says whether the kexec had been announced', () => {
     const cold = { ...evidence, indexArrived: false, number: 0 };
-    expect(decideOutcome(record, true, cold).reason).toContain('between the announcement');
-    expect(decideOutcome(record, false, cold).reason).toContain('before the kexec was announced');
+    expect(decideOutcome(record, { announced: true, arrived: false }, cold).reason).toContain(
+      'between the announcement',
+    );
+    expect(decideOutcome(record, { announced: false, arrived: false }, cold).reason).toContain(
+      'before the kexec was announced',
+    );
+  });
+});
+
+describe('the outcome of an update that had arrived and was not settled', () => {
+  const written = { announced: true, arrived: true };
+
+  it.each<[string, Partial<Evidence>]>([
+    ['number 0', { number: 0, handoverFound: false }],
+    ['a kernel without live update', { number: null, handoverFound: false, available: false }],
+  ])('is no cold boot after another start without a handover: %s', (_what, found) => {
+    const decision = decideOutcome(record, written, { ...evidence, indexArrived: false, ...found });
+    expect(decision).toMatchObject({ outcome: 'unknown', reason: expect.stringContaining('had arrived') });
+  });
+
+  it('is what the index says, where that is there', () => {
+    expect(decideOutcome(record, written, evidence).outcome).toBe('updated');
   });
 });
 

@@ -34,23 +34,33 @@ export interface Decision {
 /**
  * Decides the outcome of an update that nobody has settled.
  *
- * @param announced whether its kexec was announced in the journal.
+ * @param written what the journal has of it: that its kexec was announced, and that an agent found it in the next kernel
  */
-export function decideOutcome(record: Update, announced: boolean, evidence: Evidence): Decision {
+export function decideOutcome(
+  record: Update,
+  { announced, arrived }: { readonly announced: boolean; readonly arrived: boolean },
+  evidence: Evidence,
+): Decision {
   if (evidence.bootId === record.fromBootId) return sameBoot(announced);
-  if (evidence.indexArrived) return arrived(record, evidence);
+  if (evidence.indexArrived) return withIndex(record, evidence);
   if (evidence.handoverRefused.length > 0) {
     const reason = `the next kernel could not use the handover, so what was preserved is out of reach: "${evidence.handoverRefused.join('", "')}"`;
     return { outcome: 'unknown', reason };
   }
   const cold = evidence.number === 0 || (evidence.number === null && evidence.handoverFound === false);
+  const withoutHandover = cold || (evidence.handoverFound === false && !evidence.available);
+  if (arrived && withoutHandover) {
+    const reason =
+      'the update had arrived in the next kernel, and the host started again without a handover before it was settled';
+    return { outcome: 'unknown', reason };
+  }
   if (cold) {
     const before = announced
       ? 'between the announcement and the end of the kexec'
       : 'before the kexec was announced';
     return { outcome: 'cold_boot', reason: `the host started again without a handover, ${before}` };
   }
-  if (evidence.handoverFound === false && !evidence.available) {
+  if (withoutHandover) {
     return {
       outcome: 'cold_boot',
       reason: `the host started again without live update: ${evidence.explanation}`,
@@ -79,7 +89,7 @@ function sameBoot(announced: boolean): Decision {
   return { outcome: 'aborted', reason: `the agent stopped ${when}; the host is still in the same boot` };
 }
 
-function arrived(record: Update, { number, sessionsAbsent }: Evidence): Decision {
+function withIndex(record: Update, { number, sessionsAbsent }: Evidence): Decision {
   if (sessionsAbsent.length > 0) {
     const reason = `the index session came through, but these sessions did not: ${sessionsAbsent.join(', ')}`;
     return { outcome: 'unknown', reason };

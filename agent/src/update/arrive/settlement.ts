@@ -35,11 +35,7 @@ import { decideOutcome, type Evidence } from './outcome.ts';
 export async function settleInterrupted(context: UpdateContext, { unsettled }: Past): Promise<void> {
   const { kernel, history, loader, nowUs, log } = context;
   if (unsettled === null || unsettled.record.fromBootId !== kernel.facts.bootId) return;
-  const { outcome, reason } = decideOutcome(
-    unsettled.record,
-    unsettled.announced,
-    await observe(context, null),
-  );
+  const { outcome, reason } = decideOutcome(unsettled.record, unsettled, await observe(context, null));
   // The index session ended with the agent that held it; a loaded kernel does not.
   if (loader.loaded !== null) await loader.unload(null);
   history.settled(ended(stayedIfHeld(context, unsettled.record), outcome, reason, nowUs()));
@@ -143,13 +139,10 @@ async function complete(
   if (record) noteMachines(context, record, resumed);
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
+  context.journal.writeAll();
   if (arrived.index) await finishIndex(context, arrived.index, last);
-  try {
-    const { name, parameters } = inventoryOf(sessions);
-    context.journal.note(name, { parameters });
-  } catch (error) {
-    log('error', 'the sessions could not be written down', { problem: saidBy(error) });
-  }
+  const { name, parameters } = inventoryOf(sessions);
+  context.journal.remember(name, { parameters });
 }
 
 /** Without its results the update is still settled: what they say is in its record too. */
@@ -178,7 +171,11 @@ function settleRecord(
   after: readonly Carried[],
   problems: readonly string[],
 ): Update {
-  const { outcome, reason } = decideOutcome(record, arrived.announced, observed);
+  const { outcome, reason } = decideOutcome(
+    record,
+    { announced: arrived.announced, arrived: arrived.arrivedBefore },
+    observed,
+  );
   const came = new Map(after.map((each) => [missingKey(each.session, each.token), each]));
   const expected = record.carried.map((before) => {
     const found = came.get(missingKey(before.session, before.token));
@@ -258,7 +255,7 @@ function noteLosses(context: UpdateContext, past: Past, { absent }: HandoverTake
   if (absent.size === 0) return;
   const names = [...absent.keys()];
   context.log('warning', 'sessions are gone', { sessions: names, descriptors: lost.length });
-  context.journal.note('sessions.lost', {
+  context.journal.remember('sessions.lost', {
     message: `these sessions are gone: ${[...absent].map(([name, why]) => `${name} (${why})`).join(', ')}`,
     parameters: { sessions: names, descriptors: lost },
   });

@@ -43,6 +43,8 @@ export interface Leaving {
   readonly program: ResumeProgram | null;
   /** The index session, once it is created. */
   index: OutgoingIndex | null;
+  /** When the next kernel was loaded, in µs since the epoch; null before that. */
+  loadedAtUs: number | null;
   /** Undoes that the agent comes first on the processors; null while it does not. */
   standBack: (() => void) | null;
   /** What is synced once the machines are stopped; null until that is known. */
@@ -70,12 +72,16 @@ interface Act {
 
 export const acts: { readonly [Id in LeavingId]: Act } = {
   load: {
-    async run({ context, plan, peer }) {
+    async run(update) {
+      const { context, plan, peer } = update;
       const { kernel: image, commandLine } = plan;
-      await context.loader.load({ image, commandLine, peer });
+      update.loadedAtUs = (await context.loader.load({ image, commandLine, peer })).loadedAtUs;
     },
-    async undo({ context: { loader }, peer }) {
-      if (loader.loaded !== null) await loader.unload(peer);
+    async undo({ context: { loader }, loadedAtUs, peer }) {
+      const { loaded } = loader;
+      // One that somebody has loaded since is not this update's to drop.
+      if (loaded === null || (loadedAtUs !== null && loaded.loadedAtUs !== loadedAtUs)) return;
+      await loader.unload(peer);
     },
   },
 

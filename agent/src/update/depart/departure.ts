@@ -97,6 +97,11 @@ export class Departure {
     return this.#record.id;
   }
 
+  /** The steps, once the update is settled: what could not be undone is tried again with them. */
+  get steps(): Pick<StepList, 'left' | 'undoLeft'> {
+    return this.#steps;
+  }
+
   /** The newest progress. */
   get progress(): Progress {
     return this.#lastProgress;
@@ -128,9 +133,13 @@ export class Departure {
       failure = error;
     }
     const problems = await this.#steps.undo();
-    const { adoptions } = this.#context;
-    // A machine that has ended meanwhile has nothing to preserve any more.
-    await adoptions.takeOver();
+    const { adoptions, log } = this.#context;
+    try {
+      // A machine that has ended meanwhile has nothing to preserve any more.
+      await adoptions.takeOver();
+    } catch (error) {
+      log('error', 'not every machine is watched', { update: this.id, problem: saidBy(error) });
+    }
     this.#enter('normal');
     await adoptions.stopped.letRunOn();
     return this.#settle(failure, problems);
@@ -178,6 +187,7 @@ export class Departure {
       machines: this.#machines,
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
+      loadedAtUs: null,
       lastSync: null,
       standBack: null,
       get record() {

@@ -21,13 +21,17 @@ let journal: Journal;
 let reader: JournalReader;
 /** What was done, in order: steps, `undo` of steps, and entries of the journal. */
 let happened: string[];
+/** What could not be written when it happened. */
+let told: string[];
 
 beforeEach(() => {
   happened = [];
+  told = [];
   let clock = 0;
   journal = new Journal(':memory:', {
     ...{ bootId: 'this', phase: () => 'normal', update: () => null },
     ...{ nowUs: () => (clock += 1), steadyUs: () => (clock += 1) },
+    notWritten: (what, why) => void told.push(`${what}; ${why}`),
   });
   reader = new JournalReader(journal);
   journal.events.on('entry', ({ kind, name, parameters }) => {
@@ -127,6 +131,31 @@ describe('steps of an update that fails', () => {
   });
 });
 
+describe('a step that could not be undone', () => {
+  it('is kept, and tried again until it is', async () => {
+    let works = false;
+    const stubborn = async (): Promise<void> => {
+      if (!works) throw new Error('it stays loaded');
+    };
+    const list = listOf({ announce: { run: fail('no') }, load: { undo: stubborn } });
+    await expect(list.run(leaving)).rejects.toThrow('no');
+    await list.undo();
+    expect(list.left).toEqual(['load-kernel']);
+    happened = [];
+    expect(await list.undoLeft()).toEqual(['undoing load-kernel: it stays loaded']);
+    works = true;
+    expect(await list.undoLeft()).toEqual([]);
+    expect(list.left).toEqual([]);
+    expect(await list.undoLeft()).toEqual([]);
+    expect(happened.filter((each) => each === 'undo load-kernel')).toHaveLength(2);
+    expect(results('update.undo').slice(-3)).toEqual([
+      ['load-kernel', false, 'it stays loaded'],
+      ['load-kernel', false, 'it stays loaded'],
+      ['load-kernel', true, ''],
+    ]);
+  });
+});
+
 describe('steps during which machines are stopped', () => {
   const from = (start: string): string[] => happened.slice(happened.indexOf(start));
 
@@ -145,7 +174,8 @@ describe('steps during which machines are stopped', () => {
       ],
       ...['result suspend-machines', 'result kexec'],
       ...['act undo kexec', 'result undo kexec', 'act undo suspend-machines', 'result undo suspend-machines'],
-      'act undo announce-kexec',
+      // Done first, then written.
+      'undo announce-kexec',
     ]);
     expect(results('update.step').slice(-2)).toEqual([
       ['suspend-machines', true, ''],
@@ -170,7 +200,7 @@ describe('steps during which machines are stopped', () => {
 });
 
 describe('steps on a full disk', () => {
-  it('are all undone, though nothing is written of it, and that is named', async () => {
+  it('are all undone, and that is written once there is room', async () => {
     const disk = { full: false };
     fillable(disk);
     const list = listOf({
@@ -183,16 +213,18 @@ describe('steps on a full disk', () => {
       ready: { undo: fail('a monitor does not answer') },
     });
     await expect(list.run(leaving)).rejects.toThrow(kexecFailed.message);
-    expect(await list.undo()).toEqual([
-      `the journal: ${unwritten}`,
-      'undoing ready-machines: a monitor does not answer',
-    ]);
-    expect(happened.filter((each) => each.startsWith('undo '))).toEqual(
-      ['kexec', 'suspend-machines', ...[...ids].reverse()].map((id) => `undo ${id}`),
-    );
+    expect(await list.undo()).toEqual(['undoing ready-machines: a monitor does not answer']);
+    const backwards = ['kexec', 'suspend-machines', ...[...ids].reverse()];
+    expect(happened.filter((each) => each.startsWith('undo '))).toEqual(backwards.map((id) => `undo ${id}`));
+    expect(results('update.undo')).toEqual([]);
+    expect(told[0]).toMatch(/^update.step .*; database or disk is full$/);
+    disk.full = false;
+    journal.writeAll();
+    expect(results('update.undo').map(([step]) => step)).toEqual(backwards);
+    expect(await reader.verify()).toMatchObject({ firstBad: null });
   });
 
-  it('are all undone where the result of one could not be written', async () => {
+  it('are all undone where the result of one could not be written, and no further one is begun', async () => {
     const disk = { full: false };
     fillable(disk);
     const list = listOf({
@@ -203,9 +235,8 @@ describe('steps on a full disk', () => {
       },
     });
     await expect(list.run(leaving)).rejects.toThrow(unwritten);
-    // There may be room again: the journal takes no entry any more until the agent is started again.
-    disk.full = false;
-    expect(await list.undo()).toEqual([`the journal: ${unwritten}`]);
+    expect(happened).not.toContain('suspend-machines');
+    expect(await list.undo()).toEqual([]);
     expect(happened.filter((each) => each.startsWith('undo '))).toHaveLength(ids.length);
   });
 

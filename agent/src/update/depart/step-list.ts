@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Does steps one after the other and undoes them in reverse. Each is an act in the journal, done or undone. A step
- * that fails half-way is undone too, and undoing goes on where one undo fails.
+ * that fails half-way is undone too, and undoing goes on where one undo fails. What could not be undone is kept, and can be
+ * tried again. Undoing never waits for the journal.
  *
  * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
  * begins. Their results are written once the machines run on. After a kexec that works the agent in the next kernel
  * writes them (`arrive/arriving-steps.ts`).
  */
 import { saidBy } from '../../host/said-by.ts';
-import type { Journal, JournalEntry, RecordedPeer } from '../../journal/index.ts';
+import type { Announced, Journal, RecordedPeer } from '../../journal/index.ts';
 import { type LeavingId, type PlannedStep, type StepKind, steps } from '../record/steps.ts';
 
 type LeavingStep = PlannedStep<LeavingId>;
@@ -39,7 +40,7 @@ interface Deferred {
   readonly name: 'update.step' | 'update.undo';
   readonly step: LeavingStep;
   /** The announcement, if it is written already. */
-  readonly announced: JournalEntry | null;
+  readonly announced: Announced | null;
   readonly failure: unknown;
   readonly durationUs: number | null;
 }
@@ -50,8 +51,10 @@ export class StepList {
   readonly #options: StepListOptions;
   readonly #done: LeavingStep[] = [];
   /** Announcements of blackout steps that have no result yet. */
-  readonly #announced = new Map<LeavingStep, JournalEntry>();
+  readonly #announced = new Map<LeavingStep, Announced>();
   readonly #deferred: Deferred[] = [];
+  /** What could not be undone, the last that was done first. */
+  #left: LeavingStep[] = [];
 
   constructor(options: StepListOptions) {
     this.#options = options;
@@ -76,36 +79,59 @@ export class StepList {
     }
   }
 
+  /** What could not be undone, by the ids of the steps. */
+  get left(): string[] {
+    return this.#left.map(({ shown }) => shown.id);
+  }
+
   /**
-   * Undoes what was done, the last first. Never throws. A journal that cannot be written does not keep a step from
-   * being undone: a host that is left half-way would be worse than one undo without an entry.
+   * Undoes what was done, the last first. Never throws. What fails is kept in `left`.
    *
    * @returns what went wrong, in words
    */
   async undo(): Promise<string[]> {
-    const { work, undoing } = this.#options;
-    const problems = new Set<string>();
-    const attempt = async <T>(what: string, doing: () => Promise<T> | T): Promise<T | null> => {
-      try {
-        return await doing();
-      } catch (error) {
-        problems.add(`${what}: ${saidBy(error)}`);
-        return null;
-      }
-    };
+    const { undoing, work } = this.#options;
+    const problems: string[] = [];
     for (const step of this.#done.splice(0).reverse()) {
       const silent = inBlackout(step);
-      if (!silent) await attempt('the journal', () => this.#writeDeferred());
-      const { undo } = work(step);
-      if (!undo) continue;
+      if (!silent) this.#writeDeferred();
+      if (!work(step).undo) continue;
       undoing(step);
-      const announced = silent ? null : await attempt('the journal', () => this.#announceUndo(step));
-      await attempt(`undoing ${step.shown.id}`, () =>
-        this.#inSilence('update.undo', step, announced, async () => undo()),
-      );
+      const announced = silent ? null : this.#beginUndo(step);
+      try {
+        await this.#inSilence('update.undo', step, announced, () => this.#undoOne(step));
+      } catch (error) {
+        problems.push(`undoing ${step.shown.id}: ${saidBy(error)}`);
+        this.#left.push(step);
+      }
     }
-    await attempt('the journal', () => this.#writeDeferred());
-    return [...problems];
+    this.#writeDeferred();
+    return problems;
+  }
+
+  /**
+   * Tries again to undo what could not be undone. No machine may be stopped for an update meanwhile.
+   *
+   * @returns what went wrong, in words; empty once nothing is left
+   */
+  async undoLeft(): Promise<string[]> {
+    const { journal } = this.#options;
+    const problems: string[] = [];
+    const still: LeavingStep[] = [];
+    for (const step of this.#left) {
+      try {
+        await journal.giveBack('update.undo', this.#fields(step), () => this.#undoOne(step));
+      } catch (error) {
+        problems.push(`undoing ${step.shown.id}: ${saidBy(error)}`);
+        still.push(step);
+      }
+    }
+    this.#left = still;
+    return problems;
+  }
+
+  async #undoOne(step: LeavingStep): Promise<void> {
+    await this.#options.work(step).undo?.();
   }
 
   #announce(list: readonly LeavingStep[]): void {
@@ -113,12 +139,12 @@ export class StepList {
     for (const step of list) this.#announced.set(step, journal.announce('update.step', this.#fields(step)));
   }
 
-  #announceUndo(step: LeavingStep): JournalEntry {
-    return this.#options.journal.announce('update.undo', this.#fields(step));
+  #beginUndo(step: LeavingStep): Announced {
+    return this.#options.journal.begin('update.undo', this.#fields(step));
   }
 
   /** The announcement of a step of the blackout, which its result answers. */
-  #taken(step: LeavingStep): JournalEntry | null {
+  #taken(step: LeavingStep): Announced | null {
     const announced = this.#announced.get(step) ?? null;
     this.#announced.delete(step);
     return announced;
@@ -128,7 +154,7 @@ export class StepList {
   async #inSilence(
     name: Deferred['name'],
     step: LeavingStep,
-    announced: JournalEntry | null,
+    announced: Announced | null,
     doing: () => Promise<void>,
   ): Promise<void> {
     const { nowUs } = this.#options;
@@ -151,12 +177,9 @@ export class StepList {
       this.#deferred.push({ name: 'update.step', step, announced, failure, durationUs: null });
     }
     this.#announced.clear();
-    // Each stays in the list until it is written: the disk may have room again at the next attempt.
-    for (let next = this.#deferred[0]; next; next = this.#deferred[0]) {
-      const { name, step, announced, failure, durationUs } = next;
+    for (const { name, step, announced, failure, durationUs } of this.#deferred.splice(0)) {
       const fields = this.#fields(step);
-      journal.settle(announced ?? journal.announce(name, fields), fields, failure, durationUs);
-      this.#deferred.shift();
+      journal.settle(announced ?? journal.begin(name, fields), fields, failure, durationUs);
     }
   }
 

@@ -2,7 +2,7 @@
 /**
  * Live updates as the journal tells of them. An update's record is written whole into three kinds of entries:
  * when it starts, when its kexec is announced, and when it is settled. The newest counts. There is no second
- * table to disagree with the journal.
+ * table to disagree with the journal. A further entry says that an update has arrived in the next kernel.
  */
 
 import { Refusal } from '../../host/refusal.ts';
@@ -14,19 +14,22 @@ import { readRecord } from './stored-record.ts';
 export const recordEntries = {
   started: 'update.started',
   announced: 'update.kexec',
+  arrived: 'update.arrived',
   settled: 'update.settled',
 } as const;
 
 export class History {
   readonly #journal: Journal;
   readonly #reader: JournalReader;
+  /** The last one that ended here: a full disk may keep its end from being written for a while. */
+  #settled: Update | null = null;
 
   constructor(journal: Journal, reader: JournalReader) {
     this.#journal = journal;
     this.#reader = reader;
   }
 
-  /** Writes that an update has started. */
+  /** Writes that an update has started. @throws JournalUnwritable */
   started(record: Update, fields: EntryFields): void {
     this.#journal.note(recordEntries.started, {
       ...fields,
@@ -35,9 +38,9 @@ export class History {
     });
   }
 
-  /** Announces the kexec: on disk once this returns. Its result is written by whoever is there to see it. */
-  announced(record: Update, fields: EntryFields): JournalEntry {
-    return this.#journal.announce(recordEntries.announced, {
+  /** Announces the kexec: on disk once this returns. Its result is written by whoever is there to see it. @throws JournalUnwritable */
+  announced(record: Update, fields: EntryFields): void {
+    this.#journal.announce(recordEntries.announced, {
       ...fields,
       update: record.id,
       parameters: { record },
@@ -46,7 +49,8 @@ export class History {
 
   /**
    * Writes how an update ended, and with it the result of the announced kexec, if there was one: how long it took
-   * from the announcement to the end, and the errno it failed with.
+   * from the announcement to the end, and the errno it failed with. It has ended in any case: what cannot be written now is
+   * written later, and is known here meanwhile.
    */
   settled(record: Update, errno: string | null = null): void {
     const announcement = this.#reader.newest({ name: recordEntries.announced, update: record.id });
@@ -58,7 +62,8 @@ export class History {
       this.#journal.settle(announcement, fields, failure, tookUs);
     }
     const message = `${record.outcome}: ${record.reason}`;
-    this.#journal.note(recordEntries.settled, { update: record.id, message, parameters: { record } });
+    this.#settled = record;
+    this.#journal.remember(recordEntries.settled, { update: record.id, message, parameters: { record } });
   }
 
   /** Records of updates, newest first; `before` is the id of the one to go on after. @throws Refusal UpdateNotFound */
@@ -88,16 +93,35 @@ export class History {
 
   /** Whether somebody has said how an update ended. */
   isSettled(id: string): boolean {
-    return this.#reader.newest({ name: recordEntries.settled, update: id }) !== null;
+    return this.#settled?.id === id || this.#has(recordEntries.settled, id);
   }
 
-  /** The newest update if nobody has said how it ended; `announced` tells whether its kexec was. */
-  unsettled(): { record: Update; announced: boolean } | null {
+  /**
+   * Writes that an update has arrived in the next kernel. Long before it is settled: a host that loses power meanwhile must
+   * not be told that the kexec never ended.
+   *
+   * @param release of the kernel that runs now
+   */
+  arrived(id: string, release: string): void {
+    if (this.#has(recordEntries.arrived, id)) return;
+    this.#journal.remember(recordEntries.arrived, { update: id, parameters: { release } });
+  }
+
+  /**
+   * The newest update if nobody has said how it ended. `announced` tells whether its kexec was, `arrived` whether it ended
+   * in the next kernel.
+   */
+  unsettled(): { record: Update; announced: boolean; arrived: boolean } | null {
     const id = this.lastId;
     if (id === null || this.isSettled(id)) return null;
     const record = this.#newest(id);
     if (record === null) return null;
-    return { record, announced: this.#reader.newest({ name: recordEntries.announced, update: id }) !== null };
+    const { announced, arrived } = recordEntries;
+    return { record, announced: this.#has(announced, id), arrived: this.#has(arrived, id) };
+  }
+
+  #has(name: string, update: string): boolean {
+    return this.#reader.newest({ name, update }) !== null;
   }
 
   #startOf(id: string): JournalEntry {
@@ -107,6 +131,7 @@ export class History {
   }
 
   #newest(id: string): Update | null {
+    if (this.#settled?.id === id) return this.#settled;
     for (const name of [recordEntries.settled, recordEntries.announced, recordEntries.started]) {
       for (const entry of this.#reader.query({ name, update: id }, 2, false).entries) {
         const record = readRecord(entry.parameters['record']);

@@ -113,7 +113,7 @@ export async function retrieveIndex({
       throw error;
     }
   };
-  const index = await journal.act(
+  const index = await journal.giveBack(
     'index.retrieve',
     {},
     () => findIndex(native, retrieve),

@@ -26,6 +26,7 @@ describe('the inventory', () => {
         update: () => null,
         nowUs: () => ++clock,
         steadyUs: () => ++clock,
+        notWritten: () => {},
       });
       const descriptors = [{ token: '0x0', label: 'disk', size: 7, digest: null }];
       await journal.act(

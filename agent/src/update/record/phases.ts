@@ -20,11 +20,16 @@
  * An abort works until the reboot call; in *kexec* it is refused with `WrongPhase`, in the next kernel with
  * `NothingToAbort`. In *preserving* and *prepared* it takes effect between two steps, during digests and at once in the
  * grace. In *suspending* it waits until every machine is saved or has failed. Machines run on first, then the other
- * steps are undone in reverse, and sessions stay. The abort is an act: with a full disk it is refused.
+ * steps are undone in reverse, and sessions stay. A step that could not be undone is tried again, and no update begins
+ * before it is (`depart/leftovers.ts`).
  *
- * With a full disk no update begins, and one that has begun ends before machines are stopped. Undoing does not wait for
- * the journal (`depart/step-list.ts`). A result that cannot be written closes the journal. The next agent then
- * settles the update as *aborted*, once there is room; until then no agent starts (`arrive/first-things.ts`).
+ * With a full disk no update begins, and one that has begun ends before machines are stopped. Aborting, undoing and
+ * settling do not wait for the journal (`journal/journal.ts`): they are written once there is room. If the agent dies
+ * before, the next one settles the update as *aborted*.
+ *
+ * SIGTERM aborts an update first, and the agent ends once its machines run. In *kexec* it waits for the reboot call. The
+ * package does not restart an agent in an update: the agent does, once that is over. From *prepared* on the host
+ * cannot be shut down (`hold-shutdown.ts`).
  *
  * Before and after the stop, what machines write to is synced, with a limit. A disk that does not answer is dealt with by
  * the policy, as a machine that cannot be saved is (`depart/writing-out.ts`). Preserving has a limit too. A kernel that does
@@ -37,7 +42,8 @@
  *   unloads the kernel and settles the update as *aborted*.
  * - The agent dies in the next kernel: the store has the index. The next agent begins again; it settles only once.
  * - The power fails: memory and sessions are gone in every phase. The outcome is *cold boot*, the reason says whether
- *   the kexec was announced, and every descriptor is named. Also if the next kernel ran and had not settled it.
+ *   the kexec was announced, and every descriptor is named. Where an agent had
+ *   found the update in the next kernel and had not settled it, the outcome is *unknown*.
  * - Another kernel boots: *updated*, with a remark. One that cannot read the handover: *unknown*, with its log line. One
  *   that panics over it is seen as a cold boot by whatever boots next.
  * - A kernel without the device: nothing can be retrieved. The outcome is *cold boot* if its log shows no handover,
@@ -68,11 +74,19 @@
  *       ends the wait for a file system that does not answer, before any machine is stopped
  *       in the next kernel is refused: there is nothing to abort any more
  *       lets the machines run on, and says which file system it was
- *       is refused while the disk is full, and works once it is not
+ *       is done while the disk is full, which is said, and is written once there is room
+ *       tries again what could not be undone, and says if it still cannot be
+ *       in the grace aborts the update first
+ *       with machines stopped lets them run on first, and asks the service manager for the time
+ *       while the reboot call is made waits for it, and lets machines run on if it comes back
+ *       because a new version was installed is told so once the update is over
+ *       gives the host back to whoever wants to shut it down, which was not possible since *prepared*
  *       before it begins is not begun
  *       after its announcement ends before the machines are stopped
- *       when the kernel refuses lets the machines run on, and is settled by the next agent
- *       and whose agent has died is settled once there is room: until then no agent starts
+ *       lets the machines run on, and is written once there is room
+ *       and the agent dies before there is room is settled by the next agent
+ *       and whose agent has died is undone and settled by the next one, which writes that once there is room
+ *       in the next kernel still brings everything back, and is settled once there is room
  *     agent/test/unsynced-disks.test.ts
  *       ends the update under the policy *stop*, and both machines run on
  *       costs its machine under *leave*, which runs on here until the kexec and is not brought back
@@ -83,6 +97,7 @@
  *       are undone in reverse order, the one that failed first
  *       are undone where the undo of another fails, which is named
  *       are written as not done where the update ended before them
+ *       is kept, and tried again until it is
  *     agent/test/arriving-steps.test.ts
  *       shows what it does by the steps of the plan, in the phases the plan says
  *       has one entry and one result of each step of the plan, in its order
@@ -91,7 +106,7 @@
  *       in the next kernel gets everything back at the next start
  *     agent/test/power-loss.test.ts
  *       a power cut in phase $phase is a cold boot
- *       a power cut in the next kernel, in phase $phase, is a cold boot
+ *       a power cut in the next kernel, in phase $phase, is told as $outcome
  *     agent/test/unplanned.test.ts
  *       is said: another kernel than the planned one
  *       is never an update: a session that is gone, though nothing was in it
