@@ -263,12 +263,15 @@ export class MachineSaver {
    * @throws QmpError
    */
   async letRunOn(): Promise<string | null> {
-    const signal = AbortSignal.timeout(letRunMs);
+    const isStopped = this.#suspendedAtUs !== null && this.ran;
     // QEMU may still wait for its descriptors to be taken, or for somebody to take the rest of the state.
     if (this.#migration === 'unknown' || this.#migration === 'begun')
-      await this.#monitor.cancelMigration(signal);
-    if (this.#suspendedAtUs === null || !this.ran) return null;
-    return await this.#monitor.letRunOn(signal, this.#migration !== 'none');
+      await this.#monitor.cancelMigration(AbortSignal.timeout(letRunMs)).catch((error: unknown) => {
+        // Being told to run matters more, and shows by itself whether that can be done.
+        if (!isStopped) throw error;
+      });
+    if (!isStopped) return null;
+    return await this.#monitor.letRunOn(AbortSignal.timeout(letRunMs), this.#migration !== 'none');
   }
 
   /** Puts its migration settings back, and notes that. @throws QmpError */

@@ -6,7 +6,7 @@ import { type Descriptor, native, type Sockets } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import { type Answer, refusal, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
-import { startFakeVmm } from './fake-vmm.fixture.ts';
+import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import { adopted, facts, SuspensionScene, stagesOf } from './suspension.fixture.ts';
 
@@ -130,6 +130,21 @@ describe('a machine', () => {
     await expect(suspension.save()).rejects.toThrow('one cannot be saved: a CPR stream begins with QCPR');
     expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.commands).toContain('migrate_cancel');
+    expect(vmm.running).toBe(true);
+    suspension.close();
+  });
+
+  it('whose migration fails and cannot be cancelled either is let run on all the same', async () => {
+    const migrate: Answer = (socket, id) => {
+      value({})(socket, id);
+      vmm.tell('MIGRATION', { status: 'failed' });
+    };
+    const vmm: FakeVmm = await startFakeVmm({ running: true, answers: { migrate, migrate_cancel: refuse } });
+    const suspension = suspensionOf([adopted('one', vmm.path)]);
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('one cannot be saved: QEMU could not pass its state on');
+    expect(vmm.running).toBe(false);
+    expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.running).toBe(true);
     suspension.close();
   });
