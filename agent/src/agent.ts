@@ -293,6 +293,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     if (arrived !== null) await completeArrival(context, board, past, arrived);
     await adoptions.takeOver();
     if (writable) await heldMachines.takeOver();
+    // Machines that have arrived are not quite as they were, if what brought them back ended too soon.
+    if (phases.phase === 'normal') await adoptions.stopped.letRunOn();
     if (arrived !== null) return;
     if (writable && !isCurrent(past.inventory, sessions)) {
       const { name, parameters } = inventoryOf(sessions);

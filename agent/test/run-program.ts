@@ -132,6 +132,9 @@ class Run {
       case 'tell':
         await this.#monitor?.tell(text('command'));
         break;
+      case 'try':
+        await this.#monitor?.tell(text('command')).catch(() => {});
+        break;
       case 'until':
         await this.#monitor?.until(text('command'), text('wanted'), text('refused'));
         break;

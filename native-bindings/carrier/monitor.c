@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The monitor of a VMM that was started. What it says is believed no more than what comes of its other sockets. */
+#include "log.h"
 #include "patience.h"
 #include "stream.h"
 #include "work.h"
@@ -120,6 +121,16 @@ bool tell_monitor(const struct instruction *each)
 	unsigned events;
 
 	return answer_to(each->text[0], &events);
+}
+
+/* Whatever comes of it costs nothing. */
+bool try_monitor(const struct instruction *each)
+{
+	unsigned events;
+
+	if (!answer_to(each->text[0], &events))
+		say(work.machine->number, "problem", "%s", work.problem);
+	return true;
 }
 
 bool ask_until(const struct instruction *each)

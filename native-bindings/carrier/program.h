@@ -90,6 +90,7 @@ enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8 
 	X(MONITOR, monitor, 50, PART, open_monitor, "P", .after = STARTED, .brings = MONITORED) \
 	X(TELL, tell, 51, PART, tell_monitor, "T", .after = MONITORED) \
 	X(UNTIL, until, 52, PART, ask_until, "TTT", .after = MONITORED) \
+	X(TRY, try, 53, PART, try_monitor, "T", .after = MONITORED) \
 	X(MARK, mark, 60, PART, write_mark, "k") \
 	X(NOTE, note, 61, PART, write_note, "T")
 

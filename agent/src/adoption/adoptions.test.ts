@@ -7,12 +7,15 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, lstatSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { identify } from '../host/process-files.ts';
 import { fillable } from '../journal/full-disk.fixture.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
+import { MachineHead } from '../liveupdate/machine-head.ts';
 import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
 import { AdoptionScene, end, plain } from './adoptions.fixture.ts';
+import { startFakeVmm } from './fake-vmm.fixture.ts';
 
 let scene: AdoptionScene;
 beforeEach(() => {
@@ -191,7 +194,7 @@ describe('a guest that was stopped', () => {
     monitor = await serveQmp(answers);
     const one = await scene.startVmm('one', [scene.memfd('ram')], monitor.path);
     const session = await scene.adopt(one);
-    scene.adoptions.stopped.mark(session, true);
+    scene.adoptions.stopped.mark(session, { suspended: true });
     return [one, session];
   }
 
@@ -200,6 +203,74 @@ describe('a guest that was stopped', () => {
     await scene.adoptions.stopped.letRunOn();
     expect(monitor.commands).toContain('cont');
     expect(scene.sessions.get(session).machine?.suspended).toBe(false);
+  });
+
+  it('is not told to run if it did not run before: its owner had paused it', async () => {
+    const [, session] = await stopped({ ...paused, cont: runs });
+    const settings = { capabilities: {}, parameters: {} };
+    scene.adoptions.stopped.mark(session, { before: { ran: false, settings } });
+    await scene.adoptions.stopped.letRunOn();
+    expect(monitor.commands).not.toContain('cont');
+    expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before: null });
+  });
+
+  it.each(['io-error', 'guest-panicked', 'shutdown'])(
+    'is not told to run if something else has stopped it: %s',
+    async (status) => {
+      const [, session] = await stopped({ 'query-status': value({ status, running: false }), cont: runs });
+      await scene.adoptions.stopped.letRunOn();
+      expect(monitor.commands).not.toContain('cont');
+      expect(scene.sessions.get(session).machine?.suspended).toBe(false);
+    },
+  );
+
+  it.each([true, false])(
+    'has its migration settings put back by the agent that finds them noted; it was stopped: %s',
+    async (suspended) => {
+      const vmm = await startFakeVmm({
+        running: !suspended,
+        settings: { parameters: { mode: 'cpr-transfer' } },
+      });
+      const one = await scene.startVmm('one', [scene.memfd('ram')], vmm.path);
+      const session = await scene.adopt(one);
+      const settings = { capabilities: { xbzrle: true }, parameters: { mode: 'normal' } };
+      scene.adoptions.stopped.mark(session, { suspended, before: { ran: true, settings } });
+      await scene.adoptions.stopped.letRunOn();
+      expect(vmm.running).toBe(true);
+      expect(vmm.commands.includes('cont')).toBe(suspended);
+      expect(vmm.settings).toMatchObject(settings);
+      expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before: null });
+    },
+  );
+
+  it('whose settings cannot be put back is tried again, but not without end: its monitor is its owner’s', async () => {
+    const [, session] = await stopped({ ...paused, cont: runs });
+    const settings = { capabilities: { events: false }, parameters: {} };
+    scene.adoptions.stopped.mark(session, { before: { ran: true, settings } });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    await scene.adoptions.stopped.letRunOn();
+    const before = { ran: true, settings };
+    expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before });
+    const again = vi.spyOn(scene.adoptions.stopped, 'letRunOn');
+    vi.advanceTimersByTime(2000);
+    expect(again).toHaveBeenCalledExactlyOnceWith(1);
+    const tries = monitor.connections();
+    await scene.adoptions.stopped.letRunOn(15);
+    expect(monitor.connections()).toBe(tries);
+    vi.useRealTimers();
+    await vi.waitFor(() =>
+      expect(monitor.commands.filter((each) => each.startsWith('migrate'))).toHaveLength(2),
+    );
+  });
+
+  it('may have a mark of an earlier agent, which says nothing of before', () => {
+    const head = v.parse(MachineHead, {
+      ...{ name: 'one', definition: null, definitionText: null, way: 'cpr', pid: 7, startTime: '1' },
+      ...{ bootId: 'this', monitor: '/run/q', unlinked: [], suspended: true },
+      command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
+    });
+    expect(head).toMatchObject({ suspended: true, before: null });
   });
 
   it('is not told to run if it runs already', async () => {

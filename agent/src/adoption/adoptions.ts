@@ -43,8 +43,13 @@
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
  *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
  * - The agent dies while guests are stopped: the next one finds the marks and says `cont` (`letRunOn`), again every
- *   2 s if a monitor refuses. It also says it to a guest that somebody had paused before. Without a descriptor store
- *   the marks are gone, and the guests stay stopped.
+ *   2 s if a monitor refuses. It does not say it to a guest that did not run before, or that something else has stopped.
+ *   Without a descriptor store the marks are gone, and the guests stay stopped.
+ * - Migration settings of a VMM: a save needs its own (`qemu/migration-settings.ts`). How they were is in the mark before
+ *   they are changed. They are put back when the machine runs on, or by the next agent, which finds the mark.
+ * - Somebody lets a guest run through another monitor after it was saved: QEMU tells, and the machine is left behind, or
+ *   the update ends. Right before the kexec each VMM is asked once more (`last-question.ts`). One that is not as it was
+ *   saved, or does not answer, ends the update.
  * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
  *   *starting* the VMM is stopped and started again, if attempts are left. With *running* it may have run, so
  *   nothing is loaded. Its monitor is asked, and it is told to run if it is still paused.
@@ -104,6 +109,17 @@
  *       whose VMM does not let it run on is held, and its mark stays
  *       ends the update under the policy stop, and all of them run on
  *       is left behind under the policy leave, and runs until the kexec
+ *     agent/src/adoption/state-before.test.ts
+ *       are as before once an update is aborted in its grace: %s
+ *       that others have made and that would change the save are switched off for it, and put back
+ *       because it is %s is saved as it is, and never told to run
+ *       in the grace: one that is paused is carried over so: %s
+ *       ends the update if a VMM does not answer
+ *     agent/test/state-before.test.ts
+ *       are as before once the next agent is there, if this one dies in the grace
+ *       are put back in the next kernel by $by
+ *       is not let run by the next agent, if this one dies after it was saved
+ *       ends the update in its last moment, and all run on: policy %s
  *     agent/test/carrier/restore-machine.test.ts
  *       goes on, %s
  *       that does not say whether it runs is not stopped: the guest may have run
@@ -124,7 +140,7 @@ import type { Machine } from '../interface/agent.generated.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
-import type { MachineHead } from '../liveupdate/machine-head.ts';
+import type { MachineBefore, MachineHead } from '../liveupdate/machine-head.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
 import { checkRoom } from './filling.ts';
 import type { Following } from './huge-pages.ts';
@@ -133,9 +149,19 @@ import { type AdoptOptions, newAdoption } from './new-adoption.ts';
 import { protectMachine } from './protect.ts';
 import { commandOfVmm } from './running-vmm.ts';
 import { StoppedMachines } from './stopped-machines.ts';
+import { usualCapabilities } from './taking-in.ts';
 
 /** In place of the start time of a process that has ended: no process has it. */
 const noStartTime = 'ended';
+
+/**
+ * How the migration settings of a machine's new VMM are to be: it began with those that every QEMU begins with. What
+ * brought it back puts them back too, but may have ended before.
+ */
+function beforeArrival(before: MachineBefore | null): MachineBefore {
+  const capabilities = { ...usualCapabilities, ...before?.settings.capabilities };
+  return { ran: before?.ran ?? true, settings: { capabilities, parameters: {} } };
+}
 
 function nullIfGone(error: unknown): null {
   if (error instanceof Refusal && error.refusal === 'NoSuchProcess') return null;
@@ -274,7 +300,8 @@ export class Adoptions {
   async moved(session: string, pid: number): Promise<void> {
     const { paths, sessions, bootId } = this.#context;
     const held = sessions.get(session);
-    const moved = { pid, bootId, unlinked: [], suspended: false };
+    const before = beforeArrival(held.machine?.before ?? null);
+    const moved = { pid, bootId, unlinked: [], suspended: false, before };
     const identity = await identify(paths.proc, pid);
     const command = identity && (await commandOfVmm(paths.proc, pid).catch(nullIfGone));
     if (identity !== null && command !== null) {

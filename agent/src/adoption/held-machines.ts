@@ -40,7 +40,7 @@ export interface HeldContext {
   readonly native: Native;
   readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
   readonly sessions: SessionStore;
-  readonly adoptions: Pick<Adoptions, 'list' | 'moved'>;
+  readonly adoptions: Pick<Adoptions, 'list' | 'moved' | 'stopped'>;
   readonly journal: Journal;
   readonly starter: VmmStarter;
   /** Has a machine run again. */
@@ -113,6 +113,7 @@ export class HeldMachines {
         return started;
       });
       await this.#forget(kept.session, actor);
+      await adoptions.stopped.letRunOn();
       return pid;
     });
   }

@@ -80,6 +80,7 @@ export async function headOf(
     command: await commandOfVmm(paths.proc, pid),
     unlinked: [],
     suspended: false,
+    before: null,
   };
   const bytes = Buffer.byteLength(JSON.stringify(head));
   if (bytes > headBytes)

@@ -24,6 +24,7 @@ const machineOf = (vmm: FakeVmm, ran: boolean): SavedMachine => ({
     priority: 0,
     pid: 100,
     ran,
+    capabilities: {},
   },
   ...{ command: { program: '/usr/bin/qemu', words: [], directory: '/', ...user }, monitor: vmm.path },
   ...{ state: { token: '0x0', cprBytes: 0, mainBytes: 12 }, pieces: [], memory: [], facts: null },

@@ -54,9 +54,10 @@ export function savedMachine(
   const { session, machine } = adopted;
   const { name, definition, way, priority, pid, command, monitor } = machine;
   const { brownoutUs, suspendedAtUs } = run;
-  const ran = saver?.ran ?? true;
+  const { ran, settings } = saver?.before ?? { ran: true, settings: null };
+  const capabilities = { ...settings?.capabilities };
   return {
-    ...{ name, session, definition, way, priority, pid, command, monitor, ran },
+    ...{ name, session, definition, way, priority, pid, command, monitor, ran, capabilities },
     ...{ state, pieces, memory, facts, brownoutUs, suspendedAtUs, savedAtUs },
   };
 }

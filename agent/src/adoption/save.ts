@@ -7,18 +7,29 @@
  * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest is
  *   stopped.
  *
- * QEMU is left as it is: as long as this kernel runs it can let the guest run on (`letRunOn`), and the kexec ends it.
+ * As long as this kernel runs QEMU can let the guest run on (`letRunOn`), and the kexec ends it. Its migration settings
+ * are changed for the save. How they were is noted before, and they are put back when the guest runs on (`putBack`).
  */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { accepted } from '../host/waiting.ts';
-import { setCapabilities } from '../qemu/migration-commands.ts';
+import type { MachineBefore } from '../liveupdate/machine-head.ts';
+import { isAsSaved } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
+import {
+  putBackSettings,
+  readSettings,
+  type Settings,
+  setSettings,
+  withEarlier,
+} from '../qemu/migration-settings.ts';
+import { QmpError } from '../qemu/qmp-client.ts';
 import { unixChannel } from '../qemu/restart-command.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
 import { bytesBehindState } from './restart-mark.ts';
+import { needAsBefore, needSavable } from './savable.ts';
 import { capabilitiesFor } from './taking-in.ts';
 
 export interface SaveOptions {
@@ -33,6 +44,10 @@ export interface SaveOptions {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Bytes the state will about have: pages for them are there before the guest stops. */
   readonly expectedBytes: number;
+  /** What an update before this one has left noted: its settings are not put back yet. */
+  readonly earlier: MachineBefore | null;
+  /** Writes down how the machine was before anything of it is changed; null once all is as before. */
+  note(before: MachineBefore | null): void;
   /** A clock in µs. */
   nowUs(): number;
 }
@@ -63,12 +78,14 @@ export class MachineSaver {
   readonly #main: Descriptor;
   readonly #cpr: Descriptor | null;
   readonly #file: Descriptor;
-  /** Whether the guest ran when it was asked to stop. */
-  readonly ran: boolean;
+  readonly #settings: Settings;
+  /** The devices that it had when everything was made ready; null if QEMU cannot tell. */
+  readonly #devices: readonly string[] | null;
   #collecting: Descriptor | null = null;
   #pieces: Piece[] = [];
   #cprBytes = 0;
-  #asked = false;
+  /** How far QEMU is with the migration that was asked for; `unknown` if its answer did not come. */
+  #migration: 'none' | 'unknown' | 'begun' | 'completed' = 'none';
   #suspendedAtUs: number | null = null;
 
   private constructor(parts: {
@@ -78,7 +95,8 @@ export class MachineSaver {
     main: Descriptor;
     cpr: Descriptor | null;
     file: Descriptor;
-    ran: boolean;
+    settings: Settings;
+    devices: readonly string[] | null;
   }) {
     this.#options = parts.options;
     this.#monitor = parts.monitor;
@@ -86,10 +104,15 @@ export class MachineSaver {
     this.#main = parts.main;
     this.#cpr = parts.cpr;
     this.#file = parts.file;
-    this.ran = parts.ran;
+    this.#settings = parts.settings;
+    this.#devices = parts.devices;
   }
 
-  /** Gets everything ready. The guest runs. @throws QmpError; SystemError */
+  /**
+   * Gets everything ready. The guest runs. If that fails, its settings are as before, or noted.
+   *
+   * @throws NotSavable; QmpError; SystemError; what `note` throws
+   */
   static async prepare(options: SaveOptions): Promise<MachineSaver> {
     const { native, way } = options;
     const directory = makeMeetingPlace(options.socketDirectory, options.user);
@@ -99,6 +122,7 @@ export class MachineSaver {
       return descriptor;
     };
     let monitor: VmmMonitor | null = null;
+    let settings: Settings | null = null;
     try {
       monitor = await VmmMonitor.open({ sockets: native.sockets, path: options.monitor, pid: options.pid });
       // Whoever may enter the directory may connect; the agent checks then who it was. And may send files, which are closed
@@ -107,21 +131,22 @@ export class MachineSaver {
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666, whence: 'outside' }));
       const main = listen('main');
       const cpr = way === 'cpr' ? listen('cpr') : null;
-      await monitor.tell(setCapabilities(capabilitiesFor(way)));
-      await monitor.tell({
-        execute: 'migrate-set-parameters',
-        arguments: {
-          mode: way === 'cpr' ? 'cpr-transfer' : 'normal',
-          // The guest is stopped meanwhile: being slow gains nothing.
-          ...(way === 'cpr' ? {} : { 'max-bandwidth': 0 }),
-        },
-      });
+      await needSavable(monitor);
+      const devices = await monitor.deviceIds();
+      const { wanted, before } = await readSettings(monitor, capabilitiesFor(way), way === 'cpr');
+      settings = withEarlier(before, options.earlier?.settings);
+      options.note({ ran: monitor.guest.ran, settings });
+      await setSettings(monitor, wanted);
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
       makePages(native, file, options.expectedBytes);
       await rehearse(native, file);
-      const ran = await monitor.isRunning();
-      return new MachineSaver({ options, monitor, directory, main, cpr, file, ran });
+      return new MachineSaver({ options, monitor, directory, main, cpr, file, settings, devices });
     } catch (error) {
+      if (monitor && settings)
+        // If it fails, whoever finds the note does it.
+        await putBackSettings(monitor, settings)
+          .then(() => options.note(null))
+          .catch(() => {});
       for (const each of open) each.close();
       monitor?.close();
       rmSync(directory, { recursive: true, force: true });
@@ -130,11 +155,14 @@ export class MachineSaver {
   }
 
   /**
-   * Has QEMU hand over its descriptors; the guest runs. Nothing to do on the other ways.
+   * Looks at the machine once more, as time has passed since it was made ready: somebody may have paused it, have let it
+   * run, or have plugged devices. Then has QEMU hand over its descriptors, on the way that does; the guest runs.
    *
+   * @throws QmpError; StreamError; NotSavable
    * @returns the pieces with their descriptors, which stay this object's
    */
   async collect(): Promise<readonly Piece[]> {
+    await needAsBefore(this.#monitor, this.#devices);
     if (this.#cpr === null) return [];
     const { native, pid } = this.#options;
     const signal = AbortSignal.timeout(collectMs);
@@ -153,6 +181,21 @@ export class MachineSaver {
     return this.#pieces;
   }
 
+  /** Whether the guest runs, or did until the agent stopped it. */
+  get ran(): boolean {
+    return this.#monitor.guest.ran;
+  }
+
+  /** How the machine was before the update. */
+  get before(): MachineBefore {
+    return { ran: this.ran, settings: this.#settings };
+  }
+
+  /** Why what was saved does not fit the machine any more, as far as QEMU has told; null if it does. */
+  get problem(): string | null {
+    return this.#monitor.guest.problem;
+  }
+
   /** When the guest was stopped, µs of `nowUs`; null before. */
   get suspendedAtUs(): number | null {
     return this.#suspendedAtUs;
@@ -164,6 +207,7 @@ export class MachineSaver {
    */
   stop(): void {
     this.#suspendedAtUs ??= this.#options.nowUs();
+    this.#monitor.guest.stop();
     // QEMU waits for this: it stops the guest and connects the other channel. A close alone may come later.
     if (this.#collecting?.closed === false) this.#options.native.sockets.shutdown(this.#collecting);
     this.#collecting?.close();
@@ -193,20 +237,47 @@ export class MachineSaver {
     const mainBytes = await recordStream(native.sockets, connection, recording, signal);
     const recordedAtUs = nowUs();
     await failed;
+    this.#migration = 'completed';
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
     // Pages that were made and not needed would be preserved for nothing.
     native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + bytesBehindState));
     return { file: this.#file, cprBytes, mainBytes, recordedAtUs };
   }
 
-  /** Lets the guest run on, if it ran before. @throws QmpError */
-  async letRunOn(): Promise<void> {
-    if (this.#suspendedAtUs === null) {
-      // QEMU still waits for its descriptors to be taken; the guest has never stopped.
-      if (this.#asked) await this.#monitor.tell({ execute: 'migrate_cancel' });
-      return;
-    }
-    if (this.ran) await this.#monitor.run(AbortSignal.timeout(letRunMs));
+  /**
+   * Asks QEMU whether the guest is as it was saved: whether anybody has let it run since.
+   *
+   * @returns why it is not, or null
+   * @throws QmpError; the signal's reason. Then it is not known.
+   */
+  async stillSaved(signal: AbortSignal): Promise<string | null> {
+    const status = await this.#monitor.status(signal);
+    if (this.problem !== null) return this.problem;
+    return isAsSaved(status) ? null : `its state is "${status}" since it was saved`;
+  }
+
+  /**
+   * Lets the guest run on, if it ran before and nothing but the agent has stopped it.
+   *
+   * @returns QEMU's word for what it does in place of running; null if it runs, or did not run before
+   * @throws QmpError
+   */
+  async letRunOn(): Promise<string | null> {
+    const isStopped = this.#suspendedAtUs !== null && this.ran;
+    // QEMU may still wait for its descriptors to be taken, or for somebody to take the rest of the state.
+    if (this.#migration === 'unknown' || this.#migration === 'begun')
+      await this.#monitor.cancelMigration(AbortSignal.timeout(letRunMs)).catch((error: unknown) => {
+        // Being told to run matters more, and shows by itself whether that can be done.
+        if (!isStopped) throw error;
+      });
+    if (!isStopped) return null;
+    return await this.#monitor.letRunOn(AbortSignal.timeout(letRunMs), this.#migration !== 'none');
+  }
+
+  /** Puts its migration settings back, and notes that. @throws QmpError */
+  async putBack(): Promise<void> {
+    await putBackSettings(this.#monitor, this.#settings);
+    this.#options.note(null);
   }
 
   /** Closes everything; does nothing to the guest. */
@@ -221,10 +292,17 @@ export class MachineSaver {
   }
 
   async #migrate(): Promise<void> {
-    this.#asked = true;
     const channels = [unixChannel('main', join(this.#directory, 'main'))];
     if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
-    await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
+    this.#migration = 'unknown';
+    try {
+      await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
+      this.#migration = 'begun';
+    } catch (error) {
+      // There is none, or it is somebody else's, which is not the agent's to cancel.
+      if (error instanceof QmpError && error.failure === 'refused') this.#migration = 'none';
+      throw error;
+    }
   }
 }
 

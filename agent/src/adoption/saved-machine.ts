@@ -28,6 +28,8 @@ export const SavedMachine = v.object({
   monitor: v.pipe(v.string(), v.maxLength(4096)),
   /** Whether it ran before: one that was paused stays so. */
   ran: v.boolean(),
+  /** Capabilities of its VMM's migration that the save has changed, as they were. An earlier agent noted none. */
+  capabilities: v.optional(v.record(v.pipe(v.string(), v.maxLength(64)), v.boolean()), {}),
   /** The file with the CPR stream and after it the device state, in the index session; null before it is saved. */
   state: v.nullable(v.object({ token, cprBytes: count, mainBytes: count })),
   /** The pieces of the CPR stream; none on the other ways. */

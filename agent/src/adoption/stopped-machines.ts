@@ -1,17 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Machines that an update has stopped: marked so in their manifests, and let run on where the update went no further. */
+/**
+ * Machines that an update has touched. They are marked so in their manifests. Where the update went no further, they are
+ * let run on, and get the migration settings back that they had.
+ */
 import { identify } from '../host/process-files.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
+import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
+import { putBackSettings } from '../qemu/migration-settings.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
 
-/** How long to wait before a machine that stands still is tried again, in ms: its monitor says nothing of itself. */
+/** How long to wait before a machine is tried again, in ms: its monitor says nothing of itself. */
 const againMs = 2000;
+
+/** How often settings are tried to be put back of a machine that runs. Its monitor is its owner's, too. */
+const mostTries = 15;
+
+const settingsFailed = 'the migration settings of a machine are not as before yet';
 
 type StoppedContext = Pick<
   AdoptionContext,
   'native' | 'paths' | 'sessions' | 'bootId' | 'mayLetRunOn' | 'log'
 >;
+
+/** What the manifest says of a machine while an update has it in hand. */
+export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before'>>;
 
 export class StoppedMachines {
   readonly #context: StoppedContext;
@@ -21,41 +34,63 @@ export class StoppedMachines {
   }
 
   /**
-   * Lets machines run on that stand still although no live update is under way: an agent stopped them and died, or
-   * their monitors did not answer when they were to go on. Those that cannot be let go on now are tried again until
-   * they can, or have ended.
+   * Lets machines run on that are stopped although no live update is under way, and puts settings back: an agent had them
+   * in hand and died, or their monitors did not answer when they were to go on. Those for which that fails are tried again
+   * until they can, or have ended.
+   *
+   * @param tries how often that was tried before
    */
-  async letRunOn(): Promise<void> {
-    const stopped = adoptedIn(this.#context).filter(({ machine }) => machine.suspended);
-    const done = await Promise.all(stopped.map((each) => this.#letOneRunOn(each)));
+  async letRunOn(tries = 0): Promise<void> {
+    const touched = adoptedIn(this.#context).filter(
+      ({ machine: { suspended, before } }) => suspended || (before !== null && tries < mostTries),
+    );
+    const done = await Promise.all(touched.map((each) => this.#letOneRunOn(each)));
     if (done.every(Boolean)) return;
     setTimeout(() => {
-      if (this.#context.mayLetRunOn()) void this.letRunOn();
+      if (this.#context.mayLetRunOn()) void this.letRunOn(tries + 1);
     }, againMs).unref();
   }
 
-  async #letOneRunOn({ session, machine }: Adopted): Promise<boolean> {
+  async #letOneRunOn(adopted: Adopted): Promise<boolean> {
     const { native, paths, log } = this.#context;
+    const { session, machine } = adopted;
     const { pid } = machine;
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
+    let failed = machine.suspended ? 'a machine is still stopped' : settingsFailed;
     try {
       const path = socketSeenBy(paths.proc, pid, machine.monitor);
       using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
-      if (!(await monitor.isRunning())) await monitor.run(AbortSignal.timeout(letRunMs));
-      this.mark(session, false);
-      this.#context.sessions.touched();
-      log('warning', 'let a stopped machine run on', { session });
+      if (machine.suspended) await this.#goOn(adopted, monitor);
+      failed = settingsFailed;
+      if (machine.before !== null) {
+        await putBackSettings(monitor, machine.before.settings);
+        this.mark(session, { before: null });
+      }
       return true;
     } catch (error) {
-      log('error', 'a machine is still stopped', { session, problem: String(error) });
+      log('error', failed, { session, problem: String(error) });
       return false;
     }
   }
 
-  /** Marks machines as standing still, or as running again. */
-  mark(session: string, suspended: boolean): void {
+  /** Lets the guest run that ran before it was stopped. A head of an earlier agent does not say whether it did. */
+  async #goOn({ session, machine }: Adopted, monitor: VmmMonitor): Promise<void> {
+    const { log, sessions } = this.#context;
+    if (machine.before?.ran === false)
+      log('info', 'a machine does not run, as before the update', { session });
+    else {
+      const instead = await monitor.letRunOn(AbortSignal.timeout(letRunMs), true);
+      if (instead === null) log('warning', 'let a stopped machine run on', { session });
+      else log('warning', 'a machine that was stopped is left as it is', { session, state: instead });
+    }
+    this.mark(session, { suspended: false });
+    sessions.touched();
+  }
+
+  /** Marks machines as stopped, or as running again, and says how they were before. */
+  mark(session: string, change: StoppedMark): void {
     const { sessions } = this.#context;
-    if (sessions.has(session)) sessions.get(session).updateMachine({ suspended });
+    if (sessions.has(session)) sessions.get(session).updateMachine(change);
   }
 }

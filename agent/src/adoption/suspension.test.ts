@@ -1,83 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Machines that are stopped and saved in the kernel they run in, and those that cannot be. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { connect } from 'node:net';
 import { type Descriptor, native, type Sockets } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import type { FailurePolicy } from '../interface/agent.generated.ts';
-import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
-import { type Answer, serveQmp } from '../qemu/fake-qmp.fixture.ts';
-import type { Adopted } from './adoption-context.ts';
-import { startFakeVmm } from './fake-vmm.fixture.ts';
+import { type Answer, refusal, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
+import { type FakeVmm, startFakeVmm } from './fake-vmm.fixture.ts';
 import type { SavedMachine } from './saved-machine.ts';
-import { Suspension, type SuspensionContext } from './suspension.ts';
-import type { VmmFacts } from './vmm-facts.ts';
+import { adopted, facts, SuspensionScene, stagesOf } from './suspension.fixture.ts';
 
-/** Whom the VMMs run as: whoever runs this. */
-const user = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
-
-let directory: string;
-/** Sessions whose guest is marked as stopped, in the order of the marks; a `!` is put before one that is unmarked. */
-let marks: string[];
-
+let scene: SuspensionScene;
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), 'luo-suspension-'));
-  marks = [];
+  scene = new SuspensionScene();
 });
-afterEach(() => rmSync(directory, { recursive: true }));
+afterEach(() => scene[Symbol.dispose]());
 
-const facts: VmmFacts = {
-  ...{ groups: [36], umask: 0o027, nice: 0, limits: [], variables: [], nodes: [], directories: [] },
-  ...{ writesRoot: false, filledBytes: 0, needs: [], obstacle: null },
-  ...{ rights: null, profile: null, resources: null, unkept: null, modules: [] },
-};
+const suspensionOf: SuspensionScene['suspension'] = (...given) => scene.suspension(...given);
 
-function adopted(name: string, monitor: string, way: MachineHead['way'] = 'whole_state'): Adopted {
-  const command = { program: '/usr/bin/qemu', words: [], directory: '/', ...user };
-  const machine: MachineHead = {
-    ...{ name, definition: null, definitionText: null, way, priority: 0, pid: process.pid, startTime: '1' },
-    ...{ bootId: 'this', monitor, command, unlinked: [], suspended: false },
-  };
-  return { session: `machine:${name}`, machine };
-}
-
-function suspensionOf(
-  machines: readonly Adopted[],
-  policy: FailurePolicy = 'stop',
-  change: Partial<SuspensionContext> = {},
-): Suspension {
-  let token = 0;
-  return new Suspension(
-    {
-      native,
-      socketDirectory: directory,
-      nowUs: () => 1,
-      reach: (_pid, path) => path,
-      whereIs: () => null,
-      preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
-      mark: (session, suspended) => void marks.push(`${suspended ? '' : '!'}${session}`),
-      namedMemory: async () => [],
-      facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
-      memoryOf: () => null,
-      rehearse: () => {},
-      changed: () => {},
-      ...change,
-    },
-    machines,
-    policy,
-    0,
-    [],
-  );
-}
-
-const refuse: Answer = (socket, id) =>
-  void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'not today' } })}\n`);
-
-const stagesOf = (suspension: Suspension): Record<string, string> =>
-  Object.fromEntries(suspension.runs().map(({ name, stage }) => [name, stage]));
+const refuse = refusal('not today');
 
 describe('a machine', () => {
   it.each(['whole_state', 'named_memory', 'cpr'] as const)(
@@ -86,13 +27,16 @@ describe('a machine', () => {
       const vmm = await startFakeVmm();
       const suspension = suspensionOf([adopted('one', vmm.path, way)]);
       await suspension.prepare();
-      expect({ running: vmm.running, marks }).toEqual({ running: true, marks: [] });
+      expect({ running: vmm.running, marks: scene.marks }).toEqual({ running: true, marks: [] });
       const saved = await suspension.save();
-      expect({ running: vmm.running, marks }).toEqual({ running: false, marks: ['machine:one'] });
+      expect({ running: vmm.running, marks: scene.marks }).toEqual({
+        running: false,
+        marks: ['machine:one'],
+      });
       expect(saved).toMatchObject([{ name: 'one', ran: true, state: { mainBytes: 12 } }]);
       expect(stagesOf(suspension)).toEqual({ one: 'saved' });
       expect(await suspension.letRunOn()).toEqual([]);
-      expect({ running: vmm.running, marks }).toEqual({
+      expect({ running: vmm.running, marks: scene.marks }).toEqual({
         running: true,
         marks: ['machine:one', '!machine:one'],
       });
@@ -171,17 +115,47 @@ describe('a machine', () => {
     await suspension.save();
     expect(await suspension.letRunOn()).toMatchObject([expect.stringContaining('not today')]);
     expect(stagesOf(suspension)).toEqual({ one: 'held' });
-    expect(marks).toEqual(['machine:one']);
+    expect(scene.marks).toEqual(['machine:one']);
     suspension.close();
   });
 
   it('whose VMM hands nothing over never stops: the migration is cancelled', async () => {
+    const migrate: Answer = (socket, id, given) => {
+      value({})(socket, id);
+      connect(/[^"]+\/cpr/.exec(JSON.stringify(given))?.[0] ?? '').end('no such stream');
+    };
+    const vmm = await startFakeVmm({ running: true, answers: { migrate } });
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')]);
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('one cannot be saved: a CPR stream begins with QCPR');
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect(vmm.commands).toContain('migrate_cancel');
+    expect(vmm.running).toBe(true);
+    suspension.close();
+  });
+
+  it('whose migration fails and cannot be cancelled either is let run on all the same', async () => {
+    const migrate: Answer = (socket, id) => {
+      value({})(socket, id);
+      vmm.tell('MIGRATION', { status: 'failed' });
+    };
+    const vmm: FakeVmm = await startFakeVmm({ running: true, answers: { migrate, migrate_cancel: refuse } });
+    const suspension = suspensionOf([adopted('one', vmm.path)]);
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('one cannot be saved: QEMU could not pass its state on');
+    expect(vmm.running).toBe(false);
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect(vmm.running).toBe(true);
+    suspension.close();
+  });
+
+  it('whose VMM refuses the migration never stops, and nobody else’s migration is cancelled', async () => {
     const vmm = await startFakeVmm({ running: true, answers: { migrate: refuse } });
     const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')]);
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow('one cannot be saved: not today');
     expect(await suspension.letRunOn()).toEqual([]);
-    expect(vmm.commands.at(-1)).toBe('migrate_cancel');
+    expect(vmm.commands).not.toContain('migrate_cancel');
     expect(vmm.running).toBe(true);
     suspension.close();
   });
@@ -221,7 +195,7 @@ describe('a machine that cannot be saved', () => {
         { name: 'other', pieces: [] },
       ]);
       expect([one, other].map(({ commands }) => commands.includes('stop'))).toEqual([false, false]);
-      expect(marks).toEqual([]);
+      expect(scene.marks).toEqual([]);
       expect(await suspension.letRunOn()).toEqual([]);
       expect([one.running, other.running]).toEqual([true, true]);
       suspension.close();

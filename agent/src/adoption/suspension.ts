@@ -7,14 +7,18 @@
 import type { Descriptor, Native } from '@luo-console/native';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
+import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoption-context.ts';
+import { problemOfSaved } from './last-question.ts';
+import { runOn } from './run-on.ts';
 import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
+import type { StoppedMark } from './stopped-machines.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
 export interface SuspensionContext {
@@ -28,8 +32,10 @@ export interface SuspensionContext {
   whereIs(facts: { dev: bigint; ino: bigint }): Place | null;
   /** Preserves a file until the next kernel has used it. */
   preserve(file: Descriptor): Promise<Place>;
-  /** Writes down that a machine is stopped, or runs again. */
-  mark(session: string, suspended: boolean): void;
+  /** Writes down that a machine is stopped, or runs again, and how it was before. */
+  mark(session: string, change: StoppedMark): void;
+  /** Whether a machine's VMM still is the process that it was. */
+  isThere(machine: MachineHead): Promise<boolean>;
   /** Files of a machine's named memory by backend. @throws Error if one is not preserved */
   namedMemory(adopted: Adopted): Promise<SavedMachine['memory']>;
   /** What a machine's VMM needs to be started again; null if that is unknown. @throws Error if it cannot be started */
@@ -131,7 +137,7 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { native, nowUs, socketDirectory, reach } = this.#context;
+    const { mark, native, nowUs, socketDirectory, reach } = this.#context;
     await this.#each(async (member) => {
       const { machine } = member.adopted;
       const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
@@ -145,6 +151,8 @@ export class Suspension {
         socketDirectory,
         user: machine.command,
         expectedBytes: usualStateBytes + (memory ?? 0),
+        earlier: machine.before,
+        note: (before) => mark(member.adopted.session, { before }),
         nowUs,
       });
       member.facts = await this.#context.facts(member.adopted);
@@ -166,7 +174,8 @@ export class Suspension {
       member.pieces = await this.#placed(pieces);
     });
     this.#rehearse();
-    for (const { adopted, saver } of this.#coming) if (saver) mark(adopted.session, true);
+    for (const { adopted, saver } of this.#coming)
+      if (saver) mark(adopted.session, { suspended: true, before: saver.before });
     // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
     const telling = setTimeout(() => {
       this.#silent = false;
@@ -223,13 +232,40 @@ export class Suspension {
   }
 
   /**
+   * Leaves machines behind that somebody else has let run since they were saved, as far as their VMMs have told.
+   *
+   * @returns whether there was one
+   * @throws NotSaved under the policy `stop`
+   */
+  async leaveStarted(): Promise<boolean> {
+    const started = this.#coming.flatMap((member) => {
+      const problem = member.saver?.problem ?? null;
+      return problem === null ? [] : [{ member, problem }];
+    });
+    if (this.#over) return false;
+    for (const { member, problem } of started)
+      await this.#fail(member, `${member.run.name} cannot be carried over: ${problem}`);
+    return started.length > 0;
+  }
+
+  /**
+   * Makes sure that every machine is still as it was saved: each VMM is asked once more, all at once and not for long.
+   *
+   * @throws NotSaved if one has run since, or that cannot be known
+   */
+  async needStopped(): Promise<void> {
+    const problem = await problemOfSaved(this.#coming, this.#context.isThere);
+    if (problem !== null) throw new NotSaved(problem);
+  }
+
+  /**
    * Lets every guest run on in this kernel. One that runs on already is left alone.
    *
    * @returns what went wrong, in words
    */
   async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
-    const { mark, nowUs } = this.#context;
+    const { nowUs } = this.#context;
     this.#over = true;
     await Promise.all(
       this.#members.map(async (member) => {
@@ -240,12 +276,12 @@ export class Suspension {
           return;
         }
         try {
-          await member.saver.letRunOn();
+          const how = await runOn(member, member.saver, this.#context);
+          problems.push(...how.problems);
           const { suspendedAtUs } = member.run;
-          mark(member.adopted.session, false);
           this.#show(member, {
             stage: 'running',
-            detail: 'it runs on in this kernel',
+            detail: how.detail,
             newPid: member.run.pid,
             blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
           });
@@ -291,18 +327,20 @@ export class Suspension {
 
   async #fail(member: Member, problem: string): Promise<void> {
     if (this.#policy === 'stop') throw new NotSaved(problem);
-    const { mark, nowUs } = this.#context;
+    const { nowUs } = this.#context;
     member.saved = null;
     let detail = problem;
     try {
-      await member.saver?.letRunOn();
-      member.runsOn = member.saver !== null;
+      if (member.saver) {
+        const { problems } = await runOn(member, member.saver, this.#context);
+        detail = [problem, ...problems].join('; ');
+        member.runsOn = true;
+      }
     } catch (error) {
       detail = `${problem}; it could not be let run on either: ${saidBy(error)}`;
     }
     const { suspendedAtUs } = member.run;
     const blackoutUs = suspendedAtUs !== null && member.runsOn ? nowUs() - suspendedAtUs : null;
-    if (blackoutUs !== null) mark(member.adopted.session, false);
     this.#show(member, { stage: 'left_behind', detail, blackoutUs });
   }
 

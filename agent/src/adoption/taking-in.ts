@@ -24,3 +24,9 @@ export const capabilitiesFor = (way: SavedMachine['way']): Readonly<Record<strin
   events: true,
   'x-ignore-shared': way === 'named_memory',
 });
+
+/** Those capabilities as a QEMU has them that nobody has set any of. */
+export const usualCapabilities: Readonly<Record<string, boolean>> = {
+  events: false,
+  'x-ignore-shared': false,
+};

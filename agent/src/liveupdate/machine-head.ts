@@ -23,6 +23,25 @@ export const VmmCommand = v.object({
 });
 export type VmmCommand = v.InferOutput<typeof VmmCommand>;
 
+/** Settings of a QEMU's migration, by their names in QEMU (qapi/migration.json). */
+export const MigrationSettings = v.object({
+  capabilities: v.record(v.pipe(v.string(), v.maxLength(64)), v.boolean()),
+  parameters: v.record(
+    v.pipe(v.string(), v.maxLength(64)),
+    v.union([v.pipe(v.string(), v.maxLength(256)), count]),
+  ),
+});
+export type MigrationSettings = v.InferOutput<typeof MigrationSettings>;
+
+/** How a machine was before an update touched it. It is put back from this, whoever does that. */
+export const MachineBefore = v.object({
+  /** Whether its guest ran. Only one that did is ever told to run. */
+  ran: v.boolean(),
+  /** Those of its settings that the update changes. */
+  settings: MigrationSettings,
+});
+export type MachineBefore = v.InferOutput<typeof MachineBefore>;
+
 export const MachineHead = v.object({
   name: v.pipe(v.string(), v.maxLength(256)),
   /** The definition it was started from, or null. */
@@ -40,7 +59,9 @@ export const MachineHead = v.object({
   command: VmmCommand,
   /** Names that were taken away so that the kernel preserves the files, to be put back as links. */
   unlinked: v.array(v.object({ path: v.pipe(v.string(), v.maxLength(4096)), fd: count })),
-  /** Set while the guest stands still for a live update: whoever finds it so lets it run on. */
+  /** Set while the guest is stopped for a live update: whoever finds it so lets it run on, if it ran before. */
   suspended: v.boolean(),
+  /** Set while an update has the machine in hand; null otherwise. A head of an earlier agent has none. */
+  before: v.optional(v.nullable(MachineBefore), null),
 });
 export type MachineHead = v.InferOutput<typeof MachineHead>;

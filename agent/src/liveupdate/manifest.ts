@@ -14,6 +14,9 @@ import { formatToken, manifestToken } from './tokens.ts';
 /** Size of one part in bytes: two slots of half of it. */
 export const manifestPartBytes = 64 * 1024;
 
+/** What a head can grow by: an update notes there how its machine was before. */
+const headGrowthBytes = 1536;
+
 interface Part {
   readonly file: Descriptor;
   readonly slots: SlotFile;
@@ -150,10 +153,17 @@ export class Manifest {
     });
   }
 
+  /** @throws RangeError if it has no room; it is as before then */
   updateHead(change: Partial<ManifestHead>): void {
-    this.head = { ...this.head, ...change };
+    const before = this.head;
+    this.head = { ...before, ...change };
     const [first] = this.#parts;
-    if (first) this.#write(first);
+    try {
+      if (first) this.#write(first);
+    } catch (error) {
+      this.head = before;
+      throw error;
+    }
   }
 
   close(): void {
@@ -198,11 +208,12 @@ export class Manifest {
     return encodePart({ format: 'luo-manifest-1', part: index, head, entries: [...part.entries.values()] });
   }
 
-  /** Leaves room for the head to grow a little. @param frames what is around the entries of a part, in bytes, as far as that is known */
+  /** Leaves room for the head to grow. @param frames what is around the entries of a part, in bytes, as far as that is known */
   #hasRoom(part: Part, bytes: number, frames: Map<Part, number>): boolean {
     let frame = frames.get(part);
     if (frame === undefined) {
-      frame = this.#encode({ ...part, entries: new Map() }, this.#parts.indexOf(part)).length + 256;
+      frame =
+        this.#encode({ ...part, entries: new Map() }, this.#parts.indexOf(part)).length + headGrowthBytes;
       frames.set(part, frame);
     }
     return frame + part.bytes + bytes <= part.slots.capacity;

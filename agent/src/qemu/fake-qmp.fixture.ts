@@ -23,6 +23,8 @@ export interface FakeQmp {
   /** Ends all connections, and further ones as soon as they are made, until `answerAgain`. */
   hangUp(): void;
   answerAgain(): void;
+  /** Sends an event to everybody who is connected. */
+  tell(event: string, data?: object): void;
 }
 
 export const greeting = `${JSON.stringify({
@@ -34,6 +36,12 @@ export const value =
   (result: unknown): Answer =>
   (socket, id) =>
     void socket.write(`${JSON.stringify({ return: result, id })}\r\n`);
+
+/** Refuses a command. */
+export const refusal =
+  (desc: string): Answer =>
+  (socket, id) =>
+    void socket.write(`${JSON.stringify({ id, error: { class: 'GenericError', desc } })}\r\n`);
 
 /** A socket of this process, which it is to a client that expects nobody else. */
 export const own = (path: string): ProcessSocket => ({ sockets: native.sockets, path, pid: process.pid });
@@ -113,6 +121,10 @@ export async function serveQmp(
     },
     answerAgain: () => {
       answering = true;
+    },
+    tell: (event, data = {}) => {
+      for (const socket of sockets)
+        if (!socket.destroyed) socket.write(`${JSON.stringify({ event, data })}\r\n`);
     },
   };
 }

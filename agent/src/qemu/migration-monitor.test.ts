@@ -110,7 +110,7 @@ describe('a state that is sent', () => {
     monitor = await VmmMonitor.open(own(path), { answerMs: 5000 });
     const migrated = monitor.migrated(AbortSignal.timeout(5000));
     migrated.catch(() => {});
-    await monitor.isRunning();
+    await monitor.statusNow();
     await migrated;
     return commands;
   }

@@ -7,11 +7,15 @@
 import * as v from 'valibot';
 import type { ProcessSocket } from '../host/peer.ts';
 import { pause, strangerMs, whenNamed } from '../host/waiting.ts';
+import { isByAgent, isLive } from './guest-states.ts';
+import { GuestWatch } from './guest-watch.ts';
 import { letRun, notRunning, type QmpCommand, queryMigrate, queryStatus } from './migration-commands.ts';
 import { QmpClient, QmpError, type QmpEvent, type QmpOptions } from './qmp-client.ts';
 
 /** States in which a migration is over (QEMU, qapi/migration.json). */
 const ends: ReadonlySet<string> = new Set(['completed', 'failed', 'cancelled']);
+/** Those, and the one before the first. */
+const notMigrating: ReadonlySet<string> = new Set([...ends, 'none']);
 const stillStopped: ReadonlySet<string> = new Set(notRunning);
 
 /** How long a QEMU that was to let its guest run on may be silent, in ms. */
@@ -26,7 +30,13 @@ const tryAgainMs = 5;
 /** How long a QEMU that sends its state may say nothing before it is asked, in ms. */
 const quietMs = 1000;
 
-const Status = v.object({ status: v.pipe(v.string(), v.maxLength(64)), running: v.boolean() });
+const Status = v.object({ status: v.pipe(v.string(), v.maxLength(64)) });
+const Children = v.pipe(
+  v.array(
+    v.object({ name: v.pipe(v.string(), v.maxLength(4096)), type: v.pipe(v.string(), v.maxLength(4096)) }),
+  ),
+  v.maxLength(65_536),
+);
 const Migration = v.object({
   status: v.optional(v.pipe(v.string(), v.maxLength(64))),
   'error-desc': v.optional(v.pipe(v.string(), v.maxLength(4096))),
@@ -38,10 +48,15 @@ export class VmmMonitor {
   /** What QEMU said last of the migration: states that it was in before this connection are not known. */
   #migration = 'none';
 
+  /** What QEMU tells of the guest from now on. */
+  readonly guest = new GuestWatch();
+
   private constructor(client: QmpClient) {
     this.#client = client;
-    client.events.on('event', ({ event, data }: QmpEvent) => {
+    client.events.on('event', (message: QmpEvent) => {
+      const { event, data } = message;
       if (event === 'MIGRATION' && typeof data['status'] === 'string') this.#migration = data['status'];
+      this.guest.hear(message);
     });
   }
 
@@ -82,8 +97,43 @@ export class VmmMonitor {
     await this.#client.execute(execute, v.unknown(), given);
   }
 
-  async isRunning(): Promise<boolean> {
-    return (await this.#client.execute(queryStatus.execute, Status)).running;
+  /** QEMU's word for what the guest does (`RunState`). @throws QmpError */
+  async statusNow(): Promise<string> {
+    return (await this.#client.execute(queryStatus.execute, Status)).status;
+  }
+
+  /** @throws QmpError */
+  async ask<S extends v.GenericSchema>(command: string, schema: S): Promise<v.InferOutput<S>> {
+    return await this.#client.execute(command, schema);
+  }
+
+  /** Whether a migration is under way, the agent's or somebody else's. @throws QmpError */
+  async isMigrating(): Promise<boolean> {
+    const { status = 'none' } = await this.#askMigration();
+    return !notMigrating.has(status);
+  }
+
+  /**
+   * Cancels the migration that was asked for, and resolves once it is over: until then QEMU neither lets its guest run
+   * nor takes settings.
+   *
+   * @throws QmpError; the signal's reason
+   */
+  async cancelMigration(signal: AbortSignal): Promise<void> {
+    await this.tell({ execute: 'migrate_cancel' });
+    while (await this.isMigrating()) await this.#nextEvent(signal);
+  }
+
+  /** The ids of the devices that were given one, in order; null if this QEMU cannot tell. @throws QmpError */
+  async deviceIds(): Promise<readonly string[] | null> {
+    try {
+      const children = await this.#client.execute('qom-list', Children, { path: '/machine/peripheral' });
+      // The container has a property of its own beside them.
+      return children.flatMap(({ name, type }) => (type.startsWith('child<') ? [name] : [])).sort();
+    } catch (error) {
+      if (error instanceof QmpError && error.failure === 'refused') return null;
+      throw error;
+    }
   }
 
   /**
@@ -108,15 +158,31 @@ export class VmmMonitor {
   }
 
   /**
-   * QEMU's own word for what the guest does, however long it takes to say it.
+   * Lets a guest run that ran before the agent stopped it. One that runs already is not told to, and neither is one that
+   * something else has stopped: that is somebody else's to decide.
+   *
+   * @param saved whether QEMU has begun to save it for the agent
+   * @returns QEMU's word for what it does in place of running; null if it runs
+   * @throws as `run`
+   */
+  async letRunOn(signal: AbortSignal, saved: boolean): Promise<string | null> {
+    const status = await this.status(signal);
+    if (isLive(status)) return null;
+    if (!isByAgent(status, saved)) return status;
+    await this.run(signal);
+    return null;
+  }
+
+  /**
+   * The same, however long QEMU takes to say it.
    *
    * @throws QmpError `ended`; the signal's reason
    */
   async status(signal: AbortSignal): Promise<string> {
     for (;;) {
       signal.throwIfAborted();
-      const answer = await this.#unlessSilent(() => this.#client.execute(queryStatus.execute, Status));
-      if (answer !== null) return answer.status;
+      const answer = await this.#unlessSilent(() => this.statusNow());
+      if (answer !== null) return answer;
     }
   }
 

@@ -201,6 +201,7 @@ export class CarriedMachine {
       },
       monitor: join(this.directory, 'qmp'),
       ran,
+      capabilities: {},
       state: { token: '0xa', cprBytes: viaCpr ? cpr.length : 0, mainBytes: main.length },
       pieces: viaCpr
         ? [

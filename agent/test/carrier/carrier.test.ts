@@ -47,7 +47,8 @@ describe('a machine', () => {
     ];
     expect(report?.pieces).toEqual(way === 'cpr' ? pieces : []);
     expect(report?.handed).toEqual(way === 'named_memory' ? ['named memory'] : []);
-    expect(report?.told.at(-1)).toBe('cont');
+    // Once the guest runs, its migration settings are put back.
+    expect(report?.told.slice(-2)).toEqual(['cont', 'migrate-set-capabilities']);
     expect(machine.mark).toBe(marks.running);
     expect(machine.status).toContain(`machine 0 ${machine.vmm} running machine:vm`);
     expect(machine.status).toContain('state done');
@@ -66,6 +67,19 @@ describe('a machine', () => {
       expect(threads.filter((thread) => getPriority(thread) !== nice)).toEqual([]);
     },
   );
+
+  it.each([
+    { whim: 'keeps-settings', vmmRuns: true },
+    { whim: 'dies-at-settings', vmmRuns: false },
+  ])('whose settings cannot be put back has come back all the same: $whim', async ({ whim, vmmRuns }) => {
+    const machine = tests.carried({ whim });
+    expect(await machine.resume()).toBe(0);
+    expect(machine.said('failed')).toEqual([]);
+    expect(machine.said('running')).toEqual(['']);
+    expect(machine.report).toMatchObject({ ran: 1 });
+    expect(machine.mark).toBe(marks.running);
+    await expect.poll(() => machine.vmmRuns).toBe(vmmRuns);
+  });
 
   it('that was paused stays so', async () => {
     const machine = tests.carried({ ran: false });

@@ -138,6 +138,10 @@ const answers: Readonly<
     takeStateAt(channels?.[0]?.addr.path ?? '');
     return {};
   },
+  'migrate-set-capabilities': () => {
+    if (whim === 'dies-at-settings' && report.ran > 0) process.exit(1);
+    return whim === 'keeps-settings' && report.ran > 0 ? null : {};
+  },
   cont: () => {
     if (whim === 'no-cont') return null;
     // As QEMU under load: the answer first, and the guest a moment later.

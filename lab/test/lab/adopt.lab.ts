@@ -12,6 +12,7 @@ import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
+import { askQemu, settingsOf } from '../support/monitor.ts';
 import { abortInGrace, blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
 
 const allMachines: readonly { name: string; memory: Memory; way: Way; unlinks: string[] }[] = [
@@ -104,7 +105,9 @@ describe('machines started by hand', () => {
     await expectUnharmed(host, [guest('named')]);
   });
 
-  it('run on when an update is aborted, and stay adopted', async () => {
+  it('run on when an update is aborted, stay adopted, and have the migration settings of before', async () => {
+    const settings = () => Promise.all(allMachines.map(({ name }) => settingsOf(host, name)));
+    const before = await settings();
     const plan = await planFor(agent, '-b');
     expect(plan.machines.map(({ name, way, leave }) => ({ name, way, leave }))).toEqual(
       expect.arrayContaining(allMachines.map(({ name, way }) => ({ name, way, leave: false }))),
@@ -120,6 +123,18 @@ describe('machines started by hand', () => {
         state: 'running',
         session: `machine:${name}`,
       });
+    }
+    expect(await settings()).toEqual(before);
+    await expectUnharmed(host, [...guests.values()]);
+  });
+
+  it('can be saved to a file by their owners after that, as ever', async () => {
+    for (const name of ['fast', 'named']) {
+      await askQemu(host, name, [{ execute: 'migrate', arguments: { uri: `file:/run/${name}.saved` } }]);
+      await expect
+        .poll(() => askQemu(host, name, [{ execute: 'query-migrate' }]), { timeout: 60_000 })
+        .toMatchObject([{ status: 'completed' }]);
+      await askQemu(host, name, [{ execute: 'cont' }]);
     }
     await expectUnharmed(host, [...guests.values()]);
   });
@@ -166,6 +181,9 @@ describe('machines started by hand', () => {
         session: `machine:${name}`,
         unlinks: [],
       });
+      const [capabilities] = await askQemu(host, name, [{ execute: 'query-migrate-capabilities' }]);
+      expect(capabilities).toContainEqual({ capability: 'x-ignore-shared', state: false });
+      expect(capabilities).toContainEqual({ capability: 'events', state: false });
     }
     expect(update.blackoutUs).toBeGreaterThanOrEqual(
       Math.max(...update.machines.map((each) => each.blackoutUs ?? 0)),

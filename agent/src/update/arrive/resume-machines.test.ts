@@ -68,6 +68,7 @@ const saved: SavedMachine = {
   command: { program: '/usr/bin/qemu', words: [], directory: '/', ...user },
   monitor: '/run/one.qmp',
   ran: true,
+  capabilities: {},
   state: { token: '0x0', cprBytes: 0, mainBytes: 5 },
   pieces: [],
   memory: [{ backend: 'ram', session: 'machine:one', token: '0x7' }],

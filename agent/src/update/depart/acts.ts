@@ -212,7 +212,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   kexec: {
     async run(update) {
-      const { context, plan, record } = update;
+      const { context, machines, plan, record } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
       // Where machines are stopped, the step that stops them has done it.
@@ -222,6 +222,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       // that was lost.
       await setImmediate();
       const mark = kernelLog.mark();
+      await machines.needStopped();
       try {
         update.index?.write({ ...indexRecord, jumpedAtUs: nowUs() });
         await native.kernel.rebootKexec();
@@ -246,8 +247,9 @@ async function leaveProgram(update: Leaving): Promise<void> {
   // Nobody waits for it if compiling fails before.
   writing?.catch(() => {});
   let compiled = compile();
+  const isOneLeft = await writing;
   // A machine that runs on here must not be brought back there: its memory has changed since.
-  if (await writing) compiled = compile();
+  if ((await machines.leaveStarted()) || isOneLeft) compiled = compile();
   if (index && compiled) await program?.leave(index, compiled);
   signal.throwIfAborted();
 }

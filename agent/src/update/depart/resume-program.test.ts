@@ -55,7 +55,7 @@ function adopted(vmm: MadeUpVmm = {}): Adopted {
   };
   return {
     session: 'machine:one',
-    machine: { ...head, pid, startTime, way, monitor, command, suspended: false },
+    machine: { ...head, pid, startTime, way, monitor, command, suspended: false, before: null },
   };
 }
 
@@ -76,6 +76,7 @@ const savedWithout = ({
   machine: { name, pid, way, priority, monitor, command },
 }: Adopted): Omit<SavedMachine, 'facts'> => ({
   ...{ name, session, definition: null, way, priority, pid, command, monitor, ran: true, memory: [] },
+  capabilities: {},
   pieces: [{ bytes: 9, files: [{ session, token: '0x0' }] }],
   ...{ state: { token: '0x1', cprBytes: 9, mainBytes: 9 }, brownoutUs: 1, suspendedAtUs: 2, savedAtUs: 3 },
 });

@@ -7,6 +7,7 @@
  */
 import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { usualCapabilities } from '../../adoption/taking-in.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -162,6 +163,7 @@ export function trialMachine({ session, machine }: Adopted, facts: VmmFacts): Pr
   const pieces = way === 'cpr' ? [{ bytes: 0, files: [{ session, token: state.token }] }] : [];
   const saved: SavedMachine = {
     ...{ name, session, definition, way, priority, pid, command, monitor, ran: true, state },
+    capabilities: usualCapabilities,
     ...{ pieces, memory, facts, brownoutUs: null, suspendedAtUs: null, savedAtUs: null },
   };
   return { saved, facts };

@@ -10,6 +10,7 @@ import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { NotSaved, Suspension } from '../../adoption/suspension.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
+import { identify } from '../../host/process-files.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { socketSeenBy } from '../../host/seen-by.ts';
 import type { MachineRun, Plan } from '../../interface/agent.generated.ts';
@@ -58,7 +59,9 @@ export class RunMachines {
         reach: (pid, path) => socketSeenBy(context.paths.proc, pid, path),
         whereIs: (facts) => sessions.whereIs(facts),
         preserve: (file) => this.#preserve(file),
-        mark: (session, suspended) => adoptions.stopped.mark(session, suspended),
+        mark: (session, change) => adoptions.stopped.mark(session, change),
+        isThere: async ({ pid, startTime }) =>
+          (await identify(context.paths.proc, pid))?.startTime === startTime,
         namedMemory: async ({ machine }) => {
           const sources = { native, take: context.take, whereIs: sessions.whereIs.bind(sessions) };
           return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
@@ -125,6 +128,21 @@ export class RunMachines {
   /** Leaves a machine behind that was to be carried over: it runs on here. @throws NotSaved under the policy `stop` */
   async leave(pid: number, reason: string): Promise<void> {
     await this.#suspension.leave(pid, reason);
+  }
+
+  /**
+   * Leaves those behind that somebody else has let run since they were saved.
+   *
+   * @returns whether there was one
+   * @throws NotSaved under the policy `stop`
+   */
+  async leaveStarted(): Promise<boolean> {
+    return await this.#suspension.leaveStarted();
+  }
+
+  /** Makes sure, for the last time, that they all are as they were saved. @throws NotSaved */
+  async needStopped(): Promise<void> {
+    await this.#suspension.needStopped();
   }
 
   /** Lets them all run on in this kernel. @returns what went wrong, in words */

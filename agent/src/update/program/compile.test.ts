@@ -11,7 +11,7 @@ const command = { program: '/usr/bin/qemu', words: ['-name', 'one'], directory: 
 
 const machine = (changes: Partial<SavedMachine>): SavedMachine => ({
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'whole_state', pid: 100 },
-  ...{ priority: 0, ran: true },
+  ...{ priority: 0, ran: true, capabilities: {} },
   ...{
     command,
     monitor: '/run/vms/one/qmp',
@@ -55,10 +55,21 @@ const asWhom: Instruction[] = [
   { does: 'stand', path: '/srv' },
 ];
 
+const setCapabilities = (capabilities: Record<string, boolean>): string => {
+  const list = Object.entries(capabilities).map(([capability, state]) => ({ capability, state }));
+  return JSON.stringify({ execute: 'migrate-set-capabilities', arguments: { capabilities: list } });
+};
+
 const capabilities = (ignoresShared: boolean): Instruction => ({
   does: 'tell',
-  command: `{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"events","state":true},{"capability":"x-ignore-shared","state":${ignoresShared}}]}}`,
+  command: setCapabilities({ events: true, 'x-ignore-shared': ignoresShared }),
 });
+
+/** Behind all that the guest needs: its owner has the settings as they were. */
+const asBefore: Instruction = {
+  does: 'try',
+  command: setCapabilities({ events: false, 'x-ignore-shared': false }),
+};
 
 const patience: Instruction = { does: 'patience', quietS: 60, wholeS: 120, leastBytes: 1_200_000_000 };
 
@@ -87,6 +98,7 @@ const letRun: Instruction[] = [
   },
   { does: 'nice', fromFirst: 20 },
   { does: 'note', word: 'running' },
+  asBefore,
 ];
 
 /** The part of the machine with this number: what is behind its `machine`, as long as that says. */
@@ -188,7 +200,28 @@ describe('the program of a machine', () => {
       { does: 'mark', value: 2 },
       { does: 'nice', fromFirst: 20 },
       { does: 'note', word: 'running' },
+      asBefore,
     ]);
+  });
+
+  it('has its capabilities as they were once it runs, and none that would change what it takes in', () => {
+    const former = { events: true, 'x-ignore-shared': false, multifd: true, xbzrle: false };
+    const saved = machine({ way: 'named_memory', capabilities: former });
+    const program = compileProgram({ index: 'luo-console', machines: [{ saved, facts }] });
+    const told = partOf(program, 0).filter(({ does }) => ['tell', 'try', 'play', 'note'].includes(does));
+    const at = (does: string, command: string): number =>
+      told.findIndex((each) => each.does === does && 'command' in each && each.command === command);
+    const order = [
+      at('try', setCapabilities({ multifd: false })),
+      at('tell', setCapabilities({ events: true, 'x-ignore-shared': true })),
+      told.findIndex(({ does }) => does === 'play'),
+      told.findIndex((each) => each.does === 'note' && each.word === 'running'),
+      at('try', setCapabilities({ events: true, 'x-ignore-shared': false })),
+      // Apart from the others: a newer QEMU may not know it.
+      at('try', setCapabilities({ multifd: true })),
+    ];
+    expect(order).not.toContain(-1);
+    expect(order).toEqual(order.toSorted((one, other) => one - other));
   });
 
   it('that needs something waits for it before anything is made or given away', () => {

@@ -10,7 +10,12 @@ import { join } from 'node:path';
 import { markByte, markOffset } from '../../adoption/restart-mark.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { keyOf, placesOf, statePlace } from '../../adoption/saved-places.ts';
-import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../../adoption/taking-in.ts';
+import {
+  capabilitiesFor,
+  incomingSocketsIn,
+  usualCapabilities,
+  wordsToTakeIn,
+} from '../../adoption/taking-in.ts';
 import { amountOf, type Need, type VmmFacts } from '../../adoption/vmm-facts.ts';
 import { carrierDirectory } from '../../host/carrier-places.ts';
 import { firstNice } from '../../host/priority.ts';
@@ -125,11 +130,14 @@ function machinePart(
   index: string,
   numberOf: NumberOf,
 ): Instruction[] {
-  const { command, monitor, ran, way } = saved;
+  const { capabilities, command, monitor, ran, way } = saved;
   const sockets = incomingSocketsIn(directory);
   const state = numberOf(statePlace(saved, index));
   const { cprBytes = 0, mainBytes = 0 } = saved.state ?? {};
   const viaCpr = way === 'cpr';
+  const needed = capabilitiesFor(way);
+  // Its command line may set them again. Most machines have none.
+  const others = Object.entries(capabilities).filter(([name, state]) => state && !(name in needed));
   return [
     ...facts.nodes.map((node): Instruction => ({ does: 'node', ...node })),
     { does: 'directory', mode: 0o700, uid: command.uid, gid: command.gid, path: directory },
@@ -143,7 +151,8 @@ function machinePart(
     // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
     ...(viaCpr ? cprInstructions(saved, sockets.cpr, state, numberOf) : []),
     { does: 'monitor', path: monitor },
-    tell(setCapabilities(capabilitiesFor(way))),
+    ...others.map(([name]) => attempt(setCapabilities({ [name]: false }))),
+    tell(setCapabilities(needed)),
     ...(viaCpr ? [] : [tell(migrateIncoming(sockets.main))]),
     { does: 'connect', path: sockets.main },
     { does: 'note', word: 'loading' },
@@ -160,8 +169,17 @@ function machinePart(
     // If the carrier ends before this, the agent does it (`runStarted`).
     { does: 'nice', fromFirst: facts.nice - firstNice },
     { does: 'note', word: 'running' },
+    // Otherwise what its owner does with it next would go wrong, as a save without its memory.
+    attempt(setCapabilities(formerOf(needed, capabilities))),
+    ...(others.length > 0 ? [attempt(setCapabilities(Object.fromEntries(others)))] : []),
   ];
 }
+
+/** The capabilities that a machine needed to be taken in, as they were before that. */
+const formerOf = (needed: Readonly<Record<string, boolean>>, former: SavedMachine['capabilities']) =>
+  Object.fromEntries(
+    Object.keys(needed).map((name) => [name, former[name] ?? usualCapabilities[name] ?? false]),
+  );
 
 function waitFor({ kind, what }: Need, limitS: number): Instruction {
   if (kind === 'profile') return { does: kind, limitS, profile: what };
@@ -233,6 +251,8 @@ const stoppedNoMore = `!${notRunning.map((status) => `"status": "${status}"`).jo
 const lineOf = (command: QmpCommand): string => JSON.stringify(command);
 
 const tell = (command: QmpCommand): Instruction => ({ does: 'tell', command: lineOf(command) });
+
+const attempt = (command: QmpCommand): Instruction => ({ does: 'try', command: lineOf(command) });
 
 /** QEMU writes its answers with a blank behind each colon (`qobject_to_json`). */
 const until = (wanted: string, refused: string, command: QmpCommand): Instruction => ({

@@ -100,6 +100,8 @@ const table = {
    * beginning of `wanted`: until it has none of the texts behind it, which have `|` between them.
    */
   until: { code: 52, numbers: [], texts: ['wanted', 'refused', 'command'] },
+  /** Sends a line of QMP and waits for its answer, whatever it is: a refusal, or a VMM that has ended, fails nothing. */
+  try: { code: 53, numbers: [], texts: ['command'] },
   /** Writes a byte at the machine's mark. */
   mark: { code: 60, numbers: ['value'], texts: [] },
   /** Puts an event of that name into the carrier's log. */

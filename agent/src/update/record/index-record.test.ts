@@ -18,6 +18,7 @@ const machine = (name: string, more: Partial<Record<keyof SavedMachine, unknown>
     command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
     monitor: '/run/x',
     ran: true,
+    capabilities: {},
     state: { token: '0xffffffffffff8000', cprBytes: 1, mainBytes: 5 },
     pieces: [],
     memory: [],

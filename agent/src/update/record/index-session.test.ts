@@ -18,7 +18,7 @@ afterEach(() => double[Symbol.dispose]());
 const machine = (words: readonly string[], pieces: number): SavedMachine => ({
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'cpr', priority: 0, pid: 100 },
   command: { program: '/usr/bin/qemu', words: [...words], directory: '/', uid: 0, gid: 0 },
-  ...{ monitor: '/run/x', ran: true, state: null, memory: [], facts: null },
+  ...{ monitor: '/run/x', ran: true, capabilities: {}, state: null, memory: [], facts: null },
   pieces: Array.from({ length: pieces }, () => ({
     bytes: 1,
     files: [{ session: 'machine:one', token: '0x0' }],

@@ -14,6 +14,7 @@ import type { CarrierNews } from './taken-over.ts';
 
 const saved: SavedMachine = {
   ...{ name: 'one', session: 'machine:one', definition: null, way: 'cpr', priority: 0, pid: 100, ran: true },
+  capabilities: {},
   command: { program: '/usr/bin/qemu', words: [], directory: '/', uid: 0, gid: 0 },
   ...{ monitor: '/run/one.qmp', state: null, pieces: [], memory: [], facts: null, brownoutUs: 1 },
   ...{ suspendedAtUs: 1_000_000, savedAtUs: 1_050_000 },

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The last question before the kexec: whether each machine is still as it was saved. Somebody with another monitor may
+ * have let it run, and then its memory does not fit its state any more. It is asked while all are stopped, so it is
+ * short.
+ */
+import { saidBy } from '../host/said-by.ts';
+import type { MachineHead } from '../liveupdate/machine-head.ts';
+import type { MachineSaver } from './save.ts';
+
+/** How long all VMMs together may take to answer, in ms: each is connected, and has nothing else to do. */
+const questionMs = 1000;
+
+interface Saved {
+  readonly adopted: { readonly machine: MachineHead };
+  readonly saver: Pick<MachineSaver, 'stillSaved'> | null;
+}
+
+/**
+ * @param isThere whether a machine's VMM still is the process that it was
+ * @returns which machine is not as it was saved, or is not known to be; null if all are
+ */
+export async function problemOfSaved(
+  machines: readonly Saved[],
+  isThere: (machine: MachineHead) => Promise<boolean>,
+): Promise<string | null> {
+  const over = AbortSignal.timeout(questionMs);
+  const ended = new Promise<never>((_resolve, reject) => {
+    const why = new Error(`its VMM did not answer in ${questionMs} ms`);
+    over.addEventListener('abort', () => reject(why), { once: true });
+  });
+  // Nobody waits for it once all have answered.
+  ended.catch(() => {});
+  const problems = await Promise.all(
+    machines.map(async ({ adopted: { machine }, saver }) => {
+      const asking = saver?.stillSaved(over) ?? null;
+      const problem = await Promise.race([asking, ended]).catch(async (error: unknown) => {
+        // A guest has ended with its VMM.
+        return (await isThere(machine)) ? `it is not known whether it is stopped: ${saidBy(error)}` : null;
+      });
+      return problem === null ? [] : [`${machine.name} cannot be carried over: ${problem}`];
+    }),
+  );
+  const all = problems.flat();
+  return all.length === 0 ? null : all.join('; ');
+}
