@@ -28,6 +28,7 @@ type RawDigest = { readonly rawDigest: never };
 
 interface RawMemory {
   memfdCreate(name: string, allowSealing: boolean, hugetlb: boolean): number;
+  allocate(file: number, offset: bigint, bytes: bigint): Promise<void>;
   truncate(file: number, size: bigint): void;
   getSeals(file: number): number;
   addSeals(file: number, seals: number): void;
