@@ -11,7 +11,7 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import { identify } from '../host/process-files.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
-import { AdoptionScene, end, plain } from './adoptions.fixture.ts';
+import { AdoptionScene, end, plain, sealedMemfd } from './adoptions.fixture.ts';
 
 let scene: AdoptionScene;
 beforeEach(() => {
@@ -34,6 +34,32 @@ describe('a machine', () => {
     expect(scene.sessions.list()).toEqual([]);
     vi.restoreAllMocks();
     expect(scene.placesIn(await scene.adopt(one))).toBe(2);
+  });
+
+  it('whose memory would come back sealed is not adopted, and nothing of it is preserved', async () => {
+    const sealed = sealedMemfd(scene, 'sealed');
+    const one = await scene.startVmm('one', [scene.memfd('ram'), sealed]);
+    const preserved = vi.spyOn(scene.double, 'preserveFd');
+    await expect(scene.adopt(one)).rejects.toMatchObject({
+      refusal: 'MachineUnusable',
+      parameters: {
+        reason: expect.stringMatching(/^\/memfd:one1 \(deleted\): .*F_SEAL_EXEC.*vm\.memfd_noexec=0/),
+      },
+    });
+    expect(scene.sessions.list()).toEqual([]);
+    expect(preserved).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
+  });
+
+  it('whose further memory would come back sealed is not protected: the update ends before a stop', async () => {
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const session = await scene.adopt(one);
+    scene.plug(one.pid ?? 0, 9, 'plugged', sealedMemfd(scene, 'plugged'));
+    await expect(scene.adoptions.protect(session, agentItself, {})).rejects.toMatchObject({
+      refusal: 'MachineUnusable',
+      parameters: { reason: expect.stringContaining('/memfd:plugged (deleted): ') },
+    });
+    expect(scene.placesIn(session)).toBe(1);
   });
 
   it('has no session any more once its VMM has ended', async () => {

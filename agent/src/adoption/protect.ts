@@ -8,6 +8,7 @@ import type { Actor } from '../liveupdate/live-update-context.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { checkRoom } from './filling.ts';
 import { canBeHuge, collapseFor, type Following, type HugePagesContext, together } from './huge-pages.ts';
+import { checkSeals } from './sealed-memory.ts';
 
 export interface ProtectContext extends HugePagesContext {
   /** A copy of a process's descriptor. @throws Refusal */
@@ -21,7 +22,7 @@ export interface ProtectContext extends HugePagesContext {
  *
  * @param following of what is put into huge pages before; null if nothing is, so that it is preserved at once
  * @returns what was put into huge pages
- * @throws Refusal MachineUnusable, also where the host has not enough memory, and what preserving refuses with; the signal's reason
+ * @throws Refusal MachineUnusable, also where the host has not enough memory or the machine's is sealed, and what preserving refuses with; the signal's reason
  */
 export async function protectMachine(
   context: ProtectContext,
@@ -39,6 +40,7 @@ export async function protectMachine(
     const reason = `its VMM has no descriptor of ${mapped.name} any more`;
     throw new Refusal('MachineUnusable', { pid, name: machine.name, reason });
   }
+  checkSeals(context, machine);
   checkRoom(context, machine, await context.availableMemory());
   const collapsed: Collapsed[] = [];
   for (const fd of orderDescriptors(machine)) {

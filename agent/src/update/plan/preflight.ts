@@ -26,6 +26,7 @@ import { networkCheck } from './network-check.ts';
 import { pagesCheck } from './pages-check.ts';
 import { policyCheck } from './policy-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
+import { sealsCheck } from './seals-check.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -181,6 +182,8 @@ const checks: Readonly<Record<string, Check1>> = {
   network: networkCheck,
 
   pages: (context, { machines }) => pagesCheck(context, machines),
+
+  seals: (context, { machines }) => sealsCheck(context, machines),
 
   sessions: ({ sessions }) => {
     const held = sessions.list().map((session) => session.toSession());
