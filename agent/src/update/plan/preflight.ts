@@ -21,6 +21,7 @@ import { arrivalCheck } from './arrival-check.ts';
 import { bootCheck } from './boot-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
 import { devicesCheck } from './devices-check.ts';
+import { loadersCheck } from './loaders-check.ts';
 import { loadingCheck } from './loading-check.ts';
 import { networkCheck } from './network-check.ts';
 import { pagesCheck } from './pages-check.ts';
@@ -107,6 +108,8 @@ const checks: Readonly<Record<string, Check1>> = {
     }
     return ['pass', 'kernels can be loaded'];
   },
+
+  'other loaders': ({ paths }) => loadersCheck(paths),
 
   machines: (_context, { machines, leave }) => {
     const name = ({ name: called, pid }: PlannedMachine): string => `${called} (pid ${pid})`;
