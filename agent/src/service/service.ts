@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The agent's interface with everything behind it: one handler a method, each behind the check of the caller's role. */
-import { AgentInterface } from '../interface/agent.generated.ts';
+import { AgentInterface, type AgentMethods } from '../interface/agent.generated.ts';
 import { createService, type Service } from '../varlink/index.ts';
 import { attendanceHandlers } from './attendance-handlers.ts';
 import { definitionHandlers } from './definition-handlers.ts';
-import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
+import { guardAll, type HandlerContext, needServed, type PeerHandlers } from './handler-context.ts';
 import { journalHandlers } from './journal-handlers.ts';
 import { machineHandlers } from './machine-handlers.ts';
 import { sessionHandlers } from './session-handlers.ts';
@@ -23,13 +23,16 @@ function statusHandlers({ status }: HandlerContext): PeerHandlers<'GetStatus'> {
 
 /** The service to give to the Varlink server. */
 export function agentService(context: HandlerContext): Service {
+  const { authorisation, phases } = context;
+  const guard = <M extends keyof AgentMethods>(handlers: PeerHandlers<M>) =>
+    guardAll(authorisation, handlers, (method) => needServed(phases, method));
   return createService(AgentInterface, {
-    ...guardAll(context.authorisation, statusHandlers(context)),
-    ...guardAll(context.authorisation, sessionHandlers(context)),
-    ...guardAll(context.authorisation, attendanceHandlers(context)),
-    ...guardAll(context.authorisation, machineHandlers(context)),
-    ...guardAll(context.authorisation, definitionHandlers(context)),
-    ...guardAll(context.authorisation, updateHandlers(context)),
-    ...guardAll(context.authorisation, journalHandlers(context)),
+    ...guard(statusHandlers(context)),
+    ...guard(sessionHandlers(context)),
+    ...guard(attendanceHandlers(context)),
+    ...guard(machineHandlers(context)),
+    ...guard(definitionHandlers(context)),
+    ...guard(updateHandlers(context)),
+    ...guard(journalHandlers(context)),
   });
 }
