@@ -62,6 +62,19 @@ describe('a machine', () => {
     expect(scene.placesIn(session)).toBe(1);
   });
 
+  it('that is saved whole has no memory preserved, even if it could be by now', async () => {
+    const one = await scene.startVmm('one', []);
+    const { machine } = scene.machines.get(one.pid ?? 0) ?? {};
+    if (!machine) throw new Error('no machine');
+    machine.way = 'whole_state';
+    const session = await scene.adopt(one);
+    // As after an update, in a kernel that seals no memory.
+    machine.way = 'cpr';
+    scene.plug(one.pid ?? 0, 9, 'ram', scene.memfd('ram'));
+    await scene.adoptions.protect(session, agentItself, {});
+    expect(scene.placesIn(session)).toBe(0);
+  });
+
   it('has no session any more once its VMM has ended', async () => {
     const one = await scene.startVmm('one', [scene.memfd('ram')]);
     const session = await scene.adopt(one);

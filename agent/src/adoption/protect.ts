@@ -43,11 +43,14 @@ export async function protectMachine(
   checkSeals(context, machine);
   checkRoom(context, machine, await context.availableMemory());
   const collapsed: Collapsed[] = [];
+  // Its memory goes with its state. In the kernel after that its VMM may have memory that could be preserved.
+  const isSavedWhole = sessions.get(session).machine?.way === 'whole_state';
   for (const fd of orderDescriptors(machine)) {
+    const described = machine.descriptors.find((each) => each.fd === fd);
+    if (isSavedWhole && described?.guestMemory) continue;
     using file = take(pid, fd);
     const isPreserved = (): boolean => sessions.whereIs(native.memory.fileFacts(file)) !== null;
     if (isPreserved()) continue;
-    const described = machine.descriptors.find((each) => each.fd === fd);
     const label = `${described?.guestMemory ? 'memory of ' : ''}${machine.name}: ${described?.name ?? fd}`;
     if (following !== null && described && canBeHuge(described)) {
       collapsed.push(await collapseFor(context, session, file, label, following));

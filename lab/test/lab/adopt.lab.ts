@@ -142,6 +142,30 @@ describe('machines started by hand', () => {
     }
   });
 
+  it('are not preserved where their memory would come back sealed against writing', async () => {
+    // For everything that is started from now on, and for the files of the agent in the update that follows.
+    await run(host, 'sysctl -w vm.memfd_noexec=1');
+    const handed = await startGuest(host, { name: 'sealed-handed', kind: 'bare', memory: 'inherited' });
+    const own = await startGuest(host, { name: 'sealed-own', kind: 'bare', memory: 'shared' });
+    await expectUnharmed(host, [handed, own]);
+    await expect(agent.call('AdoptMachine', { pid: handed.pid })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.MachineUnusable',
+      parameters: {
+        pid: handed.pid,
+        name: 'sealed-handed',
+        reason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec/),
+      },
+    });
+    // QEMU can save this one whole: its memory is copied.
+    const { machine: adopted } = await agent.call('AdoptMachine', { pid: own.pid });
+    expect(adopted).toMatchObject({
+      way: 'whole_state',
+      wayReason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec/),
+    });
+    await run(host, `kill ${handed.pid}`);
+    guests.set('sealed-own', own);
+  });
+
   it.each([{ to: '-b' }, { to: '-a' }])('go through a live update to $to and count on', async ({ to }) => {
     const before = await machines();
     const plan = await planFor(agent, to);
@@ -185,8 +209,7 @@ describe('machines started by hand', () => {
     const { pid } = await machine('fast');
     expect((await agent.call('ReleaseMachine', { pid })).machine).toMatchObject({ session: null });
     await expectUnharmed(host, [guest('fast')]);
-    const whole = await machine('whole');
-    await run(host, `kill ${whole.pid}`);
+    for (const name of ['whole', 'sealed-own']) await run(host, `kill ${(await machine(name)).pid}`);
     await expect
       .poll(async () => (await agent.call('ListSessions', {})).sessions.map(({ name }) => name).sort(), {
         timeout: 60_000,

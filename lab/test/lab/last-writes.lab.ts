@@ -11,7 +11,7 @@ import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, guestsDirectory, installGuests, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
-import { blackoutLine, carryOut, planFor } from '../support/update.ts';
+import { blackoutLine, planFor, runPlan } from '../support/update.ts';
 
 const disk = `${guestsDirectory}/disk`;
 
@@ -47,16 +47,36 @@ describe('a guest that writes to its disk', () => {
   const sectors = async (): Promise<{ written: number; missing: number[] }> =>
     JSON.parse(await run(host, `/usr/lib/luo-console-agent/node -e "${readDisk}"`));
 
-  it.each(['-b', '-a'])('finds everything on it in the next kernel: %s', async (releaseEnd) => {
-    await expectUnharmed(host, [guest]);
-    const before = await sectors();
-    const done = await carryOut(host, agent, await planFor(agent, releaseEnd));
-    agent = done.agent;
-    console.log(done.update.machines.map(blackoutLine).join('\n'));
-    expect(done.update).toMatchObject({ outcome: 'updated', machines: [{ stage: 'resumed' }] });
-    const after = await sectors();
-    expect(after.missing).toEqual([]);
-    expect(after.written).toBeGreaterThan(before.written);
-    await expectUnharmed(host, [guest]);
-  });
+  it.each([
+    { to: '-b', loaded: null },
+    // With that image all sessions would freeze, and it would start without them.
+    { to: '-a', loaded: '-b' },
+  ])(
+    'finds everything on it in the next kernel: $to, somebody loads $loaded by kexec_load',
+    async (kernels) => {
+      await expectUnharmed(host, [guest]);
+      const before = await sectors();
+      const plan = await planFor(agent, kernels.to);
+      let loading: Promise<string> | null = null;
+      const done = await runPlan(host, agent, plan, {
+        // For somebody to load another kernel in.
+        graceSeconds: kernels.loaded === null ? 0 : 15,
+        onReply: ({ progress }) => {
+          if (kernels.loaded === null || progress?.graceEndsAtUs == null) return;
+          loading ??= run(
+            host,
+            `kexec --kexec-syscall --load /boot/vmlinuz-*${kernels.loaded} --reuse-cmdline`,
+          );
+        },
+      });
+      agent = done.agent;
+      await loading;
+      console.log(done.update.machines.map(blackoutLine).join('\n'));
+      expect(done.update).toMatchObject({ outcome: 'updated', machines: [{ stage: 'resumed' }] });
+      const after = await sectors();
+      expect(after.missing).toEqual([]);
+      expect(after.written).toBeGreaterThan(before.written);
+      await expectUnharmed(host, [guest]);
+    },
+  );
 });
