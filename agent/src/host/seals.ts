@@ -23,7 +23,7 @@ const execSeal = 0x0020;
 export function whySealed(seals: number): string | null {
   if ((seals & writeSeal) !== 0) return null;
   if ((seals & execSeal) !== 0)
-    return 'it has the seal F_SEAL_EXEC (from vm.memfd_noexec=1), so it would come back sealed against writing. To avoid that, set vm.memfd_noexec=0 and start its program again';
+    return 'it has the seal F_SEAL_EXEC (from vm.memfd_noexec=1 or 2), so it would come back sealed against writing. To avoid that, set vm.memfd_noexec=0 and start its program again';
   if ((seals & futureWriteSeal) !== 0)
     return 'it has the seal F_SEAL_FUTURE_WRITE, so nobody could write to it once it came back';
   return null;
