@@ -178,6 +178,11 @@ describe('machines started by hand', () => {
     agent = done.agent;
     const { update } = done;
     console.log(update.machines.map(blackoutLine).join('\n'));
+    // Once at the beginning, and once more right before the machines were stopped.
+    const { entries } = await agent.call('QueryJournal', { name: 'kernel.load', update: update.id });
+    const loads = entries.filter(({ kind, ok }) => kind === 'result' && ok);
+    console.log(`loaded in ${loads.map(({ durationUs }) => `${durationUs} µs`).join(', ')}`);
+    expect(loads).toHaveLength(2);
     expect(update).toMatchObject({
       outcome: 'updated',
       toRelease: expect.stringMatching(new RegExp(`${to}$`)),
