@@ -187,6 +187,11 @@ export interface Descriptors {
   takeOwnership(fd: number): Descriptor;
   /** Closes it at once, whatever it is. */
   close(fd: number): void;
+  /**
+   * Closes it on a thread of its own and resolves once it is closed; does nothing if it is closed already. For a session:
+   * the kernel goes through every page that was preserved in it. `EAGAIN` no more threads; it is closed all the same.
+   */
+  closeAside(file: Descriptor): Promise<void>;
   setCloseOnExec(file: FdLike, on: boolean): void;
   /** `pidfd_open`. `ESRCH` no such process. */
   pidfdOpen(pid: number): Descriptor;

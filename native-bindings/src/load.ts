@@ -50,6 +50,8 @@ interface RawDescriptors {
   flags(fd: number): number;
   close(fd: number): void;
   closeOutside(fd: number): void;
+  /** Takes the number over, unless it is not open: that throws. */
+  closeAside(fd: number): Promise<void>;
   setCloseOnExec(file: number, on: boolean): void;
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, fd: number): number;

@@ -119,6 +119,7 @@ async function hugePages(): Promise<void> {
   memory.truncate(file, BigInt(4 * hugeBytes + 5));
   // The test is told nothing by it where the host has no huge page free: it looks for errors of the addon.
   await memory.allocate(file, 0n, hugeBytes);
+  await descriptors.closeAside(descriptors.duplicate(file));
   const either = memory.collapse(file, 0n, 8 * hugeBytes).catch(() => 0);
   memory.truncate(file, BigInt(hugeBytes));
   await either;

@@ -95,6 +95,23 @@ describe('a machine', () => {
     expect([scene.placesIn(first), scene.placesIn(second)]).toEqual([-1, 1]);
   });
 
+  it('that is released has its session closed on a thread, however much memory is in it', async () => {
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const session = await scene.adopt(one);
+    const opened = scene.sessions.get(session).descriptor;
+    const { closeAside } = scene.native.descriptors;
+    const closing = vi.spyOn(scene.native.descriptors, 'closeAside').mockImplementation(async (file) => {
+      // Its files are not closed before.
+      expect(scene.placesIn(session)).toBe(1);
+      await closeAside(file);
+    });
+    await scene.adoptions.release(one.pid ?? 0, agentItself);
+    expect(closing.mock.calls).toEqual([[opened]]);
+    expect(opened?.closed).toBe(true);
+    expect(scene.sessions.has(session)).toBe(false);
+    vi.restoreAllMocks();
+  });
+
   it('that shares memory keeps it when the VMM of the other one ends', async () => {
     const shared = scene.memfd('shared');
     const one = await scene.startVmm('one', [shared]);

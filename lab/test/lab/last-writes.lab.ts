@@ -48,35 +48,32 @@ describe('a guest that writes to its disk', () => {
     JSON.parse(await run(host, `/usr/lib/luo-console-agent/node -e "${readDisk}"`));
 
   it.each([
-    { to: '-b', loaded: null },
+    { to: '-b', loaded: null, where: 'where nobody interferes' },
     // With that image all sessions would freeze, and it would start without them.
-    { to: '-a', loaded: '-b' },
-  ])(
-    'finds everything on it in the next kernel: $to, somebody loads $loaded by kexec_load',
-    async (kernels) => {
-      await expectUnharmed(host, [guest]);
-      const before = await sectors();
-      const plan = await planFor(agent, kernels.to);
-      let loading: Promise<string> | null = null;
-      const done = await runPlan(host, agent, plan, {
-        // For somebody to load another kernel in.
-        graceSeconds: kernels.loaded === null ? 0 : 15,
-        onReply: ({ progress }) => {
-          if (kernels.loaded === null || progress?.graceEndsAtUs == null) return;
-          loading ??= run(
-            host,
-            `kexec --kexec-syscall --load /boot/vmlinuz-*${kernels.loaded} --reuse-cmdline`,
-          );
-        },
-      });
-      agent = done.agent;
-      await loading;
-      console.log(done.update.machines.map(blackoutLine).join('\n'));
-      expect(done.update).toMatchObject({ outcome: 'updated', machines: [{ stage: 'resumed' }] });
-      const after = await sectors();
-      expect(after.missing).toEqual([]);
-      expect(after.written).toBeGreaterThan(before.written);
-      await expectUnharmed(host, [guest]);
-    },
-  );
+    { to: '-a', loaded: '-b', where: 'where somebody loads another one by kexec_load in the grace' },
+  ])('finds everything on it in the next kernel, $to, $where', async (kernels) => {
+    await expectUnharmed(host, [guest]);
+    const before = await sectors();
+    const plan = await planFor(agent, kernels.to);
+    let loading: Promise<string> | null = null;
+    const done = await runPlan(host, agent, plan, {
+      // For somebody to load another kernel in.
+      graceSeconds: kernels.loaded === null ? 0 : 15,
+      onReply: ({ progress }) => {
+        if (kernels.loaded === null || progress?.graceEndsAtUs == null) return;
+        loading ??= run(
+          host,
+          `kexec --kexec-syscall --load /boot/vmlinuz-*${kernels.loaded} --reuse-cmdline`,
+        );
+      },
+    });
+    agent = done.agent;
+    await loading;
+    console.log(done.update.machines.map(blackoutLine).join('\n'));
+    expect(done.update).toMatchObject({ outcome: 'updated', machines: [{ stage: 'resumed' }] });
+    const after = await sectors();
+    expect(after.missing).toEqual([]);
+    expect(after.written).toBeGreaterThan(before.written);
+    await expectUnharmed(host, [guest]);
+  });
 });
