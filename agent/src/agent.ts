@@ -12,6 +12,7 @@ import { HeldMachines } from './adoption/held-machines.ts';
 import { DefinedMachines } from './definitions/defined-machines.ts';
 import { holdShutdown } from './hold-shutdown.ts';
 import { Accounts } from './host/accounts.ts';
+import { satisfyWatchdog } from './host/manager-watchdog.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { saidBy } from './host/said-by.ts';
 import { tellManager } from './host/tell-manager.ts';
@@ -267,6 +268,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   phases.events.on('changed', () => log('info', 'phase', { phase: phases.phase }));
   sessions.events.on('changed', tellState);
   tellManager(native, log, 'READY=1');
+  satisfyWatchdog(native, log, process.env);
   first.ready();
   tellState();
   const { outgoing, incoming } = intake;

@@ -100,6 +100,19 @@ describe('a viewer', () => {
   });
 });
 
+describe('viewers who take every place', () => {
+  it('keep another viewer out, and no operator who wants to abort', async () => {
+    for (const uid of [900, 901, 902, 903])
+      for (let number = 0; number < 64; number += 1) await connectAs(uid, viewers);
+    await expect(connectAs(904, viewers)).rejects.toThrow();
+    const operator = await connectAs(905, operators);
+    expect((await operator.call('GetStatus', {})).status.you).toMatchObject({ uid: 905, role: 'operator' });
+    await expect(operator.call('AbortUpdate', {})).rejects.toMatchObject(
+      refused('NothingToAbort', { phase: 'normal' }),
+    );
+  });
+});
+
 describe('who calls', () => {
   it('is found out when the connection begins: a number that another process has later changes nothing', async () => {
     const comm = join(host.paths.proc, '4711');

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
+import { describeFile } from '../src/liveupdate/preservable.ts';
 import { MadeUpHost } from './made-up-host.ts';
 
 const program = fileURLToPath(new URL('../../native-bindings/test/silent-files.ts', import.meta.url));
@@ -61,4 +62,14 @@ it.runIf(possible)('a file that is refused is closed, and everybody else is answ
   expect((await client.call('ListSessions', {})).sessions).toMatchObject([{ descriptors: [] }]);
   // It still does not answer: nothing has waited until it was gone.
   expect(statSync(directory).isDirectory()).toBe(true);
+});
+
+it.runIf(possible)('a file is looked at without its file system, which may not answer', async () => {
+  server.kill('SIGSTOP');
+  // More than libuv has threads: all of them would wait.
+  const looks = Array.from({ length: 5 }, () => describeFile(`/proc/self/fd/${opened}`));
+  for (const file of await Promise.all(looks)) {
+    expect(file).toMatchObject({ kind: 'other', name: join(directory, 'file'), size: null, regular: true });
+    expect(file.inode).toBeGreaterThan(0);
+  }
 });

@@ -58,9 +58,14 @@ function failDisk(when: 'running' | 'stopped', vmm: MadeUpVmm): void {
   };
 }
 
-async function run(ifMachineFails: FailurePolicy, wait: 'kexec' | 'settled'): Promise<Update> {
+async function runTo(wait: 'kexec' | 'settled', ifMachineFails: FailurePolicy): Promise<string> {
   const plan = await planOf(host, client, { ifMachineFails, commandLine });
-  const id = await runToKexec(host, client, { plan, wait });
+  return await runToKexec(host, client, { plan, wait });
+}
+
+/** As it was settled. */
+async function run(ifMachineFails: FailurePolicy): Promise<Update> {
+  const id = await runTo('settled', ifMachineFails);
   return (await client.call('GetUpdate', { id })).update;
 }
 
@@ -86,7 +91,7 @@ describe.runIf(possible).each(['running', 'stopped'] as const)(
     });
 
     it('ends the update under the policy *stop*, and both machines run on', async () => {
-      const update = await run('stop', 'settled');
+      const update = await run('stop');
       expect(update).toMatchObject({
         outcome: 'aborted',
         reason: `one cannot be carried over: ${problem}`,
@@ -97,7 +102,7 @@ describe.runIf(possible).each(['running', 'stopped'] as const)(
     });
 
     it('costs its machine under *leave*, which runs on here until the kexec and is not brought back', async () => {
-      await run('leave', 'kexec');
+      await runTo('kexec', 'leave');
       expect(one?.guest.running).toBe(true);
       expect(other?.guest.running).toBe(false);
       host.becomeNextKernel();
@@ -120,7 +125,7 @@ describe.runIf(possible).each(['running', 'stopped'] as const)(
 
     it('costs nothing under *leave* where the kernel refuses the kexec', async () => {
       host.kexec = 'refused';
-      const update = await run('leave', 'settled');
+      const update = await run('leave');
       expect(update.outcome).toBe('returned');
       for (const vmm of [one, other]) expect(vmm?.guest.running).toBe(true);
       expect(stagesOf(update)['other']).toBe('running');

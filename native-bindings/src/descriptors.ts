@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The descriptors group of the face; see `face.ts` for each call. */
-import { booleanOf, fdOf, integerOf } from './arguments.ts';
+import { booleanOf, fdOf, integerOf, wrongType } from './arguments.ts';
 import type { Descriptors } from './face.ts';
 import { addon } from './load.ts';
 import { OwnedDescriptor, whenceOf } from './owned-descriptor.ts';
@@ -23,6 +23,11 @@ export const descriptors: Descriptors = {
 
   close(fd) {
     raw.close(integerOf(fd, 'fd', 0, mostInt));
+  },
+
+  async closeAside(file) {
+    if (!(file instanceof OwnedDescriptor)) throw wrongType('file', 'a descriptor', file);
+    if (!file.closed) await raw.closeAside(file.release());
   },
 
   setCloseOnExec(file, on) {

@@ -88,8 +88,20 @@ export interface FileFacts {
 }
 
 export interface Memory {
-  /** `memfd_create`. Flags are close-on-exec always; `allowSealing` adds `MFD_ALLOW_SEALING`. */
+  /**
+   * `memfd_create`. Flags are close-on-exec always, and `MFD_EXEC` where the kernel knows it: without, `vm.memfd_noexec`=1
+   * adds `F_SEAL_EXEC`, and a file with that seal is retrieved sealed against writing. `allowSealing` adds
+   * `MFD_ALLOW_SEALING`. Where `vm.memfd_noexec` is 2 the kernel makes no other memfds. Then the file is one without a name
+   * in `/dev/shm` instead, which is preserved alike and counts for the size of that tmpfs. `EACCES` with an option there.
+   */
   memfdCreate(name: string, options?: { allowSealing?: boolean; hugetlb?: boolean }): Descriptor;
+  /**
+   * `fallocate`: makes the pages from `offset` on, and makes the file longer if it ends before. On a thread of its own.
+   *
+   * @param bytes 1 to 1 GiB: it cannot be ended before it is done
+   * @throws SystemError `ENOSPC`, `ENOMEM` no room; nothing is allocated then. `EPERM` sealed, or preserved.
+   */
+  allocate(file: FdLike, offset: bigint, bytes: number): Promise<void>;
   /** `ftruncate`. Size in bytes. */
   truncate(file: FdLike, size: bigint): void;
   /** `F_GET_SEALS` as a bit mask of `F_SEAL_*`; `EINVAL` if the file takes none. */
@@ -175,6 +187,11 @@ export interface Descriptors {
   takeOwnership(fd: number): Descriptor;
   /** Closes it at once, whatever it is. */
   close(fd: number): void;
+  /**
+   * Closes it on a thread of its own and resolves once it is closed; does nothing if it is closed already. For a session:
+   * the kernel goes through every page that was preserved in it. `EAGAIN` no more threads; it is closed all the same.
+   */
+  closeAside(file: Descriptor): Promise<void>;
   setCloseOnExec(file: FdLike, on: boolean): void;
   /** `pidfd_open`. `ESRCH` no such process. */
   pidfdOpen(pid: number): Descriptor;

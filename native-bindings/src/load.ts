@@ -28,6 +28,7 @@ type RawDigest = { readonly rawDigest: never };
 
 interface RawMemory {
   memfdCreate(name: string, allowSealing: boolean, hugetlb: boolean): number;
+  allocate(file: number, offset: bigint, bytes: bigint): Promise<void>;
   truncate(file: number, size: bigint): void;
   getSeals(file: number): number;
   addSeals(file: number, seals: number): void;
@@ -49,6 +50,8 @@ interface RawDescriptors {
   flags(fd: number): number;
   close(fd: number): void;
   closeOutside(fd: number): void;
+  /** Takes the number over, unless it is not open: that throws. */
+  closeAside(fd: number): Promise<void>;
   setCloseOnExec(file: number, on: boolean): void;
   pidfdOpen(pid: number): number;
   pidfdGetfd(pidfd: number, fd: number): number;

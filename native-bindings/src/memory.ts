@@ -26,8 +26,8 @@ const mostRead = 0x7ffff000;
 /** A huge page, in bytes (x86-64, and arm64 with small pages of 4 KiB). */
 const hugePageBytes = 2 << 20;
 
-/** The most that one call collapses, in bytes: a thread of the pool is busy with it until it is done. */
-const mostCollapsed = 1 << 30;
+/** The most that one call collapses or allocates, in bytes: a thread is busy with it until it is done. */
+const mostAtOnce = 1 << 30;
 
 export const memory: Memory = {
   memfdCreate(name, options) {
@@ -41,6 +41,11 @@ export const memory: Memory = {
       booleanOf(hugetlb, 'options.hugetlb'),
     );
     return new OwnedDescriptor(fd, `memfdCreate(${JSON.stringify(name)})`);
+  },
+
+  async allocate(file, offset, bytes) {
+    const wanted = integerOf(bytes, 'bytes', 1, mostAtOnce);
+    await raw.allocate(fdOf(file, 'file'), offsetOf(offset, 'offset'), BigInt(wanted));
   },
 
   truncate(file, size) {
@@ -78,7 +83,7 @@ export const memory: Memory = {
     return await raw.collapse(
       fdOf(file, 'file'),
       multipleOf(offsetOf(offset, 'offset'), 'offset', hugePageBytes),
-      multipleOf(integerOf(bytes, 'bytes', hugePageBytes, mostCollapsed), 'bytes', hugePageBytes),
+      multipleOf(integerOf(bytes, 'bytes', hugePageBytes, mostAtOnce), 'bytes', hugePageBytes),
     );
   },
 

@@ -37,6 +37,7 @@ const descriptorCalls: readonly [string, string, Call][] = [
   ['addSeals', 'file', (value) => memory.addSeals(value, 0)],
   ['fileFacts', 'file', (value) => memory.fileFacts(value)],
   ['sha256', 'file', (value) => memory.sha256(value)],
+  ['allocate', 'file', (value) => memory.allocate(value, 0n, 4096)],
   ['collapse', 'file', (value) => memory.collapse(value, 0n, 2 << 20)],
   ['hugeBytes', 'file', (value) => memory.hugeBytes(value)],
   ['read', 'file', (value) => memory.read(value, 0n, 1)],

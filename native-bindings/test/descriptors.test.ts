@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { descriptors, memory, OwnedDescriptor } from '../src/index.ts';
+import { type Descriptor, descriptors, memory, OwnedDescriptor, sockets } from '../src/index.ts';
 import { failureOf } from './failures.ts';
 
 function flagsOf(fd: number): number {
@@ -203,5 +203,23 @@ describe('pidfds', () => {
     const pidfd = descriptors.pidfdOpen(process.pid);
     pidfd.close();
     expect(failureOf(() => descriptors.pidfdGetfd(pidfd, 0))).toMatchObject({ argument: 'pidfd=-1' });
+  });
+});
+
+describe('closeAside', () => {
+  it('resolves once the last copy of a file is closed, and again at once', async () => {
+    const [one, other] = sockets.socketPair();
+    using watched = other;
+    const { fd } = one;
+    const closing = descriptors.closeAside(one);
+    expect(one.closed).toBe(true);
+    await closing;
+    expect(failureOf(() => descriptors.duplicate(fd))).toMatchObject({ code: 'EBADF' });
+    expect(sockets.receive(watched)?.data.length).toBe(0);
+    await descriptors.closeAside(one);
+  });
+
+  it('takes a descriptor that it may close, and no number', async () => {
+    await expect(descriptors.closeAside(3 as unknown as Descriptor)).rejects.toThrow(TypeError);
   });
 });

@@ -46,6 +46,7 @@ async function failures(): Promise<void> {
   await fails(() => memory.fileFacts(999_999));
   await fails(() => memory.sha256(999_999));
   await fails(() => memory.collapse(999_999, 0n, hugeBytes));
+  await fails(() => memory.allocate(999_999, 0n, hugeBytes));
   await fails(() => memory.hugeBytes(999_999));
   await fails(() => kernel.kexecFileLoad(999_999, null, ''));
   await fails(() => kernel.kexecFileLoad(file, 999_999, ''));
@@ -117,6 +118,8 @@ async function hugePages(): Promise<void> {
   using file = memory.memfdCreate('huge');
   memory.truncate(file, BigInt(4 * hugeBytes + 5));
   // The test is told nothing by it where the host has no huge page free: it looks for errors of the addon.
+  await memory.allocate(file, 0n, hugeBytes);
+  await descriptors.closeAside(descriptors.duplicate(file));
   const either = memory.collapse(file, 0n, 8 * hugeBytes).catch(() => 0);
   memory.truncate(file, BigInt(hugeBytes));
   await either;

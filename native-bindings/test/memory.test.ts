@@ -22,6 +22,9 @@ import { failureOf } from './failures.ts';
 /** As root, and where there is the device that the node is of. */
 const canMakeNodes = process.getuid?.() === 0 && existsSync('/dev/loop0');
 
+/** The setting holds for one namespace of processes, so that a test may change it. */
+const canSealByDefault = process.getuid?.() === 0 && existsSync('/proc/sys/vm/memfd_noexec');
+
 const F_SEAL_SEAL = 0x1;
 const F_SEAL_SHRINK = 0x2;
 const F_SEAL_GROW = 0x4;
@@ -43,11 +46,79 @@ describe('memfdCreate', () => {
     );
   });
 
+  it.runIf(canSealByDefault)('makes a file that comes back writable under each vm.memfd_noexec', () => {
+    // A file with F_SEAL_EXEC is retrieved sealed against writing.
+    const program = `
+      const { memory } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).pathname)});
+      const file = memory.memfdCreate('state');
+      memory.truncate(file, 4096n);
+      memory.write(file, 0n, Buffer.from('x'));
+      const { nlink } = memory.fileFacts(file);
+      const other = (() => {
+        try {
+          return memory.getSeals(memory.memfdCreate('state', { allowSealing: true }));
+        } catch (error) {
+          return error.code;
+        }
+      })();
+      console.log(JSON.stringify([memory.getSeals(file), nlink, other]));
+      process.exit(0);`;
+    const seen = ['0', '1', '2'].map((setting) =>
+      JSON.parse(
+        execFileSync('unshare', [
+          ...['--pid', '--fork', '--mount-proc', 'sh', '-c'],
+          'echo "$1" > /proc/sys/vm/memfd_noexec && shift && exec "$@"',
+          ...['sh', setting, process.execPath, '--input-type=module', '-e', program],
+        ]).toString(),
+      ),
+    );
+    expect(seen).toEqual([
+      [F_SEAL_SEAL, 0, 0],
+      [F_SEAL_SEAL, 0, 0],
+      [F_SEAL_SEAL, 0, 'EACCES'],
+    ]);
+  });
+
   it('refuses a misspelled option', () => {
     const options = { allowSeals: true } as object;
     expect(() => memory.memfdCreate('x', options)).toThrow(
       'options has no member "allowSeals": expected allowSealing, hugetlb',
     );
+  });
+});
+
+describe('allocate', () => {
+  it('makes the pages from an offset on, and leaves what is written', async () => {
+    using file = memory.memfdCreate('pages');
+    memory.write(file, 0n, Buffer.from('before'));
+    await memory.allocate(file, 0n, 1 << 20);
+    expect(memory.fileFacts(file)).toMatchObject({ size: 1n << 20n, allocated: 1n << 20n });
+    await memory.allocate(file, 1n << 20n, 4096);
+    expect(memory.fileFacts(file)).toMatchObject({ size: (1n << 20n) + 4096n });
+    expect(memory.read(file, 0n, 8)).toEqual(Buffer.from('before\0\0'));
+  });
+
+  it('works on a thread of its own, while the event loop goes on', async () => {
+    using file = memory.memfdCreate('pages');
+    const order: string[] = [];
+    const allocated = memory.allocate(file, 0n, 256 << 20).then(() => order.push('allocated'));
+    await new Promise((resolve) => setImmediate(resolve));
+    order.push('the loop');
+    await allocated;
+    expect(order).toEqual(['the loop', 'allocated']);
+  });
+
+  it('says what is wrong with the file, and with the size', async () => {
+    using file = memory.memfdCreate('sealed', { allowSealing: true });
+    memory.addSeals(file, F_SEAL_GROW);
+    await expect(memory.allocate(file, 0n, 4096)).rejects.toMatchObject({
+      code: 'EPERM',
+      argument: `file=${file.fd}`,
+    });
+    await expect(memory.allocate(file, 0x7fff_ffff_ffff_f000n, 1 << 20)).rejects.toMatchObject({
+      code: 'EFBIG',
+      argument: 'bytes=1048576',
+    });
   });
 });
 

@@ -287,7 +287,8 @@ export function cyclicGraph(): OrderGraph {
 /** What the agent's plan says of web-01, which is adopted, and of old-03, which is not. */
 export function plannedMachines(): PlannedMachine[] {
   const running = machines().filter(({ name }) => name !== 'db-02');
-  return planMachines(running, new Set(), () => null);
+  const none = (): null => null;
+  return planMachines(running, new Set(), none, none);
 }
 
 /** A machine's run whose parts begin when the first machine was suspended. */

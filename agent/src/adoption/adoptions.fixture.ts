@@ -2,7 +2,7 @@
 /** Adoptions for tests: the double's kernel, sessions and a journal of their own, and processes that stand for VMMs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { fchmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
@@ -176,4 +176,14 @@ export class AdoptionScene implements Disposable {
   placesIn(session: string): number {
     return this.sessions.has(session) ? this.sessions.get(session).toSession().descriptors.length : -1;
   }
+}
+
+/** A memfd like those made under `vm.memfd_noexec=1`: it is written to, and comes back sealed against that. */
+export function sealedMemfd({ native }: Pick<AdoptionScene, 'native'>, text: string): Descriptor {
+  const file = native.memory.memfdCreate(text, { allowSealing: true });
+  native.memory.write(file, 0n, Buffer.from(text));
+  // Of a file that may be executed the seal means more.
+  fchmodSync(file.fd, 0o666);
+  native.memory.addSeals(file, 0x20);
+  return file;
 }

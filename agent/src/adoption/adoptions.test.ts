@@ -14,7 +14,7 @@ import { fillable } from '../journal/full-disk.fixture.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { MachineHead } from '../liveupdate/machine-head.ts';
 import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
-import { AdoptionScene, end, plain } from './adoptions.fixture.ts';
+import { AdoptionScene, end, plain, sealedMemfd } from './adoptions.fixture.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 
 let scene: AdoptionScene;
@@ -40,6 +40,45 @@ describe('a machine', () => {
     expect(scene.placesIn(await scene.adopt(one))).toBe(2);
   });
 
+  it('whose memory would come back sealed is not adopted, and nothing of it is preserved', async () => {
+    const sealed = sealedMemfd(scene, 'sealed');
+    const one = await scene.startVmm('one', [scene.memfd('ram'), sealed]);
+    const preserved = vi.spyOn(scene.double, 'preserveFd');
+    await expect(scene.adopt(one)).rejects.toMatchObject({
+      refusal: 'MachineUnusable',
+      parameters: {
+        reason: expect.stringMatching(/^\/memfd:one1 \(deleted\): .*F_SEAL_EXEC.*vm\.memfd_noexec=0/),
+      },
+    });
+    expect(scene.sessions.list()).toEqual([]);
+    expect(preserved).not.toHaveBeenCalled();
+    vi.restoreAllMocks();
+  });
+
+  it('whose further memory would come back sealed is not protected: the update ends before a stop', async () => {
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const session = await scene.adopt(one);
+    scene.plug(one.pid ?? 0, 9, 'plugged', sealedMemfd(scene, 'plugged'));
+    await expect(scene.adoptions.protect(session, agentItself, {})).rejects.toMatchObject({
+      refusal: 'MachineUnusable',
+      parameters: { reason: expect.stringContaining('/memfd:plugged (deleted): ') },
+    });
+    expect(scene.placesIn(session)).toBe(1);
+  });
+
+  it('that is saved whole has no memory preserved, even if it could be by now', async () => {
+    const one = await scene.startVmm('one', []);
+    const { machine } = scene.machines.get(one.pid ?? 0) ?? {};
+    if (!machine) throw new Error('no machine');
+    machine.way = 'whole_state';
+    const session = await scene.adopt(one);
+    // As after an update, in a kernel that seals no memory.
+    machine.way = 'cpr';
+    scene.plug(one.pid ?? 0, 9, 'ram', scene.memfd('ram'));
+    await scene.adoptions.protect(session, agentItself, {});
+    expect(scene.placesIn(session)).toBe(0);
+  });
+
   it('has no session any more once its VMM has ended', async () => {
     const one = await scene.startVmm('one', [scene.memfd('ram')]);
     const session = await scene.adopt(one);
@@ -57,7 +96,7 @@ describe('a machine', () => {
     ];
     const sessions = [await scene.adopt(one), await scene.adopt(two)];
     const has = (): boolean[] => sessions.map((session) => scene.sessions.has(session));
-    for (const session of sessions) scene.adoptions.stopped.mark(session, true);
+    for (const session of sessions) scene.adoptions.stopped.mark(session, { suspended: true });
     scene.mayLetRunOn = false;
     await end(one);
     // While the update is under way its state is what the next kernel starts it from.
@@ -97,6 +136,23 @@ describe('a machine', () => {
     expect([scene.placesIn(first), scene.placesIn(second)]).toEqual([2, 0]);
     await scene.adoptions.release(one.pid ?? 0, agentItself);
     expect([scene.placesIn(first), scene.placesIn(second)]).toEqual([-1, 1]);
+  });
+
+  it('that is released has its session closed on a thread, however much memory is in it', async () => {
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const session = await scene.adopt(one);
+    const opened = scene.sessions.get(session).descriptor;
+    const { closeAside } = scene.native.descriptors;
+    const closing = vi.spyOn(scene.native.descriptors, 'closeAside').mockImplementation(async (file) => {
+      // Its files are not closed before.
+      expect(scene.placesIn(session)).toBe(1);
+      await closeAside(file);
+    });
+    await scene.adoptions.release(one.pid ?? 0, agentItself);
+    expect(closing.mock.calls).toEqual([[opened]]);
+    expect(opened?.closed).toBe(true);
+    expect(scene.sessions.has(session)).toBe(false);
+    vi.restoreAllMocks();
   });
 
   it('that shares memory keeps it when the VMM of the other one ends', async () => {

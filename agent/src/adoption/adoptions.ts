@@ -38,6 +38,8 @@
  *
  * - The host has no memory to fill what a guest has not touched yet (`filling.ts`): adoption is refused. An update ends
  *   before it stops anything.
+ * - Its memory would come back sealed against writing (`sealed-memory.ts`): it is saved whole where its VMM can do that,
+ *   and adoption is refused otherwise. What is sealed later fails a preflight check, or ends the update before a stop.
  * - The record of the machines has no room in the index: found out before any of them is stopped.
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
@@ -60,6 +62,8 @@
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
  *       whose preserving fails is not adopted, and its memory can be preserved afterwards
+ *       whose memory would come back sealed is not adopted, and nothing of it is preserved
+ *       whose further memory would come back sealed is not protected: the update ends before a stop
  *       has no session any more once its VMM has ended
  *       that an update had stopped has no session any more once its VMM has ended and the update is over
  *       is told by its start time from another process of its number
@@ -148,6 +152,7 @@ import { dropLink, putNamesBack, takeNames } from './names.ts';
 import { type AdoptOptions, newAdoption } from './new-adoption.ts';
 import { protectMachine } from './protect.ts';
 import { commandOfVmm } from './running-vmm.ts';
+import { checkSeals } from './sealed-memory.ts';
 import { StoppedMachines } from './stopped-machines.ts';
 import { usualCapabilities } from './taking-in.ts';
 
@@ -212,6 +217,7 @@ export class Adoptions {
     if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
     const { session, head } = await newAdoption(machine, options, this.#context);
     // Before a name is taken away.
+    checkSeals(this.#context, machine);
     checkRoom(this.#context, machine, await availableMemory());
     const { name, definition, priority } = head;
     const parameters = { pid, name, way: machine.way, definition, priority };

@@ -8,6 +8,7 @@ import type { Actor } from '../liveupdate/live-update-context.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { checkRoom } from './filling.ts';
 import { canBeHuge, collapseFor, type Following, type HugePagesContext, together } from './huge-pages.ts';
+import { checkSeals } from './sealed-memory.ts';
 
 export interface ProtectContext extends HugePagesContext {
   /** A copy of a process's descriptor. @throws Refusal */
@@ -21,7 +22,7 @@ export interface ProtectContext extends HugePagesContext {
  *
  * @param following of what is put into huge pages before; null if nothing is, so that it is preserved at once
  * @returns what was put into huge pages
- * @throws Refusal MachineUnusable, also where the host has not enough memory, and what preserving refuses with; the signal's reason
+ * @throws Refusal MachineUnusable, also where the host has not enough memory or the machine's is sealed, and what preserving refuses with; the signal's reason
  */
 export async function protectMachine(
   context: ProtectContext,
@@ -39,13 +40,17 @@ export async function protectMachine(
     const reason = `its VMM has no descriptor of ${mapped.name} any more`;
     throw new Refusal('MachineUnusable', { pid, name: machine.name, reason });
   }
+  checkSeals(context, machine);
   checkRoom(context, machine, await context.availableMemory());
   const collapsed: Collapsed[] = [];
+  // Its memory goes with its state. In the kernel after that its VMM may have memory that could be preserved.
+  const isSavedWhole = sessions.get(session).machine?.way === 'whole_state';
   for (const fd of orderDescriptors(machine)) {
+    const described = machine.descriptors.find((each) => each.fd === fd);
+    if (isSavedWhole && described?.guestMemory) continue;
     using file = take(pid, fd);
     const isPreserved = (): boolean => sessions.whereIs(native.memory.fileFacts(file)) !== null;
     if (isPreserved()) continue;
-    const described = machine.descriptors.find((each) => each.fd === fd);
     const label = `${described?.guestMemory ? 'memory of ' : ''}${machine.name}: ${described?.name ?? fd}`;
     if (following !== null && described && canBeHuge(described)) {
       collapsed.push(await collapseFor(context, session, file, label, following));

@@ -30,6 +30,7 @@ import { unixChannel } from '../qemu/restart-command.ts';
 import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
 import { bytesBehindState } from './restart-mark.ts';
 import { needAsBefore, needSavable } from './savable.ts';
+import { makePages } from './state-pages.ts';
 import { capabilitiesFor } from './taking-in.ts';
 
 export interface SaveOptions {
@@ -68,8 +69,8 @@ const saveMs = 600_000;
 /** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
 const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
 
-/** Copies per write when pages are made. */
-const pageStep = 1024 * 1024;
+/** How much a rehearsal records. */
+const rehearsedBytes = 64 * 1024;
 
 export class MachineSaver {
   readonly #options: SaveOptions;
@@ -138,7 +139,7 @@ export class MachineSaver {
       options.note({ ran: monitor.guest.ran, settings });
       await setSettings(monitor, wanted);
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
-      makePages(native, file, options.expectedBytes);
+      await makePages(native, file, options.expectedBytes);
       await rehearse(native, file);
       return new MachineSaver({ options, monitor, directory, main, cpr, file, settings, devices });
     } catch (error) {
@@ -306,13 +307,6 @@ export class MachineSaver {
   }
 }
 
-/** Makes the pages of a file, so that recording has only to fill them. */
-function makePages({ memory }: Native, file: Descriptor, bytes: number): void {
-  const zeros = Buffer.alloc(pageStep);
-  for (let at = 0; at < bytes; at += pageStep)
-    memory.write(file, BigInt(at), zeros.subarray(0, Math.min(pageStep, bytes - at)));
-}
-
 /**
  * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
  * first, and that would be done while the guest is stopped.
@@ -324,7 +318,7 @@ async function rehearse(native: Native, file: Descriptor): Promise<void> {
   using sender = theirs;
   const into = { file, offset: 0, most: mostOf(0) };
   const recording = recordStream(sockets, ours, into, AbortSignal.timeout(collectMs));
-  sockets.send(sender, Buffer.alloc(pageStep / 16));
+  sockets.send(sender, Buffer.alloc(rehearsedBytes));
   sockets.shutdownWrite(sender);
   await recording;
 }

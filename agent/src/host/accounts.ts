@@ -3,11 +3,19 @@
  * Names of users and members of groups, from `/etc/passwd` and `/etc/group`. Accounts kept elsewhere (in LDAP, for
  * example) show as numbers. Their groups still count: the kernel itself says which groups a peer is in.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { HostPaths } from './paths.ts';
+
+/** A file as it was read. */
+interface Known {
+  /** What tells it from a changed one. */
+  readonly version: string;
+  readonly lines: readonly string[][];
+}
 
 export class Accounts {
   readonly #paths: HostPaths;
+  readonly #known = new Map<'passwd' | 'group', Known>();
 
   constructor(paths: HostPaths) {
     this.#paths = paths;
@@ -38,11 +46,19 @@ export class Accounts {
     return null;
   }
 
-  /** Small files, and read once for a connection. */
-  #read(file: 'passwd' | 'group'): string[][] {
+  /** Asked for each connection, so a file is read again only when it has changed. */
+  #read(file: 'passwd' | 'group'): readonly string[][] {
+    const path = `${this.#paths.etc}/${file}`;
     try {
-      const text = readFileSync(`${this.#paths.etc}/${file}`, 'utf8');
-      return text.split('\n').map((line) => line.split(':'));
+      const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
+      const version = [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+      const known = this.#known.get(file);
+      if (known?.version === version) return known.lines;
+      const lines = readFileSync(path, 'utf8')
+        .split('\n')
+        .map((line) => line.split(':'));
+      this.#known.set(file, { version, lines });
+      return lines;
     } catch {
       return [];
     }

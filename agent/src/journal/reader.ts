@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Reading the journal: pages of entries by filter, following, export as JSON Lines, and checking the chain.
- * Whatever walks the whole journal goes in batches and lets the event loop breathe between them.
+ * Whatever goes through much of the journal goes in portions and lets the event loop breathe between them.
  */
 import { setImmediate } from 'node:timers/promises';
 import { type JournalFilter, journalConditions } from '../client/journal-filter.ts';
 import { chainStart, type EntryRow, entryFromRow, entryHash, type JournalEntry } from './entry.ts';
 import type { Journal } from './journal.ts';
+import { Portion } from './portion.ts';
 
+/** The most entries that are handed out, or looked at, in one go. */
 const batch = 500;
-/** Sequences looked at in one go. */
 const stretch = 4096;
 
 export class JournalReader {
@@ -47,12 +48,18 @@ export class JournalReader {
     const first = Math.max(1, (filter.after ?? 0) + 1);
     const last = Math.min(this.#journal.lastSequence, (filter.before ?? Number.MAX_SAFE_INTEGER) - 1);
     const found: JournalEntry[] = [];
-    for (let done = 0; first + done <= last && found.length <= limit; done += stretch) {
+    const portion = new Portion(stretch);
+    for (let done = 0; first + done <= last && found.length <= limit; ) {
       if (done > 0) await setImmediate();
       if (signal.aborted) break;
-      const after = ascending ? first - 1 + done : Math.max(first - 1, last - done - stretch);
-      const before = ascending ? Math.min(last + 1, first + done + stretch) : last - done + 1;
-      found.push(...this.query({ ...filter, after, before }, limit + 1 - found.length, ascending).entries);
+      const size = portion.entries;
+      const after = ascending ? first - 1 + done : Math.max(first - 1, last - done - size);
+      const before = ascending ? Math.min(last + 1, first + done + size) : last - done + 1;
+      const wanted = limit + 1 - found.length;
+      found.push(
+        ...portion.through(() => this.query({ ...filter, after, before }, wanted, ascending).entries),
+      );
+      done += size;
     }
     return { entries: found.slice(0, limit), more: found.length > limit };
   }
@@ -65,8 +72,12 @@ export class JournalReader {
   /** Every entry between two sequences (exclusive), oldest first, in batches. */
   async *walk(filter: JournalFilter = {}): AsyncGenerator<JournalEntry[]> {
     let after = filter.after ?? 0;
+    const portion = new Portion(batch);
     for (;;) {
-      const { entries } = this.query({ ...filter, after }, batch, true);
+      const from = after;
+      const { entries } = portion.through(() =>
+        this.query({ ...filter, after: from }, portion.entries, true),
+      );
       const last = entries.at(-1);
       if (last === undefined) return;
       yield entries;
@@ -78,17 +89,20 @@ export class JournalReader {
   /** Entries after a sequence, oldest first, then each new one as it is written, until `signal` fires. */
   async *follow(after: number, signal: AbortSignal): AsyncGenerator<JournalEntry[]> {
     let position = after;
+    const portion = new Portion(batch);
     let wake = (): void => {};
     const onEvent = (): void => wake();
     this.#journal.events.on('entry', onEvent);
     signal.addEventListener('abort', onEvent);
     try {
       while (!signal.aborted) {
-        const { entries } = this.query({ after: position }, batch, true);
+        const from = position;
+        const { entries } = portion.through(() => this.query({ after: from }, portion.entries, true));
         const last = entries.at(-1);
         if (last !== undefined) {
           yield entries;
           position = last.sequence;
+          await setImmediate();
         } else {
           await new Promise<void>((resolve) => {
             wake = resolve;
@@ -104,22 +118,22 @@ export class JournalReader {
 
   /** Recomputes every hash. `firstBad` is the first entry that does not fit the chain, or null. */
   async verify(): Promise<{ entries: number; firstBad: number | null }> {
-    let previousHash = chainStart;
-    let expected = 1;
-    let entries = 0;
-    let after = 0;
+    const chain = { previousHash: chainStart, entries: 0 };
+    const portion = new Portion(batch);
     for (;;) {
-      const rows = this.#rows('WHERE sequence > ? ORDER BY sequence ASC LIMIT ?', [after, batch]);
-      for (const row of rows) {
-        if (row.sequence !== expected || row.previous_hash !== previousHash || !rowFits(row)) {
-          return { entries, firstBad: row.sequence };
+      const wanted = portion.entries;
+      const rows = portion.through(() => {
+        const some = this.#rows('WHERE sequence > ? ORDER BY sequence ASC LIMIT ?', [chain.entries, wanted]);
+        for (const row of some) {
+          if (row.sequence !== chain.entries + 1 || row.previous_hash !== chain.previousHash || !rowFits(row))
+            return { firstBad: row.sequence, count: some.length };
+          chain.previousHash = row.hash;
+          chain.entries += 1;
         }
-        previousHash = row.hash;
-        expected += 1;
-        entries += 1;
-        after = row.sequence;
-      }
-      if (rows.length < batch) return { entries, firstBad: null };
+        return { firstBad: null, count: some.length };
+      });
+      const { entries } = chain;
+      if (rows.firstBad !== null || rows.count < wanted) return { entries, firstBad: rows.firstBad };
       await setImmediate();
     }
   }

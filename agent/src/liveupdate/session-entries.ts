@@ -38,7 +38,8 @@ export function newEntry(
     kind,
     label,
     source,
-    size,
+    // What is preserved says its size.
+    size: size ?? 0,
     inode,
     preservedAtUs: nowUs,
     digest: null,

@@ -225,7 +225,7 @@ export class SessionStore {
   /** Closes a session: outgoing, everything in it is unpreserved; incoming, what was not retrieved is freed. */
   async close(name: string, actor: Actor): Promise<void> {
     const session = this.get(name);
-    const { journal, store } = this.#context;
+    const { journal, native, store } = this.#context;
     await session.serial.run(async () => {
       if (session.gone) throw new Refusal('SessionNotFound', { name });
       const parameters = describeContents(session);
@@ -233,6 +233,8 @@ export class SessionStore {
         session.manifest?.updateHead({ state: 'closing' });
         store.dropAll(name);
         await store.settled();
+        // Nobody else has it by now, so the kernel lets go of every page of its memory.
+        if (session.descriptor) await native.descriptors.closeAside(session.descriptor);
         this.#forget(session);
       });
     });

@@ -10,7 +10,7 @@ import type { Candidate, Kind, ProcessCandidates } from '../interface/agent.gene
 export interface OpenFile {
   readonly kind: Kind;
   readonly name: string;
-  readonly size: number;
+  readonly size: number | null;
   readonly inode: number;
   readonly device: number;
 }
@@ -67,7 +67,7 @@ async function candidatesOf(sources: CandidateSources, pid: number): Promise<Can
         fd,
         kind: file.kind,
         name: file.name,
-        size: file.size,
+        size: file.size ?? 0,
         inode: file.inode,
         session: where?.session ?? null,
         token: where?.token ?? null,

@@ -37,7 +37,7 @@ export interface MachineSources extends FileSources {
   needsOf(identity: ProcessIdentity): Promise<Pick<Machine, 'needs' | 'obstacle'>>;
   /** Told what a machine's VMM says of the files of its block nodes, before `needsOf` is asked. */
   heardBlockFiles(identity: ProcessIdentity, answer: BlockFilesAnswer): void;
-  /** Seals of a process's memfd; null if they cannot be had. */
+  /** Seals of a process's memory file; null if they cannot be had. */
   sealsOf(pid: number, fd: number): number | null;
   /** What the kernel says of a kind of file; null if it was not asked. */
   askKernel(kind: MachineFile, example: Example): Promise<KernelAnswer | null>;
@@ -225,7 +225,8 @@ async function describeFile(
     sharedWith: [],
     ...fateOf(file, {
       answer,
-      seals: kind === 'memfd' && fd !== null ? sources.sealsOf(pid, fd) : null,
+      // A memfd that came through a kexec has lost its name, and is an unlinked tmpfs file.
+      seals: (kind === 'memfd' || kind === 'tmpfs_unlinked') && fd !== null ? sources.sealsOf(pid, fd) : null,
       place,
       guestMemory,
       savesState: stateSavers.test(vmm),

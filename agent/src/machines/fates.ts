@@ -4,6 +4,7 @@
  * otherwise the rule for the kind of file does. The rules hold for Linux 7.3, which has one handler, for memfds and
  * unlinked tmpfs files (`mm/memfd_luo.c`). They also assume a VMM that can save a machine's state and load it again.
  */
+import { whySealed } from '../host/seals.ts';
 import type { Fate, FateSource, MachineFile } from '../interface/agent.generated.ts';
 import type { KernelAnswer } from './kernel-answers.ts';
 import type { OpenFile } from './open-files.ts';
@@ -11,7 +12,7 @@ import type { OpenFile } from './open-files.ts';
 export interface FateFacts {
   /** What the kernel said of this kind; null if it was not asked. */
   readonly answer: KernelAnswer | null;
-  /** Seals of a memfd as `F_GET_SEALS` gives them; null if not known. */
+  /** Seals of a memory file as `F_GET_SEALS` gives them; null if not known. */
   readonly seals: number | null;
   /** Where it is preserved already, or null. */
   readonly place: { readonly session: string; readonly token: string } | null;
@@ -38,7 +39,8 @@ type Ruling = readonly [Fate, string];
 
 export function fateOf(file: OpenFile, facts: FateFacts): FateFound {
   const { answer, place } = facts;
-  if (place !== null) {
+  // What is preserved already comes back sealed as well.
+  if (place !== null && sealedFate(facts) === null) {
     const reason = `already preserved in session ${place.session} under token ${place.token}`;
     return { fate: 'preservable', reason, source: 'kernel', errno: null };
   }
@@ -56,10 +58,13 @@ function acceptedFate(answer: KernelAnswer | null): Ruling | null {
   return answer?.accepts ? ['preservable', 'it preserved a file of this kind in a trial'] : null;
 }
 
-function memoryFate(file: OpenFile, { answer, seals, guestMemory, savesState }: FateFacts): Ruling {
+function memoryFate(file: OpenFile, facts: FateFacts): Ruling {
+  const { answer, seals, guestMemory, savesState } = facts;
   if (answer !== null && !answer.accepts) return saved(savesState, 'its contents');
   if (seals !== null && (seals & ~knownSeals) !== 0)
     return ['blocks', `it has seals that the kernel does not hand over (0x${seals.toString(16)})`];
+  const sealed = sealedFate(facts);
+  if (sealed !== null) return sealed;
   const { mapped } = file;
   if (guestMemory && mapped !== null && mapped.shared === 0 && mapped.private > 0) {
     const without = 'it is mapped privately (share=off), so what the guest wrote is not in it';
@@ -71,6 +76,15 @@ function memoryFate(file: OpenFile, { answer, seals, guestMemory, savesState }: 
   if (file.fd === null)
     return ['preservable', `${how}; the VMM has it mapped and holds no descriptor of it any more`];
   return ['preservable', how];
+}
+
+/** What becomes of a file that would come back sealed against writing; null of any other. */
+function sealedFate({ seals, guestMemory, savesState }: FateFacts): Ruling | null {
+  const why = seals === null ? null : whySealed(seals);
+  if (why === null) return null;
+  return guestMemory && savesState
+    ? ['rebuilt', `${why}; the VMM saves its memory with its state`]
+    : ['lost', why];
 }
 
 function saved(savesState: boolean, what: string): Ruling {

@@ -165,6 +165,50 @@ describe('a machine', () => {
   });
 });
 
+describe('memory with a seal', () => {
+  const noexec = 0x20;
+
+  it.each([
+    ['a memfd', ram, 'memfd'],
+    ['one that came through a kexec', '/ (deleted)', 'tmpfs_unlinked'],
+  ] as const)(
+    'against execution is not preserved, because it comes back read-only: %s',
+    async (_, name, kind) => {
+      proc.files.set(name, { kind, size: MiB, inode: 70 });
+      const maps = [mapLine(name, 70, MiB)];
+      proc.add({ pid: 100, words: ['qemu-kvm'], fds: { 8: name }, maps });
+      const [machine] = await listMachines({ ...proc.sources, sealsOf: () => noexec });
+      if (!machine) throw new Error('no machine');
+      expect(fd(machine, 8)).toMatchObject({
+        fate: 'rebuilt',
+        reason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec=1.*sealed against writing/),
+      });
+    },
+  );
+
+  it('is not preserved even if a session has it already', async () => {
+    proc.files.set('/memfd:kept (deleted)', { kind: 'memfd', inode: 999, size: MiB });
+    const maps = [mapLine('/memfd:kept (deleted)', 999, MiB)];
+    proc.add({ pid: 100, words: ['qemu-kvm'], fds: { 9: '/memfd:kept (deleted)' }, maps });
+    const [machine] = await listMachines({ ...proc.sources, sealsOf: () => noexec });
+    if (!machine) throw new Error('no machine');
+    expect(fd(machine, 9)).toMatchObject({ fate: 'rebuilt', session: 'kept' });
+  });
+
+  it.each([
+    ['further writers', 0x10, 'rebuilt', /F_SEAL_FUTURE_WRITE/],
+    ['a change of its size and of its seals', 0x07, 'preservable', /handler/],
+    // It is read only now, and will be.
+    ['writing', 0x28, 'preservable', /handler/],
+  ])('against %s: %i', async (_, seals, fate, reason) => {
+    const maps = [mapLine(ram, 70, MiB)];
+    proc.add({ pid: 100, words: ['qemu-kvm'], fds: { 8: ram }, maps });
+    const [machine] = await listMachines({ ...proc.sources, sealsOf: () => seals });
+    if (!machine) throw new Error('no machine');
+    expect(fd(machine, 8)).toMatchObject({ fate, reason: expect.stringMatching(reason) });
+  });
+});
+
 describe('the monitor', () => {
   it('is left alone while another client is connected or queues, as libvirt’s is', async () => {
     for (const inode of [51, 0]) {

@@ -16,7 +16,8 @@ import { isPlace, kindOfFile, kindOfName } from './vmm-file-kind.ts';
 export interface LinkedFile {
   readonly kind: Kind;
   readonly name: string;
-  readonly size: number;
+  /** In bytes; null if its file system was not asked. */
+  readonly size: number | null;
   readonly inode: number;
   readonly device: number;
   readonly regular: boolean;

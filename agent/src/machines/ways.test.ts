@@ -97,6 +97,12 @@ describe('the way of a machine', () => {
       {},
       /does not preserve/,
     ],
+    [
+      'memory that comes back sealed',
+      { descriptors: [memory, { ...memory, fate: 'rebuilt', reason: 'it has the seal F_SEAL_EXEC' }] },
+      {},
+      /memfd:ram \(deleted\): it has the seal F_SEAL_EXEC/,
+    ],
   ])('is the whole state with %s, and says why', (_what, change, migration, reason) => {
     const found = way(change, migration);
     expect(found.way).toBe('whole_state');
@@ -141,6 +147,12 @@ describe('the way of a machine', () => {
       /PCI device.*aux-ram-share is off/,
     ],
     ['a window', { words: ['q', '-display', 'gtk'] }, {}, /window/],
+    [
+      'sealed memory that its starter handed it',
+      { descriptors: [{ ...memory, fate: 'rebuilt', reason: 'it has the seal F_SEAL_EXEC' }] },
+      { backends: [{ id: 'ram', share: true, size: MiB, path: '/proc/self/fd/9' }], auxRamShare: false },
+      /F_SEAL_EXEC.*memory backend ram is a descriptor that its starter handed it/,
+    ],
     [
       'memory private to the guest',
       { descriptors: [{ ...memory, kind: 'guest_memfd', fate: 'blocks' }] },

@@ -106,7 +106,8 @@ function fromMemory(
 ): WayFound {
   const shared = backends.length > 0 && backends.every(({ share }) => share);
   const named = backends.filter(({ path }) => path !== null);
-  const kept = memory.every(({ fate, kind }) => fate === 'preservable' || kind === 'tmpfs_linked');
+  const unkept = memory.find(({ fate, kind }) => fate !== 'preservable' && kind !== 'tmpfs_linked');
+  const kept = unkept === undefined;
   const major = Number(facts.version?.split('.')[0] ?? 0);
   const unlinks = memory.filter(({ kind }) => kind === 'tmpfs_linked').map(({ name }) => name);
   if (shared && kept && auxRamShare === true && major >= cprSince) {
@@ -136,9 +137,17 @@ function fromMemory(
   }
   const why = !shared
     ? 'its memory is not shared with a file'
-    : !kept
-      ? 'the kernel does not preserve the files of its memory'
+    : unkept
+      ? `the kernel does not preserve the files of its memory as they are (${unkept.name}: ${unkept.reason})`
       : 'its memory is in files without a name and aux-ram-share is off';
+  const inherited = backends.find(({ path }) => path !== null && ofStarter.test(path));
+  if (inherited)
+    return {
+      way: 'none',
+      wayReason: `${why}; its memory backend ${inherited.id} is a descriptor that its starter handed it, so it cannot be saved whole either`,
+      expectedBlackoutUs: null,
+      unlinks: [],
+    };
   return {
     way: 'whole_state',
     wayReason: `${why}, so it is saved whole: this is slow and takes twice its memory meanwhile`,
@@ -147,6 +156,9 @@ function fromMemory(
     unlinks: [],
   };
 }
+
+/** A path that leads to another file in each process. */
+const ofStarter = /^\/(proc\/self|dev)\/fd\//;
 
 const plain = (word: string): string => word.replace(/^--/, '-');
 

@@ -78,16 +78,23 @@ type PeerHandler<M extends keyof AgentMethods> = (
 
 export type PeerHandlers<M extends keyof AgentMethods> = { readonly [Each in M]: PeerHandler<Each> };
 
+/** What handlers are guarded with beside roles. */
+interface Guarding<M extends keyof AgentMethods> {
+  /** What was done and is not in it is answered as that. */
+  readonly journal?: Pick<Journal, 'notWritten' | 'whyNotWritten'>;
+  /** Throws a Refusal if the method cannot be served now. */
+  mayServe?(method: M): void;
+}
+
 /**
- * Puts the check of the caller's role before each handler, and makes answers of what it throws. What was done and is not
- * in the journal is answered as that.
+ * Puts the check of the caller's role before each handler, and makes answers of what it throws.
  *
  * The compiler has matched every handler with its method in `handlers`; inside they are treated alike.
  */
 export function guardAll<M extends keyof AgentMethods>(
   authorisation: Authorisation,
   handlers: PeerHandlers<M>,
-  journal: Pick<Journal, 'notWritten' | 'whyNotWritten'> | null,
+  { journal, mayServe }: Guarding<M> = {},
 ): Pick<AgentHandlers, M> {
   const guarded = Object.entries<PeerHandler<M>>(handlers).map(([name, handler]) => {
     const method = name as M;
@@ -95,9 +102,10 @@ export function guardAll<M extends keyof AgentMethods>(
       try {
         const peer = await authorisation.identify((call as Call).peer);
         authorisation.check(method, peer);
+        mayServe?.(method);
         const before = journal?.notWritten;
         const reply = await handler(parameters, call, peer);
-        if (journal !== null && journal.notWritten !== before && !repliesAnyway.has(method))
+        if (journal && journal.notWritten !== before && !repliesAnyway.has(method))
           throw new Refusal('DoneNotRecorded', { method, reason: journal.whyNotWritten ?? '' });
         return reply;
       } catch (error) {
@@ -121,6 +129,29 @@ export function actorOf(peer: Peer): Actor {
 /** @throws Refusal WrongPhase unless the host is in no live update: nothing may change under one. */
 export function needNormal(phases: Phases): void {
   if (phases.phase !== 'normal') throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal' });
+}
+
+/**
+ * What is served while machines are stopped: what ends that or tells of it, from memory. VMMs that attend their sessions are
+ * waited for.
+ */
+const servedInBlackout: ReadonlySet<keyof AgentMethods> = new Set([
+  'AbortUpdate',
+  'FollowUpdate',
+  'GetStatus',
+  'AttendSession',
+  'ReportStill',
+]);
+
+/**
+ * Keeps everything else out of the blackout: other work takes the event loop from what the machines wait for. It is refused
+ * and not made to wait, because an abort may be next on its connection.
+ *
+ * @throws Refusal WrongPhase
+ */
+export function needServed({ phase }: Pick<Phases, 'phase'>, method: keyof AgentMethods): void {
+  if ((phase !== 'suspending' && phase !== 'kexec') || servedInBlackout.has(method)) return;
+  throw new Refusal('WrongPhase', { phase, needed: 'a phase in which machines run; ask again shortly' });
 }
 
 /** A number within bounds, or its default. @throws Refusal InvalidValue */

@@ -66,7 +66,7 @@ export async function answerMeanwhile(
     },
   };
   const authorisation = new Authorisation(paths, new Accounts(paths), ownUid);
-  const service = createService(AgentInterface, guardAll(authorisation, handlers, null));
+  const service = createService(AgentInterface, guardAll(authorisation, handlers));
   if (signal.aborted) return;
   const own = listening ? native.descriptors.duplicate(listening) : listenAt(native, socketPath);
   const server = serveCalls({ authorisation, log }, service, own);

@@ -108,12 +108,15 @@ export class Authorisation {
     return identified;
   }
 
-  /** The connections a process draws on: the administrator's are reserved, and strangers share a few. */
+  /**
+   * The connections a process draws on. Those of the administrator and of operators are reserved: however many viewers
+   * are connected, they can abort. Strangers share a few.
+   */
   share(credentials: PeerCredentials): Share {
     const role = this.roleOf(credentials);
     if (role === 'administrator') return { name: 'administrators', limit: connections, reserved: true };
     if (role === 'none') return { name: 'users without a role', limit: strangersConnections };
-    return { name: `user ${credentials.uid}`, limit: usersConnections };
+    return { name: `user ${credentials.uid}`, limit: usersConnections, reserved: role === 'operator' };
   }
 
   /** @throws Refusal PermissionDenied if the peer's role does not reach the one the method needs. */

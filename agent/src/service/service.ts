@@ -4,7 +4,7 @@ import { AgentInterface, type AgentMethods } from '../interface/agent.generated.
 import { createService, type Service } from '../varlink/index.ts';
 import { attendanceHandlers } from './attendance-handlers.ts';
 import { definitionHandlers } from './definition-handlers.ts';
-import { guardAll, type HandlerContext, type PeerHandlers } from './handler-context.ts';
+import { guardAll, type HandlerContext, needServed, type PeerHandlers } from './handler-context.ts';
 import { journalHandlers } from './journal-handlers.ts';
 import { machineHandlers } from './machine-handlers.ts';
 import { sessionHandlers } from './session-handlers.ts';
@@ -23,15 +23,16 @@ function statusHandlers({ status }: HandlerContext): PeerHandlers<'GetStatus'> {
 
 /** The service to give to the Varlink server. */
 export function agentService(context: HandlerContext): Service {
-  const guarded = <M extends keyof AgentMethods>(handlers: PeerHandlers<M>) =>
-    guardAll(context.authorisation, handlers, context.journal);
+  const { authorisation, journal, phases } = context;
+  const guard = <M extends keyof AgentMethods>(handlers: PeerHandlers<M>) =>
+    guardAll(authorisation, handlers, { journal, mayServe: (method) => needServed(phases, method) });
   return createService(AgentInterface, {
-    ...guarded(statusHandlers(context)),
-    ...guarded(sessionHandlers(context)),
-    ...guarded(attendanceHandlers(context)),
-    ...guarded(machineHandlers(context)),
-    ...guarded(definitionHandlers(context)),
-    ...guarded(updateHandlers(context)),
-    ...guarded(journalHandlers(context)),
+    ...guard(statusHandlers(context)),
+    ...guard(sessionHandlers(context)),
+    ...guard(attendanceHandlers(context)),
+    ...guard(machineHandlers(context)),
+    ...guard(definitionHandlers(context)),
+    ...guard(updateHandlers(context)),
+    ...guard(journalHandlers(context)),
   });
 }

@@ -57,7 +57,9 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
     },
 
     FollowUpdate: async ({ update }, call) => {
-      const known = update === null ? null : history.get(update);
+      // Of the one under way nothing needs to be read.
+      const isUnderWay = update === null || update === updater.progress?.update;
+      const known = isUnderWay ? null : history.get(update);
       if (known !== null && known.outcome !== null) return { progress: null, update: known };
       for await (const news of updater.follow(call.signal)) {
         if (news.update !== null) return news;

@@ -250,6 +250,19 @@ describe('clients that do not keep to the protocol', () => {
     expect(await clients[2]?.next()).toBeNull();
   });
 
+  it('many at once: others have their turn between them', async () => {
+    const { path, server } = serveThing();
+    const clients = Array.from({ length: 100 }, () => new RawClient(path));
+    let turns = 0;
+    while (server.connections < clients.length) {
+      turns += 1;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    // 16 a turn.
+    expect(turns).toBeGreaterThanOrEqual(6);
+    await expectAlive(path);
+  });
+
   it('who takes the whole of their share leaves others theirs, and is told of once', async () => {
     // Every other client belongs to the share that is small.
     let accepted = 0;

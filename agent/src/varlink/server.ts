@@ -45,6 +45,9 @@ export interface Server {
   close(): Promise<void>;
 }
 
+/** Clients taken in one turn of the event loop: somebody may connect without end, and others must have their turn. */
+const acceptsAtOnce = 16;
+
 /** Pause before accepting again after the kernel refused to, in milliseconds. */
 const retryAcceptMs = 250;
 
@@ -96,14 +99,15 @@ class ListeningServer implements Server {
 
   private startAccepting(): void {
     this.poll.start(native.sockets.POLL_READABLE, (error) => {
-      if (error === null) this.acceptAll();
+      if (error === null) this.acceptSome();
       else this.acceptLater(error);
     });
   }
 
-  private acceptAll(): void {
+  /** While more wait the socket stays readable, and the next turn goes on. */
+  private acceptSome(): void {
     try {
-      for (;;) {
+      for (let number = 0; number < acceptsAtOnce; number += 1) {
         const accepted = native.sockets.accept(this.options.listening);
         if (accepted === null) return;
         this.admit(accepted);

@@ -157,13 +157,47 @@ describe('machines started by hand', () => {
     }
   });
 
-  it.each([{ to: '-b' }, { to: '-a' }])('go through a live update to $to and count on', async ({ to }) => {
+  it('are not preserved where their memory would come back sealed against writing', async () => {
+    // For everything that is started from now on, and for the files of the agent in the update that follows.
+    await run(host, 'sysctl -w vm.memfd_noexec=1');
+    const handed = await startGuest(host, { name: 'sealed-handed', kind: 'bare', memory: 'inherited' });
+    const own = await startGuest(host, { name: 'sealed-own', kind: 'bare', memory: 'shared' });
+    await expectUnharmed(host, [handed, own]);
+    await expect(agent.call('AdoptMachine', { pid: handed.pid })).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.MachineUnusable',
+      parameters: {
+        pid: handed.pid,
+        name: 'sealed-handed',
+        reason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec/),
+      },
+    });
+    // QEMU can save this one whole: its memory is copied.
+    const { machine: adopted } = await agent.call('AdoptMachine', { pid: own.pid });
+    expect(adopted).toMatchObject({
+      way: 'whole_state',
+      wayReason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec/),
+    });
+    await run(host, `kill ${handed.pid}`);
+    guests.set('sealed-own', own);
+  });
+
+  it.each([
+    { to: '-b', noexec: 1 },
+    { to: '-a', noexec: 2 },
+  ])('go through a live update to $to under vm.memfd_noexec=$noexec and count on', async ({ to, noexec }) => {
+    // Neither may seal the files that the agent makes for the next kernel, which begins with 0 again.
+    await run(host, `sysctl -w vm.memfd_noexec=${noexec}`);
     const before = await machines();
     const plan = await planFor(agent, to);
     const done = await carryOut(host, agent, plan);
     agent = done.agent;
     const { update } = done;
     console.log(update.machines.map(blackoutLine).join('\n'));
+    // Once at the beginning, and once more right before the machines were stopped.
+    const { entries } = await agent.call('QueryJournal', { name: 'kernel.load', update: update.id });
+    const loads = entries.filter(({ kind, ok }) => kind === 'result' && ok);
+    console.log(`loaded in ${loads.map(({ durationUs }) => `${durationUs} µs`).join(', ')}`);
+    expect(loads).toHaveLength(2);
     expect(update).toMatchObject({
       outcome: 'updated',
       toRelease: expect.stringMatching(new RegExp(`${to}$`)),
@@ -203,8 +237,7 @@ describe('machines started by hand', () => {
     const { pid } = await machine('fast');
     expect((await agent.call('ReleaseMachine', { pid })).machine).toMatchObject({ session: null });
     await expectUnharmed(host, [guest('fast')]);
-    const whole = await machine('whole');
-    await run(host, `kill ${whole.pid}`);
+    for (const name of ['whole', 'sealed-own']) await run(host, `kill ${(await machine(name)).pid}`);
     await expect
       .poll(async () => (await agent.call('ListSessions', {})).sessions.map(({ name }) => name).sort(), {
         timeout: 60_000,

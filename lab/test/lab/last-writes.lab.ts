@@ -11,7 +11,7 @@ import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, guestsDirectory, installGuests, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
-import { blackoutLine, carryOut, planFor } from '../support/update.ts';
+import { blackoutLine, planFor, runPlan } from '../support/update.ts';
 
 const disk = `${guestsDirectory}/disk`;
 
@@ -47,11 +47,28 @@ describe('a guest that writes to its disk', () => {
   const sectors = async (): Promise<{ written: number; missing: number[] }> =>
     JSON.parse(await run(host, `/usr/lib/luo-console-agent/node -e "${readDisk}"`));
 
-  it.each(['-b', '-a'])('finds everything on it in the next kernel: %s', async (releaseEnd) => {
+  it.each([
+    { to: '-b', loaded: null, where: 'where nobody interferes' },
+    // With that image all sessions would freeze, and it would start without them.
+    { to: '-a', loaded: '-b', where: 'where somebody loads another one by kexec_load in the grace' },
+  ])('finds everything on it in the next kernel, $to, $where', async (kernels) => {
     await expectUnharmed(host, [guest]);
     const before = await sectors();
-    const done = await carryOut(host, agent, await planFor(agent, releaseEnd));
+    const plan = await planFor(agent, kernels.to);
+    let loading: Promise<string> | null = null;
+    const done = await runPlan(host, agent, plan, {
+      // For somebody to load another kernel in.
+      graceSeconds: kernels.loaded === null ? 0 : 15,
+      onReply: ({ progress }) => {
+        if (kernels.loaded === null || progress?.graceEndsAtUs == null) return;
+        loading ??= run(
+          host,
+          `kexec --kexec-syscall --load /boot/vmlinuz-*${kernels.loaded} --reuse-cmdline`,
+        );
+      },
+    });
     agent = done.agent;
+    await loading;
     console.log(done.update.machines.map(blackoutLine).join('\n'));
     expect(done.update).toMatchObject({ outcome: 'updated', machines: [{ stage: 'resumed' }] });
     const after = await sectors();

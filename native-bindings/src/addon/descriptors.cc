@@ -12,6 +12,7 @@
 #include "arguments.h"
 #include "groups.h"
 #include "held_descriptor.h"
+#include "own_thread_call.h"
 #include "system_error.h"
 
 namespace {
@@ -59,6 +60,22 @@ Napi::Value CloseOutside(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// The thread closes what it holds before anybody hears of the end.
+struct CloseOperation {
+  using Answer = NoAnswer;
+
+  HeldDescriptor file;
+
+  std::optional<Failure> Run(Answer&) { return std::nullopt; }
+};
+
+// closeAside(fd) → Promise<undefined>, once it is closed. Takes the number over, unless it is not open: that throws.
+Napi::Value CloseAside(const Napi::CallbackInfo& info) {
+  const int fd = IntAt(info, 0);
+  HeldDescriptor::RequireOpen(info.Env(), fd, "close", "fd");
+  return StartOnOwnThread(info.Env(), CloseOperation{HeldDescriptor(fd)}, "close");
+}
+
 // setCloseOnExec(file, on)
 Napi::Value SetCloseOnExec(const Napi::CallbackInfo& info) {
   const int file = IntAt(info, 0);
@@ -99,6 +116,7 @@ Napi::Object InitDescriptors(Napi::Env env) {
   group.Set("flags", Napi::Function::New(env, Flags, "flags"));
   group.Set("close", Napi::Function::New(env, Close, "close"));
   group.Set("closeOutside", Napi::Function::New(env, CloseOutside, "closeOutside"));
+  group.Set("closeAside", Napi::Function::New(env, CloseAside, "closeAside"));
   group.Set("setCloseOnExec", Napi::Function::New(env, SetCloseOnExec, "setCloseOnExec"));
   group.Set("pidfdOpen", Napi::Function::New(env, PidfdOpen, "pidfdOpen"));
   group.Set("pidfdGetfd", Napi::Function::New(env, PidfdGetfd, "pidfdGetfd"));

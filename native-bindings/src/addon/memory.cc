@@ -3,6 +3,10 @@
 // Memory that can be preserved: memfds, their seals, and what statx says of them.
 //
 // Reads and writes are positioned, so a file's own position (which a live update keeps) is never moved.
+//
+// The kernel retrieves every file as one that may be executed, and adds the seals it had (`memfd_luo_retrieve` in
+// mm/memfd_luo.c). F_SEAL_EXEC on such a file implies the seals against writing (`memfd_add_seals` in mm/memfd.c). So no
+// file that is made here may have it, whatever vm.memfd_noexec says (`check_sysctl_memfd_noexec`).
 #include <fcntl.h>
 #include <napi.h>
 #include <sys/mman.h>
@@ -12,9 +16,17 @@
 
 #include "arguments.h"
 #include "groups.h"
+#include "held_descriptor.h"
+#include "own_thread_call.h"
 #include "system_error.h"
 
 namespace {
+
+// The C library of the oldest supported system does not know it (include/uapi/linux/memfd.h).
+constexpr unsigned int kExecutable = 0x0010U;
+
+// A tmpfs in which a file without a name is as good as a memfd: the kernel has one handler for both.
+constexpr const char* kSharedMemory = "/dev/shm";
 
 // memfdCreate(name, allowSealing, hugetlb) → fd
 Napi::Value MemfdCreate(const Napi::CallbackInfo& info) {
@@ -22,9 +34,45 @@ Napi::Value MemfdCreate(const Napi::CallbackInfo& info) {
   unsigned int flags = MFD_CLOEXEC;
   if (info[1].As<Napi::Boolean>()) flags |= MFD_ALLOW_SEALING;
   if (info[2].As<Napi::Boolean>()) flags |= MFD_HUGETLB;
-  const int fd = memfd_create(name.c_str(), flags);
-  if (fd < 0) throw ToError(info.Env(), {errno, "memfd_create", Named("name", name)});
+  const char* call = "memfd_create";
+  int fd = memfd_create(name.c_str(), flags | kExecutable);
+  // Before Linux 6.3 neither the flag nor vm.memfd_noexec was there.
+  if (fd < 0 && errno == EINVAL) fd = memfd_create(name.c_str(), flags);
+  // vm.memfd_noexec is 2: a memfd would come back sealed against writing.
+  if (fd < 0 && errno == EACCES && flags == MFD_CLOEXEC) {
+    call = "open(O_TMPFILE)";
+    fd = open(kSharedMemory, O_TMPFILE | O_RDWR | O_CLOEXEC, S_IRWXU);
+  }
+  if (fd < 0) throw ToError(info.Env(), {errno, call, Named("name", name)});
   return Napi::Number::New(info.Env(), fd);
+}
+
+struct AllocateOperation {
+  using Answer = NoAnswer;
+
+  HeldDescriptor file;
+  int number;
+  int64_t offset;
+  int64_t bytes;
+
+  std::optional<Failure> Run(Answer&) {
+    // After a signal nothing is allocated (`shmem_fallocate` in mm/shmem.c), so it begins again.
+    while (fallocate(file.Get(), 0, offset, bytes) < 0) {
+      if (errno == EINTR) continue;
+      const bool size_at_fault = errno == EINVAL || errno == EFBIG || errno == ENOSPC;
+      return Failure{errno, "fallocate", size_at_fault ? Named("bytes", bytes) : Named("file", number)};
+    }
+    return std::nullopt;
+  }
+};
+
+// allocate(file, offset, bytes) → Promise<undefined>
+Napi::Value Allocate(const Napi::CallbackInfo& info) {
+  const int file = IntAt(info, 0);
+  return StartOnOwnThread(info.Env(),
+                          AllocateOperation{HeldDescriptor::Duplicate(info.Env(), file, "fallocate", "file"), file,
+                                            Int64At(info, 1), Int64At(info, 2)},
+                          "fallocate");
 }
 
 // truncate(file, size)
@@ -121,6 +169,7 @@ Napi::Value Write(const Napi::CallbackInfo& info) {
 Napi::Object InitMemory(Napi::Env env) {
   Napi::Object group = Napi::Object::New(env);
   group.Set("memfdCreate", Napi::Function::New(env, MemfdCreate, "memfdCreate"));
+  group.Set("allocate", Napi::Function::New(env, Allocate, "allocate"));
   group.Set("truncate", Napi::Function::New(env, Truncate, "truncate"));
   group.Set("getSeals", Napi::Function::New(env, GetSeals, "getSeals"));
   group.Set("addSeals", Napi::Function::New(env, AddSeals, "addSeals"));

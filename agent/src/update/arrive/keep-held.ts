@@ -4,6 +4,7 @@
  * it names has to run, or to have its record, state and memory in its own session. A machine without a session counts as
  * given up: its memory did not come, or an operator closed it. Otherwise the index stays, and no update can leave.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Descriptor, Memory } from '@luo-console/native';
 import { attemptOf, heldLabels, keptRecord, sessionsNotRunning } from '../../adoption/held-machines.ts';
 import { copiedMark, readMark, settledMark, writeAttempts, writeMark } from '../../adoption/restart-mark.ts';
@@ -79,9 +80,9 @@ class Copies {
   }
 
   /** Preserves a file, unless an agent before this one has. */
-  async add(label: string, make: () => Descriptor): Promise<void> {
+  async add(label: string, make: () => Promise<Descriptor>): Promise<void> {
     if (this.#there.has(label)) return;
-    using file = make();
+    using file = await make();
     const request = { token: null, label, source: this.#source };
     await this.#sessions.preserve(this.#session, file, request, agentItself);
   }
@@ -148,33 +149,35 @@ export async function finishSettledIndex(
 
 const pieceBytes = 1024 * 1024;
 
-function copyOf(memory: Memory, file: Descriptor): Descriptor {
-  return filled(memory, (copy) => {
+/** The state of a machine that was saved whole is as large as its memory, so the event loop breathes between two pieces. */
+async function copyOf(memory: Memory, file: Descriptor): Promise<Descriptor> {
+  return await filled(memory, async (copy) => {
     for (let at = 0; ; at += pieceBytes) {
       const piece = memory.read(file, BigInt(at), pieceBytes);
       if (piece.length === 0) return;
       memory.write(copy, BigInt(at), piece);
+      await setImmediate();
     }
   });
 }
 
 /** A copy whose mark says again what it said before the update was settled. An operator's attempts are not counted. */
-function copyOfState(memory: Memory, file: Descriptor, { saved }: HeldMachine): Descriptor {
-  const copy = copyOf(memory, file);
+async function copyOfState(memory: Memory, file: Descriptor, { saved }: HeldMachine): Promise<Descriptor> {
+  const copy = await copyOf(memory, file);
   if (saved === null) return copy;
   writeMark(memory, copy, saved, copiedMark(readMark(memory, copy, saved)));
   writeAttempts(memory, copy, saved, 0);
   return copy;
 }
 
-function contentOf(memory: Memory, text: string): Descriptor {
-  return filled(memory, (file) => memory.write(file, 0n, Buffer.from(text, 'utf8')));
+async function contentOf(memory: Memory, text: string): Promise<Descriptor> {
+  return await filled(memory, async (file) => memory.write(file, 0n, Buffer.from(text, 'utf8')));
 }
 
-function filled(memory: Memory, fill: (file: Descriptor) => void): Descriptor {
+async function filled(memory: Memory, fill: (file: Descriptor) => Promise<void>): Promise<Descriptor> {
   const file = memory.memfdCreate('luo-machine-held');
   try {
-    fill(file);
+    await fill(file);
     return file;
   } catch (error) {
     file.close();

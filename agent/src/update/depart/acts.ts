@@ -171,6 +171,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       );
       if (unplanned.length > 0)
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
+      await loadAgain(update);
     },
     undo({ context: { paths }, record }) {
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
@@ -251,6 +252,17 @@ async function leaveProgram(update: Leaving): Promise<void> {
   // A machine that runs on here must not be brought back there: its memory has changed since.
   if ((await machines.leaveStarted()) || isOneLeft) compiled = compile();
   if (index && compiled) await program?.leave(index, compiled);
+  signal.throwIfAborted();
+}
+
+/**
+ * Loads the kernel once more, as the last thing before machines are stopped. Any program may have loaded another one
+ * meanwhile. If that was done by `kexec_load`, the reboot call freezes all sessions, the other kernel starts without the
+ * handover, and everything is lost without an error; `/sys/kernel/kexec_loaded` does not tell the two apart.
+ */
+async function loadAgain({ context, plan, peer, progress, signal }: Leaving): Promise<void> {
+  progress({ message: `loading ${plan.kernel.release} again` });
+  await context.loader.load({ image: plan.kernel, commandLine: plan.commandLine, peer });
   signal.throwIfAborted();
 }
 

@@ -5,19 +5,40 @@ import type { Machine, PlannedMachine, Way } from '../../interface/agent.generat
 /** Machines by pid that are to be left behind. */
 export type Leave = ReadonlySet<number>;
 
+/** What is said of a way in a sentence. */
+const named: Readonly<Record<Way, string>> = {
+  cpr: 'cpr-transfer',
+  named_memory: 'its named memory',
+  whole_state: 'its whole state',
+  none: 'no way',
+};
+
+/**
+ * A machine goes the way in which it was adopted, as long as it can go at all. Another may be open to it by now: memory that
+ * was sealed is not in the kernel after an update.
+ */
+function asAdopted(machine: Machine, way: Way | null): Machine {
+  if (way === null || machine.way === 'none' || machine.way === way) return machine;
+  const wayReason = `it was adopted so; to carry it over by ${named[machine.way]}, release it and adopt it again`;
+  return { ...machine, way, wayReason, expectedBlackoutUs: null };
+}
+
 /**
  * Machines that are there, each with what is to happen to it.
  *
+ * @param adoptedWay how the machine with a session was adopted; null if it was not
  * @param measured how long a machine stood still the last time that one came along this way, in µs, or null
  */
 export function planMachines(
   machines: readonly Machine[],
   leave: Leave,
+  adoptedWay: (session: string) => Way | null,
   measured: (way: Way) => number | null,
 ): PlannedMachine[] {
   return machines
     .filter(({ state }) => state !== 'gone')
-    .map((machine) => {
+    .map((found) => {
+      const machine = asAdopted(found, found.session === null ? null : adoptedWay(found.session));
       const { name, pid, way, session, memory, expectedBlackoutUs, priority } = machine;
       const left = leave.has(pid) || session === null;
       return {

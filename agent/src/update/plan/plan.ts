@@ -101,7 +101,13 @@ export async function makePlan(
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
   const { obstacles, vmms } = await lookAtVmms(context);
-  const machines = planMachines(found, new Set(leave), (way) => measuredUs(context.history, way));
+  const ways = new Map(context.adoptions.list().map(({ session, machine }) => [session, machine.way]));
+  const machines = planMachines(
+    found,
+    new Set(leave),
+    (session) => ways.get(session) ?? null,
+    (way) => measuredUs(context.history, way),
+  );
   const filling = fillingOf(context, found, leave);
   const graph = orderOf(found);
   const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });

@@ -21,11 +21,13 @@ import { arrivalCheck } from './arrival-check.ts';
 import { bootCheck } from './boot-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
 import { devicesCheck } from './devices-check.ts';
+import { loadersCheck } from './loaders-check.ts';
 import { loadingCheck } from './loading-check.ts';
 import { networkCheck } from './network-check.ts';
 import { pagesCheck } from './pages-check.ts';
 import { policyCheck } from './policy-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
+import { sealsCheck } from './seals-check.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -107,6 +109,8 @@ const checks: Readonly<Record<string, Check1>> = {
     return ['pass', 'kernels can be loaded'];
   },
 
+  'other loaders': ({ paths }) => loadersCheck(paths),
+
   machines: (_context, { machines, leave }) => {
     const name = ({ name: called, pid }: PlannedMachine): string => `${called} (pid ${pid})`;
     const stray = machines.filter(({ leave: left, pid }) => left && !leave.includes(pid));
@@ -181,6 +185,8 @@ const checks: Readonly<Record<string, Check1>> = {
   network: networkCheck,
 
   pages: (context, { machines }) => pagesCheck(context, machines),
+
+  seals: (context, { machines }) => sealsCheck(context, machines),
 
   sessions: ({ sessions }) => {
     const held = sessions.list().map((session) => session.toSession());

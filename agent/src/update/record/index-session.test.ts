@@ -3,6 +3,7 @@
 import { native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { sealedMemfd } from '../../adoption/adoptions.fixture.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { type IndexRecord, newIndexRecord } from './index-record.ts';
 import { OutgoingIndex } from './index-session.ts';
@@ -78,6 +79,18 @@ it('a record that has no room is refused, and says how much it takes', async () 
     expect(() => index.rehearse(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
       /takes up to 48\d{4} bytes, and the index has room for \d{6}$/,
     );
+  } finally {
+    index.close();
+  }
+});
+
+it('a file that would come back sealed is refused, as a VMM may hand one over', async () => {
+  const index = await indexFor(1);
+  using sealed = sealedMemfd({ native: realNative }, 'handed over');
+  using plain = realNative.memory.memfdCreate('plain');
+  try {
+    await expect(index.preserve(sealed)).rejects.toThrow(/F_SEAL_EXEC/);
+    await expect(index.preserve(plain)).resolves.toMatchObject({ session: index.name });
   } finally {
     index.close();
   }

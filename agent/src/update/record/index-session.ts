@@ -7,6 +7,7 @@
  */
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { longestFacts } from '../../adoption/vmm-facts.ts';
+import { whyFileSealed } from '../../host/seals.ts';
 import { preservePatiently } from '../../liveupdate/device.ts';
 import { preserveInTime } from '../../liveupdate/preserve-in-time.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
@@ -118,9 +119,11 @@ export class OutgoingIndex {
   /**
    * Preserves a file beside the record, for the next kernel's agent alone. It ends with the index.
    *
-   * @throws NotPreservedInTime; SystemError, as preserving does
+   * @throws Error if it would come back sealed against writing; NotPreservedInTime; SystemError, as preserving does
    */
   async preserve(file: NativeDescriptor): Promise<{ session: string; token: string }> {
+    const sealed = whyFileSealed(this.#native.memory, file);
+    if (sealed !== null) throw new Error(`a file cannot be preserved for the next kernel: ${sealed}`);
     const token = this.#tokens;
     this.#tokens += 1n;
     await preserveInTime(this.#native, this.#session, file, token);

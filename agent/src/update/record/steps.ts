@@ -124,7 +124,7 @@ export const steps = {
     subjects: once,
     title: () => 'Announce the kexec',
     detail: () =>
-      'The announcement is written to the journal on disk and to the kernel log. Then the update waits for the grace to end. After it, what is still in memory is written to the disks.',
+      'The announcement is written to the journal on disk and to the kernel log. Then the update waits for the grace to end. After it, what is still in memory is written to the disks. The kernel is loaded again, in case a program has loaded another one.',
     risk: (_, { ifMachineFails, machines }) =>
       machines.length > 0 && ifMachineFails === 'leave'
         ? 'A machine whose disks cannot be written to is left behind and lost. An abort works until the new kernel is started.'
