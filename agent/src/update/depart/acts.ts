@@ -260,9 +260,15 @@ async function leaveProgram(update: Leaving): Promise<void> {
  * meanwhile. If that was done by `kexec_load`, the reboot call freezes all sessions, the other kernel starts without the
  * handover, and everything is lost without an error; `/sys/kernel/kexec_loaded` does not tell the two apart.
  */
-async function loadAgain({ context, plan, peer, progress, signal }: Leaving): Promise<void> {
+async function loadAgain(update: Leaving): Promise<void> {
+  const { context, plan, peer, progress, signal } = update;
   progress({ message: `loading ${plan.kernel.release} again` });
-  await context.loader.load({ image: plan.kernel, commandLine: plan.commandLine, peer });
+  const { loadedAtUs } = await context.loader.load({
+    image: plan.kernel,
+    commandLine: plan.commandLine,
+    peer,
+  });
+  update.loadedAtUs = loadedAtUs;
   signal.throwIfAborted();
 }
 
