@@ -227,17 +227,21 @@ export class MachineSaver {
       migrating = this.#migrate();
     }
     const cprBytes = this.#cprBytes;
-    const failed = this.#monitor.migrated(signal);
+    const connecting = new AbortController();
+    const failed = this.#monitor.migrated(AbortSignal.any([signal, connecting.signal]));
     using connection = await Promise.race([
       accepted(native.sockets, { listening: this.#main, pid }, signal),
       rejectedWith(failed),
       ...(migrating === null ? [] : [rejectedWith(migrating)]),
     ]);
+    connecting.abort();
     const most = mostOf(this.#options.expectedBytes);
     const recording = { file: this.#file, offset: cprBytes, most };
-    const mainBytes = await recordStream(native.sockets, connection, recording, signal);
+    const mainBytes = await this.#monitor.unheard(() =>
+      recordStream(native.sockets, connection, recording, signal),
+    );
     const recordedAtUs = nowUs();
-    await failed;
+    await this.#monitor.migrated(signal);
     this.#migration = 'completed';
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
     // Pages that were made and not needed would be preserved for nothing.

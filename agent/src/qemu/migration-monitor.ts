@@ -212,6 +212,19 @@ export class VmmMonitor {
     throw new QmpError('refused', `QEMU could not pass its state on: ${why ?? this.#migration}`);
   }
 
+  /**
+   * Does something without listening to QEMU meanwhile. While it sends its state it says much that takes time to hear,
+   * and every VMM needs the processors.
+   */
+  async unheard<T>(work: () => Promise<T>): Promise<T> {
+    this.#client.pause();
+    try {
+      return await work();
+    } finally {
+      this.#client.resume();
+    }
+  }
+
   async #askMigration(): Promise<v.InferOutput<typeof Migration>> {
     return await this.#client.execute(queryMigrate.execute, Migration);
   }

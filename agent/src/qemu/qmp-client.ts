@@ -142,6 +142,16 @@ export class QmpClient {
     throw new QmpError('malformed', `${command}: ${parsed.issues[0].message}`);
   }
 
+  /** Reads nothing until `resume`. A command that is given meanwhile has no answer before. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Ends the connection; commands that wait fail. */
   close(): void {
     this.#end(new QmpError('ended', 'the connection was closed here'));
