@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeVmm, usualSettings } from '../src/adoption/fake-vmm.fixture.ts';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Update } from '../src/interface/agent.generated.ts';
-import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
+import { type Answer, refusal, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type CarriedWay, type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { planOf, runToKexec, startSettled } from './scenario.ts';
@@ -52,6 +52,31 @@ async function arrive(): Promise<Update> {
 
 /** Resolves in the grace of an update, when all is ready to stop the machines. */
 const inGrace = () => runToKexec(host, client, { wait: 'announced', graceSeconds: 600 });
+
+describe('an update', () => {
+  it('does not begin while a machine is stopped from the one before, as if its owner had paused it', async () => {
+    await adopted('one', 'named_memory', { cont: refusal('not today') });
+    host.kexec = 'refused';
+    const before = await updateOf(await runToKexec(host, client, { wait: 'settled' }));
+    expect(before.machines).toMatchObject([{ stage: 'held' }]);
+    const start = async (): Promise<unknown> => {
+      const plan = await planOf(host, client);
+      return await client.stream('RunUpdate', { plan: plan.id }).next();
+    };
+    for (let times = 0; times < 2; times += 1)
+      await expect(start()).rejects.toMatchObject({
+        error: 'io.luoconsole.Agent.PlanNotRunnable',
+        parameters: { reason: expect.stringContaining('not today') },
+      });
+    // An agent that was not there then has nothing to undo, and finds the machine stopped all the same.
+    host.kill();
+    client = await startSettled(host);
+    await expect(start()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.PlanNotRunnable',
+      parameters: { reason: 'still stopped since the update before: machine:one' },
+    });
+  });
+});
 
 describe('the migration settings of a machine', () => {
   it.each<CarriedWay>(['cpr', 'named_memory'])('are as before when an update is aborted: %s', async (way) => {

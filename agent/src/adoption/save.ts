@@ -49,6 +49,8 @@ export interface SaveOptions {
   readonly earlier: MachineBefore | null;
   /** Writes down how the machine was before anything of it is changed; null once all is as before. */
   note(before: MachineBefore | null): void;
+  /** Ends the saving; the guest can be let run on then. */
+  readonly signal: AbortSignal;
   /** A clock in µs. */
   nowUs(): number;
 }
@@ -64,7 +66,12 @@ export interface SavedState {
 
 /** Longest the parts may take, in ms: beyond it QEMU is taken to hang, and the machine runs on. */
 const collectMs = 10_000;
-const saveMs = 600_000;
+const leastSaveMs = 30_000;
+/** Bytes of state that come in a millisecond from a slow VMM. */
+const savedPerMs = 100_000;
+
+/** How long saving a state of about so many bytes may take, in ms. */
+const saveLimitMs = (expectedBytes: number): number => leastSaveMs + Math.ceil(expectedBytes / savedPerMs);
 
 /** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
 const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
@@ -139,7 +146,7 @@ export class MachineSaver {
       options.note({ ran: monitor.guest.ran, settings });
       await setSettings(monitor, wanted);
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
-      await makePages(native, file, options.expectedBytes);
+      await makePages(native, file, options.expectedBytes, options.signal);
       await rehearse(native, file);
       return new MachineSaver({ options, monitor, directory, main, cpr, file, settings, devices });
     } catch (error) {
@@ -166,7 +173,7 @@ export class MachineSaver {
     await needAsBefore(this.#monitor, this.#devices);
     if (this.#cpr === null) return [];
     const { native, pid } = this.#options;
-    const signal = AbortSignal.timeout(collectMs);
+    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(collectMs)]);
     const migrating = this.#migrate();
     const connection = await Promise.race([
       accepted(native.sockets, { listening: this.#cpr, pid }, signal),
@@ -219,7 +226,8 @@ export class MachineSaver {
    */
   async save(): Promise<SavedState> {
     const { native, nowUs, pid, way } = this.#options;
-    const signal = AbortSignal.timeout(saveMs);
+    const limitMs = saveLimitMs(this.#options.expectedBytes);
+    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(limitMs)]);
     this.stop();
     let migrating: Promise<void> | null = null;
     if (way !== 'cpr') {

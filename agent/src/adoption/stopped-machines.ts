@@ -28,6 +28,7 @@ export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before'>>;
 
 export class StoppedMachines {
   readonly #context: StoppedContext;
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(context: StoppedContext) {
     this.#context = context;
@@ -39,15 +40,32 @@ export class StoppedMachines {
    * until they can, or have ended.
    *
    * @param tries how often that was tried before
+   * @returns the sessions of those that are still stopped
    */
-  async letRunOn(tries = 0): Promise<void> {
+  async letRunOn(tries = 0): Promise<string[]> {
     const touched = adoptedIn(this.#context).filter(
       ({ machine: { suspended, before } }) => suspended || (before !== null && tries < mostTries),
     );
     const done = await Promise.all(touched.map((each) => this.#letOneRunOn(each)));
-    if (done.every(Boolean)) return;
-    setTimeout(() => {
-      if (this.#context.mayLetRunOn()) void this.letRunOn(tries + 1);
+    if (done.every(Boolean)) return [];
+    this.#again(tries + 1);
+    return touched.flatMap(({ session }, index) =>
+      done[index] === false && this.isStopped(session) ? [session] : [],
+    );
+  }
+
+  /** Whether the manifest of a machine says that an update has stopped it. */
+  isStopped(session: string): boolean {
+    return adoptedIn(this.#context).some((each) => each.session === session && each.machine.suspended);
+  }
+
+  #again(tries: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      // Not while an update has them in hand, and again as soon as none has.
+      if (this.#context.mayLetRunOn()) void this.letRunOn(tries);
+      else this.#again(tries);
     }, againMs).unref();
   }
 

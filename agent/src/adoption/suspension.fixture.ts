@@ -60,6 +60,8 @@ export class SuspensionScene implements Disposable {
         facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
         memoryOf: () => null,
         rehearse: () => {},
+        isStopped: (session) => this.marks.lastIndexOf(session) > this.marks.lastIndexOf(`!${session}`),
+        signal: new AbortController().signal,
         changed: () => {},
         ...change,
       },

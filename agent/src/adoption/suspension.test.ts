@@ -20,6 +20,14 @@ const suspensionOf: SuspensionScene['suspension'] = (...given) => scene.suspensi
 
 const refuse = refusal('not today');
 
+/** A VMM that connects to where its state is taken, and says nothing there. */
+const sendsNothing: Answer = (socket, id, given) => {
+  value({})(socket, id);
+  const channel = connect(/[^"]+\/main/.exec(JSON.stringify(given))?.[0] ?? '');
+  channel.on('error', () => {});
+  onTestFinished(() => void channel.destroy());
+};
+
 describe('a machine', () => {
   it.each(['whole_state', 'named_memory', 'cpr'] as const)(
     'is marked, stopped and saved, and runs on when the kexec does not happen: %s',
@@ -116,6 +124,24 @@ describe('a machine', () => {
     expect(await suspension.letRunOn()).toMatchObject([expect.stringContaining('not today')]);
     expect(stagesOf(suspension)).toEqual({ one: 'held' });
     expect(scene.marks).toEqual(['machine:one']);
+    // It is not undone as long as it is stopped, and is once somebody else has let it run.
+    expect(await suspension.letRunOn()).toMatchObject([expect.stringContaining('not today')]);
+    scene.marks.push('!machine:one');
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
+  it('whose VMM sends nothing is not waited for once the update is aborted', async () => {
+    const vmm = await startFakeVmm({ running: true, answers: { migrate: sendsNothing } });
+    const abort = new AbortController();
+    const suspension = suspensionOf([adopted('one', vmm.path)], 'leave', { signal: abort.signal });
+    await suspension.prepare();
+    const saving = expect(suspension.save()).rejects.toThrow('called off');
+    await vi.waitFor(() => expect(vmm.commands).toContain('migrate'));
+    abort.abort(new Error('called off'));
+    await saving;
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect(vmm.running).toBe(true);
     suspension.close();
   });
 
@@ -162,6 +188,17 @@ describe('a machine', () => {
 });
 
 describe('a machine that cannot be saved', () => {
+  it('ends the saving of all others under the policy stop', async () => {
+    const slow = await startFakeVmm({ running: true, answers: { migrate: sendsNothing } });
+    const bad = await failing();
+    const suspension = suspensionOf([adopted('slow', slow.path), adopted('bad', bad.path)], 'stop');
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('bad cannot be saved: not today');
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect([slow.running, bad.running]).toEqual([true, true]);
+    suspension.close();
+  });
+
   const failing = () => startFakeVmm({ running: true, answers: { migrate: refuse } });
 
   it('ends the update under the policy stop, and all of them run on', async () => {

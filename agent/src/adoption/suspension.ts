@@ -49,6 +49,10 @@ export interface SuspensionContext {
    * @throws Error if it has not
    */
   rehearse(coming: readonly SavedMachine[]): void;
+  /** Whether a machine is marked as stopped. */
+  isStopped(session: string): boolean;
+  /** Fires when the update is aborted. */
+  readonly signal: AbortSignal;
   /** Told when anything about the machines has changed. */
   changed(): void;
 }
@@ -119,6 +123,9 @@ export class Suspension {
   #over = false;
   /** Whether nobody is told of changes for now. */
   #silent = false;
+  /** Ends the saving of all others, where one that fails ends the update. */
+  readonly #ending = new AbortController();
+  #endedBy: Member | null = null;
 
   /** The state of each machine. */
   runs(): MachineRun[] {
@@ -154,6 +161,7 @@ export class Suspension {
         earlier: machine.before,
         note: (before) => mark(member.adopted.session, { before }),
         nowUs,
+        signal: AbortSignal.any([this.#context.signal, this.#ending.signal]),
       });
       member.facts = await this.#context.facts(member.adopted);
       this.#show(member, { detail: 'ready to stop' });
@@ -270,7 +278,12 @@ export class Suspension {
     await Promise.all(
       this.#members.map(async (member) => {
         const { stage, detail } = member.run;
-        if (member.saver === null || stage === 'running' || stage === 'held') return;
+        if (member.saver === null || stage === 'running') return;
+        if (stage === 'held') {
+          // Somebody else goes on trying (`stopped-machines.ts`).
+          if (this.#context.isStopped(member.adopted.session)) problems.push(detail);
+          return;
+        }
         if (member.runsOn) {
           this.#show(member, { stage: 'running', detail: `it runs on in this kernel; ${detail}` });
           return;
@@ -312,7 +325,17 @@ export class Suspension {
   /** Does something for every machine that will still be carried over; the policy decides about a failure. */
   async #each(work: (member: Member) => Promise<void>): Promise<void> {
     const coming = this.#coming;
-    const done = await Promise.allSettled(coming.map(work));
+    const ends = (member: Member, error: unknown): never => {
+      if (this.#policy === 'stop') {
+        this.#endedBy ??= member;
+        this.#ending.abort(error);
+      }
+      throw error;
+    };
+    const done = await Promise.allSettled(
+      coming.map((member) => work(member).catch((error: unknown) => ends(member, error))),
+    );
+    this.#context.signal.throwIfAborted();
     const failed = done.flatMap((result, index) => {
       const member = coming[index];
       if (result.status === 'fulfilled' || !member) return [];
@@ -321,6 +344,10 @@ export class Suspension {
       if (result.reason instanceof NotPreservedInTime) throw new NotSaved(problem);
       return [{ member, problem }];
     });
+    // The first one has ended the others.
+    failed.sort(
+      (one, other) => Number(other.member === this.#endedBy) - Number(one.member === this.#endedBy),
+    );
     // At once: each may take its time to run on, and others are stopped.
     await Promise.all(failed.map(({ member, problem }) => this.#fail(member, problem)));
   }

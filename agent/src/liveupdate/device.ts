@@ -54,8 +54,11 @@ export async function withPatience<T>(
  */
 const passingAtPreserve = ['EBUSY', 'ENOMEM'];
 
-/** How long a refusal to preserve may take to pass while somebody waits, in ms. */
-const preservePatienceMs = 500;
+/** Patience where somebody waits for the answer. */
+export const shortly = (patience: Patience): Patience => ({
+  ...patience,
+  totalMs: Math.min(patience.totalMs, 500),
+});
 
 /**
  * Has the kernel preserve one or more files, and again for a while if it refuses for a reason that may pass.
@@ -63,12 +66,10 @@ const preservePatienceMs = 500;
  * @param attempt calls the kernel
  * @throws what the last attempt threw
  */
-export const preservePatiently = <T>(attempt: () => Promise<T>, patience = usualPatience): Promise<T> =>
-  withPatience(
-    passingAtPreserve,
-    { ...patience, totalMs: Math.min(patience.totalMs, preservePatienceMs) },
-    attempt,
-  );
+export const preservePatiently = <T>(
+  attempt: () => Promise<T>,
+  patience = shortly(usualPatience),
+): Promise<T> => withPatience(passingAtPreserve, patience, attempt);
 
 /** Says why the device is missing. */
 export type ExplainAbsence = () => Promise<{ availability: Availability; explanation: string }>;

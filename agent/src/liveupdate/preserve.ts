@@ -69,7 +69,7 @@
 import type { LiveUpdate, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import type { Kind } from '../interface/agent.generated.ts';
-import { preservePatiently } from './device.ts';
+import { preservePatiently, shortly } from './device.ts';
 import type { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
@@ -85,7 +85,7 @@ export function keepPartIn(context: LiveUpdateContext, name: string, descriptor:
     try {
       await preservePatiently(
         () => context.native.liveUpdate.preserveFd(descriptor, file, token),
-        context.patience,
+        shortly(context.patience),
       );
     } catch (error) {
       context.store.dropFile(name, token);
@@ -177,7 +177,7 @@ async function preserveRow(
     }
   };
   try {
-    await preservePatiently(attempt, patience);
+    await preservePatiently(attempt, shortly(patience));
     return row.map(() => null);
   } catch (error) {
     const refused = row[done];

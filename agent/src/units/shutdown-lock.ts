@@ -5,10 +5,12 @@
  *
  * The lock is a descriptor that logind passes over the bus. `systemd-inhibit` holds it here, for as long as its own
  * child runs: `cat`, whose input is a pipe of the agent's. So the lock ends with the agent, however that ends. What `cat`
- * sends back says that the lock is taken. A host without logind has no such lock, which is no error.
+ * sends back says that the lock is taken. A host without logind has no such lock, which is no error. Root is hindered by
+ * it from systemd 257 on.
  */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import type { Log } from '../host/log.ts';
+import { saidBy } from '../host/said-by.ts';
 
 /** The program and its words, up to the program that runs while the lock is held. */
 const usualCommand: readonly string[] = [
@@ -57,7 +59,13 @@ export class ShutdownLock {
   #take(): void {
     const { command = usualCommand, log } = this.#options;
     const [program = '', ...words] = command;
-    const holder = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+    let holder: ChildProcessWithoutNullStreams;
+    try {
+      holder = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+    } catch (error) {
+      this.#tryLater(saidBy(error));
+      return;
+    }
     this.#holder = holder;
     let said = '';
     const ended = (why: string): void => {

@@ -117,6 +117,12 @@ export class Updater {
         const reason = `the update before is not undone: ${left.join('; ')}`;
         throw new Refusal('PlanNotRunnable', { plan: id, reason });
       }
+      // One that is stopped still would be taken for one that its owner has paused.
+      const stopped = await this.#context.adoptions.stopped.letRunOn();
+      if (stopped.length > 0) {
+        const reason = `still stopped since the update before: ${stopped.join(', ')}`;
+        throw new Refusal('PlanNotRunnable', { plan: id, reason });
+      }
       const changed = await whatChanged(this.#context, made);
       if (changed !== null) throw new Refusal('PlanStale', { plan: id, changed });
       const checks = await preflight(this.#context, {

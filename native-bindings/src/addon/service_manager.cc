@@ -2,6 +2,8 @@
 //
 // One datagram to the service manager's notification socket (sd_notify(3) describes the protocol).
 #include <napi.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <algorithm>
@@ -13,6 +15,8 @@
 #include "held_descriptor.h"
 
 namespace {
+
+constexpr timeval kPatience{1, 0};
 
 // notify(address, state, descriptors). An address starting with '@' is abstract: a NUL stands in its place.
 Napi::Value Notify(const Napi::CallbackInfo& info) {
@@ -37,6 +41,9 @@ Napi::Value Notify(const Napi::CallbackInfo& info) {
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
   control.Attach(message, descriptors);
+  // All services share the manager's queue. A manager that does not read must not hold up machines that are stopped. What
+  // brings descriptors is worth the wait.
+  if (descriptors.empty()) setsockopt(socket.Get(), SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof(kPatience));
   if (sendmsg(socket.Get(), &message, MSG_NOSIGNAL) < 0) {
     const int error = errno;
     for (const int descriptor : descriptors) {

@@ -71,6 +71,7 @@ export class Departure {
       index: () => leaving.index,
       rehearse: (coming) => leaving.index?.rehearse(this.#indexRecord(null, coming)),
       changed: () => this.#showMachines(),
+      signal: this.#abort.signal,
     });
     // Those that are left behind are known from the start, and nothing about them changes any more.
     this.#record = { ...this.#record, machines: this.#machines.runs() };
@@ -134,6 +135,8 @@ export class Departure {
     }
     const problems = await this.#steps.undo();
     const { adoptions, log } = this.#context;
+    // First of all: what follows goes through memory, and may take long.
+    await adoptions.stopped.letRunOn();
     try {
       // A machine that has ended meanwhile has nothing to preserve any more.
       await adoptions.takeOver();
@@ -141,7 +144,6 @@ export class Departure {
       log('error', 'not every machine is watched', { update: this.id, problem: saidBy(error) });
     }
     this.#enter('normal');
-    await adoptions.stopped.letRunOn();
     return this.#settle(failure, problems);
   }
 

@@ -33,6 +33,8 @@ export interface RunMachinesOptions {
   index(): OutgoingIndex | null;
   /** Makes sure that what will be written down of the machines has room. @throws Error */
   rehearse(coming: readonly SavedMachine[]): void;
+  /** Fires when the update is aborted. */
+  readonly signal: AbortSignal;
   /** Told when anything about the machines has changed. */
   changed(): void;
 }
@@ -70,6 +72,8 @@ export class RunMachines {
         memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
         rehearse: options.rehearse,
         changed: options.changed,
+        isStopped: (session) => adoptions.stopped.isStopped(session),
+        signal: options.signal,
       },
       this.adopted,
       plan.ifMachineFails,

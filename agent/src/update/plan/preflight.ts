@@ -167,7 +167,8 @@ const checks: Readonly<Record<string, Check1>> = {
     const states = machines
       .filter(({ way }) => way === 'whole_state')
       .reduce((sum, { memory }) => sum + (memory ?? 0), 0);
-    const needed = 2 * (image.size + initrd) + spareMemoryBytes + states + fillingBytes;
+    // Twice while it is read, and the one that is loaded stays until it is replaced.
+    const needed = 3 * (image.size + initrd) + spareMemoryBytes + states + fillingBytes;
     if (free === null) return ['warn', 'the amount of free memory cannot be read'];
     const works = [
       'loading the kernel',
