@@ -11,6 +11,7 @@ import { showLogsOfFailed } from '../support/failure.ts';
 import { expectUnharmed, type Guest, guestsDirectory, installGuests, startGuest } from '../support/guest.ts';
 import { connect, freshHost, waitForNeeds } from '../support/host.ts';
 import { run } from '../support/memory.ts';
+import { hangAtStop } from '../support/monitor.ts';
 import { carryOut, expectWholeBlackout, planFor, settled } from '../support/update.ts';
 
 describe('a machine that cannot be saved', () => {
@@ -24,7 +25,12 @@ describe('a machine that cannot be saved', () => {
     await installGuests(host);
     agent = await connect(host);
     sound = await startGuest(host, { name: 'sound', kind: 'bare', memory: 'shared' });
-    hanging = await startGuest(host, { name: 'hanging', kind: 'bare', memory: 'private' });
+    hanging = await startGuest(host, {
+      name: 'hanging',
+      kind: 'bare',
+      memory: 'private',
+      secondMonitor: true,
+    });
     await expectUnharmed(host, [sound, hanging]);
     for (const { pid } of [sound, hanging]) await agent.call('AdoptMachine', { pid });
   });
@@ -71,15 +77,9 @@ describe('a machine that cannot be saved', () => {
   });
 
   it('does not keep the others stopped when the agent dies in the middle', async () => {
-    let killed = false;
+    await hangAtStop(host, hanging);
     const running = runUntil(
-      (stage, grace) => {
-        if (grace !== null && !killed) {
-          killed = true;
-          void hang();
-        }
-        return stage === 'saved';
-      },
+      (stage) => stage === 'saved',
       async () => void (await run(host, 'systemctl kill -s KILL luo-console-agent')),
     );
     await expect(running).rejects.toThrow();
@@ -98,15 +98,9 @@ describe('a machine that cannot be saved', () => {
   });
 
   it('runs, with the others, before an agent ends that is told to in the middle', async () => {
-    let hung = false;
+    await hangAtStop(host, hanging);
     const running = runUntil(
-      (stage, grace) => {
-        if (grace !== null && !hung) {
-          hung = true;
-          void hang();
-        }
-        return stage === 'saved';
-      },
+      (stage) => stage === 'saved',
       async () => {
         const stopping = run(host, 'systemctl stop luo-console-agent.socket luo-console-agent.service');
         await goOn();

@@ -40,6 +40,8 @@ export interface GuestOptions {
   readonly common?: { readonly name: string; readonly role: 'read' | 'write' };
   /** A tracepoint of QEMU. What it traces is on its standard error, but not while it is in the background. */
   readonly trace?: string;
+  /** Whether it has a second monitor, for somebody else than the agent. */
+  readonly secondMonitor?: boolean;
   /** What confines its VMM, as properties of its unit (systemd.exec(5)). */
   readonly confinement?: readonly string[];
 }
@@ -106,6 +108,7 @@ function qemuWords({
   common,
   disk,
   trace,
+  secondMonitor = false,
 }: GuestOptions): string[] {
   const line = `${guestCommandLine(kind, name)}${disk === undefined ? '' : ' disk=1'}`;
   return [
@@ -126,6 +129,7 @@ function qemuWords({
     '-chardev',
     `socket,id=console,path=/run/${name}.console,server=on,wait=off,logfile=${logOf(name)},logappend=on`,
     ...['-serial', 'chardev:console', '-m', `${mib}`, ...memoryWords(name, memory, mib)],
+    ...(secondMonitor ? ['-qmp', `unix:/run/${name}.second,server=on,wait=off`] : []),
     ...(trace === undefined ? [] : ['-trace', trace]),
     ...(spareDisk === undefined
       ? []

@@ -48,3 +48,40 @@ export async function askQemu(
 /** The settings of its migration, which belong to the machine's owner. */
 export const settingsOf = (host: LabHost, name: string): Promise<unknown[]> =>
   askQemu(host, name, [{ execute: 'query-migrate-parameters' }, { execute: 'query-migrate-capabilities' }]);
+
+/** Stops a QEMU by a signal as soon as its guest is stopped, so that it saves no more of it. */
+const stopping = `
+const { createInterface } = require('node:readline');
+const [path, pid, ready] = process.argv.slice(1);
+const socket = require('node:net').connect(path);
+createInterface(socket).on('line', (line) => {
+  const said = JSON.parse(line);
+  if ('QMP' in said) socket.write('{"execute":"qmp_capabilities"}\\n');
+  else if ('return' in said) require('node:fs').writeFileSync(ready, '');
+  else if (said.event === 'STOP') {
+    process.kill(Number(pid), 'SIGSTOP');
+    process.exit();
+  }
+});
+`;
+
+/**
+ * Has a QEMU hang once its guest is next stopped: a signal stops it, which comes before all else on the processors.
+ *
+ * @param guest with a second monitor
+ */
+export async function hangAtStop(
+  host: LabHost,
+  { name, pid }: { readonly name: string; readonly pid: number },
+): Promise<void> {
+  const ready = `/run/hang-${name}`;
+  const first = ['systemd-run', '--quiet', '--collect', `--unit=hang-${name}`, 'chrt', '-f', '50'];
+  await host.sh(['rm', '-f', ready]);
+  const { code, stderr } = await host.sh([
+    ...first,
+    ...[nodeInHost, '-e', stopping, `/run/${name}.second`, `${pid}`, ready],
+  ]);
+  if (code !== 0) throw new Error(`nobody listens to ${name}: ${stderr}`);
+  const waited = await host.sh(`timeout 60 sh -c 'until [ -e ${ready} ]; do sleep 0.1; done'`);
+  if (waited.code !== 0) throw new Error(`nobody listens to ${name}`);
+}
