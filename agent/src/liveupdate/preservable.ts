@@ -30,7 +30,7 @@ export interface FileDescription {
 
 /** File systems that ask a server, or a program of a user, before they say anything of a file. */
 const asksOthers =
-  /^(nfs\d?|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|lustre|orangefs|coda|gfs2|ocfs2|fuse(blk|\..+)?)$/;
+  /^(nfs\d?|cifs|smb3|smbfs|ceph|9p|virtiofs|afs|lustre|pvfs2|coda|gfs2|ocfs2|fuse(blk|\..+)?)$/;
 
 /** `O_DIRECTORY` as `fdinfo` shows it (`include/uapi/asm-generic/fcntl.h`). */
 const directoryFlag = 0o200000;
