@@ -105,7 +105,8 @@ describe('following an update', () => {
     expect((ended.graceEndsAtUs ?? 0) - (ended.announcedAtUs ?? 0)).toBe(graceSeconds * 1_000_000);
     for (const { phase, mayAbort } of progress)
       expect(mayAbort, phase).toBe(['preserving', 'prepared', 'suspending'].includes(phase));
-    expect(under.at(-1)?.phase).toBe('kexec');
+    // Whoever follows hears of the kexec, and may be there again before the update is settled.
+    expect(under.map(({ phase }) => phase)).toContain('kexec');
 
     // Nothing of the machine that recorded it.
     const text = JSON.stringify(heard);
