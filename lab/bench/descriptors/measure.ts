@@ -12,9 +12,6 @@ import { agentSeries, allSeries, readSeries, seriesArguments } from './series.ts
 
 type Medians = ReadonlyMap<number, number>;
 
-/** The agent is ready once it has put back what came: the service manager compares each descriptor with all it keeps. */
-const bootLimitMs = 1_200_000;
-
 /** What a unit's output ends with once its program has ended, however it did. */
 const endedMark = 'ended';
 
@@ -99,7 +96,7 @@ export async function measureDescriptors(onProgress: OnProgress): Promise<{ kern
   await step(onProgress, 'jump into the other kernel', async () => {
     await runIn(host, `kexec --kexec-file-syscall --load ${next} --reuse-cmdline && sync`);
     await runIn(host, 'systemd-run --quiet kexec --exec');
-    await host.waitForBoot(bootId, { limitMs: bootLimitMs });
+    await host.waitForBoot(bootId);
   });
   const retrieved = [
     await measure('retrieve in C', 'retrieve-c', [inC, 'retrieve', ...all], allSeries),
