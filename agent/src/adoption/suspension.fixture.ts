@@ -7,7 +7,8 @@ import { native } from '@luo-console/native';
 import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineBefore, MachineHead } from '../liveupdate/machine-head.ts';
 import type { Adopted } from './adoption-context.ts';
-import { Suspension, type SuspensionContext } from './suspension.ts';
+import { Suspension } from './suspension.ts';
+import type { SuspensionContext } from './suspension-context.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
 /** Whom the VMMs run as: whoever runs this. */
