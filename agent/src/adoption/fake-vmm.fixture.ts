@@ -86,6 +86,7 @@ export async function startFakeVmm(
   const take = (path: string | undefined, taken: (stream: Buffer) => void, waiting = () => {}): void => {
     const listener = createServer((connection) => {
       const pieces: Buffer[] = [];
+      connection.on('error', () => listener.close());
       connection.on('data', (piece) => pieces.push(piece));
       connection.on('end', () => {
         listener.close();
@@ -158,6 +159,8 @@ export async function startFakeVmm(
       // The other side closes this connection when the guest may be stopped.
       else
         connect({ path: cpr, allowHalfOpen: true })
+          // An abort, or another machine's failure, closes it at any moment.
+          .on('error', () => {})
           .on('close', () => {
             if (isMigrating()) sendState(main);
           })

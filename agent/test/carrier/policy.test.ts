@@ -50,7 +50,10 @@ async function waits(mounted: boolean): Promise<ChildProcess> {
 /** Loads a profile, and says so as the kernel does. */
 async function load(profile: string, events: FileHandle): Promise<void> {
   appendFileSync(join(tree, 'apparmor/profiles'), `${profile}\n`);
-  await events.write('2\n');
+  // Woken for the profile before, it may have read of this one already, and listen no more.
+  await events.write('2\n').catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 }
 
 async function runs(carrying: ChildProcess): Promise<void> {
