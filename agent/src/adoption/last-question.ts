@@ -4,6 +4,7 @@
  * have let it run, and then its memory does not fit its state any more. It is asked while all are stopped, so it is
  * short.
  */
+import { inTime } from '../host/in-time.ts';
 import { saidBy } from '../host/said-by.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { MachineSaver } from './save.ts';
@@ -25,16 +26,11 @@ export async function problemOfSaved(
   isThere: (machine: MachineHead) => Promise<boolean>,
 ): Promise<string | null> {
   const over = AbortSignal.timeout(questionMs);
-  const ended = new Promise<never>((_resolve, reject) => {
-    const why = new Error(`its VMM did not answer in ${questionMs} ms`);
-    over.addEventListener('abort', () => reject(why), { once: true });
-  });
-  // Nobody waits for it once all have answered.
-  ended.catch(() => {});
+  const late = (): Error => new Error(`its VMM did not answer in ${questionMs} ms`);
   const problems = await Promise.all(
     machines.map(async ({ adopted: { machine }, saver }) => {
-      const asking = saver?.stillSaved(over) ?? null;
-      const problem = await Promise.race([asking, ended]).catch(async (error: unknown) => {
+      const asking = saver?.stillSaved(over) ?? Promise.resolve(null);
+      const problem = await inTime(asking, questionMs, late).catch(async (error: unknown) => {
         // A guest has ended with its VMM.
         return (await isThere(machine)) ? `it is not known whether it is stopped: ${saidBy(error)}` : null;
       });
