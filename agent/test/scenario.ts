@@ -60,6 +60,7 @@ interface PlanWish {
   /** Machines, by pid, to be left behind. */
   readonly leave?: number[];
   readonly ifMachineFails?: FailurePolicy;
+  readonly stopLimitSeconds?: number;
   /** Of the next kernel. */
   readonly commandLine?: string;
 }

@@ -177,7 +177,7 @@ describe('a machine that somebody else lets run after it was saved', () => {
         refusedBy: null,
         reason: expect.stringMatching(/^one cannot be carried over: somebody else let its guest run/),
       });
-      expect(update.phases.at(-1)?.phase).toBe('kexec');
+      expect(update.phases.at(-1)?.phase).toBe('suspending');
       expect([vmm.guest.running, other.guest.running]).toEqual([true, true]);
       expect(vmm.guest.commands).not.toContain('cont');
       expect([vmm, other].map(({ guest }) => guest.settings)).toEqual([usualSettings, usualSettings]);

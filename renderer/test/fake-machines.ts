@@ -288,7 +288,7 @@ export function cyclicGraph(): OrderGraph {
 export function plannedMachines(): PlannedMachine[] {
   const running = machines().filter(({ name }) => name !== 'db-02');
   const none = (): null => null;
-  return planMachines(running, new Set(), none, none);
+  return planMachines(running, new Set(), none, none, () => 10_000_000);
 }
 
 /** A machine's run whose parts begin when the first machine was suspended. */
@@ -324,6 +324,7 @@ export function machineRun(more: Partial<MachineRun> = {}): MachineRun {
     waits: [],
     failedAt: null,
     instructions: null,
+    stateBytes: 400_000,
     ...more,
   };
 }

@@ -59,6 +59,7 @@ export function plan(): Plan {
     graph: { nodes: [], edges: [], order: [], cycle: [] },
     ifMachineFails: 'stop',
     expectedBlackouts: null,
+    stopLimitUs: null,
     checks: [
       { name: 'live update', verdict: 'pass', detail: 'the device answers' },
       { name: 'other openers', verdict: 'pass', detail: 'no other process has /dev/liveupdate open' },

@@ -33,6 +33,7 @@ export function emptyRun(name: string, pid: number): MachineRun {
     waits: [],
     failedAt: null,
     instructions: null,
+    stateBytes: null,
   };
 }
 
@@ -40,6 +41,10 @@ export function emptyRun(name: string, pid: number): MachineRun {
 export function newRun({ session, machine }: Adopted): MachineRun {
   return { ...emptyRun(machine.name, machine.pid), way: machine.way, session, detail: 'it runs' };
 }
+
+/** Bytes that were saved of a machine; null if nothing was. */
+export const savedBytes = (state: SavedMachine['state']): number | null =>
+  state && state.cprBytes + state.mainBytes;
 
 /**
  * The record of a machine.

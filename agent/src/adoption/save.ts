@@ -45,6 +45,8 @@ export interface SaveOptions {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Bytes the state will about have: pages for them are there before the guest stops. */
   readonly expectedBytes: number;
+  /** How long the VMM may take once the guest is stopped, in ms. Beyond it QEMU is taken to hang, and the machine runs on. */
+  readonly limitMs: number;
   /** What an update before this one has left noted: its settings are not put back yet. */
   readonly earlier: MachineBefore | null;
   /** Writes down how the machine was before anything of it is changed; null once all is as before. */
@@ -64,14 +66,8 @@ export interface SavedState {
   readonly recordedAtUs: number;
 }
 
-/** Longest the parts may take, in ms: beyond it QEMU is taken to hang, and the machine runs on. */
+/** Longest that QEMU may take to hand its descriptors over, in ms; the guest runs. */
 const collectMs = 10_000;
-const leastSaveMs = 30_000;
-/** Bytes of state that come in a millisecond from a slow VMM. */
-const savedPerMs = 100_000;
-
-/** How long saving a state of about so many bytes may take, in ms. */
-const saveLimitMs = (expectedBytes: number): number => leastSaveMs + Math.ceil(expectedBytes / savedPerMs);
 
 /** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
 const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
@@ -225,8 +221,7 @@ export class MachineSaver {
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { native, nowUs, pid, way } = this.#options;
-    const limitMs = saveLimitMs(this.#options.expectedBytes);
+    const { limitMs, native, nowUs, pid, way } = this.#options;
     const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(limitMs)]);
     this.stop();
     let migrating: Promise<void> | null = null;

@@ -327,6 +327,7 @@ describe('a guest that somebody else lets run after it was saved', () => {
 
   it('ends the update under the policy stop', async () => {
     const [vmm, update] = await started('stop');
+    expect(() => update.needNotStarted()).toThrow(said);
     await expect(update.leaveStarted()).rejects.toThrow(said);
     expect(await update.letRunOn()).toEqual([]);
     expect(vmm.running).toBe(true);
@@ -340,6 +341,7 @@ describe('a guest that somebody else lets run after it was saved', () => {
     expect(update.saved).toEqual([]);
     expect(vmm.commands).not.toContain('cont');
     await expect(update.needStopped()).resolves.toBeUndefined();
+    expect(() => update.needNotStarted()).not.toThrow();
     expect(await update.leaveStarted()).toBe(false);
   });
 

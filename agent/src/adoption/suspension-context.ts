@@ -29,6 +29,8 @@ export interface SuspensionContext {
   facts(adopted: Adopted): Promise<VmmFacts | null>;
   /** Bytes of a machine's memory; null if not known. */
   memoryOf(adopted: Adopted): number | null;
+  /** How long a machine's VMM may take to save it once it is stopped, in ms. */
+  saveLimitMs(adopted: Adopted): number;
   /**
    * Makes sure that what will be written down of the machines has room. They still run.
    *

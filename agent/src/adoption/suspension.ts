@@ -120,6 +120,7 @@ export class Suspension {
         socketDirectory,
         user: machine.command,
         expectedBytes: usualStateBytes + (memory ?? 0),
+        limitMs: this.#context.saveLimitMs(member.adopted),
         earlier: machine.before,
         note: (before) => mark(member.adopted.session, { before }),
         nowUs,
@@ -171,6 +172,7 @@ export class Suspension {
         member.saved = savedMachine(member, { token, cprBytes, mainBytes }, recordedAtUs);
         this.#show(member, {
           stage: 'saved',
+          stateBytes: cprBytes + mainBytes,
           detail: `${cprBytes + mainBytes} bytes of state are preserved`,
         });
       });
@@ -216,6 +218,13 @@ export class Suspension {
     for (const { member, problem } of started)
       await this.#fail(member, `${member.run.name} cannot be carried over: ${problem}`);
     return started.length > 0;
+  }
+
+  /** Makes sure that no VMM has told of a machine that is not as it was saved. @throws NotSaved */
+  needNotStarted(): void {
+    for (const { run, saver } of this.#coming)
+      if (saver && saver.problem !== null)
+        throw new NotSaved(`${run.name} cannot be carried over: ${saver.problem}`);
   }
 
   /**

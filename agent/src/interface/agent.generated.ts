@@ -126,7 +126,8 @@ export type InstructionTiming = v.InferOutput<typeof InstructionTiming>;
  * `waits` is null in the record of an agent that did not keep it. `failedAt` is the instruction of the resume program at
  * which the last attempt failed. After a crash it is `after` and the last instruction that was done. `instructions` is set
  * once the update has ended, and null in the record of an agent that did not keep it. A long page of `ListUpdates` leaves
- * them out of its older updates, and `GetUpdate` has them.
+ * them out of its older updates, and `GetUpdate` has them. `stateBytes` is what was saved of it, null if nothing was, or in
+ * the record of an agent that did not keep it.
  */
 export const MachineRun = v.object({
   name: v.string(),
@@ -143,6 +144,7 @@ export const MachineRun = v.object({
   waits: v.optional(v.nullable(v.array(WaitTiming)), null),
   failedAt: v.optional(v.nullable(v.string()), null),
   instructions: v.optional(v.nullable(v.array(InstructionTiming)), null),
+  stateBytes: v.optional(v.nullable(int), null),
 });
 export type MachineRun = v.InferOutput<typeof MachineRun>;
 
@@ -484,7 +486,8 @@ export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
 /**
  * What happens to a machine in a live update. `expectedBlackoutUs` is an estimate of the machine's own parts of the
  * blackout. `measuredBlackoutUs` is the whole blackout of the last machine carried over this way on this host, if
- * there was one. `priority` is the machine's, null if it is left behind.
+ * there was one. `priority` is the machine's, null if it is left behind. `saveLimitUs` is how long its VMM may take to
+ * save it once it is stopped, null if it is left behind.
  */
 export const PlannedMachine = v.object({
   name: v.string(),
@@ -498,6 +501,7 @@ export const PlannedMachine = v.object({
   expectedBlackoutUs: v.optional(v.nullable(int), null),
   measuredBlackoutUs: v.optional(v.nullable(int), null),
   priority: v.optional(v.nullable(int), null),
+  saveLimitUs: v.optional(v.nullable(int), null),
 });
 export type PlannedMachine = v.InferOutput<typeof PlannedMachine>;
 
@@ -511,7 +515,8 @@ export type BlackoutSpread = v.InferOutput<typeof BlackoutSpread>;
 
 /**
  * `expectedBlackouts` is an estimate from the last update on this host, for as many machines as this one carries over.
- * It is null if no machine was carried over here yet.
+ * It is null if no machine was carried over here yet. `stopLimitUs` is the longest that machines may be stopped before the
+ * reboot call. After it the update is aborted and they run on. It is null if nothing is stopped.
  */
 export const Plan = v.object({
   id: v.string(),
@@ -525,6 +530,7 @@ export const Plan = v.object({
   graph: OrderGraph,
   ifMachineFails: FailurePolicy,
   expectedBlackouts: v.optional(v.nullable(BlackoutSpread), null),
+  stopLimitUs: v.optional(v.nullable(int), null),
 });
 export type Plan = v.InferOutput<typeof Plan>;
 
@@ -707,7 +713,8 @@ type InstructionTiming (what: string, times: int, doneAtUs: int)
 # \`waits\` is null in the record of an agent that did not keep it. \`failedAt\` is the instruction of the resume program at
 # which the last attempt failed. After a crash it is \`after\` and the last instruction that was done. \`instructions\` is set
 # once the update has ended, and null in the record of an agent that did not keep it. A long page of \`ListUpdates\` leaves
-# them out of its older updates, and \`GetUpdate\` has them.
+# them out of its older updates, and \`GetUpdate\` has them. \`stateBytes\` is what was saved of it, null if nothing was, or in
+# the record of an agent that did not keep it.
 type MachineRun (
   name: string,
   pid: int,
@@ -722,7 +729,8 @@ type MachineRun (
   parts: []PartTiming,
   waits: ?[]WaitTiming,
   failedAt: ?string,
-  instructions: ?[]InstructionTiming
+  instructions: ?[]InstructionTiming,
+  stateBytes: ?int
 )
 
 # A live update that is under way. \`graceEndsAtUs\` is set during the grace: the wait after the announcement, in
@@ -947,7 +955,8 @@ type FailurePolicy (stop, leave)
 
 # What happens to a machine in a live update. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
 # blackout. \`measuredBlackoutUs\` is the whole blackout of the last machine carried over this way on this host, if
-# there was one. \`priority\` is the machine's, null if it is left behind.
+# there was one. \`priority\` is the machine's, null if it is left behind. \`saveLimitUs\` is how long its VMM may take to
+# save it once it is stopped, null if it is left behind.
 type PlannedMachine (
   name: string,
   pid: int,
@@ -959,14 +968,16 @@ type PlannedMachine (
   risk: string,
   expectedBlackoutUs: ?int,
   measuredBlackoutUs: ?int,
-  priority: ?int
+  priority: ?int,
+  saveLimitUs: ?int
 )
 
 # The blackouts of several machines: that of the first to run again, their mean, and that of the last.
 type BlackoutSpread (firstUs: int, meanUs: int, worstUs: int)
 
 # \`expectedBlackouts\` is an estimate from the last update on this host, for as many machines as this one carries over.
-# It is null if no machine was carried over here yet.
+# It is null if no machine was carried over here yet. \`stopLimitUs\` is the longest that machines may be stopped before the
+# reboot call. After it the update is aborted and they run on. It is null if nothing is stopped.
 type Plan (
   id: string,
   createdAtUs: int,
@@ -978,7 +989,8 @@ type Plan (
   machines: []PlannedMachine,
   graph: OrderGraph,
   ifMachineFails: FailurePolicy,
-  expectedBlackouts: ?BlackoutSpread
+  expectedBlackouts: ?BlackoutSpread,
+  stopLimitUs: ?int
 )
 
 type PhaseTiming (phase: Phase, startedAtUs: int, durationUs: ?int)
@@ -1151,13 +1163,15 @@ method UnloadKernel() -> ()
 
 # The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. \`leave\` lists the
 # machines to leave behind, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
-# \`init=\` where the carrier can be used; the check \`arrival\` says so.
+# \`init=\` where the carrier can be used; the check \`arrival\` says so. \`stopLimitSeconds\` is the plan's stop limit: 1 to 7200.
+# Without it the limit follows from the machines, and from how long saving took the last time.
 method MakePlan(
   kernel: string,
   initrd: ?string,
   commandLine: ?string,
   leave: ?[]int,
-  ifMachineFails: ?FailurePolicy
+  ifMachineFails: ?FailurePolicy,
+  stopLimitSeconds: ?int
 ) -> (plan: Plan)
 
 # Runs a plan and streams progress. The connection ends when the kernel does. \`graceSeconds\` is how long the
@@ -1573,7 +1587,8 @@ error DoneNotRecorded(method: string, reason: string)
     /**
      * The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. `leave` lists the
      * machines to leave behind, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
-     * `init=` where the carrier can be used; the check `arrival` says so.
+     * `init=` where the carrier can be used; the check `arrival` says so. `stopLimitSeconds` is the plan's stop limit: 1 to 7200.
+     * Without it the limit follows from the machines, and from how long saving took the last time.
      */
     MakePlan: {
       parameters: v.strictObject({
@@ -1582,6 +1597,7 @@ error DoneNotRecorded(method: string, reason: string)
         commandLine: v.optional(v.nullable(v.string()), null),
         leave: v.optional(v.nullable(v.array(int)), null),
         ifMachineFails: v.optional(v.nullable(FailurePolicy), null),
+        stopLimitSeconds: v.optional(v.nullable(int), null),
       }),
       reply: v.object({
         plan: Plan,

@@ -3,3 +3,6 @@
 
 /** Longest grace that `RunUpdate` takes: how long the announced kexec may wait for an abort, in seconds. */
 export const longestGraceSeconds = 600;
+
+/** Longest stop limit that `MakePlan` takes, in seconds. */
+export const longestStopSeconds = 7200;

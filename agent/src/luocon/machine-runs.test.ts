@@ -29,22 +29,25 @@ const plan: Plan = {
         expectedBlackoutUs: 45_000,
         measuredBlackoutUs: null,
         priority: 10,
+        saveLimitUs: 10_000_000,
       },
     },
     {
       ...{ name: 'two', pid: 101, way: 'none', session: null, memory: null, leave: true },
       ...{ detail: 'It ends.', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null },
+      saveLimitUs: null,
     },
   ],
   graph: sampleGraph,
   ifMachineFails: 'leave',
   expectedBlackouts: { firstUs: 2_500_000, meanUs: 4_250_000, worstUs: 6_000_000 },
+  stopLimitUs: 20_000_000,
 };
 
 const run = (stage: MachineStage, more: Partial<MachineRun> = {}): MachineRun => ({
   ...{ name: 'one', pid: 100, newPid: null, way: 'cpr', session: 'machine-one', stage, detail: '' },
   ...{ brownoutUs: null, suspendedAtUs: null, blackoutUs: null, parts: [] },
-  ...{ waits: [], failedAt: null, instructions: null, ...more },
+  ...{ waits: [], failedAt: null, instructions: null, stateBytes: null, ...more },
 });
 
 const ended = run('resumed', {
@@ -84,10 +87,13 @@ function updating(machines: MachineRun[], more: Partial<AgentHandlers> = {}): st
 describe('machines in a live update', () => {
   it('are in the plan, with what happens to each', async () => {
     const { stdout } = await luocon(['--host', updating([]), 'plan', '7.3.4-b']);
-    expect(stdout).toMatch(/^one +100 +64 MiB +carried over +cpr-transfer +10 +over 45 ms +machine-one$/m);
+    expect(stdout).toMatch(
+      /^one +100 +64 MiB +carried over +cpr-transfer +10 +over 45 ms +10\.0 s +machine-one$/m,
+    );
     expect(stdout).toMatch(/^two +101 +left behind +none$/m);
     expect(stdout).toContain('    one: QEMU hands it on. Risk: It stands still.\n');
     expect(stdout).toContain('Order: ram → one\n');
+    expect(stdout).toContain('Stop limit: 20.0 s. After that the update is aborted');
     expect(stdout).toContain('Blackouts (estimate): first 2.5 s, mean 4.3 s, worst 6.0 s.\n');
     expect(stdout).toContain(
       'If a machine cannot be saved: it is left behind and ends; the update goes on.\n',
@@ -102,9 +108,13 @@ describe('machines in a live update', () => {
         return { plan };
       },
     });
-    const leave = ['--leave', 'one', '--leave', '7', '--if-machine-fails', 'leave'];
+    const leave = ['--leave', 'one', '--leave', '7', '--if-machine-fails', 'leave', '--stop-limit', '40'];
     await luocon(['--host', address, 'plan', '7.3.4-b', ...leave]);
-    expect(asked).toMatchObject([{ kernel: '/boot/b', leave: [100, 7], ifMachineFails: 'leave' }]);
+    expect(asked).toMatchObject([
+      { kernel: '/boot/b', leave: [100, 7], ifMachineFails: 'leave', stopLimitSeconds: 40 },
+    ]);
+    const endless = await luocon(['--host', address, 'plan', '7.3.4-b', '--stop-limit', '7201']);
+    expect(endless).toMatchObject({ status: 2, stderr: expect.stringContaining('from 1 to 7200') });
     const wrong = await luocon(['--host', address, 'plan', '7.3.4-b', '--if-machine-fails', 'weep']);
     expect(wrong.status).toBe(2);
     const made = await luocon(['--host', address, 'update', 'p-1', '--yes', ...leave]);

@@ -48,6 +48,7 @@ const plan: Plan = {
   graph: { nodes: [], edges: [], order: [], cycle: [] },
   ifMachineFails: 'stop',
   expectedBlackouts: null,
+  stopLimitUs: null,
 };
 
 const progress = (phase: Phase, at: number, message: string): Progress => ({

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about kernels and live updates. */
-import { longestGraceSeconds } from '../interface/limits.ts';
+import { longestGraceSeconds, longestStopSeconds } from '../interface/limits.ts';
 import {
   actorOf,
   type HandlerContext,
@@ -44,8 +44,19 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
       return {};
     },
 
-    MakePlan: async ({ kernel, initrd, commandLine, leave, ifMachineFails }, _call, peer) => {
-      const wishes = { leave: leave ?? [], ifMachineFails: ifMachineFails ?? ('stop' as const) };
+    MakePlan: async (
+      { kernel, initrd, commandLine, leave, ifMachineFails, stopLimitSeconds },
+      _call,
+      peer,
+    ) => {
+      const wishes = {
+        leave: leave ?? [],
+        ifMachineFails: ifMachineFails ?? ('stop' as const),
+        stopLimitSeconds:
+          stopLimitSeconds === null
+            ? null
+            : within('stopLimitSeconds', stopLimitSeconds, 1, longestStopSeconds, 1),
+      };
       return { plan: await updater.plan(kernel, initrd, commandLine, wishes, peer) };
     },
 

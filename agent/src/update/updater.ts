@@ -134,6 +134,7 @@ export class Updater {
         obstacles: made.obstacles,
         vmms: made.vmms,
         fillingBytes: made.fillingBytes,
+        stopLimitUs: made.plan.stopLimitUs,
       });
       const failed = checks.filter(({ verdict }) => verdict === 'fail');
       if (failed.length > 0) {

@@ -104,7 +104,15 @@ describe('what the floor says', () => {
 describe("the agent's record", () => {
   const run = (name: string, of: PartEnds, stage: MachineRun['stage'] = 'resumed'): MachineRun => ({
     ...{ name, pid: 7, newPid: 8, way: 'cpr', session: name, stage, detail: 'why' },
-    ...{ brownoutUs: 1, suspendedAtUs: 1, blackoutUs: 1, waits: [], failedAt: null, instructions: null },
+    ...{
+      brownoutUs: 1,
+      suspendedAtUs: 1,
+      blackoutUs: 1,
+      waits: [],
+      failedAt: null,
+      instructions: null,
+      stateBytes: null,
+    },
     parts: blackoutParts.map((part, index) => {
       const before = index === 0 ? 0 : of[blackoutParts[index - 1] ?? 'save'];
       return { part, startedAtUs: before, durationUs: of[part] - before };

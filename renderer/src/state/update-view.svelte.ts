@@ -22,6 +22,8 @@ export class UpdateView {
   left = $state.raw<readonly number[]>([]);
   /** What to do if a machine cannot be saved, for the next plan. */
   ifMachineFails = $state<FailurePolicy>('stop');
+  /** The stop limit of the next plan, in seconds; null for the usual one. */
+  stopLimitSeconds = $state<number | null>(null);
   readonly serial: SerialLine;
   readonly #host: string;
   readonly #onSettled: (update: Update) => void;
@@ -59,8 +61,9 @@ export class UpdateView {
   }
 
   async #plan(kernel: string, commandLine: string | null, leave: readonly number[]): Promise<void> {
-    const { ifMachineFails } = this;
-    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails };
+    const { ifMachineFails, stopLimitSeconds } = this;
+    const policy = { ifMachineFails, stopLimitSeconds };
+    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ...policy };
     this.#wishes += 1;
     const mine = this.#wishes;
     this.planning = true;

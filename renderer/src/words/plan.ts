@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The texts of an update before it runs: the choice of a kernel, the plan, and what has to be confirmed. */
-import { counted, size } from '../format/quantity.ts';
+import { longestStopSeconds } from '@luo-console/agent/limits';
+import { counted, duration, size } from '../format/quantity.ts';
 
 export const chooseWords = {
   noKernels: 'The agent found no kernel image in',
   commandLineHint:
     'Left empty, the running kernel’s command line is used. Without liveupdate=on the sessions are lost.',
+  stopLimitHint:
+    'How long machines may be stopped before the kexec. After that the update is aborted, and they run on.',
+  stopLimitWrong: `The stop limit is 1 to ${longestStopSeconds} whole seconds.`,
   planHint: 'A plan changes nothing. It is shown before anything runs.',
   notByKexec: 'This host cannot be updated by kexec with sessions.',
 } as const;
@@ -21,6 +25,9 @@ export const planWords = {
       : 'See the preflight checks.',
   noSessions: 'There are no sessions: this kexec carries nothing over.',
   graceHint: 'how long the update waits after it is announced, before the machines stop',
+  stopLimit: (limitUs: number) => `${duration(limitUs)} before the kexec.`,
+  afterStopLimit: 'After that the update is aborted, and the machines run on.',
+  saveLimit: (limitUs: number) => `Its VMM has ${duration(limitUs)} to save it`,
   estimated: '(estimate, from the last update on this host)',
   notAgain: 'The plan was not made again',
   again: 'The plan is being made again.',

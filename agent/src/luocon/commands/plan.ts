@@ -3,6 +3,8 @@
 import { type Command, Option } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { CheckVerdict, FailurePolicy, Plan, PlannedMachine } from '../../interface/agent.generated.ts';
+import { longestStopSeconds } from '../../interface/limits.ts';
+import { wholeNumber } from '../arguments.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import type { Screen, Tone } from '../screen.ts';
 import { exitStatus } from '../words/exit-status.ts';
@@ -21,6 +23,7 @@ const policies: Readonly<Record<FailurePolicy, string>> = {
 export interface PlanOptions extends KernelOptions {
   readonly leave?: readonly string[];
   readonly ifMachineFails?: FailurePolicy;
+  readonly stopLimit?: number;
 }
 
 /** Gives a command the options of `PlanOptions`. */
@@ -36,12 +39,23 @@ export function withPlanOptions(command: Command): Command {
         'stop',
         'leave',
       ]),
+    )
+    .option(
+      '--stop-limit <seconds>',
+      'how long machines may be stopped before the kexec; after that the update is aborted and they run on',
+      wholeNumber(1, longestStopSeconds),
     );
 }
 
 /** Whether any of them was given: a plan that was made before has its own. */
-export const hasPlanOptions = ({ initrd, commandLine, leave, ifMachineFails }: PlanOptions): boolean =>
-  [initrd, commandLine, leave, ifMachineFails].some((option) => option !== undefined);
+export const hasPlanOptions = ({
+  initrd,
+  commandLine,
+  leave,
+  ifMachineFails,
+  stopLimit,
+}: PlanOptions): boolean =>
+  [initrd, commandLine, leave, ifMachineFails, stopLimit].some((option) => option !== undefined);
 
 /** Makes a plan for a kernel. */
 export async function makePlan(
@@ -57,6 +71,7 @@ export async function makePlan(
     ...kernelParameters(invocation, options),
     leave: leave.length === 0 ? null : leave,
     ifMachineFails: options.ifMachineFails ?? null,
+    stopLimitSeconds: options.stopLimit ?? null,
   });
   return plan;
 }
@@ -74,13 +89,17 @@ function blackoutOf({ measuredBlackoutUs, expectedBlackoutUs }: Plan['machines']
   return expectedBlackoutUs === null ? 'unknown' : `over ${duration(expectedBlackoutUs)}`;
 }
 
+/** How long the VMM may take to save it. */
+const saveLimitOf = ({ saveLimitUs }: PlannedMachine): string =>
+  saveLimitUs === null ? '' : duration(saveLimitUs);
+
 async function showMachines(
   screen: Screen,
   { machines, graph, ifMachineFails, expectedBlackouts }: Plan,
 ): Promise<void> {
   if (machines.length === 0) return;
   await screen.table(
-    ['machine', 'pid', 'memory', 'what happens', 'way', 'priority', 'blackout', 'session'],
+    ['machine', 'pid', 'memory', 'what happens', 'way', 'priority', 'blackout', 'save limit', 'session'],
     machines.map((machine) => [
       machine.name,
       String(machine.pid),
@@ -89,6 +108,7 @@ async function showMachines(
       wayWords[machine.way],
       machine.priority === null ? '' : String(machine.priority),
       machine.leave || machine.way === 'none' ? '' : blackoutOf(machine),
+      saveLimitOf(machine),
       machine.session ?? '',
     ]),
     (row) => (machines[row]?.session === null || machines[row]?.leave ? 'warning' : 'plain'),
@@ -122,6 +142,11 @@ export async function showPlan(screen: Screen, plan: Plan): Promise<void> {
   });
   screen.line();
   await showMachines(screen, plan);
+  if (plan.stopLimitUs !== null) {
+    const limit = duration(plan.stopLimitUs);
+    screen.line(`Stop limit: ${limit}. After that the update is aborted and the machines run on.`);
+    screen.line();
+  }
   await screen.table(
     ['check', 'verdict', 'detail'],
     plan.checks.map((check) => [check.name, check.verdict, check.detail]),

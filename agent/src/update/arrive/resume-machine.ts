@@ -15,6 +15,7 @@ import {
   unitNameOf,
   type VmmStarter,
 } from '../../adoption/restore.ts';
+import { savedBytes } from '../../adoption/run-records.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { placesOf, statePlace } from '../../adoption/saved-places.ts';
 import { checkLabel } from '../../adoption/vmm-label.ts';
@@ -118,6 +119,7 @@ export const newRun = (saved: SavedMachine): MachineRun => ({
   waits: [],
   failedAt: null,
   instructions: null,
+  stateBytes: savedBytes(saved.state),
 });
 
 const notCarried = { machine: null, goesOn: null };

@@ -23,6 +23,7 @@ import type { LastSync } from './last-sync.ts';
 import { rehearse } from './rehearsal.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
+import type { StopClock } from './stop-clock.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
 
 /** How long the program that attends a session may take to say that its machine is stopped, in ms. */
@@ -39,6 +40,8 @@ export interface Leaving {
   /** Fires when the update is aborted. */
   readonly signal: AbortSignal;
   readonly machines: RunMachines;
+  /** Ends the update where machines are stopped for too long. */
+  readonly clock: StopClock;
   /** What the carrier will do; null if the next kernel does not start it. */
   readonly program: ResumeProgram | null;
   /** The index session, once it is created. */
@@ -172,6 +175,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       if (unplanned.length > 0)
         throw new Error(`a program attends ${unplanned.join(', ')} since the plan was made; plan again`);
       await loadAgain(update);
+      // Where machines are stopped, the step that stops them does it last.
+      if (steps.suspend.subjects(update.facts).length === 0) await leaveProgram(update);
     },
     undo({ context: { paths }, record }) {
       markKernelLog(paths, `update ${record.id}: the announced kexec does not happen`);
@@ -180,8 +185,9 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   suspend: {
     async run(update) {
-      const { context, facts, machines, signal } = update;
+      const { clock, context, facts, machines, signal } = update;
       const { attendance, log, paths } = context;
+      clock.start();
       try {
         update.standBack = comeFirst(paths.proc);
       } catch (error) {
@@ -198,6 +204,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       if (problems.size > 0)
         throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
       await leaveProgram(update);
+      await machines.needStopped();
     },
     async undo({ context, machines, standBack }) {
       context.attendance.letRun();
@@ -213,17 +220,18 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   kexec: {
     async run(update) {
-      const { context, machines, plan, record } = update;
+      const { clock, context, machines, plan, record, signal } = update;
       const { kernelLog, log, native, nowUs, sessions } = context;
       log('info', 'kexec', { update: record.id, release: plan.kernel.release });
-      // Where machines are stopped, the step that stops them has done it.
-      if (steps.suspend.subjects(update.facts).length === 0) await leaveProgram(update);
       const indexRecord = update.indexRecord(null);
       // Now the phase reaches clients: one that does not hear of it before its connection ends takes the kexec for a host
       // that was lost.
       await setImmediate();
       const mark = kernelLog.mark();
-      await machines.needStopped();
+      // From here to the call nothing is waited for.
+      signal.throwIfAborted();
+      clock.needInTime();
+      machines.needNotStarted();
       try {
         update.index?.write({ ...indexRecord, jumpedAtUs: nowUs() });
         await native.kernel.rebootKexec();

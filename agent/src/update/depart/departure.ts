@@ -21,6 +21,7 @@ import { acts, type Leaving } from './acts.ts';
 import { programFor } from './resume-program.ts';
 import { RunMachines } from './run-machines.ts';
 import { StepList } from './step-list.ts';
+import { StopClock } from './stop-clock.ts';
 
 /** A person ended the update before the reboot call. The message is their reason. */
 class Aborted extends Error {}
@@ -39,6 +40,7 @@ export class Departure {
   readonly #steps: StepList;
   readonly #abort = new AbortController();
   readonly #machines: RunMachines;
+  readonly #clock: StopClock;
   #record: Update;
   #lastProgress: Progress;
 
@@ -51,6 +53,7 @@ export class Departure {
     this.#made = made;
     const { plan } = made;
     const recorded: RecordedPeer = { ...peer };
+    this.#clock = new StopClock(plan.stopLimitUs, (reason) => this.#abort.abort(reason));
     // The log is read from its start at the first mark: not while machines are stopped.
     context.kernelLog.mark();
     this.#record = newRecord(context, plan.kernel.release, peer);
@@ -61,6 +64,7 @@ export class Departure {
         kernel: plan.kernel.path,
         commandLine: plan.commandLine,
         graceSeconds,
+        stopLimitUs: plan.stopLimitUs,
       },
     });
     this.#enter('preserving');
@@ -133,6 +137,7 @@ export class Departure {
     } catch (error) {
       failure = error;
     }
+    this.#clock.stop();
     const problems = await this.#steps.undo();
     const { adoptions, log } = this.#context;
     // First of all: what follows goes through memory, and may take long.
@@ -187,6 +192,7 @@ export class Departure {
       ...{ context: this.#context, plan, facts, peer, graceSeconds },
       signal: this.#abort.signal,
       machines: this.#machines,
+      clock: this.#clock,
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),
       index: null,
       loadedAtUs: null,

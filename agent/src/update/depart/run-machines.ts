@@ -9,6 +9,7 @@ import type { Following } from '../../adoption/huge-pages.ts';
 import { placesOfMemory } from '../../adoption/named-memory.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { NotSaved, Suspension } from '../../adoption/suspension.ts';
+import type { SuspensionContext } from '../../adoption/suspension-context.ts';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { identify } from '../../host/process-files.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -37,6 +38,19 @@ export interface RunMachinesOptions {
   readonly signal: AbortSignal;
   /** Told when anything about the machines has changed. */
   changed(): void;
+}
+
+/** What the plan says of the sizes and limits of its machines. */
+function limitsIn({ machines }: Plan): Pick<SuspensionContext, 'memoryOf' | 'saveLimitMs'> {
+  const planned = ({ session }: Adopted) => machines.find((each) => each.session === session);
+  return {
+    memoryOf: (adopted) => planned(adopted)?.memory ?? null,
+    saveLimitMs: (adopted) => {
+      const limitUs = planned(adopted)?.saveLimitUs ?? null;
+      if (limitUs === null) throw new NotSaved(`the plan has no limit for ${adopted.machine.name}`);
+      return Math.ceil(limitUs / 1000);
+    },
+  };
 }
 
 export class RunMachines {
@@ -69,7 +83,7 @@ export class RunMachines {
           return placesOfMemory(sources, await context.look(machine.pid), machine.command.words);
         },
         facts: (adopted) => this.#factsOf(adopted),
-        memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
+        ...limitsIn(plan),
         rehearse: options.rehearse,
         changed: options.changed,
         isStopped: (session) => adoptions.stopped.isStopped(session),
@@ -147,6 +161,11 @@ export class RunMachines {
   /** Makes sure, for the last time, that they all are as they were saved. @throws NotSaved */
   async needStopped(): Promise<void> {
     await this.#suspension.needStopped();
+  }
+
+  /** Makes sure that no VMM has told of a machine that runs again since it was saved. @throws NotSaved */
+  needNotStarted(): void {
+    this.#suspension.needNotStarted();
   }
 
   /** Lets them all run on in this kernel. @returns what went wrong, in words */

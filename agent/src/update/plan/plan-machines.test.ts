@@ -13,6 +13,7 @@ function planned(way: Way, adopted: Way | null) {
     new Set(),
     () => adopted,
     () => null,
+    () => 10_000_000,
   );
   return only;
 }

@@ -28,12 +28,14 @@ function asAdopted(machine: Machine, way: Way | null): Machine {
  *
  * @param adoptedWay how the machine with a session was adopted; null if it was not
  * @param measured how long a machine stood still the last time that one came along this way, in µs, or null
+ * @param saveLimit how long its VMM may take to save one, in µs
  */
 export function planMachines(
   machines: readonly Machine[],
   leave: Leave,
   adoptedWay: (session: string) => Way | null,
   measured: (way: Way) => number | null,
+  saveLimit: (machine: Pick<Machine, 'way' | 'memory'>) => number,
 ): PlannedMachine[] {
   return machines
     .filter(({ state }) => state !== 'gone')
@@ -48,6 +50,7 @@ export function planMachines(
         expectedBlackoutUs: left ? null : expectedBlackoutUs,
         measuredBlackoutUs: left ? null : measured(way),
         priority: left ? null : priority,
+        saveLimitUs: left || way === 'none' ? null : saveLimit({ way, memory }),
         ...(left ? whatIsLost(machine, leave.has(pid)) : whatHappens(machine)),
       };
     });

@@ -30,6 +30,7 @@ import type { UpdateContext } from '../record/update-context.ts';
 import { carrierUse, commandLineFor, type KnownVmms, type Obstacles } from './carrier-use.ts';
 import { planMachines } from './plan-machines.ts';
 import { preflight } from './preflight.ts';
+import { saveLimitUs, usualStopLimitUs, withinLimit } from './stop-limits.ts';
 
 /** What a plan was made from. */
 interface Basis {
@@ -59,6 +60,8 @@ export interface PlanWishes {
   /** Machines, by pid, to be left behind. */
   readonly leave: readonly number[];
   readonly ifMachineFails: FailurePolicy;
+  /** The stop limit, in seconds; null for the usual one. */
+  readonly stopLimitSeconds: number | null;
 }
 
 function basisOf(context: UpdateContext, machines: readonly Machine[]): Basis {
@@ -97,17 +100,21 @@ export async function makePlan(
   context: UpdateContext,
   kernel: KernelImage,
   wanted: string,
-  { leave, ifMachineFails }: PlanWishes,
+  { leave, ifMachineFails, stopLimitSeconds }: PlanWishes,
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
   const { obstacles, vmms } = await lookAtVmms(context);
   const ways = new Map(context.adoptions.list().map(({ session, machine }) => [session, machine.way]));
-  const machines = planMachines(
+  const runs = context.history.lastRuns;
+  const unlimited = planMachines(
     found,
     new Set(leave),
     (session) => ways.get(session) ?? null,
-    (way) => measuredUs(context.history, way),
+    (way) => measuredUs(runs, way),
+    (machine) => saveLimitUs(machine, runs),
   );
+  const stopLimitUs = stopLimitOf(unlimited, context.attendance.sessions.length, stopLimitSeconds);
+  const machines = withinLimit(unlimited, stopLimitUs);
   const filling = fillingOf(context, found, leave);
   const graph = orderOf(found);
   const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
@@ -122,6 +129,7 @@ export async function makePlan(
     obstacles,
     vmms,
     fillingBytes: filling,
+    stopLimitUs,
   };
   const checks = await preflight(context, candidate);
   const facts = factsOf(context, kernel, machines, ifMachineFails);
@@ -139,6 +147,7 @@ export async function makePlan(
     graph,
     ifMachineFails,
     expectedBlackouts: expectedSpread(lastCarried(context.history), facts.machines.length, context.together),
+    stopLimitUs,
   };
   return {
     plan,
@@ -216,9 +225,18 @@ function factsOf(
 }
 
 /** How long the last machine that came along this way stood still, in µs; null if none did yet. */
-function measuredUs(history: UpdateContext['history'], way: Way): number | null {
-  const runs = history.list(10, null).updates.flatMap(({ machines }) => machines);
+function measuredUs(runs: readonly MachineRun[], way: Way): number | null {
   return runs.filter(isCarried).find((run) => run.way === way)?.blackoutUs ?? null;
+}
+
+/** How long all may be stopped, in µs: as wished, or as usual; null if nothing is stopped. */
+function stopLimitOf(
+  machines: readonly PlannedMachine[],
+  attended: number,
+  wishedSeconds: number | null,
+): number | null {
+  const usual = usualStopLimitUs(machines, attended);
+  return usual === null || wishedSeconds === null ? usual : wishedSeconds * 1_000_000;
 }
 
 /** The machines of the last update that carried any over. */

@@ -28,6 +28,7 @@ import { pagesCheck } from './pages-check.ts';
 import { policyCheck } from './policy-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
 import { sealsCheck } from './seals-check.ts';
+import { savingCheck } from './stop-limits.ts';
 
 export interface Candidate {
   readonly image: KernelImage;
@@ -40,6 +41,8 @@ export interface Candidate {
   readonly vmms: KnownVmms;
   /** What is allocated when the machines' memory that is not preserved yet is preserved, in bytes. */
   readonly fillingBytes: number;
+  /** How long machines may be stopped before the reboot call, in µs; null if nothing is stopped. */
+  readonly stopLimitUs: number | null;
 }
 
 type Answer = readonly [CheckVerdict, string];
@@ -133,6 +136,8 @@ const checks: Readonly<Record<string, Check1>> = {
   devices: devicesCheck,
 
   policy: policyCheck,
+
+  saving: ({ history }, { machines, stopLimitUs }) => savingCheck(machines, stopLimitUs, history.lastRuns),
 
   loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
 

@@ -11,7 +11,7 @@ function run(ownMs: number, more: Partial<MachineRun> = {}): MachineRun {
   return {
     ...{ name: 'one', pid: 1, newPid: 2, way: 'cpr', session: 's', stage: 'resumed', detail: '' },
     ...{ brownoutUs: 0, suspendedAtUs: 0, blackoutUs: 2_000_000 + ownMs * 1000, parts: [shared, own] },
-    ...{ waits: [], failedAt: null, instructions: null },
+    ...{ waits: [], failedAt: null, instructions: null, stateBytes: null },
     ...more,
   };
 }

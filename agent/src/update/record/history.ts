@@ -6,7 +6,7 @@
  */
 
 import { Refusal } from '../../host/refusal.ts';
-import type { Update } from '../../interface/agent.generated.ts';
+import type { MachineRun, Update } from '../../interface/agent.generated.ts';
 import type { EntryFields, Journal, JournalEntry, JournalReader } from '../../journal/index.ts';
 import { listed } from './listed-updates.ts';
 import { readRecord } from './stored-record.ts';
@@ -27,6 +27,11 @@ export class History {
   constructor(journal: Journal, reader: JournalReader) {
     this.#journal = journal;
     this.#reader = reader;
+  }
+
+  /** The machines of the last updates, those of the newest first. */
+  get lastRuns(): MachineRun[] {
+    return this.list(10, null).updates.flatMap(({ machines }) => machines);
   }
 
   /** Writes that an update has started. @throws JournalUnwritable */

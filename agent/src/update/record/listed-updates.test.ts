@@ -9,6 +9,7 @@ const run: MachineRun = {
   ...{ name: 'one', pid: 7, newPid: 8, way: 'cpr', session: 'machine:one', stage: 'resumed', detail: '' },
   ...{ brownoutUs: null, suspendedAtUs: 1, blackoutUs: 1, parts: [], waits: [], failedAt: null },
   // As many, and as long, as the record keeps of one machine.
+  stateBytes: null,
   instructions: Array.from({ length: 200 }, (_, at) => ({
     ...{ what: `mounted /${'x'.repeat(300)}`, times: 1, doneAtUs: at },
   })),

@@ -138,7 +138,8 @@ export const steps = {
     side: 'leaving',
     subjects: (facts) => (stopping(facts).length === 0 ? [] : [null]),
     title: () => 'Stop the machines and save their state',
-    detail: (_, facts) => `All at once: ${stopping(facts).join(', ')}.`,
+    detail: (_, facts) =>
+      `All at once: ${stopping(facts).join(', ')}. Then what they wrote last is synced, and each VMM is asked again whether its machine is stopped.`,
     risk: (_, { ifMachineFails }) =>
       ifMachineFails === 'stop'
         ? 'The blackout starts. If a machine cannot be saved, all run on and the update ends.'
@@ -154,7 +155,7 @@ export const steps = {
     subjects: once,
     title: (_, { release }) => `Start ${release}`,
     detail: () =>
-      'What the machines wrote last is synced. The kernel freezes the sessions and starts the new kernel. Other services are not stopped: they end with the old kernel.',
+      'The kernel freezes the sessions and starts the new kernel. Other services are not stopped: they end with the old kernel.',
     risk: () =>
       'Everything outside a session ends. If the kernel refuses, the machines run on and nothing is lost. If the new kernel hangs, only a reset helps and the memory is lost.',
     doing: (_, { release }) => `starting ${release}`,
@@ -276,6 +277,6 @@ const abortable: ReadonlySet<Phase> = new Set(
 
 /**
  * Whether an abort would be accepted now: until the reboot call is about to be made, and never in the next kernel.
- * The phase *kexec* is a last sync and that call.
+ * In the phase *kexec* nothing is waited for before that call.
  */
 export const mayAbort = ({ phase }: Pick<Progress, 'phase'>): boolean => abortable.has(phase);

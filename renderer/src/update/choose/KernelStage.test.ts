@@ -50,6 +50,7 @@ describe('the choice of a kernel', () => {
     const { bridge, run } = await open();
     await fireEvent.click(await screen.findByRole('radio', { name: '7.3.4-a' }));
     await fireEvent.input(screen.getByLabelText('Kernel command line'), { target: { value: ' quiet ' } });
+    await fireEvent.input(screen.getByLabelText('Stop limit, seconds'), { target: { value: '12' } });
     await fireEvent.click(screen.getByRole('radio', { name: 'Leave it behind' }));
     await fireEvent.click(plan());
     await waitFor(() => expect(run.state.stage).toBe('plan'));
@@ -60,8 +61,21 @@ describe('the choice of a kernel', () => {
         commandLine: 'quiet',
         leave: [],
         ifMachineFails: 'leave',
+        stopLimitSeconds: 12,
       },
     ]);
+  });
+
+  test('takes no stop limit that the agent would refuse', async () => {
+    await open();
+    const limit = await screen.findByLabelText('Stop limit, seconds');
+    for (const wrong of ['0', '1.5', '7201', 'soon']) {
+      await fireEvent.input(limit, { target: { value: wrong } });
+      expect(screen.getByText(chooseWords.stopLimitWrong)).toBeTruthy();
+      expect(plan().disabled).toBe(true);
+    }
+    await fireEvent.input(limit, { target: { value: '' } });
+    expect(plan().disabled).toBe(false);
   });
 
   test('says why no plan was made, and stays', async () => {

@@ -189,6 +189,12 @@ describe('a plan', () => {
     expect(section('If a machine cannot be saved')).toBe(`If a machine cannot be saved ${name}. ${text}`);
   });
 
+  test('says how long machines may be stopped', async () => {
+    await show({ more: { machines: [{ ...web, saveLimitUs: 12_000_000 }], stopLimitUs: 22_000_000 } });
+    expect(screen.getByText(/22\.0 s before the kexec/)).toBeTruthy();
+    expect(screen.getByText('Its VMM has 12.0 s to save it')).toBeTruthy();
+  });
+
   test('says what blackouts to expect, first, mean and worst, if the agent can tell', async () => {
     await show({
       more: {
