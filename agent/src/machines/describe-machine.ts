@@ -126,6 +126,7 @@ export async function describeMachine(
     ...findWay({
       vmm: vmm.vmm,
       version: identified.version,
+      state: identified.state,
       words: vmm.words,
       line,
       monitorDetail: asked.detail,

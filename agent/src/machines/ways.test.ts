@@ -38,6 +38,7 @@ function way(change: Partial<WayFacts> = {}, migration: Partial<MigrationFacts> 
   return findWay({
     vmm: 'QEMU',
     version: '11.1.3',
+    state: 'running',
     words,
     line: readQemuCommandLine(words),
     monitorDetail: '',
@@ -56,6 +57,14 @@ const named = {
 };
 
 describe('the way of a machine', () => {
+  it.each([
+    ['migrated', /has not run since.*let it run once/],
+    ['incoming', /waits for the state/],
+  ] as const)('is none in a state in which QEMU saves no machine: %s', (state, wayReason) => {
+    expect(way({ state })).toMatchObject({ way: 'none', wayReason: expect.stringMatching(wayReason) });
+    expect(way({ state: 'paused' }).way).toBe('cpr');
+  });
+
   it('is cpr where memory is shared and aux-ram-share is on', () => {
     expect(way()).toMatchObject({ way: 'cpr', unlinks: [] });
   });

@@ -4,7 +4,7 @@
  * three ways, the best first. There is no way if the machine could be stopped but not started again. It is better to
  * leave a machine behind on purpose than to lose it by surprise.
  */
-import type { MachineDescriptor, Way } from '../interface/agent.generated.ts';
+import type { MachineDescriptor, MachineState, Way } from '../interface/agent.generated.ts';
 import type { QemuCommandLine } from '../qemu/command-line.ts';
 
 /** One of QEMU's memory backends. */
@@ -31,6 +31,7 @@ export interface MigrationFacts {
 export interface WayFacts {
   readonly vmm: string;
   readonly version: string | null;
+  readonly state: MachineState;
   readonly words: readonly string[];
   readonly line: QemuCommandLine;
   /** Why its monitor could not be asked; empty if it was. */
@@ -65,6 +66,13 @@ const copiedBytesPerUs = 400;
  */
 const memoryOfDevice = /^ivshmem-|"ivshmem-/;
 
+/** States in which QEMU saves no machine (`migrate_prepare`, migration/migration.c), and what to do. */
+const whyNotInState: Partial<Record<MachineState, string>> = {
+  migrated:
+    'it was saved or migrated and has not run since, and QEMU saves none again before that; let it run once, and pause it again',
+  incoming: 'its VMM waits for the state of a machine, so there is none to save yet',
+};
+
 /** Decides the way. */
 export function findWay(facts: WayFacts): WayFound {
   const none = (wayReason: string): WayFound => ({
@@ -76,6 +84,8 @@ export function findWay(facts: WayFacts): WayFound {
   const { vmm, line, migration, descriptors } = facts;
   if (vmm !== 'QEMU') return none(`${vmm} is not a VMM that the agent can save and start again`);
   if (migration === null) return none(`its monitor cannot be asked: ${facts.monitorDetail || 'it has none'}`);
+  const unsavable = whyNotInState[facts.state];
+  if (unsavable !== undefined) return none(unsavable);
   if (facts.programReplaced)
     return none('its program file was replaced since it started; another version may not accept its state');
   const again = whyNotAgain(facts.words);
