@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** QEMU's migration streams as far as they are read: descriptors by name, and device state. */
-import { fstatSync } from 'node:fs';
+import { fstatSync, readdirSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { whenReady } from '../host/waiting.ts';
-import { closePieces, recordPieces, recordStream } from './streams.ts';
+import { closePieces, mostPieces, recordPieces, recordStream } from './streams.ts';
 
 const { sockets, memory } = native;
 
@@ -54,6 +55,31 @@ describe('a CPR stream', () => {
       'a CPR stream begins with QCPR, this one with "QEVM"',
     );
   });
+
+  it.each([
+    ['pieces', mostPieces, 0],
+    ['descriptors', 3, 253],
+  ] as const)(
+    'with more %s than a record has room for is refused, and all are closed',
+    async (what, count, beside) => {
+      using file = memfd('x');
+      const open = readdirSync('/proc/self/fd').length;
+      sockets.send(theirs, Buffer.from('QCPR\0\0\0\u0001'));
+      // Each is taken before the next is sent: a stream has no boundaries but those.
+      const recording = recordPieces(sockets, ours, signal());
+      recording.catch(() => {});
+      for (let at = 0; at < count; at += 1) {
+        sockets.send(
+          theirs,
+          Buffer.from('x'),
+          Array.from({ length: beside }, () => file),
+        );
+        await setImmediate();
+      }
+      await expect(recording).rejects.toThrow(new RegExp(`^a CPR stream (of|with) over 512 ${what}$`));
+      expect(readdirSync('/proc/self/fd')).toHaveLength(open);
+    },
+  );
 
   it('without an end is given up when the signal fires', async () => {
     sockets.send(theirs, Buffer.from('QCPR\0\0\0\u0001'));

@@ -16,6 +16,13 @@ export interface Piece {
 /** Most bytes of a CPR stream: names and numbers of descriptors, so anything like this is something else. */
 const mostCprBytes = 4 * 1024 * 1024;
 
+/**
+ * Most pieces of it, and most descriptors beside them. QEMU sends a descriptor for each block of memory and each queue of a
+ * network. The record of a machine has room for no more.
+ */
+export const mostPieces = 512;
+export const mostDescriptors = 512;
+
 /** `QCPR`, the first bytes of a CPR stream (QEMU, `migration/cpr.c`). */
 const cprMagic = Buffer.from('QCPR', 'latin1');
 
@@ -48,18 +55,23 @@ async function receive(
  * Records a CPR stream to its end. QEMU 11 shuts its writing side down after the last piece (`cpr_state_save`) and
  * goes on only when this side is closed, which is left to the caller.
  *
- * @throws StreamError if it is no CPR stream or has no end mark; the signal's reason. No descriptor is left open.
+ * @throws StreamError if it is no CPR stream, is longer than one, or has no end mark; the signal's reason. No descriptor is left open.
  */
 export async function recordPieces(sockets: Sockets, socket: FdLike, signal: AbortSignal): Promise<Piece[]> {
   const pieces: Piece[] = [];
   let bytes = 0;
+  let descriptors = 0;
   try {
     for (;;) {
       const piece = await receive(sockets, socket, signal);
       if (piece.data.length === 0) break;
       pieces.push(piece);
       bytes += piece.data.length;
+      descriptors += piece.descriptors.length;
       if (bytes > mostCprBytes) throw new StreamError(`a CPR stream of over ${mostCprBytes} bytes`);
+      if (pieces.length > mostPieces) throw new StreamError(`a CPR stream of over ${mostPieces} pieces`);
+      if (descriptors > mostDescriptors)
+        throw new StreamError(`a CPR stream with over ${mostDescriptors} descriptors`);
     }
     const start = Buffer.concat(pieces.slice(0, 2).map(({ data }) => data)).subarray(0, cprMagic.length);
     if (!start.equals(cprMagic)) {

@@ -100,11 +100,12 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   index: {
     async run(update) {
-      const { context, facts } = update;
+      const { context, machines } = update;
       // A preserve that was asked for before the update began may still be walking pages.
       await context.sessions.quiet();
       update.change({ carried: carriedBefore(context) });
-      update.index = await OutgoingIndex.create(context, update.indexRecord(null), facts.machines.length);
+      const commands = machines.adopted.map(({ machine }) => machine.command);
+      update.index = await OutgoingIndex.create(context, update.indexRecord(null), commands);
     },
     undo(update) {
       update.index?.close();

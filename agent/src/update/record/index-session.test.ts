@@ -5,6 +5,7 @@ import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sealedMemfd } from '../../adoption/adoptions.fixture.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { mostPieces } from '../../qemu/streams.ts';
 import { type IndexRecord, newIndexRecord } from './index-record.ts';
 import { OutgoingIndex } from './index-session.ts';
 import { madeUpUpdate } from './made-up-update.fixture.ts';
@@ -32,18 +33,22 @@ function recordOf(machines: readonly SavedMachine[]): IndexRecord {
   return newIndexRecord({ ...content, machines: [...machines] });
 }
 
-async function indexFor(count: number): Promise<OutgoingIndex> {
+async function indexFor(machines: readonly SavedMachine[]): Promise<OutgoingIndex> {
   const native = { ...realNative, liveUpdate: double };
   const createSession = async (name: string) => {
     using device = double.openDevice('/dev/made-up');
     return double.createSession(device, name);
   };
   const context = { native, sessions: { has: () => false }, device: { createSession } };
-  return await OutgoingIndex.create(context, recordOf([]), count);
+  return await OutgoingIndex.create(
+    context,
+    recordOf([]),
+    machines.map(({ command }) => command),
+  );
 }
 
 it('a record that is found to fit can be written with the largest numbers', async () => {
-  const index = await indexFor(1);
+  const index = await indexFor([machine([], 0)]);
   try {
     // The longest that fits: one piece more does not.
     let pieces = 0;
@@ -71,11 +76,32 @@ it('a record that is found to fit can be written with the largest numbers', asyn
   }
 });
 
-it('a record that has no room is refused, and says how much it takes', async () => {
-  const index = await indexFor(2);
+it('has room for the largest records that machines can have', async () => {
+  const words = Array.from({ length: 20 }, () => 'x'.repeat(60_000));
+  const name = 'm'.repeat(63);
+  const piece = (files: number) => ({
+    bytes: 4 * 1024 * 1024,
+    files: Array.from({ length: files }, () => ({ session: name, token: '0xffffffffffffffff' })),
+  });
+  const pieces = [
+    piece(253),
+    piece(253),
+    piece(6),
+    ...Array.from({ length: mostPieces - 3 }, () => piece(0)),
+  ];
+  const largest = [1, 2, 3].map(() => ({ ...machine(words, 0), session: name, pieces }));
+  const index = await indexFor(largest);
   try {
-    const words = Array.from({ length: 4 }, () => 'x'.repeat(60_000));
-    expect(() => index.rehearse(recordOf([machine(words, 0)]))).not.toThrow();
+    expect(() => index.rehearse(recordOf(largest))).not.toThrow();
+  } finally {
+    index.close();
+  }
+});
+
+it('a record that has no room is refused, and says how much it takes', async () => {
+  const words = Array.from({ length: 4 }, () => 'x'.repeat(60_000));
+  const index = await indexFor([machine([], 0)]);
+  try {
     expect(() => index.rehearse(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
       /takes up to 48\d{4} bytes, and the index has room for \d{6}$/,
     );
@@ -85,7 +111,7 @@ it('a record that has no room is refused, and says how much it takes', async () 
 });
 
 it('a file that would come back sealed is refused, as a VMM may hand one over', async () => {
-  const index = await indexFor(1);
+  const index = await indexFor([]);
   using sealed = sealedMemfd({ native: realNative }, 'handed over');
   using plain = realNative.memory.memfdCreate('plain');
   try {

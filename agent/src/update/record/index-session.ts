@@ -9,6 +9,7 @@ import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native
 import { longestFacts } from '../../adoption/vmm-facts.ts';
 import { whyFileSealed } from '../../host/seals.ts';
 import { preservePatiently } from '../../liveupdate/device.ts';
+import type { VmmCommand } from '../../liveupdate/machine-head.ts';
 import { preserveInTime } from '../../liveupdate/preserve-in-time.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
 import {
@@ -19,6 +20,7 @@ import {
   manifestToken,
   programToken,
 } from '../../liveupdate/tokens.ts';
+import { mostDescriptors, mostPieces } from '../../qemu/streams.ts';
 import type { IndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
@@ -29,8 +31,15 @@ type IndexContext = Pick<UpdateContext, 'native'> & {
 };
 
 const smallestBytes = 256 * 1024;
+/** What a piece takes in a record, and where one of its descriptors is preserved, in bytes. */
+const pieceBytes = 64;
+const placeBytes = 128;
 /** Room for the record of a saved machine, beside its command line: pieces and places, and the facts of its VMM. */
-const machineBytes = 64 * 1024 + longestFacts;
+const machineBytes = mostPieces * pieceBytes + mostDescriptors * placeBytes + longestFacts + 4096;
+
+/** Room for a machine. What is preserved of its named memory is listed beside the words that name it. */
+const roomFor = (command: VmmCommand): number =>
+  machineBytes + 2 * Buffer.byteLength(JSON.stringify(command));
 
 /**
  * What the update's own record can grow by until it is written for the last time, in bytes: by its phases, and by what it
@@ -66,14 +75,19 @@ export class OutgoingIndex {
   /**
    * Creates the session with a first record in it.
    *
-   * @param machines how many will be entered in it
+   * @param commands those of the machines that will be entered in it
    * @throws Refusal
    */
-  static async create(context: IndexContext, record: IndexRecord, machines: number): Promise<OutgoingIndex> {
+  static async create(
+    context: IndexContext,
+    record: IndexRecord,
+    commands: readonly VmmCommand[],
+  ): Promise<OutgoingIndex> {
     const { native } = context;
     const content = encode(record);
+    const room = commands.reduce((sum, command) => sum + roomFor(command), 0);
     // The size is fixed once preserved: room for digests and phases to come, twice, for the two slots.
-    const bytes = Math.max(smallestBytes, 4 * content.length) + 2 * machines * machineBytes;
+    const bytes = Math.max(smallestBytes, 4 * content.length) + 2 * room;
     const file = native.memory.memfdCreate('luo-index');
     try {
       native.memory.truncate(file, BigInt(bytes));
