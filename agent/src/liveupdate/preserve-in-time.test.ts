@@ -7,6 +7,7 @@ import { expect, it, vi } from 'vitest';
 import { usualPatience } from './device.ts';
 import { NotPreservedInTime, preserveInTime, preserveLimitMs } from './preserve-in-time.ts';
 
+const limit = { limitMs: 5 };
 const noMemory = Object.assign(new Error('no memory'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
 
 it('preserves, and says what the kernel says', async () => {
@@ -34,7 +35,7 @@ it('asks no more once its limit has passed', async () => {
   using file = native.memory.memfdCreate('file');
   const answer = Promise.withResolvers<never>();
   const asked = vi.spyOn(double, 'preserveFd').mockReturnValue(answer.promise);
-  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, 5);
+  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, limit);
   await expect(preserving).rejects.toThrow(NotPreservedInTime);
   answer.reject(noMemory);
   // It would have asked again after the first pause, which is shorter.
@@ -46,9 +47,24 @@ it('waits no longer than the limit for a kernel that does not come back', async 
   using double = new LiveUpdateDouble();
   using file = native.memory.memfdCreate('file');
   vi.spyOn(double, 'preserveFd').mockReturnValue(new Promise(() => {}));
-  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, 5);
+  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, limit);
   await expect(preserving).rejects.toThrow(NotPreservedInTime);
   await expect(preserving).rejects.toThrow('the kernel did not preserve it within 5 ms');
+});
+
+it('is not waited for once the signal fires, and is not asked again', async () => {
+  using double = new LiveUpdateDouble();
+  using file = native.memory.memfdCreate('file');
+  const answer = Promise.withResolvers<never>();
+  const asked = vi.spyOn(double, 'preserveFd').mockReturnValue(answer.promise);
+  const abort = new AbortController();
+  const waiting = { signal: abort.signal };
+  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory }, file, file, 1n, waiting);
+  abort.abort(new Error('stopped for too long'));
+  await expect(preserving).rejects.toThrow('stopped for too long');
+  answer.reject(noMemory);
+  await delay(3 * usualPatience.firstMs);
+  expect(asked).toHaveBeenCalledTimes(1);
 });
 
 it('gives a large file more time', () => {

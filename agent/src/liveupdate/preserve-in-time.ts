@@ -20,27 +20,33 @@ export class NotPreservedInTime extends Error {
   override readonly name = 'NotPreservedInTime';
 }
 
+/** How long to wait, and what ends that as well. */
+export interface Waiting {
+  /** In ms; follows from the size of the file if it is not given. */
+  readonly limitMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * Has the kernel preserve a file.
+ * Has the kernel preserve a file. One that is not waited for any more is preserved all the same, if the kernel comes back
+ * before the session is closed.
  *
- * @param limitMs how long it may take; follows from the size of the file if it is not given
- * @throws NotPreservedInTime; SystemError, as preserving does
+ * @throws NotPreservedInTime; the signal's reason; SystemError, as preserving does
  */
 export async function preserveInTime(
   { liveUpdate, memory }: Pick<Native, 'liveUpdate' | 'memory'>,
   session: Descriptor,
   file: Descriptor,
   token: bigint,
-  limitMs = preserveLimitMs(memory.fileFacts(file).size),
+  { limitMs = preserveLimitMs(memory.fileFacts(file).size), signal }: Waiting = {},
 ): Promise<void> {
   let over = false;
-  const late = (): Error => {
-    over = true;
-    return new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
-  };
+  const late = (): Error => new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
   // Nothing is asked of the kernel any more once machines run again.
   const attempt = async (): Promise<void> => {
     if (!over) await liveUpdate.preserveFd(session, file, token);
   };
-  await inTime(preservePatiently(attempt), limitMs, late);
+  await inTime(preservePatiently(attempt), limitMs, late, signal).finally(() => {
+    over = true;
+  });
 }

@@ -100,12 +100,12 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
 
   index: {
     async run(update) {
-      const { context, machines } = update;
+      const { context, machines, signal } = update;
       // A preserve that was asked for before the update began may still be walking pages.
       await context.sessions.quiet();
       update.change({ carried: carriedBefore(context) });
       const commands = machines.adopted.map(({ machine }) => machine.command);
-      update.index = await OutgoingIndex.create(context, update.indexRecord(null), commands);
+      update.index = await OutgoingIndex.create(context, update.indexRecord(null), commands, signal);
     },
     undo(update) {
       update.index?.close();

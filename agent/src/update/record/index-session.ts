@@ -54,6 +54,7 @@ export class OutgoingIndex {
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
   readonly #native: Native;
+  readonly #signal: AbortSignal | undefined;
   /** The session's name: the next kernel's agent looks for each it could be. */
   readonly name: string;
   #tokens = indexTokens;
@@ -64,24 +65,28 @@ export class OutgoingIndex {
     session: NativeDescriptor,
     file: NativeDescriptor,
     slots: SlotFile,
+    signal: AbortSignal | undefined,
   ) {
     this.#native = native;
     this.name = name;
     this.#session = session;
     this.#file = file;
     this.#slots = slots;
+    this.#signal = signal;
   }
 
   /**
    * Creates the session with a first record in it.
    *
    * @param commands those of the machines that will be entered in it
+   * @param signal ends the waits for what is preserved in it
    * @throws Refusal
    */
   static async create(
     context: IndexContext,
     record: IndexRecord,
     commands: readonly VmmCommand[],
+    signal?: AbortSignal,
   ): Promise<OutgoingIndex> {
     const { native } = context;
     const content = encode(record);
@@ -98,7 +103,7 @@ export class OutgoingIndex {
       const session = await context.device.createSession(name);
       try {
         await preservePatiently(() => native.liveUpdate.preserveFd(session, file, manifestToken));
-        return new OutgoingIndex(native, name, session, file, slots);
+        return new OutgoingIndex(native, name, session, file, slots, signal);
       } catch (error) {
         session.close();
         throw error;
@@ -133,14 +138,14 @@ export class OutgoingIndex {
   /**
    * Preserves a file beside the record, for the next kernel's agent alone. It ends with the index.
    *
-   * @throws Error if it would come back sealed against writing; NotPreservedInTime; SystemError, as preserving does
+   * @throws Error if it would come back sealed against writing; NotPreservedInTime; the signal's reason; SystemError, as preserving does
    */
   async preserve(file: NativeDescriptor): Promise<{ session: string; token: string }> {
     const sealed = whyFileSealed(this.#native.memory, file);
     if (sealed !== null) throw new Error(`a file cannot be preserved for the next kernel: ${sealed}`);
     const token = this.#tokens;
     this.#tokens += 1n;
-    await preserveInTime(this.#native, this.#session, file, token);
+    await preserveInTime(this.#native, this.#session, file, token, { signal: this.#signal });
     return { session: this.name, token: formatToken(token) };
   }
 
@@ -156,7 +161,7 @@ export class OutgoingIndex {
     using file = memory.memfdCreate('luo-resume-program');
     memory.truncate(file, BigInt(bytes.length));
     memory.write(file, 0n, bytes);
-    await preserveInTime(this.#native, this.#session, file, programToken);
+    await preserveInTime(this.#native, this.#session, file, programToken, { signal: this.#signal });
   }
 
   /** Closes the session: the kernel unpreserves the record. */
