@@ -96,8 +96,10 @@ export async function finishInto(context: LiveUpdateContext, session: HeldSessio
 export async function takeApart(context: LiveUpdateContext, session: HeldSession): Promise<void> {
   context.store.dropSession(session.name);
   await context.store.settled();
-  session.descriptor?.close();
+  const { descriptor } = session;
   session.descriptor = null;
+  // The kernel unpreserves every page of it.
+  if (descriptor) await context.native.descriptors.closeAside(descriptor);
 }
 
 /**

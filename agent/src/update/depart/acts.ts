@@ -107,8 +107,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const commands = machines.adopted.map(({ machine }) => machine.command);
       update.index = await OutgoingIndex.create(context, update.indexRecord(null), commands, signal);
     },
-    undo(update) {
-      update.index?.close();
+    async undo(update) {
+      await update.index?.close();
       update.index = null;
     },
   },

@@ -72,7 +72,7 @@ it('a record that is found to fit can be written with the largest numbers', asyn
     const said = { ...record.update, reason: 'x'.repeat(4000) };
     expect(() => index.write({ ...record, jumpedAtUs: most, update: said })).not.toThrow();
   } finally {
-    index.close();
+    await index.close();
   }
 });
 
@@ -94,7 +94,7 @@ it('has room for the largest records that machines can have', async () => {
   try {
     expect(() => index.rehearse(recordOf(largest))).not.toThrow();
   } finally {
-    index.close();
+    await index.close();
   }
 });
 
@@ -106,7 +106,7 @@ it('a record that has no room is refused, and says how much it takes', async () 
       /takes up to 48\d{4} bytes, and the index has room for \d{6}$/,
     );
   } finally {
-    index.close();
+    await index.close();
   }
 });
 
@@ -118,6 +118,6 @@ it('a file that would come back sealed is refused, as a VMM may hand one over', 
     await expect(index.preserve(sealed)).rejects.toThrow(/F_SEAL_EXEC/);
     await expect(index.preserve(plain)).resolves.toMatchObject({ session: index.name });
   } finally {
-    index.close();
+    await index.close();
   }
 });

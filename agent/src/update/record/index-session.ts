@@ -164,10 +164,16 @@ export class OutgoingIndex {
     await preserveInTime(this.#native, this.#session, file, programToken, { signal: this.#signal });
   }
 
-  /** Closes the session: the kernel unpreserves the record. */
-  close(): void {
-    this.#session.close();
-    this.#file.close();
+  /**
+   * Closes the session: the kernel unpreserves what is in it, page by page. States of machines are, so that is done on a
+   * thread.
+   *
+   * @throws SystemError, as closing does
+   */
+  async close(): Promise<void> {
+    const { descriptors } = this.#native;
+    await descriptors.closeAside(this.#session);
+    await descriptors.closeAside(this.#file);
   }
 }
 
