@@ -41,32 +41,63 @@ function deviceNumber(device: string): number {
   return major * 256 + (minor & 0xff) + (minor - (minor & 0xff)) * 4096;
 }
 
-/** The mount that an open file is on, and what procfs says of the file; null where procfs does not say. */
-async function mountOf(link: string): Promise<{ mount: Mount; info: string } | null> {
-  const [, process, fd] = /^(.*)\/fd\/(\d+)$/.exec(link) ?? [];
-  if (process === undefined) return null;
-  const info = await readFile(`${process}/fdinfo/${fd}`, 'utf8').catch(() => '');
-  const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
-  if (id === undefined) return null;
-  const mounts = mountsIn(await readFile(`${process}/mountinfo`, 'utf8').catch(() => ''));
-  const mount = mounts.find((each) => each.id === id);
-  return mount === undefined ? null : { mount, info };
+const read = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+
+/** The first mount of this kind that the process sees, or the agent. A file may have come from another namespace. */
+async function mountWhere(process: string, isIt: (mount: Mount) => boolean): Promise<Mount | null> {
+  const own = `${process.replace(/\/[^/]+$/, '')}/self`;
+  for (const from of [process, own]) {
+    const mount = mountsIn(await read(`${from}/mountinfo`)).find(isIt);
+    if (mount !== undefined) return mount;
+  }
+  return null;
+}
+
+/** What procfs says of an open or mapped file without asking its file system. */
+interface Placed {
+  /** Null if neither the process nor the agent sees it. */
+  readonly mount: Mount | null;
+  readonly inode: number;
+  readonly isDirectory: boolean;
+}
+
+/** @returns null if procfs does not say, as of a process that has ended */
+async function placed(link: string): Promise<Placed | null> {
+  const [, process = '', kind, which = ''] = /^(.*)\/(fd|map_files)\/([^/]+)$/.exec(link) ?? [];
+  if (kind === 'fd') {
+    const info = await read(`${process}/fdinfo/${which}`);
+    const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
+    if (id === undefined) return null;
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? '0', 8);
+    return {
+      mount: await mountWhere(process, (each) => each.id === id),
+      inode: Number(/^ino:\s*(\d+)$/m.exec(info)?.[1] ?? 0),
+      isDirectory: (flags & directoryFlag) !== 0,
+    };
+  }
+  if (kind !== 'map_files') return null;
+  const line = (await read(`${process}/maps`)).split('\n').find((each) => each.startsWith(`${which} `));
+  const [, major = '', minor = '', inode] = / ([0-9a-f]+):([0-9a-f]+) (\d+) /.exec(line ?? '') ?? [];
+  if (inode === undefined) return null;
+  const device = [major, minor].map((each) => Number.parseInt(each, 16)).join(':');
+  const mount = await mountWhere(process, (each) => each.device === device);
+  return { mount, inode: Number(inode), isDirectory: false };
 }
 
 /** What is known of a file whose file system is not asked; null of any other file. */
 async function unasked(link: string, name: string): Promise<FileDescription | null> {
   // The kernel's own files, and names of sockets and pipes.
   if (!name.startsWith('/') || /^\/(memfd:|dev\/)/.test(name)) return null;
-  const found = await mountOf(link);
-  if (found === null || !asksOthers.test(found.mount.type)) return null;
-  const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(found.info)?.[1] ?? '0', 8);
+  const found = await placed(link);
+  // Memory of the kernel's own, such as a memfd without a name, is on a mount that nobody sees. That one answers.
+  if (found === null || found.mount === null || !asksOthers.test(found.mount.type)) return null;
   return {
     kind: 'other',
     name: visible(name),
     size: null,
-    inode: Number(/^ino:\s*(\d+)$/m.exec(found.info)?.[1] ?? 0),
+    inode: found.inode,
     device: deviceNumber(found.mount.device),
-    regular: (flags & directoryFlag) === 0,
+    regular: !found.isDirectory,
     characterDevice: null,
   };
 }
