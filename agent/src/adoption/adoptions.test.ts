@@ -264,10 +264,22 @@ describe('a guest that was stopped', () => {
   it('is not told to run if it did not run before: its owner had paused it', async () => {
     const [, session] = await stopped({ ...paused, cont: runs });
     const settings = { capabilities: {}, parameters: {} };
-    scene.adoptions.stopped.mark(session, { before: { ran: false, settings } });
+    scene.adoptions.stopped.mark(session, { before: { ran: false, saving: true, settings } });
     await scene.adoptions.stopped.letRunOn();
     expect(monitor.commands).not.toContain('cont');
     expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before: null });
+  });
+
+  it.each([
+    ['runs on if the agent has saved it', true],
+    ['does not run here too if somebody else has migrated it away', false],
+  ] as const)('in the state postmigrate %s', async (_what, saving) => {
+    const away = value({ status: 'postmigrate', running: false });
+    const [, session] = await stopped({ 'query-status': away, cont: runs });
+    const settings = { capabilities: {}, parameters: {} };
+    scene.adoptions.stopped.mark(session, { before: { ran: true, saving, settings } });
+    await scene.adoptions.stopped.letRunOn();
+    expect(monitor.commands.includes('cont')).toBe(saving);
   });
 
   it.each(['io-error', 'guest-panicked', 'shutdown'])(
@@ -290,7 +302,7 @@ describe('a guest that was stopped', () => {
       const one = await scene.startVmm('one', [scene.memfd('ram')], vmm.path);
       const session = await scene.adopt(one);
       const settings = { capabilities: { xbzrle: true }, parameters: { mode: 'normal' } };
-      scene.adoptions.stopped.mark(session, { suspended, before: { ran: true, settings } });
+      scene.adoptions.stopped.mark(session, { suspended, before: { ran: true, saving: true, settings } });
       await scene.adoptions.stopped.letRunOn();
       expect(vmm.running).toBe(true);
       expect(vmm.commands.includes('cont')).toBe(suspended);
@@ -302,11 +314,11 @@ describe('a guest that was stopped', () => {
   it('whose settings cannot be put back is tried again, but not without end: its monitor is its owner’s', async () => {
     const [, session] = await stopped({ ...paused, cont: runs });
     const settings = { capabilities: { events: false }, parameters: {} };
-    scene.adoptions.stopped.mark(session, { before: { ran: true, settings } });
+    scene.adoptions.stopped.mark(session, { before: { ran: true, saving: true, settings } });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     await scene.adoptions.stopped.letRunOn();
-    const before = { ran: true, settings };
+    const before = { ran: true, saving: true, settings };
     expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before });
     const again = vi.spyOn(scene.adoptions.stopped, 'letRunOn');
     vi.advanceTimersByTime(2000);

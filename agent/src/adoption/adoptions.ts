@@ -165,7 +165,7 @@ const noStartTime = 'ended';
  */
 function beforeArrival(before: MachineBefore | null): MachineBefore {
   const capabilities = { ...usualCapabilities, ...before?.settings.capabilities };
-  return { ran: before?.ran ?? true, settings: { capabilities, parameters: {} } };
+  return { ran: before?.ran ?? true, saving: false, settings: { capabilities, parameters: {} } };
 }
 
 function nullIfGone(error: unknown): null {

@@ -139,7 +139,7 @@ export class MachineSaver {
       const devices = await monitor.deviceIds();
       const { wanted, before } = await readSettings(monitor, capabilitiesFor(way), way === 'cpr');
       settings = withEarlier(before, options.earlier?.settings);
-      options.note({ ran: monitor.guest.ran, settings });
+      options.note({ ran: monitor.guest.ran, saving: false, settings });
       await setSettings(monitor, wanted);
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
       await makePages(native, file, options.expectedBytes, options.signal);
@@ -192,7 +192,7 @@ export class MachineSaver {
 
   /** How the machine was before the update. */
   get before(): MachineBefore {
-    return { ran: this.ran, settings: this.#settings };
+    return { ran: this.ran, saving: this.#migration !== 'none', settings: this.#settings };
   }
 
   /** Why what was saved does not fit the machine any more, as far as QEMU has told; null if it does. */
@@ -303,6 +303,8 @@ export class MachineSaver {
     const channels = [unixChannel('main', join(this.#directory, 'main'))];
     if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
     this.#migration = 'unknown';
+    // Noted before QEMU can have done it: whoever finds the note lets run only what the agent has saved.
+    this.#options.note(this.before);
     try {
       await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
       this.#migration = 'begun';

@@ -77,6 +77,7 @@ describe('the migration settings of a machine', () => {
     expect(atNote).toEqual({
       before: {
         ran: true,
+        saving: false,
         settings: {
           capabilities: { events: false, 'x-ignore-shared': false },
           parameters: { mode: 'normal', 'max-bandwidth': 134_217_728 },
@@ -166,7 +167,11 @@ describe('the migration settings of a machine', () => {
       ...{ running: true, settings: { parameters: { mode: 'cpr-transfer' } } },
     });
     const { session, machine } = adopted('one', vmm.path);
-    const before = { ran: true, settings: { capabilities: {}, parameters: { mode: 'normal' } } };
+    const before = {
+      ran: true,
+      saving: true,
+      settings: { capabilities: {}, parameters: { mode: 'normal' } },
+    };
     suspension = scene.suspension([{ session, machine: { ...machine, before } }]);
     await suspension.prepare();
     await suspension.letRunOn();

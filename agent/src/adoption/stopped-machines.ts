@@ -98,7 +98,8 @@ export class StoppedMachines {
     if (machine.before?.ran === false)
       log('info', 'a machine does not run, as before the update', { session });
     else {
-      const instead = await monitor.letRunOn(AbortSignal.timeout(letRunMs), true);
+      const saving = machine.before?.saving ?? true;
+      const instead = await monitor.letRunOn(AbortSignal.timeout(letRunMs), saving);
       if (instead === null) log('warning', 'let a stopped machine run on', { session });
       else log('warning', 'a machine that was stopped is left as it is', { session, state: instead });
     }

@@ -37,6 +37,11 @@ export type MigrationSettings = v.InferOutput<typeof MigrationSettings>;
 export const MachineBefore = v.object({
   /** Whether its guest ran. Only one that did is ever told to run. */
   ran: v.boolean(),
+  /**
+   * Whether QEMU may have been told to save it for the update. If not, somebody else has: a guest that was migrated away must
+   * not run here, too. An earlier agent did not note it.
+   */
+  saving: v.optional(v.boolean(), true),
   /** Those of its settings that the update changes. */
   settings: MigrationSettings,
 });
