@@ -41,6 +41,16 @@ it('of a copy follows from the slowest rate', () => {
   expect(saveLimitUs({ way: 'whole_state', memory: gib }, older)).toBe(30 * second + Math.ceil(gib / 100));
 });
 
+it('is two hours at the most, and a machine that takes longer fails the check', () => {
+  const huge = { way: 'whole_state' as const, memory: 16 * 1024 * gib };
+  const slow = [ran('whole_state', 100 * second, gib)];
+  expect(saveLimitUs(huge, slow)).toBe(7200 * second);
+  expect(saveLimitUs({ way: 'cpr', memory: gib }, [ran('cpr', 3600 * second, 1)])).toBe(7200 * second);
+  const machine = planned('whole_state', huge.memory, 7200 * second);
+  expect(usualStopLimitUs([machine], 0)).toBe(7200 * second);
+  expect(savingCheck([machine], 7200 * second, slow)[0]).toBe('fail');
+});
+
 it('of all is that of the slowest and of what follows, or of programs alone', () => {
   const both = [planned('cpr', gib, 10 * second), planned('cpr', gib, 30 * second)];
   expect(usualStopLimitUs(both, 0)).toBe(40 * second);

@@ -6,6 +6,7 @@
  */
 import { counted, inMebibytes } from '../../host/plain-words.ts';
 import type { CheckVerdict, MachineRun, PlannedMachine, Way } from '../../interface/agent.generated.ts';
+import { longestStopSeconds } from '../../interface/limits.ts';
 import { isCarried } from '../record/blackout-spread.ts';
 
 /** The least that a machine may take to be saved: on a busy host even a small one may wait for a processor. */
@@ -16,6 +17,8 @@ const unmeasuredUs = 30_000_000;
 const margin = 10;
 /** As slow as a VMM may send its memory where that was not measured yet, in bytes for each µs. */
 const slowestRate = 100;
+/** The most that machines may be stopped before the reboot call. One that takes longer is not carried over. */
+const mostUs = longestStopSeconds * 1_000_000;
 /** For what is done once all are saved, or beside it: the last sync, and programs that stop their machines themselves. */
 const restUs = 10_000_000;
 
@@ -58,9 +61,9 @@ export function saveLimitUs(machine: Saved, runs: readonly MachineRun[]): number
   // Of a copy its size says more than how long another took.
   if (machine.way === 'whole_state') {
     const copying = copyUs(machine, measured) * (rate === null ? 1 : margin);
-    return (rate === null ? unmeasuredUs : leastUs) + copying;
+    return Math.min(mostUs, (rate === null ? unmeasuredUs : leastUs) + copying);
   }
-  return longestUs === null ? unmeasuredUs : Math.max(leastUs, margin * longestUs);
+  return longestUs === null ? unmeasuredUs : Math.min(mostUs, Math.max(leastUs, margin * longestUs));
 }
 
 /**
@@ -76,7 +79,7 @@ export function usualStopLimitUs(
 ): number | null {
   const limits = machines.flatMap(({ saveLimitUs: limit }) => limit ?? []);
   if (limits.length === 0 && attended === 0) return null;
-  return Math.max(0, ...limits) + restUs;
+  return Math.min(mostUs, Math.max(0, ...limits) + restUs);
 }
 
 /** The machines with limits that are not beyond that of all. */
