@@ -9,7 +9,7 @@ import { saidBy } from '../host/said-by.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { MachineSaver } from './save.ts';
 
-/** How long all VMMs together may take to answer, in ms: each is connected, and has nothing else to do. */
+/** How long all VMMs together may take to answer, in ms, and procfs after them: each is connected, and has nothing else to do. */
 const questionMs = 1000;
 
 interface Saved {
@@ -25,18 +25,23 @@ export async function problemOfSaved(
   machines: readonly Saved[],
   isThere: (machine: MachineHead) => Promise<boolean>,
 ): Promise<string | null> {
-  const over = AbortSignal.timeout(questionMs);
-  const late = (): Error => new Error(`its VMM did not answer in ${questionMs} ms`);
+  const over = new AbortController();
+  const timer = setTimeout(
+    () => over.abort(new Error(`its VMM did not answer in ${questionMs} ms`)),
+    questionMs,
+  );
   const problems = await Promise.all(
     machines.map(async ({ adopted: { machine }, saver }) => {
-      const asking = saver?.stillSaved(over) ?? Promise.resolve(null);
-      const problem = await inTime(asking, questionMs, late).catch(async (error: unknown) => {
-        // A guest has ended with its VMM.
-        return (await isThere(machine)) ? `it is not known whether it is stopped: ${saidBy(error)}` : null;
+      const asking = saver?.stillSaved(over.signal) ?? Promise.resolve(null);
+      const problem = await asking.catch(async (error: unknown) => {
+        const unknown = `it is not known whether it is stopped: ${saidBy(error)}`;
+        // A guest has ended with its VMM. Where procfs does not answer either, it is taken to be there.
+        const late = (): Error => new Error('procfs does not answer');
+        return (await inTime(isThere(machine), questionMs, late).catch(() => true)) ? unknown : null;
       });
       return problem === null ? [] : [`${machine.name} cannot be carried over: ${problem}`];
     }),
-  );
+  ).finally(() => clearTimeout(timer));
   const all = problems.flat();
   return all.length === 0 ? null : all.join('; ');
 }

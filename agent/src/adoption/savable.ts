@@ -9,9 +9,12 @@ export class NotSavable extends Error {
   override readonly name = 'NotSavable';
 }
 
-/** @throws NotSavable if somebody else migrates, saves or loads the machine, or has migrated it; QmpError */
-export async function needSavable(monitor: VmmMonitor): Promise<void> {
-  const [status, isMigrating] = await Promise.all([monitor.statusNow(), monitor.isMigrating()]);
+/**
+ * @throws NotSavable if somebody else migrates, saves or loads the machine, or has migrated it; QmpError; the signal's
+ *   reason
+ */
+export async function needSavable(monitor: VmmMonitor, signal: AbortSignal): Promise<void> {
+  const [status, isMigrating] = await Promise.all([monitor.statusNow(signal), monitor.isMigrating(signal)]);
   monitor.guest.is(status);
   if (!canBeSaved(status))
     throw new NotSavable(`its state is "${visible(status)}": somebody has migrated it, or saves or loads it`);
@@ -22,10 +25,14 @@ export async function needSavable(monitor: VmmMonitor): Promise<void> {
  * Looks again, as somebody may have paused the machine, have let it run, or have plugged devices.
  *
  * @param devices that it had; null if QEMU cannot tell
- * @throws NotSavable also if it has other ones; QmpError
+ * @throws NotSavable also if it has other ones; QmpError; the signal's reason
  */
-export async function needAsBefore(monitor: VmmMonitor, devices: readonly string[] | null): Promise<void> {
-  const [now] = await Promise.all([monitor.deviceIds(), needSavable(monitor)]);
+export async function needAsBefore(
+  monitor: VmmMonitor,
+  devices: readonly string[] | null,
+  signal: AbortSignal,
+): Promise<void> {
+  const [now] = await Promise.all([monitor.deviceIds(signal), needSavable(monitor, signal)]);
   const { problem } = monitor.guest;
   if (problem !== null) throw new NotSavable(problem);
   if (devices === null || now === null) return;

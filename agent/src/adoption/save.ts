@@ -135,8 +135,8 @@ export class MachineSaver {
         kept(native.sockets.listenUnix(join(directory, name), { mode: 0o666, whence: 'outside' }));
       const main = listen('main');
       const cpr = way === 'cpr' ? listen('cpr') : null;
-      await needSavable(monitor);
-      const devices = await monitor.deviceIds();
+      await needSavable(monitor, options.signal);
+      const devices = await monitor.deviceIds(options.signal);
       const { wanted, before } = await readSettings(monitor, capabilitiesFor(way), way === 'cpr');
       settings = withEarlier(before, options.earlier?.settings);
       options.note({ ran: monitor.guest.ran, saving: false, settings });
@@ -166,11 +166,11 @@ export class MachineSaver {
    * @returns the pieces with their descriptors, which stay this object's
    */
   async collect(): Promise<readonly Piece[]> {
-    await needAsBefore(this.#monitor, this.#devices);
+    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(collectMs)]);
+    await needAsBefore(this.#monitor, this.#devices, signal);
     if (this.#cpr === null) return [];
     const { native, pid } = this.#options;
-    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(collectMs)]);
-    const migrating = this.#migrate();
+    const migrating = this.#migrate(signal);
     const connection = await Promise.race([
       accepted(native.sockets, { listening: this.#cpr, pid }, signal),
       rejectedWith(migrating),
@@ -226,8 +226,8 @@ export class MachineSaver {
     this.stop();
     let migrating: Promise<void> | null = null;
     if (way !== 'cpr') {
-      await this.#monitor.tell({ execute: 'stop' });
-      migrating = this.#migrate();
+      await this.#monitor.tell({ execute: 'stop' }, signal);
+      migrating = this.#migrate(signal);
     }
     const cprBytes = this.#cprBytes;
     const connecting = new AbortController();
@@ -299,18 +299,21 @@ export class MachineSaver {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 
-  async #migrate(): Promise<void> {
+  async #migrate(signal: AbortSignal): Promise<void> {
     const channels = [unixChannel('main', join(this.#directory, 'main'))];
     if (this.#cpr !== null) channels.push(unixChannel('cpr', join(this.#directory, 'cpr')));
     this.#migration = 'unknown';
     // Noted before QEMU can have done it: whoever finds the note lets run only what the agent has saved.
     this.#options.note(this.before);
     try {
-      await this.#monitor.tell({ execute: 'migrate', arguments: { channels } });
+      await this.#monitor.migrate(channels, signal);
       this.#migration = 'begun';
     } catch (error) {
       // There is none, or it is somebody else's, which is not the agent's to cancel.
-      if (error instanceof QmpError && error.failure === 'refused') this.#migration = 'none';
+      if (error instanceof QmpError && error.failure === 'refused') {
+        this.#migration = 'none';
+        this.#options.note(this.before);
+      }
       throw error;
     }
   }

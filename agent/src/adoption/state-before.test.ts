@@ -388,6 +388,13 @@ describe('the last question', () => {
     );
   });
 
+  it('takes a VMM to be there of which nobody can say whether it is', async () => {
+    const [vmm, update] = await saved();
+    vmm.hangUp();
+    scene.areThere = new Promise(() => {});
+    await expect(update.needStopped()).rejects.toThrow('it is not known whether it is stopped');
+  });
+
   it.each([
     { is: 'has ended with its VMM', areThere: false },
     { is: 'cannot be asked any more', areThere: true },

@@ -36,7 +36,7 @@ export class SuspensionScene implements Disposable {
   /** What is noted of each machine's state before, by its session. */
   readonly notes = new Map<string, MachineBefore | null>();
   /** Whether their VMMs are still there. */
-  areThere = true;
+  areThere: boolean | Promise<boolean> = true;
 
   suspension(
     machines: readonly Adopted[],

@@ -145,6 +145,35 @@ describe('a machine', () => {
     suspension.close();
   });
 
+  it.each(['query-status', 'stop', 'migrate'])(
+    'whose VMM does not answer to %s is not waited for once the update is aborted',
+    async (command) => {
+      let isSilent = false;
+      const heard = Promise.withResolvers<void>();
+      const silent: Answer = (socket, id) => {
+        if (isSilent) heard.resolve();
+        else value({ status: 'running', running: true })(socket, id);
+      };
+      const vmm = await startFakeVmm({ running: true, answers: { [command]: silent } });
+      const abort = new AbortController();
+      const suspension = suspensionOf([adopted('one', vmm.path)], 'leave', { signal: abort.signal });
+      await suspension.prepare();
+      isSilent = true;
+      // No answer is too late by itself.
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      onTestFinished(() => void vi.useRealTimers());
+      const saving = expect(suspension.save()).rejects.toThrow('called off');
+      await heard.promise;
+      abort.abort(new Error('called off'));
+      await saving;
+      isSilent = false;
+      vi.useRealTimers();
+      expect(await suspension.letRunOn()).toEqual([]);
+      expect(vmm.running).toBe(true);
+      suspension.close();
+    },
+  );
+
   it('whose VMM hands nothing over never stops: the migration is cancelled', async () => {
     const migrate: Answer = (socket, id, given) => {
       value({})(socket, id);
@@ -180,6 +209,8 @@ describe('a machine', () => {
     const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')]);
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow('one cannot be saved: not today');
+    // Whoever finds the note must not take somebody else's migration for the agent's.
+    expect(scene.notes.get('machine:one')).toMatchObject({ ran: true, saving: false });
     expect(await suspension.letRunOn()).toEqual([]);
     expect(vmm.commands).not.toContain('migrate_cancel');
     expect(vmm.running).toBe(true);

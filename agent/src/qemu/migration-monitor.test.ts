@@ -107,8 +107,8 @@ describe('a state that is sent', () => {
       },
       ...answers,
     });
-    monitor = await VmmMonitor.open(own(path), { answerMs: 5000 });
-    const migrated = monitor.migrated(AbortSignal.timeout(5000));
+    monitor = await VmmMonitor.open(own(path), { answerMs: 2000 });
+    const migrated = monitor.migrated(AbortSignal.timeout(10_000));
     migrated.catch(() => {});
     await monitor.statusNow();
     await migrated;
@@ -128,6 +128,18 @@ describe('a state that is sent', () => {
 
   it('is there if QEMU says so when it is asked, after it has said nothing for a while', async () => {
     expect(await migrate([], { 'query-migrate': value({ status: 'completed' }) })).toContain('query-migrate');
+  });
+
+  it('is not that of a migration which its owner began and cancelled before', async () => {
+    const qmp = await serveQmp({ migrate: value({}), 'query-status': value({ status: 'running' }) });
+    monitor = await VmmMonitor.open(own(qmp.path));
+    qmp.tell('MIGRATION', { status: 'cancelled' });
+    // Its answer is behind the event.
+    await monitor.statusNow();
+    await monitor.migrate([], AbortSignal.timeout(5000));
+    const migrated = monitor.migrated(AbortSignal.timeout(5000));
+    qmp.tell('MIGRATION', { status: 'completed' });
+    await expect(migrated).resolves.toBeUndefined();
   });
 
   it('is not waited for if QEMU does not answer any more', async () => {

@@ -92,14 +92,24 @@ export class VmmMonitor {
     this.close();
   }
 
-  /** Resolves once QEMU has answered; its answer is of no interest. @throws QmpError */
-  async tell({ execute, arguments: given }: QmpCommand): Promise<void> {
-    await this.#client.execute(execute, v.unknown(), given);
+  /** Resolves once QEMU has answered; its answer is of no interest. @throws QmpError; the signal's reason */
+  async tell({ execute, arguments: given }: QmpCommand, signal?: AbortSignal): Promise<void> {
+    await this.#client.execute(execute, v.unknown(), given, signal);
   }
 
-  /** QEMU's word for what the guest does (`RunState`). @throws QmpError */
-  async statusNow(): Promise<string> {
-    return (await this.#client.execute(queryStatus.execute, Status)).status;
+  /**
+   * Has QEMU begin to send the machine's state. What it has told of another migration before is not of this one.
+   *
+   * @throws QmpError; the signal's reason
+   */
+  async migrate(channels: readonly object[], signal: AbortSignal): Promise<void> {
+    this.#migration = 'none';
+    await this.tell({ execute: 'migrate', arguments: { channels } }, signal);
+  }
+
+  /** QEMU's word for what the guest does (`RunState`). @throws QmpError; the signal's reason */
+  async statusNow(signal?: AbortSignal): Promise<string> {
+    return (await this.#client.execute(queryStatus.execute, Status, undefined, signal)).status;
   }
 
   /** @throws QmpError */
@@ -107,9 +117,9 @@ export class VmmMonitor {
     return await this.#client.execute(command, schema);
   }
 
-  /** Whether a migration is under way, the agent's or somebody else's. @throws QmpError */
-  async isMigrating(): Promise<boolean> {
-    const { status = 'none' } = await this.#askMigration();
+  /** Whether a migration is under way, the agent's or somebody else's. @throws QmpError; the signal's reason */
+  async isMigrating(signal?: AbortSignal): Promise<boolean> {
+    const { status = 'none' } = await this.#askMigration(signal);
     return !notMigrating.has(status);
   }
 
@@ -120,14 +130,19 @@ export class VmmMonitor {
    * @throws QmpError; the signal's reason
    */
   async cancelMigration(signal: AbortSignal): Promise<void> {
-    await this.tell({ execute: 'migrate_cancel' });
-    while (await this.isMigrating()) await this.#nextEvent(signal);
+    await this.tell({ execute: 'migrate_cancel' }, signal);
+    while (await this.isMigrating(signal)) await this.#nextEvent(signal);
   }
 
-  /** The ids of the devices that were given one, in order; null if this QEMU cannot tell. @throws QmpError */
-  async deviceIds(): Promise<readonly string[] | null> {
+  /**
+   * The ids of the devices that were given one, in order; null if this QEMU cannot tell.
+   *
+   * @throws QmpError; the signal's reason
+   */
+  async deviceIds(signal?: AbortSignal): Promise<readonly string[] | null> {
     try {
-      const children = await this.#client.execute('qom-list', Children, { path: '/machine/peripheral' });
+      const path = '/machine/peripheral';
+      const children = await this.#client.execute('qom-list', Children, { path }, signal);
       // The container has a property of its own beside them.
       return children.flatMap(({ name, type }) => (type.startsWith('child<') ? [name] : [])).sort();
     } catch (error) {
@@ -145,7 +160,7 @@ export class VmmMonitor {
   async run(signal: AbortSignal): Promise<void> {
     let refusal: QmpError | null = null;
     for (let told = 0; told < mostTimesTold; told += 1) {
-      refusal = await this.#unlessSilent(() => this.tell(letRun)).then(
+      refusal = await this.#unlessSilent(() => this.tell(letRun, signal)).then(
         () => null,
         (error: unknown) => {
           if (error instanceof QmpError && error.failure === 'refused') return error;
@@ -181,7 +196,7 @@ export class VmmMonitor {
   async status(signal: AbortSignal): Promise<string> {
     for (;;) {
       signal.throwIfAborted();
-      const answer = await this.#unlessSilent(() => this.statusNow());
+      const answer = await this.#unlessSilent(() => this.statusNow(signal));
       if (answer !== null) return answer;
     }
   }
@@ -205,10 +220,10 @@ export class VmmMonitor {
   async migrated(signal: AbortSignal): Promise<void> {
     while (!ends.has(this.#migration)) {
       const hasSpoken = await this.#nextEvent(signal);
-      if (!hasSpoken) this.#migration = (await this.#askMigration()).status ?? this.#migration;
+      if (!hasSpoken) this.#migration = (await this.#askMigration(signal)).status ?? this.#migration;
     }
     if (this.#migration === 'completed') return;
-    const { 'error-desc': why } = await this.#askMigration();
+    const { 'error-desc': why } = await this.#askMigration(signal);
     throw new QmpError('refused', `QEMU could not pass its state on: ${why ?? this.#migration}`);
   }
 
@@ -225,8 +240,8 @@ export class VmmMonitor {
     }
   }
 
-  async #askMigration(): Promise<v.InferOutput<typeof Migration>> {
-    return await this.#client.execute(queryMigrate.execute, Migration);
+  async #askMigration(signal?: AbortSignal): Promise<v.InferOutput<typeof Migration>> {
+    return await this.#client.execute(queryMigrate.execute, Migration, undefined, signal);
   }
 
   /** @returns whether an event came before QEMU was quiet for too long. @throws QmpError `ended`; the signal's reason */

@@ -57,6 +57,24 @@ describe('a QMP client', () => {
     expect(event).toMatchObject({ event: 'STOP', data: {} });
   });
 
+  it('waits for no answer once the signal fires, and takes a late one for nothing', async () => {
+    const asked = Promise.withResolvers<() => void>();
+    const { path } = await serveQmp({
+      stop: (socket, id) => asked.resolve(() => value({})(socket, id)),
+      'query-status': value({ status: 'paused' }),
+    });
+    using client = await QmpClient.open(own(path));
+    const abort = new AbortController();
+    const stopping = client.execute('stop', v.unknown(), undefined, abort.signal);
+    stopping.catch(() => {});
+    const late = await asked.promise;
+    abort.abort(new Error('called off'));
+    await expect(stopping).rejects.toThrow('called off');
+    late();
+    expect(await client.execute('query-status', Status)).toEqual({ status: 'paused' });
+    await expect(client.execute('cont', v.unknown(), undefined, abort.signal)).rejects.toThrow('called off');
+  });
+
   it('takes a refusal for one, with QEMU’s words', async () => {
     const { path } = await serveQmp({});
     using client = await QmpClient.open(own(path));

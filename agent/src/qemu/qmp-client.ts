@@ -118,17 +118,21 @@ export class QmpClient {
    * Runs a command.
    *
    * @param schema what its return value must look like
-   * @throws QmpError `refused` with QEMU's words, `malformed` if the return value is another, `silent`, `ended`
+   * @param signal ends the wait for the answer; QEMU may do it all the same
+   * @throws QmpError `refused` with QEMU's words, `malformed` if the return value is another, `silent`, `ended`; the
+   *   signal's reason
    */
   async execute<S extends v.GenericSchema>(
     command: string,
     schema: S,
     parameters?: Readonly<Record<string, unknown>>,
+    signal?: AbortSignal,
   ): Promise<v.InferOutput<S>> {
     if (this.#over) throw this.#over;
+    signal?.throwIfAborted();
     const id = this.#nextId++;
     const silent = new QmpError('silent', `${command}: no answer in ${this.#options.answerMs} ms`);
-    const answer = this.#answer(id, this.#options.answerMs, silent);
+    const answer = this.#answer(id, this.#options.answerMs, silent, signal);
     const told = (problem: string | null): void =>
       monitorCommands.publish({ command, problem } satisfies MonitorCommand);
     if (monitorCommands.hasSubscribers)
@@ -161,14 +165,17 @@ export class QmpClient {
     this.close();
   }
 
-  #answer(id: number, limitMs: number, onSilence: QmpError): Promise<unknown> {
+  #answer(id: number, limitMs: number, onSilence: QmpError, signal?: AbortSignal): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      const aborted = (): void => settle(() => reject(signal?.reason));
       const timer = setTimeout(() => settle(() => reject(onSilence)), limitMs);
       const settle = (result: () => void): void => {
         clearTimeout(timer);
+        signal?.removeEventListener('abort', aborted);
         this.#waiting.delete(id);
         result();
       };
+      signal?.addEventListener('abort', aborted);
       this.#waiting.set(id, {
         take: (answer) => settle(() => resolve(answer)),
         fail: (error) => settle(() => reject(error)),
