@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A live update with VMMs that look after their machines themselves: it waits for them, and they can stop it. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
+import type { Answer } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
+import { MadeUpVmms } from './made-up-vmms.ts';
 import { arriveInNextKernel, runToKexec } from './scenario.ts';
 
 let host: MadeUpHost;
@@ -44,6 +46,24 @@ describe('a live update with an attended session', () => {
       ['result', true],
       ['act', null],
     ]);
+  });
+
+  it('ends the saving of another machine as soon as one cannot be stopped', async () => {
+    const vmms = new MadeUpVmms(host);
+    const nothing: Answer = () => {};
+    const slow = await vmms.start('slow', 'named_memory', { migrate: nothing });
+    await client.call('AdoptMachine', { pid: slow.pid });
+    const vmm = attend('guest');
+    await vmm.next();
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await vmm.next();
+    await vi.waitFor(() => expect(slow.guest.commands).toContain('migrate'));
+    await client.call('ReportStill', { name: 'guest', problem: 'it is busy' });
+    const { update } = await client.call('GetUpdate', { id: await running });
+    expect(update).toMatchObject({ outcome: 'aborted', reason: 'session guest: it is busy' });
+    expect(slow.guest.running).toBe(true);
+    await vmm.leave();
+    await vmms.endAll();
   });
 
   it('is aborted if a machine cannot come along, and those that stand still may run', async () => {

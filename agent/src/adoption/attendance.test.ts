@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the agent and VMMs that attend a session say to each other before a kexec. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Attendance } from './attendance.ts';
 
 const never = new AbortController().signal;
@@ -10,10 +10,10 @@ function attend(attendance: Attendance, session: string, answer: () => string | 
   const told: boolean[] = [];
   const leave = new AbortController();
   const gone = (async () => {
-    for await (const still of attendance.attend(session, leave.signal)) {
+    for await (const { still, question } of attendance.attend(session, leave.signal)) {
       told.push(still);
       const said = still ? answer() : undefined;
-      if (said !== undefined) attendance.report(session, said);
+      if (said !== undefined) attendance.report(session, said, question);
     }
   })();
   return {
@@ -30,7 +30,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 
 describe('attended sessions', () => {
   it('are not waited for if there are none', async () => {
-    expect(await new Attendance().standStill(60_000, never)).toEqual(new Map());
+    await new Attendance().standStill(60_000, never);
   });
 
   it('are waited for until each machine stands still, and told when it may run', async () => {
@@ -46,7 +46,7 @@ describe('attended sessions', () => {
     await settle();
     expect({ done, told: second.told }).toEqual({ done: false, told: [false, true] });
     attendance.report('second', null);
-    expect(await standing).toEqual(new Map());
+    await standing;
     attendance.letRun();
     await settle();
     expect([first.told, second.told]).toEqual([
@@ -62,8 +62,8 @@ describe('attended sessions', () => {
     const attendance = new Attendance();
     const each = attend(attendance, 'guest', () => 'its memory is not preserved yet');
     await settle();
-    expect(await attendance.standStill(60_000, never)).toEqual(
-      new Map([['guest', 'its memory is not preserved yet']]),
+    await expect(attendance.standStill(60_000, never)).rejects.toThrow(
+      'session guest: its memory is not preserved yet',
     );
     await each.leave();
   });
@@ -72,24 +72,68 @@ describe('attended sessions', () => {
     const attendance = new Attendance();
     const each = attend(attendance, 'guest', () => undefined);
     await settle();
-    const standing = attendance.standStill(60_000, never);
+    const standing = expect(attendance.standStill(60_000, never)).rejects.toThrow(
+      'session guest: the VMM that attended it has gone',
+    );
     await each.leave();
-    expect(await standing).toEqual(new Map([['guest', 'the VMM that attended it has gone']]));
+    await standing;
   });
 
   it('are a problem if there is no answer in time, or the update is aborted before', async () => {
     const attendance = new Attendance();
     const each = attend(attendance, 'guest', () => undefined);
     await settle();
-    const late = expect.stringContaining('did not report within 1 ms');
-    expect(await attendance.standStill(1, never)).toEqual(new Map([['guest', late]]));
+    await expect(attendance.standStill(1, never)).rejects.toThrow(
+      'session guest: its VMM did not report within 1 ms',
+    );
     const aborted = new AbortController();
     const standing = attendance.standStill(60_000, aborted.signal);
-    aborted.abort();
-    expect([...(await standing).keys()]).toEqual(['guest']);
+    aborted.abort(new Error('called off'));
+    await expect(standing).rejects.toThrow('called off');
     expect(() => attendance.report('guest', null)).toThrow(
       expect.objectContaining({ refusal: 'InvalidValue' }),
     );
+    await each.leave();
+  });
+
+  it('end the wait for all others as soon as one of them cannot be stopped', async () => {
+    const attendance = new Attendance();
+    const silent = attend(attendance, 'silent', () => undefined);
+    const busy = attend(attendance, 'busy', () => 'it is busy');
+    await settle();
+    await expect(attendance.standStill(60_000, never)).rejects.toThrow('session busy: it is busy');
+    await silent.leave();
+    await busy.leave();
+  });
+
+  it('are asked anew by each update: an answer to the one before is not taken, and its limit ends nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const attendance = new Attendance();
+    const each = attend(attendance, 'guest', () => undefined);
+    await settle();
+    const first = expect(attendance.standStill(10_000, never)).rejects.toThrow('its update has ended');
+    await settle();
+    attendance.letRun();
+    await first;
+    await settle();
+    vi.advanceTimersByTime(9000);
+    const second = attendance.standStill(10_000, never);
+    // It was not told of this one yet.
+    expect(() => attendance.report('guest', null)).toThrow(
+      expect.objectContaining({ refusal: 'InvalidValue' }),
+    );
+    await settle();
+    expect(() => attendance.report('guest', null, 1)).toThrow(
+      expect.objectContaining({
+        refusal: 'InvalidValue',
+        parameters: expect.objectContaining({ parameter: 'question' }),
+      }),
+    );
+    vi.advanceTimersByTime(2000);
+    attendance.report('guest', null, 2);
+    await second;
+    expect(each.told).toEqual([false, true, false, true]);
     await each.leave();
   });
 

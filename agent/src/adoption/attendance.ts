@@ -6,18 +6,40 @@
  * attends is not waited for: nobody would answer.
  */
 import { EventEmitter, once } from 'node:events';
-import { setTimeout as delay } from 'node:timers/promises';
+import { inTime } from '../host/in-time.ts';
 import { Refusal } from '../host/refusal.ts';
 
+/** How long the programs may take together to say that their machines are stopped, in ms. */
+export const attendantsMs = 10_000;
+
+/** What a program that attends a session is told. */
+export interface Told {
+  /** Whether its machine has to stop, or stay stopped. */
+  readonly still: boolean;
+  /** Which question this is: it grows with each. */
+  readonly question: number;
+}
+
 interface Attendant {
+  /** What it was told last; null before the first time. */
+  told: Told | null;
   /** Takes the answer; null while nobody waits for one. */
   answer: ((problem: string | null) => void) | null;
+}
+
+/** A program has not stopped its machine. The message names the session. */
+export class NotStopped extends Error {
+  override readonly name = 'NotStopped';
+
+  constructor(session: string, problem: string) {
+    super(`session ${session}: ${problem}`);
+  }
 }
 
 export class Attendance {
   readonly #events = new EventEmitter().setMaxListeners(0);
   readonly #attendants = new Map<string, Attendant>();
-  #still = false;
+  #now: Told = { still: false, question: 0 };
 
   /** Sessions that somebody attends. */
   get sessions(): string[] {
@@ -30,21 +52,22 @@ export class Attendance {
    * @returns whether its machine has to stop: now, and again on every change
    * @throws Refusal InvalidValue if somebody attends it already
    */
-  async *attend(session: string, signal: AbortSignal): AsyncGenerator<boolean, void, void> {
+  async *attend(session: string, signal: AbortSignal): AsyncGenerator<Told, void, void> {
     if (this.#attendants.has(session)) {
       const expected = 'a session that nobody else attends';
       throw new Refusal('InvalidValue', { parameter: 'name', value: session, expected });
     }
-    const attendant: Attendant = { answer: null };
+    const attendant: Attendant = { told: null, answer: null };
     this.#attendants.set(session, attendant);
     try {
-      for (let told: boolean | null = null; !signal.aborted; ) {
-        if (told === this.#still) {
+      while (!signal.aborted) {
+        // One that was to stop for a question before, and was not told to run since, is told of the new one, too.
+        if (attendant.told === this.#now) {
           await once(this.#events, 'changed', { signal }).catch(() => {});
           continue;
         }
-        told = this.#still;
-        yield told;
+        attendant.told = this.#now;
+        yield attendant.told;
       }
     } finally {
       this.#attendants.delete(session);
@@ -56,13 +79,19 @@ export class Attendance {
    * Takes the answer of the program that attends a session.
    *
    * @param problem why its machine cannot be carried over; null if it is stopped and all of it is preserved
-   * @throws Refusal InvalidValue if nobody was asked
+   * @param question which one it answers; null if it does not say, as programs did not have to
+   * @throws Refusal InvalidValue if nobody was asked, or that is not what was asked last
    */
-  report(session: string, problem: string | null): void {
+  report(session: string, problem: string | null, question: number | null = null): void {
     const attendant = this.#attendants.get(session);
-    if (!attendant?.answer) {
+    // Until it was told of this question, it can only have answered one before.
+    if (!attendant?.answer || attendant.told !== this.#now) {
       const expected = 'a session whose VMM was asked to stop its machine and has not answered yet';
       throw new Refusal('InvalidValue', { parameter: 'name', value: session, expected });
+    }
+    if (question !== null && question !== this.#now.question) {
+      const expected = `${this.#now.question}, the question that was asked last`;
+      throw new Refusal('InvalidValue', { parameter: 'question', value: String(question), expected });
     }
     attendant.answer(problem);
   }
@@ -71,34 +100,38 @@ export class Attendance {
    * Asks for every attended machine to be stopped, and waits for the answers.
    *
    * @param patienceMs how long, together
-   * @param signal ends the waiting; what has not answered by then counts as a problem
-   * @returns what went wrong, by session
+   * @param signal ends the waiting
+   * @throws NotStopped as soon as one cannot be stopped, or did not answer in time; the signal's reason
    */
-  async standStill(patienceMs: number, signal: AbortSignal): Promise<Map<string, string>> {
-    const open = new Set(this.#attendants.keys());
-    const problems = new Map<string, string>();
-    const answers = [...this.#attendants].map(
-      ([session, attendant]) =>
-        new Promise<void>((resolve) => {
+  async standStill(patienceMs: number, signal: AbortSignal): Promise<void> {
+    this.#tell(true);
+    const open = new Map([...this.#attendants].map(([session, attendant]) => [attendant, session]));
+    const answers = [...open].map(
+      ([attendant, session]) =>
+        new Promise<void>((resolve, reject) => {
           attendant.answer = (problem) => {
             attendant.answer = null;
-            open.delete(session);
-            if (problem !== null) problems.set(session, problem);
-            resolve();
+            open.delete(attendant);
+            if (problem === null) resolve();
+            else reject(new NotStopped(session, problem));
           };
         }),
     );
-    this.#tell(true);
-    const enough = new AbortController();
-    const limit = delay(patienceMs, undefined, { signal: AbortSignal.any([signal, enough.signal]) });
-    await Promise.race([Promise.all(answers), limit.catch(() => {})]);
-    enough.abort();
-    for (const session of open) {
-      const attendant = this.#attendants.get(session);
-      if (attendant) attendant.answer = null;
-      problems.set(session, `its VMM did not report within ${patienceMs} ms that the machine is stopped`);
+    const late = (): Error => {
+      const [first = ''] = open.values();
+      return new NotStopped(
+        first,
+        `its VMM did not report within ${patienceMs} ms that the machine is stopped`,
+      );
+    };
+    const all = Promise.all(answers);
+    all.catch(() => {});
+    try {
+      await inTime(all, patienceMs, late, signal);
+    } finally {
+      // Those that have answered another question since are not in it any more.
+      for (const attendant of open.keys()) attendant.answer = null;
     }
-    return problems;
   }
 
   /** Lets every attended machine run. */
@@ -107,7 +140,10 @@ export class Attendance {
   }
 
   #tell(still: boolean): void {
-    this.#still = still;
+    const question = this.#now.question + (still ? 1 : 0);
+    if (still || this.#now.still) this.#now = { still, question };
+    // A question before this one is not answered any more.
+    for (const attendant of this.#attendants.values()) attendant.answer?.('its update has ended');
     this.#events.emit('changed');
   }
 }

@@ -1132,10 +1132,12 @@ method FetchSession(name: string) -> (fileDescriptor: int, session: Session)
 
 # For a VMM with the descriptor of a session: whether its machine must stop now. Sent at once and on every change.
 # Before a kexec the agent waits until every VMM that attends has answered with ReportStill. [Requires 'more' flag]
-method AttendSession(name: string) -> (still: bool)
+# \`question\` grows with every time that machines are asked to stop.
+method AttendSession(name: string) -> (still: bool, question: int)
 
 # The answer: the machine is stopped and all of it is preserved, or \`problem\` says why it cannot be carried over.
-method ReportStill(name: string, problem: ?string) -> ()
+# With the \`question\` that it answers, it is not taken for the answer to a later one.
+method ReportStill(name: string, problem: ?string, question: ?int) -> ()
 
 # A copy of one descriptor.
 method FetchDescriptor(session: string, token: string) -> (fileDescriptor: int, descriptor: Descriptor)
@@ -1482,6 +1484,7 @@ error DoneNotRecorded(method: string, reason: string)
     /**
      * For a VMM with the descriptor of a session: whether its machine must stop now. Sent at once and on every change.
      * Before a kexec the agent waits until every VMM that attends has answered with ReportStill. [Requires 'more' flag]
+     * `question` grows with every time that machines are asked to stop.
      */
     AttendSession: {
       parameters: v.strictObject({
@@ -1489,14 +1492,19 @@ error DoneNotRecorded(method: string, reason: string)
       }),
       reply: v.object({
         still: v.boolean(),
+        question: int,
       }),
       streaming: 'must',
     },
-    /** The answer: the machine is stopped and all of it is preserved, or `problem` says why it cannot be carried over. */
+    /**
+     * The answer: the machine is stopped and all of it is preserved, or `problem` says why it cannot be carried over.
+     * With the `question` that it answers, it is not taken for the answer to a later one.
+     */
     ReportStill: {
       parameters: v.strictObject({
         name: v.string(),
         problem: v.optional(v.nullable(v.string()), null),
+        question: v.optional(v.nullable(int), null),
       }),
       reply: v.object({}),
       streaming: 'no',

@@ -111,9 +111,9 @@ class CooperatingVmm {
 
   async #attend(client: AgentClient, signal: AbortSignal): Promise<void> {
     const name = this.#name;
-    for await (const { still } of client.stream('AttendSession', { name }, { signal })) {
+    for await (const { still, question } of client.stream('AttendSession', { name }, { signal })) {
       if (still && this.#machine.running) {
-        await client.call('ReportStill', { name, problem: this.#standStill() });
+        await client.call('ReportStill', { name, problem: this.#standStill(), question });
       } else if (!still && !this.#machine.running) {
         this.#machine.run();
         say(`resumed ${this.#machine}`);

@@ -4,6 +4,7 @@
  * a step without an act does not compile.
  */
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
+import { attendantsMs } from '../../adoption/attendance.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { comeFirst } from '../../host/priority.ts';
 import { saidBy } from '../../host/said-by.ts';
@@ -26,9 +27,6 @@ import type { RunMachines } from './run-machines.ts';
 import type { StopClock } from './stop-clock.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
 
-/** How long the program that attends a session may take to say that its machine is stopped, in ms. */
-const attendantsMs = 10_000;
-
 /** The update as its steps see it. */
 export interface Leaving {
   readonly context: UpdateContext;
@@ -39,6 +37,8 @@ export interface Leaving {
   readonly graceSeconds: number;
   /** Fires when the update is aborted. */
   readonly signal: AbortSignal;
+  /** Ends the update, because it cannot succeed any more: whatever is being waited for. */
+  end(reason: unknown): void;
   readonly machines: RunMachines;
   /** Ends the update where machines are stopped for too long. */
   readonly clock: StopClock;
@@ -198,12 +198,12 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       }
       // Programs that look after their machines themselves stop them at the same time.
       const attended = attendance.standStill(attendantsMs, signal);
+      // The first that fails ends the saving of all others.
+      attended.catch((error: unknown) => update.end(error));
       if (facts.machines.length > 0) await machines.suspend();
       if (attendance.sessions.length > 0) machines.show();
-      const problems = await attended;
+      await attended;
       signal.throwIfAborted();
-      if (problems.size > 0)
-        throw new Error([...problems].map(([name, problem]) => `session ${name}: ${problem}`).join('; '));
       await leaveProgram(update);
       await machines.needStopped();
     },

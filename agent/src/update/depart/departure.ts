@@ -191,6 +191,7 @@ export class Departure {
     return {
       ...{ context: this.#context, plan, facts, peer, graceSeconds },
       signal: this.#abort.signal,
+      end: (reason) => this.#abort.abort(reason),
       machines: this.#machines,
       clock: this.#clock,
       program: programFor(this.#context, plan.commandLine, plan.kernel.release),

@@ -36,6 +36,9 @@ it('of a copy follows from the slowest rate', () => {
   const runs = [ran('whole_state', second, gib), ran('whole_state', 2 * second, gib)];
   const copyUs = Math.ceil((4 * gib) / (gib / (2 * second)));
   expect(saveLimitUs({ way: 'whole_state', memory: 4 * gib }, runs)).toBe(10 * second + 10 * copyUs);
+  // What was small says nothing of a copy, as most of it was never written.
+  const idle = [ran('whole_state', second / 4, 3_000_000), ...runs];
+  expect(saveLimitUs({ way: 'whole_state', memory: 4 * gib }, idle)).toBe(10 * second + 10 * copyUs);
   // The record of an older agent has no size.
   const older = [ran('whole_state', second, null)];
   expect(saveLimitUs({ way: 'whole_state', memory: gib }, older)).toBe(30 * second + Math.ceil(gib / 100));
@@ -43,7 +46,7 @@ it('of a copy follows from the slowest rate', () => {
 
 it('is two hours at the most, and a machine that takes longer fails the check', () => {
   const huge = { way: 'whole_state' as const, memory: 16 * 1024 * gib };
-  const slow = [ran('whole_state', 100 * second, gib)];
+  const slow = [ran('whole_state', 1000 * second, gib)];
   expect(saveLimitUs(huge, slow)).toBe(7200 * second);
   expect(saveLimitUs({ way: 'cpr', memory: gib }, [ran('cpr', 3600 * second, 1)])).toBe(7200 * second);
   const machine = planned('whole_state', huge.memory, 7200 * second);
@@ -54,7 +57,7 @@ it('is two hours at the most, and a machine that takes longer fails the check', 
 it('of all is that of the slowest and of what follows, or of programs alone', () => {
   const both = [planned('cpr', gib, 10 * second), planned('cpr', gib, 30 * second)];
   expect(usualStopLimitUs(both, 0)).toBe(40 * second);
-  expect(usualStopLimitUs([planned('none', gib, null)], 1)).toBe(10 * second);
+  expect(usualStopLimitUs([planned('none', gib, null)], 1)).toBe(20 * second);
   expect(usualStopLimitUs([planned('none', gib, null)], 0)).toBeNull();
 });
 
@@ -66,8 +69,12 @@ it('of a machine is never beyond that of all', () => {
 it('is checked against what saving is expected to take', () => {
   const whole = planned('whole_state', 4 * gib, 5 * second);
   expect(savingCheck([whole], 5 * second, [])).toEqual([
+    'warn',
+    'db: copying its 4096 MiB was not measured here yet, and may take 43 seconds, and its limit is 5 seconds. Allow more time, or leave it behind',
+  ]);
+  expect(savingCheck([whole], 5 * second, [ran('whole_state', 8 * second, gib)])).toEqual([
     'fail',
-    'db: copying its 4096 MiB takes about 43 seconds, and its limit is 5 seconds. Allow more time, or leave it behind',
+    'db: copying its 4096 MiB takes about 32 seconds, and its limit is 5 seconds. Allow more time, or leave it behind',
   ]);
   expect(savingCheck([whole], 5 * second, [ran('whole_state', second, 2 * gib)])[0]).toBe('pass');
   expect(savingCheck([planned('cpr', gib, second)], second, [ran('cpr', 2 * second, 1)])[0]).toBe('fail');
