@@ -70,7 +70,7 @@ const memoryOfDevice = /^ivshmem-|"ivshmem-/;
 const whyNotInState: Partial<Record<MachineState, string>> = {
   migrated:
     'it was saved or migrated and has not run since, and QEMU saves none again before that; let it run once, and pause it again',
-  incoming: 'its VMM waits for the state of a machine, so there is none to save yet',
+  incoming: 'its VMM waits for the state of a machine, which is not there yet',
 };
 
 /** Decides the way. */
