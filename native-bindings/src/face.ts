@@ -225,7 +225,8 @@ export interface Sockets {
    *
    * @param most bytes that may come
    * @returns how many came
-   * @throws SystemError `EFBIG` if more come; what is recorded by then stays in the file. Also `EAGAIN` no more threads.
+   * @throws SystemError `EFBIG` if more come: as many are recorded then as may be, and the rest stays in the socket. Also
+   *   `EAGAIN` no more threads.
    */
   record(socket: FdLike, file: FdLike, offset: bigint, most: bigint): Promise<number>;
   /** `shutdown` of the writing side. */

@@ -262,13 +262,26 @@ describe('record', () => {
     other.close();
   });
 
-  it('takes no more than it may, and says so', async () => {
+  it('takes no more than it may, says so, and leaves the rest in the socket', async () => {
     using file = memory.memfdCreate('state');
     const [one, other] = sockets.socketPair();
     await sendAll(one, Buffer.from('five!'));
     const refused = await rejectionOf(sockets.record(other, file, 0n, 4n));
     expect(refused).toEqual({ code: 'EFBIG', errno: 27, syscall: 'recv', argument: 'most=4' });
-    expect(memory.fileFacts(file).size).toBe(0n);
+    sockets.shutdownWrite(one);
+    expect(await sockets.record(other, file, 4n, 1n)).toBe(1);
+    expect(memory.read(file, 0n, 9).toString()).toBe('five!');
+    one.close();
+    other.close();
+  });
+
+  it('may record as much as comes, and nothing at all', async () => {
+    using file = memory.memfdCreate('state');
+    const [one, other] = sockets.socketPair();
+    await sendAll(one, Buffer.from('five!'));
+    sockets.shutdownWrite(one);
+    expect(await sockets.record(other, file, 0n, 5n)).toBe(5);
+    expect(await sockets.record(other, file, 0n, 0n)).toBe(0);
     one.close();
     other.close();
   });

@@ -2,7 +2,7 @@
 /**
  * Stopping one machine and getting hold of its state. In two halves, because the first costs the guest nothing:
  *
- * - `prepare`: the monitor is taken, sockets listen, the file for the state is there and its pages are too. With
+ * - `prepare`: the monitor is taken, sockets listen, the file for the state is there, with its pages, and preserved. With
  *   cpr-transfer QEMU hands over its descriptors (`collect`), while the guest runs.
  * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest is
  *   stopped.
@@ -16,6 +16,7 @@ import type { Descriptor, Native } from '@luo-console/native';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { accepted } from '../host/waiting.ts';
 import type { MachineBefore } from '../liveupdate/machine-head.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 import { isAsSaved } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import {
@@ -27,10 +28,9 @@ import {
 } from '../qemu/migration-settings.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
 import { unixChannel } from '../qemu/restart-command.ts';
-import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
-import { bytesBehindState } from './restart-mark.ts';
+import { closePieces, type Piece, recordPieces, StreamError } from '../qemu/streams.ts';
 import { needAsBefore, needSavable } from './savable.ts';
-import { makePages } from './state-pages.ts';
+import { StateFile } from './state-file.ts';
 import { capabilitiesFor } from './taking-in.ts';
 
 export interface SaveOptions {
@@ -45,6 +45,8 @@ export interface SaveOptions {
   readonly user: { readonly uid: number; readonly gid: number };
   /** Bytes the state will about have: pages for them are there before the guest stops. */
   readonly expectedBytes: number;
+  /** Preserves the file for the state, which is done while the guest runs; null if the caller does it once it is recorded. */
+  readonly preserve: ((file: Descriptor) => Promise<Place>) | null;
   /** What an update before this one has left noted: its settings are not put back yet. */
   readonly earlier: MachineBefore | null;
   /** Writes down how the machine was before anything of it is changed; null once all is as before. */
@@ -58,6 +60,8 @@ export interface SaveOptions {
 /** What there is of a machine once it is saved. `file`: the CPR stream, then the device state. */
 export interface SavedState {
   readonly file: Descriptor;
+  /** Where the file is preserved; null if that is left to the caller. */
+  readonly place: Place | null;
   readonly cprBytes: number;
   readonly mainBytes: number;
   /** When the last byte of it was recorded, µs of `nowUs`. */
@@ -73,19 +77,13 @@ const savedPerMs = 100_000;
 /** How long saving a state of about so many bytes may take, in ms. */
 const saveLimitMs = (expectedBytes: number): number => leastSaveMs + Math.ceil(expectedBytes / savedPerMs);
 
-/** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
-const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
-
-/** How much a rehearsal records. */
-const rehearsedBytes = 64 * 1024;
-
 export class MachineSaver {
   readonly #options: SaveOptions;
   readonly #monitor: VmmMonitor;
   readonly #directory: string;
   readonly #main: Descriptor;
   readonly #cpr: Descriptor | null;
-  readonly #file: Descriptor;
+  readonly #state: StateFile;
   readonly #settings: Settings;
   /** The devices that it had when everything was made ready; null if QEMU cannot tell. */
   readonly #devices: readonly string[] | null;
@@ -102,7 +100,7 @@ export class MachineSaver {
     directory: string;
     main: Descriptor;
     cpr: Descriptor | null;
-    file: Descriptor;
+    state: StateFile;
     settings: Settings;
     devices: readonly string[] | null;
   }) {
@@ -111,7 +109,7 @@ export class MachineSaver {
     this.#directory = parts.directory;
     this.#main = parts.main;
     this.#cpr = parts.cpr;
-    this.#file = parts.file;
+    this.#state = parts.state;
     this.#settings = parts.settings;
     this.#devices = parts.devices;
   }
@@ -145,10 +143,8 @@ export class MachineSaver {
       settings = withEarlier(before, options.earlier?.settings);
       options.note({ ran: monitor.guest.ran, settings });
       await setSettings(monitor, wanted);
-      const file = kept(native.memory.memfdCreate('luo-machine-state'));
-      await makePages(native, file, options.expectedBytes, options.signal);
-      await rehearse(native, file);
-      return new MachineSaver({ options, monitor, directory, main, cpr, file, settings, devices });
+      const state = await StateFile.make(options);
+      return new MachineSaver({ options, monitor, directory, main, cpr, state, settings, devices });
     } catch (error) {
       if (monitor && settings)
         // If it fails, whoever finds the note does it.
@@ -181,10 +177,8 @@ export class MachineSaver {
     ]);
     this.#collecting = connection;
     this.#pieces = await recordPieces(native.sockets, connection, signal);
-    for (const { data } of this.#pieces) {
-      native.memory.write(this.#file, BigInt(this.#cprBytes), data);
-      this.#cprBytes += data.length;
-    }
+    for (const { data } of this.#pieces) this.#state.write(data);
+    this.#cprBytes = this.#state.bytes;
     await migrating;
     return this.#pieces;
   }
@@ -234,7 +228,6 @@ export class MachineSaver {
       await this.#monitor.tell({ execute: 'stop' });
       migrating = this.#migrate();
     }
-    const cprBytes = this.#cprBytes;
     const connecting = new AbortController();
     const failed = this.#monitor.migrated(AbortSignal.any([signal, connecting.signal]));
     using connection = await Promise.race([
@@ -243,18 +236,14 @@ export class MachineSaver {
       ...(migrating === null ? [] : [rejectedWith(migrating)]),
     ]);
     connecting.abort();
-    const most = mostOf(this.#options.expectedBytes);
-    const recording = { file: this.#file, offset: cprBytes, most };
-    const mainBytes = await this.#monitor.unheard(() =>
-      recordStream(native.sockets, connection, recording, signal),
-    );
+    const mainBytes = await this.#monitor.unheard(() => this.#state.record(connection, signal));
     const recordedAtUs = nowUs();
     await this.#monitor.migrated(signal);
     this.#migration = 'completed';
     if (mainBytes === 0) throw new StreamError('QEMU sent no state');
-    // Pages that were made and not needed would be preserved for nothing.
-    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + bytesBehindState));
-    return { file: this.#file, cprBytes, mainBytes, recordedAtUs };
+    this.#state.trim();
+    const { file, place } = this.#state;
+    return { file, place, cprBytes: this.#cprBytes, mainBytes, recordedAtUs };
   }
 
   /**
@@ -299,7 +288,7 @@ export class MachineSaver {
     this.#collecting?.close();
     this.#cpr?.close();
     this.#main.close();
-    this.#file.close();
+    this.#state.close();
     this.#monitor.close();
     rmSync(this.#directory, { recursive: true, force: true });
   }
@@ -317,22 +306,6 @@ export class MachineSaver {
       throw error;
     }
   }
-}
-
-/**
- * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
- * first, and that would be done while the guest is stopped.
- */
-async function rehearse(native: Native, file: Descriptor): Promise<void> {
-  const { sockets } = native;
-  const [ours, theirs] = sockets.socketPair();
-  using _ours = ours;
-  using sender = theirs;
-  const into = { file, offset: 0, most: mostOf(0) };
-  const recording = recordStream(sockets, ours, into, AbortSignal.timeout(collectMs));
-  sockets.send(sender, Buffer.alloc(rehearsedBytes));
-  sockets.shutdownWrite(sender);
-  await recording;
 }
 
 /** Rejects when `promise` does, and never resolves. */

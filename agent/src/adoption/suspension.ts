@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The machines of one live update, on this side of the kexec. They are made ready while they run, and stopped and saved
- * all at once. If the kexec does not happen, they run on. The next kernel gets their `SavedMachine`s. The caller
- * preserves the files with the states.
+ * all at once. If the kexec does not happen, they run on. The next kernel gets their `SavedMachine`s. The files with the
+ * states are preserved in the index session (`state-file.ts`), and end with it.
  */
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
@@ -106,7 +106,7 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { mark, native, nowUs, socketDirectory, reach } = this.#context;
+    const { mark, native, nowUs, preserve, socketDirectory, reach } = this.#context;
     await this.#each(async (member) => {
       const { machine } = member.adopted;
       const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
@@ -120,6 +120,7 @@ export class Suspension {
         socketDirectory,
         user: machine.command,
         expectedBytes: usualStateBytes + (memory ?? 0),
+        preserve: machine.way === 'whole_state' ? null : preserve,
         earlier: machine.before,
         note: (before) => mark(member.adopted.session, { before }),
         nowUs,
@@ -166,8 +167,8 @@ export class Suspension {
         const state = await saving;
         if (!state) return;
         const { cprBytes, mainBytes, recordedAtUs } = state;
-        // That it is preserved is the first thing of what follows.
-        const { token } = await preserve(state.file);
+        // That it is preserved is the first thing of what follows, where that is not done yet.
+        const { token } = state.place ?? (await preserve(state.file));
         member.saved = savedMachine(member, { token, cprBytes, mainBytes }, recordedAtUs);
         this.#show(member, {
           stage: 'saved',

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "arguments.h"
@@ -40,7 +41,10 @@ struct RecordOperation {
     int64_t& recorded = answer.bytes;
     const auto piece = std::make_unique_for_overwrite<char[]>(kPieceBytes);
     for (;;) {
-      const ssize_t got = recv(socket.Get(), piece.get(), kPieceBytes, MSG_DONTWAIT);
+      // Never more than may come: the rest stays in the socket for whoever records on elsewhere.
+      const size_t room = std::min(kPieceBytes, static_cast<size_t>(most - recorded));
+      const ssize_t got = room > 0 ? recv(socket.Get(), piece.get(), room, MSG_DONTWAIT)
+                                   : recv(socket.Get(), piece.get(), 1, MSG_DONTWAIT | MSG_PEEK);
       if (got == 0) return std::nullopt;
       if (got < 0 && errno == EAGAIN) {
         pollfd waits{socket.Get(), POLLIN, 0};
@@ -49,7 +53,7 @@ struct RecordOperation {
       }
       if (got < 0 && errno == EINTR) continue;
       if (got < 0) return Failure{errno, "recv", Named("socket", socket_number)};
-      if (got > most - recorded) return Failure{EFBIG, "recv", Named("most", most)};
+      if (room == 0) return Failure{EFBIG, "recv", Named("most", most)};
       if (auto failure = Put(piece.get(), static_cast<size_t>(got), recorded)) return failure;
       recorded += got;
     }

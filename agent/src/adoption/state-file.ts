@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The file that a machine's state is recorded in: the CPR stream, behind it the device state, and behind that the bytes in
+ * which the next kernel marks how far the machine is (`restart-mark.ts`). It has its pages before the guest stops.
+ *
+ * It is preserved before the guest stops as well, which takes the kernel milliseconds. Its contents may still be written
+ * then, but its size is fixed (`memfd_luo_preserve`, mm/memfd_luo.c). So there is room in it, and what does not fit goes on
+ * in another file, which is preserved once it is recorded.
+ *
+ * The file for a machine whose memory is in its state is preserved only once it is recorded. It has room for all of the
+ * memory, and pages that turn out not to be needed would go through the kexec and take memory from the next kernel.
+ */
+import type { Descriptor, Native } from '@luo-console/native';
+import { errnoOf } from '../host/refusal.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
+import { recordStream } from '../qemu/streams.ts';
+import { bytesBehindState } from './restart-mark.ts';
+import { makePages } from './state-pages.ts';
+
+export interface StateFileOptions {
+  readonly native: Native;
+  /** Bytes the state will about have. */
+  readonly expectedBytes: number;
+  /** Preserves it before anything is recorded in it; null if the caller does so afterwards. */
+  readonly preserve: ((file: Descriptor) => Promise<Place>) | null;
+  /** Ends the making. */
+  readonly signal: AbortSignal;
+}
+
+/** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
+const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
+
+/** How much a rehearsal records, in bytes, and for how long at most, in ms. */
+const rehearsedBytes = 64 * 1024;
+const rehearsalMs = 10_000;
+
+/** How much is copied at once where a state goes on in another file, in bytes. */
+const pieceBytes = 1024 * 1024;
+
+export class StateFile {
+  readonly #native: Native;
+  /** How long the state may become in a file whose size is fixed, in bytes. */
+  readonly #room: number;
+  readonly #most: number;
+  #file: Descriptor;
+  #place: Place | null = null;
+  #bytes = 0;
+
+  private constructor({ native, expectedBytes }: StateFileOptions, file: Descriptor) {
+    this.#native = native;
+    this.#room = expectedBytes;
+    this.#most = mostOf(expectedBytes);
+    this.#file = file;
+  }
+
+  /** @throws SystemError `ENOSPC`, `ENOMEM` if the host has no room; the signal's reason; what `preserve` throws */
+  static async make(options: StateFileOptions): Promise<StateFile> {
+    const { native, expectedBytes, preserve, signal } = options;
+    const state = new StateFile(options, newFile(native));
+    try {
+      await makePages(native, state.#file, expectedBytes + bytesBehindState, signal);
+      await rehearse(native, state.#file);
+      if (preserve !== null) state.#place = await preserve(state.#file);
+      return state;
+    } catch (error) {
+      state.close();
+      throw error;
+    }
+  }
+
+  get file(): Descriptor {
+    return this.#file;
+  }
+
+  /** Where it is preserved; null if it is not. */
+  get place(): Place | null {
+    return this.#place;
+  }
+
+  /** How much of the state there is, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Puts something behind what there is. @throws SystemError if the host has no room */
+  write(data: Uint8Array): void {
+    if (this.#place !== null && this.#bytes + data.length > this.#room) this.#goOnElsewhere();
+    this.#native.memory.write(this.#file, BigInt(this.#bytes), data);
+    this.#bytes += data.length;
+  }
+
+  /**
+   * Records a stream to its end, behind what there is.
+   *
+   * @returns how many bytes came
+   * @throws SystemError `EFBIG` if more comes than a state can be; the signal's reason
+   */
+  async record(socket: Descriptor, signal: AbortSignal): Promise<number> {
+    const before = this.#bytes;
+    if (this.#place === null) {
+      this.#bytes += await this.#recordSome(socket, this.#most, signal);
+      return this.#bytes - before;
+    }
+    const fits = this.#room - before;
+    try {
+      this.#bytes += await this.#recordSome(socket, fits, signal);
+    } catch (error) {
+      if (errnoOf(error) !== 'EFBIG') throw error;
+      // As much as fits has been recorded then, and the rest waits in the socket.
+      this.#bytes += fits;
+      this.#goOnElsewhere();
+      this.#bytes += await this.#recordSome(socket, this.#most - fits, signal);
+    }
+    return this.#bytes - before;
+  }
+
+  /** Gives back what a file that is not preserved yet has too much of: it would be preserved for nothing. */
+  trim(): void {
+    if (this.#place !== null) return;
+    this.#native.memory.truncate(this.#file, BigInt(this.#bytes + bytesBehindState));
+  }
+
+  /** What is preserved stays so. */
+  close(): void {
+    this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  async #recordSome(socket: Descriptor, most: number, signal: AbortSignal): Promise<number> {
+    const into = { file: this.#file, offset: this.#bytes, most };
+    return await recordStream(this.#native.sockets, socket, into, signal);
+  }
+
+  /** The file that is preserved stays so until its session ends, which is when the update does. */
+  #goOnElsewhere(): void {
+    const { memory } = this.#native;
+    const larger = newFile(this.#native);
+    try {
+      for (let at = 0; at < this.#bytes; at += pieceBytes) {
+        const length = Math.min(pieceBytes, this.#bytes - at);
+        memory.write(larger, BigInt(at), memory.read(this.#file, BigInt(at), length));
+      }
+    } catch (error) {
+      larger.close();
+      throw error;
+    }
+    this.#file.close();
+    this.#file = larger;
+    this.#place = null;
+  }
+}
+
+const newFile = ({ memory }: Native): Descriptor => memory.memfdCreate('luo-machine-state');
+
+/**
+ * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
+ * first, and that would be done while the guest is stopped.
+ */
+async function rehearse(native: Native, file: Descriptor): Promise<void> {
+  const { sockets } = native;
+  const [ours, theirs] = sockets.socketPair();
+  using _ours = ours;
+  using sender = theirs;
+  const into = { file, offset: 0, most: rehearsedBytes };
+  const recording = recordStream(sockets, ours, into, AbortSignal.timeout(rehearsalMs));
+  sockets.send(sender, Buffer.alloc(rehearsedBytes));
+  sockets.shutdownWrite(sender);
+  await recording;
+}
