@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The file that a machine's state is recorded in: the CPR stream, behind it the device state, and behind that the bytes in
- * which the next kernel marks how far the machine is (`restart-mark.ts`). It has its pages before the guest stops.
+ * The file that a machine's state is recorded in: the CPR stream, and behind it the device state. Behind that are the bytes
+ * in which the next kernel marks how far the machine is (`restart-mark.ts`). The file has its pages before the guest stops.
  *
  * It is preserved before the guest stops as well, which takes the kernel milliseconds. Its contents may still be written
- * then, but its size is fixed (`memfd_luo_preserve`, mm/memfd_luo.c). So there is room in it, and what does not fit goes on
- * in another file, which is preserved once it is recorded.
+ * then, but its size is fixed (`memfd_luo_preserve`, mm/memfd_luo.c). So there is room in it. What does not fit goes on in
+ * another file, which is preserved once it is recorded.
  *
  * The file for a machine whose memory is in its state is preserved only once it is recorded. It has room for all of the
- * memory, and pages that turn out not to be needed would go through the kexec and take memory from the next kernel.
+ * memory. Pages that are not needed would go through the kexec, and the next kernel would lack them.
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
