@@ -7,12 +7,11 @@
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
-import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
-import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoption-context.ts';
 import { problemOfSaved } from './last-question.ts';
-import { runOn } from './run-on.ts';
+import { placedPieces } from './placed-pieces.ts';
+import { runOnAtEnd, runOnLeftBehind } from './run-on.ts';
 import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
@@ -142,7 +141,7 @@ export class Suspension {
     await this.#each(async (member) => {
       this.#show(member, { stage: 'suspending', detail: 'its descriptors are handed over' });
       const pieces = (await member.saver?.collect()) ?? [];
-      member.pieces = await this.#placed(pieces);
+      member.pieces = await placedPieces(pieces, this.#context);
     });
     this.#rehearse();
     for (const { adopted, saver } of this.#coming)
@@ -236,36 +235,12 @@ export class Suspension {
    */
   async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
-    const { nowUs } = this.#context;
     this.#over = true;
     await Promise.all(
       this.#members.map(async (member) => {
-        const { stage, detail } = member.run;
-        if (member.saver === null || stage === 'running') return;
-        if (stage === 'held') {
-          // Somebody else goes on trying (`stopped-machines.ts`).
-          if (this.#context.isStopped(member.adopted.session)) problems.push(detail);
-          return;
-        }
-        if (member.runsOn) {
-          this.#show(member, { stage: 'running', detail: `it runs on in this kernel; ${detail}` });
-          return;
-        }
-        try {
-          const how = await runOn(member, member.saver, this.#context);
-          problems.push(...how.problems);
-          const { suspendedAtUs } = member.run;
-          this.#show(member, {
-            stage: 'running',
-            detail: how.detail,
-            newPid: member.run.pid,
-            blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
-          });
-        } catch (error) {
-          const problem = `${member.run.name} could not run on: ${saidBy(error)}`;
-          problems.push(problem);
-          this.#show(member, { stage: 'held', detail: problem });
-        }
+        const { change, problems: some } = await runOnAtEnd(member, this.#context);
+        problems.push(...some);
+        if (change !== null) this.#show(member, change);
       }),
     );
     return problems;
@@ -317,21 +292,10 @@ export class Suspension {
 
   async #fail(member: Member, problem: string): Promise<void> {
     if (this.#policy === 'stop') throw new NotSaved(problem);
-    const { nowUs } = this.#context;
     member.saved = null;
-    let detail = problem;
-    try {
-      if (member.saver) {
-        const { problems } = await runOn(member, member.saver, this.#context);
-        detail = [problem, ...problems].join('; ');
-        member.runsOn = true;
-      }
-    } catch (error) {
-      detail = `${problem}; it could not be let run on either: ${saidBy(error)}`;
-    }
-    const { suspendedAtUs } = member.run;
-    const blackoutUs = suspendedAtUs !== null && member.runsOn ? nowUs() - suspendedAtUs : null;
-    this.#show(member, { stage: 'left_behind', detail, blackoutUs });
+    const { change, runsOn } = await runOnLeftBehind(member, problem, this.#context);
+    member.runsOn = runsOn;
+    this.#show(member, change);
   }
 
   /** All but the lengths of the states is known now. */
@@ -342,19 +306,6 @@ export class Suspension {
     } catch (error) {
       throw new NotSaved(`no machine was stopped: ${saidBy(error)}`);
     }
-  }
-
-  /** Says where the descriptors of every piece are preserved, and preserves those that are not. */
-  async #placed(pieces: readonly Piece[]): Promise<SavedMachine['pieces']> {
-    const { native, whereIs, preserve } = this.#context;
-    const placed: SavedMachine['pieces'] = [];
-    for (const { data, descriptors } of pieces) {
-      const files: Place[] = [];
-      for (const file of descriptors)
-        files.push(whereIs(native.memory.fileFacts(file)) ?? (await preserve(file)));
-      placed.push({ bytes: data.length, files });
-    }
-    return placed;
   }
 
   #show(member: Member, change: Partial<MachineRun>): void {
