@@ -68,6 +68,16 @@ export interface SavedState {
   readonly recordedAtUs: number;
 }
 
+/** What is waited for once the guest is to stop. */
+interface Expected {
+  /** Resolves with the length of the device state once all of it is recorded. */
+  readonly recorded: Promise<number>;
+  /** Resolves once QEMU says that it has sent it whole. */
+  readonly migrated: Promise<void>;
+  /** Rejects where that does, and never resolves. */
+  readonly failed: Promise<never>;
+}
+
 /** Longest the parts may take, in ms: beyond it QEMU is taken to hang, and the machine runs on. */
 const collectMs = 10_000;
 const leastSaveMs = 30_000;
@@ -93,6 +103,9 @@ export class MachineSaver {
   /** How far QEMU is with the migration that was asked for; `unknown` if its answer did not come. */
   #migration: 'none' | 'unknown' | 'begun' | 'completed' = 'none';
   #suspendedAtUs: number | null = null;
+  #expected: Expected | null = null;
+  /** Ends the wait for the state. */
+  readonly #over = new AbortController();
 
   private constructor(parts: {
     options: SaveOptions;
@@ -143,7 +156,7 @@ export class MachineSaver {
       settings = withEarlier(before, options.earlier?.settings);
       options.note({ ran: monitor.guest.ran, settings });
       await setSettings(monitor, wanted);
-      const state = await StateFile.make(options);
+      const state = await StateFile.make({ ...options, directory });
       return new MachineSaver({ options, monitor, directory, main, cpr, state, settings, devices });
     } catch (error) {
       if (monitor && settings)
@@ -216,34 +229,52 @@ export class MachineSaver {
   }
 
   /**
+   * Has a thread wait for the state, and sees to it that nothing else is left to do for that once the guest is stopped. The
+   * guest still runs.
+   */
+  expectState(): Expected {
+    const limitMs = saveLimitMs(this.#options.expectedBytes);
+    const signal = AbortSignal.any([
+      ...[this.#options.signal, AbortSignal.timeout(limitMs), this.#over.signal],
+    ]);
+    const from = { listening: this.#main, pid: this.#options.pid };
+    const recorded = this.#state.record(from, signal);
+    const migrated = this.#monitor.migrated(signal);
+    const failed = rejectedWith(migrated);
+    // Whoever saves the machine hears of it, if that is still done.
+    for (const each of [recorded, migrated, failed]) each.catch(() => {});
+    if (this.#options.way === 'cpr') this.#monitor.unheard();
+    this.#expected = { recorded, migrated, failed };
+    return this.#expected;
+  }
+
+  /**
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { native, nowUs, pid, way } = this.#options;
-    const limitMs = saveLimitMs(this.#options.expectedBytes);
-    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(limitMs)]);
+    const { nowUs, way } = this.#options;
+    const { recorded, migrated, failed } = this.#expected ?? this.expectState();
     this.stop();
-    let migrating: Promise<void> | null = null;
-    if (way !== 'cpr') {
-      await this.#monitor.tell({ execute: 'stop' });
-      migrating = this.#migrate();
+    try {
+      if (way !== 'cpr') {
+        await this.#monitor.tell({ execute: 'stop' });
+        await this.#migrate();
+        this.#monitor.unheard();
+      }
+      const mainBytes = await Promise.race([recorded, failed]);
+      const recordedAtUs = nowUs();
+      this.#monitor.hear();
+      await migrated;
+      this.#migration = 'completed';
+      if (mainBytes === 0) throw new StreamError('QEMU sent no state');
+      this.#state.trim();
+      const { file, place } = this.#state;
+      return { file, place, cprBytes: this.#cprBytes, mainBytes, recordedAtUs };
+    } catch (error) {
+      this.#over.abort(error);
+      this.#monitor.hear();
+      throw error;
     }
-    const connecting = new AbortController();
-    const failed = this.#monitor.migrated(AbortSignal.any([signal, connecting.signal]));
-    using connection = await Promise.race([
-      accepted(native.sockets, { listening: this.#main, pid }, signal),
-      rejectedWith(failed),
-      ...(migrating === null ? [] : [rejectedWith(migrating)]),
-    ]);
-    connecting.abort();
-    const mainBytes = await this.#monitor.unheard(() => this.#state.record(connection, signal));
-    const recordedAtUs = nowUs();
-    await this.#monitor.migrated(signal);
-    this.#migration = 'completed';
-    if (mainBytes === 0) throw new StreamError('QEMU sent no state');
-    this.#state.trim();
-    const { file, place } = this.#state;
-    return { file, place, cprBytes: this.#cprBytes, mainBytes, recordedAtUs };
   }
 
   /**
@@ -284,6 +315,7 @@ export class MachineSaver {
 
   /** Closes everything; does nothing to the guest. */
   close(): void {
+    this.#over.abort(new StreamError('the machine is not saved any more'));
     closePieces(this.#pieces);
     this.#collecting?.close();
     this.#cpr?.close();

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The file of a state: preserved before anything is in it, with a size that is fixed then, and what does not fit. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type Descriptor, type Native, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { bytesBehindState } from './restart-mark.ts';
@@ -21,15 +24,19 @@ const sealable: Native = {
 };
 
 let preserved: { ino: bigint; size: bigint }[];
-let ours: Descriptor;
+let directory: string;
+let listening: Descriptor;
 let theirs: Descriptor;
 beforeEach(() => {
   preserved = [];
-  [ours, theirs] = native.sockets.socketPair();
+  directory = mkdtempSync(join(tmpdir(), 'luo-state-file-'));
+  listening = native.sockets.listenUnix(join(directory, 'main'));
+  theirs = native.sockets.connectUnix(join(directory, 'main'));
 });
 afterEach(() => {
-  ours.close();
+  listening.close();
   theirs.close();
+  rmSync(directory, { recursive: true });
 });
 
 const preserve: StateFileOptions['preserve'] = async (file) => {
@@ -40,7 +47,10 @@ const preserve: StateFileOptions['preserve'] = async (file) => {
 };
 
 const make = (more: Partial<StateFileOptions> = {}): Promise<StateFile> =>
-  StateFile.make({ native: sealable, expectedBytes, preserve, signal: AbortSignal.timeout(5000), ...more });
+  StateFile.make({
+    ...{ native: sealable, directory, expectedBytes, preserve, signal: AbortSignal.timeout(5000) },
+    ...more,
+  });
 
 /** Bytes of which no piece is like another. */
 const someBytes = (length: number): Buffer =>
@@ -56,10 +66,11 @@ async function send(data: Buffer): Promise<void> {
   native.sockets.shutdownWrite(theirs);
 }
 
+const from = () => ({ listening, pid: process.pid });
 const signal = (): AbortSignal => AbortSignal.timeout(5000);
 
 async function recorded(state: StateFile, data: Buffer): Promise<number> {
-  const [bytes] = await Promise.all([state.record(ours, signal()), send(data)]);
+  const [bytes] = await Promise.all([state.record(from(), signal()), send(data)]);
   return bytes;
 }
 
@@ -147,7 +158,7 @@ describe('a state', () => {
       return sealable.memory.memfdCreate(name);
     };
     using state = await make({ native: { ...sealable, memory: { ...sealable.memory, memfdCreate } } });
-    const refused = expect(state.record(ours, signal())).rejects.toThrow('no memory');
+    const refused = expect(state.record(from(), signal())).rejects.toThrow('no memory');
     await send(someBytes(expectedBytes + 4));
     await refused;
   });
@@ -155,7 +166,7 @@ describe('a state', () => {
   it('is not waited for once the signal has fired', async () => {
     using state = await make();
     const over = new AbortController();
-    const recording = expect(state.record(ours, over.signal)).rejects.toThrow('called for');
+    const recording = expect(state.record(from(), over.signal)).rejects.toThrow('called for');
     native.sockets.send(theirs, Buffer.from('some'));
     over.abort(new Error('called for'));
     await recording;

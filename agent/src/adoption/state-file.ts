@@ -10,10 +10,10 @@
  * The file for a machine whose memory is in its state is preserved only once it is recorded. It has room for all of the
  * memory. Pages that are not needed would go through the kexec, and the next kernel would lack them.
  */
+import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
-import { errnoOf } from '../host/refusal.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
-import { recordStream } from '../qemu/streams.ts';
+import { recordStream, recordStreamOf, StreamError } from '../qemu/streams.ts';
 import { bytesBehindState } from './restart-mark.ts';
 import { makePages } from './state-pages.ts';
 
@@ -23,6 +23,8 @@ export interface StateFileOptions {
   readonly expectedBytes: number;
   /** Preserves it before anything is recorded in it; null if the caller does so afterwards. */
   readonly preserve: ((file: Descriptor) => Promise<Place>) | null;
+  /** A directory in which a socket may be made, for the rehearsal. */
+  readonly directory: string;
   /** Ends the making. */
   readonly signal: AbortSignal;
 }
@@ -55,11 +57,11 @@ export class StateFile {
 
   /** @throws SystemError `ENOSPC`, `ENOMEM` if the host has no room; the signal's reason; what `preserve` throws */
   static async make(options: StateFileOptions): Promise<StateFile> {
-    const { native, expectedBytes, preserve, signal } = options;
+    const { native, directory, expectedBytes, preserve, signal } = options;
     const state = new StateFile(options, newFile(native));
     try {
       await makePages(native, state.#file, expectedBytes + bytesBehindState, signal);
-      await rehearse(native, state.#file);
+      await rehearse(native, state.#file, directory);
       if (preserve !== null) state.#place = await preserve(state.#file);
       return state;
     } catch (error) {
@@ -90,27 +92,24 @@ export class StateFile {
   }
 
   /**
-   * Records a stream to its end, behind what there is.
+   * Records what a process sends that connects to a listening socket, to the end of the stream, behind what there is.
    *
    * @returns how many bytes came
-   * @throws SystemError `EFBIG` if more comes than a state can be; the signal's reason
+   * @throws StreamError, SystemError `EFBIG` if more comes than a state can be; the signal's reason
    */
-  async record(socket: Descriptor, signal: AbortSignal): Promise<number> {
+  async record(from: { listening: Descriptor; pid: number }, signal: AbortSignal): Promise<number> {
+    const { sockets } = this.#native;
     const before = this.#bytes;
-    if (this.#place === null) {
-      this.#bytes += await this.#recordSome(socket, this.#most, signal);
-      return this.#bytes - before;
-    }
-    const fits = this.#room - before;
-    try {
-      this.#bytes += await this.#recordSome(socket, fits, signal);
-    } catch (error) {
-      if (errnoOf(error) !== 'EFBIG') throw error;
-      // As much as fits has been recorded then, and the rest waits in the socket.
-      this.#bytes += fits;
-      this.#goOnElsewhere();
-      this.#bytes += await this.#recordSome(socket, this.#most - fits, signal);
-    }
+    const fits = this.#place === null ? this.#most : this.#room - before;
+    const into = { file: this.#file, offset: before, most: fits };
+    const { bytes, rest } = await recordStreamOf(sockets, from, into, signal);
+    this.#bytes += bytes;
+    if (rest === null) return bytes;
+    using connection = rest;
+    if (this.#place === null) throw new StreamError(`a state of over ${this.#most} bytes`);
+    this.#goOnElsewhere();
+    const onward = { file: this.#file, offset: this.#bytes, most: this.#most - fits };
+    this.#bytes += await recordStream(sockets, connection, onward, signal);
     return this.#bytes - before;
   }
 
@@ -127,11 +126,6 @@ export class StateFile {
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  async #recordSome(socket: Descriptor, most: number, signal: AbortSignal): Promise<number> {
-    const into = { file: this.#file, offset: this.#bytes, most };
-    return await recordStream(this.#native.sockets, socket, into, signal);
   }
 
   /** The file that is preserved stays so until its session ends, which is when the update does. */
@@ -159,13 +153,13 @@ const newFile = ({ memory }: Native): Descriptor => memory.memfdCreate('luo-mach
  * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
  * first, and that would be done while the guest is stopped.
  */
-async function rehearse(native: Native, file: Descriptor): Promise<void> {
-  const { sockets } = native;
-  const [ours, theirs] = sockets.socketPair();
-  using _ours = ours;
-  using sender = theirs;
+async function rehearse({ sockets }: Native, file: Descriptor, directory: string): Promise<void> {
+  const path = join(directory, 'rehearsal');
+  using listening = sockets.listenUnix(path);
   const into = { file, offset: 0, most: rehearsedBytes };
-  const recording = recordStream(sockets, ours, into, AbortSignal.timeout(rehearsalMs));
+  const from = { listening, pid: process.pid };
+  const recording = recordStreamOf(sockets, from, into, AbortSignal.timeout(rehearsalMs));
+  using sender = sockets.connectUnix(path);
   sockets.send(sender, Buffer.alloc(rehearsedBytes));
   sockets.shutdownWrite(sender);
   await recording;

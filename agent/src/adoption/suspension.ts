@@ -153,6 +153,7 @@ export class Suspension {
     }, silenceMs);
     this.#silent = true;
     try {
+      for (const { saver } of this.#coming) saver?.expectState();
       for (const { saver } of this.#coming) saver?.stop();
       await this.#each(async (member) => {
         const saving = member.saver?.save();
