@@ -157,6 +157,12 @@ export interface PeerCredentials {
   readonly groups: readonly number[];
 }
 
+/** What `recordFrom` has recorded. */
+export interface Recorded {
+  readonly bytes: number;
+  readonly rest: Descriptor | null;
+}
+
 export interface Received {
   /** Empty at end of stream. */
   readonly data: Buffer;
@@ -225,9 +231,18 @@ export interface Sockets {
    *
    * @param most bytes that may come
    * @returns how many came
-   * @throws SystemError `EFBIG` if more come; what is recorded by then stays in the file. Also `EAGAIN` no more threads.
+   * @throws SystemError `EFBIG` if more come: as many are recorded then as may be, and the rest stays in the socket. Also
+   *   `EAGAIN` no more threads.
    */
   record(socket: FdLike, file: FdLike, offset: bigint, most: bigint): Promise<number>;
+  /**
+   * The same with the next connection that a process makes to a listening socket: the thread waits for it. Connections of
+   * other processes are closed (SO_PEERCRED). `shutdown` of `listening` ends it, as the end of the stream does. Closing
+   * that alone does not.
+   *
+   * @returns how many bytes came, 0 if nobody connected. If more come than may, `rest` is the connection: the rest is in it.
+   */
+  recordFrom(listening: FdLike, pid: number, file: FdLike, offset: bigint, most: bigint): Promise<Recorded>;
   /** `shutdown` of the writing side. */
   shutdownWrite(socket: FdLike): void;
   /** `shutdown` of both sides: the other end sees the end at once, whoever else has the descriptor. */

@@ -79,6 +79,13 @@ interface RawSockets {
   receive(socket: number, maxBytes: number): RawReceived | null;
   send(socket: number, data: Uint8Array, descriptors: readonly number[]): number | null;
   record(socket: number, file: number, offset: bigint, most: bigint): Promise<number>;
+  recordFrom(
+    listening: number,
+    pid: number,
+    file: number,
+    offset: bigint,
+    most: bigint,
+  ): Promise<{ bytes: number; rest: number | null }>;
   shutdownWrite(socket: number): void;
   shutdown(socket: number): void;
   peerCredentials(socket: number): PeerCredentials;

@@ -118,6 +118,17 @@ export const sockets: Sockets = {
     );
   },
 
+  async recordFrom(listening, pid, file, offset, most) {
+    const { bytes, rest } = await raw.recordFrom(
+      fdOf(listening, 'listening'),
+      integerOf(pid, 'pid', 1, 2 ** 31 - 1),
+      fdOf(file, 'file'),
+      offsetOf(offset, 'offset'),
+      offsetOf(most, 'most'),
+    );
+    return { bytes, rest: rest === null ? null : new OwnedDescriptor(rest, 'recordFrom', 'outside') };
+  },
+
   shutdownWrite(socket) {
     raw.shutdownWrite(fdOf(socket, 'socket'));
   },

@@ -60,6 +60,7 @@ async function failures(): Promise<void> {
   await fails(() => sockets.poll(999_999));
   await fails(() => sockets.record(file, file, 0n, 1n));
   await fails(() => sockets.record(999_999, file, 0n, 1n));
+  await fails(() => sockets.recordFrom(999_999, 1, file, 0n, 1n));
   await fails(() => sockets.shutdown(file));
   process.env[notifyVariable] = `@${'a'.repeat(106)}`;
   await fails(() => serviceManager.notify('x'.repeat(10_000), [file]));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Unix sockets: listening, connecting, descriptors beside bytes, credentials. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -262,15 +262,72 @@ describe('record', () => {
     other.close();
   });
 
-  it('takes no more than it may, and says so', async () => {
+  it('takes no more than it may, says so, and leaves the rest in the socket', async () => {
     using file = memory.memfdCreate('state');
     const [one, other] = sockets.socketPair();
     await sendAll(one, Buffer.from('five!'));
     const refused = await rejectionOf(sockets.record(other, file, 0n, 4n));
     expect(refused).toEqual({ code: 'EFBIG', errno: 27, syscall: 'recv', argument: 'most=4' });
-    expect(memory.fileFacts(file).size).toBe(0n);
+    sockets.shutdownWrite(one);
+    expect(await sockets.record(other, file, 4n, 1n)).toBe(1);
+    expect(memory.read(file, 0n, 9).toString()).toBe('five!');
     one.close();
     other.close();
+  });
+
+  it('may record as much as comes, and nothing at all', async () => {
+    using file = memory.memfdCreate('state');
+    const [one, other] = sockets.socketPair();
+    await sendAll(one, Buffer.from('five!'));
+    sockets.shutdownWrite(one);
+    expect(await sockets.record(other, file, 0n, 5n)).toBe(5);
+    expect(await sockets.record(other, file, 0n, 0n)).toBe(0);
+    one.close();
+    other.close();
+  });
+
+  it('waits for the process that is to connect, and closes what others connect', async () => {
+    using listening = sockets.listenUnix(path);
+    using file = memory.memfdCreate('state');
+    const recording = sockets.recordFrom(listening, process.pid, file, 1n, 100n);
+    // Another process, which waits until its connection is closed.
+    const stranger = 'require("net").connect(process.argv[1]).on("close", () => process.exit())';
+    expect(spawnSync(process.execPath, ['-e', stranger, path], { timeout: 20_000 }).status).toBe(0);
+    using one = sockets.connectUnix(path);
+    await sendAll(one, Buffer.from('state'));
+    sockets.shutdownWrite(one);
+    expect(await recording).toEqual({ bytes: 5, rest: null });
+    expect(memory.read(file, 0n, 6).toString()).toBe('\0state');
+  });
+
+  it('hands on the connection of which more comes than may be recorded', async () => {
+    using listening = sockets.listenUnix(path);
+    using file = memory.memfdCreate('state');
+    using one = sockets.connectUnix(path);
+    await sendAll(one, Buffer.from('five!'));
+    sockets.shutdownWrite(one);
+    const { bytes, rest } = await sockets.recordFrom(listening, process.pid, file, 0n, 4n);
+    expect(bytes).toBe(4);
+    expect(rest).not.toBeNull();
+    if (rest) expect(await sockets.record(rest, file, 4n, 1n)).toBe(1);
+    rest?.close();
+    expect(memory.read(file, 0n, 5).toString()).toBe('five!');
+  });
+
+  it('ends its wait when the listening socket is shut down, before and after the connection', async () => {
+    using file = memory.memfdCreate('state');
+    for (const sent of ['', 'some']) {
+      const own = join(directory, `of-${sent}`);
+      using listening = sockets.listenUnix(own);
+      const recording = sockets.recordFrom(listening, process.pid, file, 0n, 100n);
+      using one = sent === '' ? null : sockets.connectUnix(own);
+      if (one) await sendAll(one, Buffer.from(sent));
+      sockets.shutdown(listening);
+      const { bytes, rest } = await recording;
+      expect(bytes).toBeLessThanOrEqual(sent.length);
+      expect(rest).toBeNull();
+      expect(() => sockets.connectUnix(own)).toThrow('ECONNREFUSED');
+    }
   });
 
   it('says what the kernel says, and of which descriptor', async () => {

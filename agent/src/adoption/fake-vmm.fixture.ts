@@ -23,6 +23,8 @@ export interface FakeVmm extends FakeQmp {
   keepSettingsOnce(): void;
   /** Settings of its migration as they are now. */
   readonly settings: FakeSettings;
+  /** What it sends of its devices when it is saved. */
+  state: string;
 }
 
 interface FakeSettings {
@@ -56,7 +58,11 @@ const cprStream = Buffer.from('QCPR\0\0\0\x01', 'latin1');
 export async function startFakeVmm(
   { running, settings = {}, answers = {}, channel = () => {} }: FakeVmmOptions = { running: true },
 ): Promise<FakeVmm> {
-  const guest = { status: running ? 'running' : 'paused', loaded: null as string | null };
+  const guest = {
+    status: running ? 'running' : 'paused',
+    loaded: null as string | null,
+    state: 'device state',
+  };
   let migration = 'none';
   let keepsSettings = false;
   const usual = () => ({
@@ -108,7 +114,7 @@ export async function startFakeVmm(
         migration = 'failed';
         becomes(before);
       })
-      .end('device state', () => {
+      .end(guest.state, () => {
         guest.status = 'postmigrate';
         completed();
       });
@@ -182,6 +188,12 @@ export async function startFakeVmm(
     },
     get settings() {
       return structuredClone(now);
+    },
+    get state() {
+      return guest.state;
+    },
+    set state(state) {
+      guest.state = state;
     },
     keepSettingsOnce() {
       keepsSettings = true;

@@ -1,14 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A machine of an update runs on in this kernel, with the migration settings that it had. */
 import { saidBy } from '../host/said-by.ts';
+import type { MachineRun } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { Adopted } from './adoption-context.ts';
 import type { MachineSaver } from './save.ts';
-import type { StoppedMark } from './stopped-machines.ts';
+import type { SuspensionContext } from './suspension-context.ts';
 
-interface Marks {
-  mark(session: string, change: StoppedMark): void;
-  isThere(machine: MachineHead): Promise<boolean>;
+type Marks = Pick<SuspensionContext, 'mark' | 'isThere'>;
+
+/** A machine of an update. */
+interface Member {
+  readonly adopted: Adopted;
+  readonly run: MachineRun;
+  /** Null if it was not made ready. */
+  readonly saver: Pick<MachineSaver, 'letRunOn' | 'putBack' | 'ran'> | null;
+  /** Whether it was left behind, and runs on since. */
+  readonly runsOn: boolean;
 }
 
 /**
@@ -34,4 +42,63 @@ export async function runOn(
   });
   const detail = saver.ran ? 'it runs on in this kernel' : 'it does not run, as before the update';
   return { detail: instead === null ? detail : left, problems };
+}
+
+/**
+ * Lets a machine run on that the update leaves behind.
+ *
+ * @param problem why it is left behind
+ * @returns what is to be shown of it, and whether it runs on
+ */
+export async function runOnLeftBehind(
+  member: Member,
+  problem: string,
+  context: Marks & Pick<SuspensionContext, 'nowUs'>,
+): Promise<{ change: Partial<MachineRun>; runsOn: boolean }> {
+  let { runsOn } = member;
+  let detail = problem;
+  try {
+    if (member.saver) {
+      const { problems } = await runOn(member, member.saver, context);
+      detail = [problem, ...problems].join('; ');
+      runsOn = true;
+    }
+  } catch (error) {
+    detail = `${problem}; it could not be let run on either: ${saidBy(error)}`;
+  }
+  const { suspendedAtUs } = member.run;
+  const blackoutUs = suspendedAtUs !== null && runsOn ? context.nowUs() - suspendedAtUs : null;
+  return { change: { stage: 'left_behind', detail, blackoutUs }, runsOn };
+}
+
+/**
+ * Lets a machine run on because its update has ended here. One that runs on already is left alone.
+ *
+ * @returns what is to be shown of it, null if that is nothing new, and what went wrong
+ */
+export async function runOnAtEnd(
+  member: Member,
+  context: Marks & Pick<SuspensionContext, 'nowUs' | 'isStopped'>,
+): Promise<{ change: Partial<MachineRun> | null; problems: string[] }> {
+  const { adopted, run, saver, runsOn } = member;
+  const { stage, detail, suspendedAtUs } = run;
+  if (saver === null || stage === 'running') return { change: null, problems: [] };
+  // Somebody else goes on trying (`stopped-machines.ts`).
+  if (stage === 'held') return { change: null, problems: context.isStopped(adopted.session) ? [detail] : [] };
+  if (runsOn)
+    return {
+      change: { stage: 'running', detail: `it runs on in this kernel; ${detail}` },
+      problems: [],
+    };
+  try {
+    const how = await runOn(member, saver, context);
+    const blackoutUs = suspendedAtUs === null ? null : context.nowUs() - suspendedAtUs;
+    return {
+      change: { stage: 'running', detail: how.detail, newPid: run.pid, blackoutUs },
+      problems: how.problems,
+    };
+  } catch (error) {
+    const problem = `${run.name} could not run on: ${saidBy(error)}`;
+    return { change: { stage: 'held', detail: problem }, problems: [problem] };
+  }
 }

@@ -2,7 +2,7 @@
 /**
  * Stopping one machine and getting hold of its state. In two halves, because the first costs the guest nothing:
  *
- * - `prepare`: the monitor is taken, sockets listen, the file for the state is there and its pages are too. With
+ * - `prepare`: the monitor is taken, sockets listen, the file for the state is there, with its pages, and preserved. With
  *   cpr-transfer QEMU hands over its descriptors (`collect`), while the guest runs.
  * - `save`: the guest stops, and its state is recorded. From here to `letRunOn` here or in the next kernel the guest is
  *   stopped.
@@ -16,6 +16,7 @@ import type { Descriptor, Native } from '@luo-console/native';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { accepted } from '../host/waiting.ts';
 import type { MachineBefore } from '../liveupdate/machine-head.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 import { isAsSaved } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import {
@@ -27,10 +28,9 @@ import {
 } from '../qemu/migration-settings.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
 import { unixChannel } from '../qemu/restart-command.ts';
-import { closePieces, type Piece, recordPieces, recordStream, StreamError } from '../qemu/streams.ts';
-import { bytesBehindState } from './restart-mark.ts';
+import { closePieces, type Piece, recordPieces, StreamError } from '../qemu/streams.ts';
 import { needAsBefore, needSavable } from './savable.ts';
-import { makePages } from './state-pages.ts';
+import { StateFile } from './state-file.ts';
 import { capabilitiesFor } from './taking-in.ts';
 
 export interface SaveOptions {
@@ -47,6 +47,8 @@ export interface SaveOptions {
   readonly expectedBytes: number;
   /** How long the VMM may take once the guest is stopped, in ms. Beyond it QEMU is taken to hang, and the machine runs on. */
   readonly limitMs: number;
+  /** Preserves the file for the state, which is done while the guest runs; null if the caller does it once it is recorded. */
+  readonly preserve: ((file: Descriptor) => Promise<Place>) | null;
   /** What an update before this one has left noted: its settings are not put back yet. */
   readonly earlier: MachineBefore | null;
   /** Writes down how the machine was before anything of it is changed; null once all is as before. */
@@ -60,20 +62,29 @@ export interface SaveOptions {
 /** What there is of a machine once it is saved. `file`: the CPR stream, then the device state. */
 export interface SavedState {
   readonly file: Descriptor;
+  /** Where the file is preserved; null if that is left to the caller. */
+  readonly place: Place | null;
   readonly cprBytes: number;
   readonly mainBytes: number;
   /** When the last byte of it was recorded, µs of `nowUs`. */
   readonly recordedAtUs: number;
 }
 
+/** What is waited for once the guest is to stop. */
+interface Expected {
+  /** Resolves with the length of the device state once all of it is recorded. */
+  readonly recorded: Promise<number>;
+  /**
+   * Resolves once QEMU says that it has sent it whole; null until it was told to. Before that it tells of another migration,
+   * which its owner may have cancelled.
+   */
+  readonly migrated: Promise<void> | null;
+  /** Ends all of it. */
+  readonly signal: AbortSignal;
+}
+
 /** Longest that QEMU may take to hand its descriptors over, in ms; the guest runs. */
 const collectMs = 10_000;
-
-/** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
-const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
-
-/** How much a rehearsal records. */
-const rehearsedBytes = 64 * 1024;
 
 export class MachineSaver {
   readonly #options: SaveOptions;
@@ -81,7 +92,7 @@ export class MachineSaver {
   readonly #directory: string;
   readonly #main: Descriptor;
   readonly #cpr: Descriptor | null;
-  readonly #file: Descriptor;
+  readonly #state: StateFile;
   readonly #settings: Settings;
   /** The devices that it had when everything was made ready; null if QEMU cannot tell. */
   readonly #devices: readonly string[] | null;
@@ -91,6 +102,9 @@ export class MachineSaver {
   /** How far QEMU is with the migration that was asked for; `unknown` if its answer did not come. */
   #migration: 'none' | 'unknown' | 'begun' | 'completed' = 'none';
   #suspendedAtUs: number | null = null;
+  #expected: Expected | null = null;
+  /** Ends the wait for the state. */
+  readonly #over = new AbortController();
 
   private constructor(parts: {
     options: SaveOptions;
@@ -98,7 +112,7 @@ export class MachineSaver {
     directory: string;
     main: Descriptor;
     cpr: Descriptor | null;
-    file: Descriptor;
+    state: StateFile;
     settings: Settings;
     devices: readonly string[] | null;
   }) {
@@ -107,7 +121,7 @@ export class MachineSaver {
     this.#directory = parts.directory;
     this.#main = parts.main;
     this.#cpr = parts.cpr;
-    this.#file = parts.file;
+    this.#state = parts.state;
     this.#settings = parts.settings;
     this.#devices = parts.devices;
   }
@@ -141,10 +155,8 @@ export class MachineSaver {
       settings = withEarlier(before, options.earlier?.settings);
       options.note({ ran: monitor.guest.ran, saving: false, settings });
       await setSettings(monitor, wanted);
-      const file = kept(native.memory.memfdCreate('luo-machine-state'));
-      await makePages(native, file, options.expectedBytes, options.signal);
-      await rehearse(native, file);
-      return new MachineSaver({ options, monitor, directory, main, cpr, file, settings, devices });
+      const state = await StateFile.make({ ...options, directory });
+      return new MachineSaver({ options, monitor, directory, main, cpr, state, settings, devices });
     } catch (error) {
       if (monitor && settings)
         // If it fails, whoever finds the note does it.
@@ -177,10 +189,8 @@ export class MachineSaver {
     ]);
     this.#collecting = connection;
     this.#pieces = await recordPieces(native.sockets, connection, signal);
-    for (const { data } of this.#pieces) {
-      native.memory.write(this.#file, BigInt(this.#cprBytes), data);
-      this.#cprBytes += data.length;
-    }
+    for (const { data } of this.#pieces) this.#state.write(data);
+    this.#cprBytes = this.#state.bytes;
     await migrating;
     return this.#pieces;
   }
@@ -218,38 +228,51 @@ export class MachineSaver {
   }
 
   /**
+   * Has a thread wait for the state, and sees to it that nothing else is left to do for that once the guest is stopped. The
+   * guest still runs.
+   */
+  expectState(): Expected {
+    const { limitMs, pid, way } = this.#options;
+    const signal = AbortSignal.any([
+      ...[this.#options.signal, AbortSignal.timeout(limitMs), this.#over.signal],
+    ]);
+    const recorded = this.#state.record({ listening: this.#main, pid }, signal);
+    const migrated = way === 'cpr' ? this.#monitor.migrated(signal) : null;
+    // Whoever saves the machine hears of it, if that is still done.
+    for (const each of [recorded, migrated]) each?.catch(() => {});
+    if (way === 'cpr') this.#monitor.unheard();
+    this.#expected = { recorded, migrated, signal };
+    return this.#expected;
+  }
+
+  /**
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { limitMs, native, nowUs, pid, way } = this.#options;
-    const signal = AbortSignal.any([this.#options.signal, AbortSignal.timeout(limitMs)]);
+    const { nowUs, way } = this.#options;
+    const { recorded, signal } = this.#expected ?? this.expectState();
     this.stop();
-    let migrating: Promise<void> | null = null;
-    if (way !== 'cpr') {
-      await this.#monitor.tell({ execute: 'stop' }, signal);
-      migrating = this.#migrate(signal);
+    try {
+      if (way !== 'cpr') {
+        await this.#monitor.tell({ execute: 'stop' }, signal);
+        await this.#migrate(signal);
+        this.#monitor.unheard();
+      }
+      const migrated = this.#expected?.migrated ?? this.#monitor.migrated(signal);
+      const mainBytes = await Promise.race([recorded, rejectedWith(migrated)]);
+      const recordedAtUs = nowUs();
+      this.#monitor.hear();
+      await migrated;
+      this.#migration = 'completed';
+      if (mainBytes === 0) throw new StreamError('QEMU sent no state');
+      this.#state.trim();
+      const { file, place } = this.#state;
+      return { file, place, cprBytes: this.#cprBytes, mainBytes, recordedAtUs };
+    } catch (error) {
+      this.#over.abort(error);
+      this.#monitor.hear();
+      throw error;
     }
-    const cprBytes = this.#cprBytes;
-    const connecting = new AbortController();
-    const failed = this.#monitor.migrated(AbortSignal.any([signal, connecting.signal]));
-    using connection = await Promise.race([
-      accepted(native.sockets, { listening: this.#main, pid }, signal),
-      rejectedWith(failed),
-      ...(migrating === null ? [] : [rejectedWith(migrating)]),
-    ]);
-    connecting.abort();
-    const most = mostOf(this.#options.expectedBytes);
-    const recording = { file: this.#file, offset: cprBytes, most };
-    const mainBytes = await this.#monitor.unheard(() =>
-      recordStream(native.sockets, connection, recording, signal),
-    );
-    const recordedAtUs = nowUs();
-    await this.#monitor.migrated(signal);
-    this.#migration = 'completed';
-    if (mainBytes === 0) throw new StreamError('QEMU sent no state');
-    // Pages that were made and not needed would be preserved for nothing.
-    native.memory.truncate(this.#file, BigInt(cprBytes + mainBytes + bytesBehindState));
-    return { file: this.#file, cprBytes, mainBytes, recordedAtUs };
   }
 
   /**
@@ -290,11 +313,12 @@ export class MachineSaver {
 
   /** Closes everything; does nothing to the guest. */
   close(): void {
+    this.#over.abort(new StreamError('the machine is not saved any more'));
     closePieces(this.#pieces);
     this.#collecting?.close();
     this.#cpr?.close();
     this.#main.close();
-    this.#file.close();
+    this.#state.close();
     this.#monitor.close();
     rmSync(this.#directory, { recursive: true, force: true });
   }
@@ -317,22 +341,6 @@ export class MachineSaver {
       throw error;
     }
   }
-}
-
-/**
- * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
- * first, and that would be done while the guest is stopped.
- */
-async function rehearse(native: Native, file: Descriptor): Promise<void> {
-  const { sockets } = native;
-  const [ours, theirs] = sockets.socketPair();
-  using _ours = ours;
-  using sender = theirs;
-  const into = { file, offset: 0, most: mostOf(0) };
-  const recording = recordStream(sockets, ours, into, AbortSignal.timeout(collectMs));
-  sockets.send(sender, Buffer.alloc(rehearsedBytes));
-  sockets.shutdownWrite(sender);
-  await recording;
 }
 
 /** Rejects when `promise` does, and never resolves. */

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The machines of one live update, on this side of the kexec. They are made ready while they run, and stopped and saved
- * all at once. If the kexec does not happen, they run on. The next kernel gets their `SavedMachine`s. The caller
- * preserves the files with the states.
+ * all at once. If the kexec does not happen, they run on. The next kernel gets their `SavedMachine`s. The files with the
+ * states are preserved in the index session (`state-file.ts`), and end with it.
  */
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
-import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
-import type { Piece } from '../qemu/streams.ts';
 import type { Adopted } from './adoption-context.ts';
 import { problemOfSaved } from './last-question.ts';
-import { runOn } from './run-on.ts';
+import { placedPieces } from './placed-pieces.ts';
+import { runOnAtEnd, runOnLeftBehind } from './run-on.ts';
 import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
@@ -106,7 +105,7 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { mark, native, nowUs, socketDirectory, reach } = this.#context;
+    const { mark, native, nowUs, preserve, socketDirectory, reach } = this.#context;
     await this.#each(async (member) => {
       const { machine } = member.adopted;
       const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
@@ -121,6 +120,7 @@ export class Suspension {
         user: machine.command,
         expectedBytes: usualStateBytes + (memory ?? 0),
         limitMs: this.#context.saveLimitMs(member.adopted),
+        preserve: machine.way === 'whole_state' ? null : preserve,
         earlier: machine.before,
         note: (before) => mark(member.adopted.session, { before }),
         nowUs,
@@ -142,7 +142,7 @@ export class Suspension {
     await this.#each(async (member) => {
       this.#show(member, { stage: 'suspending', detail: 'its descriptors are handed over' });
       const pieces = (await member.saver?.collect()) ?? [];
-      member.pieces = await this.#placed(pieces);
+      member.pieces = await placedPieces(pieces, this.#context);
     });
     this.#rehearse();
     for (const { adopted, saver } of this.#coming)
@@ -154,6 +154,7 @@ export class Suspension {
     }, silenceMs);
     this.#silent = true;
     try {
+      for (const { saver } of this.#coming) saver?.expectState();
       for (const { saver } of this.#coming) saver?.stop();
       await this.#each(async (member) => {
         const saving = member.saver?.save();
@@ -167,8 +168,8 @@ export class Suspension {
         const state = await saving;
         if (!state) return;
         const { cprBytes, mainBytes, recordedAtUs } = state;
-        // That it is preserved is the first thing of what follows.
-        const { token } = await preserve(state.file);
+        // That it is preserved is the first thing of what follows, where that is not done yet.
+        const { token } = state.place ?? (await preserve(state.file));
         member.saved = savedMachine(member, { token, cprBytes, mainBytes }, recordedAtUs);
         this.#show(member, {
           stage: 'saved',
@@ -244,36 +245,12 @@ export class Suspension {
    */
   async letRunOn(): Promise<string[]> {
     const problems: string[] = [];
-    const { nowUs } = this.#context;
     this.#over = true;
     await Promise.all(
       this.#members.map(async (member) => {
-        const { stage, detail } = member.run;
-        if (member.saver === null || stage === 'running') return;
-        if (stage === 'held') {
-          // Somebody else goes on trying (`stopped-machines.ts`).
-          if (this.#context.isStopped(member.adopted.session)) problems.push(detail);
-          return;
-        }
-        if (member.runsOn) {
-          this.#show(member, { stage: 'running', detail: `it runs on in this kernel; ${detail}` });
-          return;
-        }
-        try {
-          const how = await runOn(member, member.saver, this.#context);
-          problems.push(...how.problems);
-          const { suspendedAtUs } = member.run;
-          this.#show(member, {
-            stage: 'running',
-            detail: how.detail,
-            newPid: member.run.pid,
-            blackoutUs: suspendedAtUs === null ? null : nowUs() - suspendedAtUs,
-          });
-        } catch (error) {
-          const problem = `${member.run.name} could not run on: ${saidBy(error)}`;
-          problems.push(problem);
-          this.#show(member, { stage: 'held', detail: problem });
-        }
+        const { change, problems: some } = await runOnAtEnd(member, this.#context);
+        problems.push(...some);
+        if (change !== null) this.#show(member, change);
       }),
     );
     return problems;
@@ -325,21 +302,10 @@ export class Suspension {
 
   async #fail(member: Member, problem: string): Promise<void> {
     if (this.#policy === 'stop') throw new NotSaved(problem);
-    const { nowUs } = this.#context;
     member.saved = null;
-    let detail = problem;
-    try {
-      if (member.saver) {
-        const { problems } = await runOn(member, member.saver, this.#context);
-        detail = [problem, ...problems].join('; ');
-        member.runsOn = true;
-      }
-    } catch (error) {
-      detail = `${problem}; it could not be let run on either: ${saidBy(error)}`;
-    }
-    const { suspendedAtUs } = member.run;
-    const blackoutUs = suspendedAtUs !== null && member.runsOn ? nowUs() - suspendedAtUs : null;
-    this.#show(member, { stage: 'left_behind', detail, blackoutUs });
+    const { change, runsOn } = await runOnLeftBehind(member, problem, this.#context);
+    member.runsOn = runsOn;
+    this.#show(member, change);
   }
 
   /** All but the lengths of the states is known now. */
@@ -350,19 +316,6 @@ export class Suspension {
     } catch (error) {
       throw new NotSaved(`no machine was stopped: ${saidBy(error)}`);
     }
-  }
-
-  /** Says where the descriptors of every piece are preserved, and preserves those that are not. */
-  async #placed(pieces: readonly Piece[]): Promise<SavedMachine['pieces']> {
-    const { native, whereIs, preserve } = this.#context;
-    const placed: SavedMachine['pieces'] = [];
-    for (const { data, descriptors } of pieces) {
-      const files: Place[] = [];
-      for (const file of descriptors)
-        files.push(whereIs(native.memory.fileFacts(file)) ?? (await preserve(file)));
-      placed.push({ bytes: data.length, files });
-    }
-    return placed;
   }
 
   #show(member: Member, change: Partial<MachineRun>): void {

@@ -26,6 +26,12 @@ export function standIns(peers: ReadonlyMap<string, number>): Sockets {
       if (connection !== null && path !== undefined) paths.set(connection, path);
       return connection;
     },
+    recordFrom: (listening, pid, ...into) => {
+      const path = typeof listening === 'object' ? paths.get(listening) : undefined;
+      // Who will connect may not be known yet.
+      const stands = path !== undefined && (peers.get(path) ?? pid) === pid;
+      return sockets.recordFrom(listening, stands ? process.pid : pid, ...into);
+    },
     peerCredentials: (socket) => {
       const credentials = sockets.peerCredentials(socket);
       const path = typeof socket === 'object' ? paths.get(socket) : undefined;

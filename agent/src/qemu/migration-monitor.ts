@@ -27,6 +27,9 @@ const mostTimesTold = 3;
 /** How long to wait before a socket that nobody listens on yet is tried again, in ms. */
 const tryAgainMs = 5;
 
+/** How long QEMU is not listened to at most, in ms. A small state is sent in less. */
+const unheardMs = 250;
+
 /** How long a QEMU that sends its state may say nothing before it is asked, in ms. */
 const quietMs = 1000;
 
@@ -44,6 +47,7 @@ const Migration = v.object({
 
 export class VmmMonitor {
   readonly #client: QmpClient;
+  #unheard: NodeJS.Timeout | undefined;
 
   /** What QEMU said last of the migration: states that it was in before this connection are not known. */
   #migration = 'none';
@@ -228,16 +232,19 @@ export class VmmMonitor {
   }
 
   /**
-   * Does something without listening to QEMU meanwhile. While it sends its state it says much that takes time to hear,
-   * and every VMM needs the processors.
+   * Does not listen to QEMU for a short while, or until `hear`. While it sends its state it says much that takes time to
+   * hear, and every VMM needs the processors. If it fails meanwhile, that is heard a little later.
    */
-  async unheard<T>(work: () => Promise<T>): Promise<T> {
+  unheard(): void {
+    clearTimeout(this.#unheard);
     this.#client.pause();
-    try {
-      return await work();
-    } finally {
-      this.#client.resume();
-    }
+    this.#unheard = setTimeout(() => this.hear(), unheardMs);
+  }
+
+  /** Listens again, to what was said meanwhile as well. */
+  hear(): void {
+    clearTimeout(this.#unheard);
+    this.#client.resume();
   }
 
   async #askMigration(signal?: AbortSignal): Promise<v.InferOutput<typeof Migration>> {
@@ -270,6 +277,7 @@ export class VmmMonitor {
   }
 
   close(): void {
+    clearTimeout(this.#unheard);
     this.#client.close();
   }
 }

@@ -48,11 +48,12 @@ const Version = v.object({
   qemu: v.object({ major: v.number(), minor: v.number(), micro: v.number() }),
   package: v.optional(v.string(), ''),
 });
+// In the order in which they count while a machine is stopped: the first that fits is taken.
 const Message = v.union([
-  v.object({ QMP: v.object({ version: Version }) }),
   v.object({ event: v.string(), data: v.optional(v.record(v.string(), v.unknown()), {}) }),
   v.object({ id: v.optional(v.number()), error: v.object({ class: v.string(), desc: v.string() }) }),
   v.object({ id: v.number(), return: v.unknown() }),
+  v.object({ QMP: v.object({ version: Version }) }),
 ]);
 type Message = v.InferOutput<typeof Message>;
 

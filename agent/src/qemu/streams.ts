@@ -4,7 +4,7 @@
  * beside them. The reader on the other side takes a descriptor with the first byte of its piece. So the stream is
  * recorded at the boundaries at which it is played. Device state is a plain stream, which goes to a file in memory.
  */
-import type { Descriptor, FdLike, Native } from '@luo-console/native';
+import type { Descriptor, FdLike, Native, Recorded } from '@luo-console/native';
 import { whenReady } from '../host/waiting.ts';
 
 /** One piece of a CPR stream with the descriptors that came beside it. */
@@ -113,16 +113,47 @@ export async function recordStream(
   { file, offset, most }: Recording,
   signal: AbortSignal,
 ): Promise<number> {
+  const record = (): Promise<number> => sockets.record(socket, file, BigInt(offset), BigInt(most));
+  return await untilAborted(sockets, socket, record, signal);
+}
+
+/**
+ * The same with what a process sends that connects to a listening socket. The thread waits for it from now on.
+ *
+ * @returns what came, and the connection if more comes than may
+ * @throws SystemError; the signal's reason: then nobody can connect to the socket any more
+ */
+export async function recordStreamOf(
+  sockets: Sockets,
+  { listening, pid }: { readonly listening: FdLike; readonly pid: number },
+  { file, offset, most }: Recording,
+  signal: AbortSignal,
+): Promise<Recorded> {
+  const record = async (): Promise<Recorded> => {
+    const recorded = await sockets.recordFrom(listening, pid, file, BigInt(offset), BigInt(most));
+    // Nobody takes it then.
+    if (signal.aborted) recorded.rest?.close();
+    return recorded;
+  };
+  return await untilAborted(sockets, listening, record, signal);
+}
+
+/** @param socket is shut down when the signal fires: the thread takes that for the end of the stream */
+async function untilAborted<T>(
+  sockets: Sockets,
+  socket: FdLike,
+  record: () => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
   signal.throwIfAborted();
   const over = Promise.withResolvers<never>();
   const stop = (): void => {
     over.reject(signal.reason);
-    // The thread takes that for the end of the stream.
     sockets.shutdown(socket);
   };
   signal.addEventListener('abort', stop);
   try {
-    return await Promise.race([sockets.record(socket, file, BigInt(offset), BigInt(most)), over.promise]);
+    return await Promise.race([record(), over.promise]);
   } finally {
     signal.removeEventListener('abort', stop);
   }

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * The file that a machine's state is recorded in: the CPR stream, and behind it the device state. Behind that are the bytes
+ * in which the next kernel marks how far the machine is (`restart-mark.ts`). The file has its pages before the guest stops.
+ *
+ * It is preserved before the guest stops as well, which takes the kernel milliseconds. Its contents may still be written
+ * then, but its size is fixed (`memfd_luo_preserve`, mm/memfd_luo.c). So there is room in it. What does not fit goes on in
+ * another file, which is preserved once it is recorded.
+ *
+ * The file for a machine whose memory is in its state is preserved only once it is recorded. It has room for all of the
+ * memory. Pages that are not needed would go through the kexec, and the next kernel would lack them.
+ */
+import { join } from 'node:path';
+import type { Descriptor, Native } from '@luo-console/native';
+import type { Place } from '../liveupdate/session-entries.ts';
+import { recordStream, recordStreamOf, StreamError } from '../qemu/streams.ts';
+import { bytesBehindState } from './restart-mark.ts';
+import { makePages } from './state-pages.ts';
+
+export interface StateFileOptions {
+  readonly native: Native;
+  /** Bytes the state will about have. */
+  readonly expectedBytes: number;
+  /** Preserves it before anything is recorded in it; null if the caller does so afterwards. */
+  readonly preserve: ((file: Descriptor) => Promise<Place>) | null;
+  /** A directory in which a socket may be made, for the rehearsal. */
+  readonly directory: string;
+  /** Ends the making. */
+  readonly signal: AbortSignal;
+}
+
+/** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
+const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
+
+/** How much a rehearsal records, in bytes, and for how long at most, in ms. */
+const rehearsedBytes = 64 * 1024;
+const rehearsalMs = 10_000;
+
+/** How much is copied at once where a state goes on in another file, in bytes. */
+const pieceBytes = 1024 * 1024;
+
+export class StateFile {
+  readonly #native: Native;
+  /** How long the state may become in a file whose size is fixed, in bytes. */
+  readonly #room: number;
+  readonly #most: number;
+  #file: Descriptor;
+  #place: Place | null = null;
+  #bytes = 0;
+
+  private constructor({ native, expectedBytes }: StateFileOptions, file: Descriptor) {
+    this.#native = native;
+    this.#room = expectedBytes;
+    this.#most = mostOf(expectedBytes);
+    this.#file = file;
+  }
+
+  /** @throws SystemError `ENOSPC`, `ENOMEM` if the host has no room; the signal's reason; what `preserve` throws */
+  static async make(options: StateFileOptions): Promise<StateFile> {
+    const { native, directory, expectedBytes, preserve, signal } = options;
+    const state = new StateFile(options, newFile(native));
+    try {
+      await makePages(native, state.#file, expectedBytes + bytesBehindState, signal);
+      await rehearse(native, state.#file, directory);
+      if (preserve !== null) state.#place = await preserve(state.#file);
+      return state;
+    } catch (error) {
+      state.close();
+      throw error;
+    }
+  }
+
+  get file(): Descriptor {
+    return this.#file;
+  }
+
+  /** Where it is preserved; null if it is not. */
+  get place(): Place | null {
+    return this.#place;
+  }
+
+  /** How much of the state there is, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Puts something behind what there is. @throws SystemError if the host has no room */
+  write(data: Uint8Array): void {
+    if (this.#place !== null && this.#bytes + data.length > this.#room) this.#goOnElsewhere();
+    this.#native.memory.write(this.#file, BigInt(this.#bytes), data);
+    this.#bytes += data.length;
+  }
+
+  /**
+   * Records what a process sends that connects to a listening socket, to the end of the stream, behind what there is.
+   *
+   * @returns how many bytes came
+   * @throws StreamError, SystemError `EFBIG` if more comes than a state can be; the signal's reason
+   */
+  async record(from: { listening: Descriptor; pid: number }, signal: AbortSignal): Promise<number> {
+    const { sockets } = this.#native;
+    const before = this.#bytes;
+    const fits = this.#place === null ? this.#most : this.#room - before;
+    const into = { file: this.#file, offset: before, most: fits };
+    const { bytes, rest } = await recordStreamOf(sockets, from, into, signal);
+    this.#bytes += bytes;
+    if (rest === null) return bytes;
+    using connection = rest;
+    if (this.#place === null) throw new StreamError(`a state of over ${this.#most} bytes`);
+    this.#goOnElsewhere();
+    const onward = { file: this.#file, offset: this.#bytes, most: this.#most - fits };
+    this.#bytes += await recordStream(sockets, connection, onward, signal);
+    return this.#bytes - before;
+  }
+
+  /** Gives back what a file that is not preserved yet has too much of: it would be preserved for nothing. */
+  trim(): void {
+    if (this.#place !== null) return;
+    this.#native.memory.truncate(this.#file, BigInt(this.#bytes + bytesBehindState));
+  }
+
+  /** What is preserved stays so. */
+  close(): void {
+    this.#file.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The file that is preserved stays so until its session ends, which is when the update does. */
+  #goOnElsewhere(): void {
+    const { memory } = this.#native;
+    const larger = newFile(this.#native);
+    try {
+      for (let at = 0; at < this.#bytes; at += pieceBytes) {
+        const length = Math.min(pieceBytes, this.#bytes - at);
+        memory.write(larger, BigInt(at), memory.read(this.#file, BigInt(at), length));
+      }
+    } catch (error) {
+      larger.close();
+      throw error;
+    }
+    this.#file.close();
+    this.#file = larger;
+    this.#place = null;
+  }
+}
+
+const newFile = ({ memory }: Native): Descriptor => memory.memfdCreate('luo-machine-state');
+
+/**
+ * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
+ * first, and that would be done while the guest is stopped.
+ */
+async function rehearse({ sockets }: Native, file: Descriptor, directory: string): Promise<void> {
+  const path = join(directory, 'rehearsal');
+  using listening = sockets.listenUnix(path);
+  const into = { file, offset: 0, most: rehearsedBytes };
+  const from = { listening, pid: process.pid };
+  const recording = recordStreamOf(sockets, from, into, AbortSignal.timeout(rehearsalMs));
+  using sender = sockets.connectUnix(path);
+  sockets.send(sender, Buffer.alloc(rehearsedBytes));
+  sockets.shutdownWrite(sender);
+  await recording;
+}
