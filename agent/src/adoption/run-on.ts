@@ -15,8 +15,8 @@ interface Member {
   readonly run: MachineRun;
   /** Null if it was not made ready. */
   readonly saver: Pick<MachineSaver, 'letRunOn' | 'putBack' | 'ran'> | null;
-  /** Whether it was left behind, and runs on since. */
-  readonly runsOn: boolean;
+  /** How it is since it was left behind and let go on; null if it was not. */
+  readonly since: string | null;
 }
 
 /**
@@ -48,27 +48,27 @@ export async function runOn(
  * Lets a machine run on that the update leaves behind.
  *
  * @param problem why it is left behind
- * @returns what is to be shown of it, and whether it runs on
+ * @returns what is to be shown of it, and how it is since; null if it could not be let run on
  */
 export async function runOnLeftBehind(
   member: Member,
   problem: string,
   context: Marks & Pick<SuspensionContext, 'nowUs'>,
-): Promise<{ change: Partial<MachineRun>; runsOn: boolean }> {
-  let { runsOn } = member;
+): Promise<{ change: Partial<MachineRun>; since: string | null }> {
+  let { since } = member;
   let detail = problem;
   try {
     if (member.saver) {
-      const { problems } = await runOn(member, member.saver, context);
-      detail = [problem, ...problems].join('; ');
-      runsOn = true;
+      const how = await runOn(member, member.saver, context);
+      detail = [problem, ...how.problems].join('; ');
+      since = how.detail;
     }
   } catch (error) {
     detail = `${problem}; it could not be let run on either: ${saidBy(error)}`;
   }
   const { suspendedAtUs } = member.run;
-  const blackoutUs = suspendedAtUs !== null && runsOn ? context.nowUs() - suspendedAtUs : null;
-  return { change: { stage: 'left_behind', detail, blackoutUs }, runsOn };
+  const blackoutUs = suspendedAtUs !== null && since !== null ? context.nowUs() - suspendedAtUs : null;
+  return { change: { stage: 'left_behind', detail, blackoutUs }, since };
 }
 
 /**
@@ -80,16 +80,12 @@ export async function runOnAtEnd(
   member: Member,
   context: Marks & Pick<SuspensionContext, 'nowUs' | 'isStopped'>,
 ): Promise<{ change: Partial<MachineRun> | null; problems: string[] }> {
-  const { adopted, run, saver, runsOn } = member;
+  const { adopted, run, saver, since } = member;
   const { stage, detail, suspendedAtUs } = run;
   if (saver === null || stage === 'running') return { change: null, problems: [] };
   // Somebody else goes on trying (`stopped-machines.ts`).
   if (stage === 'held') return { change: null, problems: context.isStopped(adopted.session) ? [detail] : [] };
-  if (runsOn)
-    return {
-      change: { stage: 'running', detail: `it runs on in this kernel; ${detail}` },
-      problems: [],
-    };
+  if (since !== null) return { change: { stage: 'running', detail: `${since}; ${detail}` }, problems: [] };
   try {
     const how = await runOn(member, saver, context);
     const blackoutUs = suspendedAtUs === null ? null : context.nowUs() - suspendedAtUs;
@@ -99,6 +95,11 @@ export async function runOnAtEnd(
     };
   } catch (error) {
     const problem = `${run.name} could not run on: ${saidBy(error)}`;
+    // It runs, and what the update has changed of it is noted and put back later.
+    if (suspendedAtUs === null) {
+      const never = `it was never stopped, but its settings are not as before yet: ${saidBy(error)}`;
+      return { change: { stage: 'running', detail: never }, problems: [`${run.name}: ${never}`] };
+    }
     return { change: { stage: 'held', detail: problem }, problems: [problem] };
   }
 }

@@ -17,8 +17,8 @@ export interface SuspensionContext {
   reach(pid: number, path: string): string;
   /** Where a file is preserved already, or null. */
   whereIs(facts: { dev: bigint; ino: bigint }): Place | null;
-  /** Preserves a file until the next kernel has used it. */
-  preserve(file: Descriptor): Promise<Place>;
+  /** Preserves a file until the next kernel has used it. @param signal ends the wait for that */
+  preserve(file: Descriptor, signal: AbortSignal): Promise<Place>;
   /** Writes down that a machine is stopped, or runs again, and how it was before. */
   mark(session: string, change: StoppedMark): void;
   /** Whether a machine's VMM still is the process that it was. */
@@ -38,6 +38,8 @@ export interface SuspensionContext {
    * @throws Error if it has not
    */
   rehearse(coming: readonly SavedMachine[]): void;
+  /** Told right before the first machine is stopped. */
+  stopping(): void;
   /** Whether a machine is marked as stopped. */
   isStopped(session: string): boolean;
   /** Fires when the update is aborted. */

@@ -62,6 +62,7 @@ export class SuspensionScene implements Disposable {
         memoryOf: () => null,
         saveLimitMs: () => 30_000,
         rehearse: () => {},
+        stopping: () => {},
         isStopped: (session) => this.marks.lastIndexOf(session) > this.marks.lastIndexOf(`!${session}`),
         signal: new AbortController().signal,
         changed: () => {},

@@ -2,6 +2,7 @@
 /** Machines that are stopped and saved in the kernel they run in, and those that cannot be. */
 import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { type Descriptor, native, type Sockets } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
@@ -231,6 +232,11 @@ describe('a machine that cannot be saved', () => {
   });
 
   const failing = () => startFakeVmm({ running: true, answers: { migrate: refuse } });
+  let refuseNow = (): void => {};
+  /** Refuses when it is told to. */
+  const late: Answer = (socket, id, given) => {
+    refuseNow = () => refuse(socket, id, given);
+  };
 
   it('ends the update under the policy stop, and all of them run on', async () => {
     const [good, bad] = [await startFakeVmm(), await failing()];
@@ -270,13 +276,79 @@ describe('a machine that cannot be saved', () => {
     },
   );
 
+  it('ends the wait for a preserve of another under the policy stop', async () => {
+    const [good, bad] = [
+      await startFakeVmm(),
+      await startFakeVmm({ running: true, answers: { migrate: late } }),
+    ];
+    const preserving = Promise.withResolvers<AbortSignal>();
+    const suspension = suspensionOf(
+      [adopted('good', good.path, 'whole_state'), adopted('bad', bad.path)],
+      'stop',
+      {
+        preserve: async (_file, signal) => {
+          if (isSaving) preserving.resolve(signal);
+          await new Promise((_resolve, reject) => {
+            if (isSaving) signal.addEventListener('abort', () => reject(signal.reason));
+            else reject(new Error('not yet'));
+          }).catch((error: unknown) => {
+            if (isSaving) throw error;
+          });
+          return { session: 'luo-console', token: '0x1' };
+        },
+      },
+    );
+    let isSaving = false;
+    await suspension.prepare();
+    isSaving = true;
+    const saving = expect(suspension.save()).rejects.toThrow('bad cannot be saved: not today');
+    await preserving.promise;
+    refuseNow();
+    await saving;
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect([good.running, bad.running]).toEqual([true, true]);
+    suspension.close();
+  });
+
   it('is left behind under the policy leave, and runs until the kexec', async () => {
     const [good, bad] = [await startFakeVmm(), await failing()];
     const suspension = suspensionOf([adopted('good', good.path), adopted('bad', bad.path)], 'leave');
     await suspension.prepare();
     expect(await suspension.save()).toMatchObject([{ name: 'good' }]);
     expect(stagesOf(suspension)).toEqual({ good: 'saved', bad: 'left_behind' });
-    expect([good.running, bad.running]).toEqual([false, true]);
+    await vi.waitFor(() => expect([good.running, bad.running]).toEqual([false, true]));
+    suspension.close();
+  });
+
+  it('is left behind although its VMM does not let it run on, and holds nobody up', async () => {
+    const good = await startFakeVmm();
+    // It answers nothing more, from when it has failed.
+    const waiting: (() => void)[] = [];
+    let isSilent = false;
+    const status: Answer = (socket, id) => {
+      const answer = (): void => value({ status: bad.running ? 'running' : 'paused' })(socket, id);
+      if (isSilent) waiting.push(answer);
+      else answer();
+    };
+    const migrate: Answer = (socket, id, given) => {
+      isSilent = true;
+      refuse(socket, id, given);
+    };
+    const answers = { migrate, 'query-status': status };
+    const bad: FakeVmm = await startFakeVmm({ running: true, answers });
+    const suspension = suspensionOf([adopted('good', good.path), adopted('bad', bad.path)], 'leave');
+    await suspension.prepare();
+    // No answer is too late by itself.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    expect(await suspension.save()).toMatchObject([{ name: 'good' }]);
+    expect(stagesOf(suspension)).toEqual({ good: 'saved', bad: 'left_behind' });
+    const ended = suspension.letRunOn();
+    while (waiting.length === 0) await setImmediate();
+    isSilent = false;
+    for (const answer of waiting) answer();
+    expect(await ended).toEqual([]);
+    expect([good.running, bad.running]).toEqual([true, true]);
     suspension.close();
   });
 
@@ -286,13 +358,12 @@ describe('a machine that cannot be saved', () => {
     const suspension = suspensionOf(machines, 'leave');
     await suspension.prepare();
     await suspension.save();
-    await suspension.leave(machines[0]?.machine.pid ?? 0, 'its disk is gone');
+    suspension.leave(machines[0]?.machine.pid ?? 0, 'its disk is gone');
+    await vi.waitFor(() => expect([one.running, other.running].filter(Boolean)).toHaveLength(1));
     const left = suspension.runs().find(({ stage }) => stage === 'left_behind');
     expect(left).toMatchObject({
-      blackoutUs: expect.any(Number),
       detail: expect.stringMatching(/its disk is gone$/),
     });
-    expect([one.running, other.running].filter(Boolean)).toHaveLength(1);
     expect(suspension.saved).toHaveLength(1);
     const told = (): number =>
       [one, other].flatMap(({ commands }) => commands.filter((each) => each === 'cont')).length;

@@ -4,9 +4,11 @@
  * all at once. If the kexec does not happen, they run on. The next kernel gets their `SavedMachine`s. The files with the
  * states are preserved in the index session (`state-file.ts`), and end with it.
  */
+import type { Descriptor } from '@luo-console/native';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
+import type { Place } from '../liveupdate/session-entries.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Adopted } from './adoption-context.ts';
 import { problemOfSaved } from './last-question.ts';
@@ -25,8 +27,10 @@ interface Member extends Unsaved {
   facts: VmmFacts | null;
   pieces: SavedMachine['pieces'];
   saved: SavedMachine | null;
-  /** Whether it was left behind, and runs on since. */
-  runsOn: boolean;
+  /** Resolves once it was tried to let it run on, as it is left behind; null if it is not. */
+  leaving: Promise<void> | null;
+  /** How it is since it was left behind and let go on; null if it was not. */
+  since: string | null;
 }
 
 /** Bytes of state to have pages ready for: what bare machines need, and some. */
@@ -60,6 +64,7 @@ export class Suspension {
     this.#context = context;
     this.#policy = policy;
     this.#brownoutFromUs = brownoutFromUs;
+    this.#signal = AbortSignal.any([context.signal, this.#ending.signal]);
     this.#members = machines.map((adopted) => ({
       adopted,
       run: newRun(adopted),
@@ -68,7 +73,8 @@ export class Suspension {
       facts: null,
       pieces: [],
       saved: null,
-      runsOn: false,
+      leaving: null,
+      since: null,
     }));
     this.#left = left.map(({ name, pid, session }) => ({
       ...emptyRun(name, pid),
@@ -86,6 +92,8 @@ export class Suspension {
   #silent = false;
   /** Ends the saving of all others, where one that fails ends the update. */
   readonly #ending = new AbortController();
+  /** Fires when the update ends, for whatever reason. */
+  readonly #signal: AbortSignal;
   #endedBy: Member | null = null;
 
   /** The state of each machine. */
@@ -105,7 +113,8 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { mark, native, nowUs, preserve, socketDirectory, reach } = this.#context;
+    const { mark, native, nowUs, socketDirectory, reach } = this.#context;
+    const preserve = (file: Descriptor): Promise<Place> => this.#preserve(file);
     await this.#each(async (member) => {
       const { machine } = member.adopted;
       const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
@@ -124,7 +133,7 @@ export class Suspension {
         earlier: machine.before,
         note: (before) => mark(member.adopted.session, { before }),
         nowUs,
-        signal: AbortSignal.any([this.#context.signal, this.#ending.signal]),
+        signal: this.#signal,
       });
       member.facts = await this.#context.facts(member.adopted);
       this.#show(member, { detail: 'ready to stop' });
@@ -138,11 +147,14 @@ export class Suspension {
    * @throws NotSaved under the policy `stop`
    */
   async save(): Promise<SavedMachine[]> {
-    const { nowUs, preserve, mark } = this.#context;
+    const { nowUs, mark, stopping } = this.#context;
     await this.#each(async (member) => {
       this.#show(member, { stage: 'suspending', detail: 'its descriptors are handed over' });
       const pieces = (await member.saver?.collect()) ?? [];
-      member.pieces = await placedPieces(pieces, this.#context);
+      member.pieces = await placedPieces(pieces, {
+        ...this.#context,
+        preserve: (file) => this.#preserve(file),
+      });
     });
     this.#rehearse();
     for (const { adopted, saver } of this.#coming)
@@ -155,6 +167,7 @@ export class Suspension {
     this.#silent = true;
     try {
       for (const { saver } of this.#coming) saver?.expectState();
+      stopping();
       for (const { saver } of this.#coming) saver?.stop();
       await this.#each(async (member) => {
         const saving = member.saver?.save();
@@ -169,7 +182,7 @@ export class Suspension {
         if (!state) return;
         const { cprBytes, mainBytes, recordedAtUs } = state;
         // That it is preserved is the first thing of what follows, where that is not done yet.
-        const { token } = state.place ?? (await preserve(state.file));
+        const { token } = state.place ?? (await this.#preserve(state.file));
         member.saved = savedMachine(member, { token, cprBytes, mainBytes }, recordedAtUs);
         this.#show(member, {
           stage: 'saved',
@@ -198,10 +211,9 @@ export class Suspension {
    *
    * @throws NotSaved under the policy `stop`
    */
-  async leave(pid: number, reason: string): Promise<void> {
+  leave(pid: number, reason: string): void {
     const member = this.#coming.find(({ run }) => run.pid === pid);
-    if (member && !this.#over)
-      await this.#fail(member, `${member.run.name} cannot be carried over: ${reason}`);
+    if (member && !this.#over) this.#fail(member, `${member.run.name} cannot be carried over: ${reason}`);
   }
 
   /**
@@ -210,14 +222,14 @@ export class Suspension {
    * @returns whether there was one
    * @throws NotSaved under the policy `stop`
    */
-  async leaveStarted(): Promise<boolean> {
+  leaveStarted(): boolean {
     const started = this.#coming.flatMap((member) => {
       const problem = member.saver?.problem ?? null;
       return problem === null ? [] : [{ member, problem }];
     });
     if (this.#over) return false;
     for (const { member, problem } of started)
-      await this.#fail(member, `${member.run.name} cannot be carried over: ${problem}`);
+      this.#fail(member, `${member.run.name} cannot be carried over: ${problem}`);
     return started.length > 0;
   }
 
@@ -248,12 +260,23 @@ export class Suspension {
     this.#over = true;
     await Promise.all(
       this.#members.map(async (member) => {
+        // Two attempts at one time would be in each other's way.
+        await member.leaving;
         const { change, problems: some } = await runOnAtEnd(member, this.#context);
         problems.push(...some);
         if (change !== null) this.#show(member, change);
       }),
     );
     return problems;
+  }
+
+  /** Says of machines that were still stopped when their update ended that they run, once they do. */
+  noticeRunning(): void {
+    for (const member of this.#members) {
+      const { stage, detail } = member.run;
+      if (stage === 'held' && !this.#context.isStopped(member.adopted.session))
+        this.#show(member, { stage: 'running', detail: `it runs on now; before, ${detail}` });
+    }
   }
 
   /** Closes monitors, sockets and files. */
@@ -296,16 +319,25 @@ export class Suspension {
     failed.sort(
       (one, other) => Number(other.member === this.#endedBy) - Number(one.member === this.#endedBy),
     );
-    // At once: each may take its time to run on, and others are stopped.
-    await Promise.all(failed.map(({ member, problem }) => this.#fail(member, problem)));
+    for (const { member, problem } of failed) this.#fail(member, problem);
   }
 
-  async #fail(member: Member, problem: string): Promise<void> {
+  /** Leaves a machine behind. It may take its time to run on, and nobody waits for that while others are stopped. */
+  #fail(member: Member, problem: string): void {
     if (this.#policy === 'stop') throw new NotSaved(problem);
     member.saved = null;
-    const { change, runsOn } = await runOnLeftBehind(member, problem, this.#context);
-    member.runsOn = runsOn;
-    this.#show(member, change);
+    this.#show(member, { stage: 'left_behind', detail: problem });
+    const leaving = async (): Promise<void> => {
+      const { change, since } = await runOnLeftBehind(member, problem, this.#context);
+      member.since = since;
+      this.#show(member, change);
+    };
+    // If that fails its mark stays, and whoever finds that lets it run on.
+    member.leaving = leaving().catch(() => {});
+  }
+
+  async #preserve(file: Descriptor): Promise<Place> {
+    return await this.#context.preserve(file, this.#signal);
   }
 
   /** All but the lengths of the states is known now. */

@@ -188,7 +188,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     async run(update) {
       const { clock, context, facts, machines, signal } = update;
       const { attendance, log, paths } = context;
-      clock.start();
+      // Programs are asked to stop theirs now. The agent's own are stopped later.
+      if (attendance.sessions.length > 0) clock.start();
       try {
         update.standBack = comeFirst(paths.proc);
       } catch (error) {
@@ -259,7 +260,7 @@ async function leaveProgram(update: Leaving): Promise<void> {
   let compiled = compile();
   const isOneLeft = await writing;
   // A machine that runs on here must not be brought back there: its memory has changed since.
-  if ((await machines.leaveStarted()) || isOneLeft) compiled = compile();
+  if (machines.leaveStarted() || isOneLeft) compiled = compile();
   if (index && compiled) await program?.leave(index, compiled);
   signal.throwIfAborted();
 }

@@ -74,6 +74,7 @@ export class Departure {
       brownoutFromUs: context.phases.startedAtUs,
       index: () => leaving.index,
       rehearse: (coming) => leaving.index?.rehearse(this.#indexRecord(null, coming)),
+      stopping: () => this.#clock.start(),
       changed: () => this.#showMachines(),
       signal: this.#abort.signal,
     });
@@ -142,6 +143,7 @@ export class Departure {
     const { adoptions, log } = this.#context;
     // First of all: what follows goes through memory, and may take long.
     await adoptions.stopped.letRunOn();
+    this.#machines.noticeRunning();
     try {
       // A machine that has ended meanwhile has nothing to preserve any more.
       await adoptions.takeOver();

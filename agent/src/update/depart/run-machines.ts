@@ -34,6 +34,8 @@ export interface RunMachinesOptions {
   index(): OutgoingIndex | null;
   /** Makes sure that what will be written down of the machines has room. @throws Error */
   rehearse(coming: readonly SavedMachine[]): void;
+  /** Told right before the first machine is stopped. */
+  stopping(): void;
   /** Fires when the update is aborted. */
   readonly signal: AbortSignal;
   /** Told when anything about the machines has changed. */
@@ -74,7 +76,7 @@ export class RunMachines {
         nowUs,
         reach: (pid, path) => socketSeenBy(context.paths.proc, pid, path),
         whereIs: (facts) => sessions.whereIs(facts),
-        preserve: (file) => this.#preserve(file),
+        preserve: (file, signal) => this.#preserve(file, signal),
         mark: (session, change) => adoptions.stopped.mark(session, change),
         isThere: async ({ pid, startTime }) =>
           (await identify(context.paths.proc, pid))?.startTime === startTime,
@@ -85,6 +87,7 @@ export class RunMachines {
         facts: (adopted) => this.#factsOf(adopted),
         ...limitsIn(plan),
         rehearse: options.rehearse,
+        stopping: options.stopping,
         changed: options.changed,
         isStopped: (session) => adoptions.stopped.isStopped(session),
         signal: options.signal,
@@ -144,8 +147,8 @@ export class RunMachines {
   }
 
   /** Leaves a machine behind that was to be carried over: it runs on here. @throws NotSaved under the policy `stop` */
-  async leave(pid: number, reason: string): Promise<void> {
-    await this.#suspension.leave(pid, reason);
+  leave(pid: number, reason: string): void {
+    this.#suspension.leave(pid, reason);
   }
 
   /**
@@ -154,8 +157,8 @@ export class RunMachines {
    * @returns whether there was one
    * @throws NotSaved under the policy `stop`
    */
-  async leaveStarted(): Promise<boolean> {
-    return await this.#suspension.leaveStarted();
+  leaveStarted(): boolean {
+    return this.#suspension.leaveStarted();
   }
 
   /** Makes sure, for the last time, that they all are as they were saved. @throws NotSaved */
@@ -171,6 +174,11 @@ export class RunMachines {
   /** Lets them all run on in this kernel. @returns what went wrong, in words */
   async letRunOn(): Promise<string[]> {
     return await this.#suspension.letRunOn();
+  }
+
+  /** Says of machines that were still stopped when their update ended that they run, once they do. */
+  noticeRunning(): void {
+    this.#suspension.noticeRunning();
   }
 
   /** Closes monitors, sockets and files. */
@@ -191,9 +199,9 @@ export class RunMachines {
     return facts;
   }
 
-  async #preserve(file: Descriptor): Promise<Place> {
+  async #preserve(file: Descriptor, signal: AbortSignal): Promise<Place> {
     const index = this.#options.index();
     if (index === null) throw new NotSaved('there is no index session to preserve its state in');
-    return await index.preserve(file);
+    return await index.preserve(file, signal);
   }
 }

@@ -25,9 +25,9 @@ export class StopClock {
     this.#end = end;
   }
 
-  /** Starts it: from now on machines may be stopped. */
+  /** Starts it, if it does not run yet: machines are stopped now. */
   start(): void {
-    if (!Number.isFinite(this.#limitMs)) return;
+    if (!Number.isFinite(this.#limitMs) || this.#timer !== null) return;
     this.#endsAtMs = performance.now() + this.#limitMs;
     this.#timer = setTimeout(() => this.#end(this.#late()), this.#limitMs);
   }

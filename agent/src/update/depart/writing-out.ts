@@ -98,8 +98,7 @@ async function leaveUnsynced(
     context.log('warning', 'what machines have written cannot be synced', { problem, pids });
     for (const pid of pids) problems.set(pid, [...(problems.get(pid) ?? []), problem]);
   }
-  // At once: each may take its time to run on, and others are stopped.
-  await Promise.all([...problems].map(([pid, all]) => machines.leave(pid, all.join('; '))));
+  for (const [pid, all] of problems) machines.leave(pid, all.join('; '));
   // One slow disk that all are on must not cost all of them, with nobody left to be carried over.
   if (problems.size > 0 && facts.machines.length > 0 && machines.coming.length === 0)
     throw new NotSaved(

@@ -138,14 +138,15 @@ export class OutgoingIndex {
   /**
    * Preserves a file beside the record, for the next kernel's agent alone. It ends with the index.
    *
+   * @param signal ends the wait for it
    * @throws Error if it would come back sealed against writing; NotPreservedInTime; the signal's reason; SystemError, as preserving does
    */
-  async preserve(file: NativeDescriptor): Promise<{ session: string; token: string }> {
+  async preserve(file: NativeDescriptor, signal?: AbortSignal): Promise<{ session: string; token: string }> {
     const sealed = whyFileSealed(this.#native.memory, file);
     if (sealed !== null) throw new Error(`a file cannot be preserved for the next kernel: ${sealed}`);
     const token = this.#tokens;
     this.#tokens += 1n;
-    await preserveInTime(this.#native, this.#session, file, token, { signal: this.#signal });
+    await preserveInTime(this.#native, this.#session, file, token, { signal: signal ?? this.#signal });
     return { session: this.name, token: formatToken(token) };
   }
 
