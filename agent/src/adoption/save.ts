@@ -243,6 +243,7 @@ export class MachineSaver {
     const failed = rejectedWith(migrated);
     // Whoever saves the machine hears of it, if that is still done.
     for (const each of [recorded, migrated, failed]) each.catch(() => {});
+    // On the other ways QEMU has yet to answer.
     if (this.#options.way === 'cpr') this.#monitor.unheard();
     this.#expected = { recorded, migrated, failed };
     return this.#expected;
@@ -256,12 +257,18 @@ export class MachineSaver {
     const { recorded, migrated, failed } = this.#expected ?? this.expectState();
     this.stop();
     try {
+      let refused: Promise<never> | null = null;
       if (way !== 'cpr') {
         await this.#monitor.tell({ execute: 'stop' });
-        await this.#migrate();
-        this.#monitor.unheard();
+        const asked = this.#migrate();
+        asked.then(
+          () => this.#monitor.unheard(),
+          () => {},
+        );
+        // An abort does not wait for the answer.
+        refused = rejectedWith(asked);
       }
-      const mainBytes = await Promise.race([recorded, failed]);
+      const mainBytes = await Promise.race([recorded, failed, ...(refused === null ? [] : [refused])]);
       const recordedAtUs = nowUs();
       this.#monitor.hear();
       await migrated;
@@ -296,6 +303,7 @@ export class MachineSaver {
    * @throws QmpError
    */
   async letRunOn(): Promise<string | null> {
+    this.#monitor.hear();
     const isStopped = this.#suspendedAtUs !== null && this.ran;
     // QEMU may still wait for its descriptors to be taken, or for somebody to take the rest of the state.
     if (this.#migration === 'unknown' || this.#migration === 'begun')
