@@ -240,6 +240,7 @@ export class MachineSaver {
     const migrated = way === 'cpr' ? this.#monitor.migrated(signal) : null;
     // Whoever saves the machine hears of it, if that is still done.
     for (const each of [recorded, migrated]) each?.catch(() => {});
+    // On the other ways QEMU has yet to answer.
     if (way === 'cpr') this.#monitor.unheard();
     this.#expected = { recorded, migrated, signal };
     return this.#expected;
@@ -294,6 +295,7 @@ export class MachineSaver {
    * @throws QmpError
    */
   async letRunOn(): Promise<string | null> {
+    this.#monitor.hear();
     const isStopped = this.#suspendedAtUs !== null && this.ran;
     // QEMU may still wait for its descriptors to be taken, or for somebody to take the rest of the state.
     if (this.#migration === 'unknown' || this.#migration === 'begun')

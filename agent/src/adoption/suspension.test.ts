@@ -85,6 +85,50 @@ describe('a machine', () => {
     suspension.close();
   });
 
+  it('is stopped only when its state, and that of each other, is waited for', async () => {
+    const vmms = [await startFakeVmm(), await startFakeVmm()];
+    const order: string[] = [];
+    const recordFrom: Sockets['recordFrom'] = (...given) => {
+      order.push('expected');
+      return native.sockets.recordFrom(...given);
+    };
+    const shutdown: Sockets['shutdown'] = (socket) => {
+      order.push('stopped');
+      native.sockets.shutdown(socket);
+    };
+    const machines = vmms.map(({ path }, index) => adopted(`vm${index}`, path, 'cpr'));
+    const suspension = suspensionOf(machines, 'stop', {
+      native: { ...native, sockets: { ...native.sockets, recordFrom, shutdown } },
+    });
+    await suspension.prepare();
+    order.length = 0;
+    await suspension.save();
+    expect(order).toEqual(['expected', 'expected', 'stopped', 'stopped']);
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
+  it('whose migration fails while its VMM is not listened to is let run on', async () => {
+    const migrate: Answer = (socket, id, given) => {
+      value({})(socket, id);
+      connect({ path: /[^"]+\/cpr/.exec(JSON.stringify(given))?.[0] ?? '', allowHalfOpen: true })
+        .on('error', () => {})
+        .on('close', () => {
+          vmm.becomes('finish-migrate');
+          vmm.tell('MIGRATION', { status: 'failed' });
+        })
+        .end(Buffer.from('QCPR\0\0\0\x01', 'latin1'));
+    };
+    const vmm: FakeVmm = await startFakeVmm({ running: true, answers: { migrate } });
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')]);
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('one cannot be saved: QEMU could not pass its state on');
+    expect(vmm.running).toBe(false);
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect(vmm.running).toBe(true);
+    suspension.close();
+  });
+
   it('that was paused before stays paused', async () => {
     const vmm = await startFakeVmm({ running: false });
     const suspension = suspensionOf([adopted('one', vmm.path)]);

@@ -116,11 +116,14 @@ struct RecordFromOperation {
         if (is_more) answer.rest = std::move(connection);
         return failure;
       }
-      // It was shut down (unix_accept, net/unix/af_unix.c).
-      if (errno == EINVAL) return std::nullopt;
       if (errno == EAGAIN) {
         pollfd waits{listening.Get(), POLLIN, 0};
         poll(&waits, 1, -1);
+        // It was shut down. A non-blocking accept does not tell that (__skb_recv_datagram, net/core/datagram.c).
+        if ((waits.revents & POLLHUP) != 0) return std::nullopt;
+      } else if (errno == EINVAL) {
+        // The same of one that blocks (unix_accept, net/unix/af_unix.c).
+        return std::nullopt;
       } else if (errno != EINTR && errno != ECONNABORTED) {
         return Failure{errno, "accept4", Named("listening", listening_number)};
       }
