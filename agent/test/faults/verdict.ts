@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * What must hold of a host after any fault: no guest is stopped with nobody to let it run, none runs twice, no last copy of
+ * a state is freed, what is said is true, and an abort ends in time.
+ */
+import type { AgentClient } from '../../src/client/index.ts';
+import type { Outcome, Update } from '../../src/interface/agent.generated.ts';
+import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
+import { contentOf } from '../scenario.ts';
+import type { End, Scene } from './scene.ts';
+import type { Fault, Kind, Stage } from './seams.ts';
+
+/** What came of a run. `refused` is an adoption or an update that did not begin. */
+export type Result = 'refused' | 'none' | Outcome;
+
+export interface Seen {
+  readonly result: Result;
+  /** What does not hold. */
+  readonly problems: readonly string[];
+}
+
+/**
+ * How long a guest may be stopped in the kernel that is left, in ms: until a VMM that hangs is given up while it is saved
+ * (`save.ts`), and the others run again.
+ */
+const longestStopMs = 45_000;
+
+/**
+ * How long an abort may take, in ms: each of two VMMs may be silent for as long as it has to let its guest run
+ * (`letRunMs`), for one answer, and for its settings.
+ */
+const longestAbortMs = 30_000;
+
+/** What may come of a run with a fault, as its table says. */
+export function expectedOf({ kind, point: { stage } }: Fault): readonly Result[] {
+  if (stage === 'adopt') return ['refused', 'aborted', 'returned', 'updated'];
+  if (stage === 'resume' || stage === 'settle') return ['updated'];
+  if (stage === 'undo') return ['aborted', 'returned'];
+  return expectedBefore[kind](stage);
+}
+
+const expectedBefore: Readonly<Record<Kind, (stage: Stage) => readonly Result[]>> = {
+  error: (stage) => (stage === 'kexec' ? ['aborted', 'returned', 'updated'] : ['refused', 'aborted', 'updated']),
+  hang: () => ['refused', 'aborted', 'updated'],
+  'hang, abort': () => ['refused', 'aborted'],
+  abort: () => ['refused', 'aborted', 'updated'],
+  'agent dies': () => ['none', 'aborted'],
+  'VMM dies': () => ['refused', 'aborted', 'updated'],
+  'disk full': () => ['refused', 'aborted', 'updated'],
+};
+
+/** Looks at a host after a run. */
+export async function verdictOf(scene: Scene, end: End): Promise<Seen> {
+  const problems = [...scene.wrong];
+  const soon = end === 'next kernel' ? [] : problemsAtOnce(scene);
+  const client = await scene.needAgent();
+  await scene.recover();
+  const { updates } = await scene.answer(client.call('ListUpdates', {}));
+  const update = updates[0] ?? null;
+  const others = end === 'next kernel' ? await problemsThere(scene, client, update) : await problemsHere(scene, client, update);
+  problems.push(...scene.wrong.slice(problems.length), ...soon, ...others, ...(await problemsAnywhere(scene, client)));
+  const result = update?.outcome ?? (end === 'not adopted' || end === 'not begun' ? 'refused' : 'none');
+  return { result, problems };
+}
+
+/** What must hold as soon as the run is over, before what hangs goes on. */
+function problemsAtOnce(scene: Scene): string[] {
+  const { abort } = scene;
+  const problems: string[] = [];
+  const stops = Math.max(0, ...scene.stoppedMs.values());
+  if (stops > longestStopMs) problems.push(`a guest was stopped for ${stops} ms`);
+  if (abort === null) return problems;
+  if (abort.tookMs === null) problems.push('the abort was not answered');
+  else if (abort.tookMs > longestAbortMs) problems.push(`the abort took ${abort.tookMs} ms`);
+  if (abort.stopped.length > 0) problems.push(`${abort.stopped.join(', ')} did not run when the abort was answered`);
+  return problems;
+}
+
+async function problemsHere(scene: Scene, client: AgentClient, update: Update | null): Promise<string[]> {
+  const problems = scene.stopped().map((name) => `${name} is stopped`);
+  if (scene.host.loaded !== null) problems.push('the next kernel is still loaded');
+  for (const { name, guest } of scene.machines.values())
+    if (!scene.dead.has(name) && JSON.stringify(guest.settings) !== JSON.stringify(usualSettings))
+      problems.push(`the migration settings of ${name} are not as before`);
+  const { machines } = await scene.answer(client.call('ListMachines', {}));
+  for (const { name, guest } of scene.machines.values())
+    if (!scene.dead.has(name) && !machines.some((each) => each.name === name && each.state === 'running'))
+      problems.push(`${name} is not listed as running, and it ${guest.running ? 'runs' : 'does not run'}`);
+  if (update === null) return problems;
+  if (update.outcome === null) problems.push('the update is not settled');
+  for (const { name, stage } of update.machines)
+    if (stage === 'resumed' || stage === 'saved') problems.push(`${name} is said to be ${stage}`);
+  return problems;
+}
+
+async function problemsThere(scene: Scene, client: AgentClient, update: Update | null): Promise<string[]> {
+  const problems: string[] = [];
+  const said = new Map(update?.machines.map(({ name, stage }) => [name, stage]));
+  const { machines: held } = await scene.answer(client.call('ListHeldMachines', {}));
+  for (const [name, { guest }] of scene.machines) {
+    const hasEnded = scene.dead.get(name) === true;
+    const isRunning = guest.running && !scene.dead.has(name);
+    const isHeld = held.find((each) => each.name === name);
+    if (said.get(name) === 'resumed' && !isRunning && !hasEnded) problems.push(`${name} is said to be resumed, and does not run`);
+    if (isRunning && said.get(name) !== 'resumed') problems.push(`${name} runs, and is said to be ${said.get(name)}`);
+    if (isRunning && guest.loaded !== 'device state') problems.push(`${name} runs without its state`);
+    if (isRunning || hasEnded) continue;
+    if (!isHeld) problems.push(`${name} is lost`);
+    else problems.push(...(await problemsOfHeld(scene, client, name, isHeld.session)));
+  }
+  return problems;
+}
+
+/** One that is held can be brought back. */
+async function problemsOfHeld(scene: Scene, client: AgentClient, name: string, session: string): Promise<string[]> {
+  const retrying = client.call('RetryMachine', { session });
+  try {
+    await scene.time.during(retrying, 600_000);
+  } catch (error) {
+    return [`${name} is held, and cannot be brought back: ${JSON.stringify(error)}`];
+  }
+  return scene.machines.get(name)?.guest.running ? [] : [`${name} was held, and does not run`];
+}
+
+async function problemsAnywhere(scene: Scene, client: AgentClient): Promise<string[]> {
+  const problems: string[] = [];
+  const { status } = await scene.answer(client.call('GetStatus', {}));
+  if (status.phase !== 'normal') problems.push(`the phase is ${status.phase}`);
+  const { intact } = await scene.answer(client.call('VerifyJournal', {}));
+  if (!intact) problems.push('the journal is broken');
+  const text = await scene.answer(contentOf(client, 's', '0x0')).catch((error: unknown) => String(error));
+  if (text !== 'kept') problems.push(`session s has "${text}"`);
+  return problems;
+}
