@@ -126,6 +126,18 @@ describe('the migration settings of a machine', () => {
   });
 });
 
+describe('a machine whose VMM sends its state as the agent dies', () => {
+  it('is let run by the next agent, though no agent has stopped it', async () => {
+    const { guest } = await adopted('one', 'cpr');
+    await inGrace();
+    host.kill();
+    guest.becomes('postmigrate');
+    client = await startSettled(host);
+    expect(guest.running).toBe(true);
+    expect(guest.settings).toEqual(usualSettings);
+  });
+});
+
 describe('a machine that its owner has paused', () => {
   it('is not let run by the next agent, if this one dies after it was saved', async () => {
     const [paused, other] = [await adopted('one'), await adopted('two')];
