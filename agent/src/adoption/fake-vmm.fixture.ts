@@ -109,16 +109,20 @@ export async function startFakeVmm(
   };
   const sendState = (path: string): void => {
     const before = guest.status;
-    // As QEMU, which goes back to what it did before.
+    // As QEMU, which goes back to what it did before, also if the migration is cancelled.
+    const back = (): void => {
+      if (guest.status === 'finish-migrate') becomes(before);
+    };
     const failed = (): void => {
-      migration = 'failed';
-      becomes(before);
+      if (isMigrating()) migration = 'failed';
+      back();
     };
     const send = (): void => {
       becomes('finish-migrate');
       connect(path)
         .on('error', failed)
         .end('device state', () => {
+          if (!isMigrating()) return back();
           guest.status = 'postmigrate';
           completed();
         });

@@ -22,6 +22,9 @@ const quietTurns = 12;
 /** Where a thread waits for the other end of a socket, it is given so long to hear of it, in ms of real time. */
 const threadMs = 25;
 
+/** What this does not know of is given so long before nothing more is thought to come, in ms of real time. */
+const unknownMs = 100;
+
 /** Requests of the event loop that are under way on other threads (`process.getActiveResourcesInfo`). */
 const onThreads = /^FSReq|^FileHandleCloseReq|^DNS/;
 
@@ -132,6 +135,7 @@ export class OrderedTime implements Disposable {
   async during(work: Promise<unknown>, limitMs: number): Promise<boolean> {
     const endMs = this.#nowMs + limitMs;
     let isDone = false;
+    let hasWaited = false;
     const done = (): void => {
       isDone = true;
       this.touch();
@@ -140,7 +144,11 @@ export class OrderedTime implements Disposable {
     for (;;) {
       await this.#quiet(() => isDone);
       if (isDone) break;
-      if (!this.#step(endMs)) return false;
+      if (this.#step(endMs)) continue;
+      // Nobody waits for anything any more, as far as is known here.
+      if (hasWaited) return false;
+      hasWaited = true;
+      await this.#pause(unknownMs);
     }
     await work;
     return true;

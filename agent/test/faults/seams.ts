@@ -6,7 +6,7 @@
  *
  * At one of them a fault can be armed.
  */
-import type { Native, Poll, Sockets } from '@luo-console/native';
+import { type Native, OwnedDescriptor, type Poll, type Sockets } from '@luo-console/native';
 import type { Draft } from '../../src/journal/unwritten.ts';
 import { Dead } from '../tapped-native.ts';
 import type { OrderedTime } from './ordered-time.ts';
@@ -196,7 +196,7 @@ export class Seams {
     if (fault === 'hang') return never();
     const result = call();
     if (!(result instanceof Promise)) {
-      if (fault === 'agent dies') this.#die(name);
+      if (fault === 'agent dies') this.#die(name, result);
       return result;
     }
     if (name !== rebootCall) {
@@ -204,8 +204,10 @@ export class Seams {
       this.#time.working(result, listens.has(name));
     }
     if (fault !== 'agent dies') return result;
-    const die = (): never => this.#die(name);
-    return result.then(die, die);
+    return result.then(
+      (value) => this.#die(name, value),
+      () => this.#die(name),
+    );
   }
 
   #poll(sockets: Sockets, file: never): Poll {
@@ -229,7 +231,12 @@ export class Seams {
     };
   }
 
-  #die(name: string): never {
+  /** @param result of the call, which it never gets: what is open in it is closed with the process */
+  #die(name: string, result: unknown = null): never {
+    for (const each of Array.isArray(result) ? result : [result]) {
+      const owned: unknown = each?.descriptor ?? each;
+      if (owned instanceof OwnedDescriptor) owned.close();
+    }
     this.#blows.agentDies();
     throw new Dead(name);
   }
