@@ -3,6 +3,7 @@
  * One run on a fresh made-up host, in ordered time: two machines are adopted and an update is run, as far as it goes. At one
  * seam a fault is armed. What becomes of the host is for `verdict.ts`.
  */
+import { unitNameOf } from '../../src/adoption/restore.ts';
 import type { AgentClient } from '../../src/client/index.ts';
 import type { Plan } from '../../src/interface/agent.generated.ts';
 import { MadeUpHost } from '../made-up-host.ts';
@@ -54,8 +55,8 @@ export class Scene {
   readonly wrong: string[] = [];
   /** How long each guest was stopped in the kernel that is left, in ms. */
   readonly stoppedMs = new Map<string, number>();
-  /** Whether it was needed that somebody aborts the update: it did not end by itself. */
-  waited = false;
+  /** Whether what is under way will never end: only another agent helps. */
+  isStuck = false;
   abort: Abort | null = null;
   client: AgentClient | null = null;
   #aborting: Promise<void> | null = null;
@@ -83,7 +84,14 @@ export class Scene {
     host.tap = (native) => seams.native(native);
     host.reboot = async () => this.#noteRunning();
     const { starter } = host;
-    if (starter) host.starter = seams.group('bus', { ...starter, resume: this.#resume(starter.resume) });
+    if (starter)
+      host.starter = seams.group('bus', {
+        ...starter,
+        resume: async (machine, ...given) => {
+          this.#noteStart(unitNameOf(machine));
+          await starter.resume(machine, ...given);
+        },
+      });
     vmms.between = (name, what, perform, refuse) => {
       const queue = this.#hanging.get(name);
       if (queue) queue.push(perform);
@@ -142,9 +150,15 @@ export class Scene {
       .map(({ name }) => name);
   }
 
-  /** An agent is there that answers: the one that ran, or the next one if it died or hangs for ever. */
-  async needAgent(hangs = false): Promise<AgentClient> {
-    if (this.client && !this.#agentDied && !hangs) return this.client;
+  /** The agent that ran; the next one if that died, or is stuck. */
+  async needAgent(): Promise<AgentClient> {
+    if (this.client && !this.#agentDied && !this.isStuck) return this.client;
+    return await this.restart();
+  }
+
+  /** Has another agent, as the service manager or an operator does. */
+  async restart(): Promise<AgentClient> {
+    this.seams.stage = null;
     this.host.kill();
     this.time.forget();
     this.#agentDied = false;
@@ -193,9 +207,8 @@ export class Scene {
     };
     const ended = await this.#during(isOver());
     if (ended === null && !this.#agentDied) {
-      this.waited = true;
       this.#beginAbort();
-      await this.#during(following);
+      this.isStuck = (await this.#during(following)) === null && !this.#agentDied;
     }
     const isKexec = await Promise.race([asked, Promise.resolve(false)]);
     this.seams.stage = null;
@@ -228,10 +241,7 @@ export class Scene {
     const isOver = await this.time.during(over, endlessMs);
     this.seams.stage = null;
     if (!this.#agentDied && this.host.agent !== null) this.client = await this.host.connect();
-    if (!isOver) {
-      this.waited = true;
-      await this.needAgent(true);
-    }
+    if (!isOver) await this.restart();
   }
 
   /** @returns whether it worked; null if the agent died, or it takes for ever */
@@ -287,7 +297,7 @@ export class Scene {
 
   #killVmm(name: string): void {
     const vmm = this.machines.get(name);
-    if (!vmm || this.dead.has(name)) return;
+    if (!vmm || this.dead.has(name) || vmm.child.signalCode !== null) return;
     this.dead.set(name, vmm.guest.running);
     void this.vmms.end(vmm);
   }
@@ -298,16 +308,12 @@ export class Scene {
       if (!this.dead.has(name) && guest.running) this.wrong.push(`${name} runs when the reboot call is made`);
   }
 
-  #resume<Given extends [{ readonly name: string }, ...unknown[]]>(
-    resume: (...given: Given) => Promise<void>,
-  ): (...given: Given) => Promise<void> {
-    return async (...given) => {
-      const { name } = given[0];
-      const vmm = this.machines.get(name);
-      if (!this.#isNextKernel) this.wrong.push(`${name} is brought back in the kernel that it never left`);
-      if (vmm?.guest.running) this.wrong.push(`${name} is brought back though it has run`);
-      this.dead.delete(name);
-      await resume(...given);
-    };
+  /** A VMM is started with a saved state: not here, and not if its guest has run since. */
+  #noteStart(name: string): void {
+    const vmm = this.machines.get(name);
+    if (!vmm) this.wrong.push(`${name} is brought back, and nobody knows it`);
+    if (!this.#isNextKernel) this.wrong.push(`${name} is brought back in the kernel that it never left`);
+    if (vmm?.guest.running) this.wrong.push(`${name} is brought back though it has run`);
+    this.dead.delete(name);
   }
 }

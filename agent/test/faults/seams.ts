@@ -81,8 +81,8 @@ const within: ReadonlySet<string> = new Set([
 
 /** One that does not come back is the kexec. */
 const rebootCall = 'native:kernel.rebootKexec';
-/** Calls whose thread waits for the other end of a socket. */
-const listens: ReadonlySet<string> = new Set(['native:sockets.record']);
+/** Calls that wait for a VMM, which may be the one that hangs. */
+const waitsForVmm = (name: string): boolean => name === 'native:sockets.record' || name.startsWith('bus.');
 
 /** What the kernel says when something is wrong that has nothing to do with what was asked. */
 const codes: Readonly<Record<string, readonly [code: string, errno: number]>> = {
@@ -116,7 +116,7 @@ const never = (): Promise<never> => new Promise(() => {});
 type AnyFunction = (...given: unknown[]) => unknown;
 
 export class Seams {
-  /** What the agent is doing; null while nothing is looked at. */
+  /** What the agent is doing: seams are counted within that; null while nothing is looked at. */
   stage: Stage | null = null;
   /** All that was reached, in order. */
   readonly points: Point[] = [];
@@ -201,7 +201,7 @@ export class Seams {
     }
     if (name !== rebootCall) {
       if (point) addHang(point, name);
-      this.#time.working(result, listens.has(name));
+      this.#time.working(result, waitsForVmm(name));
     }
     if (fault !== 'agent dies') return result;
     return result.then(
@@ -246,8 +246,9 @@ export class Seams {
     this.#time.touch();
     const { stage } = this;
     if (stage === null) return { fault: null, point: null };
-    const times = (this.#times.get(name) ?? 0) + 1;
-    this.#times.set(name, times);
+    const key = `${stage} ${name}`;
+    const times = (this.#times.get(key) ?? 0) + 1;
+    this.#times.set(key, times);
     const label = `${name}#${times}`;
     const isFile = name.startsWith('fs:');
     // Files are looked at by the hundred: one wait in the sources is one seam. And they are nobody's to die of.
@@ -256,7 +257,8 @@ export class Seams {
     const point: Point = { label, stage, vmm, site, fits: new Set([...fits, ...also]) };
     if (fits.includes('hang')) addHang(point, name);
     this.points.push(point);
-    if (this.#isStruck || this.#fault?.point.label !== label) return { fault: null, point };
+    const isIt = this.#fault?.point.label === label && this.#fault.point.stage === stage;
+    if (this.#isStruck || !this.#fault || !isIt) return { fault: null, point };
     return { fault: this.#strike(this.#fault.kind, point), point: this.#fault.point };
   }
 
