@@ -4,7 +4,15 @@
  * in as QEMU does, on real sockets. What it should do otherwise is given command by command.
  */
 import { connect, createServer } from 'node:net';
-import { type Answer, type Between, type FakeQmp, greeting, refusal, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
+import {
+  type Answer,
+  type Between,
+  type FakeQmp,
+  greeting,
+  refusal,
+  serveQmp,
+  value,
+} from '../qemu/fake-qmp.fixture.ts';
 
 export interface FakeVmm extends FakeQmp {
   /** Whether the guest runs now. */

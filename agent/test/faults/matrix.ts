@@ -3,11 +3,12 @@
  * The matrix of faults: each seam that runs without a fault have reached, with each kind of fault that fits it. Every case is
  * a run on a fresh host.
  */
+import { saidBy } from '../../src/host/said-by.ts';
 import { knownFaults } from './known.ts';
 import { type Flow, flows, Scene } from './scene.ts';
 import { type Fault, type Kind, kinds, type Point, type Stage, stages } from './seams.ts';
 import { expectedOf, type Result, verdictOf } from './verdict.ts';
-import type { Watching } from './watching.ts';
+import { type Watching, watch } from './watching.ts';
 
 export interface Case {
   readonly flow: Flow;
@@ -49,7 +50,8 @@ export async function findCases(watching: Watching): Promise<Case[]> {
     const points = distinct(await recorded(watching, flow));
     for (const point of points.filter(({ stage }) => ofFlow[flow].includes(stage)))
       for (const kind of kinds)
-        if (point.fits.has(kind) && !isBeyondHelp({ kind, point })) cases.push({ flow, fault: { kind, point } });
+        if (point.fits.has(kind) && !isBeyondHelp({ kind, point }))
+          cases.push({ flow, fault: { kind, point } });
   }
   return cases;
 }
@@ -77,37 +79,58 @@ function distinct(points: readonly Point[]): Point[] {
 /** The first case of each kind at each stage. */
 export function sampleOf(cases: readonly Case[]): Case[] {
   return stages.flatMap((stage) =>
-    kinds.flatMap((kind) => cases.find(({ fault }) => fault.kind === kind && fault.point.stage === stage) ?? []),
+    kinds.flatMap(
+      (kind) => cases.find(({ fault }) => fault.kind === kind && fault.point.stage === stage) ?? [],
+    ),
   );
 }
 
-/** Runs one case. */
-export async function runCase(watching: Watching, each: Case): Promise<Line> {
-  const { fault, flow } = each;
+/** Runs every case of some stages. */
+export async function runStages(wanted: readonly Stage[]): Promise<Line[]> {
+  const watching = watch();
+  const cases = await findCases(watching);
+  return await runAll(
+    watching,
+    cases.filter(({ fault }) => wanted.includes(fault.point.stage)),
+  );
+}
+
+/** Runs cases, one after the other. */
+export async function runAll(watching: Watching, cases: readonly Case[]): Promise<Line[]> {
+  const lines: Line[] = [];
+  for (const each of cases) lines.push(await runCase(watching, each));
+  return lines;
+}
+
+async function runCase(watching: Watching, each: Case): Promise<Line> {
+  const { fault } = each;
   const name = nameOf(each);
   const expected = expectedOf(fault);
+  const { result, problems } = await seenOf(watching, each);
+  const unexpected = result === null || expected.includes(result) ? [] : ['another outcome was expected'];
+  const all = [...problems, ...unexpected];
+  const seen = [result ?? 'no outcome', ...all].join('; ');
+  const known = knownFaults.find(({ is }) => is.test(name)) ?? null;
+  const line = { name, expected: expected.join(' or '), seen };
+  if (known === null) return { ...line, verdict: all.length === 0 ? 'as expected' : 'differs' };
+  if (all.length === 0) return { ...line, seen: `${seen}; it is known as bad`, verdict: 'differs' };
+  return { ...line, verdict: known.seen.test(seen) ? 'known' : 'differs' };
+}
+
+/** @returns null for a run that came to no end */
+async function seenOf(
+  watching: Watching,
+  { flow, fault }: Case,
+): Promise<{ result: Result | null; problems: readonly string[] }> {
   const scene = new Scene(watching, flow, fault);
-  let result: Result | 'nothing';
-  let problems: readonly string[];
   try {
-    const end = await scene.run();
-    ({ result, problems } = await verdictOf(scene, end));
+    const { result, problems } = await verdictOf(scene, await scene.run());
+    return { result, problems: scene.seams.isStruck ? problems : [...problems, 'it was not reached'] };
   } catch (error) {
-    [result, problems] = ['nothing', [error instanceof Error ? (error.stack ?? error.message) : String(error)]];
+    return { result: null, problems: [saidBy(error)] };
   } finally {
     await scene.dispose();
   }
-  const all = [
-    ...problems,
-    ...(scene.seams.isStruck ? [] : ['it was not reached']),
-    ...(result === 'nothing' || expected.includes(result) ? [] : ['another outcome was expected']),
-  ];
-  const seen = [result, ...all].join('; ');
-  const known = knownFaults.find(({ is }) => is.test(name)) ?? null;
-  const isBad = all.length > 0;
-  const isKnown = known?.seen.test(seen) ?? false;
-  const verdict = isBad ? (isKnown ? 'known' : 'differs') : known === null ? 'as expected' : 'differs';
-  return { name, expected: expected.join(' or '), seen: !isBad && known ? `${seen}; known as bad, and is well` : seen, verdict };
 }
 
 /** Kinds that a stage has no case of, as far as any could fit. */

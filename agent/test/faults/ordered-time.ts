@@ -65,7 +65,11 @@ export class OrderedTime implements Disposable {
       set(() => over.abort(reason), ms, null);
       return over.signal;
     };
-    timersPromises.setTimeout = <T>(ms = 0, value?: T, { signal }: { signal?: AbortSignal | undefined } = {}) =>
+    timersPromises.setTimeout = <T>(
+      ms = 0,
+      value?: T,
+      { signal }: { signal?: AbortSignal | undefined } = {},
+    ) =>
       new Promise<T>((resolve, reject) => {
         const abort = (): void => {
           clear(timer);

@@ -142,7 +142,10 @@ export class Seams {
 
   /** The same functions, as an agent calls them whose waits are looked at. */
   native(native: Native): Native {
-    const groups = Object.entries(native).map(([name, group]) => [name, this.group(`native:${name}`, group as object)]);
+    const groups = Object.entries(native).map(([name, group]) => [
+      name,
+      this.group(`native:${name}`, group as object),
+    ]);
     return Object.fromEntries(groups) as Native;
   }
 
@@ -154,7 +157,8 @@ export class Seams {
         const name = `${group}.${String(key)}`;
         if (typeof value !== 'function' || within.has(name)) return value;
         const call = (value as AnyFunction).bind(target);
-        if (name === 'native:sockets.poll') return (file: never) => this.#poll(target as unknown as Sockets, file);
+        if (name === 'native:sockets.poll')
+          return (file: never) => this.#poll(target as unknown as Sockets, file);
         return (...given: unknown[]) => this.#call(name, () => call(...given));
       },
     });
@@ -190,7 +194,8 @@ export class Seams {
   #call(name: string, call: () => unknown): unknown {
     const { fault, point } = this.#reach(name, null, ['error']);
     if (fault === 'error') {
-      if (point?.fits.has('hang') || name === rebootCall || name.startsWith('fs:')) return Promise.reject(fail(name));
+      if (point?.fits.has('hang') || name === rebootCall || name.startsWith('fs:'))
+        return Promise.reject(fail(name));
       throw fail(name);
     }
     if (fault === 'hang') return never();
@@ -242,7 +247,11 @@ export class Seams {
   }
 
   /** @returns what goes wrong now, and the seam: as it is known from the run without a fault, if it is this one */
-  #reach(name: string, vmm: string | null, fits: readonly Kind[]): { fault: Kind | null; point: Point | null } {
+  #reach(
+    name: string,
+    vmm: string | null,
+    fits: readonly Kind[],
+  ): { fault: Kind | null; point: Point | null } {
     this.#time.touch();
     const { stage } = this;
     if (stage === null) return { fault: null, point: null };
@@ -253,7 +262,9 @@ export class Seams {
     const isFile = name.startsWith('fs:');
     // Files are looked at by the hundred: one wait in the sources is one seam. And they are nobody's to die of.
     const site = isFile ? siteOf() : null;
-    const also: Kind[] = isFile ? [] : ['agent dies', 'VMM dies', ...(mayAbort(stage) ? (['abort'] as const) : [])];
+    const also: Kind[] = isFile
+      ? []
+      : ['agent dies', 'VMM dies', ...(mayAbort(stage) ? (['abort'] as const) : [])];
     const point: Point = { label, stage, vmm, site, fits: new Set([...fits, ...also]) };
     if (fits.includes('hang')) addHang(point, name);
     this.points.push(point);

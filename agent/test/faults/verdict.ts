@@ -3,9 +3,10 @@
  * What must hold of a host after any fault: no guest is stopped with nobody to let it run, none runs twice, no last copy of
  * a state is freed, what is said is true, and an abort ends in time.
  */
+
+import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
 import type { AgentClient } from '../../src/client/index.ts';
 import type { HeldMachine, Outcome, Update } from '../../src/interface/agent.generated.ts';
-import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
 import { contentOf } from '../scenario.ts';
 import type { End, Scene } from './scene.ts';
 import type { Fault, Kind, Stage } from './seams.ts';
@@ -35,7 +36,8 @@ const longestAbortMs = 30_000;
 export function expectedOf({ kind, point: { stage } }: Fault): readonly Result[] {
   if (stage === 'adopt') return ['refused', 'aborted', 'returned', 'updated'];
   // What could not be read once is not known to have come.
-  if (stage === 'resume' || stage === 'settle') return kind === 'error' ? ['updated', 'unknown'] : ['updated'];
+  if (stage === 'resume' || stage === 'settle')
+    return kind === 'error' ? ['updated', 'unknown'] : ['updated'];
   if (stage === 'undo') return ['aborted', 'returned'];
   return expectedBefore[kind](stage);
 }
@@ -85,7 +87,8 @@ function problemsAtOnce(scene: Scene): string[] {
   if (abort === null) return problems;
   if (abort.tookMs === null) problems.push('the abort was not answered');
   else if (abort.tookMs > longestAbortMs) problems.push(`the abort took ${abort.tookMs} ms`);
-  if (abort.stopped.length > 0) problems.push(`${abort.stopped.join(', ')} did not run when the abort was answered`);
+  if (abort.stopped.length > 0)
+    problems.push(`${abort.stopped.join(', ')} did not run when the abort was answered`);
   return problems;
 }
 
@@ -114,7 +117,8 @@ async function problemsThere(scene: Scene, client: AgentClient, update: Update |
     const hasEnded = scene.dead.get(name) === true;
     const isRunning = guest.running && !scene.dead.has(name);
     const isHeld = held.find((each) => each.name === name);
-    if (said.get(name) === 'resumed' && !isRunning && !hasEnded) problems.push(`${name} is said to be resumed, and does not run`);
+    if (said.get(name) === 'resumed' && !isRunning && !hasEnded)
+      problems.push(`${name} is said to be resumed, and does not run`);
     if (isRunning && said.get(name) !== 'resumed' && said.get(name) !== 'held')
       problems.push(`${name} runs, and is said to be ${said.get(name)}`);
     if (isRunning && guest.loaded !== 'device state') problems.push(`${name} runs without its state`);
@@ -126,7 +130,12 @@ async function problemsThere(scene: Scene, client: AgentClient, update: Update |
 }
 
 /** One that is held can be brought back. */
-async function problemsOfHeld(scene: Scene, client: AgentClient, name: string, session: string): Promise<string[]> {
+async function problemsOfHeld(
+  scene: Scene,
+  client: AgentClient,
+  name: string,
+  session: string,
+): Promise<string[]> {
   const retrying = client.call('RetryMachine', { session });
   try {
     await scene.time.during(retrying, 600_000);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Seams of the agent that are not given to it: files, its journal, and what it says that it is doing. */
-import { syncBuiltinESMExports } from 'node:module';
+
 import files from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { onTestFinished, vi } from 'vitest';
 import { Chain } from '../../src/journal/chain.ts';
 import { type Disk, fillable } from '../../src/journal/full-disk.fixture.ts';
