@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { inTime } from '../../host/in-time.ts';
 import { comeFirst } from '../../host/priority.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
@@ -27,6 +28,9 @@ import { writeOut, writeOutAhead } from './writing-out.ts';
 
 /** How long the program that attends a session may take to say that its machine is stopped, in ms. */
 const attendantsMs = 10_000;
+
+/** How long the kernel may take to drop what is loaded, in ms. Machines run again by then, and nothing else may begin. */
+const unloadMs = 10_000;
 
 /** The update as its steps see it. */
 export interface Leaving {
@@ -81,7 +85,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { loaded } = loader;
       // One that somebody has loaded since is not this update's to drop.
       if (loaded === null || (loadedAtUs !== null && loaded.loadedAtUs !== loadedAtUs)) return;
-      await loader.unload(peer);
+      const late = (): Error => new Error(`the kernel did not drop what is loaded within ${unloadMs} ms`);
+      await inTime(loader.unload(peer), unloadMs, late);
     },
   },
 
