@@ -7,7 +7,7 @@ import { saidBy } from '../../src/host/said-by.ts';
 import { knownFaults } from './known.ts';
 import { type Flow, flows, Scene } from './scene.ts';
 import { type Fault, type Kind, kinds, type Point, type Stage, stages } from './seams.ts';
-import { expectedOf, type Result, verdictOf } from './verdict.ts';
+import { expectedOf, type Result, type Seen, verdictOf } from './verdict.ts';
 import { type Watching, watch } from './watching.ts';
 
 export interface Case {
@@ -102,14 +102,14 @@ export async function runAll(watching: Watching, cases: readonly Case[]): Promis
   return lines;
 }
 
-async function runCase(watching: Watching, each: Case): Promise<Line> {
+export async function runCase(watching: Watching, each: Case): Promise<Line> {
   const { fault } = each;
   const name = nameOf(each);
   const expected = expectedOf(fault);
-  const { result, problems } = await seenOf(watching, each);
+  const { result, times, problems } = await seenOf(watching, each);
   const unexpected = result === null || expected.includes(result) ? [] : ['another outcome was expected'];
   const all = [...problems, ...unexpected];
-  const seen = [result ?? 'no outcome', ...all].join('; ');
+  const seen = [`${result ?? 'no outcome'}${times}`, ...all].join('; ');
   const known = knownFaults.find(({ is }) => is.test(name)) ?? null;
   const line = { name, expected: expected.join(' or '), seen };
   if (known === null) return { ...line, verdict: all.length === 0 ? 'as expected' : 'differs' };
@@ -117,17 +117,17 @@ async function runCase(watching: Watching, each: Case): Promise<Line> {
   return { ...line, verdict: known.seen.test(seen) ? 'known' : 'differs' };
 }
 
-/** @returns null for a run that came to no end */
+/** @returns without a result if the run came to no end */
 async function seenOf(
   watching: Watching,
   { flow, fault }: Case,
-): Promise<{ result: Result | null; problems: readonly string[] }> {
+): Promise<Omit<Seen, 'result'> & { result: Result | null }> {
   const scene = new Scene(watching, flow, fault);
   try {
-    const { result, problems } = await verdictOf(scene, await scene.run());
-    return { result, problems: scene.seams.isStruck ? problems : [...problems, 'it was not reached'] };
+    const seen = await verdictOf(scene, await scene.run());
+    return scene.seams.isStruck ? seen : { ...seen, problems: [...seen.problems, 'it was not reached'] };
   } catch (error) {
-    return { result: null, problems: [saidBy(error)] };
+    return { result: null, times: '', problems: [saidBy(error)] };
   } finally {
     await scene.dispose();
   }

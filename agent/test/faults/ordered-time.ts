@@ -5,7 +5,7 @@
  * machine is.
  *
  * All who take part are in this process: the agent, its clients and the VMMs. Whatever one says to another arrives within
- * a few turns of the event loop. Work on other threads is known to whoever calls `working`.
+ * a few turns of the event loop. `working` tells of work on other threads.
  */
 import { syncBuiltinESMExports } from 'node:module';
 import timersPromises from 'node:timers/promises';
@@ -150,7 +150,10 @@ export class OrderedTime implements Disposable {
       if (isDone) break;
       if (this.#step(endMs)) continue;
       // Nobody waits for anything any more, as far as is known here.
-      if (hasWaited) return false;
+      if (hasWaited) {
+        this.#goTo(endMs);
+        return false;
+      }
       hasWaited = true;
       await this.#pause(unknownMs);
     }
@@ -161,8 +164,6 @@ export class OrderedTime implements Disposable {
   /** Lets so much time pass, in ms. */
   async pass(ms: number): Promise<void> {
     await this.during(new Promise(() => {}), ms);
-    // Nobody waits for anything before that.
-    await this.#quiet(() => false);
   }
 
   #set(fire: () => void, ms: number, everyMs: number | null): NodeJS.Timeout {
@@ -185,16 +186,13 @@ export class OrderedTime implements Disposable {
     return handle as unknown as NodeJS.Timeout;
   }
 
-  /** Fires the timer that is due next. @returns false if none is before `endMs`, which is now then */
+  /** Fires the timer that is due next. @returns false if none is before `endMs` */
   #step(endMs: number): boolean {
     let next: Timer | null = null;
     for (const timer of this.#timers.values())
       if (next === null || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.id < next.id))
         next = timer;
-    if (next === null || next.dueMs > endMs) {
-      this.#goTo(endMs);
-      return false;
-    }
+    if (next === null || next.dueMs > endMs) return false;
     this.#goTo(next.dueMs);
     const { everyMs, id } = next;
     if (everyMs === null) this.#timers.delete(id);

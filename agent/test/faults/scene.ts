@@ -7,8 +7,8 @@ import { unitNameOf } from '../../src/adoption/restore.ts';
 import type { AgentClient } from '../../src/client/index.ts';
 import type { Plan } from '../../src/interface/agent.generated.ts';
 import { MadeUpHost } from '../made-up-host.ts';
-import { type MadeUpVmm, MadeUpVmms } from '../made-up-vmms.ts';
 import { planOf, preserveText } from '../scenario.ts';
+import { Guests } from './guests.ts';
 import { OrderedTime } from './ordered-time.ts';
 import { type Fault, Seams } from './seams.ts';
 import type { Watching } from './watching.ts';
@@ -28,7 +28,8 @@ const endlessMs = 3_600_000;
 /** How long the agent may take to be through with what it tries again, in ms. */
 const afterwardsMs = 120_000;
 
-const names = ['one', 'two'] as const;
+/** The machine whose VMM dies where a seam is about none. */
+const victim = 'one';
 
 /** What an abort met with. */
 export interface Abort {
@@ -43,25 +44,17 @@ export interface Abort {
 export class Scene {
   readonly time = new OrderedTime();
   readonly host = new MadeUpHost();
-  readonly vmms = new MadeUpVmms(this.host);
+  readonly guests = new Guests(this.host, this.time);
   readonly seams: Seams;
   readonly flow: Flow;
-  readonly machines = new Map<string, MadeUpVmm>();
-  /** VMMs that have ended, with whether their guest ran then. */
-  readonly dead = new Map<string, boolean>();
-  /** What a VMM that hangs will do once it goes on. */
-  readonly #hanging = new Map<string, (() => void)[]>();
-  /** What must never happen, and did. */
-  readonly wrong: string[] = [];
-  /** How long each guest was stopped in the kernel that is left, in ms. */
-  readonly stoppedMs = new Map<string, number>();
   /** Whether what is under way will never end: only another agent helps. */
   isStuck = false;
   abort: Abort | null = null;
   client: AgentClient | null = null;
   #aborting: Promise<void> | null = null;
+  /** Whether an agent died of the fault. */
+  hasAgentDied = false;
   #agentDied = false;
-  #isNextKernel = false;
   readonly #watching: Watching;
 
   constructor(watching: Watching, flow: Flow, fault: Fault | null) {
@@ -69,48 +62,29 @@ export class Scene {
     this.#watching = watching;
     const blows = {
       agentDies: () => this.#killAgent(),
-      vmmDies: (name: string) => this.#killVmm(name),
-      vmmHangs: (name: string) => void this.#hanging.set(name, []),
+      vmmDies: (name: string) => this.guests.kill(name),
+      vmmHangs: (name: string) => this.guests.hang(name),
       diskFills: () => {
         watching.disk.full = true;
       },
       abort: () => this.#beginAbort(),
     };
-    this.seams = new Seams(fault, names[0], blows, this.time);
+    this.seams = new Seams(fault, victim, blows, this.time);
     watching.seams = this.seams;
     watching.disk.full = false;
-    const { host, seams, time, vmms } = this;
+    const { guests, host, seams } = this;
     host.kexec = flow === 'refused' ? 'refused' : 'works';
     host.tap = (native) => seams.native(native);
-    host.reboot = async () => this.#noteRunning();
     const { starter } = host;
     if (starter)
       host.starter = seams.group('bus', {
         ...starter,
         resume: async (machine, ...given) => {
-          this.#noteStart(unitNameOf(machine));
+          guests.noteStart(unitNameOf(machine));
           await starter.resume(machine, ...given);
         },
       });
-    vmms.between = (name, what, perform, refuse) => {
-      const queue = this.#hanging.get(name);
-      if (queue) queue.push(perform);
-      else
-        seams.told(
-          name,
-          what,
-          () => {
-            const now = this.#hanging.get(name);
-            if (now) now.push(perform);
-            else perform();
-          },
-          refuse,
-        );
-    };
-    time.passing = (ms) => {
-      if (this.#isNextKernel) return;
-      for (const name of this.stopped()) this.stoppedMs.set(name, (this.stoppedMs.get(name) ?? 0) + ms);
-    };
+    guests.through(seams);
   }
 
   /** Everything up to the end of the update in this kernel, or of the settlement in the next one. */
@@ -120,8 +94,7 @@ export class Scene {
     await this.time.pass(1);
     await this.client.call('CreateSession', { name: 's' });
     await preserveText(this.client, 's', 'kept');
-    this.machines.set('one', await this.vmms.start('one', 'cpr'));
-    this.machines.set('two', await this.vmms.start('two', 'named_memory'));
+    await this.guests.start();
     if (!(await this.#adopt())) return 'not adopted';
     const plan = await this.answer(planOf(this.host, this.client));
     if (!plan.runnable) throw new Error(`not runnable: ${JSON.stringify(plan.checks)}`);
@@ -134,20 +107,10 @@ export class Scene {
   /** Lets go on what hangs, makes room on the disk, and lets the agent try again what it has failed to do. */
   async recover(): Promise<void> {
     this.seams.stage = null;
-    for (const [name, queue] of [...this.#hanging]) {
-      this.#hanging.delete(name);
-      for (const perform of queue) perform();
-    }
+    this.guests.goOn();
     await this.time.pass(afterwardsMs);
     this.#watching.disk.full = false;
     await this.time.pass(afterwardsMs);
-  }
-
-  /** VMMs that are there, could run, and do not. */
-  stopped(): string[] {
-    return [...this.machines.values()]
-      .filter(({ name, guest }) => !this.dead.has(name) && !this.#hanging.has(name) && !guest.running)
-      .map(({ name }) => name);
   }
 
   /** The agent that ran; the next one if that died, or is stuck. */
@@ -182,19 +145,19 @@ export class Scene {
     this.#watching.disk.full = false;
     this.host.kill();
     this.time[Symbol.dispose]();
-    await this.vmms.endAll();
+    await this.guests.vmms.endAll();
     this.host.dispose();
   }
 
   async #adopt(): Promise<boolean> {
-    for (const { pid } of this.machines.values()) {
+    for (const { pid } of this.guests.machines.values()) {
       this.seams.stage = 'adopt';
       const adopting = this.#agent().call('AdoptMachine', { pid });
       const isAdopted = await this.#during(adopting);
       this.seams.stage = null;
       if (!isAdopted) return false;
     }
-    return !this.#agentDied && this.dead.size === 0;
+    return !this.#agentDied && this.guests.dead.size === 0;
   }
 
   async #update(plan: Plan): Promise<End> {
@@ -225,10 +188,10 @@ export class Scene {
   }
 
   async #arrive(): Promise<void> {
-    this.#isNextKernel = true;
+    this.guests.hasLeft = true;
     this.host.becomeNextKernel();
     this.time.forget();
-    await this.vmms.endAll();
+    await this.guests.vmms.endAll();
     this.seams.stage = 'resume';
     const starting = this.host.launch();
     const died = this.host.process?.died.then(() => {});
@@ -238,8 +201,13 @@ export class Scene {
       this.#agentDied = true;
     };
     const over = Promise.race([settled.catch(failed), died ?? settled]);
-    const isOver = await this.time.during(over, endlessMs);
+    let isOver = await this.time.during(over, endlessMs);
     this.seams.stage = null;
+    // Nobody can bring back a machine whose VMM answers nothing. It is waited for.
+    if (!isOver && this.guests.isAnyHanging) {
+      this.guests.goOn();
+      isOver = await this.time.during(over, endlessMs);
+    }
     if (!this.#agentDied && this.host.agent !== null) this.client = await this.host.connect();
     if (!isOver) await this.restart();
   }
@@ -266,7 +234,7 @@ export class Scene {
     const fromMs = this.time.nowMs;
     const answered = (): void => {
       abort.tookMs = this.time.nowMs - fromMs;
-      abort.stopped = this.stopped();
+      abort.stopped = this.guests.stopped();
     };
     this.#aborting = this.#agent()
       .call('AbortUpdate', { reason: 'the test aborts it' })
@@ -284,36 +252,10 @@ export class Scene {
   #killAgent(): void {
     if (this.#agentDied) return;
     this.#agentDied = true;
+    this.hasAgentDied = true;
     this.seams.stage = null;
     this.host.process?.kill();
-    // As the kernel does with its connections.
-    for (const { name, guest } of this.machines.values()) {
-      if (this.dead.has(name)) continue;
-      guest.hangUp();
-      guest.answerAgain();
-    }
+    this.guests.disconnect();
     this.time.forget();
-  }
-
-  #killVmm(name: string): void {
-    const vmm = this.machines.get(name);
-    if (!vmm || this.dead.has(name) || vmm.child.signalCode !== null) return;
-    this.dead.set(name, vmm.guest.running);
-    void this.vmms.end(vmm);
-  }
-
-  /** What is carried over must be stopped by now: else it runs twice. */
-  #noteRunning(): void {
-    for (const { name, guest } of this.machines.values())
-      if (!this.dead.has(name) && guest.running) this.wrong.push(`${name} runs when the reboot call is made`);
-  }
-
-  /** A VMM is started with a saved state: not here, and not if its guest has run since. */
-  #noteStart(name: string): void {
-    const vmm = this.machines.get(name);
-    if (!vmm) this.wrong.push(`${name} is brought back, and nobody knows it`);
-    if (!this.#isNextKernel) this.wrong.push(`${name} is brought back in the kernel that it never left`);
-    if (vmm?.guest.running) this.wrong.push(`${name} is brought back though it has run`);
-    this.dead.delete(name);
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The seams through which an agent waits for others: calls of the kernel and of the device, sockets and memory, what it
- * tells each VMM, the service manager, and the journal. Whenever one is reached it gets a label, its name and how often
+ * The seams through which an agent waits for others: system calls, what it tells each VMM, the service manager, files and
+ * the journal. Whenever one is reached it gets a label, its name and how often
  * that was reached. Nobody lists labels: a wait that is new is found because a run reaches it.
  *
  * At one of them a fault can be armed.

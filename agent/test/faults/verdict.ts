@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What must hold of a host after any fault: no guest is stopped with nobody to let it run, none runs twice, no last copy of
- * a state is freed, what is said is true, and an abort ends in time.
+ * What must hold of a host after any fault. No guest is stopped with nobody to let it run, none runs twice, and no last copy
+ * of a state is freed. What is said is true, and an abort ends in time.
  */
 
 import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
@@ -16,6 +16,8 @@ export type Result = 'refused' | 'none' | Outcome;
 
 export interface Seen {
   readonly result: Result;
+  /** How long guests were stopped and how long an abort took, for people. */
+  readonly times: string;
   /** What does not hold. */
   readonly problems: readonly string[];
 }
@@ -67,9 +69,15 @@ export async function verdictOf(scene: Scene, end: End): Promise<Seen> {
       client = await scene.restart();
     problems.push(...(await problemsThere(scene, client, update)));
   } else problems.push(...(await problemsHere(scene, client, update)));
-  problems.push(...(await problemsAnywhere(scene, client)), ...scene.wrong);
+  problems.push(...(await problemsAnywhere(scene, client)), ...scene.guests.wrong);
   const result = update?.outcome ?? (end === 'not adopted' || end === 'not begun' ? 'refused' : 'none');
-  return { result, problems };
+  return { result, times: timesOf(scene), problems };
+}
+
+function timesOf({ abort, guests: { stoppedMs } }: Scene): string {
+  const stops = Math.max(0, ...stoppedMs.values());
+  const took = abort === null ? '' : `, abort took ${abort.tookMs} ms`;
+  return `${stops === 0 ? '' : `, stopped for ${stops} ms`}${took}`;
 }
 
 const updateOf = async (scene: Scene, client: AgentClient): Promise<Update | null> =>
@@ -82,25 +90,29 @@ const heldOf = async (scene: Scene, client: AgentClient): Promise<readonly HeldM
 function problemsAtOnce(scene: Scene): string[] {
   const { abort } = scene;
   const problems = scene.isStuck ? ['it never ends, and an abort does not help'] : [];
-  const stops = Math.max(0, ...scene.stoppedMs.values());
+  const stops = Math.max(0, ...scene.guests.stoppedMs.values());
   if (stops > longestStopMs) problems.push(`a guest was stopped for ${stops} ms`);
   if (abort === null) return problems;
-  if (abort.tookMs === null) problems.push('the abort was not answered');
-  else if (abort.tookMs > longestAbortMs) problems.push(`the abort took ${abort.tookMs} ms`);
+  if (abort.tookMs === null && !scene.hasAgentDied) problems.push('the abort was not answered');
+  if (abort.tookMs !== null && abort.tookMs > longestAbortMs)
+    problems.push(`the abort took ${abort.tookMs} ms`);
   if (abort.stopped.length > 0)
     problems.push(`${abort.stopped.join(', ')} did not run when the abort was answered`);
   return problems;
 }
 
 async function problemsHere(scene: Scene, client: AgentClient, update: Update | null): Promise<string[]> {
-  const problems = scene.stopped().map((name) => `${name} is stopped`);
+  const problems = scene.guests.stopped().map((name) => `${name} is stopped`);
   if (scene.host.loaded !== null) problems.push('the next kernel is still loaded');
-  for (const { name, guest } of scene.machines.values())
-    if (!scene.dead.has(name) && JSON.stringify(guest.settings) !== JSON.stringify(usualSettings))
+  for (const { name, guest } of scene.guests.machines.values())
+    if (!scene.guests.dead.has(name) && JSON.stringify(guest.settings) !== JSON.stringify(usualSettings))
       problems.push(`the migration settings of ${name} are not as before`);
   const { machines } = await scene.answer(client.call('ListMachines', {}));
-  for (const { name, guest } of scene.machines.values())
-    if (!scene.dead.has(name) && !machines.some((each) => each.name === name && each.state === 'running'))
+  for (const { name, guest } of scene.guests.machines.values())
+    if (
+      !scene.guests.dead.has(name) &&
+      !machines.some((each) => each.name === name && each.state === 'running')
+    )
       problems.push(`${name} is not listed as running, and it ${guest.running ? 'runs' : 'does not run'}`);
   if (update === null) return problems;
   if (update.outcome === null) problems.push('the update is not settled');
@@ -113,9 +125,9 @@ async function problemsThere(scene: Scene, client: AgentClient, update: Update |
   const problems: string[] = [];
   const said = new Map(update?.machines.map(({ name, stage }) => [name, stage]));
   const held = await heldOf(scene, client);
-  for (const [name, { guest }] of scene.machines) {
-    const hasEnded = scene.dead.get(name) === true;
-    const isRunning = guest.running && !scene.dead.has(name);
+  for (const [name, { guest }] of scene.guests.machines) {
+    const hasEnded = scene.guests.dead.get(name) === true;
+    const isRunning = guest.running && !scene.guests.dead.has(name);
     const isHeld = held.find((each) => each.name === name);
     if (said.get(name) === 'resumed' && !isRunning && !hasEnded)
       problems.push(`${name} is said to be resumed, and does not run`);
@@ -142,7 +154,7 @@ async function problemsOfHeld(
   } catch (error) {
     return [`${name} is held, and cannot be brought back: ${JSON.stringify(error)}`];
   }
-  return scene.machines.get(name)?.guest.running ? [] : [`${name} was held, and does not run`];
+  return scene.guests.machines.get(name)?.guest.running ? [] : [`${name} was held, and does not run`];
 }
 
 async function problemsAnywhere(scene: Scene, client: AgentClient): Promise<string[]> {

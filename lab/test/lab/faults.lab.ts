@@ -29,7 +29,7 @@ describe('while machines are stopped', () => {
     // A disk that is soon full. It ends with the boot.
     await run(
       host,
-      `systemctl stop ${units} && mount -t tmpfs -o size=8M,mode=0700 journal ${stateDirectory} && systemctl start ${units}`,
+      `systemctl stop ${units} && mount -t tmpfs -o size=80M,mode=0700 journal ${stateDirectory} && systemctl start ${units}`,
     );
     agent = await connect(host);
     sound = await startGuest(host, { name: 'sound', kind: 'bare', memory: 'shared' });
