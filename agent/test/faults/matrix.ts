@@ -32,11 +32,12 @@ const ofFlow: Readonly<Record<Flow, readonly Stage[]>> = {
 };
 
 /**
- * Nothing in user space can prevent it: a session that the kernel has given out is finished when the agent dies before the
- * service manager has a copy.
+ * Nothing in user space can help. A session that the kernel has given out is finished when the agent dies before the service
+ * manager has a copy. And a VMM that dies as it is told to run may have run: its state must not be loaded again.
  */
-const isBeyondHelp = ({ kind, point }: Fault): boolean =>
-  kind === 'agent dies' && point.label.startsWith('native:liveUpdate.retrieveSession#');
+const isBeyondHelp = ({ kind, point: { label, stage } }: Fault): boolean =>
+  (kind === 'agent dies' && label.startsWith('native:liveUpdate.retrieveSession#')) ||
+  (kind === 'VMM dies' && stage === 'resume' && /^qmp:\w+:cont#/.test(label));
 
 export const nameOf = ({ flow, fault: { kind, point } }: Case): string =>
   `${point.stage}: ${kind} at ${point.label}${flow === 'kexec' ? '' : ` (${flow})`}`;

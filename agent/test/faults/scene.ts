@@ -51,14 +51,19 @@ export class Scene {
   isStuck = false;
   abort: Abort | null = null;
   client: AgentClient | null = null;
+  /** For calls that may never be answered: a connection has its calls answered one after the other. */
+  #patient: AgentClient | null = null;
   #aborting: Promise<void> | null = null;
   /** Whether an agent died of the fault. */
   hasAgentDied = false;
   #agentDied = false;
+  /** Whether the journal is closed by the fault until the agent is started again: its disk did not fail for being full. */
+  readonly isJournalClosed: boolean;
   readonly #watching: Watching;
 
   constructor(watching: Watching, flow: Flow, fault: Fault | null) {
     this.flow = flow;
+    this.isJournalClosed = fault?.kind === 'error' && fault.point.label.startsWith('journal:');
     this.#watching = watching;
     const blows = {
       agentDies: () => this.#killAgent(),
@@ -90,6 +95,7 @@ export class Scene {
   /** Everything up to the end of the update in this kernel, or of the settlement in the next one. */
   async run(): Promise<End> {
     this.client = await this.host.start();
+    this.#patient = await this.host.connect();
     // It examines the running kernel, once it has nothing else to do.
     await this.time.pass(1);
     await this.client.call('CreateSession', { name: 's' });
@@ -97,7 +103,8 @@ export class Scene {
     await this.guests.start();
     if (!(await this.#adopt())) return 'not adopted';
     const plan = await this.answer(planOf(this.host, this.client));
-    if (!plan.runnable) throw new Error(`not runnable: ${JSON.stringify(plan.checks)}`);
+    // One whose VMM hangs since it was adopted cannot come along.
+    if (!plan.runnable) return 'not begun';
     const end = await this.#update(plan);
     if (end !== 'next kernel') return end;
     await this.#arrive();
@@ -155,6 +162,7 @@ export class Scene {
       const adopting = this.#agent().call('AdoptMachine', { pid });
       const isAdopted = await this.#during(adopting);
       this.seams.stage = null;
+      this.isStuck = isAdopted === null && !this.#agentDied;
       if (!isAdopted) return false;
     }
     return !this.#agentDied && this.guests.dead.size === 0;
@@ -245,8 +253,8 @@ export class Scene {
   }
 
   #agent(): AgentClient {
-    if (!this.client) throw new Error('there is no agent');
-    return this.client;
+    if (!this.#patient) throw new Error('there is no agent');
+    return this.#patient;
   }
 
   #killAgent(): void {
