@@ -21,7 +21,7 @@ export const knownFaults: readonly KnownFault[] = [
   },
   {
     // The machine runs. Adopting it waits for the kernel, a file system or the service manager for ever.
-    is: /^adopt: hang at (?:fs:files\.(?:open|lstat)|native:liveUpdate\.preserveFds?|native:sockets\.poll)#\d+$/,
+    is: /^adopt: hang at (?:fs:files\.(?:open|lstat)#\d+|native:(?:liveUpdate\.preserveFds?#\d+|sockets\.poll#[1245]))$/,
     seen: /^refused; it never ends, and an abort does not help/,
   },
   {
