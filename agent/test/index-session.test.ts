@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { formerIndexSessionName, indexSessionName, manifestToken } from '../src/liveupdate/tokens.ts';
 import { MadeUpHost } from './made-up-host.ts';
+import { MadeUpVmms } from './made-up-vmms.ts';
 import { arriveInNextKernel, contentOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
 // The agent that made these sessions reserved no name.
@@ -103,6 +104,21 @@ describe('a session that people named as the index is or was named', () => {
 });
 
 describe('an index that cannot be read', () => {
+  it('at first, and can a moment later, brings its machines back', async () => {
+    const vmms = new MadeUpVmms(host);
+    const { guest, pid } = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid });
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+    await vmms.endAll();
+    vi.spyOn(host.double, 'retrieveFd').mockRejectedValueOnce(noMemory());
+    client = await startSettled(host);
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.machines).toMatchObject([{ name: 'one', stage: 'resumed' }]);
+    expect(guest).toMatchObject({ running: true, loaded: 'device state' });
+    await vmms.endAll();
+  });
+
   it('leaves the outcome unknown, brings the sessions back, and is finished', async () => {
     await makeSession('s');
     const id = await runToKexec(host, client);

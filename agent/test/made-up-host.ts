@@ -55,6 +55,8 @@ export class MadeUpHost {
   places = 4096;
   /** Starts VMMs; a service manager that is not there if none is given. */
   starter: VmmStarter | null = null;
+  /** What an agent that is started gets in place of its system calls. */
+  tap: (native: Native) => Native = (native) => native;
   /** Processes that VMMs of this test process stand for, by the path at which they meet the agent. */
   readonly peers = new Map<string, number>();
   process: Process | null = null;
@@ -165,7 +167,7 @@ export class MadeUpHost {
 
   /** Starts the agent. One that dies while starting never answers: `agent` is null then. */
   async launch(death: Death | null = null): Promise<void> {
-    const process = new Process(this.#native(), death);
+    const process = new Process(this.tap(this.#native()), death);
     this.process = process;
     const options = {
       native: process.native,

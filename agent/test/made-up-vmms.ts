@@ -25,7 +25,7 @@ import type { Descriptor } from '@luo-console/native';
 import { type FakeVmm, startFakeVmm } from '../src/adoption/fake-vmm.fixture.ts';
 import { unitNameOf, type VmmStarter } from '../src/adoption/restore.ts';
 import type { Way } from '../src/interface/agent.generated.ts';
-import { type Answer, machineAnswers, value } from '../src/qemu/fake-qmp.fixture.ts';
+import { type Answer, type Between, machineAnswers, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { namesIn } from '../src/qemu/named-in-words.ts';
 import type { MadeUpHost } from './made-up-host.ts';
 import { runProgram } from './run-program.ts';
@@ -73,6 +73,8 @@ export class MadeUpVmms {
   readonly failing = new Set<string>();
   /** What is done before a unit's VMM is started, when that is written down already. */
   readonly beforeStart = new Map<string, () => Promise<void>>();
+  /** Comes between what a VMM is told, or does by itself, and what it does then. */
+  between: (name: string, ...given: Parameters<Between>) => void = (_name, _what, perform) => perform();
   /** Units to which a VMM that ran already was attached, in order. */
   readonly attached: string[] = [];
 
@@ -100,6 +102,7 @@ export class MadeUpVmms {
     const guest: FakeVmm = await startFakeVmm({
       ...{ running: true, answers: all },
       channel: (path) => void this.#host.peers.set(path, this.#vmms.get(name)?.pid ?? 0),
+      between: (...given) => this.between(name, ...given),
     });
     const words = ['-name', name, '-qmp', `unix:${guest.path},server=on,wait=off`];
     if (way === 'named_memory')

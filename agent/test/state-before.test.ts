@@ -126,6 +126,31 @@ describe('the migration settings of a machine', () => {
   });
 });
 
+describe('a machine whose VMM sends its state as the agent dies', () => {
+  it('is let run by the next agent, though no agent has stopped it', async () => {
+    const told = Promise.withResolvers<void>();
+    const { guest, pid } = await vmms.start('one', 'cpr', { migrate: () => told.resolve() });
+    await client.call('AdoptMachine', { pid });
+    runToKexec(host, client).catch(() => {});
+    await told.promise;
+    host.kill();
+    guest.becomes('postmigrate');
+    client = await startSettled(host);
+    expect(guest.running).toBe(true);
+    expect(guest.settings).toEqual(usualSettings);
+  });
+
+  it('does not run here too if somebody else has migrated it, before the agent began to save it', async () => {
+    const { guest } = await adopted('one', 'cpr');
+    await inGrace();
+    host.kill();
+    guest.becomes('postmigrate');
+    client = await startSettled(host);
+    expect(guest.running).toBe(false);
+    expect(guest.commands).not.toContain('cont');
+  });
+});
+
 describe('a machine that its owner has paused', () => {
   it('is not let run by the next agent, if this one dies after it was saved', async () => {
     const [paused, other] = [await adopted('one'), await adopted('two')];

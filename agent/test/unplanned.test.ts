@@ -81,6 +81,65 @@ describe('what did not come through as planned', () => {
   });
 });
 
+describe('what fails once in the next kernel', () => {
+  const failure = Object.assign(new Error('EIO'), { code: 'EIO', errno: 5, syscall: 'ioctl' });
+
+  beforeEach(async () => {
+    await client.call('CreateSession', { name: 's' });
+    await preserveText(client, 's', 'kept');
+    await runToKexec(host, client);
+    host.becomeNextKernel();
+  });
+
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  it('is tried again: retrieving a session', async () => {
+    const { retrieveSession } = host.double;
+    let failures = 0;
+    vi.spyOn(host.double, 'retrieveSession').mockImplementation(async (device, name) => {
+      if (name === 's' && failures++ === 0) throw failure;
+      return await retrieveSession.call(host.double, device, name);
+    });
+    await restart();
+    expect(failures).toBeGreaterThan(1);
+    expect((await client.call('ListUpdates', {})).updates).toMatchObject([{ outcome: 'updated' }]);
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
+  it('frees nothing: a service manager that does not take the session', async () => {
+    const { notify } = host.manager;
+    vi.spyOn(host.manager, 'notify').mockImplementation((state, ...given) => {
+      if (state.includes(`FDNAME=s-${Buffer.from('s').toString('hex')}`)) throw failure;
+      return notify.call(host.manager, state, ...given);
+    });
+    await restart();
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+    const { entries } = await client.call('QueryJournal', { name: 'session.unkept' });
+    expect(entries).toMatchObject([{ session: 's', message: expect.stringContaining('EIO') }]);
+  });
+
+  it('frees nothing: a descriptor that could not be retrieved stays in its session, which stays incoming', async () => {
+    const { retrieveFd } = host.double;
+    vi.spyOn(host.double, 'retrieveFd').mockImplementation(async (session, token) => {
+      if (token === 0n && host.double.sessionName(session) === 's') throw failure;
+      return await retrieveFd.call(host.double, session, token);
+    });
+    await restart();
+    vi.restoreAllMocks();
+    const [update] = (await client.call('ListUpdates', {})).updates;
+    expect(update?.reason).toContain('session s has what could not be retrieved (EIO): it stays incoming');
+    expect((await client.call('GetSession', { name: 's' })).session.direction).toBe('incoming');
+    const { descriptors } = await client.exchange('FetchSession', { name: 's' });
+    const [session] = descriptors;
+    if (!session) throw new Error('no descriptor came with the reply');
+    using file = await host.double.retrieveFd(session, 0n);
+    expect(native.memory.read(file, 0n, 4).toString()).toBe('kept');
+    session.close();
+  });
+});
+
 describe('a session whose descriptor was handed out', () => {
   async function fetchSession(): Promise<Descriptor> {
     const { descriptors } = await client.exchange('FetchSession', { name: 's' });

@@ -35,6 +35,7 @@ const groupsByStage = {
   slow: ['native'],
   lab: ['native', 'ssh', 'lab'],
   electron: allGroups,
+  faults: ['native', 'ssh', 'lab'],
 };
 
 /** Packages are missing and this person may not install them. */

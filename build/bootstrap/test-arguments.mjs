@@ -34,18 +34,19 @@ export const stageNames = /** @type {const} */ ([
   'lab',
   'electron',
   'conformance',
+  'faults',
 ]);
 
 /**
- * What `npm test` runs if no stage is named. Conformance is what one of each kind stands for here: the same tests
- * on every service manager.
+ * What `npm test` runs if no stage is named. Of conformance and faults it has one of each kind: the others are the same
+ * tests on every service manager, and every fault at every wait.
  *
  * @type {readonly StageName[]}
  */
-export const usualStages = stageNames.filter((name) => name !== 'conformance');
+export const usualStages = stageNames.filter((name) => name !== 'conformance' && name !== 'faults');
 
 /** @type {readonly StageName[]} */
-const stagesWithTests = ['unit', 'slow', 'lab', 'electron', 'conformance'];
+const stagesWithTests = ['unit', 'slow', 'lab', 'electron', 'conformance', 'faults'];
 
 /**
  * What a command line asks for.

@@ -8,7 +8,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** @typedef {'unit' | 'slow' | 'lab' | 'electron' | 'conformance'} TestStage a stage that consists of test files */
+/** @typedef {'unit' | 'slow' | 'lab' | 'electron' | 'conformance' | 'faults'} TestStage a stage that consists of test files */
 
 /**
  * @typedef {object} TestFile
@@ -29,6 +29,7 @@ const passedOver = new Set(['node_modules', 'dist', '.git']);
  */
 export function stageOf(path) {
   if (path.endsWith('.slow.test.ts')) return 'slow';
+  if (path.endsWith('.faults.test.ts')) return 'faults';
   if (path.endsWith('.test.ts')) return 'unit';
   if (!path.endsWith('.lab.ts')) return undefined;
   const folder = /(?:^|\/)lab\/test\/(electron|conformance)\//.exec(path)?.[1];

@@ -40,6 +40,10 @@ describe('the stages of npm test', () => {
     expect(await listed('vitest.config.ts', { LUO_SLOW: '1' })).toEqual(filesOf('unit', 'slow'));
   });
 
+  it('leave out no test of faults', { timeout: 60_000 }, async () => {
+    expect(await listed('vitest.config.ts', { LUO_FAULTS: '1' })).toEqual(filesOf('unit', 'faults'));
+  });
+
   it('leave out no test that needs a host', { timeout: 60_000 }, async () => {
     const there = filesOf('lab', 'electron', 'conformance');
     expect(await listed('lab/vitest.lab.config.ts')).toEqual(there);

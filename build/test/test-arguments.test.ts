@@ -19,6 +19,7 @@ describe('stages', () => {
   it('are all run, in order, if nothing is named', () => {
     expect(stagesOf()).toEqual(usualStages.map((name) => ({ name, files: [] })));
     expect(stagesOf('conformance')).toEqual([{ name: 'conformance', files: [] }]);
+    expect(stagesOf('faults')).toEqual([{ name: 'faults', files: [] }]);
   });
 
   it('are chosen by name, in their own order', () => {
@@ -27,7 +28,7 @@ describe('stages', () => {
 
   it('are not guessed', () => {
     expect(() => read('units')).toThrow(
-      'unknown word "units", expected a stage (lint, types, generated, structure, unit, slow, lab, electron, conformance), a ' +
+      'unknown word "units", expected a stage (lint, types, generated, structure, unit, slow, lab, electron, conformance, faults), a ' +
         'test file or a folder (with a "/" in it, or ending in .ts), --watch, or -t NAME',
     );
     expect(() => read('--wach')).toThrow('unknown word "--wach"');
@@ -67,6 +68,7 @@ describe('test files', () => {
   it('are told apart by name and folder', () => {
     expect(stageOf('agent/src/update/outcome.ts')).toBeUndefined();
     expect(stageOf('lab/test/lab/a.lab.ts')).toBe('lab');
+    expect(stageOf('agent/test/faults/a.faults.test.ts')).toBe('faults');
     expect(stageOf('/x/lab/test/electron/a.lab.ts')).toBe('electron');
     const all = testFiles();
     expect(all).toContainEqual({ path: 'build/test/test-arguments.test.ts', stage: 'unit' });

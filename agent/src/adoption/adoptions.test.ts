@@ -311,6 +311,18 @@ describe('a guest that was stopped', () => {
     },
   );
 
+  it('that runs, and that somebody migrates away before its settings are put back, does not run here too', async () => {
+    const away = value({ status: 'postmigrate', running: false });
+    const [, session] = await stopped({ 'query-status': away, cont: runs });
+    const settings = { capabilities: {}, parameters: {} };
+    scene.adoptions.stopped.mark(session, {
+      suspended: false,
+      before: { ran: true, saving: false, settings },
+    });
+    await scene.adoptions.stopped.letRunOn();
+    expect(monitor.commands).not.toContain('cont');
+  });
+
   it('whose settings cannot be put back is tried again, but not without end: its monitor is its owner’s', async () => {
     const [, session] = await stopped({ ...paused, cont: runs });
     const settings = { capabilities: { events: false }, parameters: {} };
@@ -318,7 +330,8 @@ describe('a guest that was stopped', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     await scene.adoptions.stopped.letRunOn();
-    const before = { ran: true, saving: true, settings };
+    // What is saved from now on somebody else saves.
+    const before = { ran: true, saving: false, settings };
     expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before });
     const again = vi.spyOn(scene.adoptions.stopped, 'letRunOn');
     vi.advanceTimersByTime(2000);

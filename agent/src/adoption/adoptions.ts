@@ -47,6 +47,8 @@
  * - The agent dies while guests are stopped: the next one finds the marks and says `cont` (`letRunOn`), again every
  *   2 s if a monitor refuses. It does not say it to a guest that did not run before, or that something else has stopped.
  *   Without a descriptor store the marks are gone, and the guests stay stopped.
+ * - The agent dies while QEMU hands over its descriptors: QEMU stops its guest by itself then. The next agent asks each
+ *   machine that an update had in hand, and lets such a guest run.
  * - Migration settings of a VMM: a save needs its own (`qemu/migration-settings.ts`). How they were is in the mark before
  *   they are changed. They are put back when the machine runs on, or by the next agent, which finds the mark.
  * - Somebody lets a guest run through another monitor after it was saved: QEMU tells, and the machine is left behind, or

@@ -4,7 +4,15 @@
  * in as QEMU does, on real sockets. What it should do otherwise is given command by command.
  */
 import { connect, createServer } from 'node:net';
-import { type Answer, type FakeQmp, refusal, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
+import {
+  type Answer,
+  type Between,
+  type FakeQmp,
+  greeting,
+  refusal,
+  serveQmp,
+  value,
+} from '../qemu/fake-qmp.fixture.ts';
 
 export interface FakeVmm extends FakeQmp {
   /** Whether the guest runs now. */
@@ -45,6 +53,8 @@ interface FakeVmmOptions {
   readonly answers?: Readonly<Record<string, Answer>>;
   /** Told of each path at which it connects to the agent or waits for it. */
   readonly channel?: (path: string) => void;
+  /** Comes between what it is told, or does by itself, and what it does then. */
+  readonly between?: Between;
 }
 
 interface Channels {
@@ -56,7 +66,13 @@ const cprStream = Buffer.from('QCPR\0\0\0\x01', 'latin1');
 
 /** Serves until the test is over. `answers` take precedence over what QEMU would do. */
 export async function startFakeVmm(
-  { running, settings = {}, answers = {}, channel = () => {} }: FakeVmmOptions = { running: true },
+  {
+    running,
+    settings = {},
+    answers = {},
+    channel = () => {},
+    between = (_what, perform) => perform(),
+  }: FakeVmmOptions = { running: true },
 ): Promise<FakeVmm> {
   const guest = {
     status: running ? 'running' : 'paused',
@@ -107,17 +123,25 @@ export async function startFakeVmm(
   };
   const sendState = (path: string): void => {
     const before = guest.status;
-    becomes('finish-migrate');
-    connect(path)
-      // As QEMU, which goes back to what it did before.
-      .on('error', () => {
-        migration = 'failed';
-        becomes(before);
-      })
-      .end(guest.state, () => {
-        guest.status = 'postmigrate';
-        completed();
-      });
+    // As QEMU, which goes back to what it did before, also if the migration is cancelled.
+    const back = (): void => {
+      if (guest.status === 'finish-migrate') becomes(before);
+    };
+    const failed = (): void => {
+      if (isMigrating()) migration = 'failed';
+      back();
+    };
+    const send = (): void => {
+      becomes('finish-migrate');
+      connect(path)
+        .on('error', failed)
+        .end(guest.state, () => {
+          if (!isMigrating()) return back();
+          guest.status = 'postmigrate';
+          completed();
+        });
+    };
+    between('sends its state', send, failed);
   };
   const qemu: Record<string, Answer> = {
     'query-migrate-capabilities': (socket, id) =>
@@ -176,7 +200,7 @@ export async function startFakeVmm(
       take(pathOf(given, 'main'), load, () => done(socket, id));
     },
   };
-  const qmp: FakeQmp = await serveQmp({ ...qemu, ...answers });
+  const qmp: FakeQmp = await serveQmp({ ...qemu, ...answers }, greeting, between);
   return {
     ...qmp,
     becomes,

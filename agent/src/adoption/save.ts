@@ -303,8 +303,13 @@ export class MachineSaver {
         // Being told to run matters more, and shows by itself whether that can be done.
         if (!isStopped) throw error;
       });
-    if (!isStopped) return null;
-    return await this.#monitor.letRunOn(AbortSignal.timeout(letRunMs), this.#migration !== 'none');
+    const signal = AbortSignal.timeout(letRunMs);
+    const saved = this.#migration !== 'none';
+    const instead = isStopped ? await this.#monitor.letRunOn(signal, saved) : null;
+    // What QEMU saves from now on it saves for somebody else.
+    this.#migration = 'none';
+    if (saved) this.#options.note(this.before);
+    return instead;
   }
 
   /** Puts its migration settings back, and notes that. @throws QmpError */

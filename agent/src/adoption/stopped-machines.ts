@@ -6,6 +6,7 @@
 import { identify } from '../host/process-files.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
+import { isAsSaved } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { putBackSettings } from '../qemu/migration-settings.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
@@ -16,6 +17,7 @@ const againMs = 2000;
 /** How often settings are tried to be put back of a machine that runs. Its monitor is its owner's, too. */
 const mostTries = 15;
 
+const stillStopped = 'a machine is still stopped';
 const settingsFailed = 'the migration settings of a machine are not as before yet';
 
 type StoppedContext = Pick<
@@ -75,11 +77,14 @@ export class StoppedMachines {
     const { pid } = machine;
     const now = await identify(paths.proc, machine.pid);
     if (now?.startTime !== machine.startTime) return true;
-    let failed = machine.suspended ? 'a machine is still stopped' : settingsFailed;
+    let failed = machine.suspended ? stillStopped : settingsFailed;
     try {
       const path = socketSeenBy(paths.proc, pid, machine.monitor);
       using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
-      if (machine.suspended) await this.#goOn(adopted, monitor);
+      if (machine.suspended || (await this.#isSavedForNobody(adopted, monitor))) {
+        failed = stillStopped;
+        await this.#goOn(adopted, monitor);
+      }
       failed = settingsFailed;
       if (machine.before !== null) {
         await putBackSettings(monitor, machine.before.settings);
@@ -90,6 +95,18 @@ export class StoppedMachines {
       log('error', failed, { session, problem: String(error) });
       return false;
     }
+  }
+
+  /**
+   * Whether a guest is stopped that no agent has marked. QEMU takes the end of the CPR connection for the sign to stop its
+   * guest and to send its state. An agent that dies ends that connection, and what QEMU sends then nobody gets.
+   */
+  async #isSavedForNobody({ session, machine }: Adopted, monitor: VmmMonitor): Promise<boolean> {
+    // Once it runs that is noted: what is saved then somebody else has saved, and migrated away.
+    if (machine.before?.ran !== true || !machine.before.saving) return false;
+    if (!isAsSaved(await monitor.status(AbortSignal.timeout(letRunMs)))) return false;
+    this.mark(session, { suspended: true });
+    return true;
   }
 
   /** Lets the guest run that ran before it was stopped. A head of an earlier agent does not say whether it did. */
@@ -103,7 +120,8 @@ export class StoppedMachines {
       if (instead === null) log('warning', 'let a stopped machine run on', { session });
       else log('warning', 'a machine that was stopped is left as it is', { session, state: instead });
     }
-    this.mark(session, { suspended: false });
+    const before = machine.before && { ...machine.before, saving: false };
+    this.mark(session, { suspended: false, before });
     sessions.touched();
   }
 

@@ -35,6 +35,8 @@ export class SuspensionScene implements Disposable {
   readonly marks: string[] = [];
   /** What is noted of each machine's state before, by its session. */
   readonly notes = new Map<string, MachineBefore | null>();
+  /** The same, each that was noted. */
+  readonly noted = new Map<string, MachineBefore[]>();
   /** Whether their VMMs are still there. */
   areThere: boolean | Promise<boolean> = true;
 
@@ -54,7 +56,9 @@ export class SuspensionScene implements Disposable {
         preserve: async () => ({ session: 'luo-console', token: `0x${(token++).toString(16)}` }),
         mark: (session, { suspended, before }) => {
           if (suspended !== undefined) this.marks.push(`${suspended ? '' : '!'}${session}`);
-          if (before !== undefined) this.notes.set(session, before);
+          if (before === undefined) return;
+          this.notes.set(session, before);
+          if (before) this.noted.set(session, [...(this.noted.get(session) ?? []), before]);
         },
         isThere: async () => this.areThere,
         namedMemory: async () => [],

@@ -229,6 +229,11 @@ describe('a machine', () => {
     await suspension.prepare();
     await expect(suspension.save()).rejects.toThrow('one cannot be saved: a CPR stream begins with QCPR');
     expect(await suspension.letRunOn()).toEqual([]);
+    expect(scene.noted.get('machine:one')).toMatchObject([
+      { saving: false },
+      { saving: true },
+      { saving: false },
+    ]);
     expect(vmm.commands).toContain('migrate_cancel');
     expect(vmm.running).toBe(true);
     suspension.close();

@@ -54,6 +54,11 @@ export async function withPatience<T>(
  */
 const passingAtPreserve = ['EBUSY', 'ENOMEM'];
 
+/**
+ * What the kernel may answer to retrieving a session for a passing reason. That there is no such session is none of them.
+ */
+export const passingAtRetrieve: readonly string[] = ['ENOMEM', 'EINTR', 'EAGAIN', 'EMFILE', 'ENFILE', 'EIO'];
+
 /** Patience where somebody waits for the answer. */
 export const shortly = (patience: Patience): Patience => ({
   ...patience,
@@ -129,7 +134,9 @@ export class Device {
   retrieveSession(name: string): Promise<Descriptor> {
     return this.use(async (device) => {
       try {
-        return await this.#liveUpdate.retrieveSession(device, name);
+        return await withPatience(passingAtRetrieve, this.#patience, () =>
+          this.#liveUpdate.retrieveSession(device, name),
+        );
       } catch (error) {
         const code = errnoOf(error);
         if (code === 'ENOENT' || code === 'EINVAL') throw new Refusal('SessionNotFound', { name });

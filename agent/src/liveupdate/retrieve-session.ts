@@ -34,7 +34,16 @@ export async function takeIn(
   descriptor: NativeDescriptor,
 ): Promise<Retrieved> {
   const { liveUpdate, memory } = context.native;
-  context.store.keepSession(name, descriptor);
+  // One that nobody keeps is held here all the same: letting go of it would free what is in it.
+  const kept = (what: string, keep: () => void): void => {
+    try {
+      keep();
+    } catch (error) {
+      const message = `the service manager does not keep ${what}: ${saidBy(error)}`;
+      context.journal.remember('session.unkept', { session: name, message });
+    }
+  };
+  kept('the session', () => context.store.keepSession(name, descriptor));
   const parts: NativeDescriptor[] = [];
   for (let index = 0n; ; index += 1n) {
     const part = await retrieveOr(descriptor, manifestToken + index, 'ENOENT');
@@ -50,7 +59,8 @@ export async function takeIn(
     const problem = saidBy(error);
     return { session: new HeldSession(name, 'incoming', descriptor, null), missing: [], problem };
   }
-  for (const { token, file } of manifest.parts) context.store.keepFile(name, token, file);
+  for (const { token, file } of manifest.parts)
+    kept('its manifest', () => context.store.keepFile(name, token, file));
   const session = new HeldSession(name, 'incoming', descriptor, manifest);
   const missing: { token: string; errno: string }[] = [];
   for (const entry of manifest.entries()) {
@@ -58,7 +68,7 @@ export async function takeIn(
     try {
       const file = await liveUpdate.retrieveFd(descriptor, token);
       session.files.set(token, file);
-      context.store.keepFile(name, token, file);
+      kept(entry.label, () => context.store.keepFile(name, token, file));
     } catch (error) {
       if (entry.state === 'intended' && errnoOf(error) === 'ENOENT') {
         manifest.remove([token]);

@@ -12,6 +12,14 @@ import type { ProcessSocket } from '../host/peer.ts';
 /** What the monitor does about a command: it is given the connection, the command's id and its arguments. */
 export type Answer = (socket: Socket, id: number, given?: unknown) => void;
 
+/**
+ * Comes between what the monitor hears, or does by itself, and what it does then: it may do it, later or never, or answer
+ * that it cannot be done.
+ *
+ * @param refuse null where nobody asked
+ */
+export type Between = (what: string, perform: () => void, refuse: (() => void) | null) => void;
+
 export interface FakeQmp {
   readonly path: string;
   /** The number of its listening socket in this process. */
@@ -65,10 +73,12 @@ export const machineAnswers: Readonly<Record<string, Answer>> = {
  *
  * @param answers by command; without one for it a command is refused
  * @param greet what is said to whoever connects
+ * @param between comes between each command and its answer
  */
 export async function serveQmp(
   answers: Readonly<Record<string, Answer>>,
   greet = greeting,
+  between: Between = (_what, perform) => perform(),
 ): Promise<FakeQmp> {
   const folder = mkdtempSync(join(tmpdir(), 'qmp-'));
   const path = join(folder, 'qmp.sock');
@@ -82,7 +92,7 @@ export async function serveQmp(
     sockets.add(socket);
     socket.on('error', () => {});
     if (!answering) socket.destroy();
-    socket.write(greet);
+    between('greeting', () => void socket.write(greet), null);
     let held = '';
     socket.on('data', (piece) => {
       held += piece.toString();
@@ -98,11 +108,14 @@ export async function serveQmp(
           id: number;
           arguments: unknown;
         };
-        commands.push(execute);
-        const answer = (all as Record<string, Answer>)[execute];
-        if (answer) answer(socket, id, given);
-        else
-          socket.write(`${JSON.stringify({ id, error: { class: 'CommandNotFound', desc: 'no such' } })}\n`);
+        const perform = (): void => {
+          commands.push(execute);
+          const answer = (all as Record<string, Answer>)[execute];
+          if (answer) answer(socket, id, given);
+          else
+            socket.write(`${JSON.stringify({ id, error: { class: 'CommandNotFound', desc: 'no such' } })}\n`);
+        };
+        between(execute, perform, () => refusal('not today')(socket, id));
       }
     });
   });

@@ -87,6 +87,19 @@ async function electronEnvironment(): Promise<Record<string, string>> {
   return { ...(await labEnvironment()), ELECTRON_OVERRIDE_DIST_PATH: runtime.directory };
 }
 
+/** One of each kind, on a real kernel. */
+const faultsInLab = ['test/lab/faults.lab.ts'];
+
+/** All of them on the double, and then those on a real kernel. */
+async function runFaults(selection: Selection): Promise<Tally> {
+  const onDouble = await runVitest('faults', unitTests, orAll(selection, '.faults.test.ts'), [], {
+    LUO_FAULTS: '1',
+  });
+  if (selection.files.length > 0) return onDouble;
+  const inLab = { ...selection, files: faultsInLab };
+  return sum([onDouble, await runVitest('faults', labTests, inLab, [], await labEnvironment())]);
+}
+
 /** What `npm test` consists of. */
 export const testStages: Readonly<Record<StageName, Stage>> = {
   lint: ofChecks(() => [
@@ -127,4 +140,8 @@ export const testStages: Readonly<Record<StageName, Stage>> = {
   },
   electron: withWindows('electron'),
   conformance: withWindows('conformance'),
+  faults: {
+    needs: (files) => ['addon', ...(files.length > 0 ? [] : hosts(faultsInLab))],
+    run: runFaults,
+  },
 };

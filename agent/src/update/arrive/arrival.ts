@@ -78,7 +78,8 @@ export async function retrieveAll(
   const unsettled = past.unsettled?.record.fromBootId === bootId ? null : past.unsettled;
   const expected = newBoot || first.index !== null || unsettled !== null;
   const index = first.index ?? (expected ? await retrieveIndexOrExplain(context) : null);
-  const late = first.index === null && index !== null;
+  // Also one that the first things had, and could not read: its machines are in nobody's hands yet.
+  const late = index !== null && first.resuming === null;
   const resuming = late ? await resumeLate(context, first, index) : first.resuming;
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));

@@ -63,6 +63,13 @@ async function finishOne(
       );
       return;
     }
+    const passed = [...held.unretrieved.values()].filter((errno) => errno !== 'ENOENT');
+    if (passed.length > 0) {
+      problems.push(
+        `session ${name} has what could not be retrieved (${passed.join(', ')}): it stays incoming until somebody finishes it, which would free that`,
+      );
+      return;
+    }
     await sessions.finish(name, agentItself);
   } catch (error) {
     problems.push(`session ${name}: ${saidBy(error)}`);

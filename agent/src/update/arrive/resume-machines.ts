@@ -15,7 +15,7 @@ import { placesOf } from '../../adoption/saved-places.ts';
 import { errnoOf } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import { type DescriptorStore, parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
-import { type Device, type Patience, withPatience } from '../../liveupdate/device.ts';
+import { type Device, type Patience, passingAtRetrieve, withPatience } from '../../liveupdate/device.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { findIndex } from '../record/incoming-index.ts';
 import { patiently, type WaitingContext } from './busy-device.ts';
@@ -79,9 +79,6 @@ export async function resumeMachines(context: ResumeContext, handed: readonly Ha
   return { handed: all, resuming: new Resuming(context, { index: name, record, files }) };
 }
 
-/** Errors that may be gone a moment later. That there is no such session is none of them. */
-const passing = ['ENOMEM', 'EINTR', 'EAGAIN', 'EMFILE', 'ENFILE', 'EIO'];
-
 /** Retrieves a session. @returns null if there is none, or if it could not be retrieved, which the log says */
 async function retrieveOne(
   { native, patience, log }: ResumeContext,
@@ -89,7 +86,9 @@ async function retrieveOne(
   name: string,
 ): Promise<Descriptor | null> {
   try {
-    return await withPatience(passing, patience, () => native.liveUpdate.retrieveSession(device, name));
+    return await withPatience(passingAtRetrieve, patience, () =>
+      native.liveUpdate.retrieveSession(device, name),
+    );
   } catch (error) {
     const errno = errnoOf(error);
     // None of that name, or one that this or another agent has retrieved before.
