@@ -4,7 +4,7 @@
  * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
  * answers calls. Only then it compares, finishes and settles.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
@@ -34,14 +34,14 @@ import { Authorisation } from './service/roles.ts';
 import { listenAt, serveCalls } from './service/serve-calls.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
-import { type Past, retrieveAll } from './update/arrive/arrival.ts';
+import { arrive, openJournal } from './start-with-journal.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
-import { completeArrival, settleInterrupted } from './update/arrive/settlement.ts';
+import { completeArrival } from './update/arrive/settlement.ts';
 import { needsOf } from './update/program/machine-needs.ts';
 import { restoreMachine } from './update/program/restore-machine.ts';
 import { History } from './update/record/history.ts';
 import { takeOutIndex } from './update/record/incoming-index.ts';
-import { inventoryOf, isCurrent, readInventory } from './update/record/inventory.ts';
+import { inventoryOf, isCurrent } from './update/record/inventory.ts';
 import { Phases } from './update/record/phases.ts';
 import { ProgressBoard } from './update/record/progress.ts';
 import { UnfinishedIndex } from './update/record/unfinished-index.ts';
@@ -96,15 +96,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { store, starter, socketDirectory, listening, handed, resuming, carrierOver, resumeLate } = first;
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
-  try {
-    mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    // Machines come back all the same. The journal says that it cannot be used.
-    log('error', 'the state directory cannot be made', {
-      path: options.stateDirectory,
-      problem: saidBy(error),
-    });
-  }
   const journal = new Journal(join(options.stateDirectory, 'journal.db'), {
     bootId: facts.bootId,
     phase: () => phases.phase,
@@ -116,8 +107,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       log('warning', 'not written to the journal', { what, why });
     },
   });
-  if (journal.unwritable !== null)
-    log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
   const reader = new JournalReader(journal);
   const history = new History(journal, reader);
   const kernelLog = new KernelLogTail(paths);
@@ -198,19 +187,17 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   if (options.shutdownLock)
     holdShutdown({ phases, sessions, adoptions, heldMachines, lock: options.shutdownLock });
 
-  // Before anything is written in this boot: the newest entry tells which boot was the last.
-  const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
-  // The agent that stopped the machines may have died since.
+  // The agent that stopped the machines may have died since. They wait for no disk: that of the journal may hang, too.
   await adoptions.stopped.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
+  const past = await openJournal(context);
   loader.recall(reader, facts.bootId);
+  const arrived = await arrive(context, board, past, { index, resuming, resumeLate });
   const writable = journal.unwritable === null;
   // Closing its last descriptor would finish it.
   if (!writable && index) context.unfinishedIndex.keep(index.session, 'the journal cannot be written');
-  if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, { index, resuming, resumeLate }) : null;
   const bringingBack = arrived?.resuming ?? resuming;
   const loaded = Promise.allSettled([carrierOver, bringingBack?.done]).then(() => {
     isLoaded = true;
@@ -260,7 +247,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   );
   const tellState = (): void => {
     const saying = bringingBack?.saying() ?? null;
-    const also = saying === null ? '' : `; ${saying}`;
+    const damage = journal.unwritable === null ? '' : `; the journal cannot be used: ${journal.unwritable}`;
+    const also = `${saying === null ? '' : `; ${saying}`}${damage}`;
     tellManager(native, log, `STATUS=phase ${phases.phase}, ${sessions.list().length} sessions${also}`);
   };
   bringingBack?.events.on('changed', tellState);

@@ -59,7 +59,7 @@ export class AdoptionScene implements Disposable {
     const journal = new Journal(join(this.directory, 'journal.db'), {
       ...{ bootId: 'this', phase: () => 'normal', update: () => null },
       ...{ nowUs: () => 1, steadyUs: () => 1, notWritten: () => {} },
-    });
+    }).open();
     const explain = async () => ({ availability: 'available' as const, explanation: '' });
     const sessions = new SessionStore({
       ...{ native, paths, journal, patience, nowUs: () => 1 },

@@ -34,7 +34,7 @@ afterEach(() => {
 });
 
 function open() {
-  const journal = new Journal(path, context);
+  const journal = new Journal(path, context).open();
   return { journal, reader: new JournalReader(journal) };
 }
 

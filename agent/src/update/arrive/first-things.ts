@@ -2,7 +2,7 @@
 /**
  * The first things the agent does, and the lifecycle of its start.
  *
- *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
+ *     first things → intake → let run on → journal → retrieve → serve, READY=1 → settle → watch machines
  *         └╌╌ machines are brought back, beside all that ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌┘
  *
  * - *first things*: everything that the service manager kept is taken over, and the sessions that a carrier holds
@@ -11,9 +11,10 @@
  *   for as many at once as there are processors (`start-turns.ts`). This is
  *   a separate module so that Node loads as little as possible before that begins. It reaches neither the journal nor the
  *   service nor the plan.
- * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
  * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/stopped-machines.ts`).
+ *   Nothing on disk is needed until then, and what was done is noted in memory.
+ * - *journal*: opened, and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *retrieve*: an update of this boot without an end gets the outcome *aborted*. Then every session that the index or
  *   the journal names is retrieved.
  * - *serve*: calls are answered, and the service manager hears READY=1. Machines may still be loading. Until they are
@@ -42,8 +43,8 @@
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
- * - The journal is found damaged only when it is read. Then the start fails, and is repeated every 200 ms until somebody
- *   mends it. Machines run, but no call is answered.
+ * - The journal is found damaged only when it is read: the same. Nothing is written behind what cannot be read.
+ * - The journal's disk hangs: so does the agent, and its watchdog ends it. Machines run: those came before.
  * - The disk is full: sessions are taken in and retrieved, and an update of this boot is undone and settled. That is
  *   written once there is room. Sessions that came are not finished, and the index is kept for the next start.
  * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
@@ -58,6 +59,10 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/test/damaged-journal.test.ts
+ *       runs before the journal is opened, by the agent that finds it stopped
+ *       runs although the newest entry is damaged, and the agent answers and says so
+ *       is damaged lets machines come back, and the rest once it is mended
  *     agent/test/carried-machines.test.ts
  *       runs on in its unit, is not loaded again, and has the times of the carrier
  *       is seen to wait by people whose calls are answered meanwhile, and its monitor is left alone

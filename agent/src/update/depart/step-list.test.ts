@@ -32,7 +32,7 @@ beforeEach(() => {
     ...{ bootId: 'this', phase: () => 'normal', update: () => null },
     ...{ nowUs: () => (clock += 1), steadyUs: () => (clock += 1) },
     notWritten: (what, why) => void told.push(`${what}; ${why}`),
-  });
+  }).open();
   reader = new JournalReader(journal);
   journal.events.on('entry', ({ kind, name, parameters }) => {
     happened.push(`${kind} ${name === 'update.undo' ? 'undo ' : ''}${parameters.step}`);
