@@ -247,9 +247,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   );
   const tellState = (): void => {
     const saying = bringingBack?.saying() ?? null;
-    const damage = journal.unwritable === null ? '' : `; the journal cannot be used: ${journal.unwritable}`;
-    const also = `${saying === null ? '' : `; ${saying}`}${damage}`;
-    tellManager(native, log, `STATUS=phase ${phases.phase}, ${sessions.list().length} sessions${also}`);
+    const said = [
+      `phase ${phases.phase}, ${sessions.list().length} sessions`,
+      ...(saying === null ? [] : [saying]),
+      ...(journal.unwritable === null ? [] : [`the journal cannot be used: ${journal.unwritable}`]),
+      ...adoptions.stopped.notAsBefore.map(({ session }) => `${session} is not as before the last update`),
+    ];
+    tellManager(native, log, `STATUS=${said.join('; ')}`);
   };
   bringingBack?.events.on('changed', tellState);
   phases.events.on('changed', tellState);

@@ -43,6 +43,8 @@ export class AdoptionScene implements Disposable {
   /** Definitions there are, with the processes of those that run. */
   readonly definitions = new Map<string, number | null>();
   mayLetRunOn = true;
+  /** What was logged. */
+  readonly logged: string[] = [];
   availableMemory: number | null = null;
 
   constructor() {
@@ -91,7 +93,7 @@ export class AdoptionScene implements Disposable {
       },
       availableMemory: async () => this.availableMemory,
       mayLetRunOn: () => this.mayLetRunOn,
-      log: () => {},
+      log: (_level, message) => void this.logged.push(message),
     });
   }
 

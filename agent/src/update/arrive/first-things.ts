@@ -44,7 +44,7 @@
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
  * - The journal is found damaged only when it is read: the same. Nothing is written behind what cannot be read.
- * - The journal's disk hangs: so does the agent, and its watchdog ends it. Machines run: those came before.
+ * - The journal's disk hangs: so does the start, until the service manager ends it. Machines run: they came before.
  * - The disk is full: sessions are taken in and retrieved, and an update of this boot is undone and settled. That is
  *   written once there is room. Sessions that came are not finished, and the index is kept for the next start.
  * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
