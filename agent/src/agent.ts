@@ -69,8 +69,9 @@ export interface RunningAgent {
   /** Resolves once a live update that brought the host here is settled; at once if none did. */
   readonly settled: Promise<void>;
   /**
-   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again. Between the freeze
-   * and the reboot it resolves only if the kernel comes back from that call. Calls are answered meanwhile.
+   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again, however long that
+   * takes. Between the freeze and the reboot it resolves only if the kernel comes back from that call. Calls are answered
+   * meanwhile.
    *
    * @param reason what the update is told to be aborted for
    */
@@ -309,7 +310,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       // Saving or undoing may take longer than the service manager waits.
       const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
       try {
-        await updater.leaveNone(reason);
+        await updater.leaveNone(reason, (stopped) => {
+          log('warning', 'machines are still stopped, and the agent does not end before they run', {
+            stopped,
+          });
+          tellManager(
+            native,
+            log,
+            `STATUS=stopping; waits for machines that do not run yet: ${stopped.join(', ')}`,
+          );
+        });
         journal.writeAll();
       } catch (error) {
         log('error', 'what must be left behind in order is not', { problem: saidBy(error) });

@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
 import { SlotFile } from '../src/liveupdate/slots.ts';
-import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
+import { type Answer, refusal, value } from '../src/qemu/fake-qmp.fixture.ts';
 import { MadeUpHost } from './made-up-host.ts';
-import { MadeUpVmms } from './made-up-vmms.ts';
+import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { contentOf, entriesOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
@@ -256,6 +256,30 @@ describe('an agent that is told to end', () => {
     await attending.return();
     expect((await client.call('GetUpdate', { id: await running })).update.outcome).toBe('aborted');
     await expectAsBefore();
+  });
+
+  it.each([
+    ['runs', async ({ guest }: MadeUpVmm) => guest.becomes('running')],
+    ['has ended', async (vmm: MadeUpVmm) => await vmms.end(vmm)],
+  ] as const)('does not end before a machine whose VMM does not let it run on %s', async (_how, comeTrue) => {
+    const vmm = await vmms.start('one', 'named_memory', { cont: refusal('not today') });
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    host.kexec = 'refused';
+    await runToKexec(host, client, { wait: 'settled' });
+    expect(vmm.guest.running).toBe(false);
+    let hasEnded = false;
+    const ending = end().then(() => {
+      hasEnded = true;
+    });
+    const tries = () => host.log.filter((line) => line.includes('the agent does not end before they run'));
+    await vi.waitFor(() => expect(tries()).toHaveLength(2), { timeout: 10_000 });
+    expect(hasEnded).toBe(false);
+    expect(tries()[0]).toContain('"stopped":["machine:one"]');
+    expect(host.manager.messages).toContain(
+      'STATUS=stopping; waits for machines that do not run yet: machine:one',
+    );
+    await comeTrue(vmm);
+    await ending;
   });
 
   it('because a new version was installed is told so once the update is over', async () => {

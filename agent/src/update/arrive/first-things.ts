@@ -22,6 +22,8 @@
  * - *settle*: machines are adopted under their new processes as soon as they run. Once all are through: digests,
  *   finishing, outcome. Then machines are watched.
  *
+ * A signal does not end a start before stopped machines run, unless it waits for the device (`ending.ts`).
+ *
  * The agent may die at any point and is started again after 200 ms. VMMs are not its children, so they live on. What
  * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was. A carrier that was
  * at work for it goes on, and is waited for.
@@ -59,6 +61,9 @@
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/src/ending.test.ts
+ *       while it starts ends once that is done, and machines run that another agent had stopped
+ *       while its start waits for the device, %s, ends at once
  *     agent/test/damaged-journal.test.ts
  *       runs before the journal is opened, by the agent that finds it stopped
  *       runs although the newest entry is damaged, and the agent answers and says so

@@ -27,7 +27,8 @@
  * settling do not wait for the journal (`journal/journal.ts`): they are written once there is room. If the agent dies
  * before, the next one settles the update as *aborted*.
  *
- * SIGTERM aborts an update first, and the agent ends once its machines run. In *kexec* it waits for the reboot call. The
+ * SIGTERM aborts an update first, and the agent ends once its machines run, however long that takes. In *kexec* it waits
+ * for the reboot call. A start is not ended before stopped machines run either (`ending.ts`). The
  * package does not restart an agent in an update: the agent does, once that is over. From *prepared* on the host
  * cannot be shut down (`hold-shutdown.ts`).
  *
@@ -78,6 +79,7 @@
  *       tries again what could not be undone, and says if it still cannot be
  *       in the grace aborts the update first
  *       with machines stopped lets them run on first, and asks the service manager for the time
+ *       does not end before a machine whose VMM does not let it run on %s
  *       while the reboot call is made waits for it, and lets machines run on if it comes back
  *       because a new version was installed is told so once the update is over
  *       gives the host back to whoever wants to shut it down, which was not possible since *prepared*
