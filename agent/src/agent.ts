@@ -188,6 +188,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   if (options.shutdownLock)
     holdShutdown({ phases, sessions, adoptions, heldMachines, lock: options.shutdownLock });
 
+  await first.storedRunOn;
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
   // The agent that stopped the machines may have died since. They wait for no disk: that of the journal may hang, too.

@@ -34,21 +34,26 @@ describe('an agent that is told to end', () => {
     expect(happened.slice(2)).toEqual(inOrder);
   });
 
-  it.each(['before', 'after'] as const)(
-    'while its start waits for the device, %s, ends at once',
+  it.each(['before', 'after', 'later'] as const)(
+    'while its start waits for the device, %s, ends once machines run',
     async (when) => {
       const over = new AbortController();
+      const machinesRun = Promise.withResolvers<void>();
       if (when === 'before') void ending.stop('SIGTERM');
-      ending.startWaits(over.signal);
+      ending.startWaits(over.signal, machinesRun.promise);
       if (when === 'after') void ending.stop('SIGTERM');
       await setImmediate();
+      expect(happened).not.toContain('exit 0');
+      machinesRun.resolve();
+      await setImmediate();
+      if (when === 'later') void ending.stop('SIGTERM');
       expect(happened.at(-1)).toBe('exit 0');
     },
   );
 
   it('after its start has waited for the device ends as ever', async () => {
     const over = new AbortController();
-    ending.startWaits(over.signal);
+    ending.startWaits(over.signal, Promise.resolve());
     over.abort();
     const stopping = ending.stop('SIGTERM');
     await setImmediate();

@@ -2,8 +2,8 @@
 /**
  * How the agent ends when it is told to, from its first moment on. A start that is ended half-way would leave machines
  * stopped that an agent before it has stopped: nobody would let them run after `systemctl stop`. So it is waited for, and
- * what the agent has begun is brought to an end. A start that waits for the device can do nothing for anybody, and is
- * ended at once.
+ * what the agent has begun is brought to an end. A start that waits for the device can do nothing more for anybody once
+ * those machines run, and is ended then.
  */
 import type { RunningAgent } from './agent.ts';
 import type { Log } from './host/log.ts';
@@ -21,7 +21,7 @@ export class Ending {
   readonly #options: EndingOptions;
   readonly #started = Promise.withResolvers<Ended>();
   #isStarted = false;
-  /** Fires once the start goes on; null if it does not wait. */
+  /** Fires once the start goes on; null if it does not wait, or machines do not run yet. */
   #waits: AbortSignal | null = null;
   #isStopping = false;
 
@@ -35,10 +35,17 @@ export class Ending {
     this.#started.resolve(agent);
   }
 
-  /** To be called when the start waits for the device. @param over fires once it goes on */
-  startWaits(over: AbortSignal): void {
-    this.#waits = over;
-    this.#endIfWaiting();
+  /**
+   * To be called when the start waits for the device.
+   *
+   * @param over fires once it goes on
+   * @param machinesRun resolves once no machine is stopped any more that an agent before this one has stopped
+   */
+  startWaits(over: AbortSignal, machinesRun: Promise<void>): void {
+    void machinesRun.then(() => {
+      this.#waits = over;
+      this.#endIfWaiting();
+    });
   }
 
   /**

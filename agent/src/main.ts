@@ -126,11 +126,11 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
     const serving = { socketPath: socket, ownUid: process.getuid?.() ?? 0, serviceManager };
     const first = await doFirstThings({
       ...beginnings,
-      answerMeanwhile: async (waiting, listening, over) => {
-        ending.startWaits(over);
+      answerMeanwhile: async (...given) => {
         const { answerMeanwhile } = await import('./service/meanwhile.ts');
-        await answerMeanwhile({ ...beginnings, ...serving }, waiting, listening, over);
+        await answerMeanwhile({ ...beginnings, ...serving }, ...given);
       },
+      startWaits: (...given) => ending.startWaits(...given),
     });
     const { startAgent } = await import('./agent.ts');
     const { ShutdownLock } = await import('./units/shutdown-lock.ts');

@@ -79,6 +79,8 @@
  *       is not preserved where the host has no memory to fill it, and nothing is left behind
  *       is not collapsed further once somebody else has preserved it, and is preserved once
  *       is preserved again at once when the machine that shared it has ended
+ *     agent/test/start.test.ts
+ *       lets a machine run on that a dead agent has stopped, while somebody else has the device open
  *     agent/test/machine-update.test.ts
  *       is carried over: %s
  *       whose VMM ends after it is saved is started again in the next kernel all the same

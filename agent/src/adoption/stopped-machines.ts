@@ -22,10 +22,9 @@ const settingsPausesMs: readonly number[] = [2000, 5000, 15_000, 30_000, 60_000]
 
 const settingsFailed = 'the migration settings of a machine are not as before yet';
 
-type StoppedContext = Pick<
-  AdoptionContext,
-  'native' | 'paths' | 'sessions' | 'bootId' | 'mayLetRunOn' | 'log'
->;
+type StoppedContext = Pick<AdoptionContext, 'native' | 'paths' | 'bootId' | 'mayLetRunOn' | 'log'> & {
+  readonly sessions: Pick<AdoptionContext['sessions'], 'get' | 'has' | 'list' | 'touched'>;
+};
 
 /** What the manifest says of a machine while an update has it in hand. */
 export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before'>>;
@@ -42,6 +41,7 @@ export class StoppedMachines {
   readonly #again = new Map<string, Attempt>();
   /** Attempts under way: a monitor has room for one. */
   readonly #trying = new Map<string, Promise<boolean>>();
+  #isClosed = false;
 
   constructor(context: StoppedContext) {
     this.#context = context;
@@ -64,14 +64,21 @@ export class StoppedMachines {
    * Lets machines run on until none is stopped any more, or its VMM has ended. There is no limit: nobody else does it.
    *
    * @param waiting told each time of the sessions of those that are still stopped
+   * @param over ends it: somebody else goes on
    */
-  async letAllRunOn(waiting: (sessions: readonly string[]) => void): Promise<void> {
+  async letAllRunOn(waiting: (sessions: readonly string[]) => void, over?: AbortSignal): Promise<void> {
     for (;;) {
       const stopped = await this.letRunOn();
-      if (stopped.length === 0) return;
+      if (stopped.length === 0 || over?.aborted === true) return;
       waiting(stopped);
-      await delay(againMs);
+      await delay(againMs, undefined, over && { signal: over }).catch(() => {});
     }
+  }
+
+  /** Tries nothing again by itself from now on. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { timer } of this.#again.values()) clearTimeout(timer);
   }
 
   /** Whether the manifest of a machine says that an update has stopped it. */
@@ -114,6 +121,7 @@ export class StoppedMachines {
   }
 
   #tryLater(session: string, failures: number): void {
+    if (this.#isClosed) return;
     const isStopped = this.isStopped(session);
     const growing = settingsPausesMs[Math.min(failures, settingsPausesMs.length - 1)] ?? againMs;
     const timer = setTimeout(
