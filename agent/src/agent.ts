@@ -4,7 +4,7 @@
  * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
  * answers calls. Only then it compares, finishes and settles.
  */
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
@@ -34,14 +34,14 @@ import { Authorisation } from './service/roles.ts';
 import { listenAt, serveCalls } from './service/serve-calls.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
-import { type Past, retrieveAll } from './update/arrive/arrival.ts';
+import { arrive, openJournal } from './start-with-journal.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
-import { completeArrival, settleInterrupted } from './update/arrive/settlement.ts';
+import { completeArrival } from './update/arrive/settlement.ts';
 import { needsOf } from './update/program/machine-needs.ts';
 import { restoreMachine } from './update/program/restore-machine.ts';
 import { History } from './update/record/history.ts';
 import { takeOutIndex } from './update/record/incoming-index.ts';
-import { inventoryOf, isCurrent, readInventory } from './update/record/inventory.ts';
+import { inventoryOf, isCurrent } from './update/record/inventory.ts';
 import { Phases } from './update/record/phases.ts';
 import { ProgressBoard } from './update/record/progress.ts';
 import { UnfinishedIndex } from './update/record/unfinished-index.ts';
@@ -69,8 +69,9 @@ export interface RunningAgent {
   /** Resolves once a live update that brought the host here is settled; at once if none did. */
   readonly settled: Promise<void>;
   /**
-   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again. Between the freeze
-   * and the reboot it resolves only if the kernel comes back from that call. Calls are answered meanwhile.
+   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again, however long that
+   * takes. Between the freeze and the reboot it resolves only if the kernel comes back from that call. Calls are answered
+   * meanwhile.
    *
    * @param reason what the update is told to be aborted for
    */
@@ -96,15 +97,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { store, starter, socketDirectory, listening, handed, resuming, carrierOver, resumeLate } = first;
   const phases = new Phases(nowUs);
   const board = new ProgressBoard(phases);
-  try {
-    mkdirSync(options.stateDirectory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    // Machines come back all the same. The journal says that it cannot be used.
-    log('error', 'the state directory cannot be made', {
-      path: options.stateDirectory,
-      problem: saidBy(error),
-    });
-  }
   const journal = new Journal(join(options.stateDirectory, 'journal.db'), {
     bootId: facts.bootId,
     phase: () => phases.phase,
@@ -116,8 +108,6 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       log('warning', 'not written to the journal', { what, why });
     },
   });
-  if (journal.unwritable !== null)
-    log('error', 'the journal cannot be used; no act is accepted', { reason: journal.unwritable });
   const reader = new JournalReader(journal);
   const history = new History(journal, reader);
   const kernelLog = new KernelLogTail(paths);
@@ -198,19 +188,18 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   if (options.shutdownLock)
     holdShutdown({ phases, sessions, adoptions, heldMachines, lock: options.shutdownLock });
 
-  // Before anything is written in this boot: the newest entry tells which boot was the last.
-  const past: Past = { inventory: await readInventory(reader), unsettled: history.unsettled() };
+  await first.storedRunOn;
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
-  // The agent that stopped the machines may have died since.
+  // The agent that stopped the machines may have died since. They wait for no disk: that of the journal may hang, too.
   await adoptions.stopped.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
+  const past = await openJournal(context);
   loader.recall(reader, facts.bootId);
+  const arrived = await arrive(context, board, past, { index, resuming, resumeLate });
   const writable = journal.unwritable === null;
   // Closing its last descriptor would finish it.
   if (!writable && index) context.unfinishedIndex.keep(index.session, 'the journal cannot be written');
-  if (writable) await settleInterrupted(context, past);
-  const arrived = writable ? await retrieveAll(context, board, past, { index, resuming, resumeLate }) : null;
   const bringingBack = arrived?.resuming ?? resuming;
   const loaded = Promise.allSettled([carrierOver, bringingBack?.done]).then(() => {
     isLoaded = true;
@@ -260,8 +249,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   );
   const tellState = (): void => {
     const saying = bringingBack?.saying() ?? null;
-    const also = saying === null ? '' : `; ${saying}`;
-    tellManager(native, log, `STATUS=phase ${phases.phase}, ${sessions.list().length} sessions${also}`);
+    const said = [
+      `phase ${phases.phase}, ${sessions.list().length} sessions`,
+      ...(saying === null ? [] : [saying]),
+      ...(journal.unwritable === null ? [] : [`the journal cannot be used: ${journal.unwritable}`]),
+      ...adoptions.stopped.notAsBefore.map(({ session }) => `${session} is not as before the last update`),
+    ];
+    tellManager(native, log, `STATUS=${said.join('; ')}`);
   };
   bringingBack?.events.on('changed', tellState);
   phases.events.on('changed', tellState);
@@ -317,7 +311,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       // Saving or undoing may take longer than the service manager waits.
       const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
       try {
-        await updater.leaveNone(reason);
+        await updater.leaveNone(reason, (stopped) => {
+          log('warning', 'machines are still stopped, and the agent does not end before they run', {
+            stopped,
+          });
+          tellManager(
+            native,
+            log,
+            `STATUS=stopping; waits for machines that do not run yet: ${stopped.join(', ')}`,
+          );
+        });
         journal.writeAll();
       } catch (error) {
         log('error', 'what must be left behind in order is not', { problem: saidBy(error) });

@@ -9,6 +9,7 @@
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type Native, native } from '@luo-console/native';
+import { Ending } from './ending.ts';
 import { createLog, type Log, levelNamed, levels } from './host/log.ts';
 import { realHostPaths } from './host/paths.ts';
 import { saidBy } from './host/said-by.ts';
@@ -99,6 +100,9 @@ async function tracedCalls(log: Log): Promise<Native> {
 async function run({ stateDirectory, socket }: Options): Promise<void> {
   const wanted = levelNamed(process.env['LUO_LOG']);
   const log = createLog((line) => writeSync(2, line), wanted ?? 'info');
+  const ending = new Ending({ log, exit: (status) => process.exit(status) });
+  // Before anything else: a signal that nobody handles would end the start while machines are stopped.
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void ending.stop(signal));
   // Machines may be waiting for this start: a word that is not understood must not end it.
   if (wanted === null)
     log('warning', 'LUO_LOG is no level, info is used', {
@@ -126,34 +130,19 @@ async function run({ stateDirectory, socket }: Options): Promise<void> {
         const { answerMeanwhile } = await import('./service/meanwhile.ts');
         await answerMeanwhile({ ...beginnings, ...serving }, ...given);
       },
+      startWaits: (...given) => ending.startWaits(...given),
     });
     const { startAgent } = await import('./agent.ts');
     const { ShutdownLock } = await import('./units/shutdown-lock.ts');
-    let isStopping = false;
-    const stop = async (why: string): Promise<void> => {
-      // A second signal must not end it while machines are stopped.
-      if (isStopping) return;
-      isStopping = true;
-      log('info', 'stopping', { why });
-      try {
-        await agent.leaveNone(`the agent was told to end (${why})`);
-        await agent.stop();
-        process.exit(0);
-      } catch (error) {
-        log('error', 'could not stop cleanly', { problem: saidBy(error) });
-        process.exit(1);
-      }
-    };
     const agent = await startAgent({
       ...beginnings,
       ...serving,
       first,
       stateDirectory,
       shutdownLock: new ShutdownLock({ log }),
-      restart: () => void stop('a new version is installed'),
+      restart: () => void ending.stop('a new version is installed'),
     });
-    process.on('SIGTERM', (signal) => void stop(signal));
-    process.on('SIGINT', (signal) => void stop(signal));
+    ending.started(agent);
   } catch (error) {
     log('error', 'could not start', { problem: saidBy(error) });
     process.exit(1);

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import { type Disk, fillable } from '../src/journal/full-disk.fixture.ts';
+import { SessionStore } from '../src/liveupdate/sessions.ts';
 import { SlotFile } from '../src/liveupdate/slots.ts';
-import { type Answer, value } from '../src/qemu/fake-qmp.fixture.ts';
+import { type Answer, refusal, value } from '../src/qemu/fake-qmp.fixture.ts';
+import { OutgoingIndex } from '../src/update/record/index-session.ts';
 import { MadeUpHost } from './made-up-host.ts';
-import { MadeUpVmms } from './made-up-vmms.ts';
+import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { contentOf, entriesOf, planOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
@@ -27,6 +29,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.useRealTimers();
   vi.restoreAllMocks();
   await vmms.endAll();
   host.dispose();
@@ -191,6 +194,64 @@ describe('an abort', () => {
     expect(host.loaded).toEqual({ commandLine: 'theirs' });
   });
 
+  it('lets machines run on though the kernel does not close the index, and does not wait for that without end', async () => {
+    let refusals = 3;
+    const vmm: MadeUpVmm = await vmms.start('one', 'named_memory', {
+      // As a VMM does that is silent while the update lets it run on.
+      cont: (socket, id) => {
+        refusals -= 1;
+        if (refusals >= 0) return refusal('not now')(socket, id);
+        vmm.guest.goOn();
+        value({})(socket, id);
+      },
+    });
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    const closing = gate();
+    const { close } = OutgoingIndex.prototype;
+    vi.spyOn(OutgoingIndex.prototype, 'close').mockImplementation(async function (this: OutgoingIndex) {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+      await closing.pass();
+      await close.call(this);
+    });
+    host.kexec = 'refused';
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await closing.begun;
+    expect(refusals).toBeLessThan(0);
+    expect(vmm.guest.running).toBe(true);
+    vi.advanceTimersByTime(10_000);
+    vi.useRealTimers();
+    const { update } = await client.call('GetUpdate', { id: await running });
+    expect(update.reason).toMatch(/undoing create-index: it was not done within 10000 ms, and goes on/);
+    expect(await phase()).toBe('normal');
+    expect(host.loaded).toBeNull();
+    closing.open();
+    await vi.waitFor(async () =>
+      expect(await client.call('AbortUpdate', {}).catch(({ error }) => error)).toMatch(/NothingToAbort/),
+    );
+    await expectAsBefore();
+  });
+
+  it('does not wait without end for the session of a machine that has ended meanwhile', async () => {
+    const [one, other] = [await vmms.start('one', 'named_memory'), await vmms.start('two', 'named_memory')];
+    for (const { pid } of [one, other]) await client.call('AdoptMachine', { pid });
+    host.kexec = 'refused';
+    host.reboot = async () => {
+      await vmms.end(one);
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    };
+    const closing = gate();
+    vi.spyOn(SessionStore.prototype, 'close').mockImplementation(closing.pass);
+    const running = runToKexec(host, client, { wait: 'settled' });
+    await closing.begun;
+    expect(other.guest.running).toBe(true);
+    vi.advanceTimersByTime(10_000);
+    vi.useRealTimers();
+    expect((await client.call('GetUpdate', { id: await running })).update.outcome).toBe('returned');
+    expect(await phase()).toBe('normal');
+    expect(host.log.join('\n')).toContain('not every machine is watched');
+    closing.open();
+  });
+
   it('tries again what could not be undone, and says if it still cannot be', async () => {
     await runToKexec(host, client, { graceSeconds: 600, wait: 'announced' });
     let stays = true;
@@ -256,6 +317,30 @@ describe('an agent that is told to end', () => {
     await attending.return();
     expect((await client.call('GetUpdate', { id: await running })).update.outcome).toBe('aborted');
     await expectAsBefore();
+  });
+
+  it.each([
+    ['runs', async ({ guest }: MadeUpVmm) => guest.becomes('running')],
+    ['has ended', async (vmm: MadeUpVmm) => await vmms.end(vmm)],
+  ] as const)('does not end before a machine whose VMM does not let it run on %s', async (_how, comeTrue) => {
+    const vmm = await vmms.start('one', 'named_memory', { cont: refusal('not today') });
+    await client.call('AdoptMachine', { pid: vmm.pid });
+    host.kexec = 'refused';
+    await runToKexec(host, client, { wait: 'settled' });
+    expect(vmm.guest.running).toBe(false);
+    let hasEnded = false;
+    const ending = end().then(() => {
+      hasEnded = true;
+    });
+    const tries = () => host.log.filter((line) => line.includes('the agent does not end before they run'));
+    await vi.waitFor(() => expect(tries()).toHaveLength(2), { timeout: 10_000 });
+    expect(hasEnded).toBe(false);
+    expect(tries()[0]).toContain('"stopped":["machine:one"]');
+    expect(host.manager.messages).toContain(
+      'STATUS=stopping; waits for machines that do not run yet: machine:one',
+    );
+    await comeTrue(vmm);
+    await ending;
   });
 
   it('because a new version was installed is told so once the update is over', async () => {

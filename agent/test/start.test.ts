@@ -7,6 +7,8 @@ import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 
 import type { AgentClient } from '../src/client/index.ts';
 import { followToOutcome } from '../src/luocon/watch-update.ts';
 import { MadeUpHost } from './made-up-host.ts';
+import { versions73 } from './made-up-kernel.ts';
+import { MadeUpVmms } from './made-up-vmms.ts';
 import { contentOf, preserveText, runToKexec, startSettled } from './scenario.ts';
 
 let host: MadeUpHost;
@@ -91,6 +93,35 @@ describe('the agent of the next kernel', () => {
     expect((await client.call('GetStatus', {})).status.liveUpdate.availability).toBe('available');
     await host.agent?.settled;
     expect((await client.call('GetUpdate', { id })).update.outcome).toBe('updated');
+  });
+
+  it('lets a machine run on that a dead agent has stopped, while somebody else has the device open', async () => {
+    const vmms = new MadeUpVmms(host);
+    onTestFinished(() => vmms.endAll());
+    client = await startSettled(host);
+    const { guest, pid } = await vmms.start('one', 'named_memory');
+    await client.call('AdoptMachine', { pid });
+    host.install('7.3.4-c', versions73);
+    const plan = await client.call('MakePlan', { kernel: `${host.paths.boot}/vmlinuz-7.3.4-c` });
+    const update = await runToKexec(host, client, { plan: plan.plan });
+    host.kill();
+    expect(guest.running).toBe(false);
+    const device = host.double.openDevice(host.paths.device);
+    holdDevice(77, 'luod');
+    const starting = host.launch();
+    await vi.waitFor(() => expect(guest.running).toBe(true));
+    client = await vi.waitFor(() => host.connect());
+    expect((await client.call('GetStatus', {})).status.liveUpdate.availability).toBe('device_busy');
+    letGo(77);
+    device.close();
+    await starting;
+    await host.agent?.settled;
+    client = await host.connect();
+    expect((await client.call('GetUpdate', { id: update })).update.outcome).toBe('aborted');
+    // Its session is as ever.
+    const { machines } = await client.call('ListMachines', {});
+    expect(machines).toMatchObject([{ name: 'one', session: 'machine:one', state: 'running' }]);
+    expect(guest.commands.filter((each) => each === 'cont')).toHaveLength(1);
   });
 
   it('asks the service manager for more time until it is ready', async () => {

@@ -98,6 +98,39 @@ describe('the migration settings of a machine', () => {
     expect(guest.commands).not.toContain('cont');
   });
 
+  it('that cannot be put back keep the next update from beginning, which people are told, until they are', async () => {
+    const { guest } = await adopted('one', 'cpr');
+    await inGrace();
+    guest.keepSettings(true);
+    const { update } = await client.call('AbortUpdate', {});
+    expect(update.reason).toContain('the migration settings of one are not as before yet');
+    expect(guest.settings.parameters['mode']).toBe('cpr-transfer');
+    expect(host.manager.messages.at(-1)).toBe(
+      'STATUS=phase normal, 1 sessions; machine:one is not as before the last update',
+    );
+    const plan = await planOf(host, client);
+    const failed = {
+      name: 'machines as before',
+      verdict: 'fail',
+      detail: expect.stringContaining('the migration settings of one are not as before the last update'),
+    };
+    expect(plan.checks).toContainEqual(failed);
+    await expect(client.stream('RunUpdate', { plan: plan.id }).next()).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.PlanNotRunnable',
+      parameters: { reason: expect.stringContaining('the migration settings of one') },
+    });
+    const without = await planOf(host, client, { leave: [update.machines[0]?.pid ?? 0] });
+    expect(without.checks).toContainEqual(
+      expect.objectContaining({ ...failed, verdict: 'pass', detail: expect.any(String) }),
+    );
+    guest.keepSettings(false);
+    // It tries first.
+    await client.stream('RunUpdate', { plan: (await planOf(host, client)).id, graceSeconds: 600 }).next();
+    await client.call('AbortUpdate', {});
+    expect(guest.settings).toEqual(usualSettings);
+    expect(host.manager.messages.at(-1)).toBe('STATUS=phase normal, 1 sessions');
+  });
+
   it('are as before if the kernel refuses the kexec', async () => {
     const { guest } = await adopted('one', 'cpr');
     host.kexec = 'refused';

@@ -42,7 +42,10 @@ export interface Adopted {
 }
 
 /** All adopted machines of this boot. */
-export const adoptedIn = ({ sessions, bootId }: Pick<AdoptionContext, 'sessions' | 'bootId'>): Adopted[] =>
+export const adoptedIn = ({
+  sessions,
+  bootId,
+}: Pick<AdoptionContext, 'bootId'> & { readonly sessions: Pick<SessionStore, 'list'> }): Adopted[] =>
   sessions
     .list()
     .flatMap(({ name, machine }) =>

@@ -43,6 +43,8 @@ export class AdoptionScene implements Disposable {
   /** Definitions there are, with the processes of those that run. */
   readonly definitions = new Map<string, number | null>();
   mayLetRunOn = true;
+  /** What was logged. */
+  readonly logged: string[] = [];
   availableMemory: number | null = null;
 
   constructor() {
@@ -59,7 +61,7 @@ export class AdoptionScene implements Disposable {
     const journal = new Journal(join(this.directory, 'journal.db'), {
       ...{ bootId: 'this', phase: () => 'normal', update: () => null },
       ...{ nowUs: () => 1, steadyUs: () => 1, notWritten: () => {} },
-    });
+    }).open();
     const explain = async () => ({ availability: 'available' as const, explanation: '' });
     const sessions = new SessionStore({
       ...{ native, paths, journal, patience, nowUs: () => 1 },
@@ -91,7 +93,7 @@ export class AdoptionScene implements Disposable {
       },
       availableMemory: async () => this.availableMemory,
       mayLetRunOn: () => this.mayLetRunOn,
-      log: () => {},
+      log: (_level, message) => void this.logged.push(message),
     });
   }
 

@@ -7,13 +7,14 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, lstatSync, openSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import * as v from 'valibot';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { identify } from '../host/process-files.ts';
 import { fillable } from '../journal/full-disk.fixture.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { MachineHead } from '../liveupdate/machine-head.ts';
-import { type Answer, type FakeQmp, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
+import { type Answer, type FakeQmp, refusal, serveQmp, value } from '../qemu/fake-qmp.fixture.ts';
 import { AdoptionScene, end, plain, sealedMemfd } from './adoptions.fixture.ts';
 import { startFakeVmm } from './fake-vmm.fixture.ts';
 
@@ -323,26 +324,42 @@ describe('a guest that was stopped', () => {
     expect(monitor.commands).not.toContain('cont');
   });
 
-  it('whose settings cannot be put back is tried again, but not without end: its monitor is its owner’s', async () => {
-    const [, session] = await stopped({ ...paused, cont: runs });
+  it('whose settings cannot be put back is tried again without end, with growing pauses: its monitor is its owner’s', async () => {
+    let refuses = true;
+    const put: Answer = (socket, id) => (refuses ? refusal('not now') : value({}))(socket, id);
+    const [, session] = await stopped({ ...paused, cont: runs, 'migrate-set-capabilities': put });
     const settings = { capabilities: { events: false }, parameters: {} };
-    scene.adoptions.stopped.mark(session, { before: { ran: true, saving: true, settings } });
+    const before = { ran: true, saving: true, settings };
+    const { stopped: machines } = scene.adoptions;
+    machines.mark(session, { before });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
-    await scene.adoptions.stopped.letRunOn();
+    const tries = (): number =>
+      scene.logged.filter((each) => each === 'the migration settings of a machine are not as before yet')
+        .length;
+    const told = vi.fn();
+    scene.sessions.events.on('changed', told);
+    await machines.letRunOn();
     // What is saved from now on somebody else saves.
-    const before = { ran: true, saving: false, settings };
-    expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before });
-    const again = vi.spyOn(scene.adoptions.stopped, 'letRunOn');
-    vi.advanceTimersByTime(2000);
-    expect(again).toHaveBeenCalledExactlyOnceWith(1);
-    const tries = monitor.connections();
-    await scene.adoptions.stopped.letRunOn(15);
-    expect(monitor.connections()).toBe(tries);
+    const since = { ...before, saving: false };
+    expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before: since });
+    expect(machines.notAsBefore).toMatchObject([{ session }]);
+    const pausesMs = [2000, 5000, 15_000, 30_000, ...Array.from({ length: 20 }, () => 60_000)];
+    for (const [index, pauseMs] of pausesMs.entries()) {
+      vi.advanceTimersByTime(pauseMs - 1);
+      await setImmediate();
+      expect(tries()).toBe(1 + index);
+      vi.advanceTimersByTime(1);
+      while (tries() < 2 + index) await setImmediate();
+      await setImmediate();
+    }
+    // That it runs, and that it is not as before: not each time anew.
+    expect(told).toHaveBeenCalledTimes(2);
+    refuses = false;
+    vi.advanceTimersByTime(60_000);
     vi.useRealTimers();
-    await vi.waitFor(() =>
-      expect(monitor.commands.filter((each) => each.startsWith('migrate'))).toHaveLength(2),
-    );
+    await vi.waitFor(() => expect(scene.sessions.get(session).machine?.before).toBeNull());
+    await vi.waitFor(() => expect(machines.notAsBefore).toEqual([]));
   });
 
   it('may have a mark of an earlier agent, which says nothing of before', () => {
@@ -377,15 +394,15 @@ describe('a guest that was stopped', () => {
     expect(scene.sessions.get(session).machine?.suspended).toBe(true);
     refusing = false;
     scene.mayLetRunOn = !underWay;
-    const again = vi.spyOn(scene.adoptions.stopped, 'letRunOn');
+    const tries = monitor.connections();
     vi.advanceTimersByTime(2000);
     if (underWay) {
-      expect(again).not.toHaveBeenCalled();
+      await setImmediate();
+      expect(monitor.connections()).toBe(tries);
       scene.mayLetRunOn = true;
       vi.advanceTimersByTime(2000);
     }
     vi.useRealTimers();
-    expect(again).toHaveBeenCalledTimes(1);
     await vi.waitFor(() => expect(scene.sessions.get(session).machine?.suspended).toBe(false));
   });
 

@@ -50,7 +50,8 @@
  * - The agent dies while QEMU hands over its descriptors: QEMU stops its guest by itself then. The next agent asks each
  *   machine that an update had in hand, and lets such a guest run.
  * - Migration settings of a VMM: a save needs its own (`qemu/migration-settings.ts`). How they were is in the mark before
- *   they are changed. They are put back when the machine runs on, or by the next agent, which finds the mark.
+ *   they are changed. They are put back when the machine runs on, or by the next agent, which finds the mark. Where its
+ *   monitor refuses that is tried again without end, and no update begins with the machine meanwhile.
  * - Somebody lets a guest run through another monitor after it was saved: QEMU tells, and the machine is left behind, or
  *   the update ends. Right before the kexec each VMM is asked once more (`last-question.ts`). One that is not as it was
  *   saved, or does not answer, ends the update.
@@ -71,6 +72,7 @@
  *       is told by its start time from another process of its number
  *       is let run on by the agent that finds its mark
  *       is tried $how if its monitor refuses
+ *       whose settings cannot be put back is tried again without end, with growing pauses: its monitor is its owner’s
  *       and whose VMM has ended has no session any more once the next agent watches its machines
  *       loses it only if that was allowed, and has a link in its place when it is released
  *     agent/src/adoption/huge-pages.test.ts
@@ -79,6 +81,8 @@
  *       is not preserved where the host has no memory to fill it, and nothing is left behind
  *       is not collapsed further once somebody else has preserved it, and is preserved once
  *       is preserved again at once when the machine that shared it has ended
+ *     agent/test/start.test.ts
+ *       lets a machine run on that a dead agent has stopped, while somebody else has the device open
  *     agent/test/machine-update.test.ts
  *       is carried over: %s
  *       whose VMM ends after it is saved is started again in the next kernel all the same
@@ -123,6 +127,7 @@
  *       ends the update if a VMM does not answer
  *     agent/test/state-before.test.ts
  *       are as before once the next agent is there, if this one dies in the grace
+ *       that cannot be put back keep the next update from beginning, which people are told, until they are
  *       are put back in the next kernel by $by
  *       is not let run by the next agent, if this one dies after it was saved
  *       ends the update in its last moment, and all run on: policy %s

@@ -29,6 +29,8 @@ export interface FakeVmm extends FakeQmp {
   becomes(status: string): void;
   /** Refuses once, from when its guest runs, to have capabilities set. */
   keepSettingsOnce(): void;
+  /** Refuses, while its guest runs, to have anything set. */
+  keepSettings(keeps: boolean): void;
   /** Settings of its migration as they are now. */
   readonly settings: FakeSettings;
   /** What it sends of its devices when it is saved. */
@@ -81,6 +83,8 @@ export async function startFakeVmm(
   };
   let migration = 'none';
   let keepsSettings = false;
+  let keepsAllSettings = false;
+  const keepsNow = (): boolean => keepsAllSettings && guest.status === 'running';
   const usual = () => ({
     capabilities: { ...usualSettings.capabilities },
     parameters: { ...usualSettings.parameters },
@@ -151,6 +155,7 @@ export async function startFakeVmm(
       ),
     'query-migrate-parameters': (socket, id) => value(now.parameters)(socket, id),
     'migrate-set-capabilities': (socket, id, given) => {
+      if (keepsNow()) return refusal('not today')(socket, id);
       if (keepsSettings && guest.status === 'running') {
         keepsSettings = false;
         return refusal('not today')(socket, id);
@@ -161,6 +166,7 @@ export async function startFakeVmm(
       done(socket, id);
     },
     'migrate-set-parameters': (socket, id, given) => {
+      if (keepsNow()) return refusal('not today')(socket, id);
       Object.assign(now.parameters, given);
       done(socket, id);
     },
@@ -221,6 +227,9 @@ export async function startFakeVmm(
     },
     keepSettingsOnce() {
       keepsSettings = true;
+    },
+    keepSettings(keeps) {
+      keepsAllSettings = keeps;
     },
     pause() {
       becomes('paused');

@@ -2,7 +2,11 @@
 /**
  * Machines that an update has touched. They are marked so in their manifests. Where the update went no further, they are
  * let run on, and get the migration settings back that they had.
+ *
+ * That is tried without end. A machine that is stopped waits for it. One that runs may go wrong at its next migration: with
+ * `mode` still `cpr-transfer` QEMU aborts. But its monitor is its owner's, so the pauses grow.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { identify } from '../host/process-files.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
@@ -11,26 +15,35 @@ import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { putBackSettings } from '../qemu/migration-settings.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
 
-/** How long to wait before a machine is tried again, in ms: its monitor says nothing of itself. */
+/** How long to wait before a stopped machine is tried again, in ms: its monitor says nothing of itself. */
 const againMs = 2000;
 
-/** How often settings are tried to be put back of a machine that runs. Its monitor is its owner's, too. */
-const mostTries = 15;
+/** The same for the settings of a machine that runs. The last pause is used from then on. */
+const settingsPausesMs: readonly number[] = [2000, 5000, 15_000, 30_000, 60_000];
 
 const stillStopped = 'a machine is still stopped';
 const settingsFailed = 'the migration settings of a machine are not as before yet';
 
-type StoppedContext = Pick<
-  AdoptionContext,
-  'native' | 'paths' | 'sessions' | 'bootId' | 'mayLetRunOn' | 'log'
->;
+type StoppedContext = Pick<AdoptionContext, 'native' | 'paths' | 'bootId' | 'mayLetRunOn' | 'log'> & {
+  readonly sessions: Pick<AdoptionContext['sessions'], 'get' | 'has' | 'list' | 'touched'>;
+};
 
 /** What the manifest says of a machine while an update has it in hand. */
 export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before'>>;
 
+interface Attempt {
+  /** How often its settings could not be put back. */
+  readonly failures: number;
+  readonly timer: NodeJS.Timeout;
+}
+
 export class StoppedMachines {
   readonly #context: StoppedContext;
-  #timer: NodeJS.Timeout | null = null;
+  /** Machines that are tried again, by session. */
+  readonly #again = new Map<string, Attempt>();
+  /** Attempts under way: a monitor has room for one. */
+  readonly #trying = new Map<string, Promise<boolean>>();
+  #isClosed = false;
 
   constructor(context: StoppedContext) {
     this.#context = context;
@@ -41,19 +54,33 @@ export class StoppedMachines {
    * in hand and died, or their monitors did not answer when they were to go on. Those for which that fails are tried again
    * until they can, or have ended.
    *
-   * @param tries how often that was tried before
    * @returns the sessions of those that are still stopped
    */
-  async letRunOn(tries = 0): Promise<string[]> {
-    const touched = adoptedIn(this.#context).filter(
-      ({ machine: { suspended, before } }) => suspended || (before !== null && tries < mostTries),
-    );
-    const done = await Promise.all(touched.map((each) => this.#letOneRunOn(each)));
-    if (done.every(Boolean)) return [];
-    this.#again(tries + 1);
-    return touched.flatMap(({ session }, index) =>
-      done[index] === false && this.isStopped(session) ? [session] : [],
-    );
+  async letRunOn(): Promise<string[]> {
+    const touched = this.#touched.map(({ session }) => session);
+    const done = await Promise.all(touched.map((session) => this.#try(session)));
+    return touched.filter((session, index) => done[index] === false && this.isStopped(session));
+  }
+
+  /**
+   * Lets machines run on until none is stopped any more, or its VMM has ended. There is no limit: nobody else does it.
+   *
+   * @param waiting told each time of the sessions of those that are still stopped
+   * @param over ends it: somebody else goes on
+   */
+  async letAllRunOn(waiting: (sessions: readonly string[]) => void, over?: AbortSignal): Promise<void> {
+    for (;;) {
+      const stopped = await this.letRunOn();
+      if (stopped.length === 0 || over?.aborted === true) return;
+      waiting(stopped);
+      await delay(againMs, undefined, over && { signal: over }).catch(() => {});
+    }
+  }
+
+  /** Tries nothing again by itself from now on. */
+  close(): void {
+    this.#isClosed = true;
+    for (const { timer } of this.#again.values()) clearTimeout(timer);
   }
 
   /** Whether the manifest of a machine says that an update has stopped it. */
@@ -61,24 +88,63 @@ export class StoppedMachines {
     return adoptedIn(this.#context).some((each) => each.session === session && each.machine.suspended);
   }
 
-  #again(tries: number): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      // Not while an update has them in hand, and again as soon as none has.
-      if (this.#context.mayLetRunOn()) void this.letRunOn(tries);
-      else this.#again(tries);
-    }, againMs).unref();
+  /** Machines that an update has in hand, or that are not as they were before one. */
+  get #touched(): Adopted[] {
+    return adoptedIn(this.#context).filter(
+      ({ machine: { suspended, before } }) => suspended || before !== null,
+    );
+  }
+
+  /** Machines that are not as before the last update, and are tried again. Asked while no update is under way. */
+  get notAsBefore(): readonly Adopted[] {
+    return this.#touched.filter(({ session }) => this.#again.has(session));
+  }
+
+  /** @returns whether it is as before, or has ended */
+  async #try(session: string): Promise<boolean> {
+    const trying = this.#trying.get(session) ?? this.#tryNow(session);
+    this.#trying.set(session, trying);
+    try {
+      return await trying;
+    } finally {
+      this.#trying.delete(session);
+    }
+  }
+
+  async #tryNow(session: string): Promise<boolean> {
+    const adopted = this.#touched.find((each) => each.session === session);
+    const isDone = adopted === undefined || (await this.#letOneRunOn(adopted));
+    const before = this.#again.get(session);
+    clearTimeout(before?.timer);
+    this.#again.delete(session);
+    if (!isDone) this.#tryLater(session, before?.failures ?? 0);
+    if (isDone === (before !== undefined)) this.#context.sessions.touched();
+    return isDone;
+  }
+
+  #tryLater(session: string, failures: number): void {
+    if (this.#isClosed) return;
+    const isStopped = this.isStopped(session);
+    const growing = settingsPausesMs[Math.min(failures, settingsPausesMs.length - 1)] ?? againMs;
+    const timer = setTimeout(
+      () => {
+        // Not while an update has them in hand, and again as soon as none has.
+        if (this.#context.mayLetRunOn()) void this.#try(session);
+        else this.#tryLater(session, failures);
+      },
+      isStopped ? againMs : growing,
+    ).unref();
+    this.#again.set(session, { failures: isStopped ? failures : failures + 1, timer });
   }
 
   async #letOneRunOn(adopted: Adopted): Promise<boolean> {
     const { native, paths, log } = this.#context;
     const { session, machine } = adopted;
     const { pid } = machine;
-    const now = await identify(paths.proc, machine.pid);
-    if (now?.startTime !== machine.startTime) return true;
     let failed = machine.suspended ? stillStopped : settingsFailed;
     try {
+      const now = await identify(paths.proc, pid);
+      if (now?.startTime !== machine.startTime) return true;
       const path = socketSeenBy(paths.proc, pid, machine.monitor);
       using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
       if (machine.suspended || (await this.#isSavedForNobody(adopted, monitor))) {

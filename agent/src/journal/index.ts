@@ -7,5 +7,6 @@ export {
   type JournalContext,
 } from './journal.ts';
 export { JournalReader } from './reader.ts';
+export { JournalUnreadable, unlessUnreadable } from './unreadable.ts';
 export { JournalUnwritable } from './unwritable.ts';
 export type { Announced } from './unwritten.ts';

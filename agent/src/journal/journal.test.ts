@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The journal: what is written is kept in order, cannot be changed unseen, and can be read back. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { Journal, type JournalContext, JournalReader, JournalUnwritable } from './index.ts';
+import {
+  Journal,
+  type JournalContext,
+  JournalReader,
+  JournalUnreadable,
+  JournalUnwritable,
+} from './index.ts';
 
 let directory: string;
 let path: string;
@@ -34,7 +40,7 @@ afterEach(() => {
 });
 
 function open() {
-  const journal = new Journal(path, context);
+  const journal = new Journal(path, context).open();
   return { journal, reader: new JournalReader(journal) };
 }
 
@@ -141,6 +147,54 @@ describe('the journal', () => {
     await expect(act).rejects.toThrow(JournalUnwritable);
     expect(done).toBe(false);
     expect(reader.query({}, 10, true).entries).toEqual([]);
+  });
+
+  it('before it is opened touches nothing, refuses acts, and keeps what was done, which it writes first', async () => {
+    const journal = new Journal(path, context);
+    const reader = new JournalReader(journal);
+    await expect(journal.act('x', {}, () => {})).rejects.toThrow('it is not open yet');
+    expect(await journal.giveBack('session.close', {}, () => 'closed')).toBe('closed');
+    journal.remember('seen');
+    expect(existsSync(path)).toBe(false);
+    // It has not failed: nobody is told.
+    expect(told).toEqual([]);
+    expect(journal.open().unwritable).toBeNull();
+    expect(reader.newest({})).toBeNull();
+    journal.catchUp();
+    expect(reader.query({}, 10, true).entries.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+      ...['act session.close', 'result session.close', 'note seen'],
+    ]);
+    expect(await reader.verify()).toEqual({ entries: 3, firstBad: null });
+    journal.close();
+  });
+
+  it('that cannot be opened tells of what was done before', async () => {
+    writeFileSync(path, 'this is not a database, but it may be evidence');
+    const journal = new Journal(path, context);
+    await journal.giveBack('session.close', { session: 's' }, () => {});
+    journal.open();
+    expect(told).toEqual([
+      expect.stringMatching(/^session.close of s begun; .*journal.db: /),
+      expect.stringMatching(/^session.close of s done; .*journal.db: /),
+    ]);
+    expect(journal.notWritten).toBe(1);
+  });
+
+  it('in which an entry is found damaged is written no more, and says why; a wrong question is no damage', () => {
+    const { journal, reader } = open();
+    journal.note('whole');
+    journal.note('cut', { parameters: { text: 'x' } });
+    journal.database?.exec(
+      "DROP TRIGGER entries_never_change; UPDATE entries SET parameters = '{' WHERE name = 'cut'",
+    );
+    expect(() => reader.query({}, Number.NaN, true)).toThrow();
+    expect(reader.newestReadable({ name: 'whole' })).toMatchObject({ name: 'whole' });
+    expect(journal.unwritable).toBeNull();
+    expect(reader.newestReadable({ name: 'cut' })).toBeNull();
+    expect(() => reader.newest({ name: 'cut' })).toThrow(JournalUnreadable);
+    expect(journal.unwritable).toMatch(/journal\.db is damaged, or cannot be read: /);
+    expect(() => journal.note('more')).toThrow(JournalUnwritable);
+    journal.close();
   });
 
   it('refuses a file that a newer agent wrote', () => {

@@ -11,8 +11,11 @@
  * tried again. Any other failure closes the journal until the agent is started again. Acts that add risk are then refused,
  * and the others are noted in the kernel log alone.
  *
+ * Until it is opened nothing touches its disk, which may hang: what gives back is done, and noted in memory.
+ *
  * A database that is damaged, or was written by a newer agent, is not moved aside and not repaired: it is evidence. The
- * journal then refuses to write and says why; an operator decides what happens to the file.
+ * journal then refuses to write and says why; an operator decides what happens to the file. That is also so for damage
+ * that is found only when an entry is read.
  */
 import { EventEmitter } from 'node:events';
 import { saidBy } from '../host/said-by.ts';
@@ -63,9 +66,10 @@ interface Result {
 export class Journal {
   /** Emits `entry` with each `JournalEntry` once it is on disk. */
   readonly events = new EventEmitter().setMaxListeners(0);
-  readonly #database: JournalDatabase | null;
-  readonly #chain: Chain | null;
+  readonly #path: string;
   readonly #context: JournalContext;
+  #database: JournalDatabase | null = null;
+  #chain: Chain | null = null;
   readonly #unwritten = new Unwritten();
   #unwritable: string | null = null;
   #unwritableCode = 'EIO';
@@ -75,22 +79,38 @@ export class Journal {
   /** What is to be written as one; null outside of that. */
   #together: Draft[] | null = null;
 
-  /** @param path the database file. A file that cannot be used does not throw: see `unwritable`. */
+  /** @param path the database file, which is not touched before `open` */
   constructor(path: string, context: JournalContext) {
+    this.#path = path;
     this.#context = context;
-    let database: JournalDatabase | null = null;
-    let chain: Chain | null = null;
-    try {
-      database = openJournalDatabase(path);
-      chain = new Chain(database);
-    } catch (error) {
-      this.#refuse(`${path}: ${saidBy(error)}`, error);
-    }
-    this.#chain = chain;
-    this.#database = database;
   }
 
-  /** Why nothing can be written, or null if all is well. */
+  /**
+   * Opens the file, and writes nothing yet: what has happened before is written with the next entry, or by `catchUp`. A
+   * file that cannot be used does not throw: see `unwritable`.
+   */
+  open(): this {
+    try {
+      const database = openJournalDatabase(this.#path);
+      this.#database = database;
+      this.#chain = new Chain(database);
+    } catch (error) {
+      this.#giveUp(`${this.#path}: ${saidBy(error)}`, error);
+    }
+    return this;
+  }
+
+  /**
+   * Something in the file cannot be read. It is evidence, and nothing is written behind it any more.
+   *
+   * @param error what reading failed with
+   */
+  distrust(error: unknown): void {
+    if (this.#unwritable === null)
+      this.#giveUp(`${this.#path} is damaged, or cannot be read: ${saidBy(error)}`, error);
+  }
+
+  /** Why nothing can be written, or null if all is well. Null too before it is opened. */
   get unwritable(): string | null {
     return this.#unwritable;
   }
@@ -224,6 +244,12 @@ export class Journal {
     return result;
   }
 
+  /** Writes what has happened and is not on disk yet, now or once that is possible. */
+  catchUp(): void {
+    if (this.#again !== null) clearTimeout(this.#again);
+    this.#tryAgain();
+  }
+
   /** Makes sure that all that happened is on disk. @throws JournalUnwritable */
   writeAll(): void {
     const failure = this.#unwritten.isEmpty ? null : this.#commit([]);
@@ -239,6 +265,27 @@ export class Journal {
   #refuse(reason: string, error: unknown): void {
     this.#unwritable = reason;
     this.#unwritableCode = codeOf(error) ?? 'EIO';
+  }
+
+  /** Refuses, and tells of what was still to be written: that is kept no longer. */
+  #giveUp(reason: string, error: unknown): void {
+    this.#refuse(reason, error);
+    if (this.#unwritten.isEmpty) return;
+    this.#lastFailure = new JournalUnwritable(reason, this.#unwritableCode);
+    this.#notWritten += 1;
+    this.#tell(this.#unwritten.list, reason);
+    this.#unwritten.clear();
+  }
+
+  #tell(drafts: readonly Draft[], why: string): void {
+    for (const draft of drafts) {
+      if (!draft.isTold) this.#context.notWritten(lineOf(draft), why);
+      draft.isTold = true;
+    }
+  }
+
+  get #isOpened(): boolean {
+    return this.#chain !== null || this.#unwritable !== null;
   }
 
   #draft(
@@ -276,12 +323,11 @@ export class Journal {
     const failure = this.#commit(drafts);
     if (failure === null) return;
     if (drafts.some(({ mustBeWritten }) => mustBeWritten)) throw failure;
-    this.#notWritten += 1;
     if (this.#unwritable === null) this.#unwritten.add(drafts);
-    for (const draft of [...this.#unwritten.list, ...drafts]) {
-      if (!draft.isTold) this.#context.notWritten(lineOf(draft), failure.reason);
-      draft.isTold = true;
-    }
+    // Nothing has failed: it is written as soon as the file is open.
+    if (!this.#isOpened) return;
+    this.#notWritten += 1;
+    this.#tell([...this.#unwritten.list, ...drafts], failure.reason);
     this.#again ??= setTimeout(() => this.#tryAgain(), againMs).unref();
   }
 
@@ -294,7 +340,7 @@ export class Journal {
   /** Writes what is still to be written, and then these: all or nothing. @returns why not, or null */
   #commit(more: readonly Draft[]): JournalUnwritable | null {
     if (this.#unwritable !== null || this.#chain === null) {
-      const failure = new JournalUnwritable(this.#unwritable ?? 'it is not open', this.#unwritableCode);
+      const failure = new JournalUnwritable(this.#unwritable ?? 'it is not open yet', this.#unwritableCode);
       this.#lastFailure = failure;
       return failure;
     }

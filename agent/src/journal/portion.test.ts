@@ -32,7 +32,7 @@ describe('a journal of long entries', () => {
       update: () => null,
       notWritten: () => {},
     } as const;
-    journal = new Journal(join(directory, 'journal.db'), { ...context, nowUs: tick, steadyUs: tick });
+    journal = new Journal(join(directory, 'journal.db'), { ...context, nowUs: tick, steadyUs: tick }).open();
     journal.database?.exec('PRAGMA synchronous = OFF');
     for (let number = 0; number < entries; number += 1)
       journal.note('long', { message: `${number} ${'x'.repeat(10_000)}` });

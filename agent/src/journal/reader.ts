@@ -8,6 +8,7 @@ import { type JournalFilter, journalConditions } from '../client/journal-filter.
 import { chainStart, type EntryRow, entryFromRow, entryHash, type JournalEntry } from './entry.ts';
 import type { Journal } from './journal.ts';
 import { Portion } from './portion.ts';
+import { isDamage, JournalUnreadable, unlessUnreadable } from './unreadable.ts';
 
 /** The most entries that are handed out, or looked at, in one go. */
 const batch = 500;
@@ -20,7 +21,11 @@ export class JournalReader {
     this.#journal = journal;
   }
 
-  /** A page of entries, newest first unless `ascending`. `more` says whether the filter matches further ones. */
+  /**
+   * A page of entries, newest first unless `ascending`. `more` says whether the filter matches further ones.
+   *
+   * @throws JournalUnreadable if one of them is damaged: nothing is written behind it any more
+   */
   query(
     filter: JournalFilter,
     limit: number,
@@ -28,11 +33,17 @@ export class JournalReader {
   ): { entries: JournalEntry[]; more: boolean } {
     const { conditions, values } = journalConditions(filter);
     const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
-    const rows = this.#rows(`${where} ORDER BY sequence ${ascending ? 'ASC' : 'DESC'} LIMIT ?`, [
-      ...values,
-      limit + 1,
-    ]);
-    return { entries: rows.slice(0, limit).map(entryFromRow), more: rows.length > limit };
+    try {
+      const rows = this.#rows(`${where} ORDER BY sequence ${ascending ? 'ASC' : 'DESC'} LIMIT ?`, [
+        ...values,
+        limit + 1,
+      ]);
+      return { entries: rows.slice(0, limit).map(entryFromRow), more: rows.length > limit };
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+      this.#journal.distrust(error);
+      throw new JournalUnreadable(error);
+    }
   }
 
   /**
@@ -64,9 +75,14 @@ export class JournalReader {
     return { entries: found.slice(0, limit), more: found.length > limit };
   }
 
-  /** The newest entry that matches, or null. */
+  /** The newest entry that matches, or null. @throws JournalUnreadable */
   newest(filter: JournalFilter): JournalEntry | null {
     return this.query(filter, 1, false).entries[0] ?? null;
+  }
+
+  /** The same for what must not fail: null too if the journal is damaged there, which `Journal.unwritable` then says. */
+  newestReadable(filter: JournalFilter): JournalEntry | null {
+    return unlessUnreadable(() => this.newest(filter), null);
   }
 
   /** Every entry between two sequences (exclusive), oldest first, in batches. */

@@ -52,7 +52,7 @@ export class KernelLoader {
   /** Finds out, after a restart, what this boot's agent has loaded. */
   recall(reader: JournalReader, bootId: string): void {
     if (!this.#isLoaded()) return;
-    const entry = reader.newest({ name: 'kernel.load' });
+    const entry = reader.newestReadable({ name: 'kernel.load' });
     const known = entry?.kind === 'result' && entry.ok && entry.bootId === bootId ? entry.parameters : {};
     const text = (key: string): string => (typeof known[key] === 'string' ? known[key] : 'unknown');
     this.#loaded = {

@@ -39,30 +39,70 @@ export interface Intake {
   readonly problems: string[];
 }
 
+/** What belongs to each session, by its name; `strays` belong to none. All names must be known to the store. */
+function bySession(
+  store: LiveUpdateContext['store'],
+  handed: readonly HandedBack[],
+): { found: Map<string, Found>; strays: HandedBack[] } {
+  const found = new Map<string, Found>();
+  const strays: HandedBack[] = [];
+  for (const each of handed) {
+    const stored = parseStoredName(each.name);
+    const owner =
+      stored.kind === 'other'
+        ? null
+        : stored.kind === 'numbered'
+          ? store.sessionWith(stored.number)
+          : stored.session;
+    if (stored.kind === 'other' || owner === null) {
+      strays.push(each);
+      continue;
+    }
+    const entry = found.get(owner) ?? { descriptor: null, files: new Map() };
+    found.set(owner, entry);
+    if (stored.kind === 'session') entry.descriptor = each.descriptor;
+    else entry.files.set(stored.token, each.descriptor);
+  }
+  return { found, strays };
+}
+
+/**
+ * The machines in what the service manager handed back, for whoever cannot wait until it is taken in. Nothing is taken:
+ * these are copies, which share the manifests. What cannot be read is left to the intake to say.
+ *
+ * @returns a session for each, without anything but its manifest; the caller releases them
+ */
+export function machinesIn(
+  { native, store }: Pick<LiveUpdateContext, 'native' | 'store'>,
+  handed: readonly HandedBack[],
+): HeldSession[] {
+  return [...bySession(store, handed).found].flatMap(([name, entry]) => {
+    const parts = manifestParts(entry).map((file) => native.descriptors.duplicate(file));
+    try {
+      const held = new HeldSession(name, 'outgoing', null, Manifest.read(native.memory, parts));
+      if (held.machine !== null) return [held];
+      held.release();
+    } catch {
+      for (const part of parts) part.close();
+    }
+    return [];
+  });
+}
+
 /** Rebuilds sessions from what the agent was handed, without its own index. Takes ownership of all descriptors given. */
 export async function takeInStored(
   context: LiveUpdateContext,
   sessions: SessionStore,
   handed: readonly HandedBack[],
 ): Promise<Intake> {
-  const found = new Map<string, Found>();
   const intake: Intake = { outgoing: [], incoming: [], problems: [] };
   // Numbers are known only once all names are.
   for (const { name } of handed) if (parseStoredName(name).kind !== 'other') context.store.know(name);
-  for (const { name, descriptor } of handed) {
-    const stored = parseStoredName(name);
-    const session = stored.kind === 'numbered' ? context.store.sessionWith(stored.number) : null;
-    if (stored.kind === 'other' || (stored.kind === 'numbered' && session === null)) {
-      // The service manager keeps its copy.
-      descriptor.close();
-      if (stored.kind !== 'other') intake.problems.push(`${name}: no session has this number`);
-      continue;
-    }
-    const owner = stored.kind === 'numbered' ? (session ?? '') : stored.session;
-    const entry = found.get(owner) ?? { descriptor: null, files: new Map() };
-    found.set(owner, entry);
-    if (stored.kind === 'session') entry.descriptor = descriptor;
-    else entry.files.set(stored.token, descriptor);
+  const { found, strays } = bySession(context.store, handed);
+  for (const { name, descriptor } of strays) {
+    // The service manager keeps its copy.
+    descriptor.close();
+    if (parseStoredName(name).kind !== 'other') intake.problems.push(`${name}: no session has this number`);
   }
   for (const [name, entry] of found) {
     try {
@@ -126,18 +166,22 @@ async function takeInOne(
   }
 }
 
+function manifestParts({ files }: Found): NativeDescriptor[] {
+  const parts: NativeDescriptor[] = [];
+  for (let token = manifestToken; ; token += 1n) {
+    const part = files.get(token);
+    if (!part) return parts;
+    parts.push(part);
+  }
+}
+
 function readManifest(
   context: LiveUpdateContext,
   found: Found,
   intake: Intake,
   name: string,
 ): Manifest | null {
-  const parts: NativeDescriptor[] = [];
-  for (let token = manifestToken; ; token += 1n) {
-    const part = found.files.get(token);
-    if (!part) break;
-    parts.push(part);
-  }
+  const parts = manifestParts(found);
   if (parts.length === 0) return null;
   try {
     return Manifest.read(context.native.memory, parts);

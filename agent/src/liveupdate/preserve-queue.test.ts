@@ -32,7 +32,7 @@ beforeEach(async () => {
   journal = new Journal(':memory:', {
     ...{ bootId: 'this', phase: () => 'normal', update: () => null },
     ...{ nowUs: () => 1, steadyUs: () => 1, notWritten: () => {} },
-  });
+  }).open();
   const context: LiveUpdateContext = {
     ...{ native, paths, patience, journal, nowUs: () => 1 },
     device: new Device(double, paths, explain, patience),

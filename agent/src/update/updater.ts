@@ -224,11 +224,13 @@ export class Updater {
   /**
    * Makes sure that no update is under way any more, because the agent is to end: one that has begun is aborted, and its
    * machines run again. One whose reboot call is made is waited for: either the kernel is replaced, or the call comes
-   * back and the machines run again. None begins afterwards.
+   * back and the machines run again. None begins afterwards. It goes on until no machine is stopped any more: nobody else
+   * lets them run on.
    *
    * @param reason what the update is told to be aborted for
+   * @param waiting told of the sessions of machines that are still stopped, each time they have been tried
    */
-  async leaveNone(reason: string): Promise<void> {
+  async leaveNone(reason: string, waiting: (sessions: readonly string[]) => void): Promise<void> {
     const { adoptions, journal, log } = this.#context;
     this.#stopping = true;
     const departure = this.#departure;
@@ -240,8 +242,8 @@ export class Updater {
       });
     }
     await this.settled;
+    await adoptions.stopped.letAllRunOn(waiting);
     await this.#leftovers?.tryNow();
-    await adoptions.stopped.letRunOn();
   }
 
   /** Progress of the update under way, or the next one, until it is settled. */

@@ -2,7 +2,7 @@
 /**
  * The first things the agent does, and the lifecycle of its start.
  *
- *     first things → journal → intake → let run on → retrieve → serve, READY=1 → settle → watch machines
+ *     first things → intake → let run on → journal → retrieve → serve, READY=1 → settle → watch machines
  *         └╌╌ machines are brought back, beside all that ╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌┘
  *
  * - *first things*: everything that the service manager kept is taken over, and the sessions that a carrier holds
@@ -11,9 +11,10 @@
  *   for as many at once as there are processors (`start-turns.ts`). This is
  *   a separate module so that Node loads as little as possible before that begins. It reaches neither the journal nor the
  *   service nor the plan.
- * - *journal*: opened and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *intake*: sessions are put together again from the stored descriptors and manifests (`liveupdate/intake.ts`).
  * - *let run on*: guests that a dead agent had stopped in this boot are told to run (`adoption/stopped-machines.ts`).
+ *   Nothing on disk is needed until then, and what was done is noted in memory.
+ * - *journal*: opened, and read before anything is written in this boot: the newest entry tells which boot was the last.
  * - *retrieve*: an update of this boot without an end gets the outcome *aborted*. Then every session that the index or
  *   the journal names is retrieved.
  * - *serve*: calls are answered, and the service manager hears READY=1. Machines may still be loading. Until they are
@@ -21,12 +22,14 @@
  * - *settle*: machines are adopted under their new processes as soon as they run. Once all are through: digests,
  *   finishing, outcome. Then machines are watched.
  *
+ * A signal does not end a start before stopped machines run (`ending.ts`). One that waits for the device then ends.
+ *
  * The agent may die at any point and is started again after 200 ms. VMMs are not its children, so they live on. What
  * it had taken is in the descriptor store, and a mark behind each machine's state says how far it was. A carrier that was
  * at work for it goes on, and is waited for.
  *
- * - The device is busy: machines are worth waiting for, so the agent waits without end (`busy-device.ts`). It logs who
- *   has it, and says it in its `STATUS`. `GetStatus` is answered meanwhile with the same. Every other call is refused
+ * - The device is busy: machines are worth waiting for, so the agent waits without end (`busy-device.ts`). Those that
+ *   an agent of this boot has stopped run on meanwhile (`adoption/stopped-in-store.ts`). It logs who has it, and says it in its `STATUS`. `GetStatus` is answered meanwhile with the same. Every other call is refused
  *   with it (`service/meanwhile.ts`). Upstream's luod, which would keep the device, is started by the service manager
  *   after READY=1 (`Before=` in the unit).
  * - There is no device: nothing has come, and that is no error here. `agent.ts` finds out why, for people who ask.
@@ -42,8 +45,8 @@
  * - The journal cannot be opened: machines run, outgoing sessions are held, calls that only look are answered. No act
  *   is accepted, nothing is retrieved by name or settled, and incoming sessions stay in the store. Once the journal is
  *   repaired, the next start does all of it.
- * - The journal is found damaged only when it is read. Then the start fails, and is repeated every 200 ms until somebody
- *   mends it. Machines run, but no call is answered.
+ * - The journal is found damaged only when it is read: the same. Nothing is written behind what cannot be read.
+ * - The journal's disk hangs: so does the start, until the service manager ends it. Machines run: they came before.
  * - The disk is full: sessions are taken in and retrieved, and an update of this boot is undone and settled. That is
  *   written once there is room. Sessions that came are not finished, and the index is kept for the next start.
  * - No service manager, or one without a store: everything works until the agent ends. Then the kernel closes the
@@ -55,9 +58,17 @@
  *     agent/test/start.test.ts
  *       waits for the device while somebody else has it open, says who, and refuses what it cannot do yet
  *       asks the service manager for more time until it is ready
+ *       lets a machine run on that a dead agent has stopped, while somebody else has the device open
  *       finds no device: everything is named as lost, and the outcome is unknown
  *       retrieves nothing while its journal cannot be written, and everything once it can
  *       that is started a second time in this boot finds everything as it was, and settles nothing again
+ *     agent/src/ending.test.ts
+ *       while it starts ends once that is done, and machines run that another agent had stopped
+ *       while its start waits for the device, %s, ends once machines run
+ *     agent/test/damaged-journal.test.ts
+ *       runs before the journal is opened, by the agent that finds it stopped
+ *       runs although the newest entry is damaged, and the agent answers and says so
+ *       is damaged lets machines come back, and the rest once it is mended
  *     agent/test/carried-machines.test.ts
  *       runs on in its unit, is not loaded again, and has the times of the carrier
  *       is seen to wait by people whose calls are answered meanwhile, and its monitor is left alone
@@ -104,9 +115,11 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { VmmStarter } from '../../adoption/restore.ts';
+import type { StoredContext } from '../../adoption/stopped-in-store.ts';
 import { vmmUnits } from '../../adoption/vmm-units.ts';
 import type { Log } from '../../host/log.ts';
 import type { HostPaths } from '../../host/paths.ts';
+import { saidBy } from '../../host/said-by.ts';
 import { tellManager } from '../../host/tell-manager.ts';
 import { readHandoverLog, readKernelLog } from '../../kernel/log.ts';
 import { asOwnSession, DescriptorStore, parseStoredName } from '../../liveupdate/descriptor-store.ts';
@@ -137,6 +150,13 @@ export interface FirstOptions {
   readonly carrierLimits?: CarrierLimits;
   /** Answers calls while the device is busy; nobody does if it is not given. */
   readonly answerMeanwhile?: AnswerMeanwhile;
+  /**
+   * Told that the device is busy.
+   *
+   * @param over fires once the start goes on
+   * @param machinesRun resolves once no machine is stopped any more that an agent before this one has stopped
+   */
+  readonly startWaits?: (over: AbortSignal, machinesRun: Promise<void>) => void;
 }
 
 /** What the rest of the agent begins with. */
@@ -156,6 +176,8 @@ export interface FirstThings {
   readonly handed: readonly HandedBack[];
   /** The machines, which are being brought back; null if none came. */
   readonly resuming: Resuming | null;
+  /** Resolves once nobody but the rest of the agent lets machines run on. */
+  readonly storedRunOn: Promise<void>;
   /** Resolves once the carrier has come to its end; at once if none ran. */
   readonly carrierOver: Promise<void>;
   /** To be called when the service manager has heard that the agent is ready. */
@@ -198,8 +220,17 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   };
   const limits = options.carrierLimits ?? usualCarrierLimits;
   const carrier = await takeOverCarrier({ native, store, paths, log, limits }, kept);
-  const answerMeanwhile = async (waiting: Waiting, signal: AbortSignal): Promise<void> =>
+  let storedRunOn = Promise.resolve();
+  // Later the rest of the agent has the sessions, and lets machines run on.
+  let isFirst = true;
+  const answerMeanwhile = async (waiting: Waiting, signal: AbortSignal): Promise<void> => {
+    // Machines that an agent of this boot has stopped must not wait for the device.
+    if (isFirst) {
+      storedRunOn = storedRunOn.then(() => letStoredRunOn({ native, paths, store, log }, kept, signal));
+      options.startWaits?.(signal, storedRunOn);
+    }
     await options.answerMeanwhile?.(waiting, listening, signal);
+  };
   const context = {
     native,
     paths,
@@ -218,6 +249,7 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
     needLimitS,
   };
   const { handed, resuming } = await resumeMachines(context, [...kept, ...(carrier?.sessions ?? [])]);
+  isFirst = false;
   const tell = (): void => {
     const saying = resuming?.saying() ?? null;
     if (saying !== null) tellManager(native, log, `STATUS=${saying}`);
@@ -233,8 +265,24 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   const carrierOver = carrier?.over ?? Promise.resolve();
   return {
     ...{ store, starter, together, needLimitS, socketDirectory, listening },
-    ...{ handed, resuming, carrierOver, ready, resumeLate },
+    ...{ handed, resuming, carrierOver, ready, resumeLate, storedRunOn },
   };
+}
+
+/** What it takes is loaded only where the agent waits anyway. */
+async function letStoredRunOn(
+  context: Omit<StoredContext, 'bootId'>,
+  handed: readonly HandedBack[],
+  over: AbortSignal,
+): Promise<void> {
+  try {
+    const { letStoredRunOn: letRunOn } = await import('../../adoption/stopped-in-store.ts');
+    const { readKernelFacts } = await import('../../kernel/facts.ts');
+    const { bootId } = await readKernelFacts(context.paths);
+    await letRunOn({ ...context, bootId }, handed, over);
+  } catch (error) {
+    context.log('error', 'machines may still be stopped', { problem: saidBy(error) });
+  }
 }
 
 /** Tells the listening socket from sessions and files in them. */

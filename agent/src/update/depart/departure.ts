@@ -5,6 +5,7 @@
  * last step does not return, unless the kernel refuses: then nothing is lost either.
  */
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { inTime } from '../../host/in-time.ts';
 import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
@@ -22,6 +23,9 @@ import { programFor } from './resume-program.ts';
 import { RunMachines } from './run-machines.ts';
 import { StepList } from './step-list.ts';
 import { StopClock } from './stop-clock.ts';
+
+/** How long is waited until machines are watched again and what has ended is closed, in ms. */
+const watchingMs = 10_000;
 
 /** A person ended the update before the reboot call. The message is their reason. */
 class Aborted extends Error {}
@@ -94,6 +98,7 @@ export class Departure {
         this.#show({ step: shown.id, message: doing });
       },
       undoing: ({ shown, doing }) => void this.#show({ step: shown.id, message: `undoing: ${doing}` }),
+      runOn: () => context.adoptions.stopped.letRunOn(),
     });
     this.#lastProgress = this.#show({ step: null, message: 'starting' });
     this.settled = this.#execute();
@@ -141,12 +146,11 @@ export class Departure {
     this.#clock.stop();
     const problems = await this.#steps.undo();
     const { adoptions, log } = this.#context;
-    // First of all: what follows goes through memory, and may take long.
-    await adoptions.stopped.letRunOn();
     this.#machines.noticeRunning();
     try {
-      // A machine that has ended meanwhile has nothing to preserve any more.
-      await adoptions.takeOver();
+      // A machine that has ended meanwhile has nothing to preserve any more. Its session goes page by page.
+      const late = () => new Error(`that was not done within ${watchingMs} ms, and goes on`);
+      await inTime(adoptions.takeOver(), watchingMs, late);
     } catch (error) {
       log('error', 'not every machine is watched', { update: this.id, problem: saidBy(error) });
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Steps that are done and undone, with the journal they are written in: what is written when, and what a failure leaves. */
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { setImmediate } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { fillable } from '../../journal/full-disk.fixture.ts';
 import { Journal, JournalReader } from '../../journal/index.ts';
 import type { UpdateFacts } from '../record/facts.ts';
@@ -32,7 +33,7 @@ beforeEach(() => {
     ...{ bootId: 'this', phase: () => 'normal', update: () => null },
     ...{ nowUs: () => (clock += 1), steadyUs: () => (clock += 1) },
     notWritten: (what, why) => void told.push(`${what}; ${why}`),
-  });
+  }).open();
   reader = new JournalReader(journal);
   journal.events.on('entry', ({ kind, name, parameters }) => {
     happened.push(`${kind} ${name === 'update.undo' ? 'undo ' : ''}${parameters.step}`);
@@ -47,6 +48,7 @@ afterEach(() => {
 function listOf(
   works: Partial<Record<LeavingId, Partial<Work>>> = {},
   signal = new AbortController().signal,
+  runOn = async (): Promise<void> => void happened.push('machines run on'),
 ) {
   return new StepList({
     ...{ journal, peer: { uid: 0 }, update: 'u', signal, nowUs: () => 1 },
@@ -62,6 +64,7 @@ function listOf(
     }),
     begin: () => {},
     undoing: () => {},
+    runOn,
   });
 }
 
@@ -156,6 +159,49 @@ describe('a step that could not be undone', () => {
   });
 });
 
+describe('what only gives back memory', () => {
+  it('is undone once machines run on, and is not waited for without end', async () => {
+    let isClosing = Promise.withResolvers<void>();
+    const list = listOf({ announce: { run: fail('no') }, index: { undo: () => isClosing.promise } });
+    await expect(list.run(leaving)).rejects.toThrow('no');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const late = 'undoing create-index: it was not done within 10000 ms, and goes on';
+    happened = [];
+    const undoing = list.undo();
+    while (!happened.includes('undo create-index')) await setImmediate();
+    expect(happened.filter((each) => /^undo |^machines/.test(each))).toEqual([
+      ...['undo announce-kexec', 'undo ready-machines', 'machines run on', 'undo create-index'],
+    ]);
+    vi.advanceTimersByTime(10_000);
+    // Nothing else waits for it.
+    expect(await undoing).toEqual([late]);
+    expect(happened).toContain('undo load-kernel');
+    expect(list.left).toEqual(['create-index']);
+    const again = list.undoLeft();
+    await setImmediate();
+    vi.advanceTimersByTime(10_000);
+    expect(await again).toEqual([late]);
+    // It is still the first attempt that goes on.
+    expect(happened.filter((each) => each === 'undo create-index')).toHaveLength(1);
+    isClosing.reject(new Error('not now'));
+    await setImmediate();
+    isClosing = Promise.withResolvers();
+    const last = list.undoLeft();
+    isClosing.resolve();
+    expect(await last).toEqual([]);
+    expect(happened.filter((each) => each === 'undo create-index')).toHaveLength(2);
+    expect(list.left).toEqual([]);
+  });
+
+  it('is undone though machines cannot be let run on, which is said', async () => {
+    const list = listOf({ announce: { run: fail('no') } }, undefined, fail('they are still stopped'));
+    await expect(list.run(leaving)).rejects.toThrow('no');
+    expect(await list.undo()).toEqual(['they are still stopped']);
+    expect(happened).toContain('undo create-index');
+  });
+});
+
 describe('steps during which machines are stopped', () => {
   const from = (start: string): string[] => happened.slice(happened.indexOf(start));
 
@@ -245,6 +291,6 @@ describe('steps on a full disk', () => {
     const list = listOf();
     await expect(list.run(leaving)).rejects.toThrow(unwritten);
     expect(await list.undo()).toEqual([]);
-    expect(happened).toEqual([]);
+    expect(happened).toEqual(['machines run on']);
   });
 });

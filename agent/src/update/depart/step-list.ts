@@ -2,12 +2,15 @@
 /**
  * Does steps one after the other and undoes them in reverse. Each is an act in the journal, done or undone. A step
  * that fails half-way is undone too, and undoing goes on where one undo fails. What could not be undone is kept, and can be
- * tried again. Undoing never waits for the journal.
+ * tried again. Undoing never waits for the journal. What only gives back memory comes after the machines, with a limit:
+ * the kernel closes no session in which it still preserves something. It goes on by itself then, and counts as not undone
+ * until it is through.
  *
  * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
  * begins. Their results are written once the machines run on. After a kexec that works the agent in the next kernel
  * writes them (`arrive/arriving-steps.ts`).
  */
+import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Announced, Journal, RecordedPeer } from '../../journal/index.ts';
 import { type LeavingId, type PlannedStep, type StepKind, steps } from '../record/steps.ts';
@@ -33,6 +36,8 @@ export interface StepListOptions {
   begin(step: LeavingStep): void;
   /** Told of every step before it is undone. */
   undoing(step: LeavingStep): void;
+  /** Lets machines run on that are still stopped: called once, before what only gives back memory is undone. */
+  runOn(): Promise<unknown>;
 }
 
 /** What could not be written when it happened. */
@@ -45,6 +50,10 @@ interface Deferred {
   readonly durationUs: number | null;
 }
 
+/** How long undoing what only gives back memory is waited for, in ms. */
+const freeingMs = 10_000;
+
+const frees = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).frees === true;
 const inBlackout = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).blackout === true;
 
 export class StepList {
@@ -55,6 +64,8 @@ export class StepList {
   readonly #deferred: Deferred[] = [];
   /** What could not be undone, the last that was done first. */
   #left: LeavingStep[] = [];
+  /** Undoing that goes on, whether or not somebody waits for it. */
+  readonly #going = new Map<LeavingStep, Promise<void>>();
 
   constructor(options: StepListOptions) {
     this.#options = options;
@@ -92,7 +103,14 @@ export class StepList {
   async undo(): Promise<string[]> {
     const { undoing, work } = this.#options;
     const problems: string[] = [];
+    let haveRunOn = false;
+    const runOn = async (): Promise<void> => {
+      if (haveRunOn) return;
+      haveRunOn = true;
+      await this.#options.runOn().catch((error: unknown) => void problems.push(saidBy(error)));
+    };
     for (const step of this.#done.splice(0).reverse()) {
+      if (frees(step)) await runOn();
       const silent = inBlackout(step);
       if (!silent) this.#writeDeferred();
       if (!work(step).undo) continue;
@@ -105,6 +123,7 @@ export class StepList {
         this.#left.push(step);
       }
     }
+    await runOn();
     this.#writeDeferred();
     return problems;
   }
@@ -131,7 +150,13 @@ export class StepList {
   }
 
   async #undoOne(step: LeavingStep): Promise<void> {
-    await this.#options.work(step).undo?.();
+    const undo = async (): Promise<void> => await this.#options.work(step).undo?.();
+    if (!frees(step)) return await undo();
+    const going = this.#going.get(step) ?? undo();
+    this.#going.set(step, going);
+    const over = (): void => void this.#going.delete(step);
+    going.then(over, over);
+    await inTime(going, freeingMs, () => new Error(`it was not done within ${freeingMs} ms, and goes on`));
   }
 
   #announce(list: readonly LeavingStep[]): void {

@@ -241,5 +241,5 @@ function stopLimitOf(
 
 /** The machines of the last update that carried any over. */
 function lastCarried(history: UpdateContext['history']): MachineRun[] {
-  return history.list(10, null).updates.find(({ machines }) => machines.some(isCarried))?.machines ?? [];
+  return history.last.find(({ machines }) => machines.some(isCarried))?.machines ?? [];
 }

@@ -18,6 +18,7 @@ import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/f
 import { isEnabled } from '../../units/enabled.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import { arrivalCheck } from './arrival-check.ts';
+import { asBeforeCheck } from './as-before-check.ts';
 import { bootCheck } from './boot-check.ts';
 import type { KnownVmms, Obstacles } from './carrier-use.ts';
 import { devicesCheck } from './devices-check.ts';
@@ -132,6 +133,8 @@ const checks: Readonly<Record<string, Check1>> = {
   },
 
   arrival: arrivalCheck,
+
+  'machines as before': (context, { machines }) => asBeforeCheck(context, machines),
 
   devices: devicesCheck,
 

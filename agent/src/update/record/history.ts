@@ -7,7 +7,13 @@
 
 import { Refusal } from '../../host/refusal.ts';
 import type { MachineRun, Update } from '../../interface/agent.generated.ts';
-import type { EntryFields, Journal, JournalEntry, JournalReader } from '../../journal/index.ts';
+import {
+  type EntryFields,
+  type Journal,
+  type JournalEntry,
+  type JournalReader,
+  unlessUnreadable,
+} from '../../journal/index.ts';
 import { listed } from './listed-updates.ts';
 import { readRecord } from './stored-record.ts';
 
@@ -29,9 +35,14 @@ export class History {
     this.#reader = reader;
   }
 
+  /** The last updates, newest first; none if the journal cannot be read. */
+  get last(): Update[] {
+    return unlessUnreadable(() => this.list(10, null).updates, []);
+  }
+
   /** The machines of the last updates, those of the newest first. */
   get lastRuns(): MachineRun[] {
-    return this.list(10, null).updates.flatMap(({ machines }) => machines);
+    return this.last.flatMap(({ machines }) => machines);
   }
 
   /** Writes that an update has started. @throws JournalUnwritable */
@@ -58,7 +69,7 @@ export class History {
    * written later, and is known here meanwhile.
    */
   settled(record: Update, errno: string | null = null): void {
-    const announcement = this.#reader.newest({ name: recordEntries.announced, update: record.id });
+    const announcement = this.#reader.newestReadable({ name: recordEntries.announced, update: record.id });
     if (announcement?.kind === 'act') {
       const said = new Error(`${record.outcome}: ${record.reason}`);
       const failure = record.outcome === 'updated' ? null : Object.assign(said, errno && { code: errno });
@@ -91,9 +102,9 @@ export class History {
     return record;
   }
 
-  /** The id of the newest update, or null. */
+  /** The id of the newest update, or null. Null too if the journal cannot be read. */
   get lastId(): string | null {
-    return this.#reader.newest({ name: recordEntries.started })?.update ?? null;
+    return this.#reader.newestReadable({ name: recordEntries.started })?.update ?? null;
   }
 
   /** Whether somebody has said how an update ended. */

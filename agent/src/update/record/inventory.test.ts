@@ -27,7 +27,7 @@ describe('the inventory', () => {
         nowUs: () => ++clock,
         steadyUs: () => ++clock,
         notWritten: () => {},
-      });
+      }).open();
       const descriptors = [{ token: '0x0', label: 'disk', size: 7, digest: null }];
       await journal.act(
         name,

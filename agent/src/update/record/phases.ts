@@ -21,13 +21,15 @@
  * `NothingToAbort`. In *preserving* and *prepared* it takes effect between two steps, during digests and at once in the
  * grace. In *suspending* it waits until every machine is saved or has failed. Machines run on first, then the other
  * steps are undone in reverse, and sessions stay. A step that could not be undone is tried again, and no update begins
- * before it is (`depart/leftovers.ts`).
+ * before it is (`depart/leftovers.ts`). What only gives back memory is waited for 10 s. A kernel that does not close
+ * the index session keeps no machine stopped, and the update is settled.
  *
  * With a full disk no update begins, and one that has begun ends before machines are stopped. Aborting, undoing and
  * settling do not wait for the journal (`journal/journal.ts`): they are written once there is room. If the agent dies
  * before, the next one settles the update as *aborted*.
  *
- * SIGTERM aborts an update first, and the agent ends once its machines run. In *kexec* it waits for the reboot call. The
+ * SIGTERM aborts an update first, and the agent ends once its machines run, however long that takes. In *kexec* it waits
+ * for the reboot call. A start is not ended before stopped machines run either (`ending.ts`). The
  * package does not restart an agent in an update: the agent does, once that is over. From *prepared* on the host
  * cannot be shut down (`hold-shutdown.ts`).
  *
@@ -75,9 +77,12 @@
  *       in the next kernel is refused: there is nothing to abort any more
  *       lets the machines run on, and says which file system it was
  *       is done while the disk is full, which is said, and is written once there is room
+ *       lets machines run on though the kernel does not close the index, and does not wait for that without end
+ *       does not wait without end for the session of a machine that has ended meanwhile
  *       tries again what could not be undone, and says if it still cannot be
  *       in the grace aborts the update first
  *       with machines stopped lets them run on first, and asks the service manager for the time
+ *       does not end before a machine whose VMM does not let it run on %s
  *       while the reboot call is made waits for it, and lets machines run on if it comes back
  *       because a new version was installed is told so once the update is over
  *       gives the host back to whoever wants to shut it down, which was not possible since *prepared*

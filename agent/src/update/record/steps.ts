@@ -38,6 +38,8 @@ export interface StepKind {
   readonly back: 'undo' | 'nothing to undo' | 'no way back';
   /** Machines are stopped while it goes on, so the journal is written before and after, never meanwhile. */
   readonly blackout?: true;
+  /** Undoing it only gives back memory: machines run on first, and nobody waits for it without end. */
+  readonly frees?: true;
 }
 
 const once = (): readonly null[] => [null];
@@ -68,6 +70,7 @@ export const steps = {
     risk: () => 'None to what runs. If the kernel refuses the image, the update ends here.',
     doing: (_, { release }) => `loading ${release}`,
     back: 'undo',
+    frees: true,
   },
   protect: {
     wire: 'preserve',
@@ -92,6 +95,7 @@ export const steps = {
     risk: () => 'None. An abort closes it again. Sessions that exist now stay as they are.',
     doing: () => 'creating the index session',
     back: 'undo',
+    frees: true,
   },
   digest: {
     wire: 'digest',
