@@ -124,6 +124,7 @@ async function hugePages(): Promise<void> {
   memory.truncate(file, BigInt(hugeBytes));
   await either;
   await memory.hugeBytes(file);
+  await memory.releaseUnused();
 }
 
 for (let round = 0; round < roundCount; round++) {
