@@ -84,6 +84,11 @@ it('the unit lets it collect, and has V8 neither wake the agent nor throw compil
   );
   const words = /^ExecStart=(.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
   expect(words).toEqual(
-    expect.arrayContaining(['--expose-gc', '--no-memory-reducer', '--no-flush-bytecode']),
+    expect.arrayContaining([
+      '--expose-gc',
+      '--no-memory-reducer',
+      '--no-parallel-scavenge',
+      '--no-flush-bytecode',
+    ]),
   );
 });

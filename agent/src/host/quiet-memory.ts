@@ -5,6 +5,7 @@
  *
  * V8 collects only when something new is made, and its own look for idle times wakes the process again and again
  * (`--no-memory-reducer` in the unit). So this is done once after each activity, and nothing wakes the agent after it.
+ * What signs of life leave behind is collected now and then, on the one thread that is awake (`--no-parallel-scavenge`).
  * Compiled functions are kept (`--no-flush-bytecode`): the next update must not wait for them.
  *
  * What is mapped of Node's file is given back as well. It stays in the kernel's page cache. An update maps it again before
