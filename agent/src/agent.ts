@@ -321,6 +321,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     .then(() => images.runningVersions())
     .finally(() => quietMemory.used());
   for (const { events } of [phases, sessions]) events.on('changed', () => quietMemory.used());
+  phases.events.on('changed', () => {
+    if (phases.phase === 'preserving') void quietMemory.needed();
+  });
   return {
     settled,
     leaveNone: async (reason) => {

@@ -148,6 +148,11 @@ export interface Memory {
    * these files. The kernel keeps that in its page cache, and maps it again where it is used.
    */
   releaseUnused(): Promise<void>;
+  /**
+   * `madvise(MADV_POPULATE_READ)` for all of these files that is mapped for reading only: what is not in the page cache is
+   * read from the disk now, and not when it is needed.
+   */
+  populatePrograms(): Promise<void>;
   /** `pread`: up to `length` bytes at `offset`. */
   read(file: FdLike, offset: bigint, length: number): Buffer;
   /** `pwrite` of all of `data` at `offset`. */

@@ -42,6 +42,7 @@ interface RawMemory {
   collapse(file: number, offset: bigint, bytes: number): Promise<number>;
   hugeBytes(file: number): Promise<bigint>;
   releaseUnused(): Promise<void>;
+  populatePrograms(): Promise<void>;
   digestBytes(data: Uint8Array, useInstructions: boolean): string;
   readonly haveShaInstructions: boolean;
 }

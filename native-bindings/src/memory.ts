@@ -95,6 +95,10 @@ export const memory: Memory = {
     await raw.releaseUnused();
   },
 
+  async populatePrograms() {
+    await raw.populatePrograms();
+  },
+
   read(file, offset, length) {
     const buffer = Buffer.allocUnsafe(integerOf(length, 'length', 0, mostRead));
     const bytes = raw.readInto(fdOf(file, 'file'), offsetOf(offset, 'offset'), buffer);

@@ -125,6 +125,7 @@ async function hugePages(): Promise<void> {
   await either;
   await memory.hugeBytes(file);
   await memory.releaseUnused();
+  await memory.populatePrograms();
 }
 
 for (let round = 0; round < roundCount; round++) {

@@ -17,6 +17,16 @@ function beginningOfNode(): number {
   return Number.parseInt(line ?? '', 16);
 }
 
+describe('populatePrograms', () => {
+  it('maps all of them', async () => {
+    await memory.releaseUnused();
+    const before = mappedOfFiles();
+    await memory.populatePrograms();
+    // Node's file alone has far more.
+    expect(mappedOfFiles() - before).toBeGreaterThan(50 * 1024);
+  });
+});
+
 describe('releaseUnused', () => {
   it('unmaps what is mapped of the program’s files, and the program goes on', async () => {
     const before = mappedOfFiles();

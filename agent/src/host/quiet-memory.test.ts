@@ -14,7 +14,9 @@ interface Told {
   mayRelease: boolean;
 }
 
-function quietMemory(release: () => Promise<void> = async () => {}): { memory: QuietMemory; told: Told } {
+async function nothing(): Promise<void> {}
+
+function quietMemory(release = nothing, populate = nothing): { memory: QuietMemory; told: Told } {
   const told: Told = { acts: [], logged: [], mayRelease: true };
   const log: Log = (level, event) => void told.logged.push(`${level} ${event}`);
   const memory = new QuietMemory({
@@ -22,6 +24,10 @@ function quietMemory(release: () => Promise<void> = async () => {}): { memory: Q
       releaseUnused: async () => {
         told.acts.push('release');
         await release();
+      },
+      populatePrograms: async () => {
+        told.acts.push('populate');
+        await populate();
       },
     },
     log,
@@ -65,6 +71,15 @@ it('gives nothing back while it must not, nor after it was stopped', async () =>
   memory.stop();
   await vi.advanceTimersByTimeAsync(5000);
   expect(told.acts).toEqual([]);
+});
+
+it('has all of it mapped when it is needed, gives nothing back meanwhile, and says why that fails', async () => {
+  const { memory, told } = quietMemory(nothing, () => Promise.reject(new Error('no')));
+  memory.used();
+  await memory.needed();
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(told.acts).toEqual(['populate']);
+  expect(told.logged).toEqual(['warning the agent’s program could not be mapped']);
 });
 
 it('says why memory could not be given back', async () => {

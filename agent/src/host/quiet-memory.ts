@@ -8,8 +8,8 @@
  * What signs of life leave behind is collected now and then, on the one thread that is awake (`--no-parallel-scavenge`).
  * Compiled functions are kept (`--no-flush-bytecode`): the next update must not wait for them.
  *
- * What is mapped of Node's file is given back as well. It stays in the kernel's page cache. An update maps it again before
- * machines stop, with the calls that lead there.
+ * What is mapped of Node's file is given back as well. It stays in the kernel's page cache, unless that is short of memory.
+ * An update maps all of it again when it begins: with machines stopped nothing must wait for the disk of the host's root.
  */
 import type { Memory } from '@luo-console/native';
 import type { Log } from './log.ts';
@@ -19,7 +19,7 @@ import { saidBy } from './said-by.ts';
 const usualQuietMs = 30_000;
 
 export interface QuietMemoryOptions {
-  readonly memory: Pick<Memory, 'releaseUnused'>;
+  readonly memory: Pick<Memory, 'releaseUnused' | 'populatePrograms'>;
   readonly log: Log;
   /** Whether it may be done now. If not, it is done a while after the next activity. */
   readonly mayRelease: () => boolean;
@@ -42,6 +42,17 @@ export class QuietMemory {
   used(): void {
     if (this.#timer !== null) this.#timer.refresh();
     else this.#timer = setTimeout(() => void this.#quiet(), this.#options.quietMs ?? usualQuietMs).unref();
+  }
+
+  /** Has everything mapped that was given back. Resolves once it is, or cannot be, which is logged. */
+  async needed(): Promise<void> {
+    const { memory, log } = this.#options;
+    this.stop();
+    try {
+      await memory.populatePrograms();
+    } catch (error) {
+      log('warning', 'the agent’s program could not be mapped', { problem: saidBy(error) });
+    }
   }
 
   /** Gives nothing back any more, until something is done. */

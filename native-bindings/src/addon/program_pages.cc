@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Giving back memory that the process can have again: what the allocator keeps, and pages of the program's own files.
+// Giving back memory that the process can have again: what the allocator keeps, and pages of the program's own files. And
+// mapping those pages before they are needed.
 //
 // Only segments of loaded programs that their headers call not writable are unmapped. They stay where they are for the
 // life of the process, so nothing else can be mapped there meanwhile. What the dynamic linker has changed (RELRO) is in
@@ -20,6 +21,11 @@
 
 #include "blocking_call.h"
 #include "groups.h"
+
+// Newer than the headers of the oldest system that this is compiled on (include/uapi/asm-generic/mman-common.h).
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 namespace {
 
@@ -93,11 +99,28 @@ struct ReleaseOperation {
   Napi::Value Result(Napi::Env env) { return env.Undefined(); }
 };
 
+struct PopulateOperation {
+  std::optional<Failure> Run() {
+    for (const auto& [start, end, ignored] : ReadOnlySegments()) {
+      if (madvise(reinterpret_cast<void*>(start), end - start, MADV_POPULATE_READ) < 0) {
+        return Failure{errno, "madvise(MADV_POPULATE_READ)", ""};
+      }
+    }
+    return std::nullopt;
+  }
+
+  Napi::Value Result(Napi::Env env) { return env.Undefined(); }
+};
+
+// populatePrograms() → Promise<undefined>
+Napi::Value PopulatePrograms(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), PopulateOperation{}); }
+
 // releaseUnused() → Promise<undefined>
 Napi::Value ReleaseUnused(const Napi::CallbackInfo& info) { return StartBlocking(info.Env(), ReleaseOperation{}); }
 
 }  // namespace
 
 void InitProgramPages(Napi::Env env, Napi::Object memory) {
+  memory.Set("populatePrograms", Napi::Function::New(env, PopulatePrograms, "populatePrograms"));
   memory.Set("releaseUnused", Napi::Function::New(env, ReleaseUnused, "releaseUnused"));
 }
