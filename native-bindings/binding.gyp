@@ -14,6 +14,7 @@
         "src/addon/sha256.cc",
         "src/addon/digest.cc",
         "src/addon/huge_pages.cc",
+        "src/addon/program_pages.cc",
         "src/addon/descriptors.cc",
         "src/addon/sockets.cc",
         "src/addon/messages.cc",

@@ -14,6 +14,7 @@ import { holdShutdown } from './hold-shutdown.ts';
 import { Accounts } from './host/accounts.ts';
 import { satisfyWatchdog } from './host/manager-watchdog.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
+import { QuietMemory } from './host/quiet-memory.ts';
 import { saidBy } from './host/said-by.ts';
 import { tellManager } from './host/tell-manager.ts';
 import { Journal, JournalReader } from './journal/index.ts';
@@ -221,6 +222,12 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     serviceManager,
   });
   tellStatus = () => status.changed();
+  const quietMemory = new QuietMemory({
+    memory: native.memory,
+    log,
+    // With machines stopped, or on their way into this kernel, whatever can wait does.
+    mayRelease: () => phases.phase === 'normal' && isLoaded,
+  });
   const service = agentService({
     native,
     paths,
@@ -241,6 +248,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     look,
     adoptions,
     heldMachines,
+    quietMemory,
   });
   const server = serveCalls(
     { authorisation, log },
@@ -303,7 +311,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     });
   });
   // Examining the running kernel takes seconds on a slow host: done before somebody asks, after what matters.
-  void Promise.all([settled, loaded]).then(() => images.runningVersions());
+  void Promise.all([settled, loaded])
+    .then(() => images.runningVersions())
+    .finally(() => quietMemory.used());
+  for (const { events } of [phases, sessions]) events.on('changed', () => quietMemory.used());
+  phases.events.on('changed', () => {
+    if (phases.phase === 'preserving') void quietMemory.needed();
+  });
   return {
     settled,
     leaveNone: async (reason) => {
@@ -331,6 +345,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     stop: async () => {
       tellManager(native, log, 'STOPPING=1');
       await server.close();
+      quietMemory.stop();
       journal.close();
     },
   };

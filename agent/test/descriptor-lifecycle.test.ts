@@ -44,6 +44,15 @@ describe('a descriptor', () => {
     expect(session.descriptors).toMatchObject([{ label: 'kept', token: '0x0' }]);
   });
 
+  it('is retrieved with the others of its session, in one call of the kernel', async () => {
+    for (const text of ['one', 'two', 'three']) await preserveText(client, 's', text);
+    await runToKexec(host, client);
+    const retrieved = vi.spyOn(host.double, 'retrieveFds');
+    const { client: next } = await arriveInNextKernel(host);
+    expect(retrieved.mock.calls.map(([, tokens]) => tokens)).toEqual([[0n, 1n, 2n]]);
+    expect(await contentOf(next, 's', '0x2')).toBe('three');
+  });
+
   it('that the next kernel refuses to return is missing with its errno, and holds up no other', async () => {
     await preserveText(client, 's', 'refused');
     await preserveText(client, 's', 'kept');

@@ -6,8 +6,8 @@ export interface Figure {
   readonly name: string;
   /** Null if it was not measured. */
   readonly value: number | null;
-  /** `ms`, or `ratio` against the floor of the same run. */
-  readonly unit: 'ms' | 'ratio';
+  /** `ratio` is against the floor of the same run. */
+  readonly unit: 'ms' | 'ratio' | 'MiB' | 'times';
   /** The most it should be; null if there is no target. */
   readonly target: number | null;
   /** Whether it is no more than its target; null if there is nothing to say. */

@@ -16,6 +16,8 @@ import { allLoads, quickLoads } from './blackout/parts.ts';
 import { blackoutReport, blackoutTable } from './blackout/report.ts';
 import { measureDescriptors } from './descriptors/measure.ts';
 import { descriptorsReport, descriptorsTable } from './descriptors/report.ts';
+import { measureIdle } from './idle/measure.ts';
+import { idleReport, idleTable } from './idle/report.ts';
 
 const onProgress = progressLine(process.stderr);
 
@@ -81,6 +83,14 @@ bench
   .action(async ({ json }: { json?: boolean }) => {
     const { kernel, rows } = await measureDescriptors(onProgress);
     print(descriptorsReport(kernel, rows), json, descriptorsTable);
+  });
+
+bench
+  .command('idle')
+  .description('memory and wake-ups of the agent while it does nothing')
+  .option('--json', 'one JSON object on standard output')
+  .action(async ({ json }: { json?: boolean }) => {
+    print(idleReport(await measureIdle(onProgress)), json, idleTable);
   });
 
 await bench.parseAsync().catch((error: unknown) => {

@@ -142,6 +142,17 @@ export interface Memory {
    * @throws SystemError as `collapse`; `ENODATA` if the kernel does not say
    */
   hugeBytes(file: FdLike): Promise<bigint>;
+  /**
+   * Gives back memory of this process that it can have again. `malloc_trim(0)`: what was freed and is kept for later. And
+   * `madvise(MADV_DONTNEED)` for what is mapped of the files of Node, its libraries and this addon, and is as it is in
+   * these files. The kernel keeps that in its page cache, and maps it again where it is used.
+   */
+  releaseUnused(): Promise<void>;
+  /**
+   * `madvise(MADV_POPULATE_READ)` for all of these files that is mapped for reading only: what is not in the page cache is
+   * read from the disk now, and not when it is needed.
+   */
+  populatePrograms(): Promise<void>;
   /** `pread`: up to `length` bytes at `offset`. */
   read(file: FdLike, offset: bigint, length: number): Buffer;
   /** `pwrite` of all of `data` at `offset`. */

@@ -41,6 +41,8 @@ interface RawMemory {
   closeDigest(digest: RawDigest): void;
   collapse(file: number, offset: bigint, bytes: number): Promise<number>;
   hugeBytes(file: number): Promise<bigint>;
+  releaseUnused(): Promise<void>;
+  populatePrograms(): Promise<void>;
   digestBytes(data: Uint8Array, useInstructions: boolean): string;
   readonly haveShaInstructions: boolean;
 }

@@ -91,6 +91,14 @@ export const memory: Memory = {
     return await raw.hugeBytes(fdOf(file, 'file'));
   },
 
+  async releaseUnused() {
+    await raw.releaseUnused();
+  },
+
+  async populatePrograms() {
+    await raw.populatePrograms();
+  },
+
   read(file, offset, length) {
     const buffer = Buffer.allocUnsafe(integerOf(length, 'length', 0, mostRead));
     const bytes = raw.readInto(fdOf(file, 'file'), offsetOf(offset, 'offset'), buffer);

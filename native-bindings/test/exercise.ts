@@ -125,6 +125,8 @@ async function hugePages(): Promise<void> {
   memory.truncate(file, BigInt(hugeBytes));
   await either;
   await memory.hugeBytes(file);
+  await memory.releaseUnused();
+  await memory.populatePrograms();
 }
 
 for (let round = 0; round < roundCount; round++) {

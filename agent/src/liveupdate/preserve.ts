@@ -52,6 +52,7 @@
  *       has its manifest in the kernel, also if the agent died before it had put it there
  *     agent/test/descriptor-lifecycle.test.ts
  *       that the kernel refuses to preserve leaves neither an entry nor a copy behind
+ *       is retrieved with the others of its session, in one call of the kernel
  *       that the next kernel refuses to return is missing with its errno, and holds up no other
  *     agent/src/liveupdate/build-session.test.ts
  *       a device that is refused this time is held without being preserved, and the memory is preserved

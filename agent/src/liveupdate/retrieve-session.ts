@@ -14,7 +14,11 @@ import { saidBy } from '../host/said-by.ts';
 import { HeldSession } from './held-session.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
+import type { ManifestEntry } from './manifest-format.ts';
 import { manifestToken } from './tokens.ts';
+
+/** How many are retrieved at once: the event loop has its turn, and the service manager gets its copies, in between. */
+const mostTogether = 250;
 
 /** What came out of a session. `missing`: tokens with the errno of their retrieve; `problem`: an unreadable manifest. */
 export interface Retrieved {
@@ -63,12 +67,44 @@ export async function takeIn(
     kept('its manifest', () => context.store.keepFile(name, token, file));
   const session = new HeldSession(name, 'incoming', descriptor, manifest);
   const missing: { token: string; errno: string }[] = [];
-  for (const entry of manifest.entries()) {
+  const keep = ({ token: text, label }: ManifestEntry, file: NativeDescriptor): void => {
+    const token = BigInt(text);
+    session.files.set(token, file);
+    kept(label, () => context.store.keepFile(name, token, file));
+  };
+  const entries = manifest.entries();
+  for (let first = 0; first < entries.length; first += mostTogether) {
+    const row = entries.slice(first, first + mostTogether);
+    if (await retrieveRow(row)) continue;
+    for (const entry of row) await retrieveOne(entry);
+  }
+  manifest.updateAll(({ token }) => {
+    const file = session.files.get(BigInt(token));
+    return file ? { state: 'preserved', inode: Number(memory.fileFacts(file).ino) } : {};
+  });
+  return { session, missing, problem: null };
+
+  /** Retrieves many at once: one by one, each would go to another thread and back. @returns false if the kernel refuses one */
+  async function retrieveRow(row: readonly ManifestEntry[]): Promise<boolean> {
+    const tokens = row.map(({ token }) => BigInt(token));
+    try {
+      const files = await liveUpdate.retrieveFds(descriptor, tokens);
+      for (const [index, entry] of row.entries()) {
+        const file = files[index];
+        if (file) keep(entry, file);
+      }
+      return true;
+    } catch (error) {
+      // Nothing was handed out, and each can be asked for on its own.
+      if (isKernelFailure(error)) return false;
+      throw error;
+    }
+  }
+
+  async function retrieveOne(entry: ManifestEntry): Promise<void> {
     const token = BigInt(entry.token);
     try {
-      const file = await liveUpdate.retrieveFd(descriptor, token);
-      session.files.set(token, file);
-      kept(entry.label, () => context.store.keepFile(name, token, file));
+      keep(entry, await liveUpdate.retrieveFd(descriptor, token));
     } catch (error) {
       if (entry.state === 'intended' && errnoOf(error) === 'ENOENT') {
         manifest.remove([token]);
@@ -80,11 +116,6 @@ export async function takeIn(
       }
     }
   }
-  manifest.updateAll(({ token }) => {
-    const file = session.files.get(BigInt(token));
-    return file ? { state: 'preserved', inode: Number(memory.fileFacts(file).ino) } : {};
-  });
-  return { session, missing, problem: null };
 
   async function retrieveOr(
     from: NativeDescriptor,

@@ -11,6 +11,7 @@ import type { DefinedMachines } from '../definitions/defined-machines.ts';
 import type { Accounts } from '../host/accounts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { isVisible } from '../host/plain-words.ts';
+import type { QuietMemory } from '../host/quiet-memory.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { AgentInterface, AgentMethods, Peer } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
@@ -48,6 +49,8 @@ export interface HandlerContext {
   readonly look: MachineLook;
   readonly adoptions: Adoptions;
   readonly heldMachines: HeldMachines;
+  /** Told after each call. */
+  readonly quietMemory: Pick<QuietMemory, 'used'>;
 }
 
 type Agent = typeof AgentInterface;
@@ -84,6 +87,8 @@ interface Guarding<M extends keyof AgentMethods> {
   readonly journal?: Pick<Journal, 'notWritten' | 'whyNotWritten'>;
   /** Throws a Refusal if the method cannot be served now. */
   mayServe?(method: M): void;
+  /** Told once a call is over, whatever came of it. */
+  served?(): void;
 }
 
 /**
@@ -94,7 +99,7 @@ interface Guarding<M extends keyof AgentMethods> {
 export function guardAll<M extends keyof AgentMethods>(
   authorisation: Authorisation,
   handlers: PeerHandlers<M>,
-  { journal, mayServe }: Guarding<M> = {},
+  { journal, mayServe, served }: Guarding<M> = {},
 ): Pick<AgentHandlers, M> {
   const guarded = Object.entries<PeerHandler<M>>(handlers).map(([name, handler]) => {
     const method = name as M;
@@ -110,6 +115,8 @@ export function guardAll<M extends keyof AgentMethods>(
         return reply;
       } catch (error) {
         throw translateError(error) ?? error;
+      } finally {
+        served?.();
       }
     };
     return [method, run] as const;

@@ -23,9 +23,13 @@ function statusHandlers({ status }: HandlerContext): PeerHandlers<'GetStatus'> {
 
 /** The service to give to the Varlink server. */
 export function agentService(context: HandlerContext): Service {
-  const { authorisation, journal, phases } = context;
+  const { authorisation, journal, phases, quietMemory } = context;
   const guard = <M extends keyof AgentMethods>(handlers: PeerHandlers<M>) =>
-    guardAll(authorisation, handlers, { journal, mayServe: (method) => needServed(phases, method) });
+    guardAll(authorisation, handlers, {
+      journal,
+      mayServe: (method) => needServed(phases, method),
+      served: () => quietMemory.used(),
+    });
   return createService(AgentInterface, {
     ...guard(statusHandlers(context)),
     ...guard(sessionHandlers(context)),

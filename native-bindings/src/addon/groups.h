@@ -10,6 +10,7 @@ Napi::Object InitLiveUpdate(Napi::Env env);
 Napi::Object InitMemory(Napi::Env env);
 void InitDigest(Napi::Env env, Napi::Object memory);
 void InitHugePages(Napi::Env env, Napi::Object memory);
+void InitProgramPages(Napi::Env env, Napi::Object memory);
 Napi::Object InitDescriptors(Napi::Env env);
 Napi::Object InitSockets(Napi::Env env);
 void InitMessages(Napi::Env env, Napi::Object sockets);

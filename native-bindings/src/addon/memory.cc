@@ -178,5 +178,6 @@ Napi::Object InitMemory(Napi::Env env) {
   group.Set("write", Napi::Function::New(env, Write, "write"));
   InitDigest(env, group);
   InitHugePages(env, group);
+  InitProgramPages(env, group);
   return group;
 }

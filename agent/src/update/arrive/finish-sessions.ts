@@ -40,6 +40,9 @@ export async function finishSessions(
   return finished;
 }
 
+/** With these the kernel has freed what it did not return, or never had it (`luo_file_retrieve`, `memfd_luo_retrieve`). */
+const finalAtRetrieve: ReadonlySet<string> = new Set(['ENOENT', 'ENOMEM', 'ENOSPC', 'EIO']);
+
 async function finishOne(
   context: UpdateContext,
   arrived: HandoverTaken,
@@ -63,10 +66,10 @@ async function finishOne(
       );
       return;
     }
-    const passed = [...held.unretrieved.values()].filter((errno) => errno !== 'ENOENT');
-    if (passed.length > 0) {
+    const passing = [...held.unretrieved.values()].filter((errno) => !finalAtRetrieve.has(errno));
+    if (passing.length > 0) {
       problems.push(
-        `session ${name} has what could not be retrieved (${passed.join(', ')}): it stays incoming until somebody finishes it, which would free that`,
+        `session ${name} has what could not be retrieved (${passing.join(', ')}): it stays incoming until somebody finishes it, which would free that`,
       );
       return;
     }
