@@ -76,8 +76,8 @@ const saveLimitMs = (expectedBytes: number): number => leastSaveMs + Math.ceil(e
 /** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
 const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
 
-/** How much a rehearsal records. */
-const rehearsedBytes = 64 * 1024;
+/** How much a warm-up records. */
+const warmUpBytes = 64 * 1024;
 
 export class MachineSaver {
   readonly #options: SaveOptions;
@@ -147,7 +147,7 @@ export class MachineSaver {
       await setSettings(monitor, wanted);
       const file = kept(native.memory.memfdCreate('luo-machine-state'));
       await makePages(native, file, options.expectedBytes, options.signal);
-      await rehearse(native, file);
+      await warmUp(native, file);
       return new MachineSaver({ options, monitor, directory, main, cpr, file, settings, devices });
     } catch (error) {
       if (monitor && settings)
@@ -323,14 +323,14 @@ export class MachineSaver {
  * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
  * first, and that would be done while the guest is stopped.
  */
-async function rehearse(native: Native, file: Descriptor): Promise<void> {
+async function warmUp(native: Native, file: Descriptor): Promise<void> {
   const { sockets } = native;
   const [ours, theirs] = sockets.socketPair();
   using _ours = ours;
   using sender = theirs;
   const into = { file, offset: 0, most: mostOf(0) };
   const recording = recordStream(sockets, ours, into, AbortSignal.timeout(collectMs));
-  sockets.send(sender, Buffer.alloc(rehearsedBytes));
+  sockets.send(sender, Buffer.alloc(warmUpBytes));
   sockets.shutdownWrite(sender);
   await recording;
 }

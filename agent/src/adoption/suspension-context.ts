@@ -35,7 +35,7 @@ export interface SuspensionContext {
    * @param coming as they will be saved, without their states
    * @throws Error if it has not
    */
-  rehearse(coming: readonly SavedMachine[]): void;
+  needRoom(coming: readonly SavedMachine[]): void;
   /** Whether a machine is marked as stopped. */
   isStopped(session: string): boolean;
   /** Fires when the update is aborted. */

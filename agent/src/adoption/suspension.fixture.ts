@@ -60,7 +60,7 @@ export class SuspensionScene implements Disposable {
         namedMemory: async () => [],
         facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
         memoryOf: () => null,
-        rehearse: () => {},
+        needRoom: () => {},
         isStopped: (session) => this.marks.lastIndexOf(session) > this.marks.lastIndexOf(`!${session}`),
         signal: new AbortController().signal,
         changed: () => {},

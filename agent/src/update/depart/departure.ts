@@ -69,7 +69,7 @@ export class Departure {
       actor: { peer: recorded, name: peer.user },
       brownoutFromUs: context.phases.startedAtUs,
       index: () => leaving.index,
-      rehearse: (coming) => leaving.index?.rehearse(this.#indexRecord(null, coming)),
+      needRoom: (coming) => leaving.index?.needRoom(this.#indexRecord(null, coming)),
       changed: () => this.#showMachines(),
       signal: this.#abort.signal,
     });

@@ -32,7 +32,7 @@ export interface RunMachinesOptions {
   /** The index session, in which what the next kernel needs is preserved. */
   index(): OutgoingIndex | null;
   /** Makes sure that what will be written down of the machines has room. @throws Error */
-  rehearse(coming: readonly SavedMachine[]): void;
+  needRoom(coming: readonly SavedMachine[]): void;
   /** Fires when the update is aborted. */
   readonly signal: AbortSignal;
   /** Told when anything about the machines has changed. */
@@ -70,7 +70,7 @@ export class RunMachines {
         },
         facts: (adopted) => this.#factsOf(adopted),
         memoryOf: ({ session }) => plan.machines.find((each) => each.session === session)?.memory ?? null,
-        rehearse: options.rehearse,
+        needRoom: options.needRoom,
         changed: options.changed,
         isStopped: (session) => adoptions.stopped.isStopped(session),
         signal: options.signal,

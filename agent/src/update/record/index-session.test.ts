@@ -49,7 +49,7 @@ it('a record that is found to fit can be written with the largest numbers', asyn
     let pieces = 0;
     for (let step = 4096; step >= 1; step /= 2) {
       try {
-        index.rehearse(recordOf([machine([], pieces + step)]));
+        index.needRoom(recordOf([machine([], pieces + step)]));
         pieces += step;
       } catch {
         // It is between.
@@ -75,8 +75,8 @@ it('a record that has no room is refused, and says how much it takes', async () 
   const index = await indexFor(2);
   try {
     const words = Array.from({ length: 4 }, () => 'x'.repeat(60_000));
-    expect(() => index.rehearse(recordOf([machine(words, 0)]))).not.toThrow();
-    expect(() => index.rehearse(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
+    expect(() => index.needRoom(recordOf([machine(words, 0)]))).not.toThrow();
+    expect(() => index.needRoom(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
       /takes up to 48\d{4} bytes, and the index has room for \d{6}$/,
     );
   } finally {
