@@ -20,6 +20,7 @@ import type { KernelLoader } from '../kernel/loader.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { MachineLook } from '../machines/machine-look.ts';
+import type { Rehearsals } from '../rehearsal/rehearsals.ts';
 import type { History } from '../update/record/history.ts';
 import type { Phases } from '../update/record/phases.ts';
 import type { Updater } from '../update/updater.ts';
@@ -48,6 +49,7 @@ export interface HandlerContext {
   readonly look: MachineLook;
   readonly adoptions: Adoptions;
   readonly heldMachines: HeldMachines;
+  readonly rehearsals: Rehearsals;
 }
 
 type Agent = typeof AgentInterface;

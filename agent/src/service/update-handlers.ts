@@ -44,8 +44,12 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
       return {};
     },
 
-    MakePlan: async ({ kernel, initrd, commandLine, leave, ifMachineFails }, _call, peer) => {
-      const wishes = { leave: leave ?? [], ifMachineFails: ifMachineFails ?? ('stop' as const) };
+    MakePlan: async ({ kernel, initrd, commandLine, leave, ifMachineFails, despite }, _call, peer) => {
+      const wishes = {
+        leave: leave ?? [],
+        despite: despite ?? [],
+        ifMachineFails: ifMachineFails ?? ('stop' as const),
+      };
       return { plan: await updater.plan(kernel, initrd, commandLine, wishes, peer) };
     },
 

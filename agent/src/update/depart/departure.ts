@@ -61,6 +61,7 @@ export class Departure {
         kernel: plan.kernel.path,
         commandLine: plan.commandLine,
         graceSeconds,
+        ...(made.despite.length === 0 ? {} : { despite: made.despite }),
       },
     });
     this.#enter('preserving');

@@ -48,6 +48,8 @@ export interface MadePlan {
   readonly basis: Basis;
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
+  /** Machines, by pid, that are carried over although their rehearsal failed. */
+  readonly despite: readonly number[];
   readonly obstacles: Obstacles;
   readonly vmms: KnownVmms;
   /** What is allocated when the machines' memory that is not preserved yet is preserved, in bytes. */
@@ -58,6 +60,8 @@ export interface MadePlan {
 export interface PlanWishes {
   /** Machines, by pid, to be left behind. */
   readonly leave: readonly number[];
+  /** Machines, by pid, to be carried over although their rehearsal failed. */
+  readonly despite: readonly number[];
   readonly ifMachineFails: FailurePolicy;
 }
 
@@ -97,7 +101,7 @@ export async function makePlan(
   context: UpdateContext,
   kernel: KernelImage,
   wanted: string,
-  { leave, ifMachineFails }: PlanWishes,
+  { leave, despite, ifMachineFails }: PlanWishes,
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
   const { obstacles, vmms } = await lookAtVmms(context);
@@ -119,6 +123,7 @@ export async function makePlan(
     machines,
     graph,
     leave,
+    despite,
     obstacles,
     vmms,
     fillingBytes: filling,
@@ -146,6 +151,7 @@ export async function makePlan(
     steps,
     basis: basisOf(context, found),
     leave,
+    despite,
     obstacles,
     vmms,
     fillingBytes: filling,

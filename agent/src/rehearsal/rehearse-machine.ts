@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Rehearses one machine: its next VMM is started beside the running one, may load its state, and is ended. The resume
+ * program and its executor are those of an update. What is different is in `harmless-words.ts` and in the unit.
+ *
+ * The guest is stopped only where its VMM waits for the state already. Memory is a view that is private to the new VMM, over
+ * the files of the running one, which that VMM can only read.
+ */
+import { once } from 'node:events';
+import { rmSync, watch, writeFileSync } from 'node:fs';
+import type { Descriptor, Native } from '@luo-console/native';
+import type { Adopted } from '../adoption/adoption-context.ts';
+import { placesOfMemory } from '../adoption/named-memory.ts';
+import type { RestartPoint } from '../adoption/restore.ts';
+import type { HostPaths } from '../host/paths.ts';
+import { visible } from '../host/plain-words.ts';
+import { saidBy } from '../host/said-by.ts';
+import { makeMeetingPlace } from '../host/socket-directory.ts';
+import type { Machine, Rehearsal } from '../interface/agent.generated.ts';
+import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { BlockFiles } from '../machines/block-files.ts';
+import type { GivenFile } from '../units/rehearsal-unit.ts';
+import { encodeProgram } from '../update/program/encode.ts';
+import { fileWith, whatItDid } from '../update/program/restore-machine.ts';
+import { vmmFacts } from '../update/program/vmm-facts.ts';
+import { harmlessWords, NotRehearsable } from './harmless-words.ts';
+import { placeIn, rehearsalProgram, savedIn } from './program.ts';
+import type { RehearsalUnits } from './rehearsal-units.ts';
+import { GuestPaused, type StateContext, takeState } from './take-state.ts';
+
+export interface RehearsalContext extends StateContext {
+  readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
+  readonly native: Native;
+  readonly sessions: SessionStore;
+  readonly blockFiles: Pick<BlockFiles, 'of'>;
+  readonly units: RehearsalUnits;
+  /** @throws Refusal NoSuchProcess, NotAMachine */
+  look(pid: number): Promise<Machine>;
+  take(pid: number, fd: number): Descriptor;
+}
+
+/** After so long a rehearsal is ended by the service manager, in seconds. */
+const unitLimitS = 120;
+/** What is kept of what the VMM writes, in bytes. */
+const outputBytes = 64 * 1024;
+/** F_SEAL_GROW (fcntl(2)): a write beyond the end fails. */
+const growSeal = 0x0004;
+/** What of it is shown, in characters. */
+const shownCharacters = 500;
+
+/** What QEMU says where its unit keeps it from something, which no unit will in an update. */
+const confined = /Read-only file system|Operation not permitted/;
+
+type Outcome = Omit<Rehearsal, 'atUs'>;
+const nothing: Outcome = { problem: null, startUs: null, loadUs: null, stoppedUs: null, left: [] };
+
+/** QEMU from this version on can open a file of memory for reading and change its view of it. */
+const privateViewsSince = [8, 2] as const;
+
+function hasPrivateViews(version: string | null): boolean {
+  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
+  const [firstMajor, firstMinor] = privateViewsSince;
+  return major > firstMajor || (major === firstMajor && minor >= firstMinor);
+}
+
+/** Why the state of a machine is not loaded in a rehearsal; null if it is. */
+export function whyNotLoaded(way: Adopted['machine']['way']): string | null {
+  if (way === 'named_memory') return null;
+  const why =
+    way === 'cpr'
+      ? 'its memory is handed over in an update, and no second VMM can have a private view of it'
+      : 'its memory is part of its state, and its guest would be stopped until all of it is copied';
+  return `loading its state: ${why}`;
+}
+
+/**
+ * @param signal ends it early
+ * @throws the signal's reason; Refusal NoSuchProcess. What else goes wrong is the result.
+ */
+export async function rehearseMachine(
+  context: RehearsalContext,
+  adopted: Adopted,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const machine = await context.look(adopted.machine.pid);
+  try {
+    return await new OneRehearsal(context, adopted, machine, signal).run();
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof NotRehearsable) return { ...nothing, left: [`all of it: ${error.message}`] };
+    return { ...nothing, problem: `it cannot be started: ${saidBy(error)}` };
+  }
+}
+
+class OneRehearsal {
+  readonly #context: RehearsalContext;
+  readonly #adopted: Adopted;
+  readonly #machine: Machine;
+  readonly #signal: AbortSignal;
+  readonly #open: Descriptor[] = [];
+  readonly #directory: string;
+  /** Set once the unit has ended. */
+  #failure: { readonly error: unknown } | null = null;
+  #isOver = false;
+
+  constructor(context: RehearsalContext, adopted: Adopted, machine: Machine, signal: AbortSignal) {
+    this.#context = context;
+    this.#adopted = adopted;
+    this.#machine = machine;
+    this.#signal = signal;
+    this.#directory = makeMeetingPlace(context.socketDirectory, null);
+  }
+
+  async run(): Promise<Outcome> {
+    const { units } = this.#context;
+    try {
+      return await this.#rehearse();
+    } finally {
+      // First: the VMM is not to lose its files while it lives.
+      await units.end(this.#adopted.session);
+      for (const each of this.#open) each.close();
+      rmSync(this.#directory, { recursive: true, force: true });
+    }
+  }
+
+  async #rehearse(): Promise<Outcome> {
+    const { blockFiles, native, paths, units } = this.#context;
+    const { session, machine } = this.#adopted;
+    const { way, command, monitor } = machine;
+    const memory =
+      way === 'whole_state' ? [] : placesOfMemory(this.#memorySources(), this.#machine, command.words);
+    const isPrivate = hasPrivateViews(this.#machine.version);
+    const whyNot = isPrivate
+      ? whyNotLoaded(way)
+      : 'loading its state: its QEMU cannot open memory for reading only';
+    const facts = await vmmFacts(paths, machine, blockFiles.of(machine));
+    const directory = this.#directory;
+    const harmless = harmlessWords({
+      words: command.words,
+      monitor,
+      backends: new Set(memory.map(({ backend }) => backend)),
+      directory: placeIn(directory),
+      isPrivate,
+    });
+    const loads = whyNot === null;
+    const parts = { machine, session, facts, harmless, memory, directory, loads };
+    const program = this.#kept(fileWith(native, encodeProgram(rehearsalProgram(parts))));
+    const state = this.#kept(native.memory.memfdCreate('luo-rehearsed-state'));
+    const output = this.#output();
+    const views = memory.map((place) => (loads ? this.#memoryAt(place) : this.#emptyAs(place)));
+    const given = (file: Descriptor, name: string, readOnly: boolean): GivenFile => {
+      return { path: pathOf(file), name, readOnly };
+    };
+    this.#follow(
+      units.run({
+        ...{ session, directory, output: pathOf(output), resources: facts.resources, limitS: unitLimitS },
+        files: [
+          given(program, 'program', true),
+          given(state, 'state', false),
+          ...views.map((file, number) => given(file, `memory${number}`, loads)),
+        ],
+      }),
+    );
+    await this.#until('loading', this.#signal);
+    const left = [...harmless.left, ...(whyNot === null ? [] : [whyNot])];
+    const taken = loads && this.#did().reached.has('loading') ? await this.#load(state) : nothing;
+    if (taken.problem !== null) await units.end(session);
+    else await this.#until('end', this.#signal);
+    return this.#outcome({ ...taken, left: [...left, ...taken.left] }, output);
+  }
+
+  /** What of the machine's memory is preserved where. */
+  #memorySources() {
+    const { native, sessions, take } = this.#context;
+    return { native, take, whereIs: sessions.whereIs.bind(sessions) };
+  }
+
+  #memoryAt({ session, token }: { session: string; token: string }): Descriptor {
+    const file = this.#context.sessions.get(session).files.get(BigInt(token));
+    if (file) return file;
+    throw new Error(`descriptor ${token} of session ${session} is missing`);
+  }
+
+  /** Memory in which nothing is, and which takes no room. */
+  #emptyAs(place: { session: string; token: string }): Descriptor {
+    const { memory } = this.#context.native;
+    const { size } = memory.fileFacts(this.#memoryAt(place));
+    const file = this.#kept(memory.memfdCreate('luo-rehearsed-memory'));
+    memory.truncate(file, BigInt(size));
+    return file;
+  }
+
+  /** Takes what the VMM writes, and no more than there is room for. */
+  #output(): Descriptor {
+    const { memory } = this.#context.native;
+    const file = this.#kept(memory.memfdCreate('luo-rehearsal-output', { allowSealing: true }));
+    memory.truncate(file, BigInt(outputBytes));
+    memory.addSeals(file, growSeal);
+    return file;
+  }
+
+  #kept(file: Descriptor): Descriptor {
+    this.#open.push(file);
+    return file;
+  }
+
+  #follow(running: Promise<void>): void {
+    running
+      .catch((error: unknown) => {
+        this.#failure = { error };
+      })
+      .finally(() => {
+        this.#isOver = true;
+        this.#ended.resolve();
+      });
+  }
+  readonly #ended = Promise.withResolvers<void>();
+
+  readonly #did = () => whatItDid(this.#context.native, this.#directory);
+
+  /** Waits until the carrier has come so far, has failed, or is over. @throws the signal's reason */
+  async #until(point: RestartPoint | 'end', signal: AbortSignal): Promise<void> {
+    const aborted = Promise.withResolvers<never>();
+    const abort = (): void => aborted.reject(signal.reason);
+    signal.addEventListener('abort', abort);
+    const changes = watch(this.#directory);
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const changed = once(changes, 'change');
+        const { reached, failed } = this.#did();
+        if (this.#isOver || (point !== 'end' && (reached.has(point) || failed !== null))) return;
+        await Promise.race([changed, this.#ended.promise, aborted.promise]);
+      }
+    } finally {
+      changes.close();
+      signal.removeEventListener('abort', abort);
+      aborted.promise.catch(() => {});
+    }
+  }
+
+  /** Has the state loaded. What keeps it from being taken is the machine's problem in an update as well. */
+  async #load(state: Descriptor): Promise<Outcome> {
+    const use = async (signal: AbortSignal): Promise<void> => {
+      writeFileSync(savedIn(this.#directory), '');
+      await this.#until('loaded', signal);
+    };
+    try {
+      const stoppedUs = await takeState(this.#context, this.#adopted, state, use, this.#signal);
+      return { ...nothing, stoppedUs };
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      await this.#context.units.end(this.#adopted.session);
+      if (error instanceof GuestPaused)
+        return { ...nothing, left: ['loading its state: its guest is paused'] };
+      return { ...nothing, problem: `its state cannot be taken or loaded: ${saidBy(error)}` };
+    }
+  }
+
+  #outcome(taken: Outcome, output: Descriptor): Outcome {
+    const { reached, failed, done } = this.#did();
+    const between = (from: number | undefined, to: number | undefined): number | null =>
+      from === undefined || to === undefined ? null : Math.round((to - from) / 1000);
+    const startUs = between(reached.get('starting'), reached.get('loading'));
+    const givenNs = done.find(({ what }) => what.startsWith('present '))?.doneNs;
+    const outcome = { ...taken, startUs, loadUs: between(givenNs, reached.get('loaded')) };
+    if (taken.problem !== null) return outcome;
+    const said = this.#said(output);
+    if (failed !== null) {
+      const words = said === '' ? failed : `${failed}: ${said}`;
+      if (confined.test(words))
+        return {
+          ...outcome,
+          left: [...outcome.left, `the rest: the rehearsal itself kept its VMM from something (${words})`],
+        };
+      return { ...outcome, problem: startUs === null ? words : `its state cannot be loaded: ${words}` };
+    }
+    if (startUs !== null) return outcome;
+    // Nothing is known of the VMM then.
+    const why = saidBy(this.#failure?.error ?? 'its unit ended before it was through');
+    return { ...outcome, left: [...outcome.left, `all of it: ${why}`] };
+  }
+
+  /** What the VMM wrote last, as one line. */
+  #said(output: Descriptor): string {
+    const text = this.#context.native.memory.read(output, 0n, outputBytes).toString('utf8');
+    const written = text.slice(0, text.indexOf('\0') < 0 ? text.length : text.indexOf('\0')).trim();
+    return visible(written.replace(/\s+/g, ' ').slice(-shownCharacters));
+  }
+}
+
+const pathOf = ({ fd }: Descriptor): string => `/proc/${process.pid}/fd/${fd}`;
