@@ -31,6 +31,8 @@ export interface HarmlessWords {
   readonly words: string[];
   /** Where its monitor listens. */
   readonly monitor: string;
+  /** Names that it has in place of those of the running one. */
+  readonly moved: ReadonlyMap<string, string>;
   /** Its taps by name: they must be made for it, where it is. */
   readonly taps: readonly Tap[];
   /** What is not as it will be, for people. */
@@ -87,6 +89,7 @@ export function harmlessWords({
     // The last one counts.
     words: [...withPrivateMemory(harmless, isPrivate), ...(isFilled ? ['-overcommit', 'mem-lock=off'] : [])],
     monitor: own,
+    moved,
     taps: nets.flatMap(tapOf),
     left,
   };

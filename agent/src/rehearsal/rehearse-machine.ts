@@ -166,7 +166,8 @@ class OneRehearsal {
     const taken = loads && this.#did().reached.has('loading') ? await this.#load(state) : nothing;
     if (taken.problem !== null) await units.end(session);
     else await this.#until('end', this.#signal);
-    return this.#outcome({ ...taken, left: [...left, ...taken.left] }, output);
+    const outcome = this.#outcome({ ...taken, left: [...left, ...taken.left] }, output);
+    return { ...outcome, problem: outcome.problem && asNamed(outcome.problem, harmless.moved) };
   }
 
   /** What of the machine's memory is preserved where. */
@@ -288,5 +289,9 @@ class OneRehearsal {
     return visible(written.replace(/\s+/g, ' ').slice(-shownCharacters));
   }
 }
+
+/** A text with the names that the machine's own command line has. */
+const asNamed = (text: string, moved: ReadonlyMap<string, string>): string =>
+  [...moved].reduce((said, [name, other]) => said.replaceAll(other, name), text);
 
 const pathOf = ({ fd }: Descriptor): string => `/proc/${process.pid}/fd/${fd}`;

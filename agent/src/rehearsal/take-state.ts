@@ -68,6 +68,7 @@ export async function takeState(
     nowUs,
   });
   let problems: string[] = [];
+  let ranAtUs = nowUs();
   try {
     try {
       if (!saver.ran) throw new GuestPaused('its guest is paused');
@@ -89,7 +90,13 @@ export async function takeState(
     } finally {
       const isThere = async (): Promise<boolean> =>
         (await identify(paths.proc, machine.pid))?.startTime === machine.startTime;
-      problems = await runOn({ adopted }, saver, { mark: stopped.mark.bind(stopped), isThere }).then(
+      const letRunOn = async (): Promise<string | null> => {
+        const instead = await saver.letRunOn();
+        ranAtUs = nowUs();
+        return instead;
+      };
+      const saved = { ran: saver.ran, letRunOn, putBack: () => saver.putBack() };
+      problems = await runOn({ adopted }, saved, { mark: stopped.mark.bind(stopped), isThere }).then(
         (how) => how.problems,
         (error: unknown) => [`its guest could not be let run on, and is told again: ${saidBy(error)}`],
       );
@@ -100,5 +107,5 @@ export async function takeState(
     if (problems.length > 0) void stopped.letRunOn();
   }
   if (problems.length > 0) throw new Error(problems.join('; '));
-  return saver.suspendedAtUs === null ? 0 : nowUs() - saver.suspendedAtUs;
+  return saver.suspendedAtUs === null ? 0 : ranAtUs - saver.suspendedAtUs;
 }
