@@ -501,7 +501,7 @@ export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
 /**
  * What happens to a machine in a live update. `expectedBlackoutUs` is an estimate of the machine's own parts of the
  * blackout. `measuredBlackoutUs` is the whole blackout of the last machine carried over this way on this host, if
- * there was one. `priority` is the machine's, null if it is left behind.
+ * there was one. `priority` is the machine's, null if it is left behind; so is `rehearsal`.
  */
 export const PlannedMachine = v.object({
   name: v.string(),
@@ -515,6 +515,7 @@ export const PlannedMachine = v.object({
   expectedBlackoutUs: v.optional(v.nullable(int), null),
   measuredBlackoutUs: v.optional(v.nullable(int), null),
   priority: v.optional(v.nullable(int), null),
+  rehearsal: v.optional(v.nullable(Rehearsal), null),
 });
 export type PlannedMachine = v.InferOutput<typeof PlannedMachine>;
 
@@ -978,7 +979,7 @@ type FailurePolicy (stop, leave)
 
 # What happens to a machine in a live update. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
 # blackout. \`measuredBlackoutUs\` is the whole blackout of the last machine carried over this way on this host, if
-# there was one. \`priority\` is the machine's, null if it is left behind.
+# there was one. \`priority\` is the machine's, null if it is left behind; so is \`rehearsal\`.
 type PlannedMachine (
   name: string,
   pid: int,
@@ -990,7 +991,8 @@ type PlannedMachine (
   risk: string,
   expectedBlackoutUs: ?int,
   measuredBlackoutUs: ?int,
-  priority: ?int
+  priority: ?int,
+  rehearsal: ?Rehearsal
 )
 
 # The blackouts of several machines: that of the first to run again, their mean, and that of the last.

@@ -20,6 +20,8 @@ export class UpdateView {
   aborting = $state(false);
   /** The processes of the machines that were chosen to be left behind, for the plan there is. */
   left = $state.raw<readonly number[]>([]);
+  /** Those of the machines that are carried over although their rehearsal failed, for the plan there is. */
+  despite = $state.raw<readonly number[]>([]);
   /** What to do if a machine cannot be saved, for the next plan. */
   ifMachineFails = $state<FailurePolicy>('stop');
   readonly serial: SerialLine;
@@ -42,25 +44,33 @@ export class UpdateView {
   async makePlan(kernel: string, commandLine: string | null): Promise<void> {
     this.#tell({ kind: 'asked' });
     try {
-      await this.#plan(kernel, commandLine, []);
+      await this.#plan(kernel, commandLine, [], []);
     } catch (thrown) {
       this.#tell({ kind: 'failed', failure: toFailure(thrown) });
     }
   }
 
   /**
-   * Makes the plan there is again, with other machines left behind.
+   * Makes the plan there is again, with other machines left behind, or carried over.
    * @param leave the processes of all machines to leave behind
+   * @param despite those of all machines to carry over although their rehearsal failed
    * @throws Failure; the plan there was stays
    */
-  async replan(leave: readonly number[]): Promise<void> {
+  async replan(leave: readonly number[], despite: readonly number[] = this.despite): Promise<void> {
     const { plan } = this.state;
-    if (plan) await this.#plan(plan.kernel.path, plan.commandLine, leave);
+    if (plan) await this.#plan(plan.kernel.path, plan.commandLine, leave, despite);
   }
 
-  async #plan(kernel: string, commandLine: string | null, leave: readonly number[]): Promise<void> {
+  async #plan(
+    kernel: string,
+    commandLine: string | null,
+    leave: readonly number[],
+    despite: readonly number[],
+  ): Promise<void> {
     const { ifMachineFails } = this;
-    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails };
+    // An older agent does not know it.
+    const named = despite.length === 0 ? {} : { despite: [...despite] };
+    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails, ...named };
     this.#wishes += 1;
     const mine = this.#wishes;
     this.planning = true;
@@ -68,6 +78,7 @@ export class UpdateView {
       const { plan } = await callAgent(this.#host, 'MakePlan', wishes);
       if (mine !== this.#wishes) return;
       this.left = wishes.leave;
+      this.despite = despite;
       this.#tell({ kind: 'planned', plan });
     } finally {
       if (mine === this.#wishes) this.planning = false;

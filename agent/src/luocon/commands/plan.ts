@@ -20,6 +20,7 @@ const policies: Readonly<Record<FailurePolicy, string>> = {
 /** Options of everything that makes a plan. */
 export interface PlanOptions extends KernelOptions {
   readonly leave?: readonly string[];
+  readonly despite?: readonly string[];
   readonly ifMachineFails?: FailurePolicy;
 }
 
@@ -31,6 +32,11 @@ export function withPlanOptions(command: Command): Command {
       'a machine to leave behind, by name or pid: it ends; may be given more than once',
       (machine, before: readonly string[] = []) => [...before, machine],
     )
+    .option(
+      '--despite <machine>',
+      'a machine to carry over although its rehearsal failed, by name or pid; may be given more than once',
+      (machine, before: readonly string[] = []) => [...before, machine],
+    )
     .addOption(
       new Option('--if-machine-fails <policy>', 'what to do if a machine cannot be saved').choices([
         'stop',
@@ -40,8 +46,14 @@ export function withPlanOptions(command: Command): Command {
 }
 
 /** Whether any of them was given: a plan that was made before has its own. */
-export const hasPlanOptions = ({ initrd, commandLine, leave, ifMachineFails }: PlanOptions): boolean =>
-  [initrd, commandLine, leave, ifMachineFails].some((option) => option !== undefined);
+export const hasPlanOptions = ({
+  initrd,
+  commandLine,
+  leave,
+  despite,
+  ifMachineFails,
+}: PlanOptions): boolean =>
+  [initrd, commandLine, leave, despite, ifMachineFails].some((option) => option !== undefined);
 
 /** Makes a plan for a kernel. */
 export async function makePlan(
@@ -50,12 +62,16 @@ export async function makePlan(
   kernel: string,
   options: PlanOptions,
 ): Promise<Plan> {
-  const leave: number[] = [];
-  for (const which of options.leave ?? []) leave.push((await findMachine(agent, which)).pid);
+  const pidsOf = async (machines: readonly string[] = []): Promise<number[] | null> => {
+    const pids: number[] = [];
+    for (const which of machines) pids.push((await findMachine(agent, which)).pid);
+    return pids.length === 0 ? null : pids;
+  };
   const { plan } = await agent.call('MakePlan', {
     kernel,
     ...kernelParameters(invocation, options),
-    leave: leave.length === 0 ? null : leave,
+    leave: await pidsOf(options.leave),
+    despite: await pidsOf(options.despite),
     ifMachineFails: options.ifMachineFails ?? null,
   });
   return plan;

@@ -34,7 +34,14 @@ function putModules(): void {
 
 const machine = (name: string, leave = false): PlannedMachine => ({
   ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{ detail: '', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null },
+  ...{
+    detail: '',
+    risk: '',
+    expectedBlackoutUs: null,
+    measuredBlackoutUs: null,
+    rehearsal: null,
+    priority: null,
+  },
 });
 
 /** With vm1 and vm2, of which each needs KVM, and vm3, which needs nothing. */

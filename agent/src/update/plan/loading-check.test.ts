@@ -8,7 +8,14 @@ const gibibyte = 2 ** 30;
 
 const machine = (name: string, changes: Partial<PlannedMachine> = {}): PlannedMachine => ({
   ...{ name, leave: false, pid: 7, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{ detail: '', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null },
+  ...{
+    detail: '',
+    risk: '',
+    expectedBlackoutUs: null,
+    measuredBlackoutUs: null,
+    rehearsal: null,
+    priority: null,
+  },
   ...changes,
 });
 const whole = (name: string, memory: number, leave = false): PlannedMachine =>

@@ -38,7 +38,14 @@ function addBridge(name: string, protocol: number, delay: number, ports: readonl
 
 const machine = (name: string, pid: number, leave = false): PlannedMachine => ({
   ...{ name, leave, pid, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{ detail: '', risk: '', expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null },
+  ...{
+    detail: '',
+    risk: '',
+    expectedBlackoutUs: null,
+    measuredBlackoutUs: null,
+    rehearsal: null,
+    priority: null,
+  },
 });
 
 const checked = (...machines: PlannedMachine[]) =>

@@ -39,7 +39,7 @@ export function planMachines(
     .filter(({ state }) => state !== 'gone')
     .map((found) => {
       const machine = asAdopted(found, found.session === null ? null : adoptedWay(found.session));
-      const { name, pid, way, session, memory, expectedBlackoutUs, priority } = machine;
+      const { name, pid, way, session, memory, expectedBlackoutUs, priority, rehearsal } = machine;
       const left = leave.has(pid) || session === null;
       return {
         ...{ name, pid, session, memory },
@@ -48,6 +48,7 @@ export function planMachines(
         expectedBlackoutUs: left ? null : expectedBlackoutUs,
         measuredBlackoutUs: left ? null : measured(way),
         priority: left ? null : priority,
+        rehearsal: left ? null : rehearsal,
         ...(left ? whatIsLost(machine, leave.has(pid)) : whatHappens(machine)),
       };
     });
