@@ -97,7 +97,7 @@ export function harmlessWords({
 
 /** Options that lead to something outside by a path, which a second VMM would use as well. */
 const reaching =
-  /^-(chardev|serial|parallel|monitor|qmp|qmp-pretty|debugcon|gdb|spice|audiodev|trace|netdev|nic|net|tpmdev)\b/;
+  /^-(chardev|serial|parallel|monitor|qmp|qmp-pretty|debugcon|gdb|spice|audiodev|trace|tpmdev)\b/;
 
 const networks: ReadonlySet<string> = new Set(['-netdev', '-nic', '-net']);
 
@@ -221,6 +221,10 @@ const rules: Readonly<Record<string, Rule>> = {
   '-D': whyRelative,
 };
 
+const moreFirstKeys: Readonly<Record<string, string>> = {
+  ...{ '-audiodev': 'driver', '-tpmdev': 'type', '-fsdev': 'fsdriver', '-virtfs': 'fsdriver' },
+};
+
 const descriptorKeys = ['fd', 'fds', 'vhostfd', 'vhostfds', 'sock-fd'];
 
 /** Why a word stands in the way of a second VMM; null if it does not. */
@@ -234,7 +238,7 @@ function whyNot(words: readonly string[], index: number): string | null {
   if (option === '' || wholeDisks.includes(option))
     return isLocal(word) ? null : `its disk ${visible(word)} is no file or block device`;
   if (shortDevices.has(option)) return whyNoShort(new Map(), word);
-  const options = readOptions(word, firstKeys[option]);
+  const options = readOptions(word, firstKeys[option] ?? moreFirstKeys[option]);
   if (allPairs(word).some(([key]) => descriptorKeys.includes(key)) || word.includes('/dev/fdset/'))
     return `a descriptor was handed to it (${option})`;
   return rules[option]?.(options, word) ?? whyRelativeFile(option, options);
