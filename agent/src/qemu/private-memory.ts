@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Memory backends of a VMM that must change nothing in the files of its memory. QEMU opens such a file for reading only
- * and maps it privately, so what the VMM writes stays its own (`readonly` and `rom`, qapi/qom.json, since QEMU 8.2). The
+ * and maps it privately (`readonly` and `rom`, qapi/qom.json, since QEMU 8.2). So what the VMM writes stays its own. The
  * kernel makes sure of that: a file that is open for reading cannot be mapped both shared and writable.
  */
 import { plainWord } from './restart-command.ts';

@@ -2,7 +2,7 @@
 /**
  * Which disks a VMM can open a second time, for reading, beside the running one: files and block devices of this host. A
  * second connection to a server of disks could be refused, or break the first. The formats are those of QEMU that write
- * nothing when they are opened for a machine that is to be taken in.
+ * nothing when they are opened for a machine whose state comes later.
  */
 import { visible } from '../host/plain-words.ts';
 import { readOptions } from '../qemu/command-line.ts';

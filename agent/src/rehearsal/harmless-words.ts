@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The command line of a VMM that is started beside the running one of the same machine, and does nothing to it. Sockets and
- * files that it makes are elsewhere. Its memory is a private view. Its disks keep their words: QEMU opens the disks of a
- * machine that it is to take in for reading only, and the unit allows it no more (`units/rehearsal-unit.ts`).
+ * files that it makes are elsewhere. Its memory is a private view. Its disks keep their words: QEMU opens those
+ * of a machine whose state comes later for reading only. The unit allows it no more (`units/rehearsal-unit.ts`).
  *
  * What reaches something that the running VMM uses, or cannot be known not to, is a reason not to rehearse. The unit keeps
  * harm away in any case. But a VMM that fails because of its unit would be said to fail in the next kernel.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Rehearsals of adopted machines, and how the last of each went. One at a time: each takes a processor from guests. None
- * is under way in an update. What was found out counts for as long as the machine has the same VMM, and is not kept by
- * another agent: the journal has it.
+ * is under way in an update. A result counts for as
+ * long as the machine has the same VMM. Another agent does not know it: the journal has it.
  */
 import type { Adopted } from '../adoption/adoption-context.ts';
 import type { ProcessIdentity } from '../host/process-files.ts';

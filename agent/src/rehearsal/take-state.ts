@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Takes the state of a running machine as an update does, has something done with it, and lets the machine run on: always,
- * and within a limit. Its mark says so until it does. If the agent dies meanwhile, the next one lets it run on.
+ * Takes the state of a running machine as an update does, has something done with it, and lets the machine run on.
+ * It does so always, and within a limit. The machine is marked until it runs. If the agent dies meanwhile, the next one
+ * lets it run on.
  *
- * The state is used while the guest is still stopped. Otherwise it would not fit the guest's memory: a device's queue may
- * have gone on there, and QEMU would refuse a state that loads well in an update.
+ * The state is used while the guest is still stopped. Otherwise it would not fit the guest's memory, because a device's
+ * queue may have gone on there. QEMU would refuse a state that loads well in an update.
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { Adopted } from '../adoption/adoption-context.ts';

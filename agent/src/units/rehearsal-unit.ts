@@ -2,12 +2,12 @@
 /**
  * The unit of a rehearsal: the carrier starts a machine's next VMM in it, beside the running one. Everything in the unit is
  * killed once the carrier ends, or after a limit, whether or not the agent lives. The kernel sees to it that nothing of
- * the running machine is changed: no file system is writable but the rehearsal's directory, block devices can only be
- * read, and the network is the unit's own. Memory is limited as the machine's is, yet in another slice, so that no limit
- * of the machine's slice is reached for it.
+ * the running machine is changed. Only the rehearsal's directory can be written. Block devices can only be read, and the
+ * network is another one. Memory is limited as the machine's is, yet in another slice: no limit of the machine's slice is
+ * reached for it.
  *
- * It has no directory of its own below `/run`. The service manager removes that of a unit with the unit, and the machine's
- * monitor is in the machine's.
+ * It gets no directory below `/run`. The service manager removes that of a unit with the unit, and the machine's monitor is
+ * in the machine's.
  */
 import { createHash } from 'node:crypto';
 import { controlGroupOf } from '../host/control-group.ts';

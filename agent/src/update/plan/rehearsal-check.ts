@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The preflight check of rehearsals. A machine whose last one failed would not come back, so it is not carried over until
- * one passes, or a person names it to be carried over all the same. One that was not rehearsed may be as well as any.
+ * The preflight check of rehearsals. A machine whose last one failed would not come back, and is not carried over. That
+ * ends when one passes, or when a person names the machine. One that was not rehearsed may be as well as any.
  */
 import type { CheckVerdict, PlannedMachine, Rehearsal } from '../../interface/agent.generated.ts';
 
