@@ -105,11 +105,12 @@ export async function startFakeVmm(
     connect(path)
       // As QEMU, which goes back to what it did before.
       .on('error', () => {
+        // One that was cancelled meanwhile has no end.
+        if (!isMigrating()) return;
         migration = 'failed';
         becomes(before);
       })
       .end('device state', () => {
-        // One that was cancelled meanwhile has no end.
         if (!isMigrating()) return;
         guest.status = 'postmigrate';
         completed();

@@ -26,7 +26,8 @@ import { vmmFacts } from '../update/program/vmm-facts.ts';
 import { harmlessWords, NotRehearsable } from './harmless-words.ts';
 import { placeIn, rehearsalProgram, savedIn } from './program.ts';
 import type { RehearsalUnits } from './rehearsal-units.ts';
-import { GuestPaused, type StateContext, takeState } from './take-state.ts';
+import { GuestPaused, type StateContext, TookTooLong, takeState } from './take-state.ts';
+import { writeOut } from './write-out.ts';
 
 export interface RehearsalContext extends StateContext {
   readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
@@ -51,6 +52,9 @@ const shownCharacters = 500;
 /** What QEMU says where its unit keeps it from something, which no unit will in an update. */
 const confined = /Read-only file system|Operation not permitted/;
 
+/** What only a rehearsal has done for it: if that fails, nothing is known of the VMM. */
+const ownInstructions = ['apart', 'tap', 'present'];
+
 type Outcome = Omit<Rehearsal, 'atUs'>;
 const nothing: Outcome = { problem: null, startUs: null, loadUs: null, stoppedUs: null, left: [] };
 
@@ -64,13 +68,19 @@ function hasPrivateViews(version: string | null): boolean {
 }
 
 /** Why the state of a machine is not loaded in a rehearsal; null if it is. */
-export function whyNotLoaded(way: Adopted['machine']['way']): string | null {
-  if (way === 'named_memory') return null;
+function whyNotLoaded(way: Adopted['machine']['way'], { version, descriptors }: Machine): string | null {
+  const isHuge = descriptors.some(({ kind, guestMemory }) => guestMemory && kind === 'hugetlb');
   const why =
     way === 'cpr'
       ? 'its memory is handed over in an update, and no second VMM can have a private view of it'
-      : 'its memory is part of its state, and its guest would be stopped until all of it is copied';
-  return `loading its state: ${why}`;
+      : way === 'whole_state'
+        ? 'its memory is part of its state, and its guest would be stopped until all of it is copied'
+        : !hasPrivateViews(version)
+          ? 'its QEMU cannot open memory for reading only'
+          : isHuge
+            ? 'its memory is in hugetlbfs, and what a second VMM writes would take more of that'
+            : null;
+  return why === null ? null : `loading its state: ${why}`;
 }
 
 /**
@@ -117,7 +127,8 @@ class OneRehearsal {
       return await this.#rehearse();
     } finally {
       // First: the VMM is not to lose its files while it lives.
-      await units.end(this.#adopted.session);
+      // If that fails, it ends by itself after its limit.
+      await units.end(this.#adopted.session).catch(() => {});
       for (const each of this.#open) each.close();
       rmSync(this.#directory, { recursive: true, force: true });
     }
@@ -130,9 +141,7 @@ class OneRehearsal {
     const memory =
       way === 'whole_state' ? [] : placesOfMemory(this.#memorySources(), this.#machine, command.words);
     const isPrivate = hasPrivateViews(this.#machine.version);
-    const whyNot = isPrivate
-      ? whyNotLoaded(way)
-      : 'loading its state: its QEMU cannot open memory for reading only';
+    const whyNot = whyNotLoaded(way, this.#machine);
     const facts = await vmmFacts(paths, machine, blockFiles.of(machine));
     const directory = this.#directory;
     const harmless = harmlessWords({
@@ -151,6 +160,7 @@ class OneRehearsal {
     const given = (file: Descriptor, name: string, readOnly: boolean): GivenFile => {
       return { path: pathOf(file), name, readOnly };
     };
+    this.#signal.throwIfAborted();
     this.#follow(
       units.run({
         ...{ session, directory, output: pathOf(output), resources: facts.resources, limitS: unitLimitS },
@@ -164,8 +174,7 @@ class OneRehearsal {
     await this.#until('loading', this.#signal);
     const left = [...harmless.left, ...(whyNot === null ? [] : [whyNot])];
     const taken = loads && this.#did().reached.has('loading') ? await this.#load(state) : nothing;
-    if (taken.problem !== null) await units.end(session);
-    else await this.#until('end', this.#signal);
+    await this.#until('end', this.#signal);
     const outcome = this.#outcome({ ...taken, left: [...left, ...taken.left] }, output);
     return { ...outcome, problem: outcome.problem && asNamed(outcome.problem, harmless.moved) };
   }
@@ -247,19 +256,27 @@ class OneRehearsal {
       await this.#until('loaded', signal);
     };
     try {
+      const unwritten = await writeOut(this.#context, this.#adopted.machine.pid, this.#signal);
+      if (unwritten !== null) return await this.#without(unwritten);
       const stoppedUs = await takeState(this.#context, this.#adopted, state, use, this.#signal);
       return { ...nothing, stoppedUs };
     } catch (error) {
       this.#signal.throwIfAborted();
+      if (error instanceof GuestPaused || error instanceof TookTooLong)
+        return await this.#without(error.message);
       await this.#context.units.end(this.#adopted.session);
-      if (error instanceof GuestPaused)
-        return { ...nothing, left: ['loading its state: its guest is paused'] };
       return { ...nothing, problem: `its state cannot be taken or loaded: ${saidBy(error)}` };
     }
   }
 
+  /** Without a state the VMM is of no use any more. */
+  async #without(why: string): Promise<Outcome> {
+    await this.#context.units.end(this.#adopted.session);
+    return { ...nothing, left: [`loading its state: ${why}`] };
+  }
+
   #outcome(taken: Outcome, output: Descriptor): Outcome {
-    const { reached, failed, done } = this.#did();
+    const { reached, failed, failedAt, done } = this.#did();
     const between = (from: number | undefined, to: number | undefined): number | null =>
       from === undefined || to === undefined ? null : Math.round((to - from) / 1000);
     const startUs = between(reached.get('starting'), reached.get('loading'));
@@ -269,7 +286,7 @@ class OneRehearsal {
     const said = this.#said(output);
     if (failed !== null) {
       const words = said === '' ? failed : `${failed}: ${said}`;
-      if (confined.test(words))
+      if (confined.test(words) || ownInstructions.includes(failedAt?.split(' ')[0] ?? ''))
         return {
           ...outcome,
           left: [...outcome.left, `the rest: the rehearsal itself kept its VMM from something (${words})`],

@@ -35,12 +35,17 @@ export class GuestPaused extends Error {
   override readonly name = 'GuestPaused';
 }
 
+/** The guest was to run on. That says nothing against the state. */
+export class TookTooLong extends Error {
+  override readonly name = 'TookTooLong';
+}
+
 /**
  * @param into gets the state, and is as long as that
  * @param use what to do with it while the guest is stopped
  * @param signal ends it early
  * @returns for how long the guest was stopped, in µs
- * @throws GuestPaused; what `use` throws; QmpError, StreamError, NotSavable; the signal's reason. The guest runs on, or is
+ * @throws GuestPaused; TookTooLong; what `use` throws; QmpError, StreamError, NotSavable; the signal's reason. The guest runs on, or is
  *   told to again and again.
  */
 export async function takeState(
@@ -77,7 +82,11 @@ export async function takeState(
       stopped.mark(session, { suspended: true, before: saver.before });
       const timer = setTimeout(
         () =>
-          late.abort(new Error(`it was not loaded within ${stopLimitMs} ms, and its guest was to run on`)),
+          late.abort(
+            new TookTooLong(
+              `that was not done in ${stopLimitMs} ms, and its guest is not stopped for longer`,
+            ),
+          ),
         stopLimitMs,
       );
       try {
