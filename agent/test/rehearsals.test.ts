@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Rehearsals as the agent offers them: who gets one, what is kept of it, what a plan makes of it, and that updates come first. */
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -150,6 +150,8 @@ describe('a machine', () => {
 it('what an agent before has left is ended at the start', async () => {
   let ended = 0;
   host.kill();
+  const left = join(host.paths.runtime, 'handing-over/rehearsal-0');
+  mkdirSync(left, { recursive: true });
   const over = new Promise<void>((resolve) => {
     host.rehearsalUnits.endAll = async () => {
       ended += 1;
@@ -159,6 +161,10 @@ it('what an agent before has left is ended at the start', async () => {
   client = await host.start();
   await over;
   expect(ended).toBe(1);
+  // It is removed behind that, and the next one waits for both.
+  const vmm = await adopted();
+  await rehearse(vmm);
+  expect(existsSync(left)).toBe(false);
 });
 
 it('an update ends a rehearsal before it begins, and none begins under it', async () => {

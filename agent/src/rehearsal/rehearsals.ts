@@ -4,6 +4,8 @@
  * is under way in an update. A result counts for as
  * long as the machine has the same VMM. Another agent does not know it: the journal has it.
  */
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import type { ProcessIdentity } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
@@ -12,7 +14,7 @@ import { Serial } from '../host/serial.ts';
 import type { Rehearsal } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
-import { type RehearsalContext, rehearseMachine } from './rehearse-machine.ts';
+import { purpose, type RehearsalContext, rehearseMachine } from './rehearse-machine.ts';
 
 export interface RehearsalsContext extends RehearsalContext {
   readonly journal: Journal;
@@ -95,7 +97,13 @@ export class Rehearsals {
   /** Ends what an agent before this one has left. */
   async endLeft(): Promise<void> {
     try {
-      await this.#serial.run(() => this.#context.units.endAll());
+      await this.#serial.run(async () => {
+        const { units, socketDirectory } = this.#context;
+        await units.endAll();
+        for (const name of await readdir(socketDirectory).catch(() => []))
+          if (name.startsWith(purpose))
+            await rm(join(socketDirectory, name), { recursive: true, force: true });
+      });
     } catch (error) {
       this.#context.log('warning', 'whether rehearsals are left is unknown; each ends by itself', {
         problem: saidBy(error),

@@ -40,6 +40,8 @@ export interface RehearsalContext extends StateContext {
   take(pid: number, fd: number): Descriptor;
 }
 
+/** What the names of directories begin with in which machines are rehearsed. */
+export const purpose = 'rehearsal-';
 /** After so long a rehearsal is ended by the service manager, in seconds. */
 const unitLimitS = 120;
 /** What is kept of what the VMM writes, in bytes. */
@@ -118,7 +120,7 @@ class OneRehearsal {
     this.#adopted = adopted;
     this.#machine = machine;
     this.#signal = signal;
-    this.#directory = makeMeetingPlace(context.socketDirectory, null);
+    this.#directory = makeMeetingPlace(context.socketDirectory, null, purpose);
   }
 
   async run(): Promise<Outcome> {

@@ -113,7 +113,7 @@ describe('a machine that is rehearsed', () => {
 
   const nothingLeft = async (): Promise<void> => {
     expect(await run(host, "systemctl list-units --all --plain --no-legend 'luo-rehearsal-*'")).toBe('');
-    expect(await run(host, 'ls /run/luo-console/handing-over')).toBe('');
+    expect(await run(host, "find /run/luo-console/handing-over -name 'rehearsal-*'")).toBe('');
   };
 
   it.each([
