@@ -13,10 +13,9 @@ import type { Adopted } from '../adoption/adoption-context.ts';
 import { placesOfMemory } from '../adoption/named-memory.ts';
 import type { RestartPoint } from '../adoption/restore.ts';
 import type { HostPaths } from '../host/paths.ts';
-import { visible } from '../host/plain-words.ts';
 import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
-import type { Machine, Rehearsal } from '../interface/agent.generated.ts';
+import type { Machine } from '../interface/agent.generated.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { BlockFiles } from '../machines/block-files.ts';
 import type { GivenFile } from '../units/rehearsal-unit.ts';
@@ -24,6 +23,7 @@ import { encodeProgram } from '../update/program/encode.ts';
 import { fileWith, whatItDid } from '../update/program/restore-machine.ts';
 import { vmmFacts } from '../update/program/vmm-facts.ts';
 import { harmlessWords, NotRehearsable } from './harmless-words.ts';
+import { nothing, type Outcome, outcomeOf, outputBytes, saidIn } from './outcome.ts';
 import { placeIn, rehearsalProgram, savedIn } from './program.ts';
 import type { RehearsalUnits } from './rehearsal-units.ts';
 import { GuestPaused, type StateContext, TookTooLong, takeState } from './take-state.ts';
@@ -44,21 +44,8 @@ export interface RehearsalContext extends StateContext {
 export const purpose = 'rehearsal-';
 /** After so long a rehearsal is ended by the service manager, in seconds. */
 const unitLimitS = 120;
-/** What is kept of what the VMM writes, in bytes. */
-const outputBytes = 64 * 1024;
 /** F_SEAL_GROW (fcntl(2)): a write beyond the end fails. */
 const growSeal = 0x0004;
-/** What of it is shown, in characters. */
-const shownCharacters = 500;
-
-/** What QEMU says where its unit keeps it from something, which no unit will in an update. */
-const confined = /Read-only file system|Operation not permitted/;
-
-/** What only a rehearsal has done for it: if that fails, nothing is known of the VMM. */
-const ownInstructions = ['apart', 'tap', 'present'];
-
-type Outcome = Omit<Rehearsal, 'atUs'>;
-const nothing: Outcome = { problem: null, startUs: null, loadUs: null, stoppedUs: null, left: [] };
 
 /** QEMU from this version on can open a file of memory for reading and change its view of it. */
 const privateViewsSince = [8, 2] as const;
@@ -177,8 +164,13 @@ class OneRehearsal {
     const left = [...harmless.left, ...(whyNot === null ? [] : [whyNot])];
     const taken = loads && this.#did().reached.has('loading') ? await this.#load(state) : nothing;
     await this.#until('end', this.#signal);
-    const outcome = this.#outcome({ ...taken, left: [...left, ...taken.left] }, output);
-    return { ...outcome, problem: outcome.problem && asNamed(outcome.problem, harmless.moved) };
+    return outcomeOf({
+      did: this.#did(),
+      taken: { ...taken, left: [...left, ...taken.left] },
+      said: saidIn(native, output),
+      failure: this.#failure?.error ?? null,
+      moved: harmless.moved,
+    });
   }
 
   /** What of the machine's memory is preserved where. */
@@ -276,41 +268,6 @@ class OneRehearsal {
     await this.#context.units.end(this.#adopted.session);
     return { ...nothing, left: [`loading its state: ${why}`] };
   }
-
-  #outcome(taken: Outcome, output: Descriptor): Outcome {
-    const { reached, failed, failedAt, done } = this.#did();
-    const between = (from: number | undefined, to: number | undefined): number | null =>
-      from === undefined || to === undefined ? null : Math.round((to - from) / 1000);
-    const startUs = between(reached.get('starting'), reached.get('loading'));
-    const givenNs = done.find(({ what }) => what.startsWith('present '))?.doneNs;
-    const outcome = { ...taken, startUs, loadUs: between(givenNs, reached.get('loaded')) };
-    if (taken.problem !== null) return outcome;
-    const said = this.#said(output);
-    if (failed !== null) {
-      const words = said === '' ? failed : `${failed}: ${said}`;
-      if (confined.test(words) || ownInstructions.includes(failedAt?.split(' ')[0] ?? ''))
-        return {
-          ...outcome,
-          left: [...outcome.left, `the rest: the rehearsal itself kept its VMM from something (${words})`],
-        };
-      return { ...outcome, problem: startUs === null ? words : `its state cannot be loaded: ${words}` };
-    }
-    if (startUs !== null) return outcome;
-    // Nothing is known of the VMM then.
-    const why = saidBy(this.#failure?.error ?? 'its unit ended before it was through');
-    return { ...outcome, left: [...outcome.left, `all of it: ${why}`] };
-  }
-
-  /** What the VMM wrote last, as one line. */
-  #said(output: Descriptor): string {
-    const text = this.#context.native.memory.read(output, 0n, outputBytes).toString('utf8');
-    const written = text.slice(0, text.indexOf('\0') < 0 ? text.length : text.indexOf('\0')).trim();
-    return visible(written.replace(/\s+/g, ' ').slice(-shownCharacters));
-  }
 }
-
-/** A text with the names that the machine's own command line has. */
-const asNamed = (text: string, moved: ReadonlyMap<string, string>): string =>
-  [...moved].reduce((said, [name, other]) => said.replaceAll(other, name), text);
 
 const pathOf = ({ fd }: Descriptor): string => `/proc/${process.pid}/fd/${fd}`;
