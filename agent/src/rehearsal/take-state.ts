@@ -73,49 +73,52 @@ export async function takeState(
     signal: either,
     nowUs,
   });
-  let problems: string[] = [];
+  const failure = await usedStopped(context, { session, saver, into }, use, either, late).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
   let ranAtUs = nowUs();
-  try {
-    try {
-      if (!saver.ran) throw new GuestPaused('its guest is paused');
-      await saver.collect();
-      stopped.mark(session, { suspended: true, before: saver.before });
-      const timer = setTimeout(
-        () =>
-          late.abort(
-            new TookTooLong(
-              `that was not done in ${stopLimitMs} ms, and its guest is not stopped for longer`,
-            ),
-          ),
-        stopLimitMs,
-      );
-      try {
-        const { file, mainBytes } = await saver.save();
-        native.memory.truncate(into, BigInt(mainBytes));
-        native.memory.write(into, 0n, native.memory.read(file, 0n, mainBytes));
-        await use(either);
-      } finally {
-        clearTimeout(timer);
-      }
-    } finally {
-      const isThere = async (): Promise<boolean> =>
-        (await identify(paths.proc, machine.pid))?.startTime === machine.startTime;
-      const letRunOn = async (): Promise<string | null> => {
-        const instead = await saver.letRunOn();
-        ranAtUs = nowUs();
-        return instead;
-      };
-      const saved = { ran: saver.ran, letRunOn, putBack: () => saver.putBack() };
-      problems = await runOn({ adopted }, saved, { mark: stopped.mark.bind(stopped), isThere }).then(
-        (how) => how.problems,
-        (error: unknown) => [`its guest could not be let run on, and is told again: ${saidBy(error)}`],
-      );
-    }
-  } finally {
-    saver.close();
-    // Its monitor is free now. Nothing is done where all is well.
-    if (problems.length > 0) void stopped.letRunOn();
+  const letRunOn = async (): Promise<string | null> => {
+    const instead = await saver.letRunOn();
+    ranAtUs = nowUs();
+    return instead;
+  };
+  const saved = { ran: saver.ran, letRunOn, putBack: () => saver.putBack() };
+  const isThere = async (): Promise<boolean> =>
+    (await identify(paths.proc, machine.pid))?.startTime === machine.startTime;
+  const problems = await runOn({ adopted }, saved, { mark: stopped.mark.bind(stopped), isThere }).then(
+    (how) => how.problems,
+    (error: unknown) => [`its guest could not be let run on, and is told again: ${saidBy(error)}`],
+  );
+  saver.close();
+  if (problems.length > 0) {
+    // Its monitor is free now.
+    void stopped.letRunOn();
+    throw new Error([...problems, ...(failure === null ? [] : [saidBy(failure.error)])].join('; '));
   }
-  if (problems.length > 0) throw new Error(problems.join('; '));
+  if (failure !== null) throw failure.error;
   return saver.suspendedAtUs === null ? 0 : ranAtUs - saver.suspendedAtUs;
+}
+
+/** Stops the guest and has its state used. The caller lets it run on, whatever comes of this. */
+async function usedStopped(
+  { adoptions, native }: StateContext,
+  { session, saver, into }: { session: string; saver: MachineSaver; into: Descriptor },
+  use: (signal: AbortSignal) => Promise<void>,
+  signal: AbortSignal,
+  late: AbortController,
+): Promise<void> {
+  if (!saver.ran) throw new GuestPaused('its guest is paused');
+  await saver.collect();
+  adoptions.stopped.mark(session, { suspended: true, before: saver.before });
+  const tooLong = `that was not done in ${stopLimitMs} ms, and its guest is not stopped for longer`;
+  const timer = setTimeout(() => late.abort(new TookTooLong(tooLong)), stopLimitMs);
+  try {
+    const { file, mainBytes } = await saver.save();
+    native.memory.truncate(into, BigInt(mainBytes));
+    native.memory.write(into, 0n, native.memory.read(file, 0n, mainBytes));
+    await use(signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }

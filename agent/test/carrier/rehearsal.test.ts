@@ -163,7 +163,10 @@ class Scene {
             this.marks.push(change);
             if (change.suspended) setImmediate(this.onStopped);
           },
-          letRunOn: async () => [],
+          letRunOn: async () => {
+            this.marks.push('told again');
+            return [];
+          },
         },
       },
       blockFiles: { of: () => [] },
@@ -308,6 +311,14 @@ describe('a machine', () => {
     expect(one.report?.loaded).toEqual([]);
     expectUntouched(one);
   }, 20_000);
+
+  it('that does not run on keeps its mark and is told again, which comes first in what is said', async () => {
+    const one = await running('bad-state', { cont: refusal('not today') });
+    expect(await one.rehearse()).toMatchObject({
+      problem: expect.stringContaining('its guest could not be let run on, and is told again: not today'),
+    });
+    expect(one.marks.slice(-2)).toEqual([expect.objectContaining({ suspended: true }), 'told again']);
+  });
 
   it('that is paused stays paused, and is only started', async () => {
     scene = await Scene.make(false, '');
