@@ -39,6 +39,7 @@ const agentFolders = {
 const belowRecord = ['update/record', ...agentFolders['update/record']];
 Object.assign(agentFolders, {
   'update/program': belowRecord,
+  rehearsal: ['update/program', ...belowRecord],
   'update/plan': ['update/program', ...belowRecord],
   'update/depart': ['update/plan', 'update/program', ...belowRecord],
   'update/arrive': ['update/program', ...belowRecord],
@@ -46,6 +47,7 @@ Object.assign(agentFolders, {
 });
 /** Method handlers ask the layers below and know neither QEMU nor the service manager. */
 const serviceMay = [
+  'rehearsal',
   'update',
   'adoption',
   'definitions',

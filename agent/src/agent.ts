@@ -15,6 +15,7 @@ import { Accounts } from './host/accounts.ts';
 import { satisfyWatchdog } from './host/manager-watchdog.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
 import { QuietMemory } from './host/quiet-memory.ts';
+import { Refusal } from './host/refusal.ts';
 import { saidBy } from './host/said-by.ts';
 import { tellManager } from './host/tell-manager.ts';
 import { Journal, JournalReader } from './journal/index.ts';
@@ -30,6 +31,8 @@ import { SessionStore } from './liveupdate/sessions.ts';
 import { machineSources } from './machine-sources.ts';
 import { BlockFiles } from './machines/block-files.ts';
 import { MachineLook } from './machines/machine-look.ts';
+import { type RehearsalUnits, rehearsalUnits } from './rehearsal/rehearsal-units.ts';
+import { Rehearsals } from './rehearsal/rehearsals.ts';
 import { needNormal } from './service/handler-context.ts';
 import { Authorisation } from './service/roles.ts';
 import { listenAt, serveCalls } from './service/serve-calls.ts';
@@ -62,6 +65,8 @@ export interface AgentOptions extends FirstOptions {
   readonly shutdownLock?: { want(wanted: boolean): void };
   /** Told once no update is under way any more and a restart is wanted: a new version of the agent is installed. */
   readonly restart?: () => void;
+  /** Starts rehearsals; the service manager does if it is not given. */
+  readonly rehearsalUnits?: RehearsalUnits;
   /** What was done first; it is done now if it was not. */
   readonly first?: FirstThings;
 }
@@ -137,6 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
+      rehearsalOf: (identity) => rehearsals.of(identity),
       needsOf: (identity) => needsOf({ paths, blockFiles }, adoptions.list(), identity),
     }),
   );
@@ -154,6 +160,16 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     ...{ native, paths, sessions, adoptions, journal, starter, socketDirectory, log },
     restore: restoreMachine,
     needNormal: () => needNormal(phases),
+  });
+  const rehearsals: Rehearsals = new Rehearsals({
+    ...{ native, paths, sessions, adoptions, journal, blockFiles, take, socketDirectory, nowUs, log },
+    units: options.rehearsalUnits ?? rehearsalUnits(paths),
+    look: (pid) => look.one(pid),
+    needNormal: () => {
+      needNormal(phases);
+      if (updater.starting)
+        throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal, with no update starting' });
+    },
   });
   const context: UpdateContext = {
     native,
@@ -176,6 +192,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
+    rehearsalOf: (identity) => rehearsals.of(identity),
+    endRehearsals: (why) => rehearsals.end(why),
     together: first.together,
     needLimitS: first.needLimitS,
     socketDirectory,
@@ -192,6 +210,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   await first.storedRunOn;
   const { index, others } = await takeOutIndex(context, handed);
   const intake = await takeInStored(liveUpdate, sessions, others);
+  // The VMMs of one that died in a rehearsal end by themselves, but may be at it still.
+  void rehearsals.endLeft();
   // The agent that stopped the machines may have died since. They wait for no disk: that of the journal may hang, too.
   await adoptions.stopped.letRunOn();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
@@ -206,7 +226,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     isLoaded = true;
   });
 
-  const updater = new Updater(context, board);
+  const updater: Updater = new Updater(context, board);
   const authorisation = new Authorisation(paths, accounts, ownUid);
   const { serviceManager } = options;
   const clock = native.kernel.clock.bind(native.kernel);
@@ -249,6 +269,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     adoptions,
     heldMachines,
     quietMemory,
+    rehearsals,
   });
   const server = serveCalls(
     { authorisation, log },

@@ -10,6 +10,7 @@ import { describeFile } from './liveupdate/preservable.ts';
 import type { SessionStore } from './liveupdate/sessions.ts';
 import type { MachineSources } from './machines/describe-machine.ts';
 import { KernelAnswers } from './machines/kernel-answers.ts';
+import { isRehearsed } from './units/rehearsal-unit.ts';
 import type { Phases } from './update/record/phases.ts';
 
 /** The session in which the kernel is asked about kinds of files; it is there for a moment only. */
@@ -26,6 +27,7 @@ export interface MachineSourcesContext {
   /** Whether VMMs may be asked, and the kernel about their files: not while machines are brought back. */
   mayAsk(): boolean;
   readonly needsOf: MachineSources['needsOf'];
+  readonly rehearsalOf: MachineSources['rehearsalOf'];
   readonly heardBlockFiles: MachineSources['heardBlockFiles'];
 }
 
@@ -45,6 +47,8 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
     sockets: native.sockets,
     adoptionOf,
     heardBlockFiles,
+    rehearsalOf: context.rehearsalOf,
+    isRehearsed: (pid) => isRehearsed(paths.proc, pid),
     mayAskMonitors: mayAsk,
     // In an update nobody reads it, and a look takes longer for it.
     needsOf: async (identity) =>

@@ -14,6 +14,7 @@ import { type AgentClient, connectAgent } from '../src/client/index.ts';
 import type { Log } from '../src/host/log.ts';
 import type { HostPaths } from '../src/host/paths.ts';
 import { standIns } from '../src/host/stand-ins.fixture.ts';
+import type { RehearsalUnits } from '../src/rehearsal/rehearsal-units.ts';
 import { answerMeanwhile } from '../src/service/meanwhile.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
 import { Manager } from './service-manager.ts';
@@ -59,6 +60,8 @@ export class MadeUpHost {
   tap: (native: Native) => Native = (native) => native;
   /** Processes that VMMs of this test process stand for, by the path at which they meet the agent. */
   readonly peers = new Map<string, number>();
+  /** Starts rehearsals; none is started if it is not given. */
+  rehearsalUnits: RehearsalUnits = { run: async () => {}, end: async () => {}, endAll: async () => {} };
   process: Process | null = null;
   agent: RunningAgent | null = null;
   #boots = 0;
@@ -187,6 +190,7 @@ export class MadeUpHost {
           if (wanted !== (this.heldOff.at(-1) ?? false)) this.heldOff.push(wanted);
         },
       },
+      rehearsalUnits: process.tap(this.rehearsalUnits),
       ...(this.starter && { starter: process.tap(this.starter) }),
     };
     const starting = startAgent({

@@ -69,6 +69,8 @@ export class MadeUpVmms {
   readonly #resuming = new Map<string, Promise<void>>();
   /** Whether VMMs that are started have a file open for writing, on this machine's disk. */
   withDisk = false;
+  /** With which words the shell that stands for a VMM waits. QEMU has no `-c`. */
+  begin: readonly string[] = ['-c', 'read line'];
   /** Units whose VMM ends as soon as it is started. */
   readonly failing = new Set<string>();
   /** What is done before a unit's VMM is started, when that is written down already. */
@@ -123,7 +125,7 @@ export class MadeUpVmms {
    */
   async carry(name: string, words: readonly string[], memory: Descriptor, runs: boolean): Promise<MadeUpVmm> {
     const vmm = this.#unit(name);
-    Object.assign(vmm, await this.#spawn(words.slice(2), memory.fd, vmm.guest));
+    Object.assign(vmm, await this.#spawn(words.slice(this.begin.length), memory.fd, vmm.guest));
     const own = this.#copied(vmm);
     rmSync(join(own, 'cgroup'));
     writeFileSync(join(own, 'cgroup'), '0::/init.scope\n');
@@ -188,7 +190,10 @@ export class MadeUpVmms {
             );
             if (missing) throw new Error(`its VMM ended at once: it could not open ${missing.name}`);
             // The shell's own words come first.
-            Object.assign(vmm, await this.#spawn(words.slice(2), memory ?? 'ignore', vmm.guest));
+            Object.assign(
+              vmm,
+              await this.#spawn(words.slice(this.begin.length), memory ?? 'ignore', vmm.guest),
+            );
             vmm.guest.restart(words);
           },
           kill: async () => {
@@ -228,7 +233,7 @@ export class MadeUpVmms {
     const own = given === 'ignore' && this.withDisk ? openSync(path, 'a') : null;
     const disk = own ?? given;
     rmSync(path, { force: true });
-    const child = spawn('sh', ['-c', 'read line', ...words], {
+    const child = spawn('sh', [...this.begin, ...words], {
       argv0: 'qemu-system-x86_64',
       stdio: ['pipe', 'ignore', 'ignore', memory, monitor.fd, disk],
     });

@@ -291,7 +291,9 @@ static bool wait_with(const struct instruction *need, struct pollfd waits[EACH_W
 			return fail("after %llu s it still waited for %s", (unsigned long long)need->number[0], what);
 		if (!said) {
 			say(work.machine->number, "waits", "for %s", what);
-			tell_console(what);
+			/* What comes after the start of the VMM is the agent's to make, not the host's. */
+			if (!work.vmm)
+				tell_console(what);
 		}
 		said = true;
 		poll(waits, EACH_WAIT, (int)left_ms);

@@ -157,7 +157,7 @@ static bool fit(const struct instruction *each)
 		/* The kernel has no others (`cap_ambient_invariant_ok`). */
 		return !(number[2] & ~number[1]);
 	case PLAY:
-		return number[2] <= INT64_MAX - number[1];
+		return number[2] == TO_ITS_END || number[2] <= INT64_MAX - number[1];
 	default:
 		return true;
 	}

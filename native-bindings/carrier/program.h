@@ -39,10 +39,13 @@
 /* The kernel's limit of descriptors beside one message: SCM_MAX_FD of include/net/scm.h. */
 #define MOST_ATTACHED 253
 
+/* Bytes of a `play` that ends where its file does. */
+#define TO_ITS_END UINT64_MAX
+
 /* Where an instruction stands: outside of machines, among what describes a machine's process, or in the rest of its part. */
 enum place { OUTSIDE, PROCESS, PART };
 /* What has been in a machine's part. */
-enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8 };
+enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8, SEPARATE = 16 };
 
 /*
  * The table of instructions, for the reader and for what executes them. The agent has the same table
@@ -73,8 +76,9 @@ enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8 
 	X(HAND, hand, 28, PROCESS, describe_process, "f", .before = STARTED, .most = MOST_HANDED) \
 	X(START, start, 29, PART, start_vmm, "P", .after = PATIENT, .before = STARTED, .brings = STARTED) \
 	X(MOUNTED, mounted, 30, PART, wait_for_need, "tP", .before = STARTED) \
-	X(PRESENT, present, 31, PART, wait_for_need, "tP", .before = STARTED) \
+	X(PRESENT, present, 31, PART, wait_for_need, "tP") \
 	X(INTERFACE, interface, 32, PART, wait_for_need, "tI", .before = STARTED) \
+	X(APART, apart, 33, PART, need_apart, "", .before = STARTED, .brings = SEPARATE) \
 	X(PATIENCE, patience, 34, PART, set_patience, "ttc", .brings = PATIENT) \
 	X(RIGHTS, rights, 35, PROCESS, describe_process, "nnn", .before = STARTED) \
 	X(CONFINE, confine, 36, PROCESS, describe_process, "", .before = STARTED) \
@@ -83,10 +87,11 @@ enum been { NOTHING = 0, PATIENT = 1, STARTED = 2, CONNECTED = 4, MONITORED = 8 
 	X(PROFILE, profile, 39, PART, wait_for_need, "tA", .before = STARTED) \
 	X(CONNECT, connect, 40, PART, connect_stream, "P", .after = STARTED, .brings = CONNECTED) \
 	X(ATTACH, attach, 41, PART, attach_file, "f", .most = MOST_ATTACHED, .of_play = true) \
-	X(PLAY, play, 42, PART, send_stretch, "foo", .after = CONNECTED) \
+	X(PLAY, play, 42, PART, send_stretch, "fon", .after = CONNECTED) \
 	X(SHUT, shut, 43, PART, shut_stream, "", .after = CONNECTED) \
 	X(CLOSE, close, 44, PART, close_stream, "", .after = CONNECTED) \
 	X(LABEL, label, 45, PROCESS, describe_process, "A", .before = STARTED) \
+	X(TAP, tap, 46, PART, make_tap, "icI", .after = SEPARATE, .before = STARTED) \
 	X(MONITOR, monitor, 50, PART, open_monitor, "P", .after = STARTED, .brings = MONITORED) \
 	X(TELL, tell, 51, PART, tell_monitor, "T", .after = MONITORED) \
 	X(UNTIL, until, 52, PART, ask_until, "TTT", .after = MONITORED) \

@@ -4,6 +4,7 @@
 #include "work.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/* Tests have another. */
+#ifndef FIRST_PROCESS
+#define FIRST_PROCESS 1
+#endif
 
 /* A second mount would hide the first, and mount(2) says nothing of it. */
 static void mount_once(const char *type, const char *where, unsigned long flags, const char *options)
@@ -75,6 +81,46 @@ void set_up_more(const struct instruction *instruction)
 		set_loopback_up();
 	else if (mount(NULL, "/", NULL, MS_REMOUNT, NULL))
 		say(ALL, "problem", "the root file system cannot be made writable: %s", strerror(errno));
+}
+
+/* Whether this process has a namespace that is not that of process 1. */
+static bool is_apart(const char *kind)
+{
+	char path[2][40];
+	struct stat facts[2];
+
+	snprintf(path[0], sizeof(path[0]), "/proc/%d/ns/%s", FIRST_PROCESS, kind);
+	snprintf(path[1], sizeof(path[1]), "/proc/self/ns/%s", kind);
+	for (int i = 0; i < 2; i++)
+		if (stat(path[i], &facts[i]))
+			return false;
+	return facts[0].st_ino != facts[1].st_ino;
+}
+
+bool need_apart(const struct instruction *each)
+{
+	(void)each;
+	/* A service manager that cannot make them passes over that. */
+	if (is_apart("mnt") && is_apart("net"))
+		return true;
+	return fail("the service manager gave it no file systems or no network of its own, so nothing was started");
+}
+
+bool make_tap(const struct instruction *each)
+{
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	bool made;
+
+	if (each->number[1] > 1)
+		request.ifr_flags |= IFF_MULTI_QUEUE;
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", each->text[0]);
+	made = fd >= 0 && !ioctl(fd, TUNSETIFF, &request) && !ioctl(fd, TUNSETOWNER, (unsigned long)each->number[0]) &&
+	       !ioctl(fd, TUNSETPERSIST, 1UL);
+	if (!made)
+		fail_errno("making the tap", each->text[0]);
+	close(fd);
+	return made;
 }
 
 bool load_module(const struct instruction *each)

@@ -117,6 +117,8 @@ bool send_stretch(const struct instruction *each)
 		ssize_t got = pread(file, data, bytes < sizeof(data) ? bytes : sizeof(data), offset), sent;
 		struct iovec rest = { data, got };
 
+		if (got == 0 && each->number[2] == TO_ITS_END && offset > each->number[1])
+			return true;
 		if (got <= 0)
 			return fail("the saved state ends at byte %llu", (unsigned long long)offset);
 		message.msg_iov = &rest;

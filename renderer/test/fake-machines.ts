@@ -98,6 +98,7 @@ export function machine(more: Partial<Machine> = {}): Machine {
     consolePath: '/run/luo-console/machines/web-01.console',
     needs: [],
     obstacle: null,
+    rehearsal: null,
     ...more,
   };
 }
@@ -123,6 +124,7 @@ export function machines(): Machine[] {
       consolePath: null,
       needs: null,
       obstacle: null,
+      rehearsal: null,
       descriptors: [
         machineDescriptor({
           fd: 12,
@@ -163,6 +165,7 @@ export function machines(): Machine[] {
       consolePath: null,
       needs: null,
       obstacle: null,
+      rehearsal: null,
       monitor: 'busy',
       monitorDetail: 'another client is connected to it',
       descriptors: [tap],

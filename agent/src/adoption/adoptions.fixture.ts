@@ -146,7 +146,7 @@ export class AdoptionScene implements Disposable {
         priority: null,
         consolePath: null,
       },
-      ...{ needs: null, obstacle: null },
+      ...{ needs: null, obstacle: null, rehearsal: null },
       descriptors: [],
     };
     this.machines.set(pid, { machine, files: new Map() });

@@ -23,7 +23,7 @@ export interface StateFileOptions {
   readonly expectedBytes: number;
   /** Preserves it before anything is recorded in it; null if the caller does so afterwards. */
   readonly preserve: ((file: Descriptor) => Promise<Place>) | null;
-  /** A directory in which a socket may be made, for the rehearsal. */
+  /** A directory in which a socket may be made, for the warm-up. */
   readonly directory: string;
   /** Ends the making. */
   readonly signal: AbortSignal;
@@ -32,9 +32,9 @@ export interface StateFileOptions {
 /** How many bytes of state may come. Beyond that a VMM sends something else, and the host would run out of memory. */
 const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
 
-/** How much a rehearsal records, in bytes, and for how long at most, in ms. */
-const rehearsedBytes = 64 * 1024;
-const rehearsalMs = 10_000;
+/** How much a warm-up records, in bytes, and for how long at most, in ms. */
+const warmUpBytes = 64 * 1024;
+const warmUpMs = 10_000;
 
 /** How much is copied at once where a state goes on in another file, in bytes. */
 const pieceBytes = 1024 * 1024;
@@ -61,7 +61,7 @@ export class StateFile {
     const state = new StateFile(options, newFile(native));
     try {
       await makePages(native, state.#file, expectedBytes + bytesBehindState, signal);
-      await rehearse(native, state.#file, directory);
+      await warmUp(native, state.#file, directory);
       if (preserve !== null) state.#place = await preserve(state.#file);
       return state;
     } catch (error) {
@@ -153,14 +153,14 @@ const newFile = ({ memory }: Native): Descriptor => memory.memfdCreate('luo-mach
  * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
  * first, and that would be done while the guest is stopped.
  */
-async function rehearse({ sockets }: Native, file: Descriptor, directory: string): Promise<void> {
-  const path = join(directory, 'rehearsal');
+async function warmUp({ sockets }: Native, file: Descriptor, directory: string): Promise<void> {
+  const path = join(directory, 'warm-up');
   using listening = sockets.listenUnix(path);
-  const into = { file, offset: 0, most: rehearsedBytes };
+  const into = { file, offset: 0, most: warmUpBytes };
   const from = { listening, pid: process.pid };
-  const recording = recordStreamOf(sockets, from, into, AbortSignal.timeout(rehearsalMs));
+  const recording = recordStreamOf(sockets, from, into, AbortSignal.timeout(warmUpMs));
   using sender = sockets.connectUnix(path);
-  sockets.send(sender, Buffer.alloc(rehearsedBytes));
+  sockets.send(sender, Buffer.alloc(warmUpBytes));
   sockets.shutdownWrite(sender);
   await recording;
 }

@@ -37,7 +37,7 @@ export interface SuspensionContext {
    * @param coming as they will be saved, without their states
    * @throws Error if it has not
    */
-  rehearse(coming: readonly SavedMachine[]): void;
+  needRoom(coming: readonly SavedMachine[]): void;
   /** Told right before the first machine is stopped. */
   stopping(): void;
   /** Whether a machine is marked as stopped. */

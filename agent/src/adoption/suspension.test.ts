@@ -305,7 +305,7 @@ describe('a machine that cannot be saved', () => {
       const machines = [adopted('one', one.path, 'cpr'), adopted('other', other.path)];
       let coming: readonly SavedMachine[] = [];
       const suspension = suspensionOf(machines, policy, {
-        rehearse: (given) => {
+        needRoom: (given) => {
           coming = given;
           throw new Error('there is no room');
         },

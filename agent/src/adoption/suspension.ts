@@ -159,7 +159,7 @@ export class Suspension {
         preserve: (file) => this.#preserve(file),
       });
     });
-    this.#rehearse();
+    this.#needRoom();
     for (const { adopted, saver } of this.#coming)
       if (saver) mark(adopted.session, { suspended: true, before: saver.before });
     // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
@@ -344,10 +344,10 @@ export class Suspension {
   }
 
   /** All but the lengths of the states is known now. */
-  #rehearse(): void {
-    const { nowUs, rehearse } = this.#context;
+  #needRoom(): void {
+    const { nowUs, needRoom } = this.#context;
     try {
-      rehearse(this.#coming.map((member) => savedMachine(member, null, nowUs())));
+      needRoom(this.#coming.map((member) => savedMachine(member, null, nowUs())));
     } catch (error) {
       throw new NotSaved(`no machine was stopped: ${saidBy(error)}`);
     }

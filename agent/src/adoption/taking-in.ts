@@ -14,7 +14,14 @@ export const incomingSocketsIn = (directory: string): IncomingSockets => ({
 });
 
 /** The words after the program's name. The files of its memory are handed to it in their order. */
-export function wordsToTakeIn({ command, memory, way }: SavedMachine, sockets: IncomingSockets): string[] {
+export function wordsToTakeIn(
+  {
+    command,
+    memory,
+    way,
+  }: Pick<SavedMachine, 'command' | 'way'> & { readonly memory: readonly { readonly backend: string }[] },
+  sockets: IncomingSockets,
+): string[] {
   const paths = new Map(memory.map(({ backend }, index) => [backend, `/proc/self/fd/${firstFile + index}`]));
   return incomingWords(command.words, way === 'cpr' ? sockets : null, paths);
 }

@@ -14,16 +14,18 @@ import { join } from 'node:path';
  * @param parent made if it is not there; others may pass through it, but not list it
  * @param user whom the VMM runs as: the directory is theirs. Null for one that stays the agent's: others may pass
  *   through it to what is theirs in there
+ * @param purpose what its name begins with, so that it is found again
  * @returns its path
  * @throws SystemError, EPERM from a process that may not give files away
  */
 export function makeMeetingPlace(
   parent: string,
   user: { readonly uid: number; readonly gid: number } | null,
+  purpose = '',
 ): string {
   mkdirSync(parent, { recursive: true });
   chmodSync(parent, 0o711);
-  const directory = join(parent, randomBytes(8).toString('hex'));
+  const directory = join(parent, `${purpose}${randomBytes(8).toString('hex')}`);
   mkdirSync(directory, { mode: 0o700 });
   // Before it is given away: changing the mode of another's directory takes one more capability (chmod(2)).
   chmodSync(directory, user === null ? 0o711 : 0o700);

@@ -348,6 +348,22 @@ export const MachineDescriptor = v.object({
 export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
 
 /**
+ * How an adopted machine's last rehearsal went, since its VMM was started. `problem`: why it would not come back, in QEMU's
+ * words if there are any. `startUs`: until its next VMM waits for the state; `loadUs`: until that is loaded. They are null
+ * if it did not come so far, or that was not rehearsed. `stoppedUs`: how long the guest was stopped for it.
+ * `left`: what was not rehearsed, and why.
+ */
+export const Rehearsal = v.object({
+  atUs: int,
+  problem: v.optional(v.nullable(v.string()), null),
+  startUs: v.optional(v.nullable(int), null),
+  loadUs: v.optional(v.nullable(int), null),
+  stoppedUs: v.optional(v.nullable(int), null),
+  left: v.array(v.string()),
+});
+export type Rehearsal = v.InferOutput<typeof Rehearsal>;
+
+/**
  * `memoryInFiles` is how much of the guest's memory the VMM shares with a file; the rest is private to the VMM.
  * `otherDescriptors` counts descriptors left out because they do not matter to a live update. `way` is the best that
  * the VMM allows, and `wayReason` says why. `expectedBlackoutUs` is an estimate of the machine's own parts of the
@@ -385,6 +401,7 @@ export const Machine = v.object({
   consolePath: v.optional(v.nullable(v.string()), null),
   needs: v.optional(v.nullable(v.array(v.string())), null),
   obstacle: v.optional(v.nullable(v.string()), null),
+  rehearsal: v.optional(v.nullable(Rehearsal), null),
 });
 export type Machine = v.InferOutput<typeof Machine>;
 
@@ -486,7 +503,7 @@ export type FailurePolicy = v.InferOutput<typeof FailurePolicy>;
 /**
  * What happens to a machine in a live update. `expectedBlackoutUs` is an estimate of the machine's own parts of the
  * blackout. `measuredBlackoutUs` is the whole blackout of the last machine carried over this way on this host, if
- * there was one. `priority` is the machine's, null if it is left behind. `saveLimitUs` is how long its VMM may take to
+ * there was one. `priority` is the machine's, null if it is left behind; so is `rehearsal`. `saveLimitUs` is how long its VMM may take to
  * save it once it is stopped, null if it is left behind.
  */
 export const PlannedMachine = v.object({
@@ -502,6 +519,7 @@ export const PlannedMachine = v.object({
   measuredBlackoutUs: v.optional(v.nullable(int), null),
   priority: v.optional(v.nullable(int), null),
   saveLimitUs: v.optional(v.nullable(int), null),
+  rehearsal: v.optional(v.nullable(Rehearsal), null),
 });
 export type PlannedMachine = v.InferOutput<typeof PlannedMachine>;
 
@@ -899,7 +917,21 @@ type Machine (
   priority: ?int,
   consolePath: ?string,
   needs: ?[]string,
-  obstacle: ?string
+  obstacle: ?string,
+  rehearsal: ?Rehearsal
+)
+
+# How an adopted machine's last rehearsal went, since its VMM was started. \`problem\`: why it would not come back, in QEMU's
+# words if there are any. \`startUs\`: until its next VMM waits for the state; \`loadUs\`: until that is loaded. They are null
+# if it did not come so far, or that was not rehearsed. \`stoppedUs\`: how long the guest was stopped for it.
+# \`left\`: what was not rehearsed, and why.
+type Rehearsal (
+  atUs: int,
+  problem: ?string,
+  startUs: ?int,
+  loadUs: ?int,
+  stoppedUs: ?int,
+  left: []string
 )
 
 # A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used. \`pid\` is set
@@ -955,7 +987,7 @@ type FailurePolicy (stop, leave)
 
 # What happens to a machine in a live update. \`expectedBlackoutUs\` is an estimate of the machine's own parts of the
 # blackout. \`measuredBlackoutUs\` is the whole blackout of the last machine carried over this way on this host, if
-# there was one. \`priority\` is the machine's, null if it is left behind. \`saveLimitUs\` is how long its VMM may take to
+# there was one. \`priority\` is the machine's, null if it is left behind; so is \`rehearsal\`. \`saveLimitUs\` is how long its VMM may take to
 # save it once it is stopped, null if it is left behind.
 type PlannedMachine (
   name: string,
@@ -969,7 +1001,8 @@ type PlannedMachine (
   expectedBlackoutUs: ?int,
   measuredBlackoutUs: ?int,
   priority: ?int,
-  saveLimitUs: ?int
+  saveLimitUs: ?int,
+  rehearsal: ?Rehearsal
 )
 
 # The blackouts of several machines: that of the first to run again, their mean, and that of the last.
@@ -1101,6 +1134,12 @@ method AdoptMachine(pid: int, unlink: ?bool, priority: ?int) -> (machine: Machin
 # Releases an adopted machine: it runs on, and its memory is no longer preserved.
 method ReleaseMachine(pid: int) -> (machine: Machine)
 
+# Starts an adopted machine's next VMM in this kernel, as an update would in the next one, and ends it. Where that is
+# possible it also loads the machine's state, for which the guest is stopped for some milliseconds. Nothing of it reaches
+# the guest, its memory, its disks or its network. The result is in \`Machine.rehearsal\`, whatever it is. Fails with
+# MachineUnusable if the machine is not adopted, or its rehearsal was ended because an update began.
+method RehearseMachine(pid: int) -> (machine: Machine)
+
 # Machines that an update could not start again. Nothing of them is lost.
 method ListHeldMachines() -> (machines: []HeldMachine)
 
@@ -1164,7 +1203,8 @@ method LoadKernel(path: string, initrd: ?string, commandLine: ?string) -> (loade
 method UnloadKernel() -> ()
 
 # The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. \`leave\` lists the
-# machines to leave behind, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
+# machines to leave behind, by pid. \`despite\` lists machines whose rehearsal failed and that are carried over all the
+# same, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
 # \`init=\` where the carrier can be used; the check \`arrival\` says so. \`stopLimitSeconds\` is the plan's stop limit: 1 to 7200.
 # Without it the limit follows from the machines, and from how long saving took the last time.
 method MakePlan(
@@ -1173,7 +1213,8 @@ method MakePlan(
   commandLine: ?string,
   leave: ?[]int,
   ifMachineFails: ?FailurePolicy,
-  stopLimitSeconds: ?int
+  stopLimitSeconds: ?int,
+  despite: ?[]int
 ) -> (plan: Plan)
 
 # Runs a plan and streams progress. The connection ends when the kernel does. \`graceSeconds\` is how long the
@@ -1395,6 +1436,21 @@ error DoneNotRecorded(method: string, reason: string)
       }),
       streaming: 'no',
     },
+    /**
+     * Starts an adopted machine's next VMM in this kernel, as an update would in the next one, and ends it. Where that is
+     * possible it also loads the machine's state, for which the guest is stopped for some milliseconds. Nothing of it reaches
+     * the guest, its memory, its disks or its network. The result is in `Machine.rehearsal`, whatever it is. Fails with
+     * MachineUnusable if the machine is not adopted, or its rehearsal was ended because an update began.
+     */
+    RehearseMachine: {
+      parameters: v.strictObject({
+        pid: int,
+      }),
+      reply: v.object({
+        machine: Machine,
+      }),
+      streaming: 'no',
+    },
     /** Machines that an update could not start again. Nothing of them is lost. */
     ListHeldMachines: {
       parameters: v.strictObject({}),
@@ -1594,7 +1650,8 @@ error DoneNotRecorded(method: string, reason: string)
     },
     /**
      * The ordered steps of a live update into a kernel, and the preflight checks. Changes nothing. `leave` lists the
-     * machines to leave behind, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
+     * machines to leave behind, by pid. `despite` lists machines whose rehearsal failed and that are carried over all the
+     * same, by pid. Without a command line the running kernel's is used. The plan's has the carrier as its
      * `init=` where the carrier can be used; the check `arrival` says so. `stopLimitSeconds` is the plan's stop limit: 1 to 7200.
      * Without it the limit follows from the machines, and from how long saving took the last time.
      */
@@ -1606,6 +1663,7 @@ error DoneNotRecorded(method: string, reason: string)
         leave: v.optional(v.nullable(v.array(int)), null),
         ifMachineFails: v.optional(v.nullable(FailurePolicy), null),
         stopLimitSeconds: v.optional(v.nullable(int), null),
+        despite: v.optional(v.nullable(v.array(int)), null),
       }),
       reply: v.object({
         plan: Plan,

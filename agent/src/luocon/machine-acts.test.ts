@@ -2,7 +2,7 @@
 /** `luocon adopt`, `release` and `start`: what is asked, sent and printed. */
 import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, serveAgent } from '../client/fake-agent.fixture.ts';
-import { AgentInterface, type Machine } from '../interface/agent.generated.ts';
+import { AgentInterface, type Machine, type Rehearsal } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { luocon, type RunOptions } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
@@ -104,6 +104,43 @@ describe('luocon adopt', () => {
     expect((await run(['adopt', 'one'])).stderr).toBe(
       'luocon: machine "one" (pid 100): somebody else is connected to its monitor\n',
     );
+  });
+});
+
+describe('luocon rehearse', () => {
+  const rehearsal = {
+    ...{ atUs: 0, problem: null, startUs: 600_000, loadUs: 40_000, stoppedUs: 90_000, left: [] },
+  };
+  const run = async (result: Partial<Rehearsal>, agoUs = 0) => {
+    const asked: unknown[] = [];
+    const found = { ...rehearsal, atUs: Date.now() * 1000 - agoUs, ...result };
+    const { run: told } = agentWith(adopted, {
+      RehearseMachine: async (parameters) => {
+        asked.push(parameters);
+        return { machine: { ...adopted, rehearsal: found } };
+      },
+    });
+    const { status, stdout } = await told(['rehearse', 'one']);
+    return { asked, status, stdout };
+  };
+
+  it('says how it went, and for how long the guest was stopped', async () => {
+    expect(await run({})).toMatchObject({
+      asked: [{ pid: 100 }],
+      status: 0,
+      stdout:
+        'one (pid 100): rehearsed just now: would start in 600 ms, load in 40 ms.\n' +
+        'Its guest was stopped for 90 ms, and runs on.\n',
+    });
+    const without = await run({ loadUs: null, stoppedUs: null, left: ['loading its state: why'] }, 185e6);
+    expect(without.stdout).toBe(
+      'one (pid 100): rehearsed 3 minutes ago: would start in 600 ms; not rehearsed: loading its state: why.\n',
+    );
+  });
+
+  it('fails if the rehearsal did, in the words of that', async () => {
+    const { status, stdout } = await run({ problem: 'no such disk', startUs: null, stoppedUs: null });
+    expect([status, stdout]).toEqual([4, 'one (pid 100): rehearsed just now, and failed: no such disk.\n']);
   });
 });
 

@@ -69,6 +69,7 @@ export const sampleMachine: Machine = {
   consolePath: '/run/console',
   needs: null,
   obstacle: null,
+  rehearsal: null,
 };
 
 /** Two machines that share the memory of the first. */

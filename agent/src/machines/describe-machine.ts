@@ -14,7 +14,13 @@ import {
   stillThere,
 } from '../host/process-files.ts';
 import { type UnixSocket, unixSocketsOf } from '../host/unix-sockets.ts';
-import type { Accelerator, Machine, MachineDescriptor, MachineFile } from '../interface/agent.generated.ts';
+import type {
+  Accelerator,
+  Machine,
+  MachineDescriptor,
+  MachineFile,
+  Rehearsal,
+} from '../interface/agent.generated.ts';
 import { type QemuCommandLine, readQemuCommandLine } from '../qemu/command-line.ts';
 import type { QmpOptions } from '../qemu/qmp-client.ts';
 import type { BlockFilesAnswer } from './block-files.ts';
@@ -33,6 +39,10 @@ export interface MachineSources extends FileSources {
   userOf(uid: number): string;
   /** What the agent keeps of a machine that was adopted; null of another. */
   adoptionOf(identity: ProcessIdentity): Pick<Machine, 'session' | 'definition' | 'priority'> | null;
+  /** How the last rehearsal of a VMM went. */
+  rehearsalOf(identity: ProcessIdentity): Rehearsal | null;
+  /** Whether a process is only there for a rehearsal: it is no machine. */
+  isRehearsed(pid: number): boolean;
   /** What it takes to start it again in the next kernel, if it was adopted. */
   needsOf(identity: ProcessIdentity): Promise<Pick<Machine, 'needs' | 'obstacle'>>;
   /** Told what a machine's VMM says of the files of its block nodes, before `needsOf` is asked. */
@@ -139,6 +149,7 @@ export async function describeMachine(
     ...(sources.adoptionOf(identity) ?? { session: null, definition: null, priority: null }),
     consolePath: consoleOf(vmm),
     ...needs,
+    rehearsal: sources.rehearsalOf(identity),
   };
   return { machine, keys: named.map(keyOf) };
 }

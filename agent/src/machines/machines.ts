@@ -28,6 +28,7 @@ async function vmmOf(sources: MachineSources, pid: number): Promise<Vmm | null> 
   const isQemu = qemuPrograms.test(program ?? '') || qemuPrograms.test(called);
   const links = await descriptorLinks(proc, pid);
   if (!isQemu && !links.some(({ name }) => name === 'anon_inode:kvm-vm')) return null;
+  if (sources.isRehearsed(pid)) return null;
   const command = visible((await sources.commandOf(pid)) ?? called);
   const owner = await stat(`${proc}/${pid}`).catch(() => null);
   const user = owner === null ? '' : sources.userOf(owner.uid);
@@ -63,6 +64,7 @@ function gone({ identity, user, command, vmm }: Vmm): Machine {
     consolePath: null,
     needs: null,
     obstacle: null,
+    rehearsal: null,
   };
 }
 

@@ -82,6 +82,7 @@ const machine = (
   consolePath: null,
   needs: null,
   obstacle: null,
+  rehearsal: null,
 });
 
 const edgesOf = ({ edges }: OrderGraph): string[] => edges.map(({ from, to }) => `${from} ${to}`).sort();

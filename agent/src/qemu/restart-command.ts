@@ -11,15 +11,15 @@ const alone = new Set(['-S', '-daemonize']);
 /** Options with a value: a machine that was moved here once was started with one of these. */
 const withValue = new Set(['-incoming']);
 
-const plain = (word: string): string => word.replace(/^--/, '-');
+export const plainWord = (word: string): string => word.replace(/^--/, '-');
 
 /** The words without those that say how QEMU starts rather than what it runs. */
 export function startingWords(words: readonly string[]): string[] {
   const kept: string[] = [];
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? '';
-    if (alone.has(plain(word))) continue;
-    if (withValue.has(plain(word))) index += 1;
+    if (alone.has(plainWord(word))) continue;
+    if (withValue.has(plainWord(word))) index += 1;
     else kept.push(word);
   }
   return kept;
@@ -57,7 +57,7 @@ export function incomingWords(
           JSON.stringify(each),
         );
   const replaced = words.map((word, index, all) =>
-    plain(all[index - 1] ?? '') === '-object' ? withMemoryAt(word, memory) : word,
+    plainWord(all[index - 1] ?? '') === '-object' ? withMemoryAt(word, memory) : word,
   );
   return [...replaced, '-S', ...incoming.flatMap((each) => ['-incoming', each])];
 }
@@ -93,7 +93,7 @@ function readJson(text: string): unknown {
 /** The backends of a machine's memory that are in files, with the paths they were given. */
 export function memoryFilesOf(words: readonly string[]): { backend: string; path: string }[] {
   return words.flatMap((word, index) => {
-    if (plain(words[index - 1] ?? '') !== '-object' || !memoryFile.test(word)) return [];
+    if (plainWord(words[index - 1] ?? '') !== '-object' || !memoryFile.test(word)) return [];
     const parsed = word.startsWith('{')
       ? v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), readJson(word))
       : v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), {

@@ -21,6 +21,7 @@ import type { KernelLoader } from '../kernel/loader.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { MachineLook } from '../machines/machine-look.ts';
+import type { Rehearsals } from '../rehearsal/rehearsals.ts';
 import type { History } from '../update/record/history.ts';
 import type { Phases } from '../update/record/phases.ts';
 import type { Updater } from '../update/updater.ts';
@@ -51,6 +52,7 @@ export interface HandlerContext {
   readonly heldMachines: HeldMachines;
   /** Told after each call. */
   readonly quietMemory: Pick<QuietMemory, 'used'>;
+  readonly rehearsals: Rehearsals;
 }
 
 type Agent = typeof AgentInterface;

@@ -10,6 +10,7 @@ type MachineMethods =
   | 'GetMachine'
   | 'AdoptMachine'
   | 'ReleaseMachine'
+  | 'RehearseMachine'
   | 'ListHeldMachines'
   | 'RetryMachine'
   | 'AbandonMachine';
@@ -18,6 +19,7 @@ export function machineHandlers({
   look,
   adoptions,
   heldMachines,
+  rehearsals,
   phases,
 }: HandlerContext): PeerHandlers<MachineMethods> {
   return {
@@ -50,6 +52,11 @@ export function machineHandlers({
     ReleaseMachine: async ({ pid }, _call, peer) => {
       needNormal(phases);
       await adoptions.release(pid, actorOf(peer));
+      return { machine: await look.one(pid) };
+    },
+
+    RehearseMachine: async ({ pid }, _call, peer) => {
+      await rehearsals.rehearse(pid, actorOf(peer));
       return { machine: await look.one(pid) };
     },
 

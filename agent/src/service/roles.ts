@@ -36,6 +36,7 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   GetMachine: 'viewer',
   AdoptMachine: 'operator',
   ReleaseMachine: 'operator',
+  RehearseMachine: 'operator',
   ListHeldMachines: 'viewer',
   RetryMachine: 'operator',
   AbandonMachine: 'operator',

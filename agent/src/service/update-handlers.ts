@@ -45,12 +45,13 @@ export function updateHandlers(context: HandlerContext): PeerHandlers<UpdateMeth
     },
 
     MakePlan: async (
-      { kernel, initrd, commandLine, leave, ifMachineFails, stopLimitSeconds },
+      { kernel, initrd, commandLine, leave, ifMachineFails, stopLimitSeconds, despite },
       _call,
       peer,
     ) => {
       const wishes = {
         leave: leave ?? [],
+        despite: despite ?? [],
         ifMachineFails: ifMachineFails ?? ('stop' as const),
         stopLimitSeconds:
           stopLimitSeconds === null

@@ -16,14 +16,14 @@ export class Variant {
   }
 }
 
-/** `y`, `u`: number; `b`: boolean; `t`: bigint; `s`, `o`, `g`: string; `a…` and `(…)`: array; `v`: Variant. */
+/** `y`, `u`, `i`: number; `b`: boolean; `t`: bigint; `s`, `o`, `g`: string; `a…` and `(…)`: array; `v`: Variant. */
 export type BusValue = number | bigint | boolean | string | Variant | readonly BusValue[];
 
 /** The message was not what the protocol allows. */
 export class BusProtocolError extends Error {}
 
 const alignments: Readonly<Record<string, number>> = {
-  ...{ y: 1, g: 1, v: 1, b: 4, u: 4, s: 4, o: 4, a: 4, t: 8, '(': 8 },
+  ...{ y: 1, g: 1, v: 1, b: 4, u: 4, i: 4, s: 4, o: 4, a: 4, t: 8, '(': 8 },
 };
 
 function alignmentOf(signature: string): number {
@@ -105,6 +105,7 @@ class Writer {
     const kind = type[0];
     if (kind === 'y' && typeof value === 'number') this.byte(value);
     else if (kind === 'u' && typeof value === 'number') this.number(value);
+    else if (kind === 'i' && typeof value === 'number') this.number(value >>> 0);
     else if (kind === 'b' && typeof value === 'boolean') this.number(value ? 1 : 0);
     else if (kind === 't' && typeof value === 'bigint') {
       const at = this.place(8, 8);
@@ -166,6 +167,7 @@ class Reader {
     const kind = type[0];
     if (kind === 'y') return this.#bytes.readUInt8(this.#take(1, 1));
     if (kind === 'u') return this.#number();
+    if (kind === 'i') return this.#number() | 0;
     if (kind === 'b') return this.#number() !== 0;
     if (kind === 't') return this.#bytes.readBigUInt64LE(this.#take(8, 8));
     if (kind === 's' || kind === 'o') return this.#text(this.#number());

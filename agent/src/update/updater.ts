@@ -35,6 +35,11 @@ export class Updater {
     this.#board = board;
   }
 
+  /** Whether an update is about to begin. */
+  get starting(): boolean {
+    return this.#starting || this.#stopping;
+  }
+
   /** Emits `changed` with every progress. */
   get events(): EventEmitter {
     return this.#board.events;
@@ -112,6 +117,7 @@ export class Updater {
     this.#needToStay();
     this.#starting = true;
     try {
+      await this.#context.endRehearsals('an update begins');
       const left = (await this.#leftovers?.tryNow()) ?? [];
       if (left.length > 0) {
         const reason = `the update before is not undone: ${left.join('; ')}`;
@@ -131,6 +137,7 @@ export class Updater {
         machines: made.plan.machines,
         graph: made.plan.graph,
         leave: made.leave,
+        despite: made.despite,
         obstacles: made.obstacles,
         vmms: made.vmms,
         fillingBytes: made.fillingBytes,
@@ -233,6 +240,7 @@ export class Updater {
   async leaveNone(reason: string, waiting: (sessions: readonly string[]) => void): Promise<void> {
     const { adoptions, journal, log } = this.#context;
     this.#stopping = true;
+    await this.#context.endRehearsals('the agent ends');
     const departure = this.#departure;
     if (departure !== null && this.#context.phases.phase !== 'normal') {
       const fields = { update: departure.id, parameters: { reason, closeSessions: false } };

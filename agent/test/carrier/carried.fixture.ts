@@ -45,6 +45,8 @@ export function compileCarrier(): string {
   const log = kernelLogOf(directory);
   writeFileSync(log, '');
   const flags = [
+    // For what runs in the namespaces of this process.
+    `-DFIRST_PROCESS=${process.pid}`,
     `-DKERNEL_LOG="${log}"`,
     '-static',
     '-O2',

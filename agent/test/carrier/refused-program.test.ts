@@ -93,7 +93,7 @@ describe('a program is refused', () => {
     ['two starts', 'start', [...begun, start]],
     ['a word behind the start', 'word', [...begun, { does: 'word', text: '' }]],
     ['a label behind the start', 'label', [...begun, { does: 'label', profile: 'a' }]],
-    ['a wait behind the start', 'present', [...begun, { does: 'present', limitS: 1, path: '/run/x' }]],
+    ['a need behind the start', 'mounted', [...begun, { does: 'mounted', limitS: 1, path: '/run/x' }]],
     ['a connection to nothing', 'connect', [patience, connect]],
     ['a stretch without a connection', 'play', [...begun, { does: 'play', file: 0, offset: 0, bytes: 0 }]],
     ['a command without a monitor', 'tell', [...begun, connect, { does: 'tell', command: '{}' }]],

@@ -8,7 +8,7 @@ import type { Host } from '@luo-console/electron/interface';
 import type { Action } from '../state/action.ts';
 import type { ConsoleState } from '../state/console.svelte.ts';
 import { whyNotAct, whyNotChange } from '../state/focus.ts';
-import { abandonWords, retryWords } from '../words/machines.ts';
+import { abandonWords, rehearseWords, retryWords } from '../words/machines.ts';
 import { startMachine } from './start-machine.ts';
 import { whyNotAdopt, whyNotRetry, whyNotStart } from './why-not.ts';
 
@@ -37,6 +37,15 @@ function actionsOf(state: ConsoleState, host: Host, machine: Machine): Action[] 
       state.dialog = { name: 'release', machine };
     },
   };
+  const rehearse: Action = {
+    name: rehearseWords.title(name),
+    group: 'Machine',
+    off: whyNotChange(host),
+    run: () => {
+      show(state, machine);
+      state.dialog = { name: 'rehearse', machine };
+    },
+  };
   const open: Action = {
     name: `Open the console of ${name}`,
     group: 'Machine',
@@ -46,7 +55,7 @@ function actionsOf(state: ConsoleState, host: Host, machine: Machine): Action[] 
       state.show('terminal');
     },
   };
-  return [session === null ? adopt : release, ...(consolePath === null ? [] : [open])];
+  return [...(session === null ? [adopt] : [release, rehearse]), ...(consolePath === null ? [] : [open])];
 }
 
 function actionsOfHeld(state: ConsoleState, host: Host, machine: HeldMachine): Action[] {

@@ -29,6 +29,7 @@ export type OpenDialog =
   | { name: 'preserve'; session: string }
   | { name: 'adopt'; machine: Machine }
   | { name: 'release'; machine: Machine }
+  | { name: 'rehearse'; machine: Machine }
   | { name: 'retry'; machine: HeldMachine }
   | { name: 'abandon'; machine: HeldMachine };
 
@@ -86,9 +87,9 @@ export class ConsoleState {
     }
   }
 
-  /** Shows for a while that something was done. */
-  tell(title: string, text = ''): void {
-    this.#add({ tone: 'good', title, text });
+  /** Shows for a while that something was done. @param tone `bad` if what was found out is */
+  tell(title: string, text = '', tone: 'good' | 'bad' = 'good'): void {
+    this.#add({ tone, title, text });
   }
 
   /** Shows that something failed, until it is dismissed. */

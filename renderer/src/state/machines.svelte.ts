@@ -86,6 +86,11 @@ export class MachinesStore {
     return this.#act(async () => (await callAgent(this.#host, 'ReleaseMachine', { pid })).machine);
   }
 
+  /** Rehearses an adopted machine. @returns it, with how that went @throws Failure */
+  rehearse(pid: number): Promise<Machine> {
+    return this.#act(async () => (await callAgent(this.#host, 'RehearseMachine', { pid })).machine);
+  }
+
   /**
    * Tries once more to start a held machine, which adopts it.
    *

@@ -20,6 +20,8 @@ export class UpdateView {
   aborting = $state(false);
   /** The processes of the machines that were chosen to be left behind, for the plan there is. */
   left = $state.raw<readonly number[]>([]);
+  /** Those of the machines that are carried over although their rehearsal failed, for the plan there is. */
+  despite = $state.raw<readonly number[]>([]);
   /** What to do if a machine cannot be saved, for the next plan. */
   ifMachineFails = $state<FailurePolicy>('stop');
   /** The stop limit of the next plan, in seconds; null for the usual one. */
@@ -44,26 +46,36 @@ export class UpdateView {
   async makePlan(kernel: string, commandLine: string | null): Promise<void> {
     this.#tell({ kind: 'asked' });
     try {
-      await this.#plan(kernel, commandLine, []);
+      await this.#plan(kernel, commandLine, [], []);
     } catch (thrown) {
       this.#tell({ kind: 'failed', failure: toFailure(thrown) });
     }
   }
 
   /**
-   * Makes the plan there is again, with other machines left behind.
+   * Makes the plan there is again, with other machines left behind, or carried over.
    * @param leave the processes of all machines to leave behind
+   * @param despite those of all machines to carry over although their rehearsal failed
    * @throws Failure; the plan there was stays
    */
-  async replan(leave: readonly number[]): Promise<void> {
+  async replan(leave: readonly number[], despite: readonly number[] = this.despite): Promise<void> {
     const { plan } = this.state;
-    if (plan) await this.#plan(plan.kernel.path, plan.commandLine, leave);
+    if (plan) await this.#plan(plan.kernel.path, plan.commandLine, leave, despite);
   }
 
-  async #plan(kernel: string, commandLine: string | null, leave: readonly number[]): Promise<void> {
+  async #plan(
+    kernel: string,
+    commandLine: string | null,
+    leave: readonly number[],
+    despite: readonly number[],
+  ): Promise<void> {
     const { ifMachineFails, stopLimitSeconds } = this;
-    const policy = { ifMachineFails, stopLimitSeconds };
-    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ...policy };
+    // An older agent does not know these.
+    const named = {
+      ...(despite.length === 0 ? {} : { despite: [...despite] }),
+      ...(stopLimitSeconds === null ? {} : { stopLimitSeconds }),
+    };
+    const wishes = { kernel, initrd: null, commandLine, leave: [...leave], ifMachineFails, ...named };
     this.#wishes += 1;
     const mine = this.#wishes;
     this.planning = true;
@@ -71,6 +83,7 @@ export class UpdateView {
       const { plan } = await callAgent(this.#host, 'MakePlan', wishes);
       if (mine !== this.#wishes) return;
       this.left = wishes.leave;
+      this.despite = despite;
       this.#tell({ kind: 'planned', plan });
     } finally {
       if (mine === this.#wishes) this.planning = false;

@@ -100,6 +100,32 @@ describe('the plan', () => {
     expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ leave: [] });
   });
 
+  test('says how a rehearsal went, and carries its machine over despite it only when its name is typed', async () => {
+    const rehearsal = {
+      ...{ atUs: nowUs() - 180 * second, problem: 'no such disk', left: [] },
+      ...{ startUs: null, loadUs: null, stoppedUs: null },
+    };
+    const machines = planWith().machines.map((one) => (one.pid === 2041 ? { ...one, rehearsal } : one));
+    const bridge = await openPlan((fake) => {
+      fake.answers.set('MakePlan', () => ({ plan: planWith([], { machines }) }));
+    });
+    const list = await plan(bridge);
+    expect(bridge.askedFor('MakePlan').at(-1)).not.toHaveProperty('despite');
+    expect(within(list).getByText(/^Rehearsed .* and failed: no such disk\.$/)).toBeTruthy();
+    await fireEvent.click(within(list).getByRole('button', { name: 'Carry over all the same… web-01' }));
+    const button = screen.getByRole<HTMLButtonElement>('button', {
+      name: 'Carry web-01 over despite its rehearsal',
+    });
+    expect(button.disabled).toBe(true);
+    await type('Type web-01 to confirm', 'web-01');
+    await fireEvent.click(button);
+    const heed = await within(list).findByRole('button', { name: 'Heed its rehearsal web-01' });
+    expect(bridge.askedFor('MakePlan').at(-1)).toMatchObject({ despite: [2041], leave: [] });
+    await fireEvent.click(heed);
+    expect(await within(list).findByRole('button', { name: 'Carry over all the same… web-01' })).toBeTruthy();
+    expect(bridge.askedFor('MakePlan').at(-1)).not.toHaveProperty('despite');
+  });
+
   test('asks what is to become of a machine that is not adopted', async () => {
     const bridge = await openPlan();
     const list = await plan(bridge);

@@ -12,9 +12,10 @@ import type {
   MachineFile,
   MonitorState,
   NameKind,
+  Rehearsal,
   Way,
 } from '@luo-console/agent/interface';
-import { counted, duration, size } from '../format/quantity.ts';
+import { age, counted, duration, size } from '../format/quantity.ts';
 
 export const fileWords: Record<MachineFile, string> = {
   memfd: 'memfd',
@@ -155,6 +156,32 @@ export const releaseWords = {
   ends: 'The next update will not carry it over: it will end with the old kernel, unless you adopt it again first.',
   failed: (name: string) => `${name} was not released`,
 } as const;
+
+export const rehearseWords = {
+  title: (name: string) => `Rehearse ${name}`,
+  doing: (name: string) => `Rehearsing ${name}`,
+  failed: (name: string) => `${name} was not rehearsed`,
+  what: 'The VMM that would take it over is started beside it, in this kernel, and is ended again.',
+  stops:
+    'Where its state can be loaded too, its guest is stopped for some milliseconds. Its memory, disks and network are not touched.',
+  none: 'not yet',
+  passed: (name: string) => `${name} would come back`,
+  wouldFail: (name: string) => `${name} would not come back`,
+  notAll: 'Not rehearsed',
+} as const;
+
+/**
+ * How a rehearsal went, for example `rehearsed 3 minutes ago: would start in 0.6 s, load in 40 ms`.
+ *
+ * @param nowUs µs since the epoch
+ */
+export function rehearsalWords({ atUs, problem, startUs, loadUs }: Rehearsal, nowUs: number): string {
+  const passedUs = nowUs - atUs;
+  const when = `rehearsed ${passedUs < 1_000_000 ? 'just now' : `${age(passedUs)} ago`}`;
+  if (problem !== null) return `${when}, and failed: ${problem}`;
+  if (startUs === null) return `${when}, without a result`;
+  return `${when}: would start in ${duration(startUs)}${loadUs === null ? '' : `, load in ${duration(loadUs)}`}`;
+}
 
 export const heldWords = {
   /** What held means. A machine that cannot be tried again may have been told to run, and then nobody knows. */

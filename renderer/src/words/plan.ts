@@ -46,6 +46,15 @@ export const leaveWords = {
   doing: 'Making the plan again',
 } as const;
 
+export const despiteWords = {
+  title: (name: string) => `Carry ${name} over despite its rehearsal`,
+  would: (name: string) => `${name} would not come back`,
+  planOnly:
+    'The plan is made again with it. If it does not start in the next kernel, it is held: its memory and its state are kept.',
+  action: 'Carry over all the same',
+  heed: 'Heed its rehearsal',
+} as const;
+
 export const confirmWords = {
   title: 'Run live update',
   sessions: (count: number, bytes: number) =>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** `luocon adopt`, `release`, `start` and `definitions`: adopting, releasing and starting machines. */
+/** `luocon adopt`, `release`, `rehearse`, `start` and `definitions`: what is done to machines, and starts them. */
 import type { Command } from 'commander';
 import type { AgentClient } from '../../client/index.ts';
 import type { AgentMethods, Machine, MachineDefinition } from '../../interface/agent.generated.ts';
@@ -7,7 +7,7 @@ import { wholeNumber } from '../arguments.ts';
 import { type Act, type Invocation, required, UsageError } from '../invocation.ts';
 import type { Screen } from '../screen.ts';
 import { exitStatus } from '../words/exit-status.ts';
-import { findMachine, perhaps, wayWords } from '../words/machines.ts';
+import { findMachine, perhaps, rehearsalWords, wayWords } from '../words/machines.ts';
 import { count, size } from '../words/quantities.ts';
 
 const titled = ({ name, pid }: Machine): string => `${name} (pid ${pid})`;
@@ -116,6 +116,33 @@ function addRelease(program: Command, act: Act): void {
     );
 }
 
+function addRehearse(program: Command, act: Act): void {
+  program
+    .command('rehearse')
+    .description(
+      'start an adopted machine’s next VMM beside it and load its state, to see that it would come back; it runs on',
+    )
+    .argument('<machine>', 'its name, or the pid of its VMM')
+    .action(
+      act((invocation, [which]) =>
+        invocation.withAgent(async (agent) => {
+          const { screen, json } = invocation;
+          const { pid } = await findMachine(agent, required(which));
+          const { machine } = await agent.call('RehearseMachine', { pid });
+          const { rehearsal } = machine;
+          const hasFailed = (rehearsal?.problem ?? null) !== null;
+          const said = `${titled(machine)}: ${rehearsalWords(rehearsal, Date.now() * 1000)}.`;
+          if (json) screen.json({ machine });
+          else if (hasFailed) screen.toned('bad', said);
+          else screen.line(said);
+          if (!json && rehearsal?.stoppedUs)
+            screen.line(`Its guest was stopped for ${perhaps(rehearsal.stoppedUs)}, and runs on.`);
+          return hasFailed ? exitStatus.checkFailed : undefined;
+        }),
+      ),
+    );
+}
+
 function addStart(program: Command, act: Act): void {
   program
     .command('start')
@@ -169,6 +196,7 @@ function addDefinitions(program: Command, act: Act): void {
 export function addMachineActs(program: Command, act: Act): void {
   addAdopt(program, act);
   addRelease(program, act);
+  addRehearse(program, act);
   addStart(program, act);
   addDefinitions(program, act);
 }

@@ -5,7 +5,7 @@ import type { AgentClient } from '../../client/index.ts';
 import type { Machine, MachineDescriptor, OrderGraph } from '../../interface/agent.generated.ts';
 import type { Act, Invocation } from '../invocation.ts';
 import type { Screen, Tone } from '../screen.ts';
-import { findMachine, orderWords, perhaps, wayWords } from '../words/machines.ts';
+import { findMachine, orderWords, perhaps, rehearsalWords, wayWords } from '../words/machines.ts';
 import { count, size, words } from '../words/quantities.ts';
 
 const tones: Readonly<Record<MachineDescriptor['fate'], Tone>> = {
@@ -112,6 +112,9 @@ async function showMachine(screen: Screen, machine: Machine): Promise<void> {
     ['Adopted', adoption(machine)],
     ['Priority', machine.priority === null ? 'none, not adopted' : String(machine.priority)],
     ...startOf(machine),
+    ...(machine.session === null
+      ? []
+      : [['Rehearsal', rehearsalWords(machine.rehearsal, Date.now() * 1000)] as const]),
     ...unlinks.map((path) => ['Adopting removes', path] as const),
     [
       'Shares memory with',

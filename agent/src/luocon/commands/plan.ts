@@ -22,6 +22,7 @@ const policies: Readonly<Record<FailurePolicy, string>> = {
 /** Options of everything that makes a plan. */
 export interface PlanOptions extends KernelOptions {
   readonly leave?: readonly string[];
+  readonly despite?: readonly string[];
   readonly ifMachineFails?: FailurePolicy;
   readonly stopLimit?: number;
 }
@@ -32,6 +33,11 @@ export function withPlanOptions(command: Command): Command {
     .option(
       '--leave <machine>',
       'a machine to leave behind, by name or pid: it ends; may be given more than once',
+      (machine, before: readonly string[] = []) => [...before, machine],
+    )
+    .option(
+      '--despite <machine>',
+      'a machine to carry over although its rehearsal failed, by name or pid; may be given more than once',
       (machine, before: readonly string[] = []) => [...before, machine],
     )
     .addOption(
@@ -52,10 +58,11 @@ export const hasPlanOptions = ({
   initrd,
   commandLine,
   leave,
+  despite,
   ifMachineFails,
   stopLimit,
 }: PlanOptions): boolean =>
-  [initrd, commandLine, leave, ifMachineFails, stopLimit].some((option) => option !== undefined);
+  [initrd, commandLine, leave, despite, ifMachineFails, stopLimit].some((option) => option !== undefined);
 
 /** Makes a plan for a kernel. */
 export async function makePlan(
@@ -64,12 +71,16 @@ export async function makePlan(
   kernel: string,
   options: PlanOptions,
 ): Promise<Plan> {
-  const leave: number[] = [];
-  for (const which of options.leave ?? []) leave.push((await findMachine(agent, which)).pid);
+  const pidsOf = async (machines: readonly string[] = []): Promise<number[] | null> => {
+    const pids: number[] = [];
+    for (const which of machines) pids.push((await findMachine(agent, which)).pid);
+    return pids.length === 0 ? null : pids;
+  };
   const { plan } = await agent.call('MakePlan', {
     kernel,
     ...kernelParameters(invocation, options),
-    leave: leave.length === 0 ? null : leave,
+    leave: await pidsOf(options.leave),
+    despite: await pidsOf(options.despite),
     ifMachineFails: options.ifMachineFails ?? null,
     stopLimitSeconds: options.stopLimit ?? null,
   });

@@ -7,10 +7,11 @@ import type {
   MachineStage,
   NameKind,
   OrderGraph,
+  Rehearsal,
   Way,
 } from '../../interface/agent.generated.ts';
 import type { Tone } from '../screen.ts';
-import { duration } from './quantities.ts';
+import { count, duration } from './quantities.ts';
 
 /** The ways to carry a machine over, in a few words. */
 export const wayWords: Readonly<Record<Way, string>> = {
@@ -59,6 +60,35 @@ export const perhaps = (us: number | null): string => (us === null ? 'unknown' :
 /** The blackouts of several machines, for example `first 2.5 s, mean 4.3 s, worst 6.0 s`. */
 export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): string =>
   `first ${duration(firstUs)}, mean ${duration(meanUs)}, worst ${duration(worstUs)}`;
+
+/**
+ * How a rehearsal went, for example `rehearsed 3 minutes ago: would start in 0.6 s, load in 40 ms`.
+ *
+ * @param nowUs µs since the epoch
+ */
+export function rehearsalWords(rehearsal: Rehearsal | null, nowUs: number): string {
+  if (rehearsal === null) return 'not rehearsed';
+  const { atUs, problem, startUs, loadUs, left } = rehearsal;
+  const when = `rehearsed ${agoWords(nowUs - atUs)}`;
+  const without = left.length === 0 ? '' : `; not rehearsed: ${left.join('; ')}`;
+  if (problem !== null) return `${when}, and failed: ${problem}${without}`;
+  if (startUs === null) return `${when}${without}`;
+  const load = loadUs === null ? '' : `, load in ${duration(loadUs)}`;
+  return `${when}: would start in ${duration(startUs)}${load}${without}`;
+}
+
+/** How long ago something was, roughly. @param us µs */
+function agoWords(us: number): string {
+  const minutes = Math.floor(us / 60e6);
+  if (minutes < 1) return 'just now';
+  const units: [number, string][] = [
+    [60 * 24, 'day'],
+    [60, 'hour'],
+    [1, 'minute'],
+  ];
+  const [size, unit] = units.find(([each]) => minutes >= each) ?? [1, 'minute'];
+  return `${count(Math.floor(minutes / size), unit)} ago`;
+}
 
 /** The nodes of an order by their labels, for example `disk → one`; a circle where there is one. */
 export function orderWords({ nodes, order, cycle }: OrderGraph): string {

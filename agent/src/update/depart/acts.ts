@@ -22,10 +22,10 @@ import { CameBack } from '../record/refused.ts';
 import { type LeavingId, type Subject, steps } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
 import type { LastSync } from './last-sync.ts';
-import { rehearse } from './rehearsal.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
 import type { StopClock } from './stop-clock.ts';
+import { warmUp } from './warm-up.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
 
 /** How long the kernel may take to drop what is loaded, in ms. Machines run again by then, and nothing else may begin. */
@@ -140,9 +140,9 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { onTrial } = machines;
       // What the next kernel's agent could not read, or has no room, must be found while they run.
       update.change({ carried: carriedBefore(context) });
-      update.index?.rehearse(update.indexRecord(null, onTrial));
-      await rehearse(() => {
-        program?.rehearse();
+      update.index?.needRoom(update.indexRecord(null, onTrial));
+      await warmUp(() => {
+        program?.compileOnTrial();
         update.indexRecord(null, onTrial);
       }, signal);
     },

@@ -69,6 +69,7 @@ export class Departure {
         commandLine: plan.commandLine,
         graceSeconds,
         stopLimitUs: plan.stopLimitUs,
+        ...(made.despite.length === 0 ? {} : { despite: made.despite }),
       },
     });
     this.#enter('preserving');
@@ -77,7 +78,7 @@ export class Departure {
       actor: { peer: recorded, name: peer.user },
       brownoutFromUs: context.phases.startedAtUs,
       index: () => leaving.index,
-      rehearse: (coming) => leaving.index?.rehearse(this.#indexRecord(null, coming)),
+      needRoom: (coming) => leaving.index?.needRoom(this.#indexRecord(null, coming)),
       stopping: () => this.#clock.start(),
       changed: () => this.#showMachines(),
       signal: this.#abort.signal,

@@ -71,7 +71,7 @@ export class ResumeProgram {
   }
 
   /** Compiles the program on trial once more. */
-  rehearse(): void {
+  compileOnTrial(): void {
     this.#encoded(indexSessionName, this.#onTrial);
   }
 

@@ -33,7 +33,7 @@ export interface RunMachinesOptions {
   /** The index session, in which what the next kernel needs is preserved. */
   index(): OutgoingIndex | null;
   /** Makes sure that what will be written down of the machines has room. @throws Error */
-  rehearse(coming: readonly SavedMachine[]): void;
+  needRoom(coming: readonly SavedMachine[]): void;
   /** Told right before the first machine is stopped. */
   stopping(): void;
   /** Fires when the update is aborted. */
@@ -86,7 +86,7 @@ export class RunMachines {
         },
         facts: (adopted) => this.#factsOf(adopted),
         ...limitsIn(plan),
-        rehearse: options.rehearse,
+        needRoom: options.needRoom,
         stopping: options.stopping,
         changed: options.changed,
         isStopped: (session) => adoptions.stopped.isStopped(session),

@@ -22,7 +22,7 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const machine = (name: string, leave = false): PlannedMachine => ({
   ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: 0, saveLimitUs: null },
+  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, rehearsal: null, priority: 0, saveLimitUs: null },
 });
 
 const host = (root = directory, commandLine = running) => ({

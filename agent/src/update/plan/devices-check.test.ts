@@ -41,6 +41,7 @@ const machine = (name: string, leave = false): PlannedMachine => ({
     measuredBlackoutUs: null,
     priority: null,
     saveLimitUs: null,
+    rehearsal: null,
   },
 });
 

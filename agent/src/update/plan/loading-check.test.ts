@@ -15,6 +15,7 @@ const machine = (name: string, changes: Partial<PlannedMachine> = {}): PlannedMa
     measuredBlackoutUs: null,
     priority: null,
     saveLimitUs: null,
+    rehearsal: null,
   },
   ...changes,
 });

@@ -45,6 +45,7 @@ const machine = (name: string, pid: number, leave = false): PlannedMachine => ({
     measuredBlackoutUs: null,
     priority: null,
     saveLimitUs: null,
+    rehearsal: null,
   },
 });
 

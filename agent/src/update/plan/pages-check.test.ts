@@ -20,7 +20,7 @@ afterEach(() => {
 
 const planned = (name: string, leave: boolean): PlannedMachine => ({
   ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: 0, saveLimitUs: null },
+  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, rehearsal: null, priority: 0, saveLimitUs: null },
 });
 
 async function check(machines: Readonly<Record<string, Files>>, left: readonly string[] = []) {

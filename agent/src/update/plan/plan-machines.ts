@@ -41,7 +41,7 @@ export function planMachines(
     .filter(({ state }) => state !== 'gone')
     .map((found) => {
       const machine = asAdopted(found, found.session === null ? null : adoptedWay(found.session));
-      const { name, pid, way, session, memory, expectedBlackoutUs, priority } = machine;
+      const { name, pid, way, session, memory, expectedBlackoutUs, priority, rehearsal } = machine;
       const left = leave.has(pid) || session === null;
       return {
         ...{ name, pid, session, memory },
@@ -51,6 +51,7 @@ export function planMachines(
         measuredBlackoutUs: left ? null : measured(way),
         priority: left ? null : priority,
         saveLimitUs: left || way === 'none' ? null : saveLimit({ way, memory }),
+        rehearsal: left ? null : rehearsal,
         ...(left ? whatIsLost(machine, leave.has(pid)) : whatHappens(machine)),
       };
     });

@@ -49,6 +49,8 @@ export interface MadePlan {
   readonly basis: Basis;
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
+  /** Machines, by pid, that are carried over although their rehearsal failed. */
+  readonly despite: readonly number[];
   readonly obstacles: Obstacles;
   readonly vmms: KnownVmms;
   /** What is allocated when the machines' memory that is not preserved yet is preserved, in bytes. */
@@ -59,6 +61,8 @@ export interface MadePlan {
 export interface PlanWishes {
   /** Machines, by pid, to be left behind. */
   readonly leave: readonly number[];
+  /** Machines, by pid, to be carried over although their rehearsal failed. */
+  readonly despite: readonly number[];
   readonly ifMachineFails: FailurePolicy;
   /** The stop limit, in seconds; null for the usual one. */
   readonly stopLimitSeconds: number | null;
@@ -100,7 +104,7 @@ export async function makePlan(
   context: UpdateContext,
   kernel: KernelImage,
   wanted: string,
-  { leave, ifMachineFails, stopLimitSeconds }: PlanWishes,
+  { leave, despite, ifMachineFails, stopLimitSeconds }: PlanWishes,
 ): Promise<MadePlan> {
   const found = await context.lookAtAll();
   const { obstacles, vmms } = await lookAtVmms(context);
@@ -126,6 +130,7 @@ export async function makePlan(
     machines,
     graph,
     leave,
+    despite,
     obstacles,
     vmms,
     fillingBytes: filling,
@@ -155,6 +160,7 @@ export async function makePlan(
     steps,
     basis: basisOf(context, found),
     leave,
+    despite,
     obstacles,
     vmms,
     fillingBytes: filling,

@@ -28,6 +28,7 @@ import { networkCheck } from './network-check.ts';
 import { pagesCheck } from './pages-check.ts';
 import { policyCheck } from './policy-check.ts';
 import { privilegesCheck } from './privileges-check.ts';
+import { rehearsalCheck } from './rehearsal-check.ts';
 import { sealsCheck } from './seals-check.ts';
 import { savingCheck } from './stop-limits.ts';
 
@@ -38,6 +39,8 @@ export interface Candidate {
   readonly graph: OrderGraph;
   /** Machines, by pid, that were chosen to be left behind. */
   readonly leave: readonly number[];
+  /** Machines, by pid, that are carried over although their rehearsal failed. */
+  readonly despite: readonly number[];
   readonly obstacles: Obstacles;
   readonly vmms: KnownVmms;
   /** What is allocated when the machines' memory that is not preserved yet is preserved, in bytes. */
@@ -145,6 +148,12 @@ const checks: Readonly<Record<string, Check1>> = {
   loading: (_context, { machines, vmms }) => loadingCheck(machines, vmms),
 
   privileges: (_context, { machines, vmms, obstacles }) => privilegesCheck(machines, vmms, obstacles),
+
+  rehearsal: ({ adoptions, rehearsalOf }, { machines, despite }) =>
+    rehearsalCheck(machines, despite, (wanted) => {
+      const found = adoptions.list().find(({ session }) => session === wanted);
+      return found ? rehearsalOf(found.machine) : null;
+    }),
 
   'last update': ({ unfinishedIndex: { why } }) =>
     why === null

@@ -6,7 +6,13 @@ import { privilegesCheck } from './privileges-check.ts';
 
 const machine = (name: string, leave = false): PlannedMachine => ({
   ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null, saveLimitUs: null },
+  ...{
+    expectedBlackoutUs: null,
+    measuredBlackoutUs: null,
+    rehearsal: null,
+    priority: null,
+    saveLimitUs: null,
+  },
 });
 const vmms = new Map([
   ['machine:kept', { unkept: null }],

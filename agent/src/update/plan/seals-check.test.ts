@@ -41,7 +41,7 @@ async function hold(name: string, machine: MachineHead | null, files: readonly D
 
 const planned = (leave: boolean): PlannedMachine => ({
   ...{ name: 'web', leave, pid: 7, session: 'machine:web', memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: 0, saveLimitUs: null },
+  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, rehearsal: null, priority: 0, saveLimitUs: null },
 });
 
 const check = (machines: readonly PlannedMachine[], memory: Partial<Memory> = {}) =>

@@ -9,7 +9,7 @@ const gib = 2 ** 30;
 
 const planned = (way: Way, memory: number | null, limitUs: number | null): PlannedMachine => ({
   ...{ name: 'db', pid: 1, session: 'machine-db', leave: limitUs === null, detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: 0 },
+  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: 0, rehearsal: null },
   ...{ way, memory, saveLimitUs: limitUs },
 });
 

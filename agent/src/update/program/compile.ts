@@ -187,7 +187,10 @@ function waitFor({ kind, what }: Need, limitS: number): Instruction {
 }
 
 /** As whom the VMM runs, where, and within which limits. */
-function processInstructions({ command }: SavedMachine, facts: VmmFacts): Instruction[] {
+export function processInstructions(
+  { command }: Pick<SavedMachine, 'command'>,
+  facts: VmmFacts,
+): Instruction[] {
   return [
     { does: 'user', uid: command.uid, gid: command.gid },
     ...rightsInstructions(facts),
@@ -250,12 +253,12 @@ const stoppedNoMore = `!${notRunning.map((status) => `"status": "${status}"`).jo
 
 const lineOf = (command: QmpCommand): string => JSON.stringify(command);
 
-const tell = (command: QmpCommand): Instruction => ({ does: 'tell', command: lineOf(command) });
+export const tell = (command: QmpCommand): Instruction => ({ does: 'tell', command: lineOf(command) });
 
 const attempt = (command: QmpCommand): Instruction => ({ does: 'try', command: lineOf(command) });
 
 /** QEMU writes its answers with a blank behind each colon (`qobject_to_json`). */
-const until = (wanted: string, refused: string, command: QmpCommand): Instruction => ({
+export const until = (wanted: string, refused: string, command: QmpCommand): Instruction => ({
   does: 'until',
   wanted,
   refused,

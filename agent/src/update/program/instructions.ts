@@ -57,10 +57,15 @@ const table = {
   start: { code: 29, numbers: [], texts: ['program'] },
   /** Waits until this path is a mount point. Fails so many seconds after the machine's first wait. */
   mounted: { code: 30, numbers: ['limitS'], texts: ['path'] },
-  /** Waits until this path is there, at the end of its links. */
+  /** Waits until this path is there, at the end of its links. Once the VMM is started it may be something of the agent's. */
   present: { code: 31, numbers: ['limitS'], texts: ['path'] },
   /** Waits until there is a network interface of this name. */
   interface: { code: 32, numbers: ['limitS'], texts: ['name'] },
+  /**
+   * Fails unless the service manager gave the carrier namespaces of its own, for file systems and network. Without them a
+   * VMM that is only rehearsed could reach what the running one uses.
+   */
+  apart: { code: 33, numbers: [], texts: [] },
   /**
    * How long the VMM may do nothing while it is waited for, how long one wait may take although it is busy, and how much
    * of its state it has to take in the first of these times. Comes before `start`.
@@ -83,7 +88,7 @@ const table = {
   connect: { code: 40, numbers: [], texts: ['path'] },
   /** The file goes with the first byte of the next `play`. */
   attach: { code: 41, numbers: ['file'], texts: [], most: { count: 253, per: 'play' } },
-  /** Sends bytes of a file. */
+  /** Sends bytes of a file; all from the offset on if they are `toItsEnd`. */
   play: { code: 42, numbers: ['file', 'offset', 'bytes'], texts: [] },
   /** Ends the writing side. */
   shut: { code: 43, numbers: [], texts: [] },
@@ -91,6 +96,8 @@ const table = {
   close: { code: 44, numbers: [], texts: [] },
   /** The profile of AppArmor that confines the VMM. Without it no VMM is started. */
   label: { code: 45, numbers: [], texts: ['profile'] },
+  /** Makes a tap of a user in such a network, with several queues if they are more than one. Comes after `apart`. */
+  tap: { code: 46, numbers: ['uid', 'queues'], texts: ['name'] },
   /** Connects to the monitor. */
   monitor: { code: 50, numbers: [], texts: ['path'] },
   /** Sends a line of QMP and waits for its answer; an error fails. */
@@ -129,6 +136,9 @@ export type Instruction = {
  * status says so.
  */
 export const toldToRun = 'told';
+
+/** Bytes of a `play` that ends where its file does: its length was not known when the program was compiled. */
+export const toItsEnd = 2n ** 64n - 1n;
 
 /** Most bytes of the instructions together. */
 export const mostBodyBytes = 4 * 1024 * 1024;

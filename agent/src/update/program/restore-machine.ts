@@ -118,7 +118,7 @@ async function runningModules({ paths, log }: RestoreOptions): Promise<KernelMod
   }
 }
 
-function fileWith({ memory }: Native, content: Buffer): Descriptor {
+export function fileWith({ memory }: Native, content: Buffer): Descriptor {
   const file = memory.memfdCreate('luo-resume-program');
   try {
     memory.truncate(file, BigInt(content.length));
@@ -130,8 +130,8 @@ function fileWith({ memory }: Native, content: Buffer): Descriptor {
   }
 }
 
-/** What the log has of the machine. `failed` is why it or the carrier failed; null if neither did. */
-function whatItDid({ kernel }: Native, directory: string): Omit<LoggedMachine, 'waits'> {
+/** What the log has of the only machine of a program. `failed` is why it or the carrier failed; null if neither did. */
+export function whatItDid({ kernel }: Native, directory: string): Omit<LoggedMachine, 'waits'> {
   const { machines, failed: carrierFailed } = readLog(directory, kernel.clock('boottime'));
   const { reached, failed, waited, done, failedAt } = machines.get(only) ?? nothingSaid;
   return { reached, failed: failed ?? carrierFailed, waited, done, failedAt };

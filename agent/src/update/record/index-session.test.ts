@@ -54,7 +54,7 @@ it('a record that is found to fit can be written with the largest numbers', asyn
     let pieces = 0;
     for (let step = 4096; step >= 1; step /= 2) {
       try {
-        index.rehearse(recordOf([machine([], pieces + step)]));
+        index.needRoom(recordOf([machine([], pieces + step)]));
         pieces += step;
       } catch {
         // It is between.
@@ -92,7 +92,7 @@ it('has room for the largest records that machines can have', async () => {
   const largest = [1, 2, 3].map(() => ({ ...machine(words, 0), session: name, pieces }));
   const index = await indexFor(largest);
   try {
-    expect(() => index.rehearse(recordOf(largest))).not.toThrow();
+    expect(() => index.needRoom(recordOf(largest))).not.toThrow();
   } finally {
     await index.close();
   }
@@ -102,7 +102,7 @@ it('a record that has no room is refused, and says how much it takes', async () 
   const words = Array.from({ length: 4 }, () => 'x'.repeat(60_000));
   const index = await indexFor([machine([], 0)]);
   try {
-    expect(() => index.rehearse(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
+    expect(() => index.needRoom(recordOf([machine(words, 0), machine(words, 0)]))).toThrow(
       /takes up to 48\d{4} bytes, and the index has room for \d{6}$/,
     );
   } finally {

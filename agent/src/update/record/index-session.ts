@@ -120,7 +120,7 @@ export class OutgoingIndex {
    * @param record as it is while the machines still run
    * @throws Error
    */
-  rehearse(record: IndexRecord): void {
+  needRoom(record: IndexRecord): void {
     const growth = growthBytes + record.update.machines.length * machineGrowthBytes;
     const bytes = encode(longest(record)).length + growth;
     const { capacity } = this.#slots;

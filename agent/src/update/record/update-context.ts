@@ -4,7 +4,8 @@ import type { Descriptor, Native } from '@luo-console/native';
 import type { Adoptions } from '../../adoption/adoptions.ts';
 import type { Attendance } from '../../adoption/attendance.ts';
 import type { HostPaths } from '../../host/paths.ts';
-import type { Machine } from '../../interface/agent.generated.ts';
+import type { ProcessIdentity } from '../../host/process-files.ts';
+import type { Machine, Rehearsal } from '../../interface/agent.generated.ts';
 import type { Journal, JournalReader } from '../../journal/index.ts';
 import type { KernelImages } from '../../kernel/images.ts';
 import type { KernelState } from '../../kernel/kernel-state.ts';
@@ -42,6 +43,10 @@ export interface UpdateContext {
   readonly unfinishedIndex: UnfinishedIndex;
   /** Whether a held machine is being started or given up right now. */
   startsMachine(): boolean;
+  /** How the last rehearsal of a VMM went; null if it has not been rehearsed. */
+  rehearsalOf(identity: ProcessIdentity): Rehearsal | null;
+  /** Ends rehearsals that are under way; their guests run then. @param why for people */
+  endRehearsals(why: string): Promise<void>;
   /** How many machines the next kernel starts at once. */
   readonly together: number;
   /** How long a machine waits there for what it needs, in seconds. */

@@ -15,7 +15,7 @@ const limitMs = 2000;
  * @param signal ends it early
  * @throws what it throws
  */
-export async function rehearse(work: () => void, signal: AbortSignal): Promise<void> {
+export async function warmUp(work: () => void, signal: AbortSignal): Promise<void> {
   const until = performance.now() + limitMs;
   for (let time = 0; time < times && performance.now() < until && !signal.aborted; time += 1) {
     work();

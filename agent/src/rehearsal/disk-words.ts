@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * Which disks a VMM can open a second time, for reading, beside the running one: files and block devices of this host. A
+ * second connection to a server of disks could be refused, or break the first. The formats are those of QEMU that write
+ * nothing when they are opened for a machine whose state comes later.
+ */
+import { visible } from '../host/plain-words.ts';
+import { readOptions } from '../qemu/command-line.ts';
+
+const protocols = ['file', 'host_device', 'host_cdrom', 'null-co', 'null-aio'];
+const formats = [
+  ...[
+    'raw',
+    'qcow2',
+    'qcow',
+    'qed',
+    'vdi',
+    'vmdk',
+    'vpc',
+    'vhdx',
+    'luks',
+    'parallels',
+    'dmg',
+    'bochs',
+    'cloop',
+  ],
+  ...['throttle', 'copy-on-read', 'quorum', 'preallocate'],
+];
+const known: ReadonlySet<string> = new Set([...protocols, ...formats]);
+
+/** Whether a file name of QEMU's is one of the host: others begin with the name of a protocol. */
+export const isLocal = (file: string): boolean => file.startsWith('/') || !/^[a-z][a-z0-9+.-]*:/i.test(file);
+
+/** All keys of an option's value with their values, also those of objects in objects. */
+export function allPairs(word: string): [key: string, value: string][] {
+  if (!word.startsWith('{')) return [...readOptions(word)];
+  const found: [string, string][] = [];
+  try {
+    JSON.parse(word, (key, value: unknown) => {
+      if (typeof value !== 'object') found.push([key, String(value)]);
+      return value;
+    });
+  } catch {
+    // Not JSON after all. QEMU will say so.
+  }
+  return found;
+}
+
+/** @param pairs of -drive or -blockdev. @returns null if the disk can be opened for reading */
+export function whyNoDisk(pairs: readonly (readonly [key: string, value: string])[]): string | null {
+  for (const [key, value] of pairs) {
+    const name = key.split('.').at(-1) ?? '';
+    if (['driver', 'format'].includes(name) && !known.has(value))
+      return `its disk is opened by the driver ${visible(value)}, which may not be done twice`;
+    if (['file', 'filename'].includes(name) && !isLocal(value))
+      return `its disk ${visible(value)} is no file or block device`;
+    if (name === 'snapshot' && ['on', 'yes', 'true', 'y', ''].includes(value))
+      return 'its disk has a temporary file for what is written';
+  }
+  return null;
+}

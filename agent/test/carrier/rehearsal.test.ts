@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: Apache-2.0
+/**
+ * A rehearsal of a machine that runs: the compiled carrier starts a made-up QEMU (`fake-qemu.ts`) beside it, in namespaces
+ * as the service manager would give it. The running VMM is a process with a file of memory, whose monitor this process
+ * serves.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Descriptor, native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type FakeVmm, startFakeVmm, usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
+import { identify } from '../../src/host/process-files.ts';
+import { standIns } from '../../src/host/stand-ins.fixture.ts';
+import type { Machine, Rehearsal } from '../../src/interface/agent.generated.ts';
+import type { HeldSession } from '../../src/liveupdate/held-session.ts';
+import type { MachineHead } from '../../src/liveupdate/machine-head.ts';
+import type { SessionStore } from '../../src/liveupdate/sessions.ts';
+import { sampleMachine } from '../../src/luocon/machine.fixture.ts';
+import { type Answer, nothing, refusal } from '../../src/qemu/fake-qmp.fixture.ts';
+import type { RehearsalUnits } from '../../src/rehearsal/rehearsal-units.ts';
+import { type RehearsalContext, rehearseMachine } from '../../src/rehearsal/rehearse-machine.ts';
+import { memfdWith } from '../scenario.ts';
+import { carrierTests } from './carrier-tests.ts';
+import type { Report } from './fake-qemu.ts';
+
+const tests = carrierTests();
+const session = 'machine:vm';
+const memoryText = 'the memory of the running machine';
+
+/** A running machine, and what its rehearsal needs of an agent. */
+class Scene {
+  readonly directory = mkdtempSync(join(tmpdir(), 'luo-rehearsal-'));
+  readonly guest: FakeVmm;
+  readonly memory: Descriptor;
+  readonly marks: unknown[] = [];
+  readonly units: RehearsalUnits & { readonly asked: string[] };
+  /** Which namespaces the carrier gets. */
+  namespaces = ['-m', '-n'];
+  /** What happens once its guest is marked as stopped. */
+  onStopped = (): void => {};
+  readonly #child: ChildProcess;
+  readonly #peers: Map<string, number>;
+  #running: ChildProcess | null = null;
+
+  private constructor(guest: FakeVmm, child: ChildProcess, memory: Descriptor, peers: Map<string, number>) {
+    this.guest = guest;
+    this.memory = memory;
+    this.#child = child;
+    this.#peers = peers;
+    const asked: string[] = [];
+    this.units = {
+      asked,
+      run: async ({ files, directory, output }) => {
+        asked.push('run');
+        const given = files.map(({ path, readOnly }) => openSync(path, readOnly ? 'r' : 'r+'));
+        const out = openSync(output, 'r+');
+        const carrier = spawn('unshare', [...this.namespaces, tests.carrier, 'resume', directory], {
+          stdio: ['ignore', out, out, ...given],
+        });
+        for (const each of [...given, out]) closeSync(each);
+        this.#running = carrier;
+        await once(carrier, 'exit');
+        this.#endVmm(directory);
+      },
+      end: async () => {
+        asked.push('end');
+        if (this.#running?.exitCode === null && this.#running.kill('SIGKILL'))
+          await once(this.#running, 'exit');
+      },
+      endAll: async () => {},
+    };
+  }
+
+  static async make(running: boolean, whim: string, answers: Record<string, Answer> = {}): Promise<Scene> {
+    const peers = new Map<string, number>();
+    let pid = 0;
+    const guest = await startFakeVmm({ running, answers, channel: (path) => void peers.set(path, pid) });
+    const memory = memfdWith(memoryText);
+    const report = join(mkdtempSync(join(tmpdir(), 'luo-report-')), 'report');
+    // A limit that this process may not raise again would keep the next VMM from being started.
+    const child = spawn('sh', ['-c', 'ulimit -n 512; echo; read line'], {
+      stdio: ['pipe', 'pipe', 'ignore', memory.fd],
+    });
+    await once(child.stdout ?? child, 'data');
+    pid = child.pid ?? 0;
+    peers.set(guest.path, pid);
+    const scene = new Scene(guest, child, memory, peers);
+    scene.#report = report;
+    scene.#whim = whim;
+    return scene;
+  }
+
+  #report = '';
+  #whim = '';
+
+  get report(): Report | null {
+    return existsSync(this.#report) ? JSON.parse(readFileSync(this.#report, 'utf8')) : null;
+  }
+
+  /** Ends the VMM of a rehearsal, as the service manager does with all that is left in a unit. */
+  #endVmm(directory: string): void {
+    try {
+      process.kill(Number(readFileSync(join(directory, '0.pid'), 'utf8')), 'SIGKILL');
+    } catch {
+      // It was not started, or has ended.
+    }
+  }
+
+  async rehearse(
+    way: MachineHead['way'] = 'named_memory',
+    more: readonly string[] = [],
+    signal = new AbortController().signal,
+  ) {
+    const pid = this.#child.pid ?? 0;
+    const { startTime = '' } = (await identify('/proc', pid)) ?? {};
+    const command = {
+      program: '/usr/bin/env',
+      words: [
+        ...[`REPORT=${this.#report}`, `WHIM=${this.#whim}`, process.execPath],
+        join(import.meta.dirname, 'fake-qemu.ts'),
+        ...['-qmp', `unix:${this.guest.path},server=on,wait=off`],
+        ...['-object', 'memory-backend-file,id=ram,size=33,mem-path=/proc/self/fd/3,share=on'],
+        ...['-pidfile', `${this.directory}/own.pid`],
+        ...more,
+      ],
+      directory: this.directory,
+      uid: process.getuid?.() ?? 0,
+      gid: process.getgid?.() ?? 0,
+    };
+    const machine: MachineHead = {
+      ...{ name: 'vm', definition: null, definitionText: null, way, priority: 0, pid, startTime },
+      ...{ bootId: 'this', monitor: this.guest.path, command, unlinked: [], suspended: false, before: null },
+    };
+    const [memory] = sampleMachine.descriptors;
+    if (!memory) throw new Error('the sample has no descriptor');
+    const found: Machine = { ...sampleMachine, pid, version: '11.1.3', descriptors: [{ ...memory, fd: 3 }] };
+    const held = { files: new Map([[1n, this.memory]]) } as unknown as HeldSession;
+    const sessions = {
+      get: () => held,
+      whereIs: () => ({ session, token: '0x1' }),
+    } as unknown as SessionStore;
+    const context: RehearsalContext = {
+      native: { ...native, sockets: standIns(this.#peers) },
+      paths: { proc: this.#proc(pid), sys: '/sys' },
+      sessions,
+      adoptions: {
+        stopped: {
+          mark: (_session, change) => {
+            this.marks.push(change);
+            if (change.suspended) setImmediate(this.onStopped);
+          },
+          letRunOn: async () => {
+            this.marks.push('told again');
+            return [];
+          },
+        },
+      },
+      blockFiles: { of: () => [] },
+      units: this.units,
+      socketDirectory: join(this.directory, 'sockets'),
+      look: async () => found,
+      take: () => native.descriptors.duplicate(this.memory),
+      nowUs: () => Number(native.kernel.clock('realtime') / 1000n),
+    };
+    return await rehearseMachine(context, { session, machine }, signal);
+  }
+
+  /** A procfs in which process 1 has what this process has: it may not be looked at here. */
+  #proc(pid: number): string {
+    const proc = join(this.directory, 'proc');
+    mkdirSync(join(proc, '1'), { recursive: true });
+    symlinkSync('/', join(proc, '1/root'));
+    symlinkSync('/proc/self/ns', join(proc, '1/ns'));
+    writeFileSync(join(proc, '1/mountinfo'), '29 1 0:26 / / rw shared:1 - ext4 /dev/vda rw\n');
+    symlinkSync(`/proc/${pid}`, join(proc, `${pid}`));
+    return proc;
+  }
+
+  /** What is left where the carrier works. */
+  get left(): string[] {
+    return readdirSync(join(this.directory, 'sockets'));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL');
+    this.memory.close();
+    rmSync(this.directory, { recursive: true, force: true });
+    rmSync(join(this.#report, '..'), { recursive: true, force: true });
+  }
+}
+
+let scene: Scene | null = null;
+beforeEach((context) => context.skip(process.getuid?.() !== 0, 'namespaces are made by root'));
+afterEach(async () => {
+  await scene?.[Symbol.asyncDispose]();
+  scene = null;
+});
+
+async function running(whim = '', answers: Record<string, Answer> = {}): Promise<Scene> {
+  scene = await Scene.make(true, whim, answers);
+  return scene;
+}
+
+/** A guest that runs as before, with its settings and memory, and nothing left behind. */
+function expectUntouched({ guest, left, memory, directory }: Scene): void {
+  expect(guest.running).toBe(true);
+  expect(guest.settings).toEqual(usualSettings);
+  expect(native.memory.read(memory, 0n, 100).toString()).toBe(memoryText);
+  expect([left, existsSync(`${directory}/own.pid`)]).toEqual([[], false]);
+}
+
+const passed: Partial<Rehearsal> = { problem: null, startUs: expect.any(Number) };
+
+describe('a machine', () => {
+  it('is started and loads its state, while its guest is stopped, and runs on', async () => {
+    const one = await running();
+    expect(await one.rehearse()).toEqual({
+      ...passed,
+      ...{ loadUs: expect.any(Number), stoppedUs: expect.any(Number), left: [] },
+    });
+    const { report } = one;
+    expect(report).toMatchObject({ handed: [memoryText], loaded: ['device state'], ran: 0 });
+    expect(report?.told).toEqual(['qmp_capabilities', 'migrate-set-capabilities', 'migrate-incoming']);
+    const words = report?.words.join(' ') ?? '';
+    expect(words).toContain('share=off,readonly=on,rom=off');
+    expect(words).not.toContain(one.guest.path);
+    expectUntouched(one);
+    expect(one.guest.commands.filter((each) => ['stop', 'migrate', 'cont'].includes(each))).toEqual([
+      ...['stop', 'migrate', 'cont'],
+    ]);
+    expect(one.marks).toEqual([
+      { before: expect.objectContaining({ ran: true }) },
+      { suspended: true, before: expect.objectContaining({ ran: true }) },
+      { suspended: false },
+      { before: null },
+    ]);
+  });
+
+  it.each(['cpr', 'whole_state'] as const)('is only started where it must be, %s', async (way) => {
+    const one = await running();
+    const rehearsal = await one.rehearse(way);
+    expect(rehearsal).toEqual({
+      ...passed,
+      ...{ loadUs: null, stoppedUs: null, left: [expect.stringMatching(/^loading its state: its memory/)] },
+    });
+    expect(one.report?.loaded).toEqual([]);
+    expect(one.report?.handed.join('')).not.toContain(memoryText);
+    expect(one.guest.commands).toEqual([]);
+    expectUntouched(one);
+  });
+
+  it.each([
+    ['die', 'it ended'],
+    ['no-incoming', 'it will not'],
+  ])('that does not start is told so, and its guest is not stopped: %s', async (whim, why) => {
+    const one = await running(whim);
+    const rehearsal = await one.rehearse();
+    expect(rehearsal).toMatchObject({ problem: expect.stringContaining(why), startUs: null, loadUs: null });
+    expect(one.guest.commands).toEqual([]);
+    expectUntouched(one);
+  });
+
+  it.each(['bad-state', 'die-at-state'])(
+    'that does not load its state is told so, and runs on: %s',
+    async (whim) => {
+      const one = await running(whim);
+      const rehearsal = await one.rehearse();
+      expect(rehearsal).toMatchObject({
+        problem: expect.stringMatching(/^its state cannot be loaded: /),
+        ...{ startUs: expect.any(Number), loadUs: null, stoppedUs: expect.any(Number) },
+      });
+      expectUntouched(one);
+    },
+  );
+
+  it('whose new VMM takes no state runs on after a limit', async () => {
+    const one = await running('takes-nothing');
+    expect(await one.rehearse()).toMatchObject({
+      ...{ ...passed, loadUs: null },
+      left: [expect.stringContaining('that was not done in 5000 ms')],
+    });
+    expectUntouched(one);
+  }, 20_000);
+
+  it('whose VMM refuses to be saved runs on', async () => {
+    const one = await running('', { migrate: refusal('not today') });
+    expect(await one.rehearse()).toMatchObject({
+      problem: 'its state cannot be taken or loaded: not today',
+    });
+    expect(one.report?.loaded).toEqual([]);
+    expectUntouched(one);
+  });
+
+  it('whose VMM does not connect runs on after the limit', async () => {
+    const one = await running('', { migrate: nothing });
+    expect(await one.rehearse()).toMatchObject({ left: [expect.stringContaining('in 5000 ms')] });
+    expect(one.report?.loaded).toEqual([]);
+    expectUntouched(one);
+  }, 20_000);
+
+  it('that does not run on keeps its mark and is told again, which comes first in what is said', async () => {
+    const one = await running('bad-state', { cont: refusal('not today') });
+    expect(await one.rehearse()).toMatchObject({
+      problem: expect.stringContaining('its guest could not be let run on, and is told again: not today'),
+    });
+    expect(one.marks.slice(-2)).toEqual([expect.objectContaining({ suspended: true }), 'told again']);
+  });
+
+  it('that is paused stays paused, and is only started', async () => {
+    scene = await Scene.make(false, '');
+    expect(await scene.rehearse()).toMatchObject({
+      ...passed,
+      ...{ loadUs: null, left: ['loading its state: its guest is paused'] },
+    });
+    expect(scene.guest.running).toBe(false);
+    expect(scene.guest.commands).not.toContain('migrate');
+    expect(scene.guest.settings).toEqual(usualSettings);
+  });
+
+  it.each([['-m'], ['-n']])(
+    'is not started in the namespaces of the host: only %s is another',
+    async (one) => {
+      const host = await running();
+      host.namespaces = [one];
+      expect(await host.rehearse()).toMatchObject({
+        ...{ problem: null, startUs: null },
+        left: [
+          expect.stringContaining('gave it no file systems or no network of its own, so nothing was started'),
+        ],
+      });
+      expect(host.report).toBeNull();
+      expectUntouched(host);
+    },
+  );
+
+  it('is not started where a second VMM would use what the running one does', async () => {
+    const one = await running();
+    expect(await one.rehearse('named_memory', ['-device', 'vfio-pci,host=01:00.0'])).toEqual({
+      ...{ problem: null, startUs: null, loadUs: null, stoppedUs: null },
+      left: ['all of it: its device vfio-pci may be had once only'],
+    });
+    expect(one.report).toBeNull();
+    expect(one.units.asked).not.toContain('run');
+    expectUntouched(one);
+  });
+
+  it('runs on at once, and nothing is left, when its rehearsal is ended while it is stopped', async () => {
+    const ending = new AbortController();
+    const one = await running('takes-nothing');
+    one.onStopped = () => ending.abort(new Error('an update begins'));
+    await expect(one.rehearse('named_memory', [], ending.signal)).rejects.toThrow('an update begins');
+    expectUntouched(one);
+  });
+});
