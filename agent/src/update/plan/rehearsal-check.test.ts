@@ -6,7 +6,13 @@ import { rehearsalCheck } from './rehearsal-check.ts';
 
 const machine = (name: string, pid: number, leave = false): PlannedMachine => ({
   ...{ name, pid, leave, session: `machine:${name}`, memory: 1, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: null, rehearsal: null },
+  ...{
+    expectedBlackoutUs: null,
+    measuredBlackoutUs: null,
+    priority: null,
+    rehearsal: null,
+    saveLimitUs: null,
+  },
 });
 const passed: Rehearsal = {
   ...{ atUs: 1, problem: null, startUs: 600_000, loadUs: 40_000, stoppedUs: 60_000, left: [] },
