@@ -41,6 +41,8 @@ describe('what is in the package', () => {
       'usr/lib/luo-console-agent/luo-console-agent-meanwhile.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-serve-calls.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-shutdown-lock.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent-stopped-in-store.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent-stopped-machines.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-trace.mjs',
       'usr/lib/luo-console-agent/luo-console-agent.mjs',
       'usr/lib/luo-console-agent/luo_native.node',

@@ -18,6 +18,7 @@ it('a result does not count for another VMM of the same machine, nor for another
     ...{ bootId: 'this', phase: () => 'normal', update: () => null, nowUs: () => 1, steadyUs: () => 1 },
     notWritten: () => {},
   });
+  journal.open();
   onTestFinished(() => {
     journal.close();
     rmSync(directory, { recursive: true });

@@ -67,7 +67,7 @@
  *       while its start waits for the device, %s, ends once machines run
  *     agent/test/damaged-journal.test.ts
  *       runs before the journal is opened, by the agent that finds it stopped
- *       runs although the newest entry is damaged, and the agent answers and says so
+ *       runs although %s is damaged, and the agent answers and says so
  *       is damaged lets machines come back, and the rest once it is mended
  *     agent/test/carried-machines.test.ts
  *       runs on in its unit, is not loaded again, and has the times of the carrier
@@ -111,6 +111,7 @@
  *       that an agent had begun to start is stopped first
  *       are started in their order, no more than %i at once
  */
+import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Descriptor, Native } from '@luo-console/native';
@@ -277,9 +278,9 @@ async function letStoredRunOn(
 ): Promise<void> {
   try {
     const { letStoredRunOn: letRunOn } = await import('../../adoption/stopped-in-store.ts');
-    const { readKernelFacts } = await import('../../kernel/facts.ts');
-    const { bootId } = await readKernelFacts(context.paths);
-    await letRunOn({ ...context, bootId }, handed, over);
+    // Alone, as the rest of what is read of a kernel is not loaded yet.
+    const bootId = await readFile(`${context.paths.proc}/sys/kernel/random/boot_id`, 'utf8');
+    await letRunOn({ ...context, bootId: bootId.trim() }, handed, over);
   } catch (error) {
     context.log('error', 'machines may still be stopped', { problem: saidBy(error) });
   }

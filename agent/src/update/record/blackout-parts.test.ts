@@ -53,7 +53,7 @@ describe('what a machine waited for', () => {
     fc.assert(
       fc.property(fc.array(log, { maxLength: 4 }), (logs) => {
         const way = wayBackOf(logs, since);
-        const whole = { ...run, ...way };
+        const whole = { ...run, ...way, stateBytes: 7 };
         expect(v.parse(MachineRun, JSON.parse(JSON.stringify(whole)))).toEqual(
           JSON.parse(JSON.stringify(whole)),
         );
@@ -69,7 +69,7 @@ describe('what a machine waited for', () => {
     const { bootStretches: _, ...older } = sampleUpdate;
     expect(readRecord(older)).toEqual({ ...older, bootStretches: null });
     expect(readRecord({ ...sampleUpdate, machines: [run] })?.machines).toEqual([
-      { ...run, waits: null, failedAt: null, instructions: null },
+      { ...run, waits: null, failedAt: null, instructions: null, stateBytes: null },
     ]);
   });
 });

@@ -68,7 +68,7 @@
  *       reports a handover the next kernel refused as unknown
  *       says returned with the errno when the kernel refuses, and leaves everything as it was
  *       leaves no index, no kernel and the memory untouched; it closes sessions only if asked
- *       tells its followers that the kexec begins before the reboot call is made, and takes no abort then
+ *       tells its followers that the kexec begins, and takes no abort once the reboot call is made
  *     agent/test/abort.test.ts
  *       in phase preserving takes effect once the kernel is loaded, which is undone
  *       in phase prepared takes effect once the index is created, which is closed
