@@ -229,7 +229,7 @@ export class MachineSaver {
       await migrated;
       this.#migration = 'completed';
       if (mainBytes === 0) throw new StreamError('QEMU sent no state');
-      this.#state.trim();
+      await this.#state.trim(signal);
       const { file, place } = this.#state;
       return { file, place, cprBytes: this.#cprBytes, mainBytes, recordedAtUs };
     } catch (error) {

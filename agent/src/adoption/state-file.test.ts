@@ -82,7 +82,7 @@ describe('a state', () => {
     expect(preserved).toMatchObject([{ size: BigInt(expectedBytes + bytesBehindState) }]);
     state.write(Buffer.from('descriptors'));
     expect(await recorded(state, someBytes(1000))).toBe(1000);
-    state.trim();
+    await state.trim(signal());
     expect(state.place).toEqual(place);
     const { ino, size } = native.memory.fileFacts(state.file);
     expect([{ ino, size }]).toEqual(preserved);
@@ -111,7 +111,7 @@ describe('a state', () => {
     expect(await recorded(state, data)).toBe(data.length);
     expect(state.place).toBeNull();
     expect(native.memory.fileFacts(state.file).ino).not.toBe(preserved[0]?.ino);
-    state.trim();
+    await state.trim(signal());
     const whole = Buffer.concat([Buffer.from('descriptors'), data, Buffer.alloc(bytesBehindState)]);
     expect(native.memory.fileFacts(state.file).size).toBe(BigInt(whole.length));
     expect(contentOf(state, whole.length).equals(whole)).toBe(true);
@@ -132,10 +132,33 @@ describe('a state', () => {
   it('with memory in it is not preserved before, and pages that it does not need are given back', async () => {
     using state = await make({ preserve: null });
     expect(await recorded(state, someBytes(1000))).toBe(1000);
-    state.trim();
+    await state.trim(signal());
     expect(state.place).toBeNull();
     expect(native.memory.fileFacts(state.file).size).toBe(BigInt(1000 + bytesBehindState));
     expect(preserved).toEqual([]);
+  });
+
+  it('gives back much in pieces, and stops with the update', async () => {
+    const mebibyte = 1024 * 1024;
+    const sizes: bigint[] = [];
+    const truncate: Native['memory']['truncate'] = (file, size) => {
+      sizes.push(size);
+      sealable.memory.truncate(file, size);
+    };
+    const native = { ...sealable, memory: { ...sealable.memory, truncate } };
+    using state = await make({ native, preserve: null });
+    // As if the pages for so much memory had been made.
+    sealable.memory.truncate(state.file, BigInt(200 * mebibyte));
+    expect(await recorded(state, someBytes(1000))).toBe(1000);
+    sizes.length = 0;
+    const abort = new AbortController();
+    const trimming = state.trim(abort.signal);
+    expect(sizes).toEqual([BigInt(136 * mebibyte)]);
+    abort.abort(new Error('called off'));
+    await expect(trimming).rejects.toThrow('called off');
+    await state.trim(signal());
+    expect(sizes.at(-1)).toBe(BigInt(1000 + bytesBehindState));
+    expect(sizes).toHaveLength(4);
   });
 
   it('whose file cannot be preserved leaves none open', async () => {

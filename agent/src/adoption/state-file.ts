@@ -11,6 +11,7 @@
  * memory. Pages that are not needed would go through the kexec, and the next kernel would lack them.
  */
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { recordStream, recordStreamOf, StreamError } from '../qemu/streams.ts';
@@ -35,6 +36,9 @@ const mostOf = (expectedBytes: number): number => 2 * expectedBytes + 2 ** 30;
 /** How much a warm-up records, in bytes, and for how long at most, in ms. */
 const warmUpBytes = 64 * 1024;
 const warmUpMs = 10_000;
+
+/** How much is freed at once, in bytes: 20 ms for a busy processor. */
+const freedBytes = 64 * 1024 * 1024;
 
 /** How much is copied at once where a state goes on in another file, in bytes. */
 const pieceBytes = 1024 * 1024;
@@ -113,15 +117,29 @@ export class StateFile {
     return this.#bytes - before;
   }
 
-  /** Gives back what a file that is not preserved yet has too much of: it would be preserved for nothing. */
-  trim(): void {
+  /**
+   * Gives back what a file that is not preserved yet has too much of: it would be preserved for nothing. The kernel frees
+   * page by page, so somebody else has a turn after each piece.
+   *
+   * @throws the signal's reason
+   */
+  async trim(signal: AbortSignal): Promise<void> {
     if (this.#place !== null) return;
-    this.#native.memory.truncate(this.#file, BigInt(this.#bytes + bytesBehindState));
+    const { memory } = this.#native;
+    const wanted = this.#bytes + bytesBehindState;
+    let size = Number(memory.fileFacts(this.#file).size);
+    while (size > wanted) {
+      size = Math.max(wanted, size - freedBytes);
+      memory.truncate(this.#file, BigInt(size));
+      await setImmediate();
+      signal.throwIfAborted();
+    }
+    if (size < wanted) memory.truncate(this.#file, BigInt(wanted));
   }
 
-  /** What is preserved stays so. */
+  /** What is preserved stays so. A large one is freed on a thread. */
   close(): void {
-    this.#file.close();
+    this.#native.descriptors.closeAside(this.#file).catch(() => {});
   }
 
   [Symbol.dispose](): void {
