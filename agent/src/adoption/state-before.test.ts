@@ -292,17 +292,22 @@ describe('what somebody else does to a machine', () => {
   });
 
   it('a device that is removed or added in the grace keeps it from being saved', async () => {
-    let ids = ['net0'];
-    const list: Answer = (socket, id) =>
-      value(ids.map((name) => ({ name, type: 'child<virtio-net-pci>' })))(socket, id);
-    for (const [now, said] of [
-      [[], 'its device net0 has been removed'],
-      [['net0', 'net1'], 'its device net1 has been added'],
+    let ids: readonly string[] = [];
+    let nameless: readonly string[] = [];
+    const list: Answer = (socket, id, given) => {
+      const names = (given as { path: string }).path === '/machine/peripheral' ? ids : nameless;
+      value(names.map((name) => ({ name, type: 'child<virtio-net-pci>' })))(socket, id);
+    };
+    for (const [now, anonymous, said] of [
+      [[], ['device[0]'], 'its device net0 has been removed'],
+      [['net0', 'net1'], ['device[0]'], 'its device net1 has been added'],
+      [['net0'], ['device[0]', 'device[1]'], 'its device without an id (device[1]) has been added'],
     ] as const) {
       ids = ['net0'];
+      nameless = ['device[0]'];
       const vmm = await startFakeVmm({ running: true, answers: { 'qom-list': list } });
       const update = await ready(vmm);
-      ids = [...now];
+      [ids, nameless] = [now, anonymous];
       await expect(update.save()).rejects.toThrow(`one cannot be saved: ${said}`);
       expect(vmm.commands).not.toContain('stop');
       update.close();

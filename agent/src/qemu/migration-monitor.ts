@@ -139,16 +139,24 @@ export class VmmMonitor {
   }
 
   /**
-   * The ids of the devices that were given one, in order; null if this QEMU cannot tell.
+   * The devices that were added by people or on the command line, in order: by their ids, or by QEMU's name for one that
+   * was given none. Null if this QEMU cannot tell.
    *
    * @throws QmpError; the signal's reason
    */
   async deviceIds(signal?: AbortSignal): Promise<readonly string[] | null> {
-    try {
-      const path = '/machine/peripheral';
+    const childrenOf = async (path: string): Promise<string[]> => {
       const children = await this.#client.execute('qom-list', Children, { path }, signal);
       // The container has a property of its own beside them.
-      return children.flatMap(({ name, type }) => (type.startsWith('child<') ? [name] : [])).sort();
+      return children.flatMap(({ name, type }) => (type.startsWith('child<') ? [name] : []));
+    };
+    try {
+      // Where `qdev_set_id` puts them (system/qdev-monitor.c).
+      const [named, nameless] = await Promise.all([
+        childrenOf('/machine/peripheral'),
+        childrenOf('/machine/peripheral-anon'),
+      ]);
+      return [...named, ...nameless.map((name) => `without an id (${name})`)].sort();
     } catch (error) {
       if (error instanceof QmpError && error.failure === 'refused') return null;
       throw error;

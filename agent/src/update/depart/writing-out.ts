@@ -32,7 +32,7 @@ export interface WritingOut {
 export interface PatientLimits {
   /** For each place of a VMM: there may be much to write, and nobody is held up. */
   readonly placeMs: number;
-  /** For everything else where a place does not answer: the sync of everything waits for that place as well. */
+  /** For everything else: a place that nobody here uses may not answer. */
   readonly othersMs: number;
   /** For each place once more, after all was written: a guest may write much again. */
   readonly againMs: number;
@@ -54,16 +54,15 @@ export async function writeOutAhead(
   const everything = context.native.kernel.sync();
   everything.catch(() => {});
   const lastSync = await lastSyncOf(update);
-  if (
-    await leaveUnsynced(update, await lastSync.run({ limitMs: placeMs, signal, ofVmms: true, again: true }))
-  ) {
-    const late = (): Error => new Error(`it did not end within ${othersMs} ms`);
-    await inTime(everything, othersMs, late, signal).catch((error: unknown) => {
-      signal.throwIfAborted();
-      const problem = saidBy(error);
-      context.log('warning', 'what other programs have written last may not be on disk', { problem });
-    });
-  } else await untilAborted(everything, signal);
+  await leaveUnsynced(update, await lastSync.run({ limitMs: placeMs, signal, ofVmms: true, again: true }));
+  const late = (): Error => new Error(`it did not end within ${othersMs} ms`);
+  await inTime(everything, othersMs, late, signal).catch((error: unknown) => {
+    signal.throwIfAborted();
+    const problem = saidBy(error);
+    // It would not end once machines are stopped, either.
+    if (lastSync.ofEverything) throw new Error(`not all file systems could be synced: ${problem}`);
+    context.log('warning', 'what other programs have written last may not be on disk', { problem });
+  });
   if (lastSync.ofEverything) return lastSync;
   // Once more while they still run. Then it is known that each place answers, and little is left for the next time.
   await leaveUnsynced(
@@ -121,17 +120,4 @@ async function lastSyncOf({ context, facts, machines, signal }: WritingOut): Pro
     places: lastSync.names.join(', '),
   });
   return lastSync;
-}
-
-/** Waits for something that goes on where the update is aborted. @throws the signal's reason; what it throws itself */
-async function untilAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort);
-  if (signal.aborted) abort();
-  try {
-    await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
