@@ -42,10 +42,8 @@ describe('a live update with an attended session', () => {
     // Until then only what ends a blackout is answered.
     ({ client } = await arriveInNextKernel(host));
     const { entries } = await client.call('QueryJournal', { session: 'guest', name: 'session.still' });
-    expect(entries.map(({ kind, ok }) => [kind, ok])).toEqual([
-      ['result', true],
-      ['act', null],
-    ]);
+    // Nothing was written while the machine was stopped.
+    expect(entries).toMatchObject([{ kind: 'note', update: expect.any(String) }]);
   });
 
   it('ends the saving of another machine as soon as one cannot be stopped', async () => {

@@ -324,6 +324,27 @@ describe('a guest that was stopped', () => {
     expect(monitor.commands).not.toContain('cont');
   });
 
+  it('that is found running, and that somebody migrates away before its settings are put back, does not run here too', async () => {
+    let [status, refuses] = ['running', true];
+    const [, session] = await stopped({
+      'query-status': (socket, id) => value({ status, running: status === 'running' })(socket, id),
+      'query-migrate': (socket, id) => value({ status: 'active' })(socket, id),
+      'migrate-set-parameters': (socket, id) =>
+        (refuses ? refusal("There's a migration process in progress") : value({}))(socket, id),
+      cont: runs,
+    });
+    const settings = { capabilities: {}, parameters: { mode: 'normal' } };
+    const { stopped: machines } = scene.adoptions;
+    // The agent died while it had QEMU hand its descriptors over.
+    machines.mark(session, { suspended: false, before: { ran: true, saving: true, settings } });
+    await machines.letRunOn();
+    expect(scene.sessions.get(session).machine).toMatchObject({ before: { saving: false } });
+    [status, refuses] = ['postmigrate', false];
+    await machines.letRunOn();
+    expect(monitor.commands).not.toContain('cont');
+    expect(scene.sessions.get(session).machine).toMatchObject({ suspended: false, before: null });
+  });
+
   it('whose settings cannot be put back is tried again without end, with growing pauses: its monitor is its owner’s', async () => {
     let refuses = true;
     const put: Answer = (socket, id) => (refuses ? refusal('not now') : value({}))(socket, id);

@@ -161,6 +161,22 @@ describe('a state', () => {
     expect(sizes).toHaveLength(4);
   });
 
+  it('whose file cannot be warmed up is not made, and no thread goes on waiting', async () => {
+    const shut: unknown[] = [];
+    const sockets: Native['sockets'] = {
+      ...sealable.sockets,
+      connectUnix: () => {
+        throw new Error('EMFILE');
+      },
+      shutdown: (socket) => {
+        shut.push(socket);
+        sealable.sockets.shutdown(socket);
+      },
+    };
+    await expect(make({ native: { ...sealable, sockets } })).rejects.toThrow('EMFILE');
+    expect(shut).toHaveLength(1);
+  });
+
   it('whose file cannot be preserved leaves none open', async () => {
     const files: Descriptor[] = [];
     const refused = make({

@@ -176,9 +176,18 @@ async function warmUp({ sockets }: Native, file: Descriptor, directory: string):
   using listening = sockets.listenUnix(path);
   const into = { file, offset: 0, most: warmUpBytes };
   const from = { listening, pid: process.pid };
-  const recording = recordStreamOf(sockets, from, into, AbortSignal.timeout(warmUpMs));
-  using sender = sockets.connectUnix(path);
-  sockets.send(sender, Buffer.alloc(warmUpBytes));
-  sockets.shutdownWrite(sender);
-  await recording;
+  const over = new AbortController();
+  const signal = AbortSignal.any([over.signal, AbortSignal.timeout(warmUpMs)]);
+  const recording = recordStreamOf(sockets, from, into, signal);
+  // Nobody waits for it if connecting fails.
+  recording.catch(() => {});
+  try {
+    using sender = sockets.connectUnix(path);
+    sockets.send(sender, Buffer.alloc(warmUpBytes));
+    sockets.shutdownWrite(sender);
+    await recording;
+  } finally {
+    // The thread ends before its socket is closed.
+    over.abort();
+  }
 }

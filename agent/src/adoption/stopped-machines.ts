@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identify } from '../host/process-files.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
-import { isAsSaved } from '../qemu/guest-states.ts';
+import { isAsSaved, isLive } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { putBackSettings } from '../qemu/migration-settings.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
@@ -150,7 +150,7 @@ export class StoppedMachines {
       if (machine.suspended || (await this.#isSavedForNobody(adopted, monitor))) {
         failed = stillStopped;
         await this.#goOn(adopted, monitor);
-      }
+      } else await this.#noteThatItRuns(adopted, monitor);
       failed = settingsFailed;
       if (machine.before !== null) {
         await putBackSettings(monitor, machine.before.settings);
@@ -173,6 +173,17 @@ export class StoppedMachines {
     if (!isAsSaved(await monitor.status(AbortSignal.timeout(letRunMs)))) return false;
     this.mark(session, { suspended: true });
     return true;
+  }
+
+  /**
+   * Notes of a guest that runs that the agent does not save it any more. QEMU may be about to stop it for the agent as long
+   * as it has not connected to where the state goes. Whatever else it saves from now on it saves for somebody else.
+   */
+  async #noteThatItRuns({ session, machine: { before } }: Adopted, monitor: VmmMonitor): Promise<void> {
+    if (before === null || !before.saving) return;
+    const signal = AbortSignal.timeout(letRunMs);
+    if (!isLive(await monitor.status(signal)) || (await monitor.migrationNow(signal)) === 'setup') return;
+    this.mark(session, { before: { ...before, saving: false } });
   }
 
   /** Lets the guest run that ran before it was stopped. A head of an earlier agent does not say whether it did. */

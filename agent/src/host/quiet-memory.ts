@@ -31,6 +31,8 @@ export interface QuietMemoryOptions {
 export class QuietMemory {
   readonly #options: QuietMemoryOptions;
   #timer: NodeJS.Timeout | null = null;
+  /** What is being given back. */
+  #releasing: Promise<void> = Promise.resolve();
   /** Said once where everybody sees it: for whoever measures. */
   #isSaid = false;
 
@@ -49,6 +51,8 @@ export class QuietMemory {
     const { memory, log } = this.#options;
     this.stop();
     try {
+      // What is being given back would be unmapped again.
+      await this.#releasing;
       await memory.populatePrograms();
     } catch (error) {
       log('warning', 'the agent’s program could not be mapped', { problem: saidBy(error) });
@@ -67,7 +71,8 @@ export class QuietMemory {
     if (!mayRelease()) return;
     try {
       collect?.();
-      await memory.releaseUnused();
+      this.#releasing = memory.releaseUnused();
+      await this.#releasing;
       log(this.#isSaid ? 'debug' : 'info', 'idle', {
         residentKiB: Math.round(process.memoryUsage.rss() / 1024),
       });

@@ -149,6 +149,26 @@ describe('the journal', () => {
     expect(reader.query({}, 10, true).entries).toEqual([]);
   });
 
+  it('that is held writes only what must be on disk at once, and the rest in order when it goes on', async () => {
+    const { journal, reader } = open();
+    journal.hold();
+    journal.remember('first');
+    await journal.giveBack('second', {}, () => 'done');
+    expect(journal.lastSequence).toBe(0);
+    expect(told).toEqual([]);
+    journal.goOn();
+    expect(journal.lastSequence).toBe(3);
+    journal.hold();
+    journal.remember('third');
+    journal.note('fourth');
+    // What has happened before it comes first.
+    expect(reader.query({}, 10, true).entries.map(({ name }) => name)).toEqual([
+      ...['first', 'second', 'second', 'third', 'fourth'],
+    ]);
+    expect(await reader.verify()).toEqual({ entries: 5, firstBad: null });
+    journal.close();
+  });
+
   it('before it is opened touches nothing, refuses acts, and keeps what was done, which it writes first', async () => {
     const journal = new Journal(path, context);
     const reader = new JournalReader(journal);

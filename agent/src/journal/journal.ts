@@ -76,6 +76,8 @@ export class Journal {
   #lastFailure: JournalUnwritable | null = null;
   #notWritten = 0;
   #again: NodeJS.Timeout | null = null;
+  /** Whether nothing is written that need not be on disk at once. */
+  #isHeld = false;
   /** What is to be written as one; null outside of that. */
   #together: Draft[] | null = null;
 
@@ -250,6 +252,20 @@ export class Journal {
     this.#tryAgain();
   }
 
+  /**
+   * Writes nothing from now on that need not be on disk at once, because machines are stopped: a disk that hangs would hold
+   * up everything else, the limits of waits too.
+   */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Writes what has happened since. */
+  goOn(): void {
+    this.#isHeld = false;
+    this.catchUp();
+  }
+
   /** Makes sure that all that happened is on disk. @throws JournalUnwritable */
   writeAll(): void {
     const failure = this.#unwritten.isEmpty ? null : this.#commit([]);
@@ -320,6 +336,10 @@ export class Journal {
 
   /** @throws JournalUnwritable if one of them must be on disk */
   #write(drafts: readonly Draft[]): void {
+    if (this.#isHeld && this.#unwritable === null && !drafts.some(({ mustBeWritten }) => mustBeWritten)) {
+      this.#unwritten.add(drafts);
+      return;
+    }
     const failure = this.#commit(drafts);
     if (failure === null) return;
     if (drafts.some(({ mustBeWritten }) => mustBeWritten)) throw failure;

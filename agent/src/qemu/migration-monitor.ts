@@ -121,10 +121,14 @@ export class VmmMonitor {
     return await this.#client.execute(command, schema);
   }
 
+  /** QEMU's word for how far the last migration is (`MigrationStatus`). @throws QmpError; the signal's reason */
+  async migrationNow(signal?: AbortSignal): Promise<string> {
+    return (await this.#askMigration(signal)).status ?? 'none';
+  }
+
   /** Whether a migration is under way, the agent's or somebody else's. @throws QmpError; the signal's reason */
   async isMigrating(signal?: AbortSignal): Promise<boolean> {
-    const { status = 'none' } = await this.#askMigration(signal);
-    return !notMigrating.has(status);
+    return !notMigrating.has(await this.migrationNow(signal));
   }
 
   /**

@@ -149,7 +149,11 @@ async function untilAborted<T>(
   const over = Promise.withResolvers<never>();
   const stop = (): void => {
     over.reject(signal.reason);
-    sockets.shutdown(socket);
+    try {
+      sockets.shutdown(socket);
+    } catch {
+      // It is closed already, and with it the thread's wait has ended or does by its own limit.
+    }
   };
   signal.addEventListener('abort', stop);
   try {

@@ -20,7 +20,7 @@ export const outputBytes = 64 * 1024;
 const shownCharacters = 500;
 
 /** What QEMU says where its unit keeps it from something, which no unit will in an update. */
-const confined = /Read-only file system|Operation not permitted/;
+const confined = /Read-only file system|Operation not permitted|Cannot assign requested address/;
 
 /** What only a rehearsal has done for it: if that fails, nothing is known of the VMM. */
 const ownInstructions = ['apart', 'tap', 'present'];

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Rehearsals of adopted machines, and how the last of each went. One at a time: each takes a processor from guests. None
- * is under way in an update. A result counts for as
- * long as the machine has the same VMM. Another agent does not know it: the journal has it.
+ * is under way in an update. A result counts for as long as the machine has the same VMM. Another agent does not know it:
+ * the journal has it.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Adopted } from '../adoption/adoption-context.ts';
+import { inTime } from '../host/in-time.ts';
 import type { ProcessIdentity } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
@@ -23,6 +25,9 @@ export interface RehearsalsContext extends RehearsalContext {
   needNormal(): void;
   log(level: 'warning', message: string, fields: Record<string, unknown>): void;
 }
+
+/** How long the end of rehearsals is waited for, in ms: a guest runs on within 15 s, and units end in less. */
+const endMs = 20_000;
 
 interface Known extends ProcessIdentity {
   readonly rehearsal: Rehearsal;
@@ -52,18 +57,20 @@ export class Rehearsals {
   async rehearse(pid: number, actor: Actor): Promise<Rehearsal> {
     const { adoptions, journal, needNormal } = this.#context;
     needNormal();
-    const adopted = adoptions.list().find(({ machine }) => machine.pid === pid);
-    if (!adopted)
-      throw new Refusal('MachineUnusable', {
-        ...{ pid, name: `${pid}` },
-        reason: 'it is not adopted, so no update carries it over',
-      });
-    const { session, machine } = adopted;
+    const find = (): Adopted => {
+      const found = adoptions.list().find(({ machine }) => machine.pid === pid);
+      if (found) return found;
+      const reason = 'it is not adopted, so no update carries it over';
+      throw new Refusal('MachineUnusable', { pid, name: `${pid}`, reason });
+    };
+    const { session, machine } = find();
     const { name, way } = machine;
     const ending = new AbortController();
     this.#under.add(ending);
     try {
       return await this.#serial.run(async () => {
+        ending.signal.throwIfAborted();
+        const adopted = await this.#asBefore(find);
         ending.signal.throwIfAborted();
         const fields = { session, peer: actor.peer, parameters: { name, way } };
         const outcome = await journal.act(
@@ -83,15 +90,43 @@ export class Rehearsals {
     }
   }
 
+  /**
+   * A machine that an update or a rehearsal has in hand no more. It may be stopped still, and would be taken for one that
+   * its owner has paused. Or its settings are not back, and would be taken for those of its owner.
+   *
+   * @throws Refusal MachineUnusable
+   */
+  async #asBefore(find: () => Adopted): Promise<Adopted> {
+    const isAsBefore = ({ machine: { suspended, before } }: Adopted): boolean =>
+      !suspended && before === null;
+    if (isAsBefore(find())) return find();
+    await this.#context.adoptions.stopped.letRunOn();
+    const adopted = find();
+    if (isAsBefore(adopted)) return adopted;
+    const { pid, name } = adopted.machine;
+    const reason = 'it is not yet as it was before an update or a rehearsal; that is tried again and again';
+    throw new Refusal('MachineUnusable', { pid, name, reason });
+  }
+
   async #one(adopted: Adopted, signal: AbortSignal): Promise<Rehearsal> {
     const outcome = await rehearseMachine(this.#context, adopted, signal);
     return { ...outcome, atUs: this.#context.nowUs() };
   }
 
-  /** Ends those that are under way, and resolves once their guests run and nothing of them is left. @param why for people */
+  /**
+   * Ends those that are under way, and resolves once their guests run and nothing of them is left.
+   *
+   * @param why for people
+   * @throws Error if one is not over in time, as where a file system does not answer
+   */
   async end(why: string): Promise<void> {
     for (const each of this.#under) each.abort(new Ended(`its rehearsal was ended: ${why}`));
-    await this.#serial.run(() => {});
+    const late = (): Error => new Error(`a rehearsal did not end within ${endMs} ms`);
+    await inTime(
+      this.#serial.run(() => {}),
+      endMs,
+      late,
+    );
   }
 
   /** Ends what an agent before this one has left. */
@@ -102,7 +137,8 @@ export class Rehearsals {
         await units.endAll();
         for (const name of await readdir(socketDirectory).catch(() => []))
           if (name.startsWith(purpose))
-            await rm(join(socketDirectory, name), { recursive: true, force: true });
+            // The VMM's user owns what is in it. This follows no link that is put there meanwhile.
+            rmSync(join(socketDirectory, name), { recursive: true, force: true });
       });
     } catch (error) {
       this.#context.log('warning', 'whether rehearsals are left is unknown; each ends by itself', {

@@ -181,7 +181,8 @@ class OneRehearsal {
 
   #memoryAt({ session, token }: { session: string; token: string }): Descriptor {
     const file = this.#context.sessions.get(session).files.get(BigInt(token));
-    if (file) return file;
+    // The session may end meanwhile, and its number be another's memory by the time that the service manager opens it.
+    if (file) return this.#kept(this.#context.native.descriptors.duplicate(file.fd));
     throw new Error(`descriptor ${token} of session ${session} is missing`);
   }
 

@@ -13,6 +13,7 @@ import type { Adoptions } from '../adoption/adoptions.ts';
 import { runOn } from '../adoption/run-on.ts';
 import { MachineSaver } from '../adoption/save.ts';
 import type { HostPaths } from '../host/paths.ts';
+import { inMebibytes } from '../host/plain-words.ts';
 import { identify } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
@@ -29,6 +30,9 @@ export interface StateContext {
 const stopLimitMs = 5000;
 /** What is made ready for the state, in bytes: memory is not in it. */
 const stateBytes = 2 * 1024 * 1024;
+
+/** Most that is copied while the guest is stopped, in bytes. */
+const mostBytes = 64 * 1024 * 1024;
 
 /** The guest was paused by its owner. A state is not taken then: QEMU would not take it again in an update. */
 export class GuestPaused extends Error {
@@ -74,6 +78,10 @@ export async function takeState(
     note: (before) => stopped.mark(session, { before }),
     signal: either,
     nowUs,
+  }).catch((error: unknown) => {
+    // If its settings could not be put back, that is noted, and is tried again.
+    void stopped.letRunOn();
+    throw error;
   });
   const failure = await usedStopped(context, { session, saver, into }, use, either, late).then(
     () => null,
@@ -117,6 +125,10 @@ async function usedStopped(
   const timer = setTimeout(() => late.abort(new TookTooLong(tooLong)), stopLimitMs);
   try {
     const { file, mainBytes } = await saver.save();
+    if (mainBytes > mostBytes)
+      throw new TookTooLong(
+        `its state has ${inMebibytes(mainBytes)}, and its guest would be stopped while it is copied`,
+      );
     native.memory.truncate(into, BigInt(mainBytes));
     native.memory.write(into, 0n, native.memory.read(file, 0n, mainBytes));
     await use(signal);

@@ -51,6 +51,8 @@ export function machineHandlers({
 
     ReleaseMachine: async ({ pid }, _call, peer) => {
       needNormal(phases);
+      // It would lose the mark by which its guest is let run on.
+      await rehearsals.end('a machine is released');
       await adoptions.release(pid, actorOf(peer));
       return { machine: await look.one(pid) };
     },

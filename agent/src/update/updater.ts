@@ -240,7 +240,10 @@ export class Updater {
   async leaveNone(reason: string, waiting: (sessions: readonly string[]) => void): Promise<void> {
     const { adoptions, journal, log } = this.#context;
     this.#stopping = true;
-    await this.#context.endRehearsals('the agent ends');
+    const ending = this.#context.endRehearsals('the agent ends');
+    await ending.catch((error: unknown) => {
+      log('warning', 'a rehearsal may be under way still', { problem: saidBy(error) });
+    });
     const departure = this.#departure;
     if (departure !== null && this.#context.phases.phase !== 'normal') {
       const fields = { update: departure.id, parameters: { reason, closeSessions: false } };

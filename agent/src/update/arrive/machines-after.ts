@@ -191,6 +191,19 @@ export function noteMachines(
   }
 }
 
+/**
+ * Writes down that programs have stopped the machines in their sessions. The agent that they told it wrote nothing while
+ * machines were stopped. Without their word it would not have left.
+ */
+export function noteStopped({ journal }: UpdateContext, id: string, index: IncomingIndex | null): void {
+  for (const { session, attended } of index?.record?.facts?.sessions ?? [])
+    if (attended)
+      journal.remember('session.still', {
+        ...{ update: id, session },
+        message: 'the program that attends it had stopped its machine',
+      });
+}
+
 /** What there is to say of machines beside that all is well. */
 export function aboutMachines(machines: readonly MachineRun[]): string[] {
   const bad = machines.filter(({ stage }) => stage === 'held' || stage === 'lost');

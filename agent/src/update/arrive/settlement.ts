@@ -28,6 +28,7 @@ import {
   hostBlackoutUs,
   machinesAfter,
   noteMachines,
+  noteStopped,
 } from './machines-after.ts';
 import { decideOutcome, type Evidence } from './outcome.ts';
 
@@ -137,6 +138,7 @@ async function complete(
     board.settle(record);
   }
   if (record) noteMachines(context, record, resumed);
+  if (record) noteStopped(context, record.id, arrived.index);
   noteLosses(context, past, arrived);
   // Only now: until the end is written, another agent must be able to find it.
   context.journal.writeAll();

@@ -76,7 +76,11 @@ export class StepList {
     const { signal, begin, work } = this.#options;
     for (const step of list) {
       signal.throwIfAborted();
-      if (inBlackout(step) && this.#announced.size === 0) this.#announce(list.filter(inBlackout));
+      if (inBlackout(step) && this.#announced.size === 0) {
+        this.#announce(list.filter(inBlackout));
+        // Others have to do with the journal, too.
+        this.#options.journal.hold();
+      }
       // Somebody may have aborted while the announcement was written; from here to `begin` nobody can.
       signal.throwIfAborted();
       begin(step);
@@ -197,6 +201,7 @@ export class StepList {
 
   #writeDeferred(): void {
     const { journal } = this.#options;
+    journal.goOn();
     for (const [step, announced] of this.#announced) {
       const failure = new Error('not done: the update ended before it');
       this.#deferred.push({ name: 'update.step', step, announced, failure, durationUs: null });

@@ -49,10 +49,11 @@ export function rehearsalCheck(
 }
 
 function howItPassed(rehearsal: Rehearsal | null): string {
-  const { startUs = null, loadUs = null } = rehearsal ?? {};
+  const { startUs = null, loadUs = null, left = [] } = rehearsal ?? {};
   const seconds = (us: number): string => `${(us / 1e6).toFixed(us < 1e5 ? 2 : 1)} s`;
   const start = `was rehearsed: its VMM started in ${seconds(startUs ?? 0)}`;
+  // Why may be that its guest would have been stopped for too long, as it would be in an update.
   return loadUs === null
-    ? `${start}; its state was not loaded`
+    ? `${start}; its state was not loaded${left.length === 0 ? '' : ` (${left.join('; ')})`}`
     : `${start} and loaded its state in ${seconds(loadUs)}`;
 }
