@@ -108,15 +108,14 @@ export async function runRehearsalUnit(unit: RehearsalUnit, socket?: string): Pr
 export const endRehearsalUnit = (session: string, socket?: string): Promise<void> =>
   stopUnit(rehearsalUnitOf(session), socket);
 
-const [nameAt] = [0];
-
 /** Kills all rehearsals that there are, of an agent before this one perhaps. @throws Error in the service manager's words */
 export async function endAllRehearsalUnits(socket?: string): Promise<void> {
   const listed = await ask(socket, 'ListUnitsByPatterns', (bus) =>
     bus.call('ListUnitsByPatterns', 'asas', [[], [`${begin}*.service`]]),
   );
+  // The first of each row is the unit's name.
   const rows = Array.isArray(listed[0]) ? listed[0] : [];
-  const names = rows.flatMap((row) => (Array.isArray(row) ? [String(row[nameAt])] : []));
+  const names = rows.flatMap((row) => (Array.isArray(row) ? [String(row[0])] : []));
   await Promise.all(names.map((name) => stopUnit(name, socket)));
 }
 

@@ -27,18 +27,21 @@ export interface PlanOptions extends KernelOptions {
   readonly stopLimit?: number;
 }
 
+/** Of an option that may be given more than once. */
+const added = (machine: string, before: readonly string[] = []): readonly string[] => [...before, machine];
+
 /** Gives a command the options of `PlanOptions`. */
 export function withPlanOptions(command: Command): Command {
   return withKernelOptions(command)
     .option(
       '--leave <machine>',
       'a machine to leave behind, by name or pid: it ends; may be given more than once',
-      (machine, before: readonly string[] = []) => [...before, machine],
+      added,
     )
     .option(
       '--despite <machine>',
       'a machine to carry over although its rehearsal failed, by name or pid; may be given more than once',
-      (machine, before: readonly string[] = []) => [...before, machine],
+      added,
     )
     .addOption(
       new Option('--if-machine-fails <policy>', 'what to do if a machine cannot be saved').choices([

@@ -16,8 +16,8 @@ import { readdirSync } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import { inTime } from '../../host/in-time.ts';
-import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { blockDeviceOf, takeUnlessClosed } from '../../machines/taken-file.ts';
 import {
   fileSystemKey,
   openedFile,
@@ -31,12 +31,6 @@ const usualLimitMs = 10_000;
 
 /** How long it may take to find out where VMMs write to, in ms. The kernel answers at once, unless it is in trouble. */
 const findMs = 10_000;
-
-/** With what taking a file is refused that was closed. */
-const ofClosed: readonly string[] = ['NoSuchProcess', 'NoSuchDescriptor'];
-
-/** `S_IFMT` and `S_IFBLK` (inode(7)). */
-const [typeMask, blockDeviceType] = [0o170000, 0o060000];
 
 /** What it works with, of the whole context. */
 export type SyncContext = Pick<UpdateContext, 'native' | 'paths' | 'stateDirectory' | 'take' | 'log'>;
@@ -205,24 +199,18 @@ async function syncOf(context: SyncContext, place: Written): Promise<void> {
  * @returns null if all are closed
  * @throws Refusal if one cannot be had for another reason
  */
-function fileOf({ paths, take }: SyncContext, { files }: Written): Descriptor | null {
+function fileOf(context: SyncContext, { files }: Written): Descriptor | null {
   for (const { pid, fd, file } of files) {
-    const own = `${paths.proc}/${pid}`;
+    const own = `${context.paths.proc}/${pid}`;
     const isIt = (number: number): boolean => openedFile(own, number) === file;
     for (const number of isIt(fd) ? [fd] : numbersIn(own)) {
       if (!isIt(number)) continue;
-      try {
-        return take(pid, number);
-      } catch (error) {
-        if (!isClosed(error)) throw error;
-      }
+      const taken = takeUnlessClosed(context, pid, number);
+      if (taken !== null) return taken;
     }
   }
   return null;
 }
-
-/** Whether a file could not be had because it has just been closed. */
-const isClosed = (error: unknown): boolean => error instanceof Refusal && ofClosed.includes(error.refusal);
 
 /** The numbers of a process's open files. One that has ended has none. */
 function numbersIn(own: string): number[] {
@@ -230,22 +218,6 @@ function numbersIn(own: string): number[] {
     return readdirSync(`${own}/fd`).map(Number);
   } catch {
     return [];
-  }
-}
-
-/**
- * The number of the block device that a process's open file is; null if it is something else, or closed by now.
- *
- * @throws Refusal if the file cannot be had
- */
-function blockDeviceOf({ native, take }: SyncContext, pid: number, fd: number): bigint | null {
-  try {
-    using file = take(pid, fd);
-    const { mode, rdev } = native.memory.fileFacts(file);
-    return (mode & typeMask) === blockDeviceType ? rdev : null;
-  } catch (error) {
-    if (isClosed(error)) return null;
-    throw error;
   }
 }
 
