@@ -5,7 +5,7 @@
  * the update.
  */
 import type { AgentClient } from '@luo-console/agent/client';
-import type { MachineRun, Update } from '@luo-console/agent/interface';
+import type { MachineRun, Progress, Update } from '@luo-console/agent/interface';
 import { ConnectionLost } from '@luo-console/agent/varlink';
 import type { LabHost } from '../../src/index.ts';
 import { connect, kernelsOf, nodeInHost, runIn } from '../host.ts';
@@ -112,15 +112,18 @@ export async function updateOnce(host: LabHost, agent: AgentClient): Promise<Upd
     leave: null,
     ifMachineFails: 'stop',
   });
-  let id: string | undefined;
+  let last: Progress | undefined;
   try {
     for await (const { progress } of agent.stream('RunUpdate', { plan: plan.id, graceSeconds: 0 })) {
-      id = progress.update;
+      last = progress;
     }
   } catch (error) {
     if (!(error instanceof ConnectionLost)) throw error;
   }
-  if (id === undefined) throw new Error(`plan ${plan.id}: the agent ended the call without having begun`);
+  if (last === undefined) throw new Error(`plan ${plan.id}: the agent ended the call without having begun`);
+  // One that is over in this kernel would be waited for in vain.
+  if (last.phase === 'normal') throw new Error(`update ${last.update}: ${last.message}`);
+  const id = last.update;
   await host.waitForBoot(bootId);
   const after = await connect(host);
   try {
