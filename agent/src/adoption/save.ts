@@ -30,6 +30,7 @@ import { unixChannel } from '../qemu/restart-command.ts';
 import { closePieces, type Piece, recordPieces, StreamError } from '../qemu/streams.ts';
 import { needAsBefore, needSavable } from './savable.ts';
 import type { SavedState, SaveOptions } from './save-options.ts';
+import type { SavedMachine } from './saved-machine.ts';
 import { StateFile } from './state-file.ts';
 import { capabilitiesFor } from './taking-in.ts';
 
@@ -156,6 +157,12 @@ export class MachineSaver {
     this.#cprBytes = this.#state.bytes;
     await migrating;
     return this.#pieces;
+  }
+
+  /** What is known of its state before it is stopped: all but its length. Null if it has no place yet. */
+  get stateAhead(): NonNullable<SavedMachine['state']> | null {
+    const { place } = this.#state;
+    return place && { token: place.token, cprBytes: this.#cprBytes, mainBytes: 0 };
   }
 
   /** Whether the guest runs, or did until the agent stopped it. */

@@ -32,12 +32,12 @@ export interface SuspensionContext {
   /** How long a machine's VMM may take to save it once it is stopped, in ms. */
   saveLimitMs(adopted: Adopted): number;
   /**
-   * Makes sure that what will be written down of the machines has room. They still run.
+   * Writes ahead what will be written down of the machines, as far as it is known. They still run.
    *
-   * @param coming as they will be saved, without their states
-   * @throws Error if it has not
+   * @param coming as they will be saved; without a state where nothing is known of it yet
+   * @throws Error if it has no room
    */
-  needRoom(coming: readonly SavedMachine[]): void;
+  writeAhead(coming: readonly SavedMachine[]): Promise<void>;
   /** Told right before the first machine is stopped. */
   stopping(): void;
   /** Whether a machine is marked as stopped. */

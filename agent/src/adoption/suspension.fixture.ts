@@ -65,7 +65,7 @@ export class SuspensionScene implements Disposable {
         facts: async ({ session }) => (session === 'machine:unknown' ? null : facts),
         memoryOf: () => null,
         saveLimitMs: () => 30_000,
-        needRoom: () => {},
+        writeAhead: async () => {},
         stopping: () => {},
         isStopped: (session) => this.marks.lastIndexOf(session) > this.marks.lastIndexOf(`!${session}`),
         signal: new AbortController().signal,

@@ -65,6 +65,43 @@ describe('a machine', () => {
     suspension.close();
   });
 
+  it('is known before it is stopped, but for how long its state is', async () => {
+    const vmm = await startFakeVmm();
+    let ahead: readonly SavedMachine[] = [];
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')], 'stop', {
+      writeAhead: async (coming) => {
+        expect(vmm.running).toBe(true);
+        ahead = coming;
+      },
+    });
+    await suspension.prepare();
+    const saved = await suspension.save();
+    const times = { brownoutUs: null, suspendedAtUs: null, savedAtUs: null };
+    const known = ({ state, ...machine }: SavedMachine) => ({
+      ...{ ...machine, ...times },
+      state: { ...state, mainBytes: 0 },
+    });
+    expect(saved.map(known)).toEqual(ahead.map(known));
+    expect(saved).toMatchObject([{ state: { mainBytes: 12 } }]);
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
+  it('is not stopped if the update is aborted while that is written', async () => {
+    const vmm = await startFakeVmm();
+    const abort = new AbortController();
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')], 'stop', {
+      signal: abort.signal,
+      writeAhead: async () => abort.abort(new Error('somebody aborts it')),
+    });
+    await suspension.prepare();
+    await expect(suspension.save()).rejects.toThrow('somebody aborts it');
+    expect(scene.marks).toEqual([]);
+    expect(await suspension.letRunOn()).toEqual([]);
+    expect(vmm.running).toBe(true);
+    suspension.close();
+  });
+
   it('is stopped although the agent’s connection to its VMM is not closed yet', async () => {
     const vmm = await startFakeVmm();
     const copies: Descriptor[] = [];
@@ -305,16 +342,16 @@ describe('a machine that cannot be saved', () => {
       const machines = [adopted('one', one.path, 'cpr'), adopted('other', other.path)];
       let coming: readonly SavedMachine[] = [];
       const suspension = suspensionOf(machines, policy, {
-        needRoom: (given) => {
+        writeAhead: async (given) => {
           coming = given;
           throw new Error('there is no room');
         },
       });
       await suspension.prepare();
       await expect(suspension.save()).rejects.toThrow('no machine was stopped: there is no room');
-      // All but the state is known by then.
+      // All but the length of the state is known by then.
       expect(coming).toMatchObject([
-        { name: 'one', facts, state: null, pieces: [{ bytes: 8, files: [] }] },
+        { name: 'one', facts, state: { cprBytes: 8, mainBytes: 0 }, pieces: [{ bytes: 8, files: [] }] },
         { name: 'other', pieces: [] },
       ]);
       expect([one, other].map(({ commands }) => commands.includes('stop'))).toEqual([false, false]);

@@ -159,7 +159,7 @@ export class Suspension {
         preserve: (file) => this.#preserve(file),
       });
     });
-    this.#needRoom();
+    await this.#writeAhead();
     for (const { adopted, saver } of this.#coming)
       if (saver) mark(adopted.session, { suspended: true, before: saver.before });
     // Telling clients takes time away from saving. They hear of it if that takes long, or fails.
@@ -344,13 +344,16 @@ export class Suspension {
   }
 
   /** All but the lengths of the states is known now. */
-  #needRoom(): void {
-    const { nowUs, needRoom } = this.#context;
-    try {
-      needRoom(this.#coming.map((member) => savedMachine(member, null, nowUs())));
-    } catch (error) {
+  async #writeAhead(): Promise<void> {
+    const { nowUs, writeAhead } = this.#context;
+    const coming = this.#coming.map((member) =>
+      savedMachine(member, member.saver?.stateAhead ?? null, nowUs()),
+    );
+    await writeAhead(coming).catch((error: unknown) => {
+      this.#signal.throwIfAborted();
       throw new NotSaved(`no machine was stopped: ${saidBy(error)}`);
-    }
+    });
+    this.#signal.throwIfAborted();
   }
 
   #show(member: Member, change: Partial<MachineRun>): void {

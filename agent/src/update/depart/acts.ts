@@ -250,15 +250,31 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
   },
 };
 
+/** Bytes of each machine's memory by its session. */
+const memoryIn = ({ machines }: Plan): Map<string | null, number | null> =>
+  new Map(machines.map(({ session, memory }) => [session, memory]));
+
+/**
+ * Writes ahead what is written once the machines are stopped, or makes sure that it has room. They still run.
+ *
+ * @param coming the machines as they will be saved
+ * @throws Error if the next kernel's agent could not read it, or it has no room; NotPreservedInTime
+ */
+export async function writeAhead(update: Leaving, coming: readonly SavedMachine[]): Promise<void> {
+  const { index, plan, program } = update;
+  if (index === null) return;
+  index.needRoom(update.indexRecord(null, coming));
+  await program?.writeAhead(index, coming, memoryIn(plan));
+}
+
 /**
  * Writes out what the machines wrote last, and leaves the program with which they are brought back. They are stopped, and
  * an abort ends this.
  */
 async function leaveProgram(update: Leaving): Promise<void> {
   const { index, lastSync, machines, plan, program, signal } = update;
-  const memory = new Map(plan.machines.map((machine) => [machine.session, machine.memory]));
   const compile = (): Buffer | null =>
-    (index && program?.compile(index.name, machines.saved, memory)) ?? null;
+    (index && program?.compile(index.name, machines.saved, memoryIn(plan))) ?? null;
   const writing = lastSync && writeOut(update, lastSync);
   // Nobody waits for it if compiling fails before.
   writing?.catch(() => {});

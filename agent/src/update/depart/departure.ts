@@ -18,7 +18,7 @@ import { ended, newRecord, stayed } from '../record/record.ts';
 import { CameBack } from '../record/refused.ts';
 import { isLeaving, mayAbort } from '../record/steps.ts';
 import type { UpdateContext } from '../record/update-context.ts';
-import { acts, type Leaving } from './acts.ts';
+import { acts, type Leaving, writeAhead } from './acts.ts';
 import { programFor } from './resume-program.ts';
 import { RunMachines } from './run-machines.ts';
 import { StepList } from './step-list.ts';
@@ -78,7 +78,7 @@ export class Departure {
       actor: { peer: recorded, name: peer.user },
       brownoutFromUs: context.phases.startedAtUs,
       index: () => leaving.index,
-      needRoom: (coming) => leaving.index?.needRoom(this.#indexRecord(null, coming)),
+      writeAhead: (coming) => writeAhead(leaving, coming),
       stopping: () => this.#clock.start(),
       changed: () => this.#showMachines(),
       signal: this.#abort.signal,

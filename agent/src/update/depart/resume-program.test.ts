@@ -13,17 +13,22 @@ import { programFor, type ResumeProgram } from './resume-program.ts';
 let proc: MadeUpVmmProc;
 let log: string[];
 let left: Decoded[] | null;
+let room: number | null;
 
 beforeEach(() => {
   proc = new MadeUpVmmProc();
   log = [];
   left = null;
+  room = null;
 });
 afterEach(() => proc[Symbol.dispose]());
 
 const index = {
   name: 'luo-console',
-  preserveProgram: async (bytes: Buffer): Promise<void> => {
+  makeProgramRoom: async (bytes: number): Promise<void> => {
+    room = bytes;
+  },
+  writeProgram: async (bytes: Buffer): Promise<void> => {
     left = decodeProgram(bytes);
   },
 };
@@ -195,8 +200,8 @@ it('a machine that was not saved is not', async () => {
 it('what fails while the machines are stopped is logged, and ends nothing', async () => {
   const [one, made] = [await ready(), program()];
   made.prepare([one]);
-  const preserveProgram = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
-  await leave(made, [saved(one)], undefined, { ...index, preserveProgram });
+  const writeProgram = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
+  await leave(made, [saved(one)], undefined, { ...index, writeProgram });
   expect(left).toBeNull();
   expect(log).toEqual([expect.stringMatching(/^warning there is no resume program.*ENOMEM/)]);
 });
@@ -205,8 +210,8 @@ it('a kernel that does not come back ends the update: it would hold up the kexec
   const [one, made] = [await ready(), program()];
   made.prepare([one]);
   const late = new NotPreservedInTime('the kernel did not preserve it within 5 ms');
-  const preserveProgram = (): Promise<void> => Promise.reject(late);
-  await expect(leave(made, [saved(one)], undefined, { ...index, preserveProgram })).rejects.toBe(late);
+  const writeProgram = (): Promise<void> => Promise.reject(late);
+  await expect(leave(made, [saved(one)], undefined, { ...index, writeProgram })).rejects.toBe(late);
 });
 
 it('a machine whose recorded pieces have no room is left to the agent, and the others are in it', async () => {
@@ -236,4 +241,50 @@ it('a machine of which a value does not fit is left to the agent', async () => {
   expect(left).not.toBeNull();
   expect(machines()).toEqual([]);
   expect(log).toEqual([expect.stringMatching(/^warning a machine cannot be in the resume program/)]);
+});
+
+it('it has its room before the machines are stopped, and is the same as if it were compiled then', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
+  const machine = saved(one);
+  const later = made.compile(index.name, [machine]);
+  const ahead = { ...machine, state: { token: '0x1', cprBytes: 9, mainBytes: 0 }, savedAtUs: null };
+  await made.writeAhead(index, [ahead], new Map());
+  expect(room).toBe(later?.length);
+  expect(left).toBeNull();
+  await leave(made, [machine]);
+  expect(machines()).toEqual(['machine:one']);
+  expect(made.compile(index.name, [machine])).toEqual(later);
+});
+
+it('it is compiled anew if not all machines come that it was encoded for', async () => {
+  const [one, made] = [await ready(), program()];
+  const two = ['first', 'second'].map((name) => ({
+    ...one,
+    adopted: { ...one.adopted, session: name },
+  }));
+  made.prepare(two);
+  await made.writeAhead(index, two.map(saved), new Map());
+  await leave(made, two.slice(1).map(saved));
+  expect(machines()).toEqual(['second']);
+});
+
+it('it has no room ahead where a state has no place yet', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
+  await made.writeAhead(index, [{ ...saved(one), state: null }], new Map());
+  expect(room).toBeNull();
+  await leave(made, [saved(one)]);
+  expect(machines()).toEqual(['machine:one']);
+});
+
+it('a kernel that does not come back while room is made for it ends the update', async () => {
+  const [one, made] = [await ready(), program()];
+  made.prepare([one]);
+  const late = new NotPreservedInTime('the kernel did not preserve it within 5 ms');
+  const makeProgramRoom = (): Promise<void> => Promise.reject(late);
+  await expect(made.writeAhead({ ...index, makeProgramRoom }, [saved(one)], new Map())).rejects.toBe(late);
+  const fails = (): Promise<void> => Promise.reject(new Error('ENOMEM'));
+  await made.writeAhead({ ...index, makeProgramRoom: fails }, [saved(one)], new Map());
+  expect(log).toEqual([expect.stringMatching(/^warning there is no resume program.*ENOMEM/)]);
 });

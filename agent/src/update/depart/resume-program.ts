@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The resume program that an update leaves for a kernel that starts with the carrier. Which machines are in it is decided
- * while they run. Once they are saved, the program is left in the index session. A machine that is not in the program, or
- * all if it is not there, are brought back by the agent. So nothing here ends an update, except that the kernel does not
- * come back.
+ * while they run. It is encoded and has its place in the index session then, too. Once they are saved it is completed and
+ * written there. A machine that is not in the program, or all if it is not there, are brought back by the agent. So nothing
+ * here ends an update, except that the kernel does not come back.
  */
 import type { Adopted } from '../../adoption/adoption-context.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
@@ -14,10 +14,11 @@ import { saidBy } from '../../host/said-by.ts';
 import { NotPreservedInTime } from '../../liveupdate/preserve-in-time.ts';
 import { indexSessionName } from '../../liveupdate/tokens.ts';
 import { memoryFilesOf } from '../../qemu/restart-command.ts';
-import { compileProgram, type ProgramMachine } from '../program/compile.ts';
+import { compileProgram, type ProgramMachine, type ProgramParts } from '../program/compile.ts';
 import { encodeProgram } from '../program/encode.ts';
 import { startsCarrier } from '../program/first-program.ts';
 import { type KernelModules, modulesOf } from '../program/kernel-modules.ts';
+import { ProgramAhead } from '../program/program-ahead.ts';
 import { startOrder } from '../program/start-order.ts';
 import type { OutgoingIndex } from '../record/index-session.ts';
 import type { UpdateContext } from '../record/update-context.ts';
@@ -26,6 +27,9 @@ import type { UpdateContext } from '../record/update-context.ts';
 type ProgramContext = Pick<UpdateContext, 'log' | 'together' | 'needLimitS'> & {
   readonly paths: Pick<HostPaths, 'proc'>;
 };
+
+/** Bytes of each machine's memory by its session; null if that is not known. */
+type MemoryOf = ReadonlyMap<string | null, number | null>;
 
 /** The program of an update into this kernel with this command line; null if nothing there would read it. */
 export const programFor = (
@@ -44,6 +48,8 @@ export class ResumeProgram {
   readonly #sessions = new Set<string>();
   /** They as they would be saved. */
   #onTrial: readonly ProgramMachine[] = [];
+  /** The program as it is before the machines are saved; null if that is not known. */
+  #ahead: ProgramAhead | null = null;
 
   constructor(context: ProgramContext, modules: KernelModules | null) {
     this.#context = context;
@@ -70,30 +76,43 @@ export class ResumeProgram {
     this.#onTrial = onTrial;
   }
 
-  /** Compiles the program on trial once more. */
+  /** Compiles the program on trial once more, and completes it. */
   compileOnTrial(): void {
     this.#encoded(indexSessionName, this.#onTrial);
+    this.#encodedAhead(indexSessionName, this.#onTrial)?.completed(this.#onTrial);
   }
 
   /**
-   * Compiles the program. The machines are stopped.
+   * Encodes the program as far as it is known, and makes room for it in the index session. The machines run.
+   *
+   * @param coming the machines as they will be saved
+   * @throws NotPreservedInTime
+   */
+  async writeAhead(
+    index: Pick<OutgoingIndex, 'name' | 'makeProgramRoom'>,
+    coming: readonly SavedMachine[],
+    memory: MemoryOf,
+  ): Promise<void> {
+    this.#ahead = this.#encodedAhead(index.name, this.#known(coming, memory));
+    if (this.#ahead === null) return;
+    try {
+      await index.makeProgramRoom(this.#ahead.bytes);
+    } catch (error) {
+      if (error instanceof NotPreservedInTime) throw error;
+      this.#without(error);
+    }
+  }
+
+  /**
+   * Compiles the program, or completes the one that was encoded ahead. The machines are stopped.
    *
    * @param index the name of the index session
-   * @param memory bytes of each machine's memory by its session; null if that is not known
    * @returns null if there is none, which the log says
    */
-  compile(
-    index: string,
-    saved: readonly SavedMachine[],
-    memory: ReadonlyMap<string | null, number | null> = new Map(),
-  ): Buffer | null {
-    const inOrder = startOrder(saved, ({ session }) => memory.get(session) ?? null);
-    const known = inOrder.flatMap((machine): ProgramMachine[] => {
-      const { facts, session } = machine;
-      return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
-    });
+  compile(index: string, saved: readonly SavedMachine[], memory: MemoryOf = new Map()): Buffer | null {
+    const known = this.#known(saved, memory);
     try {
-      return this.#encoded(index, known);
+      return this.#ahead?.completed(known) ?? this.#encoded(index, known);
     } catch (error) {
       this.#without(error);
       return null;
@@ -101,12 +120,32 @@ export class ResumeProgram {
   }
 
   /** Leaves a compiled program in the index session. @throws NotPreservedInTime */
-  async leave(index: Pick<OutgoingIndex, 'preserveProgram'>, program: Buffer): Promise<void> {
+  async leave(index: Pick<OutgoingIndex, 'writeProgram'>, program: Buffer): Promise<void> {
     try {
-      await index.preserveProgram(program);
+      await index.writeProgram(program);
     } catch (error) {
       if (error instanceof NotPreservedInTime) throw error;
       this.#without(error);
+    }
+  }
+
+  /** The machines that will be in the program, in their order. */
+  #known(saved: readonly SavedMachine[], memory: MemoryOf): ProgramMachine[] {
+    const inOrder = startOrder(saved, ({ session }) => memory.get(session) ?? null);
+    return inOrder.flatMap((machine): ProgramMachine[] => {
+      const { facts, session } = machine;
+      return facts !== null && this.#sessions.has(session) ? [{ saved: machine, facts }] : [];
+    });
+  }
+
+  /** @returns null if it is not known yet where a state will be, or the program has no room for all */
+  #encodedAhead(index: string, machines: readonly ProgramMachine[]): ProgramAhead | null {
+    if (machines.some(({ saved }) => saved.state === null)) return null;
+    try {
+      return new ProgramAhead(this.#parts(index, machines));
+    } catch {
+      // Compiling once they are saved leaves out what has no room, and says so.
+      return null;
     }
   }
 
@@ -117,9 +156,13 @@ export class ResumeProgram {
     });
   }
 
-  #compiled(index: string, machines: readonly ProgramMachine[]): Buffer {
+  #parts(index: string, machines: readonly ProgramMachine[]): ProgramParts {
     const { together, needLimitS: limitS } = this.#context;
-    return encodeProgram(compileProgram({ index, machines, together, limitS, modules: this.#modules }));
+    return { index, machines, together, limitS, modules: this.#modules };
+  }
+
+  #compiled(index: string, machines: readonly ProgramMachine[]): Buffer {
+    return encodeProgram(compileProgram(this.#parts(index, machines)));
   }
 
   /** The program of all machines, or of those for which there is room: only now is it known what was recorded. */

@@ -32,8 +32,8 @@ export interface RunMachinesOptions {
   readonly brownoutFromUs: number;
   /** The index session, in which what the next kernel needs is preserved. */
   index(): OutgoingIndex | null;
-  /** Makes sure that what will be written down of the machines has room. @throws Error */
-  needRoom(coming: readonly SavedMachine[]): void;
+  /** Writes ahead what will be written down of the machines, as far as it is known. @throws Error if it has no room */
+  writeAhead(coming: readonly SavedMachine[]): Promise<void>;
   /** Told right before the first machine is stopped. */
   stopping(): void;
   /** Fires when the update is aborted. */
@@ -86,7 +86,7 @@ export class RunMachines {
         },
         facts: (adopted) => this.#factsOf(adopted),
         ...limitsIn(plan),
-        needRoom: options.needRoom,
+        writeAhead: options.writeAhead,
         stopping: options.stopping,
         changed: options.changed,
         isStopped: (session) => adoptions.stopped.isStopped(session),

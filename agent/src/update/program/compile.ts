@@ -41,7 +41,7 @@ export interface ProgramMachine {
   readonly facts: VmmFacts;
 }
 
-interface ProgramParts {
+export interface ProgramParts {
   /** The name of the index session. */
   readonly index: string;
   readonly machines: readonly ProgramMachine[];

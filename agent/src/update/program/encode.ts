@@ -45,8 +45,13 @@ export function encodeProgram(instructions: readonly Instruction[]): Buffer {
   file.write(magic, 'latin1');
   file.writeUInt32LE(programFormat, 8);
   file.writeUInt32LE(bodyBytes, 12);
-  file.writeBigUInt64LE(fnv1a(file.subarray(8, 16), file.subarray(headerBytes)), 16);
+  sealProgram(file);
   return file;
+}
+
+/** Writes the digest of an encoded program into it: once it is whole, and whenever a number has changed. */
+export function sealProgram(file: Buffer): void {
+  file.writeBigUInt64LE(fnv1a(file.subarray(8, 16), file.subarray(headerBytes)), 16);
 }
 
 /**
@@ -72,9 +77,20 @@ export function fnv1a(...stretches: readonly Uint8Array[]): bigint {
 /** How many bytes of a body instructions take. @throws Error as `encodeProgram` */
 export function bytesOf(instructions: readonly Instruction[]): number {
   let bytes = 0;
-  for (const each of instructions) bytes += codeBytes + roundedUp(payloadBytes(each));
+  for (const each of instructions) bytes += instructionBytes(each);
   return bytes;
 }
+
+/** How many bytes an instruction takes. @throws Error as `encodeProgram` */
+export const instructionBytes = (each: Instruction): number => codeBytes + roundedUp(payloadBytes(each));
+
+/**
+ * Where in the file a number of an instruction stands.
+ *
+ * @param begin where the instruction does
+ */
+export const numberAt = (begin: number, does: InstructionName, name: string): number =>
+  begin + codeBytes + numberBytes * instructionRows[does].numbers.indexOf(name);
 
 const roundedUp = (bytes: number): number => bytes + (-bytes & (multiple - 1));
 
@@ -103,7 +119,8 @@ function writeInstruction(file: Buffer, begin: number, instruction: Instruction)
   return begin + codeBytes + roundedUp(bytes);
 }
 
-function writeNumber(file: Buffer, at: number, value: unknown): number {
+/** @param value a whole number of 64 bits. @returns where the next one begins */
+export function writeNumber(file: Buffer, at: number, value: unknown): number {
   if (typeof value === 'bigint') return file.writeBigUInt64LE(value, at);
   const number = Number(value);
   // A bigint for each would take longer than all the rest.

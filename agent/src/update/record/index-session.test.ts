@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What the index has room for is found out while machines still run. */
-import { native as realNative } from '@luo-console/native';
+import { type Descriptor, type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sealedMemfd } from '../../adoption/adoptions.fixture.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { programToken } from '../../liveupdate/tokens.ts';
 import { mostPieces } from '../../qemu/streams.ts';
 import { type IndexRecord, newIndexRecord } from './index-record.ts';
 import { OutgoingIndex } from './index-session.ts';
@@ -33,8 +34,11 @@ function recordOf(machines: readonly SavedMachine[]): IndexRecord {
   return newIndexRecord({ ...content, machines: [...machines] });
 }
 
-async function indexFor(machines: readonly SavedMachine[]): Promise<OutgoingIndex> {
-  const native = { ...realNative, liveUpdate: double };
+async function indexFor(
+  machines: readonly SavedMachine[],
+  preserveFd: Native['liveUpdate']['preserveFd'] = double.preserveFd.bind(double),
+): Promise<OutgoingIndex> {
+  const native = { ...realNative, liveUpdate: Object.assign(Object.create(double), { preserveFd }) };
   const createSession = async (name: string) => {
     using device = double.openDevice('/dev/made-up');
     return double.createSession(device, name);
@@ -118,6 +122,30 @@ it('a file that would come back sealed is refused, as a VMM may hand one over', 
     await expect(index.preserve(sealed)).rejects.toThrow(/F_SEAL_EXEC/);
     await expect(index.preserve(plain)).resolves.toMatchObject({ session: index.name });
   } finally {
+    await index.close();
+  }
+});
+
+it('the resume program is written where it has its room, and one that is too long is refused', async () => {
+  const preserved: Descriptor[] = [];
+  const index = await indexFor([], async (session, file, token) => {
+    if (token === programToken) preserved.push(realNative.descriptors.duplicate(file));
+    await double.preserveFd(session, file, token);
+  });
+  try {
+    await index.makeProgramRoom(8);
+    const [file] = preserved;
+    if (file === undefined) throw new Error('it is preserved');
+    expect([...realNative.memory.read(file, 0n, 9)]).toEqual(Array.from({ length: 8 }, () => 0));
+    await index.writeProgram(Buffer.from('a longer', 'latin1'));
+    await index.writeProgram(Buffer.from('short', 'latin1'));
+    expect(Buffer.from(realNative.memory.read(file, 0n, 8)).toString('latin1')).toBe('shortger');
+    await expect(index.writeProgram(Buffer.alloc(9))).rejects.toThrow(
+      'the resume program has 9 bytes, and there is room for 8',
+    );
+    expect(preserved).toHaveLength(1);
+  } finally {
+    for (const each of preserved) each.close();
     await index.close();
   }
 });

@@ -58,6 +58,8 @@ export class OutgoingIndex {
   /** The session's name: the next kernel's agent looks for each it could be. */
   readonly name: string;
   #tokens = indexTokens;
+  /** The file of the resume program, and how long that can be; null before it has a place. */
+  #program: { readonly file: NativeDescriptor; readonly room: number } | null = null;
 
   private constructor(
     native: Native,
@@ -151,18 +153,41 @@ export class OutgoingIndex {
   }
 
   /**
-   * Preserves the resume program beside the record, for the carrier.
+   * Preserves a file beside the record in which the resume program will be, for the carrier. Until it is written the file
+   * holds no program.
    *
-   * @param bytes as `encodeProgram` made them
+   * @param room how long the program will be at most, in bytes
    * @throws NotPreservedInTime; SystemError, as preserving does; `EEXIST` if there is one already
    */
-  async preserveProgram(bytes: Buffer): Promise<void> {
+  async makeProgramRoom(room: number): Promise<void> {
+    this.#program = await this.#programFile(room);
+  }
+
+  /**
+   * Writes the resume program beside the record, for the carrier.
+   *
+   * @param bytes as `encodeProgram` made them
+   * @throws Error if the file has no room for it; as `makeProgramRoom`, if there is none yet
+   */
+  async writeProgram(bytes: Buffer): Promise<void> {
+    this.#program ??= await this.#programFile(bytes.length);
+    const { file, room } = this.#program;
+    if (bytes.length > room)
+      throw new Error(`the resume program has ${bytes.length} bytes, and there is room for ${room}`);
+    this.#native.memory.write(file, 0n, bytes);
+  }
+
+  async #programFile(room: number): Promise<{ file: NativeDescriptor; room: number }> {
     const { memory } = this.#native;
-    // The kernel holds the file from now on, until the session is closed.
-    using file = memory.memfdCreate('luo-resume-program');
-    memory.truncate(file, BigInt(bytes.length));
-    memory.write(file, 0n, bytes);
-    await preserveInTime(this.#native, this.#session, file, programToken, { signal: this.#signal });
+    const file = memory.memfdCreate('luo-resume-program');
+    try {
+      memory.truncate(file, BigInt(room));
+      await preserveInTime(this.#native, this.#session, file, programToken, { signal: this.#signal });
+      return { file, room };
+    } catch (error) {
+      file.close();
+      throw error;
+    }
   }
 
   /**
@@ -174,6 +199,7 @@ export class OutgoingIndex {
   async close(): Promise<void> {
     const { descriptors } = this.#native;
     await descriptors.closeAside(this.#session);
+    if (this.#program !== null) await descriptors.closeAside(this.#program.file);
     await descriptors.closeAside(this.#file);
   }
 }
