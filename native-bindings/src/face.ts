@@ -171,6 +171,8 @@ export interface PeerCredentials {
 /** What `recordFrom` has recorded. */
 export interface Recorded {
   readonly bytes: number;
+  /** How long the thread had been through when the event loop had its turn to hear of it, in µs. */
+  readonly endedAgoUs: number;
   readonly rest: Descriptor | null;
 }
 

@@ -87,7 +87,7 @@ interface RawSockets {
     file: number,
     offset: bigint,
     most: bigint,
-  ): Promise<{ bytes: number; rest: number | null }>;
+  ): Promise<{ bytes: number; endedAgoUs: number; rest: number | null }>;
   shutdownWrite(socket: number): void;
   shutdown(socket: number): void;
   peerCredentials(socket: number): PeerCredentials;

@@ -119,14 +119,15 @@ export const sockets: Sockets = {
   },
 
   async recordFrom(listening, pid, file, offset, most) {
-    const { bytes, rest } = await raw.recordFrom(
+    const { bytes, endedAgoUs, rest } = await raw.recordFrom(
       fdOf(listening, 'listening'),
       integerOf(pid, 'pid', 1, 2 ** 31 - 1),
       fdOf(file, 'file'),
       offsetOf(offset, 'offset'),
       offsetOf(most, 'most'),
     );
-    return { bytes, rest: rest === null ? null : new OwnedDescriptor(rest, 'recordFrom', 'outside') };
+    const owned = rest === null ? null : new OwnedDescriptor(rest, 'recordFrom', 'outside');
+    return { bytes, endedAgoUs, rest: owned };
   },
 
   shutdownWrite(socket) {

@@ -296,8 +296,23 @@ describe('record', () => {
     using one = sockets.connectUnix(path);
     await sendAll(one, Buffer.from('state'));
     sockets.shutdownWrite(one);
-    expect(await recording).toEqual({ bytes: 5, rest: null });
+    expect(await recording).toEqual({ bytes: 5, endedAgoUs: expect.any(Number), rest: null });
     expect(memory.read(file, 0n, 6).toString()).toBe('\0state');
+  });
+
+  it('tells how long the event loop was too late to hear of its end', async () => {
+    using listening = sockets.listenUnix(path);
+    using file = memory.memfdCreate('state');
+    const recording = sockets.recordFrom(listening, process.pid, file, 0n, 100n);
+    using one = sockets.connectUnix(path);
+    await sendAll(one, Buffer.from('state'));
+    const before = performance.now();
+    sockets.shutdownWrite(one);
+    // The loop has no turn meanwhile.
+    while (performance.now() - before < 20);
+    const { endedAgoUs } = await recording;
+    expect(endedAgoUs).toBeGreaterThan(0);
+    expect(endedAgoUs).toBeLessThan(1000 * (performance.now() - before));
   });
 
   it('hands on the connection of which more comes than may be recorded', async () => {

@@ -36,8 +36,8 @@ import { capabilitiesFor } from './taking-in.ts';
 
 /** What is waited for once the guest is to stop. */
 interface Expected {
-  /** Resolves with the length of the device state once all of it is recorded. */
-  readonly recorded: Promise<number>;
+  /** Resolves with the length of the device state once all of it is recorded, and when that was, in µs of `nowUs`. */
+  readonly recorded: Promise<{ readonly mainBytes: number; readonly recordedAtUs: number }>;
   /**
    * Resolves once QEMU says that it has sent it whole; null until it was told to. Before that it tells of another migration,
    * which its owner may have cancelled.
@@ -202,11 +202,15 @@ export class MachineSaver {
    * guest still runs.
    */
   expectState(): Expected {
-    const { limitMs, pid, way } = this.#options;
+    const { limitMs, nowUs, pid, way } = this.#options;
     const signal = AbortSignal.any([
       ...[this.#options.signal, AbortSignal.timeout(limitMs), this.#over.signal],
     ]);
-    const recorded = this.#state.record({ listening: this.#main, pid }, signal);
+    const recorded = this.#state.record({ listening: this.#main, pid }, signal).then((state) => ({
+      mainBytes: state.bytes,
+      // The thread that records is through before the event loop has its turn.
+      recordedAtUs: nowUs() - Math.round(state.endedAgoUs),
+    }));
     const migrated = way === 'cpr' ? this.#monitor.migrated(signal) : null;
     // Whoever saves the machine hears of it, if that is still done.
     for (const each of [recorded, migrated]) each?.catch(() => {});
@@ -220,7 +224,7 @@ export class MachineSaver {
    * Stops the guest and records its state. @throws QmpError; StreamError; the guest is then stopped until `letRunOn`
    */
   async save(): Promise<SavedState> {
-    const { nowUs, way } = this.#options;
+    const { way } = this.#options;
     const { recorded, signal } = this.#expected ?? this.expectState();
     this.stop();
     try {
@@ -230,8 +234,7 @@ export class MachineSaver {
         this.#monitor.unheard();
       }
       const migrated = this.#expected?.migrated ?? this.#monitor.migrated(signal);
-      const mainBytes = await Promise.race([recorded, rejectedWith(migrated)]);
-      const recordedAtUs = nowUs();
+      const { mainBytes, recordedAtUs } = await Promise.race([recorded, rejectedWith(migrated)]);
       this.#monitor.hear();
       await migrated;
       this.#migration = 'completed';

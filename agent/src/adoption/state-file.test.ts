@@ -70,7 +70,7 @@ const from = () => ({ listening, pid: process.pid });
 const signal = (): AbortSignal => AbortSignal.timeout(5000);
 
 async function recorded(state: StateFile, data: Buffer): Promise<number> {
-  const [bytes] = await Promise.all([state.record(from(), signal()), send(data)]);
+  const [{ bytes }] = await Promise.all([state.record(from(), signal()), send(data)]);
   return bytes;
 }
 

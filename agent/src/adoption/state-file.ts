@@ -12,7 +12,7 @@
  */
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import type { Descriptor, Native } from '@luo-console/native';
+import type { Descriptor, Native, Recorded } from '@luo-console/native';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { recordStream, recordStreamOf, StreamError } from '../qemu/streams.ts';
 import { bytesBehindState } from './restart-mark.ts';
@@ -42,6 +42,8 @@ const freedBytes = 64 * 1024 * 1024;
 
 /** How much is copied at once where a state goes on in another file, in bytes. */
 const pieceBytes = 1024 * 1024;
+
+type RecordedState = Pick<Recorded, 'bytes' | 'endedAgoUs'>;
 
 export class StateFile {
   readonly #native: Native;
@@ -98,23 +100,23 @@ export class StateFile {
   /**
    * Records what a process sends that connects to a listening socket, to the end of the stream, behind what there is.
    *
-   * @returns how many bytes came
+   * @returns how many bytes came, and how long ago the last of them was recorded, in µs
    * @throws StreamError, SystemError `EFBIG` if more comes than a state can be; the signal's reason
    */
-  async record(from: { listening: Descriptor; pid: number }, signal: AbortSignal): Promise<number> {
+  async record(from: { listening: Descriptor; pid: number }, signal: AbortSignal): Promise<RecordedState> {
     const { sockets } = this.#native;
     const before = this.#bytes;
     const fits = this.#place === null ? this.#most : this.#room - before;
     const into = { file: this.#file, offset: before, most: fits };
-    const { bytes, rest } = await recordStreamOf(sockets, from, into, signal);
+    const { bytes, endedAgoUs, rest } = await recordStreamOf(sockets, from, into, signal);
     this.#bytes += bytes;
-    if (rest === null) return bytes;
+    if (rest === null) return { bytes, endedAgoUs };
     using connection = rest;
     if (this.#place === null) throw new StreamError(`a state of over ${this.#most} bytes`);
     this.#goOnElsewhere();
     const onward = { file: this.#file, offset: this.#bytes, most: this.#most - fits };
     this.#bytes += await recordStream(sockets, connection, onward, signal);
-    return this.#bytes - before;
+    return { bytes: this.#bytes - before, endedAgoUs: 0 };
   }
 
   /**

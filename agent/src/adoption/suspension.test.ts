@@ -87,6 +87,25 @@ describe('a machine', () => {
     suspension.close();
   });
 
+  it('was saved when the last of its state was recorded, not when the event loop had its turn', async () => {
+    const vmm = await startFakeVmm();
+    const lateUs = 3_600_000_000;
+    const recordFrom: Sockets['recordFrom'] = async (...given) => {
+      const recorded = await native.sockets.recordFrom(...given);
+      return { ...recorded, endedAgoUs: lateUs };
+    };
+    let nowUs = 0;
+    const suspension = suspensionOf([adopted('one', vmm.path, 'cpr')], 'stop', {
+      native: { ...native, sockets: { ...native.sockets, recordFrom } },
+      nowUs: () => ++nowUs,
+    });
+    await suspension.prepare();
+    const [saved] = await suspension.save();
+    expect(saved?.savedAtUs).toBeLessThanOrEqual(nowUs - lateUs);
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.close();
+  });
+
   it('is not stopped if the update is aborted while that is written', async () => {
     const vmm = await startFakeVmm();
     const abort = new AbortController();

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 
 #include "arguments.h"
@@ -89,13 +90,16 @@ struct RecordOperation {
 };
 
 struct RecordFromOperation {
-  // How many bytes came, and the connection if more of them wait in it.
+  // How many bytes came, when the last of them was written, and the connection if more of them wait in it.
   struct Answer {
     int64_t bytes = 0;
+    std::chrono::steady_clock::time_point ended_at;
     OutsideDescriptor rest;
     Napi::Value Value(Napi::Env env) {
+      const std::chrono::duration<double, std::micro> ago = std::chrono::steady_clock::now() - ended_at;
       const auto value = Napi::Object::New(env);
       value.Set("bytes", static_cast<double>(bytes));
+      value.Set("endedAgoUs", ago.count());
       value.Set("rest", rest.Get() < 0 ? env.Null() : Napi::Number::New(env, rest.Release()));
       return value;
     }
@@ -107,6 +111,12 @@ struct RecordFromOperation {
   Recording recording;
 
   std::optional<Failure> Run(Answer& answer) {
+    auto failure = RecordNext(answer);
+    answer.ended_at = std::chrono::steady_clock::now();
+    return failure;
+  }
+
+  std::optional<Failure> RecordNext(Answer& answer) const {
     for (;;) {
       OutsideDescriptor connection(accept4(listening.Get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
       if (connection.Get() >= 0) {
@@ -151,7 +161,7 @@ Napi::Value Record(const Napi::CallbackInfo& info) {
       "recv");
 }
 
-// recordFrom(listening, pid, file, offset, most) → Promise<{ bytes, rest }>
+// recordFrom(listening, pid, file, offset, most) → Promise<{ bytes, endedAgoUs, rest }>
 Napi::Value RecordFrom(const Napi::CallbackInfo& info) {
   const int listening = IntAt(info, 0);
   const int file = IntAt(info, 2);
