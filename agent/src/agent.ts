@@ -217,11 +217,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   const past = await openJournal(context);
   loader.recall(reader, facts.bootId);
-  const arrived = await arrive(context, board, past, { index, resuming, resumeLate });
+  if (index) context.unfinishedIndex.hold(index.session);
+  let bringingBack = resuming;
+  const arrived = await arrive(context, board, past, {
+    ...{ index, resuming },
+    resumeLate: async (handed) => {
+      const found = await resumeLate(handed);
+      // Also if nothing comes of the arrival, as where the journal turns out to be damaged.
+      bringingBack = found.resuming ?? bringingBack;
+      return found;
+    },
+  });
   const writable = journal.unwritable === null;
-  // Closing its last descriptor would finish it.
-  if (!writable && index) context.unfinishedIndex.keep(index.session, 'the journal cannot be written');
-  const bringingBack = arrived?.resuming ?? resuming;
+  if (!writable) context.unfinishedIndex.cannotFinish('the journal cannot be written');
   const loaded = Promise.allSettled([carrierOver, bringingBack?.done]).then(() => {
     isLoaded = true;
   });

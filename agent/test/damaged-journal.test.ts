@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
-import { Journal } from '../src/journal/index.ts';
+import { Journal, JournalReader } from '../src/journal/index.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
 import { planOf, runToKexec, startSettled } from './scenario.ts';
@@ -116,6 +116,44 @@ describe('a journal that', () => {
     expect((await client.call('GetStatus', {})).status.phase).toBe('normal');
     host.kill();
     mend();
+    client = await startSettled(host);
+    expect((await client.call('GetUpdate', { id })).update).toMatchObject({
+      ...{ outcome: 'updated', machines: [{ name: 'one', stage: 'resumed' }] },
+    });
+  });
+
+  it('turns out to be damaged once the second look has the index lets machines come back, and keeps the index', async () => {
+    host.becomeNextKernel();
+    await vmms.endAll();
+    const { retrieveSession } = host.double;
+    let isRetrieved = false;
+    const retrieving = vi.spyOn(host.double, 'retrieveSession').mockImplementation(async (...given) => {
+      if (host.log.filter((line) => line.includes('could not be retrieved')).length < 2)
+        throw Object.assign(new Error('ENOMEM'), { code: 'ENOMEM', errno: 12, syscall: 'ioctl' });
+      isRetrieved = true;
+      return await retrieveSession.apply(host.double, given);
+    });
+    onTestFinished(() => retrieving.mockRestore());
+    const { newest: read } = JournalReader.prototype;
+    let mend: (() => void) | null = null;
+    const reading = vi.spyOn(JournalReader.prototype, 'newest').mockImplementation(function (
+      this: JournalReader,
+      filter,
+    ) {
+      if (!isRetrieved || mend !== null) return read.call(this, filter);
+      mend = damage("name = 'update.started'");
+      return read.call(this, { name: 'update.started' });
+    });
+    onTestFinished(() => reading.mockRestore());
+    client = await startSettled(host);
+    await vi.waitFor(() => expect(vmm.guest.running).toBe(true));
+    expect(said('the journal cannot be used')).toBe(true);
+    expect((await planOf(host, client)).checks).toContainEqual({
+      ...{ name: 'last update', verdict: 'fail' },
+      detail: expect.stringContaining('the journal cannot be written'),
+    });
+    host.kill();
+    (mend as (() => void) | null)?.();
     client = await startSettled(host);
     expect((await client.call('GetUpdate', { id })).update).toMatchObject({
       ...{ outcome: 'updated', machines: [{ name: 'one', stage: 'resumed' }] },

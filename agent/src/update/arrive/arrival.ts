@@ -80,6 +80,7 @@ export async function retrieveAll(
   const index = first.index ?? (expected ? await retrieveIndexOrExplain(context) : null);
   // Also one that the first things had, and could not read: its machines are in nobody's hands yet.
   const late = index !== null && first.resuming === null;
+  if (index !== null) context.unfinishedIndex.hold(index.session);
   const resuming = late ? await resumeLate(context, first, index) : first.resuming;
   const known = [...(index?.record?.sessions ?? []), ...past.inventory.sessions].map(({ name }) => name);
   const names = new Set(known.filter((name) => !sessions.has(name)));

@@ -69,6 +69,7 @@
  *       runs before the journal is opened, by the agent that finds it stopped
  *       runs although %s is damaged, and the agent answers and says so
  *       is damaged lets machines come back, and the rest once it is mended
+ *       turns out to be damaged once the second look has the index lets machines come back, and keeps the index
  *     agent/test/carried-machines.test.ts
  *       runs on in its unit, is not loaded again, and has the times of the carrier
  *       is seen to wait by people whose calls are answered meanwhile, and its monitor is left alone
@@ -226,10 +227,9 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   let isFirst = true;
   const answerMeanwhile = async (waiting: Waiting, signal: AbortSignal): Promise<void> => {
     // Machines that an agent of this boot has stopped must not wait for the device.
-    if (isFirst) {
+    if (isFirst)
       storedRunOn = storedRunOn.then(() => letStoredRunOn({ native, paths, store, log }, kept, signal));
-      options.startWaits?.(signal, storedRunOn);
-    }
+    options.startWaits?.(signal, storedRunOn);
     await options.answerMeanwhile?.(waiting, listening, signal);
   };
   const context = {

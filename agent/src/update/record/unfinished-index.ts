@@ -15,6 +15,16 @@ export class UnfinishedIndex {
     return this.#why;
   }
 
+  /** Keeps it open while it is not known yet whether it can be finished: its last descriptor may be nowhere else. */
+  hold(session: Descriptor): void {
+    this.#session ??= session;
+  }
+
+  /** Says of one that is held that it cannot be finished. @param why in words */
+  cannotFinish(why: string): void {
+    if (this.#session !== null) this.#why ??= why;
+  }
+
   /** @param why what could not be kept elsewhere, in words */
   keep(session: Descriptor, why: string): void {
     this.#session ??= session;
