@@ -10,15 +10,17 @@ import { join } from 'node:path';
 import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../adoption/taking-in.ts';
 import type { VmmFacts } from '../adoption/vmm-facts.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
-import { migrateIncoming, queryMigrate, setCapabilities } from '../qemu/migration-commands.ts';
+import { migrateIncoming, queryMigrate } from '../qemu/migration-commands.ts';
 import { patienceWith } from '../update/program/arrival-time.ts';
-import { processInstructions, tell, until } from '../update/program/compile.ts';
+import { capabilityInstructions, processInstructions, tell, until } from '../update/program/compile.ts';
 import { bytesOf } from '../update/program/encode.ts';
 import { type Instruction, toItsEnd } from '../update/program/instructions.ts';
 import type { HarmlessWords } from './harmless-words.ts';
 
 export interface RehearsalParts {
   readonly machine: Pick<MachineHead, 'way' | 'command'>;
+  /** Those of the running VMM: its command line may set them again. */
+  readonly capabilities: Readonly<Record<string, boolean>>;
   readonly session: string;
   readonly facts: VmmFacts;
   readonly harmless: HarmlessWords;
@@ -62,7 +64,8 @@ export function rehearsalProgram(parts: RehearsalParts): Instruction[] {
   ];
 }
 
-function machinePart({ machine, memory, facts, harmless, directory, loads }: RehearsalParts): Instruction[] {
+function machinePart(parts: RehearsalParts): Instruction[] {
+  const { machine, memory, facts, harmless, directory, loads, capabilities } = parts;
   const { command } = machine;
   const { uid, gid } = command;
   const place = placeIn(directory);
@@ -83,7 +86,7 @@ function machinePart({ machine, memory, facts, harmless, directory, loads }: Reh
     { does: 'note', word: 'starting' },
     { does: 'start', program: command.program },
     { does: 'monitor', path: harmless.monitor },
-    tell(setCapabilities({ ...capabilitiesFor(machine.way), 'late-block-activate': true })),
+    ...capabilityInstructions({ ...capabilitiesFor(machine.way), 'late-block-activate': true }, capabilities),
     tell(migrateIncoming(sockets.main)),
     { does: 'note', word: 'loading' },
     ...(loads ? loading(directory, sockets.main) : []),
