@@ -37,6 +37,14 @@ export function allPairs(word: string, firstKey = ''): [key: string, value: stri
   return found;
 }
 
+/** @param drivers of all block nodes of the running VMM: no word names what is behind a disk. @returns null if all can be had twice */
+export function whyNoDrivers(drivers: readonly string[]): string | null {
+  const other = drivers.find((driver) => !known.has(driver));
+  return other === undefined
+    ? null
+    : `one of its disks, or what is behind it, is opened by the driver ${visible(other)}, which may not be done twice`;
+}
+
 /** @param pairs of -drive or -blockdev. @returns null if the disk can be opened for reading */
 export function whyNoDisk(pairs: readonly (readonly [key: string, value: string])[]): string | null {
   for (const [key, value] of pairs) {

@@ -32,7 +32,7 @@ function rehearsalsOf(find: () => Adopted, letRunOn: () => Promise<string[]> = a
     paths: { proc: join(directory, 'proc'), sys: '/sys' },
     sessions: {} as unknown as SessionStore,
     adoptions: { list: () => [find()], stopped: { mark: () => {}, letRunOn } },
-    blockFiles: { of: () => [] },
+    blockFiles: { of: () => [], driversOf: () => [] },
     units: { run: async () => {}, end: async () => {}, endAll: async () => {} },
     socketDirectory: join(directory, 'sockets'),
     look: async () => sampleMachine,

@@ -25,6 +25,7 @@ import { encodeProgram } from '../update/program/encode.ts';
 import { profileObstacle } from '../update/program/profile-access.ts';
 import { fileWith, whatItDid } from '../update/program/restore-machine.ts';
 import { vmmFacts } from '../update/program/vmm-facts.ts';
+import { whyNoDrivers } from './disk-words.ts';
 import { type HarmlessWords, harmlessWords, NotRehearsable } from './harmless-words.ts';
 import { nothing, type Outcome, outcomeOf, outputBytes, saidIn } from './outcome.ts';
 import { placeIn, rehearsalProgram, savedIn } from './program.ts';
@@ -37,7 +38,7 @@ export interface RehearsalContext extends StateContext {
   readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
   readonly native: Native;
   readonly sessions: SessionStore;
-  readonly blockFiles: Pick<BlockFiles, 'of'>;
+  readonly blockFiles: Pick<BlockFiles, 'of' | 'driversOf'>;
   readonly units: RehearsalUnits;
   /** @throws Refusal NoSuchProcess, NotAMachine */
   look(pid: number): Promise<Machine>;
@@ -107,6 +108,8 @@ class OneRehearsal {
     const { session, machine } = this.#adopted;
     const { way, command, monitor } = machine;
     const { version, monitorDetail } = this.#machine;
+    const behind = whyNoDrivers(blockFiles.driversOf(machine));
+    if (behind !== null) throw new NotRehearsable(behind);
     // Its version decides how it is started.
     if (version === null) throw new NotRehearsable(`its monitor cannot be asked: ${monitorDetail}`);
     const memory =

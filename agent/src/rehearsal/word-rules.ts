@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Which words of a running VMM a second one may have. What reaches something that the running one uses is refused. So are
- * an option and an object that are not known, and a path, unless its option is known to do no more than read it.
+ * Which words of a running VMM a second one may have. What reaches something that the running one uses is refused. So is
+ * what is not known: an option, an object, or a path whose option may do more than read it.
  */
 import { visible } from '../host/plain-words.ts';
 import {

@@ -52,6 +52,8 @@ class Scene {
   namespaces = ['-m', '-n'];
   /** What its session has, if that is not its memory. */
   held: Pick<HeldSession, 'files'> | null = null;
+  /** Of the block nodes of the running VMM. */
+  drivers: readonly string[] = ['qcow2', 'file'];
   /** What happens once its guest is marked as stopped. */
   onStopped = (): void => {};
   readonly #child: ChildProcess;
@@ -179,7 +181,7 @@ class Scene {
           },
         },
       },
-      blockFiles: { of: () => [] },
+      blockFiles: { of: () => [], driversOf: () => this.drivers },
       units: this.units,
       socketDirectory: join(this.directory, 'sockets'),
       look: async () => found,
@@ -429,6 +431,16 @@ describe('a machine', () => {
     expect(one.report).toBeNull();
     expect(one.units.asked).not.toContain('run');
     expectUntouched(one);
+  });
+
+  it('is not started where a server is behind one of its disks, which no word says', async () => {
+    const one = await running();
+    one.drivers = ['qcow2', 'file', 'nbd'];
+    expect(await one.rehearse()).toMatchObject({
+      ...{ problem: null, startUs: null },
+      left: [expect.stringContaining('opened by the driver nbd')],
+    });
+    expect(one.units.asked).not.toContain('run');
   });
 
   it('runs on at once, and nothing is left, when its rehearsal is ended while it is stopped', async () => {
