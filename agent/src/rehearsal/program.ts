@@ -11,7 +11,7 @@ import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../adoption/t
 import type { VmmFacts } from '../adoption/vmm-facts.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { migrateIncoming, queryMigrate } from '../qemu/migration-commands.ts';
-import { patienceWith } from '../update/program/arrival-time.ts';
+import { patienceWith, usualQuietS } from '../update/program/arrival-time.ts';
 import { capabilityInstructions, processInstructions, tell, until } from '../update/program/compile.ts';
 import { bytesOf } from '../update/program/encode.ts';
 import { type Instruction, toItsEnd } from '../update/program/instructions.ts';
@@ -35,8 +35,7 @@ export interface RehearsalParts {
 /** The number of the file that the state is in, and those of the memory behind it. */
 const stateFile = 0;
 
-/** How long the VMM may do nothing, and how long the carrier waits for the state, in seconds. */
-const quietS = 20;
+/** How long the carrier waits for the state, in seconds. */
 const stateLimitS = 60;
 
 /** The file by which the agent says that the state is there. */
@@ -76,7 +75,7 @@ function machinePart(parts: RehearsalParts): Instruction[] {
     sockets,
   );
   return [
-    { does: 'patience', ...patienceWith({ filledBytes: 0 }, quietS) },
+    { does: 'patience', ...patienceWith({ filledBytes: 0 }, usualQuietS) },
     { does: 'apart' },
     ...harmless.taps.map(({ name, queues }): Instruction => ({ does: 'tap', uid, queues, name })),
     { does: 'directory', mode: 0o700, uid, gid, path: place },

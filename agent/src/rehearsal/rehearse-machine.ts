@@ -47,8 +47,8 @@ export interface RehearsalContext extends StateContext {
 
 /** What the names of directories begin with in which machines are rehearsed. */
 export const purpose = 'rehearsal-';
-/** After so long a rehearsal is ended by the service manager, in seconds. */
-const unitLimitS = 120;
+/** After so long a rehearsal is ended by the service manager, in seconds. The carrier gives its VMM up before that. */
+const unitLimitS = 240;
 /** F_SEAL_GROW (fcntl(2)): a write beyond the end fails. */
 const growSeal = 0x0004;
 
@@ -119,7 +119,6 @@ class OneRehearsal {
     const facts = await vmmFacts(paths, machine, blockFiles.of(machine));
     if (facts.unkept !== null)
       return { ...nothing, problem: `it cannot be started with the rights that it has: ${facts.unkept}` };
-    const capabilities = await capabilitiesNow(this.#context, machine);
     const directory = this.#directory;
     const harmless = harmlessWords({
       words: command.words,
@@ -129,6 +128,7 @@ class OneRehearsal {
       isPrivate,
     });
     await this.#needLabelAllows(facts, harmless);
+    const capabilities = await capabilitiesNow(this.#context, machine);
     const loads = whyNot === null;
     const parts = { machine, session, capabilities, facts, harmless, memory, directory, loads };
     const program = this.#kept(fileWith(native, encodeProgram(rehearsalProgram(parts))));

@@ -34,7 +34,10 @@ const stateBytes = 2 * 1024 * 1024;
 /** Most that is copied while the guest is stopped, in bytes. */
 const mostBytes = 64 * 1024 * 1024;
 
-/** The guest was paused by its owner. A state is not taken then: QEMU would not take it again in an update. */
+/**
+ * The guest does not run. Its state is not taken: QEMU saves a paused guest once, and no more before it has run
+ * (`migrate_prepare`, migration/migration.c). An update could not save it then.
+ */
 export class GuestPaused extends Error {
   override readonly name = 'GuestPaused';
 }
@@ -137,9 +140,7 @@ async function usedStopped(
   late: AbortController,
 ): Promise<void> {
   if (!saver.ran)
-    throw new GuestPaused(
-      'its guest is paused, and QEMU would not save it again in an update before it has run',
-    );
+    throw new GuestPaused('its guest does not run, and QEMU would save it once only, before an update could');
   await saver.collect();
   adoptions.stopped.mark(session, { suspended: true, before: saver.before });
   let doing: Doing = 'saving';

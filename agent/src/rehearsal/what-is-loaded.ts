@@ -2,6 +2,7 @@
 /** Whether the state of a machine is loaded in a rehearsal, and what it says if that does not go well. */
 
 import { capabilitiesFor } from '../adoption/taking-in.ts';
+import { errnoOf } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
@@ -70,9 +71,11 @@ export function saidOfMachine(error: unknown): { readonly problem: string } | { 
   if (error instanceof TookTooLong && error.doing === 'loading')
     return { problem: `its state cannot be loaded: ${why}` };
   const isOfVmm =
-    error instanceof DoesNotRunOn ||
     error instanceof StreamError ||
+    // More than a state can have.
+    errnoOf(error) === 'EFBIG' ||
     (error instanceof QmpError && (error.failure === 'refused' || error.failure === 'malformed'));
-  if (isOfVmm && passingCause(why) === null) return { problem: `its state cannot be taken: ${why}` };
+  if (error instanceof DoesNotRunOn || (isOfVmm && passingCause(why) === null))
+    return { problem: `its state cannot be taken: ${why}` };
   return { left: `${ofLoading}${why}` };
 }

@@ -397,7 +397,9 @@ describe('a machine', () => {
       ...{
         loadUs: null,
         left: [
-          expect.stringMatching(/^loading its state: its guest is paused, and QEMU would not save it again/),
+          expect.stringMatching(
+            /^loading its state: its guest does not run, and QEMU would save it once only/,
+          ),
         ],
       },
     });
