@@ -143,6 +143,8 @@ describe('a second VMM', () => {
     ['a window in JSON', ['-display', '{"type":"gtk"}'], 'its display gtk'],
     ['a display of a device', ['-display', 'egl-headless'], 'its display egl-headless'],
     ['a display on a relative path', ['-vnc', 'unix:vnc'], 'the path of its socket unix:vnc'],
+    ['another one', ['-spice', 'unix=on,addr=spice'], 'its display spice unix=on'],
+    ['memory of a display', ['-device', 'virtio-gpu-pci,blob=true'], 'its device virtio-gpu-pci with blob'],
     ['a file of objects', ['-object', 'filter-dump,id=f,netdev=n,file=net.pcap'], 'the path net.pcap'],
     ['an object that is not known', ['-object', 'new-thing,id=n'], 'its object new-thing'],
     [

@@ -110,10 +110,13 @@ const whyNoNet: Rule = (word, options) => {
   return why ?? (isHelped ? 'its tap comes from a helper, on a bridge of the host' : null);
 };
 
-const whyNoDeviceOf: Rule = (word) => {
+const whyNoDeviceOf: Rule = (word, options) => {
   const drivers = allPairs(word, 'driver').flatMap(([key, value]) => (key === 'driver' ? [value] : []));
   const shared = drivers.find((driver) => sharedDevice.test(driver));
-  return shared === undefined ? null : `its device ${visible(shared)} may be had once only`;
+  if (shared !== undefined) return `its device ${visible(shared)} may be had once only`;
+  return options.has('blob')
+    ? mayReach('its device', `${options.get('driver')} with blob, for /dev/udmabuf,`)
+    : null;
 };
 
 const whyNoObject: Rule = (word, options) =>
@@ -144,7 +147,9 @@ const rules: Readonly<Record<string, Rule>> = {
       : /^(vnc=)?unix:(?!\/)/.test(word)
         ? `the path of its socket ${visible(word)} is not absolute`
         : null,
-  '-spice': (_word, options) => (options.has('gl') ? mayReach('its display', 'spice with gl') : null),
+  // A relative path is not seen as one.
+  '-spice': (word, options) =>
+    options.has('gl') || options.has('unix') ? mayReach('its display', `spice ${word}`) : null,
   '-trace': (_word, options) => (options.has('file') ? 'it writes a trace' : null),
   ...{ '-pidfile': notAbsolute, '-D': notAbsolute },
 };
