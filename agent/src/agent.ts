@@ -142,7 +142,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
-      rehearsalOf: (identity) => rehearsals.of(identity),
+      rehearsalOf: (identity, devices) => rehearsals.of(identity, devices),
       needsOf: (identity) => needsOf({ paths, blockFiles }, adoptions.list(), identity),
     }),
   );

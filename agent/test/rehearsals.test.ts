@@ -44,8 +44,9 @@ async function adopted(): Promise<MadeUpVmm> {
   return vmm;
 }
 
-const rehearse = async ({ pid }: MadeUpVmm) =>
-  (await client.call('RehearseMachine', { pid })).machine.rehearsal;
+const rehearse = async ({ pid }: MadeUpVmm) => (await client.call('RehearseMachine', { pid })).rehearsal;
+
+const kept = async () => (await client.call('ListMachines', {})).machines[0]?.rehearsal;
 
 async function planned(despite: number[] = []): Promise<{ plan: Plan; check: Check | undefined }> {
   const kernel = join(host.paths.boot, 'vmlinuz-7.3.4-b');
@@ -84,7 +85,7 @@ describe('a machine', () => {
     expect([plan.runnable, check?.verdict, check?.detail]).toEqual([
       false,
       'fail',
-      expect.stringContaining(`one failed its rehearsal: ${problem}`),
+      expect.stringContaining(`one failed its rehearsal just now: ${problem}`),
     ]);
     expect(plan.machines).toMatchObject([{ name: 'one', rehearsal: { problem } }]);
     const named = await planned([vmm.pid]);
@@ -133,9 +134,46 @@ describe('a machine', () => {
     expect(await rehearse(vmm)).toMatchObject({
       problem: null,
       startUs: null,
-      left: expect.arrayContaining(['all of it: no service manager']),
+      left: ['no service manager'],
     });
-    expect((await planned()).check).toMatchObject({ verdict: 'warn' });
+    expect((await planned()).check).toMatchObject({
+      verdict: 'warn',
+      detail: 'one was not rehearsed: no service manager',
+    });
+  });
+
+  it.each([
+    ['passed', ['loading', '']],
+    ['failed', ['failed', problem]],
+  ] as const)(
+    'that %s is not held to be otherwise because nothing could be found out later',
+    async (_how, [event, text]) => {
+      const vmm = await adopted();
+      logs(['starting', ''], [event, text]);
+      const result = await rehearse(vmm);
+      const { check } = await planned();
+      host.rehearsalUnits.run = async () => {
+        throw new Error('no service manager');
+      };
+      expect(await rehearse(vmm)).toMatchObject({
+        problem: null,
+        startUs: null,
+        left: ['no service manager'],
+      });
+      expect(await kept()).toEqual(result);
+      expect((await planned()).check).toEqual(check);
+    },
+  );
+
+  it('that cannot be asked is not rehearsed, and is not said to have failed', async () => {
+    const vmm = await adopted();
+    vmm.guest.hangUp();
+    expect(await rehearse(vmm)).toMatchObject({
+      problem: null,
+      startUs: null,
+      left: [expect.stringMatching(/^its monitor cannot be asked: /)],
+    });
+    expect((await planned()).check?.verdict).toBe('warn');
   });
 
   it('that is not adopted is not rehearsed', async () => {

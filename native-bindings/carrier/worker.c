@@ -14,7 +14,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+/* How long a VMM whose connections are closed may take to end. */
+#define END_MS 100
 
 struct work work = { .pidfd = -1 };
 
@@ -52,11 +56,26 @@ int file_of(uint64_t number)
 /* The instruction that is being done; none before the first. */
 static struct instruction doing;
 
+/* Says by which signal the VMM has ended, if one did it: it may have been well, and the host short of memory. */
+static void say_its_signal(void)
+{
+	siginfo_t end = { 0 };
+
+	/* That its connections are closed is seen before it has ended. */
+	if (poll(&(struct pollfd){ work.pidfd, POLLIN, 0 }, 1, END_MS) <= 0)
+		return;
+	if (waitid(P_PID, work.vmm, &end, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	    (end.si_code == CLD_KILLED || end.si_code == CLD_DUMPED))
+		say(work.machine->number, "problem", "its VMM was ended by signal %d", end.si_status);
+}
+
 /* Ends this machine's part. A VMM whose guest has not run is ended too: the agent starts another one. */
 static _Noreturn void give_up(void)
 {
 	if (doing.name)
 		say(work.machine->number, "at", "%s%s%.200s", doing.name, doing.text[0] ? " " : "", doing.text[0] ? doing.text[0] : "");
+	if (work.pidfd >= 0)
+		say_its_signal();
 	say(work.machine->number, "failed", "%s", work.problem);
 	if (work.pidfd >= 0 && work.around->progress->mark < RUNNING) {
 		syscall(SYS_pidfd_send_signal, work.pidfd, SIGKILL, NULL, 0);

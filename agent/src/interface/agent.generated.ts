@@ -351,7 +351,8 @@ export type MachineDescriptor = v.InferOutput<typeof MachineDescriptor>;
  * How an adopted machine's last rehearsal went, since its VMM was started. `problem`: why it would not come back, in QEMU's
  * words if there are any. `startUs`: until its next VMM waits for the state; `loadUs`: until that is loaded. They are null
  * if it did not come so far, or that was not rehearsed. `stoppedUs`: how long the guest was stopped for it.
- * `left`: what was not rehearsed, and why.
+ * `left`: what was not rehearsed, and why. Without a problem and without `startUs` nothing was, and `left` says why.
+ * `changed`: what of the machine is another by now, for example `its program`. One that passed does not count any more then.
  */
 export const Rehearsal = v.object({
   atUs: int,
@@ -360,6 +361,7 @@ export const Rehearsal = v.object({
   loadUs: v.optional(v.nullable(int), null),
   stoppedUs: v.optional(v.nullable(int), null),
   left: v.array(v.string()),
+  changed: v.array(v.string()),
 });
 export type Rehearsal = v.InferOutput<typeof Rehearsal>;
 
@@ -924,14 +926,16 @@ type Machine (
 # How an adopted machine's last rehearsal went, since its VMM was started. \`problem\`: why it would not come back, in QEMU's
 # words if there are any. \`startUs\`: until its next VMM waits for the state; \`loadUs\`: until that is loaded. They are null
 # if it did not come so far, or that was not rehearsed. \`stoppedUs\`: how long the guest was stopped for it.
-# \`left\`: what was not rehearsed, and why.
+# \`left\`: what was not rehearsed, and why. Without a problem and without \`startUs\` nothing was, and \`left\` says why.
+# \`changed\`: what of the machine is another by now, for example \`its program\`. One that passed does not count any more then.
 type Rehearsal (
   atUs: int,
   problem: ?string,
   startUs: ?int,
   loadUs: ?int,
   stoppedUs: ?int,
-  left: []string
+  left: []string,
+  changed: []string
 )
 
 # A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used. \`pid\` is set
@@ -1136,9 +1140,10 @@ method ReleaseMachine(pid: int) -> (machine: Machine)
 
 # Starts an adopted machine's next VMM in this kernel, as an update would in the next one, and ends it. Where that is
 # possible it also loads the machine's state, for which the guest is stopped for some milliseconds. Nothing of it reaches
-# the guest, its memory, its disks or its network. The result is in \`Machine.rehearsal\`, whatever it is. Fails with
-# MachineUnusable if the machine is not adopted, or its rehearsal was ended because an update began.
-method RehearseMachine(pid: int) -> (machine: Machine)
+# the guest, its memory, its disks or its network. \`rehearsal\` is how it went. \`Machine.rehearsal\` is still the one before,
+# if that found out more and still counts: what is in the way for a while takes nothing back. Fails with MachineUnusable
+# if the machine is not adopted, or its rehearsal was ended because an update began.
+method RehearseMachine(pid: int) -> (machine: Machine, rehearsal: Rehearsal)
 
 # Machines that an update could not start again. Nothing of them is lost.
 method ListHeldMachines() -> (machines: []HeldMachine)
@@ -1439,8 +1444,9 @@ error DoneNotRecorded(method: string, reason: string)
     /**
      * Starts an adopted machine's next VMM in this kernel, as an update would in the next one, and ends it. Where that is
      * possible it also loads the machine's state, for which the guest is stopped for some milliseconds. Nothing of it reaches
-     * the guest, its memory, its disks or its network. The result is in `Machine.rehearsal`, whatever it is. Fails with
-     * MachineUnusable if the machine is not adopted, or its rehearsal was ended because an update began.
+     * the guest, its memory, its disks or its network. `rehearsal` is how it went. `Machine.rehearsal` is still the one before,
+     * if that found out more and still counts: what is in the way for a while takes nothing back. Fails with MachineUnusable
+     * if the machine is not adopted, or its rehearsal was ended because an update began.
      */
     RehearseMachine: {
       parameters: v.strictObject({
@@ -1448,6 +1454,7 @@ error DoneNotRecorded(method: string, reason: string)
       }),
       reply: v.object({
         machine: Machine,
+        rehearsal: Rehearsal,
       }),
       streaming: 'no',
     },

@@ -109,7 +109,7 @@ describe('luocon adopt', () => {
 
 describe('luocon rehearse', () => {
   const rehearsal = {
-    ...{ atUs: 0, problem: null, startUs: 600_000, loadUs: 40_000, stoppedUs: 90_000, left: [] },
+    ...{ atUs: 0, problem: null, startUs: 600_000, loadUs: 40_000, stoppedUs: 90_000, left: [], changed: [] },
   };
   const run = async (result: Partial<Rehearsal>, agoUs = 0) => {
     const asked: unknown[] = [];
@@ -117,7 +117,8 @@ describe('luocon rehearse', () => {
     const { run: told } = agentWith(adopted, {
       RehearseMachine: async (parameters) => {
         asked.push(parameters);
-        return { machine: { ...adopted, rehearsal: found } };
+        // What counts of it may be another one.
+        return { machine: adopted, rehearsal: found };
       },
     });
     const { status, stdout } = await told(['rehearse', 'one']);
@@ -135,6 +136,25 @@ describe('luocon rehearse', () => {
     const without = await run({ loadUs: null, stoppedUs: null, left: ['loading its state: why'] }, 185e6);
     expect(without.stdout).toBe(
       'one (pid 100): rehearsed 3 minutes ago: would start in 600 ms; not rehearsed: loading its state: why.\n',
+    );
+  });
+
+  it('says that nothing was rehearsed, and why; a script is told so, too', async () => {
+    const nothing = { startUs: null, loadUs: null, stoppedUs: null, left: ['its monitor is busy'] };
+    const { status, stdout } = await run(nothing);
+    expect([status, stdout]).toEqual([1, 'one (pid 100): not rehearsed: its monitor is busy.\n']);
+  });
+
+  it.each<[string, Partial<Rehearsal>, string]>([
+    ['does not count any more', {}, ', which does not count any more: its program changed since.'],
+    [
+      'is kept as it failed',
+      { problem: 'no such disk' },
+      ', and failed: no such disk; its program changed since.',
+    ],
+  ])('says that one %s where its program is another', async (_what, change, words) => {
+    expect((await run({ ...change, changed: ['its program'] }, 185e6)).stdout).toContain(
+      `rehearsed 3 minutes ago${words}`,
     );
   });
 

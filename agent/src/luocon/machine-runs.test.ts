@@ -10,6 +10,7 @@ import type {
   Progress,
   Refusing,
 } from '../interface/agent.generated.ts';
+import { plannedMachine } from '../update/plan/planned-machine.fixture.ts';
 import { luocon } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
 
@@ -21,30 +22,21 @@ const kernel: KernelImage = {
 const plan: Plan = {
   ...{ id: 'p-1', createdAtUs: 1, kernel, commandLine: '', steps: [], checks: [], runnable: true },
   machines: [
-    {
-      ...{ name: 'one', pid: 100, way: 'cpr', session: 'machine-one', memory: 2 ** 26, leave: false },
+    plannedMachine('one', {
+      ...{ pid: 100, session: 'machine-one', detail: 'QEMU hands it on.', risk: 'It stands still.' },
+      ...{ expectedBlackoutUs: 45_000, priority: 10, saveLimitUs: 10_000_000 },
+    }),
+    plannedMachine('two', {
       ...{
-        detail: 'QEMU hands it on.',
-        risk: 'It stands still.',
-        expectedBlackoutUs: 45_000,
-        measuredBlackoutUs: null,
-        rehearsal: null,
-        priority: 10,
-        saveLimitUs: 10_000_000,
-      },
-    },
-    {
-      ...{ name: 'two', pid: 101, way: 'none', session: null, memory: null, leave: true },
-      ...{
+        pid: 101,
+        way: 'none',
+        session: null,
+        memory: null,
+        leave: true,
         detail: 'It ends.',
-        risk: '',
-        expectedBlackoutUs: null,
-        measuredBlackoutUs: null,
-        rehearsal: null,
         priority: null,
       },
-      saveLimitUs: null,
-    },
+    }),
   ],
   graph: sampleGraph,
   ifMachineFails: 'leave',

@@ -39,8 +39,8 @@ export interface MachineSources extends FileSources {
   userOf(uid: number): string;
   /** What the agent keeps of a machine that was adopted; null of another. */
   adoptionOf(identity: ProcessIdentity): Pick<Machine, 'session' | 'definition' | 'priority'> | null;
-  /** How the last rehearsal of a VMM went. */
-  rehearsalOf(identity: ProcessIdentity): Rehearsal | null;
+  /** How the last rehearsal of a VMM went. @param devices that it has, in its words; null if it could not be asked */
+  rehearsalOf(identity: ProcessIdentity, devices: readonly string[] | null): Promise<Rehearsal | null>;
   /** Whether a process is only there for a rehearsal: it is no machine. */
   isRehearsed(pid: number): boolean;
   /** What it takes to start it again in the next kernel, if it was adopted. */
@@ -114,6 +114,7 @@ export async function describeMachine(
   });
   if (asked.facts !== null) sources.heardBlockFiles(identity, asked.facts.blockFiles);
   const needs = await sources.needsOf(identity);
+  const rehearsal = await sources.rehearsalOf(identity, asked.facts?.migration.plugged ?? null);
   const programReplaced = await programWasReplaced(proc, pid);
   // Under its old name there may be a link back to a memory file that has none any more.
   const memoryFiles = new Set(
@@ -149,7 +150,7 @@ export async function describeMachine(
     ...(sources.adoptionOf(identity) ?? { session: null, definition: null, priority: null }),
     consolePath: consoleOf(vmm),
     ...needs,
-    rehearsal: sources.rehearsalOf(identity),
+    rehearsal,
   };
   return { machine, keys: named.map(keyOf) };
 }

@@ -61,9 +61,9 @@ describe('a machine', () => {
   });
 
   it('is asked for the files of its block nodes, and is no other one if it does not say them', async () => {
-    const nodes = [{ file: '/srv/disk', image: { filename: '/srv/disk' } }];
+    const nodes = [{ file: '/srv/disk', drv: 'file', image: { filename: '/srv/disk' } }];
     for (const [answers, heard] of [
-      [{ 'query-named-block-nodes': value(nodes) }, { files: ['/srv/disk'] }],
+      [{ 'query-named-block-nodes': value(nodes) }, { files: ['/srv/disk'], drivers: ['file'] }],
       [{}, { problem: 'no such' }],
     ] as const) {
       addQemu(await serveQmp({ ...machineAnswers, ...answers }));

@@ -87,7 +87,7 @@ export class MadeUpProc implements Disposable {
       commandOf: async (pid) => (pid === 1 ? 'init' : 'qemu-system-x86'),
       userOf: () => 'root',
       adoptionOf: () => null,
-      rehearsalOf: () => null,
+      rehearsalOf: async () => null,
       isRehearsed: () => false,
       heardBlockFiles: ({ pid }, answer) => void this.blockFiles.set(pid, answer),
       needsOf: async () => ({ needs: null, obstacle: null }),

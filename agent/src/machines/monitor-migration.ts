@@ -14,18 +14,24 @@ const Children = v.pipe(v.array(v.object({ name: text, type: text })), v.maxLeng
 
 /** @throws QmpError unless QEMU answers; what it does not know is null */
 export async function askMigration(client: QmpClient): Promise<MigrationFacts> {
-  const [auxRamShare, backends, { 'blocked-reasons': blocked }, children] = await Promise.all([
+  const childrenOf = async (path: string) => {
+    const children = await client.execute('qom-list', Children, { path });
+    // The container has its own property beside the devices in it.
+    return children.filter(({ type }) => type.startsWith('child<'));
+  };
+  const [auxRamShare, backends, { 'blocked-reasons': blocked }, named, nameless] = await Promise.all([
     orNull(client.execute('qom-get', v.boolean(), { path: '/machine', property: 'aux-ram-share' })),
     client.execute('query-memdev', Backends),
     client.execute('query-migrate', Migration),
-    client.execute('qom-list', Children, { path: '/machine/peripheral' }),
+    childrenOf('/machine/peripheral'),
+    childrenOf('/machine/peripheral-anon'),
   ]);
   return {
     auxRamShare,
     backends: await Promise.all(backends.map((backend) => withPath(client, backend))),
     blocked,
-    // The container has its own property beside the devices in it.
-    devices: children.filter(({ type }) => type.startsWith('child<')).map(({ name }) => name),
+    devices: named.map(({ name }) => name),
+    plugged: [...named, ...nameless].map(({ name, type }) => `${name} ${type}`).sort(),
   };
 }
 

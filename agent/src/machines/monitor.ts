@@ -14,7 +14,7 @@ import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
 import type { UnixSocket } from '../host/unix-sockets.ts';
 import type { Accelerator, MachineState, MonitorState } from '../interface/agent.generated.ts';
-import { askBlockFiles } from '../qemu/block-nodes.ts';
+import { askBlockNodes } from '../qemu/block-nodes.ts';
 import type { MonitorSocket } from '../qemu/command-line.ts';
 import { QmpClient, QmpError, type QmpFailure, type QmpOptions } from '../qemu/qmp-client.ts';
 import type { BlockFilesAnswer } from './block-files.ts';
@@ -156,10 +156,9 @@ async function question(address: MonitorAddress, path: string): Promise<MonitorF
   ]);
   const migration = await askMigration(client);
   // Last, as nothing else depends on it: a machine is one without it, too.
-  const blockFiles = await askBlockFiles(client).then(
-    (files) => ({ files }),
-    (error: unknown) => ({ problem: saidBy(error) }),
-  );
+  const blockFiles: BlockFilesAnswer = await askBlockNodes(client).catch((error: unknown) => ({
+    problem: saidBy(error),
+  }));
   return {
     name,
     version: client.version,

@@ -31,6 +31,7 @@ const shared: MigrationFacts = {
   backends: [{ id: 'ram', share: true, size: 64 * MiB, path: null }],
   blocked: [],
   devices: [],
+  plugged: [],
 };
 
 function way(change: Partial<WayFacts> = {}, migration: Partial<MigrationFacts> = {}) {

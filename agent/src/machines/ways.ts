@@ -26,6 +26,8 @@ export interface MigrationFacts {
   readonly blocked: readonly string[];
   /** Ids of its devices, with those added since it was started. */
   readonly devices: readonly string[];
+  /** All that people have plugged or its command line names, each with its kind: another one may get the same id. */
+  readonly plugged: readonly string[];
 }
 
 export interface WayFacts {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which files of the host a QEMU's block nodes lead to. Shapes are those of QEMU 11's answers. */
 import { describe, expect, it } from 'vitest';
-import { askBlockFiles } from './block-nodes.ts';
+import { askBlockNodes, type BlockNodes } from './block-nodes.ts';
 import { type Answer, own, serveQmp, value } from './fake-qmp.fixture.ts';
 import { QmpClient } from './qmp-client.ts';
 
@@ -10,11 +10,22 @@ const node = (file: string, image: object = {}): object => ({
   image: { filename: file, format: 'qcow2', 'virtual-size': 4096, ...image },
 });
 
-async function asked(answer: Answer): Promise<string[]> {
+async function nodesOf(answer: Answer): Promise<BlockNodes> {
   const qmp = await serveQmp({ 'query-named-block-nodes': answer });
   using client = await QmpClient.open(own(qmp.path), { answerMs: 300 });
-  return await askBlockFiles(client);
+  return await askBlockNodes(client);
 }
+
+const asked = async (answer: Answer): Promise<string[]> => [...(await nodesOf(answer)).files];
+
+it('the drivers of block nodes are those of all, each once', async () => {
+  const nodes = ['qcow2', 'file', 'nbd', 'file'].map((drv) => ({ 'node-name': 'n', drv }));
+  expect((await nodesOf(value([...nodes, { 'node-name': 'old' }]))).drivers).toEqual([
+    'qcow2',
+    'file',
+    'nbd',
+  ]);
+});
 
 describe('the files of block nodes', () => {
   it('are those of each node and of what is behind it, each once', async () => {

@@ -10,11 +10,12 @@ import type { QmpClient } from './qmp-client.ts';
 /** As long as QEMU has room for (`filename` of `BlockDriverState`, include/block/block_int-common.h). */
 const name = v.pipe(v.string(), v.maxLength(4096));
 
-/** Of `BlockDeviceInfo` (QEMU, qapi/block-core.json) what names files. */
+/** Of `BlockDeviceInfo` (QEMU, qapi/block-core.json) what names files, and what opens them. */
 const Nodes = v.pipe(
   v.array(
     v.object({
       file: v.optional(name, ''),
+      drv: v.optional(v.pipe(v.string(), v.maxLength(256)), ''),
       image: v.optional(
         v.object({ filename: v.optional(name, ''), 'full-backing-filename': v.optional(name, '') }),
         {},
@@ -28,11 +29,18 @@ const Nodes = v.pipe(
 const mostFiles = 512;
 const mostCharacters = 65_536;
 
+/** What a QEMU's block nodes lead to. */
+export interface BlockNodes {
+  /** Absolute paths, each once. */
+  readonly files: readonly string[];
+  /** The drivers of all nodes, also of those behind others, each once. */
+  readonly drivers: readonly string[];
+}
+
 /**
- * @returns absolute paths, each once
  * @throws QmpError; Error if there are too many
  */
-export async function askBlockFiles(client: QmpClient): Promise<string[]> {
+export async function askBlockNodes(client: QmpClient): Promise<BlockNodes> {
   // Each node has its own entry: without `flat` every chain of backing files would be repeated in them.
   const nodes = await client.execute('query-named-block-nodes', Nodes, { flat: true });
   const found = new Set<string>();
@@ -43,7 +51,7 @@ export async function askBlockFiles(client: QmpClient): Promise<string[]> {
     throw new Error(`its block nodes lead to ${found.size} files; at most ${mostFiles} are looked at`);
   if ([...found].join('').length > mostCharacters)
     throw new Error(`the names of its block nodes' files have more than ${mostCharacters} characters`);
-  return [...found];
+  return { files: [...found], drivers: [...new Set(nodes.flatMap(({ drv }) => drv || []))] };
 }
 
 /** Paths in the name of a node: a path, or options as JSON where a path would not say everything. */

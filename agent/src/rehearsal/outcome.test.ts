@@ -36,6 +36,10 @@ describe('a rehearsal', () => {
   it.each([
     ['QEMU was not let write', { failed: 'it ended: /x: Read-only file system' }],
     ['QEMU was not let do something', { failed: 'it ended: Operation not permitted' }],
+    ['the running one has something', { failed: 'it ended: Failed to get "write" lock' }],
+    ['a port is taken', { failed: 'it ended: Address already in use' }],
+    ['there is no memory', { failed: 'it ended: cannot set up guest memory: Cannot allocate memory' }],
+    ['the kernel killed it', { failed: 'it ended; its VMM was ended by signal 9' }],
     ['its unit is not apart', { failed: 'nothing was started', failedAt: 'apart' }],
     ['it got no tap', { failed: 'making the tap', failedAt: 'tap tap0' }],
   ])('says nothing of the machine where %s', (_what, did) => {
@@ -45,8 +49,25 @@ describe('a rehearsal', () => {
     });
   });
 
+  it('whose VMM has crashed says so', () => {
+    const failed = 'sending the state: Broken pipe; its VMM was ended by signal 11';
+    expect(found({ reached: reached('starting', 'loading'), failed }).problem).toBe(
+      `its state cannot be loaded: ${failed}`,
+    );
+  });
+
+  it('that took its state too late says only that, whatever came of ending its VMM', () => {
+    const taken = { ...nothing, stoppedUs: 5, left: ['loading its state: it was late'] };
+    const failed = 'it ended; its VMM was ended by signal 9';
+    const failure = new Error('killed');
+    expect(found({ reached: reached('starting', 'loading'), failed }, { taken, failure })).toEqual({
+      ...taken,
+      ...{ startUs: 2000, loadUs: null },
+    });
+  });
+
   it.each([
-    ['starting', [], nothing, 'all of it: why'],
+    ['starting', [], nothing, 'why'],
     ['loading', ['starting', 'loading'], { ...nothing, stoppedUs: 5 }, 'loading its state: why'],
   ] as const)('that was ended while it was %s says what it left out', (_what, points, taken, left) => {
     const failure = new Error('why');

@@ -10,15 +10,17 @@ import { join } from 'node:path';
 import { capabilitiesFor, incomingSocketsIn, wordsToTakeIn } from '../adoption/taking-in.ts';
 import type { VmmFacts } from '../adoption/vmm-facts.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
-import { migrateIncoming, queryMigrate, setCapabilities } from '../qemu/migration-commands.ts';
-import { patienceWith } from '../update/program/arrival-time.ts';
-import { processInstructions, tell, until } from '../update/program/compile.ts';
+import { migrateIncoming, queryMigrate } from '../qemu/migration-commands.ts';
+import { patienceWith, usualQuietS } from '../update/program/arrival-time.ts';
+import { capabilityInstructions, processInstructions, tell, until } from '../update/program/compile.ts';
 import { bytesOf } from '../update/program/encode.ts';
 import { type Instruction, toItsEnd } from '../update/program/instructions.ts';
 import type { HarmlessWords } from './harmless-words.ts';
 
 export interface RehearsalParts {
   readonly machine: Pick<MachineHead, 'way' | 'command'>;
+  /** Those of the running VMM: its command line may set them again. */
+  readonly capabilities: Readonly<Record<string, boolean>>;
   readonly session: string;
   readonly facts: VmmFacts;
   readonly harmless: HarmlessWords;
@@ -33,8 +35,7 @@ export interface RehearsalParts {
 /** The number of the file that the state is in, and those of the memory behind it. */
 const stateFile = 0;
 
-/** How long the VMM may do nothing, and how long the carrier waits for the state, in seconds. */
-const quietS = 20;
+/** How long the carrier waits for the state, in seconds. */
 const stateLimitS = 60;
 
 /** The file by which the agent says that the state is there. */
@@ -62,7 +63,8 @@ export function rehearsalProgram(parts: RehearsalParts): Instruction[] {
   ];
 }
 
-function machinePart({ machine, memory, facts, harmless, directory, loads }: RehearsalParts): Instruction[] {
+function machinePart(parts: RehearsalParts): Instruction[] {
+  const { machine, memory, facts, harmless, directory, loads, capabilities } = parts;
   const { command } = machine;
   const { uid, gid } = command;
   const place = placeIn(directory);
@@ -73,7 +75,7 @@ function machinePart({ machine, memory, facts, harmless, directory, loads }: Reh
     sockets,
   );
   return [
-    { does: 'patience', ...patienceWith({ filledBytes: 0 }, quietS) },
+    { does: 'patience', ...patienceWith({ filledBytes: 0 }, usualQuietS) },
     { does: 'apart' },
     ...harmless.taps.map(({ name, queues }): Instruction => ({ does: 'tap', uid, queues, name })),
     { does: 'directory', mode: 0o700, uid, gid, path: place },
@@ -83,7 +85,7 @@ function machinePart({ machine, memory, facts, harmless, directory, loads }: Reh
     { does: 'note', word: 'starting' },
     { does: 'start', program: command.program },
     { does: 'monitor', path: harmless.monitor },
-    tell(setCapabilities({ ...capabilitiesFor(machine.way), 'late-block-activate': true })),
+    ...capabilityInstructions({ ...capabilitiesFor(machine.way), 'late-block-activate': true }, capabilities),
     tell(migrateIncoming(sockets.main)),
     { does: 'note', word: 'loading' },
     ...(loads ? loading(directory, sockets.main) : []),

@@ -28,11 +28,11 @@ function rehearsalsOf(find: () => Adopted, letRunOn: () => Promise<string[]> = a
   return new Rehearsals({
     native,
     journal,
-    // There is no such process: that is told as what would keep it from being started.
+    // There is no such process: nothing can be found out.
     paths: { proc: join(directory, 'proc'), sys: '/sys' },
     sessions: {} as unknown as SessionStore,
     adoptions: { list: () => [find()], stopped: { mark: () => {}, letRunOn } },
-    blockFiles: { of: () => [] },
+    blockFiles: { of: () => [], driversOf: () => [] },
     units: { run: async () => {}, end: async () => {}, endAll: async () => {} },
     socketDirectory: join(directory, 'sockets'),
     look: async () => sampleMachine,
@@ -47,12 +47,12 @@ it('a result does not count for another VMM of the same machine, nor for another
   const one = adopted('one', '/run/one');
   const rehearsals = rehearsalsOf(() => one);
   const { pid, startTime } = one.machine;
-  expect(rehearsals.of({ pid, startTime })).toBeNull();
+  expect(await rehearsals.of({ pid, startTime })).toBeNull();
   const result = await rehearsals.rehearse(pid, agentItself);
-  expect(result).toMatchObject({ atUs: 7, problem: expect.stringContaining('it cannot be started: ') });
-  expect(rehearsals.of({ pid, startTime })).toEqual(result);
-  expect(rehearsals.of({ pid, startTime: '2' })).toBeNull();
-  expect(rehearsals.of({ pid: pid + 1, startTime })).toBeNull();
+  expect(result).toMatchObject({ atUs: 7, problem: null, startUs: null, left: [expect.any(String)] });
+  expect(await rehearsals.of({ pid, startTime })).toEqual(result);
+  expect(await rehearsals.of({ pid, startTime: '2' })).toBeNull();
+  expect(await rehearsals.of({ pid: pid + 1, startTime })).toBeNull();
 });
 
 it('a machine that an update has left stopped, or with other settings, is not rehearsed before it is as it was', async () => {
@@ -75,7 +75,7 @@ it('a machine that an update has left stopped, or with other settings, is not re
     parameters: { reason: expect.stringContaining('not yet as it was') },
   };
   await expect(rehearsals.rehearse(one.machine.pid, agentItself)).rejects.toMatchObject(refused);
-  expect(rehearsals.of(one.machine)).toBeNull();
+  expect(await rehearsals.of(one.machine)).toBeNull();
   helps = true;
   await expect(rehearsals.rehearse(one.machine.pid, agentItself)).resolves.toMatchObject({ atUs: 7 });
   expect(told).toBe(2);

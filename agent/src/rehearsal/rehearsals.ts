@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Rehearsals of adopted machines, and how the last of each went. One at a time: each takes a processor from guests. None
- * is under way in an update. A result counts for as long as the machine has the same VMM. Another agent does not know it:
- * the journal has it.
+ * is under way in an update. What counts of them is in `last-results.ts`. Another agent does not know it: the journal has it.
  */
 import { rmSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
@@ -16,6 +15,7 @@ import { Serial } from '../host/serial.ts';
 import type { Rehearsal } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
+import { LastResults } from './last-results.ts';
 import { purpose, type RehearsalContext, rehearseMachine } from './rehearse-machine.ts';
 
 export interface RehearsalsContext extends RehearsalContext {
@@ -29,29 +29,30 @@ export interface RehearsalsContext extends RehearsalContext {
 /** How long the end of rehearsals is waited for, in ms: a guest runs on within 15 s, and units end in less. */
 const endMs = 20_000;
 
-interface Known extends ProcessIdentity {
-  readonly rehearsal: Rehearsal;
-}
-
 export class Rehearsals {
   readonly #context: RehearsalsContext;
   readonly #serial = new Serial();
-  readonly #known = new Map<string, Known>();
+  readonly #results: LastResults;
   readonly #under = new Set<AbortController>();
 
   constructor(context: RehearsalsContext) {
     this.#context = context;
+    this.#results = new LastResults(context);
   }
 
-  /** How the last rehearsal of a VMM went; null if it has not been rehearsed. */
-  of({ pid, startTime }: ProcessIdentity): Rehearsal | null {
-    const known = [...this.#known.values()].find((each) => each.pid === pid && each.startTime === startTime);
-    return known?.rehearsal ?? null;
+  /**
+   * How the last rehearsal of a VMM went that found out most; null if it has not been rehearsed.
+   *
+   * @param devices that it has, in its words; null if it was not asked
+   */
+  of(identity: ProcessIdentity, devices: readonly string[] | null = null): Promise<Rehearsal | null> {
+    return this.#results.of(identity, devices);
   }
 
   /**
    * Rehearses an adopted machine.
    *
+   * @returns how it went
    * @throws Refusal MachineUnusable if it is not adopted, or the rehearsal was ended; NoSuchProcess; WrongPhase
    */
   async rehearse(pid: number, actor: Actor): Promise<Rehearsal> {
@@ -72,6 +73,7 @@ export class Rehearsals {
         ending.signal.throwIfAborted();
         const adopted = await this.#asBefore(find);
         ending.signal.throwIfAborted();
+        const basis = await this.#results.basisOf(adopted.machine);
         const fields = { session, peer: actor.peer, parameters: { name, way } };
         const outcome = await journal.act(
           'machine.rehearse',
@@ -79,7 +81,7 @@ export class Rehearsals {
           () => this.#one(adopted, ending.signal),
           (found) => ({ parameters: { ...fields.parameters, ...found } }),
         );
-        this.#known.set(session, { pid, startTime: machine.startTime, rehearsal: outcome });
+        await this.#results.note(adopted, outcome, basis);
         return outcome;
       });
     } catch (error) {
@@ -110,7 +112,7 @@ export class Rehearsals {
 
   async #one(adopted: Adopted, signal: AbortSignal): Promise<Rehearsal> {
     const outcome = await rehearseMachine(this.#context, adopted, signal);
-    return { ...outcome, atUs: this.#context.nowUs() };
+    return { ...outcome, atUs: this.#context.nowUs(), changed: [] };
   }
 
   /**

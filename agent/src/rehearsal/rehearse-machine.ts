@@ -12,6 +12,8 @@ import type { Descriptor, Native } from '@luo-console/native';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import { placesOfMemory } from '../adoption/named-memory.ts';
 import type { RestartPoint } from '../adoption/restore.ts';
+import { incomingSocketsIn } from '../adoption/taking-in.ts';
+import type { VmmFacts } from '../adoption/vmm-facts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { saidBy } from '../host/said-by.ts';
 import { makeMeetingPlace } from '../host/socket-directory.ts';
@@ -20,20 +22,23 @@ import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { BlockFiles } from '../machines/block-files.ts';
 import type { GivenFile } from '../units/rehearsal-unit.ts';
 import { encodeProgram } from '../update/program/encode.ts';
+import { profileObstacle } from '../update/program/profile-access.ts';
 import { fileWith, whatItDid } from '../update/program/restore-machine.ts';
 import { vmmFacts } from '../update/program/vmm-facts.ts';
-import { harmlessWords, NotRehearsable } from './harmless-words.ts';
+import { whyNoDrivers } from './disk-words.ts';
+import { type HarmlessWords, harmlessWords, NotRehearsable } from './harmless-words.ts';
 import { nothing, type Outcome, outcomeOf, outputBytes, saidIn } from './outcome.ts';
 import { placeIn, rehearsalProgram, savedIn } from './program.ts';
 import type { RehearsalUnits } from './rehearsal-units.ts';
-import { GuestPaused, type StateContext, TookTooLong, takeState } from './take-state.ts';
+import { type StateContext, takeState } from './take-state.ts';
+import { capabilitiesNow, hasPrivateViews, saidOfMachine, whyNotLoaded } from './what-is-loaded.ts';
 import { writeOut } from './write-out.ts';
 
 export interface RehearsalContext extends StateContext {
   readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
   readonly native: Native;
   readonly sessions: SessionStore;
-  readonly blockFiles: Pick<BlockFiles, 'of'>;
+  readonly blockFiles: Pick<BlockFiles, 'of' | 'driversOf'>;
   readonly units: RehearsalUnits;
   /** @throws Refusal NoSuchProcess, NotAMachine */
   look(pid: number): Promise<Machine>;
@@ -42,35 +47,10 @@ export interface RehearsalContext extends StateContext {
 
 /** What the names of directories begin with in which machines are rehearsed. */
 export const purpose = 'rehearsal-';
-/** After so long a rehearsal is ended by the service manager, in seconds. */
-const unitLimitS = 120;
+/** After so long a rehearsal is ended by the service manager, in seconds. The carrier gives its VMM up before that. */
+const unitLimitS = 240;
 /** F_SEAL_GROW (fcntl(2)): a write beyond the end fails. */
 const growSeal = 0x0004;
-
-/** QEMU from this version on can open a file of memory for reading and change its view of it. */
-const privateViewsSince = [8, 2] as const;
-
-function hasPrivateViews(version: string | null): boolean {
-  const [major = 0, minor = 0] = (version ?? '').split('.').map(Number);
-  const [firstMajor, firstMinor] = privateViewsSince;
-  return major > firstMajor || (major === firstMajor && minor >= firstMinor);
-}
-
-/** Why the state of a machine is not loaded in a rehearsal; null if it is. */
-function whyNotLoaded(way: Adopted['machine']['way'], { version, descriptors }: Machine): string | null {
-  const isHuge = descriptors.some(({ kind, guestMemory }) => guestMemory && kind === 'hugetlb');
-  const why =
-    way === 'cpr'
-      ? 'its memory is handed over in an update, and no second VMM can have a private view of it'
-      : way === 'whole_state'
-        ? 'its memory is part of its state, and its guest would be stopped until all of it is copied'
-        : !hasPrivateViews(version)
-          ? 'its QEMU cannot open memory for reading only'
-          : isHuge
-            ? 'its memory is in hugetlbfs, and what a second VMM writes would take more of that'
-            : null;
-  return why === null ? null : `loading its state: ${why}`;
-}
 
 /**
  * @param signal ends it early
@@ -86,8 +66,8 @@ export async function rehearseMachine(
     return await new OneRehearsal(context, adopted, machine, signal).run();
   } catch (error) {
     signal.throwIfAborted();
-    if (error instanceof NotRehearsable) return { ...nothing, left: [`all of it: ${error.message}`] };
-    return { ...nothing, problem: `it cannot be started: ${saidBy(error)}` };
+    // Nothing of the machine has been tried: the agent or the host could not, or it may not be done.
+    return { ...nothing, left: [saidBy(error)] };
   }
 }
 
@@ -127,11 +107,18 @@ class OneRehearsal {
     const { blockFiles, native, paths, units } = this.#context;
     const { session, machine } = this.#adopted;
     const { way, command, monitor } = machine;
+    const { version, monitorDetail } = this.#machine;
+    const behind = whyNoDrivers(blockFiles.driversOf(machine));
+    if (behind !== null) throw new NotRehearsable(behind);
+    // Its version decides how it is started.
+    if (version === null) throw new NotRehearsable(`its monitor cannot be asked: ${monitorDetail}`);
     const memory =
       way === 'whole_state' ? [] : placesOfMemory(this.#memorySources(), this.#machine, command.words);
-    const isPrivate = hasPrivateViews(this.#machine.version);
+    const isPrivate = hasPrivateViews(version);
     const whyNot = whyNotLoaded(way, this.#machine);
     const facts = await vmmFacts(paths, machine, blockFiles.of(machine));
+    if (facts.unkept !== null)
+      return { ...nothing, problem: `it cannot be started with the rights that it has: ${facts.unkept}` };
     const directory = this.#directory;
     const harmless = harmlessWords({
       words: command.words,
@@ -140,8 +127,10 @@ class OneRehearsal {
       directory: placeIn(directory),
       isPrivate,
     });
+    await this.#needLabelAllows(facts, harmless);
+    const capabilities = await capabilitiesNow(this.#context, machine);
     const loads = whyNot === null;
-    const parts = { machine, session, facts, harmless, memory, directory, loads };
+    const parts = { machine, session, capabilities, facts, harmless, memory, directory, loads };
     const program = this.#kept(fileWith(native, encodeProgram(rehearsalProgram(parts))));
     const state = this.#kept(native.memory.memfdCreate('luo-rehearsed-state'));
     const output = this.#output();
@@ -161,7 +150,7 @@ class OneRehearsal {
       }),
     );
     await this.#until('loading', this.#signal);
-    const left = [...harmless.left, ...(whyNot === null ? [] : [whyNot])];
+    const left: string[] = [...harmless.left, ...(whyNot === null ? [] : [whyNot])];
     const taken = loads && this.#did().reached.has('loading') ? await this.#load(state) : nothing;
     await this.#until('end', this.#signal);
     return outcomeOf({
@@ -250,24 +239,37 @@ class OneRehearsal {
       writeFileSync(savedIn(this.#directory), '');
       await this.#until('loaded', signal);
     };
+    let stoppedUs: number | null = null;
+    const ranOn = (us: number): void => {
+      stoppedUs = us;
+    };
     try {
-      const unwritten = await writeOut(this.#context, this.#adopted.machine.pid, this.#signal);
-      if (unwritten !== null) return await this.#without(unwritten);
-      const stoppedUs = await takeState(this.#context, this.#adopted, state, use, this.#signal);
+      const { pid } = this.#adopted.machine;
+      const unwritten = await writeOut(this.#context, pid, this.#signal);
+      if (unwritten !== null) throw new Error(unwritten);
+      await takeState(this.#context, this.#adopted, state, use, this.#signal, ranOn);
       return { ...nothing, stoppedUs };
     } catch (error) {
       this.#signal.throwIfAborted();
-      if (error instanceof GuestPaused || error instanceof TookTooLong)
-        return await this.#without(error.message);
+      // Without a state the VMM is of no use any more.
       await this.#context.units.end(this.#adopted.session);
-      return { ...nothing, problem: `its state cannot be taken or loaded: ${saidBy(error)}` };
+      const said = saidOfMachine(error);
+      return 'problem' in said
+        ? { ...nothing, stoppedUs, ...said }
+        : { ...nothing, stoppedUs, left: [said.left] };
     }
   }
 
-  /** Without a state the VMM is of no use any more. */
-  async #without(why: string): Promise<Outcome> {
-    await this.#context.units.end(this.#adopted.session);
-    return { ...nothing, left: [`loading its state: ${why}`] };
+  /**
+   * A profile of AppArmor that allows what an update has its VMM make may not allow what a rehearsal has.
+   *
+   * @throws NotRehearsable if it does not
+   */
+  async #needLabelAllows({ profile }: VmmFacts, { moved }: HarmlessWords): Promise<void> {
+    if (profile === null) return;
+    const made = [...moved.values(), ...Object.values(incomingSocketsIn(placeIn(this.#directory)))];
+    const why = await profileObstacle(this.#context.paths.proc, profile, made);
+    if (why !== null) throw new NotRehearsable(why);
   }
 }
 

@@ -34,23 +34,41 @@ const stateBytes = 2 * 1024 * 1024;
 /** Most that is copied while the guest is stopped, in bytes. */
 const mostBytes = 64 * 1024 * 1024;
 
-/** The guest was paused by its owner. A state is not taken then: QEMU would not take it again in an update. */
+/**
+ * The guest does not run. Its state is not taken: QEMU saves a paused guest once, and no more before it has run
+ * (`migrate_prepare`, migration/migration.c). An update could not save it then.
+ */
 export class GuestPaused extends Error {
   override readonly name = 'GuestPaused';
 }
 
-/** The guest was to run on. That says nothing against the state. */
+/** What is done while the guest is stopped. */
+type Doing = 'saving' | 'copying' | 'loading';
+
+/** The guest had to run on. An update stops it for longer, so this is a problem only where a VMM takes nothing in. */
 export class TookTooLong extends Error {
   override readonly name = 'TookTooLong';
+  readonly doing: Doing;
+
+  constructor(message: string, doing: Doing) {
+    super(message);
+    this.doing = doing;
+  }
+}
+
+/** The guest did not run on at once. It is told to again and again. */
+export class DoesNotRunOn extends Error {
+  override readonly name = 'DoesNotRunOn';
 }
 
 /**
  * @param into gets the state, and is as long as that
  * @param use what to do with it while the guest is stopped
  * @param signal ends it early
+ * @param ranOn is told for how long the guest was stopped, in µs, once it runs on; also if this fails
  * @returns for how long the guest was stopped, in µs
- * @throws GuestPaused; TookTooLong; what `use` throws; QmpError, StreamError, NotSavable; the signal's reason. The guest runs on, or is
- *   told to again and again.
+ * @throws GuestPaused; TookTooLong; DoesNotRunOn; what `use` throws; QmpError, StreamError, NotSavable; the signal's reason.
+ *   The guest runs on, or is told to again and again.
  */
 export async function takeState(
   context: StateContext,
@@ -58,6 +76,7 @@ export async function takeState(
   into: Descriptor,
   use: (signal: AbortSignal) => Promise<void>,
   signal: AbortSignal,
+  ranOn: (stoppedUs: number) => void = () => {},
 ): Promise<number> {
   const { adoptions, native, nowUs, paths, socketDirectory } = context;
   const { session, machine } = adopted;
@@ -104,10 +123,12 @@ export async function takeState(
   if (problems.length > 0) {
     // Its monitor is free now.
     void stopped.letRunOn();
-    throw new Error([...problems, ...(failure === null ? [] : [saidBy(failure.error)])].join('; '));
+    throw new DoesNotRunOn([...problems, ...(failure === null ? [] : [saidBy(failure.error)])].join('; '));
   }
+  const stoppedUs = saver.suspendedAtUs === null ? 0 : ranAtUs - saver.suspendedAtUs;
+  if (stoppedUs > 0) ranOn(stoppedUs);
   if (failure !== null) throw failure.error;
-  return saver.suspendedAtUs === null ? 0 : ranAtUs - saver.suspendedAtUs;
+  return stoppedUs;
 }
 
 /** Stops the guest and has its state used. The caller lets it run on, whatever comes of this. */
@@ -118,19 +139,26 @@ async function usedStopped(
   signal: AbortSignal,
   late: AbortController,
 ): Promise<void> {
-  if (!saver.ran) throw new GuestPaused('its guest is paused');
+  if (!saver.ran)
+    throw new GuestPaused('its guest does not run, and QEMU would save it once only, before an update could');
   await saver.collect();
   adoptions.stopped.mark(session, { suspended: true, before: saver.before });
-  const tooLong = `that was not done in ${stopLimitMs} ms, and its guest is not stopped for longer`;
-  const timer = setTimeout(() => late.abort(new TookTooLong(tooLong)), stopLimitMs);
+  let doing: Doing = 'saving';
+  const tooLong = (): TookTooLong => {
+    const what = doing === 'saving' ? 'its VMM had not saved it' : 'the new VMM had not loaded it';
+    return new TookTooLong(`${what} after ${stopLimitMs} ms, and its guest is not stopped for longer`, doing);
+  };
+  const timer = setTimeout(() => late.abort(tooLong()), stopLimitMs);
   try {
     const { file, mainBytes } = await saver.save();
     if (mainBytes > mostBytes)
       throw new TookTooLong(
         `its state has ${inMebibytes(mainBytes)}, and its guest would be stopped while it is copied`,
+        'copying',
       );
     native.memory.truncate(into, BigInt(mainBytes));
     native.memory.write(into, 0n, native.memory.read(file, 0n, mainBytes));
+    doing = 'loading';
     await use(signal);
   } finally {
     clearTimeout(timer);

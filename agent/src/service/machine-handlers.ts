@@ -58,8 +58,8 @@ export function machineHandlers({
     },
 
     RehearseMachine: async ({ pid }, _call, peer) => {
-      await rehearsals.rehearse(pid, actorOf(peer));
-      return { machine: await look.one(pid) };
+      const rehearsal = await rehearsals.rehearse(pid, actorOf(peer));
+      return { machine: await look.one(pid), rehearsal };
     },
 
     ListHeldMachines: async () => ({ machines: heldMachines.list() }),

@@ -104,6 +104,7 @@ let migration = 'setup';
 function takeStateAt(path: string): void {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     if (whim === 'die-at-state') process.exit(1);
+    if (whim === 'killed-at-state') process.kill(process.pid, 'SIGKILL');
     if (whim === 'takes-nothing') return;
     const pieces: Buffer[] = [];
     socket.on('data', (piece) => {
@@ -233,6 +234,7 @@ async function run(): Promise<void> {
   look();
   write();
   if (whim === 'die') process.exit(1);
+  if (whim === 'killed') process.kill(process.pid, 'SIGKILL');
   process.stdout.write('QEMU says hello\n');
   if (whim === 'late' || whim === 'busy') fillMemory();
   if (whim === 'hang') await hang();

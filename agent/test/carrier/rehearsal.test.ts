@@ -30,7 +30,7 @@ import type { HeldSession } from '../../src/liveupdate/held-session.ts';
 import type { MachineHead } from '../../src/liveupdate/machine-head.ts';
 import type { SessionStore } from '../../src/liveupdate/sessions.ts';
 import { sampleMachine } from '../../src/luocon/machine.fixture.ts';
-import { type Answer, nothing, refusal } from '../../src/qemu/fake-qmp.fixture.ts';
+import { type Answer, nothing, refusal, value } from '../../src/qemu/fake-qmp.fixture.ts';
 import type { RehearsalUnits } from '../../src/rehearsal/rehearsal-units.ts';
 import { type RehearsalContext, rehearseMachine } from '../../src/rehearsal/rehearse-machine.ts';
 import { memfdWith } from '../scenario.ts';
@@ -50,6 +50,10 @@ class Scene {
   readonly units: RehearsalUnits & { readonly asked: string[] };
   /** Which namespaces the carrier gets. */
   namespaces = ['-m', '-n'];
+  /** What its session has, if that is not its memory. */
+  held: Pick<HeldSession, 'files'> | null = null;
+  /** Of the block nodes of the running VMM. */
+  drivers: readonly string[] = ['qcow2', 'file'];
   /** What happens once its guest is marked as stopped. */
   onStopped = (): void => {};
   readonly #child: ChildProcess;
@@ -85,10 +89,18 @@ class Scene {
     };
   }
 
-  static async make(running: boolean, whim: string, answers: Record<string, Answer> = {}): Promise<Scene> {
+  static async make(
+    running: boolean,
+    whim: string,
+    answers: Record<string, Answer> = {},
+    capabilities: Readonly<Record<string, boolean>> = {},
+  ): Promise<Scene> {
     const peers = new Map<string, number>();
     let pid = 0;
-    const guest = await startFakeVmm({ running, answers, channel: (path) => void peers.set(path, pid) });
+    const guest = await startFakeVmm({
+      ...{ running, answers, settings: { capabilities } },
+      channel: (path) => void peers.set(path, pid),
+    });
     const memory = memfdWith(memoryText);
     const report = join(mkdtempSync(join(tmpdir(), 'luo-report-')), 'report');
     // A limit that this process may not raise again would keep the next VMM from being started.
@@ -148,9 +160,9 @@ class Scene {
     const [memory] = sampleMachine.descriptors;
     if (!memory) throw new Error('the sample has no descriptor');
     const found: Machine = { ...sampleMachine, pid, version: '11.1.3', descriptors: [{ ...memory, fd: 3 }] };
-    const held = { files: new Map([[1n, this.memory]]) } as unknown as HeldSession;
+    const held = this.held ?? { files: new Map([[1n, this.memory]]) };
     const sessions = {
-      get: () => held,
+      get: () => held as unknown as HeldSession,
       whereIs: () => ({ session, token: '0x1' }),
     } as unknown as SessionStore;
     const context: RehearsalContext = {
@@ -169,7 +181,7 @@ class Scene {
           },
         },
       },
-      blockFiles: { of: () => [] },
+      blockFiles: { of: () => [], driversOf: () => this.drivers },
       units: this.units,
       socketDirectory: join(this.directory, 'sockets'),
       look: async () => found,
@@ -223,6 +235,10 @@ function expectUntouched({ guest, left, memory, directory }: Scene): void {
   expect([left, existsSync(`${directory}/own.pid`)]).toEqual([[], false]);
 }
 
+/** What its VMM was told, without what it was only asked. */
+const actsOn = ({ guest }: Scene): string[] =>
+  guest.commands.filter((each) => !/^(query-|qmp_capabilities$)/.test(each));
+
 const passed: Partial<Rehearsal> = { problem: null, startUs: expect.any(Number) };
 
 describe('a machine', () => {
@@ -261,7 +277,7 @@ describe('a machine', () => {
     });
     expect(one.report?.loaded).toEqual([]);
     expect(one.report?.handed.join('')).not.toContain(memoryText);
-    expect(one.guest.commands).toEqual([]);
+    expect(actsOn(one)).toEqual([]);
     expectUntouched(one);
   });
 
@@ -272,7 +288,7 @@ describe('a machine', () => {
     const one = await running(whim);
     const rehearsal = await one.rehearse();
     expect(rehearsal).toMatchObject({ problem: expect.stringContaining(why), startUs: null, loadUs: null });
-    expect(one.guest.commands).toEqual([]);
+    expect(actsOn(one)).toEqual([]);
     expectUntouched(one);
   });
 
@@ -292,8 +308,10 @@ describe('a machine', () => {
   it('whose new VMM takes no state runs on after a limit', async () => {
     const one = await running('takes-nothing');
     expect(await one.rehearse()).toMatchObject({
-      ...{ ...passed, loadUs: null },
-      left: [expect.stringContaining('that was not done in 5000 ms')],
+      problem: expect.stringMatching(
+        /^its state cannot be loaded: the new VMM had not loaded it after 5000 ms/,
+      ),
+      ...{ startUs: expect.any(Number), loadUs: null, stoppedUs: expect.any(Number), left: [] },
     });
     expectUntouched(one);
   }, 20_000);
@@ -301,15 +319,63 @@ describe('a machine', () => {
   it('whose VMM refuses to be saved runs on', async () => {
     const one = await running('', { migrate: refusal('not today') });
     expect(await one.rehearse()).toMatchObject({
-      problem: 'its state cannot be taken or loaded: not today',
+      problem: 'its state cannot be taken: not today',
+      stoppedUs: expect.any(Number),
     });
     expect(one.report?.loaded).toEqual([]);
     expectUntouched(one);
   });
 
+  it.each<[string, Record<string, Answer>, string]>([
+    ['is being migrated', { 'query-migrate': value({ status: 'active' }) }, 'somebody else is migrating it'],
+    ['was migrated', { 'query-status': value({ status: 'postmigrate' }) }, 'its state is "postmigrate"'],
+  ])('that %s is only started, and has not failed', async (_what, answers, why) => {
+    const one = await running('', answers);
+    expect(await one.rehearse()).toMatchObject({
+      ...{ ...passed, loadUs: null, stoppedUs: null },
+      left: [expect.stringContaining(`loading its state: ${why}`)],
+    });
+    expect(one.guest.commands).not.toContain('stop');
+  });
+
+  it.each([
+    ['at its start', 'killed', { startUs: null }],
+    ['at its state', 'killed-at-state', { startUs: expect.any(Number), loadUs: null }],
+  ])('whose second VMM is killed %s, as for want of memory, has not failed', async (_when, whim, times) => {
+    const one = await running(whim);
+    expect(await one.rehearse()).toMatchObject({
+      ...{ problem: null, ...times },
+      left: [expect.stringContaining('its second VMM was killed, as where a host is short of memory')],
+    });
+    expectUntouched(one);
+  });
+
+  it('whose session is gone has not failed', async () => {
+    const one = await running();
+    one.held = { files: new Map() };
+    expect(await one.rehearse()).toEqual({
+      ...{ problem: null, startUs: null, loadUs: null, stoppedUs: null },
+      left: ['descriptor 0x1 of session machine:vm is missing'],
+    });
+    expectUntouched(one);
+  });
+
+  it('has the capabilities switched off that its command line may switch on', async () => {
+    const one = await Scene.make(true, '', {}, { xbzrle: true });
+    scene = one;
+    expect(await one.rehearse()).toMatchObject(passed);
+    expect(one.report?.told).toEqual([
+      ...['qmp_capabilities', 'migrate-set-capabilities', 'migrate-set-capabilities', 'migrate-incoming'],
+    ]);
+    expect(one.guest.settings.capabilities).toMatchObject({ xbzrle: true });
+  });
+
   it('whose VMM does not connect runs on after the limit', async () => {
     const one = await running('', { migrate: nothing });
-    expect(await one.rehearse()).toMatchObject({ left: [expect.stringContaining('in 5000 ms')] });
+    expect(await one.rehearse()).toMatchObject({
+      ...{ ...passed, loadUs: null, stoppedUs: expect.any(Number) },
+      left: [expect.stringMatching(/^loading its state: its VMM had not saved it after 5000 ms/)],
+    });
     expect(one.report?.loaded).toEqual([]);
     expectUntouched(one);
   }, 20_000);
@@ -328,7 +394,14 @@ describe('a machine', () => {
     scene = await Scene.make(false, '');
     expect(await scene.rehearse()).toMatchObject({
       ...passed,
-      ...{ loadUs: null, left: ['loading its state: its guest is paused'] },
+      ...{
+        loadUs: null,
+        left: [
+          expect.stringMatching(
+            /^loading its state: its guest does not run, and QEMU would save it once only/,
+          ),
+        ],
+      },
     });
     expect(scene.guest.running).toBe(false);
     expect(scene.guest.commands).not.toContain('migrate');
@@ -355,11 +428,21 @@ describe('a machine', () => {
     const one = await running();
     expect(await one.rehearse('named_memory', ['-device', 'vfio-pci,host=01:00.0'])).toEqual({
       ...{ problem: null, startUs: null, loadUs: null, stoppedUs: null },
-      left: ['all of it: its device vfio-pci may be had once only'],
+      left: ['its device vfio-pci may be had once only'],
     });
     expect(one.report).toBeNull();
     expect(one.units.asked).not.toContain('run');
     expectUntouched(one);
+  });
+
+  it('is not started where a server is behind one of its disks, which no word says', async () => {
+    const one = await running();
+    one.drivers = ['qcow2', 'file', 'nbd'];
+    expect(await one.rehearse()).toMatchObject({
+      ...{ problem: null, startUs: null },
+      left: [expect.stringContaining('opened by the driver nbd')],
+    });
+    expect(one.units.asked).not.toContain('run');
   });
 
   it('runs on at once, and nothing is left, when its rehearsal is ended while it is stopped', async () => {

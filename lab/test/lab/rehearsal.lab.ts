@@ -89,9 +89,7 @@ describe('a machine that is rehearsed', () => {
   };
 
   async function rehearse(name: string): Promise<Rehearsal> {
-    const { machine } = await agent.call('RehearseMachine', { pid: pidOf(name) });
-    const { rehearsal } = machine;
-    if (rehearsal === null) throw new Error(`${name} has no result`);
+    const { rehearsal } = await agent.call('RehearseMachine', { pid: pidOf(name) });
     const { startUs, loadUs, stoppedUs } = rehearsal;
     console.log(`${name}: start ${seconds(startUs)}, load ${seconds(loadUs)}, stopped ${seconds(stoppedUs)}`);
     return rehearsal;
@@ -149,7 +147,9 @@ describe('a machine that is rehearsed', () => {
     expect(plan.runnable, JSON.stringify(plan.checks.filter(({ verdict }) => verdict === 'fail'))).toBe(true);
     expect(check).toMatchObject({
       verdict: 'pass',
-      detail: expect.stringMatching(/still was rehearsed: its VMM started in [\d.]+ s and loaded its state/),
+      detail: expect.stringMatching(
+        /still was rehearsed (just now|\d+ minutes? ago): its VMM started in [\d.]+ s and loaded its state/,
+      ),
     });
     const { stdout } = await host.sh('luocon machines still');
     expect(stdout).toMatch(/Rehearsal +rehearsed .*: would start in .*, load in/);
@@ -164,7 +164,7 @@ describe('a machine that is rehearsed', () => {
     ]);
     const { plan, check } = await planned();
     expect([plan.runnable, check?.verdict]).toEqual([false, 'fail']);
-    expect(check?.detail).toContain(`still failed its rehearsal: `);
+    expect(check?.detail).toContain(`still failed its rehearsal just now: `);
     expect(check?.detail).toContain(`Could not open '${disk}'`);
     const named = await planned(['still']);
     expect([named.plan.runnable, named.check?.verdict]).toEqual([true, 'warn']);
@@ -182,7 +182,35 @@ describe('a machine that is rehearsed', () => {
     });
     await run(host, `umount ${program}`);
     expect((await rehearse('linux')).problem).toBeNull();
+    // A pass says nothing of another program.
+    await run(host, `cp ${program} /run/program && mount --bind /run/program ${program}`);
+    const { machine } = await agent.call('GetMachine', { pid: pidOf('linux') });
+    expect(machine.rehearsal).toMatchObject({ problem: null, changed: ['its program'] });
+    const { check } = await planned();
+    expect([check?.verdict, check?.detail]).toEqual([
+      'warn',
+      expect.stringContaining('which does not count any more: its program changed since'),
+    ]);
+    await run(host, `umount ${program} && rm /run/program`);
+    expect((await agent.call('GetMachine', { pid: pidOf('linux') })).machine.rehearsal?.changed).toEqual([]);
     await expectUnharmed(host, counting);
+  });
+
+  it('keeps what was known of it while its monitor has another client', async () => {
+    const known = (await agent.call('GetMachine', { pid: pidOf('still') })).machine.rehearsal;
+    const script =
+      'require("net").connect("/run/still.qmp").once("data", () => require("fs").writeFileSync("/run/met", "x"))';
+    await run(
+      host,
+      `mkfifo /run/met && systemd-run --quiet --unit=monitor-client --collect /usr/lib/luo-console-agent/node -e '${script}' && cat /run/met`,
+    );
+    expect(await rehearse('still')).toMatchObject({
+      ...{ problem: null, startUs: null, loadUs: null, stoppedUs: null },
+      left: [expect.stringMatching(/^its monitor cannot be asked: /)],
+    });
+    expect((await agent.call('GetMachine', { pid: pidOf('still') })).machine.rehearsal).toEqual(known);
+    await run(host, 'systemctl stop monitor-client && rm /run/met');
+    expect((await rehearse('still')).loadUs).toEqual(expect.any(Number));
   });
 
   it('is left running alone if the agent dies meanwhile', async () => {

@@ -10,14 +10,15 @@ import { rehearsalWords, rehearseWords } from '../words/machines.ts';
 import RehearseDialog from './RehearseDialog.svelte';
 
 const passed: Rehearsal = {
-  ...{ atUs: 5, problem: null, startUs: 600_000, loadUs: 40_000, stoppedUs: 90_000, left: [] },
+  ...{ atUs: 5, problem: null, startUs: 600_000, loadUs: 40_000, stoppedUs: 90_000, left: [], changed: [] },
 };
 
 function open(rehearsal: Rehearsal) {
   const onclose = vi.fn();
   const rendered = renderInConsole(RehearseDialog, { machine: machine({ session: 'web-01' }), onclose });
   rendered.bridge.answers.set('RehearseMachine', () => ({
-    machine: machine({ session: 'web-01', rehearsal }),
+    machine: machine({ session: 'web-01' }),
+    rehearsal,
   }));
   return { ...rendered, onclose };
 }
@@ -38,8 +39,8 @@ describe('rehearsing a machine', () => {
     ],
     [
       'why nothing could be found out',
-      { ...passed, startUs: null, left: ['all of it: it has a TPM'] },
-      { tone: 'bad', title: rehearseWords.failed('web-01'), text: 'all of it: it has a TPM' },
+      { ...passed, startUs: null, left: ['it has a TPM'] },
+      { tone: 'bad', title: rehearseWords.failed('web-01'), text: 'it has a TPM' },
     ],
   ])('says what it does, and then %s', async (_what, rehearsal, message) => {
     const { app, bridge, onclose } = open(rehearsal);
@@ -63,9 +64,23 @@ describe('rehearsing a machine', () => {
 
 test.each<[Partial<Rehearsal>, number, string]>([
   [{}, 180_000_005, 'rehearsed 3 min ago: would start in 600 ms, load in 40 ms'],
-  [{ loadUs: null }, 5, 'rehearsed just now: would start in 600 ms'],
+  [
+    { loadUs: null, left: ['loading its state: its guest is paused'] },
+    5,
+    'rehearsed just now: would start in 600 ms; not rehearsed: loading its state: its guest is paused',
+  ],
+  [
+    { changed: ['its program'] },
+    180_000_005,
+    'rehearsed 3 min ago, which does not count any more: its program changed since',
+  ],
+  [
+    { problem: 'no such disk', changed: ['its program'] },
+    5,
+    'rehearsed just now, and failed: no such disk; its program changed since',
+  ],
   [{ problem: 'no such disk' }, 5, 'rehearsed just now, and failed: no such disk'],
-  [{ startUs: null }, 5, 'rehearsed just now, without a result'],
+  [{ startUs: null, left: ['its monitor is busy'] }, 5, 'not rehearsed: its monitor is busy'],
 ])('a result in words: %j', (change, nowUs, words) => {
   expect(rehearsalWords({ ...passed, ...change }, nowUs)).toBe(words);
 });

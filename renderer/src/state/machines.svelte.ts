@@ -9,6 +9,7 @@ import type {
   Machine,
   MachineDefinition,
   NameChange,
+  Rehearsal,
 } from '@luo-console/agent/interface';
 import { callAgent, callFollowed, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
@@ -86,9 +87,9 @@ export class MachinesStore {
     return this.#act(async () => (await callAgent(this.#host, 'ReleaseMachine', { pid })).machine);
   }
 
-  /** Rehearses an adopted machine. @returns it, with how that went @throws Failure */
-  rehearse(pid: number): Promise<Machine> {
-    return this.#act(async () => (await callAgent(this.#host, 'RehearseMachine', { pid })).machine);
+  /** Rehearses an adopted machine. @returns how that went @throws Failure */
+  rehearse(pid: number): Promise<Rehearsal> {
+    return this.#act(async () => (await callAgent(this.#host, 'RehearseMachine', { pid })).rehearsal);
   }
 
   /**

@@ -102,7 +102,7 @@ describe('the plan', () => {
 
   test('says how a rehearsal went, and carries its machine over despite it only when its name is typed', async () => {
     const rehearsal = {
-      ...{ atUs: nowUs() - 180 * second, problem: 'no such disk', left: [] },
+      ...{ atUs: nowUs() - 180 * second, problem: 'no such disk', left: [], changed: [] },
       ...{ startUs: null, loadUs: null, stoppedUs: null },
     };
     const machines = planWith().machines.map((one) => (one.pid === 2041 ? { ...one, rehearsal } : one));

@@ -167,7 +167,6 @@ export const rehearseWords = {
   none: 'not yet',
   passed: (name: string) => `${name} would come back`,
   wouldFail: (name: string) => `${name} would not come back`,
-  notAll: 'Not rehearsed',
 } as const;
 
 /**
@@ -175,12 +174,17 @@ export const rehearseWords = {
  *
  * @param nowUs µs since the epoch
  */
-export function rehearsalWords({ atUs, problem, startUs, loadUs }: Rehearsal, nowUs: number): string {
+export function rehearsalWords(rehearsal: Rehearsal, nowUs: number): string {
+  const { atUs, problem, startUs, loadUs, left, changed } = rehearsal;
+  if (problem === null && startUs === null) return `not rehearsed: ${left.join('; ')}`;
   const passedUs = nowUs - atUs;
   const when = `rehearsed ${passedUs < 1_000_000 ? 'just now' : `${age(passedUs)} ago`}`;
-  if (problem !== null) return `${when}, and failed: ${problem}`;
-  if (startUs === null) return `${when}, without a result`;
-  return `${when}: would start in ${duration(startUs)}${loadUs === null ? '' : `, load in ${duration(loadUs)}`}`;
+  const without = left.length === 0 ? '' : `; not rehearsed: ${left.join('; ')}`;
+  const since = changed.length === 0 ? '' : `${changed.join(', ')} changed since`;
+  if (problem !== null) return `${when}, and failed: ${problem}${since === '' ? '' : `; ${since}`}${without}`;
+  if (since !== '') return `${when}, which does not count any more: ${since}`;
+  const load = loadUs === null ? '' : `, load in ${duration(loadUs)}`;
+  return `${when}: would start in ${duration(startUs ?? 0)}${load}${without}`;
 }
 
 export const heldWords = {

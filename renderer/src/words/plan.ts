@@ -40,9 +40,11 @@ export const leaveWords = {
   ends: (name: string) => `${name} ends with the old kernel`,
   /** @param memory in bytes; null if it is not known */
   loss: (memory: number | null) =>
-    `Everything in its memory${memory === null ? '' : ` (${size(memory)})`} that is not on its disks is lost. Shut it down from inside first, if there is time.`,
-  noReturn: 'The update does not save it, and it does not come back after the kexec.',
+    `The update does not save it, and it does not come back after the kexec. Everything in its memory${memory === null ? '' : ` (${size(memory)})`} that is not on its disks is lost. Shut it down from inside first, if there is time.`,
   planOnly: 'The plan is made again without it. Nothing happens to the machine before that plan is run.',
+} as const;
+
+export const againWords = {
   doing: 'Making the plan again',
 } as const;
 

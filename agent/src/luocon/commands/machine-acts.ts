@@ -128,16 +128,17 @@ function addRehearse(program: Command, act: Act): void {
         invocation.withAgent(async (agent) => {
           const { screen, json } = invocation;
           const { pid } = await findMachine(agent, required(which));
-          const { machine } = await agent.call('RehearseMachine', { pid });
-          const { rehearsal } = machine;
-          const hasFailed = (rehearsal?.problem ?? null) !== null;
+          const { machine, rehearsal } = await agent.call('RehearseMachine', { pid });
+          const { problem, startUs, stoppedUs } = rehearsal;
+          const hasFailed = problem !== null;
           const said = `${titled(machine)}: ${rehearsalWords(rehearsal, Date.now() * 1000)}.`;
-          if (json) screen.json({ machine });
+          if (json) screen.json({ machine, rehearsal });
           else if (hasFailed) screen.toned('bad', said);
           else screen.line(said);
-          if (!json && rehearsal?.stoppedUs)
-            screen.line(`Its guest was stopped for ${perhaps(rehearsal.stoppedUs)}, and runs on.`);
-          return hasFailed ? exitStatus.checkFailed : undefined;
+          if (!json && stoppedUs !== null)
+            screen.line(`Its guest was stopped for ${perhaps(stoppedUs)}, and runs on.`);
+          if (hasFailed) return exitStatus.checkFailed;
+          return startUs === null ? exitStatus.failed : undefined;
         }),
       ),
     );

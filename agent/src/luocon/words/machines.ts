@@ -10,6 +10,7 @@ import type {
   Rehearsal,
   Way,
 } from '../../interface/agent.generated.ts';
+import { agoWords } from '../../interface/ago.ts';
 import type { Tone } from '../screen.ts';
 import { count, duration } from './quantities.ts';
 
@@ -68,26 +69,15 @@ export const spreadWords = ({ firstUs, meanUs, worstUs }: BlackoutSpread): strin
  */
 export function rehearsalWords(rehearsal: Rehearsal | null, nowUs: number): string {
   if (rehearsal === null) return 'not rehearsed';
-  const { atUs, problem, startUs, loadUs, left } = rehearsal;
+  const { atUs, problem, startUs, loadUs, left, changed } = rehearsal;
+  if (problem === null && startUs === null) return `not rehearsed: ${left.join('; ')}`;
   const when = `rehearsed ${agoWords(nowUs - atUs)}`;
   const without = left.length === 0 ? '' : `; not rehearsed: ${left.join('; ')}`;
-  if (problem !== null) return `${when}, and failed: ${problem}${without}`;
-  if (startUs === null) return `${when}${without}`;
+  const since = changed.length === 0 ? '' : `${changed.join(', ')} changed since`;
+  if (problem !== null) return `${when}, and failed: ${problem}${since === '' ? '' : `; ${since}`}${without}`;
+  if (since !== '') return `${when}, which does not count any more: ${since}`;
   const load = loadUs === null ? '' : `, load in ${duration(loadUs)}`;
-  return `${when}: would start in ${duration(startUs)}${load}${without}`;
-}
-
-/** How long ago something was, roughly. @param us µs */
-function agoWords(us: number): string {
-  const minutes = Math.floor(us / 60e6);
-  if (minutes < 1) return 'just now';
-  const units: [number, string][] = [
-    [60 * 24, 'day'],
-    [60, 'hour'],
-    [1, 'minute'],
-  ];
-  const [size, unit] = units.find(([each]) => minutes >= each) ?? [1, 'minute'];
-  return `${count(Math.floor(minutes / size), unit)} ago`;
+  return `${when}: would start in ${duration(startUs ?? 0)}${load}${without}`;
 }
 
 /** The nodes of an order by their labels, for example `disk → one`; a circle where there is one. */

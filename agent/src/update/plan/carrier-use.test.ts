@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PlannedMachine } from '../../interface/agent.generated.ts';
 import { arrivalCheck } from './arrival-check.ts';
 import { type CarrierCase, carrierUse, commandLineFor } from './carrier-use.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 
 const running = 'BOOT_IMAGE=/vmlinuz root=/dev/vda ro liveupdate=on';
 const usual = 'root=/dev/vda ro liveupdate=on';
@@ -20,10 +21,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true }));
 
-const machine = (name: string, leave = false): PlannedMachine => ({
-  ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, rehearsal: null, priority: 0, saveLimitUs: null },
-});
+const machine = (name: string, leave = false): PlannedMachine => plannedMachine(name, { leave });
 
 const host = (root = directory, commandLine = running) => ({
   paths: { carrier, root, etc: directory, kernelLog: join(directory, 'kmsg') },

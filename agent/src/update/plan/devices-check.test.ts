@@ -7,6 +7,7 @@ import { realHostPaths } from '../../host/paths.ts';
 import type { PlannedMachine } from '../../interface/agent.generated.ts';
 import { MadeUpVmmProc } from '../program/made-up-vmm.fixture.ts';
 import { devicesCheck } from './devices-check.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 
 const release = '7.3.4-m';
 const tree = `/lib/modules/${release}`;
@@ -32,18 +33,7 @@ function putModules(): void {
   put(`${tree}/kernel/kvm.ko.xz`);
 }
 
-const machine = (name: string, leave = false): PlannedMachine => ({
-  ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{
-    detail: '',
-    risk: '',
-    expectedBlackoutUs: null,
-    measuredBlackoutUs: null,
-    priority: null,
-    saveLimitUs: null,
-    rehearsal: null,
-  },
-});
+const machine = (name: string, leave = false): PlannedMachine => plannedMachine(name, { leave });
 
 /** With vm1 and vm2, of which each needs KVM, and vm3, which needs nothing. */
 const checked = (machines = [machine('vm1'), machine('vm2'), machine('vm3')]) =>

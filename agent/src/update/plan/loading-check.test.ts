@@ -3,22 +3,11 @@
 import { describe, expect, it } from 'vitest';
 import type { PlannedMachine } from '../../interface/agent.generated.ts';
 import { loadingCheck } from './loading-check.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 
 const gibibyte = 2 ** 30;
 
-const machine = (name: string, changes: Partial<PlannedMachine> = {}): PlannedMachine => ({
-  ...{ name, leave: false, pid: 7, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{
-    detail: '',
-    risk: '',
-    expectedBlackoutUs: null,
-    measuredBlackoutUs: null,
-    priority: null,
-    saveLimitUs: null,
-    rehearsal: null,
-  },
-  ...changes,
-});
+const machine = plannedMachine;
 const whole = (name: string, memory: number, leave = false): PlannedMachine =>
   machine(name, { way: 'whole_state', memory, leave });
 const filled = (name: string, filledBytes: number | null) => new Map([[`machine:${name}`, { filledBytes }]]);

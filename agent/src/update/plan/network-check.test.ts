@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { PlannedMachine } from '../../interface/agent.generated.ts';
 import { MadeUpVmmProc } from '../program/made-up-vmm.fixture.ts';
 import { networkCheck } from './network-check.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 
 let host: MadeUpVmmProc;
 beforeEach(() => {
@@ -36,18 +37,8 @@ function addBridge(name: string, protocol: number, delay: number, ports: readonl
   }
 }
 
-const machine = (name: string, pid: number, leave = false): PlannedMachine => ({
-  ...{ name, leave, pid, session: `machine:${name}`, memory: 64 * 2 ** 20, way: 'cpr' },
-  ...{
-    detail: '',
-    risk: '',
-    expectedBlackoutUs: null,
-    measuredBlackoutUs: null,
-    priority: null,
-    saveLimitUs: null,
-    rehearsal: null,
-  },
-});
+const machine = (name: string, pid: number, leave = false): PlannedMachine =>
+  plannedMachine(name, { pid, leave });
 
 const checked = (...machines: PlannedMachine[]) =>
   networkCheck({ paths: { proc: host.directory } }, { machines });

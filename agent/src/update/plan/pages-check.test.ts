@@ -6,6 +6,7 @@ import type { Kind, PlannedMachine } from '../../interface/agent.generated.ts';
 import { HeldSession } from '../../liveupdate/held-session.ts';
 import { Manifest } from '../../liveupdate/manifest.ts';
 import { pagesCheck } from './pages-check.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 
 const gibibyte = 2 ** 30;
 
@@ -18,10 +19,7 @@ afterEach(() => {
   held = [];
 });
 
-const planned = (name: string, leave: boolean): PlannedMachine => ({
-  ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, rehearsal: null, priority: 0, saveLimitUs: null },
-});
+const planned = (name: string, leave: boolean): PlannedMachine => plannedMachine(name, { leave });
 
 async function check(machines: Readonly<Record<string, Files>>, left: readonly string[] = []) {
   const hugeOf = new Map<FdLike, number | null>();

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { realHostPaths } from '../../host/paths.ts';
-import type { PlannedMachine } from '../../interface/agent.generated.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 import { policyCheck } from './policy-check.ts';
 
 let directory: string;
@@ -27,7 +27,7 @@ function check(
   { config = withLsm, commandLine = 'root=/dev/vda', leave = false } = {},
 ): ReturnType<typeof policyCheck> {
   writeFileSync(join(directory, 'config-7.0-b'), config);
-  const machine = { name: 'one', session: 'machine:one', leave } as PlannedMachine;
+  const machine = plannedMachine('one', { leave });
   const vmm = { profile: profile === null ? null : { name: profile, mode: 'enforce' as const } };
   return policyCheck(
     { paths: { ...realHostPaths, boot: directory, etc: join(directory, 'etc') } },

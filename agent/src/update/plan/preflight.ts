@@ -13,6 +13,7 @@ import type {
   KernelImage,
   OrderGraph,
   PlannedMachine,
+  Rehearsal,
 } from '../../interface/agent.generated.ts';
 import { availableMemory, commandLineValue, kernelBoolean } from '../../kernel/facts.ts';
 import { isEnabled } from '../../units/enabled.ts';
@@ -149,11 +150,13 @@ const checks: Readonly<Record<string, Check1>> = {
 
   privileges: (_context, { machines, vmms, obstacles }) => privilegesCheck(machines, vmms, obstacles),
 
-  rehearsal: ({ adoptions, rehearsalOf }, { machines, despite }) =>
-    rehearsalCheck(machines, despite, (wanted) => {
+  rehearsal: ({ adoptions, rehearsalOf, nowUs }, { machines, despite }) => {
+    const of = async (wanted: string): Promise<Rehearsal | null> => {
       const found = adoptions.list().find(({ session }) => session === wanted);
-      return found ? rehearsalOf(found.machine) : null;
-    }),
+      return found ? await rehearsalOf(found.machine) : null;
+    };
+    return rehearsalCheck(machines, despite, of, nowUs());
+  },
 
   'last update': ({ unfinishedIndex: { why } }) =>
     why === null

@@ -2,18 +2,10 @@
 /** Which machines cannot come along, because their VMMs would have other rights than they have. */
 import { expect, it } from 'vitest';
 import type { PlannedMachine } from '../../interface/agent.generated.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 import { privilegesCheck } from './privileges-check.ts';
 
-const machine = (name: string, leave = false): PlannedMachine => ({
-  ...{ name, leave, pid: 7, session: `machine:${name}`, memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{
-    expectedBlackoutUs: null,
-    measuredBlackoutUs: null,
-    rehearsal: null,
-    priority: null,
-    saveLimitUs: null,
-  },
-});
+const machine = (name: string, leave = false): PlannedMachine => plannedMachine(name, { leave });
 const vmms = new Map([
   ['machine:kept', { unkept: null }],
   ['machine:not', { unkept: 'a filter of system calls was set for it' }],

@@ -8,6 +8,7 @@ import { HeldSession } from '../../liveupdate/held-session.ts';
 import type { MachineHead } from '../../liveupdate/machine-head.ts';
 import { Manifest } from '../../liveupdate/manifest.ts';
 import type { ManifestEntry } from '../../liveupdate/manifest-format.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 import { sealsCheck } from './seals-check.ts';
 
 let held: HeldSession[] = [];
@@ -39,10 +40,7 @@ async function hold(name: string, machine: MachineHead | null, files: readonly D
   }
 }
 
-const planned = (leave: boolean): PlannedMachine => ({
-  ...{ name: 'web', leave, pid: 7, session: 'machine:web', memory: 64, way: 'cpr', detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, rehearsal: null, priority: 0, saveLimitUs: null },
-});
+const planned = (leave: boolean): PlannedMachine => plannedMachine('web', { leave });
 
 const check = (machines: readonly PlannedMachine[], memory: Partial<Memory> = {}) =>
   sealsCheck(

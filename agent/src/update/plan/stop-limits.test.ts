@@ -2,16 +2,14 @@
 /** How long machines may be stopped, from their sizes and from what the last updates have measured. */
 import { expect, it } from 'vitest';
 import type { MachineRun, PlannedMachine, Way } from '../../interface/agent.generated.ts';
+import { plannedMachine } from './planned-machine.fixture.ts';
 import { saveLimitUs, savingCheck, usualStopLimitUs, withinLimit } from './stop-limits.ts';
 
 const second = 1_000_000;
 const gib = 2 ** 30;
 
-const planned = (way: Way, memory: number | null, limitUs: number | null): PlannedMachine => ({
-  ...{ name: 'db', pid: 1, session: 'machine-db', leave: limitUs === null, detail: '', risk: '' },
-  ...{ expectedBlackoutUs: null, measuredBlackoutUs: null, priority: 0, rehearsal: null },
-  ...{ way, memory, saveLimitUs: limitUs },
-});
+const planned = (way: Way, memory: number | null, limitUs: number | null): PlannedMachine =>
+  plannedMachine('db', { way, memory, leave: limitUs === null, saveLimitUs: limitUs });
 
 /** A machine that was carried over, and was saved in this time. */
 const ran = (way: Way, saveUs: number, stateBytes: number | null): MachineRun => ({

@@ -136,8 +136,7 @@ function machinePart(
   const { cprBytes = 0, mainBytes = 0 } = saved.state ?? {};
   const viaCpr = way === 'cpr';
   const needed = capabilitiesFor(way);
-  // Its command line may set them again. Most machines have none.
-  const others = Object.entries(capabilities).filter(([name, state]) => state && !(name in needed));
+  const others = othersOn(needed, capabilities);
   return [
     ...facts.nodes.map((node): Instruction => ({ does: 'node', ...node })),
     { does: 'directory', mode: 0o700, uid: command.uid, gid: command.gid, path: directory },
@@ -151,8 +150,7 @@ function machinePart(
     // QEMU makes the machine only once it has its descriptors; until then it has no monitor.
     ...(viaCpr ? cprInstructions(saved, sockets.cpr, state, numberOf) : []),
     { does: 'monitor', path: monitor },
-    ...others.map(([name]) => attempt(setCapabilities({ [name]: false }))),
-    tell(setCapabilities(needed)),
+    ...capabilityInstructions(needed, capabilities),
     ...(viaCpr ? [] : [tell(migrateIncoming(sockets.main))]),
     { does: 'connect', path: sockets.main },
     { does: 'note', word: 'loading' },
@@ -171,9 +169,32 @@ function machinePart(
     { does: 'note', word: 'running' },
     // Otherwise what its owner does with it next would go wrong, as a save without its memory.
     attempt(setCapabilities(formerOf(needed, capabilities))),
-    ...(others.length > 0 ? [attempt(setCapabilities(Object.fromEntries(others)))] : []),
+    ...(others.length > 0
+      ? [attempt(setCapabilities(Object.fromEntries(others.map((name) => [name, true]))))]
+      : []),
   ];
 }
+
+/** Capabilities that the machine has on and does not need: its command line may set them again. Most machines have none. */
+const othersOn = (
+  needed: Readonly<Record<string, boolean>>,
+  capabilities: Readonly<Record<string, boolean>>,
+): string[] =>
+  Object.entries(capabilities).flatMap(([name, state]) => (state && !(name in needed) ? [name] : []));
+
+/**
+ * Has a VMM that was just started be able to take a machine in, whatever its command line sets.
+ *
+ * @param needed what it must have on or off
+ * @param capabilities those of the machine that is taken in, as it has them when nobody saves it
+ */
+export const capabilityInstructions = (
+  needed: Readonly<Record<string, boolean>>,
+  capabilities: Readonly<Record<string, boolean>>,
+): Instruction[] => [
+  ...othersOn(needed, capabilities).map((name) => attempt(setCapabilities({ [name]: false }))),
+  tell(setCapabilities(needed)),
+];
 
 /** The capabilities that a machine needed to be taken in, as they were before that. */
 const formerOf = (needed: Readonly<Record<string, boolean>>, former: SavedMachine['capabilities']) =>

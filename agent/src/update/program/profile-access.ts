@@ -14,9 +14,10 @@ import { seenBy } from '../../host/seen-by.ts';
 import { runtimeDirectory } from '../../interface/places.ts';
 
 /** A VMM's sockets where the carrier brings it back, and where the agent has the carrier do so. */
-const sockets: readonly string[] = [`${carrierDirectory}/0`, `${runtimeDirectory}/handing-over/0/0`].flatMap(
-  (directory) => Object.values(incomingSocketsIn(directory)),
-);
+const usualSockets: readonly string[] = [
+  `${carrierDirectory}/0`,
+  `${runtimeDirectory}/handing-over/0/0`,
+].flatMap((directory) => Object.values(incomingSocketsIn(directory)));
 
 /** AA_CLASS_FILE, AA_MAY_WRITE and AA_MAY_CREATE (security/apparmor/include/apparmor.h, perms.h). */
 const [fileClass, writeAndCreate] = [2, 0x12];
@@ -24,18 +25,24 @@ const [fileClass, writeAndCreate] = [2, 0x12];
 const mostBytes = 256;
 
 /**
+ * @param sockets what its VMM would make under it; those of an update if nothing else is given
  * @returns why its VMM could not be started under it, in words; null if nothing is known that keeps it from being
  */
-export async function profileObstacle(proc: string, profile: Profile): Promise<string | null> {
+export async function profileObstacle(
+  proc: string,
+  profile: Profile,
+  sockets: readonly string[] = usualSockets,
+): Promise<string | null> {
   // What is not allowed is only logged.
   if (profile.mode === 'complain') return null;
   const shown = profileText(profile);
+  const what = sockets === usualSockets ? 'it would be given its state' : 'it would be rehearsed';
   try {
     for (const path of sockets) {
       const allowed = await allowedAt(proc, profile.name, path);
       if (allowed === null) return `its security profile ${shown} is not loaded any more`;
       if ((allowed & writeAndCreate) !== writeAndCreate)
-        return `its security profile ${shown} does not let it make ${path}, where it would be given its state`;
+        return `its security profile ${shown} does not let it make ${path}, where ${what}`;
     }
     return null;
   } catch (error) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { VmmFacts } from '../../adoption/vmm-facts.ts';
 import { type MadeUpVmm, MadeUpVmmProc } from './made-up-vmm.fixture.ts';
+import { profileObstacle } from './profile-access.ts';
 import { vmmFacts } from './vmm-facts.ts';
 
 const [uid, gid] = [process.getuid?.() ?? 0, process.getgid?.() ?? 0];
@@ -116,6 +117,13 @@ describe('of a VMM is found', () => {
     expect(await look({ label: 'libvirt-1 (complain)\n', allowed: '00000000' })).toMatchObject({
       ...{ obstacle: null, unkept: null, profile: { name: 'libvirt-1', mode: 'complain' } },
     });
+    const profile = { name: 'libvirt-1', mode: 'enforce' as const };
+    proc.end(100);
+    await look({ label, allowed: '00000000' });
+    expect(await profileObstacle(proc.directory, profile, ['/run/rehearsal-1/0/made0'])).toBe(
+      'its security profile libvirt-1 (enforce) does not let it make /run/rehearsal-1/0/made0, where it would be rehearsed',
+    );
+    expect(readFileSync(asked, 'latin1')).toContain('/run/rehearsal-1/0/made0 ');
     proc.end(100);
     const vmm = proc.addVmm({ label });
     rmSync(asked);

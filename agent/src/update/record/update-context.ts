@@ -44,7 +44,7 @@ export interface UpdateContext {
   /** Whether a held machine is being started or given up right now. */
   startsMachine(): boolean;
   /** How the last rehearsal of a VMM went; null if it has not been rehearsed. */
-  rehearsalOf(identity: ProcessIdentity): Rehearsal | null;
+  rehearsalOf(identity: ProcessIdentity): Promise<Rehearsal | null>;
   /** Ends rehearsals that are under way; their guests run then. @param why for people */
   endRehearsals(why: string): Promise<void>;
   /** How many machines the next kernel starts at once. */

@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Leaving a machine behind: it ends the machine, says so, and needs its name. */
+/** Making the plan again with another fate for a machine: it says what that costs, and needs its name. */
 import { cleanup, fireEvent, render, screen, waitFor } from '@testing-library/svelte';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { plannedMachines } from '../../../test/fake-data.ts';
 import { type } from '../../../test/open-console.ts';
 import { Failure } from '../../bridge/failure.ts';
-import { leaveWords } from '../../words/plan.ts';
-import LeaveDialog from './LeaveDialog.svelte';
+import { againWords, leaveWords } from '../../words/plan.ts';
+import PlanAgainDialog from './PlanAgainDialog.svelte';
 
 beforeEach(cleanup);
 const [machine] = plannedMachines();
 if (!machine) throw new Error('the plan has a machine');
+const { name, memory } = machine;
+const leave = {
+  ...{ name, title: leaveWords.title(name), warning: leaveWords.ends(name) },
+  ...{ cost: leaveWords.loss(memory), next: leaveWords.planOnly },
+};
 const button = () => screen.getByRole<HTMLButtonElement>('button', { name: 'Leave web-01 behind' });
 
 describe('leaving a machine behind', () => {
   test('says what is lost, with or without its size, and needs the name', async () => {
     const onconfirm = vi.fn(async () => {});
     const onclose = vi.fn();
-    render(LeaveDialog, { machine, onclose, onconfirm });
-    expect(screen.getByText(leaveWords.loss(machine.memory), { exact: false })).toBeTruthy();
+    render(PlanAgainDialog, { ...leave, onclose, onconfirm });
+    for (const words of [leave.warning, leave.cost, leave.next]) expect(screen.getByText(words)).toBeTruthy();
     expect(leaveWords.loss(null)).not.toMatch(/\(/);
     expect(button().disabled).toBe(true);
     await fireEvent.submit(button().form as HTMLFormElement);
@@ -29,18 +34,13 @@ describe('leaving a machine behind', () => {
     expect(onconfirm).toHaveBeenCalledOnce();
   });
 
-  test('of a machine whose memory is not known says what is lost without a size', () => {
-    render(LeaveDialog, { machine: { ...machine, memory: null }, onclose: vi.fn(), onconfirm: vi.fn() });
-    expect(screen.getByText(leaveWords.loss(null), { exact: false })).toBeTruthy();
-  });
-
   test('cannot be taken back while the plan is made again', async () => {
     const gate = Promise.withResolvers<void>();
     const onclose = vi.fn();
-    render(LeaveDialog, { machine, onclose, onconfirm: () => gate.promise });
+    render(PlanAgainDialog, { ...leave, onclose, onconfirm: () => gate.promise });
     await type('Type web-01 to confirm', 'web-01');
     await fireEvent.click(button());
-    expect(screen.getByRole('status').textContent).toBe(`${leaveWords.doing}…`);
+    expect(screen.getByRole('status').textContent).toBe(`${againWords.doing}…`);
     expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Cancel' }).disabled).toBe(true);
     gate.resolve();
     await waitFor(() => expect(onclose).toHaveBeenCalledOnce());
@@ -49,7 +49,7 @@ describe('leaving a machine behind', () => {
   test('is cancelled without making a plan', async () => {
     const onclose = vi.fn();
     const onconfirm = vi.fn();
-    render(LeaveDialog, { machine, onclose, onconfirm });
+    render(PlanAgainDialog, { ...leave, onclose, onconfirm });
     await fireEvent.click(screen.getByRole('button', { name: 'Cancel' }));
     expect(onclose).toHaveBeenCalledOnce();
     expect(onconfirm).not.toHaveBeenCalled();
@@ -60,7 +60,7 @@ describe('leaving a machine behind', () => {
     const onconfirm = async () => {
       throw new Failure('PlanStale', { changed: 'machines were started, ended or adopted since' }, 'stale');
     };
-    render(LeaveDialog, { machine, onclose, onconfirm });
+    render(PlanAgainDialog, { ...leave, onclose, onconfirm });
     await type('Type web-01 to confirm', 'web-01');
     await fireEvent.click(button());
     expect((await screen.findByRole('alert')).textContent).toMatch(/The plan was not made again/);
