@@ -25,6 +25,7 @@ export const agentSeries: readonly Series[] = [
   { count: 1, times: 15 },
   { count: 100, times: 3 },
   { count: 1000, times: 1 },
+  { count: 10_000, times: 1 },
 ];
 
 /** Series as arguments of the programs in the host. */
