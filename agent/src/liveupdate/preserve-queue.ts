@@ -2,17 +2,17 @@
 /**
  * Preserving what is asked for, many at a time. The kernel needs the least of the time. More goes to the journal, which
  * has to reach the disk, to the manifest, and to the service manager, which has to answer. All that wait for a turn in one
- * session share these. Each is still one act in the journal, with its result.
+ * session share these. What one caller asked for together is one act in the journal (`preserve-acts.ts`).
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { inTime } from '../host/in-time.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
-import type { Announced, EntryFields } from '../journal/index.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import { describeFile, type FileDescription } from './preservable.ts';
 import { type Preserving, preserveInto } from './preserve.ts';
+import { announcePreserves, type PreserveActs } from './preserve-acts.ts';
 import {
   hasOwnInode,
   newEntry,
@@ -49,7 +49,7 @@ interface Asked {
 /** One that is about to be preserved. */
 interface Begun extends Preserving {
   readonly asked: Asked;
-  readonly fields: EntryFields;
+  readonly actor: Actor;
 }
 
 /** What is preserved together. */
@@ -152,12 +152,7 @@ export class PreserveQueue {
       store.needRoom(begun.length + 2 + Math.ceil(begun.length / fewestInPart));
       const order = (session.manifest?.nextOrder ?? 0) + begun.length;
       const entry = newEntry(token, order, request, described, nowUs());
-      const { size, kind, label, source } = entry;
-      const fields = {
-        ...{ session: name, peer: actor.peer },
-        parameters: { token: entry.token, size, kind, label, source },
-      };
-      begun.push({ asked, token, entry, fields, file: native.descriptors.duplicate(file) });
+      begun.push({ asked, actor, token, entry, file: native.descriptors.duplicate(file) });
       tokens.add(token);
       if (key !== null) keys.add(key);
     } catch (error) {
@@ -171,11 +166,9 @@ export class PreserveQueue {
     const { context, preserved, changed } = this.#options;
     const { journal, store, native } = context;
     const clock = (): number => Number(native.kernel.clock('monotonic') / 1000n);
-    let announced: readonly Announced[];
+    let acts: PreserveActs;
     try {
-      announced = journal.together(() =>
-        begun.map(({ fields }) => journal.announce('session.preserve', fields)),
-      );
+      acts = announcePreserves(journal, session.name, begun);
     } catch (error) {
       for (const { file } of begun) file.close();
       throw error;
@@ -193,11 +186,7 @@ export class PreserveQueue {
       else
         preserved.enter(native.memory.fileFacts(file), { session: session.name, token: formatToken(token) });
     }
-    const durationUs = clock() - startedUs;
-    journal.together(() => {
-      for (const [index, entry] of announced.entries())
-        journal.settle(entry, begun[index]?.fields ?? {}, refusals[index] ?? null, durationUs);
-    });
+    acts.settle(refusals, clock() - startedUs);
     changed();
     for (const [index, { asked, token }] of begun.entries()) {
       const refusal = refusals[index] ?? null;

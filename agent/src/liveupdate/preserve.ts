@@ -43,7 +43,7 @@
  *       takes the next free token, or the one that is asked for
  *       refuses tokens in use, reserved or malformed
  *       says where a file is preserved already, and why a kind cannot be
- *       of many at once is as of one after the other: each has its own result and its own entries
+ *       of many at once is as of one after the other: each has its own result, and all are one act
  *       is taken out by building the session anew, and the others stay
  *     agent/test/crash.test.ts
  *       while preserving loses nothing that was acknowledged
