@@ -10,10 +10,12 @@ import { Refusal } from '../host/refusal.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
-import { describeFile, type FileDescription } from './preservable.ts';
-import { type Preserving, preserveInto } from './preserve.ts';
+import { describeFile, type FileDescription, type KnownFileSystems } from './preservable.ts';
+import { preserveInto } from './preserve.ts';
 import { announcePreserves, type PreserveActs } from './preserve-acts.ts';
+import type { Preserving } from './preserve-row.ts';
 import {
+  type FileIdentity,
   hasOwnInode,
   newEntry,
   nextFreeToken,
@@ -50,6 +52,8 @@ interface Asked {
 interface Begun extends Preserving {
   readonly asked: Asked;
   readonly actor: Actor;
+  /** What tells its file from others; null if nothing does. */
+  readonly facts: FileIdentity | null;
 }
 
 /** What is preserved together. */
@@ -111,7 +115,8 @@ export class PreserveQueue {
     try {
       const [first] = some;
       if (session.unbuilt && first) await this.#options.carryOn(session, first.actor);
-      const described = await Promise.allSettled(some.map(({ file }) => describeInTime(file)));
+      const fileSystems: KnownFileSystems = new Map();
+      const described = await Promise.allSettled(some.map(({ file }) => describeInTime(file, fileSystems)));
       for (const [index, asked] of some.entries()) {
         const facts = described[index];
         if (facts?.status !== 'fulfilled') asked.done.reject(facts?.reason);
@@ -152,7 +157,7 @@ export class PreserveQueue {
       store.needRoom(begun.length + 2 + Math.ceil(begun.length / fewestInPart));
       const order = (session.manifest?.nextOrder ?? 0) + begun.length;
       const entry = newEntry(token, order, request, described, nowUs());
-      begun.push({ asked, actor, token, entry, file: native.descriptors.duplicate(file) });
+      begun.push({ asked, actor, token, entry, facts, file: native.descriptors.duplicate(file) });
       tokens.add(token);
       if (key !== null) keys.add(key);
     } catch (error) {
@@ -181,10 +186,9 @@ export class PreserveQueue {
     } catch (error) {
       refusals = begun.map(() => error);
     }
-    for (const { file, token } of begun) {
+    for (const { file, token, facts } of begun) {
       if (session.files.get(token) !== file) file.close();
-      else
-        preserved.enter(native.memory.fileFacts(file), { session: session.name, token: formatToken(token) });
+      else if (facts !== null) preserved.enter(facts, { session: session.name, token: formatToken(token) });
     }
     acts.settle(refusals, clock() - startedUs);
     changed();
@@ -200,8 +204,8 @@ export class PreserveQueue {
 const describeMs = 5000;
 
 /** @throws Refusal NotPreservable if its file system does not answer; SystemError */
-const describeInTime = ({ fd }: NativeDescriptor): Promise<FileDescription> =>
-  inTime(describeFile(`/proc/self/fd/${fd}`), describeMs, () => {
+const describeInTime = ({ fd }: NativeDescriptor, known: KnownFileSystems): Promise<FileDescription> =>
+  inTime(describeFile(`/proc/self/fd/${fd}`, known), describeMs, () => {
     const reason = `its file system did not say what it is within ${describeMs} ms`;
     return new Refusal('NotPreservable', { kind: 'other', reason, errno: 'ETIMEDOUT' });
   });

@@ -72,11 +72,11 @@ import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/ref
 import type { Kind } from '../interface/agent.generated.ts';
 import { preservePatiently, shortly } from './device.ts';
 import type { HeldSession } from './held-session.ts';
-import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import type { KeepPart } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
 import { whyNotPreservable } from './preservable.ts';
+import { type Preserving, preserveRow } from './preserve-row.ts';
 import { formatToken } from './tokens.ts';
 
 /** How a manifest's new part gets into a session: preserved under its token, and into the descriptor store. */
@@ -93,13 +93,6 @@ export function keepPartIn(context: LiveUpdateContext, name: string, descriptor:
       throw isKernelFailure(error) ? kernelCallFailed(error) : error;
     }
   };
-}
-
-/** A file to preserve, under the token of its entry. */
-export interface Preserving {
-  readonly token: bigint;
-  readonly file: NativeDescriptor;
-  readonly entry: ManifestEntry;
 }
 
 /**
@@ -130,10 +123,14 @@ export async function preserveInto(
     throw error;
   }
   const refusals: (Error | null)[] = [];
+  const patience = shortly(context.patience);
   let mark = context.kernelLog.mark();
   while (refusals.length < list.length) {
-    const refused = await preserveRow(context, session, list.slice(refusals.length), mark);
-    refusals.push(...refused);
+    const row = list.slice(refusals.length);
+    const { preserved, failure } = await preserveRow(context, open, row, patience, mark);
+    for (let index = 0; index < preserved; index += 1) refusals.push(null);
+    const refused = row[preserved];
+    if (refused !== undefined) refusals.push(refusalOf(failure, name, refused));
     // What the kernel said of this one says nothing of the next.
     mark = context.kernelLog.mark();
   }
@@ -148,49 +145,6 @@ export async function preserveInto(
     { state: 'preserved' },
   );
   return refusals;
-}
-
-/**
- * Has the kernel preserve files until it refuses one: on the way there and back they would take as long again.
- *
- * @param mark where its words about them begin
- * @returns for each that it was asked about null, and for the last one what it was refused for, if it was; at least one
- */
-async function preserveRow(
-  { native, patience, kernelLog }: LiveUpdateContext,
-  { name, open }: HeldSession,
-  row: readonly Preserving[],
-  mark: number,
-): Promise<(Error | null)[]> {
-  let done = 0;
-  const attempt = async (): Promise<void> => {
-    const left = row.slice(done);
-    const files = left.map(({ file }) => file);
-    try {
-      await native.liveUpdate.preserveFds(
-        open,
-        files,
-        left.map(({ token }) => token),
-      );
-    } catch (error) {
-      done += isKernelFailure(error) ? (error.place ?? 0) : 0;
-      throw error;
-    }
-  };
-  try {
-    await preservePatiently(attempt, shortly(patience));
-    return row.map(() => null);
-  } catch (error) {
-    const refused = row[done];
-    if (refused === undefined) throw error;
-    const said = await withKernelWords(
-      kernelLog,
-      refused.entry.label,
-      () => Promise.reject(error),
-      mark,
-    ).catch((explained: unknown) => explained);
-    return [...row.slice(0, done).map(() => null), refusalOf(said, name, refused)];
-  }
 }
 
 /** What a file was refused for. */

@@ -26,16 +26,39 @@ async function runUnit(host: LabHost, unit: string, words: readonly string[]): P
   return (await runIn(host, `cat ${output}`)).replace(`\n${endedMark}\n`, '\n');
 }
 
-/** What the agent took to retrieve each of its sessions, as its journal says. */
-async function agentRetrieved(host: LabHost): Promise<Medians> {
+/** What the agent has done with a session in the next kernel. */
+interface AgentRetrieved {
+  readonly medians: Medians;
+  /** Descriptors that it did not get back, by their count in a session. */
+  readonly missing: ReadonlyMap<number, number>;
+}
+
+/** What the agent took to retrieve each of its sessions, as its journal says, and whether all of it is there. */
+async function agentRetrieved(host: LabHost): Promise<AgentRetrieved> {
+  // It answers once everything is retrieved.
+  await runIn(host, 'systemctl start luo-console-agent.service');
   const agent = await connect(host);
   try {
-    const { entries } = await agent.call('QueryJournal', { name: 'session.retrieve', limit: 200 });
-    const taken = (prefix: string): number[] =>
-      entries.flatMap(({ kind, session, durationUs }) =>
-        kind === 'result' && session?.startsWith(prefix) && durationUs !== null ? [durationUs / 1000] : [],
-      );
-    return new Map(agentSeries.map(({ count }) => [count, median(taken(`agent-${count}-`))]));
+    const medians = new Map<number, number>();
+    const missing = new Map<number, number>();
+    for (const { count, times } of agentSeries) {
+      const taken: number[] = [];
+      let absent = 0;
+      for (let time = 0; time < times; time += 1) {
+        const session = `agent-${count}-${time}`;
+        // An entry with thousands of descriptors fills a reply.
+        const { entries } = await agent.call('QueryJournal', { name: 'session.retrieve', session, limit: 1 });
+        const [result] = entries;
+        if (result?.kind !== 'result' || result.durationUs === null)
+          throw new Error(`${session}: the journal does not say how long its retrieve took`);
+        taken.push(result.durationUs / 1000);
+        const { descriptors } = (await agent.call('GetSession', { name: session })).session;
+        absent += count - descriptors.filter(({ verdict }) => verdict !== 'missing').length;
+      }
+      medians.set(count, median(taken));
+      missing.set(count, absent);
+    }
+    return { medians, missing };
   } finally {
     agent.close();
   }
