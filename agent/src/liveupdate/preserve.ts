@@ -110,16 +110,19 @@ export async function preserveInto(
 ): Promise<(Error | null)[]> {
   const { name, manifest, open } = session;
   if (!manifest) throw new Refusal('SessionNotFound', { name });
-  const dropped = ({ token }: Preserving): void => context.store.dropFile(name, token);
-  for (const { token, file } of list) context.store.keepFile(name, token, file);
+  const drop = (some: readonly Preserving[]): void => {
+    const tokens = some.map(({ token }) => token);
+    manifest.remove(tokens);
+    context.store.dropFiles(name, tokens);
+  };
   try {
+    context.store.keepFiles(name, list);
     await manifest.add(
       list.map(({ entry }) => entry),
       keepPartIn(context, name, open),
     );
   } catch (error) {
-    manifest.remove(list.map(({ token }) => token));
-    list.forEach(dropped);
+    drop(list);
     throw error;
   }
   const refusals: (Error | null)[] = [];
@@ -137,8 +140,7 @@ export async function preserveInto(
   const [kept, refused] = [true, false].map((isKept) =>
     list.filter((_each, index) => (refusals[index] === null) === isKept),
   ) as [Preserving[], Preserving[]];
-  manifest.remove(refused.map(({ token }) => token));
-  refused.forEach(dropped);
+  drop(refused);
   for (const { token, file } of kept) session.files.set(token, file);
   manifest.update(
     kept.map(({ token }) => token),
