@@ -7,9 +7,9 @@
  * The service manager compares each descriptor that it is given with all that it keeps (`service_add_fd_store`,
  * src/core/service.c of systemd). With ten thousand that takes most of a minute, in which it does nothing else.
  *
- * The kernel counts files in messages for the user who sent them. It refuses further ones of a process of root with
- * neither CAP_SYS_ADMIN nor CAP_SYS_RESOURCE, once they are more than its limit of open files (`too_many_unix_fds` in
- * net/core/scm.c). So a few files are not put into a box.
+ * The kernel counts files in messages for the user who sent them (`too_many_unix_fds` in net/core/scm.c). Once they are
+ * more than the limit of open files of a process, that process can send no more. That goes for a process of root with
+ * neither CAP_SYS_ADMIN nor CAP_SYS_RESOURCE. So a few files are not put into a box.
  */
 import type { Descriptor, FdLike, Sockets } from '@luo-console/native';
 

@@ -47,7 +47,7 @@
  *       is taken out by building the session anew, and the others stay
  *     agent/test/crash.test.ts
  *       while preserving loses nothing that was acknowledged
- *       while preserving several at once loses nothing that was acknowledged
+ *       while preserving $several at once loses nothing that was acknowledged
  *     agent/test/session-lifecycle.test.ts
  *       has its manifest in the kernel, also if the agent died before it had put it there
  *     agent/test/descriptor-lifecycle.test.ts

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * Thousands of descriptors in one session. Each limit on the way would show here: of a message, of what the service
- * manager keeps and hands back, of what a manifest and the record of an update have room for.
+ * Thousands of descriptors in one session. Each limit on the way would show here. A message has one, and what the service
+ * manager keeps and hands back. So have a manifest and the record of an update.
  */
 import type { AgentClient } from '@luo-console/agent/client';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
