@@ -69,4 +69,15 @@ describe(`${count} descriptors in one session`, () => {
     expect(done.update.carried).toHaveLength(count);
     await expectAll('match', 1);
   });
+
+  it('are all there after "systemctl kexec" by hand: the service manager lets what it cannot carry over be', async () => {
+    await run(host, 'luocon kernels load $(ls /boot/vmlinuz-*-a)');
+    const bootId = await host.bootId();
+    agent.close();
+    // The connection ends with the kernel.
+    await host.sh('systemctl kexec');
+    await host.waitForBoot(bootId);
+    agent = await connect(host);
+    await expectAll('match', 2);
+  });
 });
