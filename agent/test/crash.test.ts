@@ -4,9 +4,11 @@
  * Whatever was acknowledged before is still there, what the kernel holds is what the manifests name, and the
  * journal is whole.
  */
+import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
-import { parseStoredName } from '../src/liveupdate/descriptor-store.ts';
+import { fewestInBox, lookIntoBox } from '../src/liveupdate/descriptor-box.ts';
+import { parseStoredName } from '../src/liveupdate/stored-names.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { contentOf, memfdWith, preserveText, runToKexec } from './scenario.ts';
 import type { Death } from './tapped-native.ts';
@@ -60,7 +62,26 @@ async function expectSound(client: AgentClient): Promise<void> {
     );
     expect(numbers).toHaveLength(1);
     const users = stored.filter((each) => each.kind === 'numbered' && each.number === numbers[0]);
-    expect(users).toHaveLength(descriptors.length);
+    const boxed = [...host.manager.kept].flatMap(([key, box]) => {
+      const each = parseStoredName(key);
+      return each.kind === 'box' && each.number === numbers[0] ? lookIntoBox(native.sockets, box) : [];
+    });
+    for (const { file } of boxed) file.close();
+    expect(users.length + boxed.length).toBe(descriptors.length);
+  }
+}
+
+/** So many that the service manager keeps them in a box. */
+const many = Array.from({ length: fewestInBox }, (_, number) => `text ${number}`);
+
+/** Preserves files with these contents in one call. */
+async function preserveAll(client: AgentClient, texts: readonly string[]): Promise<void> {
+  const files = texts.map(memfdWith);
+  const wishes = texts.map((label, fileDescriptor) => ({ fileDescriptor, label, token: null }));
+  try {
+    await client.exchange('PreserveDescriptors', { session: 's', wishes }, files);
+  } finally {
+    for (const file of files) file.close();
   }
 }
 
@@ -110,19 +131,15 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
     }
   });
 
-  it('while preserving several at once loses nothing that was acknowledged', async () => {
+  it.each([
+    { several: 'several', texts: ['first', 'second', 'third'] },
+    { several: 'many', texts: many },
+  ])('while preserving $several at once loses nothing that was acknowledged', async ({ texts }) => {
     const acknowledged: string[] = [];
     const flow = async (client: AgentClient): Promise<void> => {
       await client.call('CreateSession', { name: 's' });
-      const texts = ['first', 'second', 'third'];
-      const files = texts.map(memfdWith);
-      const wishes = texts.map((label, fileDescriptor) => ({ fileDescriptor, label, token: null }));
-      try {
-        await client.exchange('PreserveDescriptors', { session: 's', wishes }, files);
-        acknowledged.push(...texts);
-      } finally {
-        for (const file of files) file.close();
-      }
+      await preserveAll(client, texts);
+      acknowledged.push(...texts);
     };
     for await (const death of eachDeath(async () => void acknowledged.splice(0), flow)) {
       const client = await host.start();
@@ -132,11 +149,14 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
     }
   });
 
-  it('while taking a descriptor out keeps the others', async () => {
+  it.each([
+    { many: 'few', texts: ['first', 'second', 'third'] },
+    { many: 'many', texts: many },
+  ])('while taking a descriptor out of $many keeps the others', async ({ texts }) => {
     const prepare = async (): Promise<void> => {
       const client = await host.start();
       await client.call('CreateSession', { name: 's' });
-      for (const text of ['first', 'second', 'third']) await preserveText(client, 's', text);
+      await preserveAll(client, texts);
       host.kill();
     };
     const flow = async (client: AgentClient): Promise<void> => {
@@ -146,7 +166,9 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
       const client = await host.start();
       await expectSound(client);
       const { sessions } = await client.call('ListSessions', {});
-      expect(labels(sessions), JSON.stringify(death)).toEqual(expect.arrayContaining(['first', 'third']));
+      expect(labels(sessions), JSON.stringify(death)).toEqual(
+        expect.arrayContaining(texts.filter((_text, token) => token !== 1)),
+      );
     }
   });
 

@@ -118,7 +118,8 @@ export class Process {
   }
 
   #own(value: unknown): void {
-    const each = Array.isArray(value) ? value : [value];
+    const received = isRecord(value) && Array.isArray(value['descriptors']) ? value['descriptors'] : value;
+    const each: readonly unknown[] = Array.isArray(received) ? received : [received];
     for (const one of each) {
       const owned = isRecord(one) && isRecord(one['descriptor']) ? one['descriptor'] : one;
       if (isRecord(owned) && 'fd' in owned && 'close' in owned)

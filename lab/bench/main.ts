@@ -81,8 +81,8 @@ bench
   .description('preserving and retrieving many descriptors through the agent, through the addon and from C')
   .option('--json', 'one JSON object on standard output')
   .action(async ({ json }: { json?: boolean }) => {
-    const { kernel, rows } = await measureDescriptors(onProgress);
-    print(descriptorsReport(kernel, rows), json, descriptorsTable);
+    const { kernel, rows, missing } = await measureDescriptors(onProgress);
+    print(descriptorsReport(kernel, rows, missing), json, descriptorsTable);
   });
 
 bench

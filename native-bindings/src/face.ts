@@ -235,6 +235,8 @@ export interface Sockets {
   socketPair(): readonly [Descriptor, Descriptor];
   /** `recvmsg`; `null` on `EAGAIN`. At most `maxBytes` (default 65536) and 253 descriptors. */
   receive(socket: FdLike, maxBytes?: number): Received | null;
+  /** As `receive`, and it stays there: who receives next gets the same bytes, and further copies of the descriptors. */
+  peek(socket: FdLike, maxBytes?: number): Received | null;
   /** `sendmsg` without SIGPIPE: bytes taken, or `null` on `EAGAIN`. Descriptors go with the first byte, so there must be one. */
   send(socket: FdLike, data: Uint8Array, descriptors?: readonly FdLike[]): number | null;
   /**

@@ -78,7 +78,7 @@ interface RawSockets {
   connectUnix(path: string): number;
   accept(listening: number): number | null;
   socketPair(): [number, number];
-  receive(socket: number, maxBytes: number): RawReceived | null;
+  receive(socket: number, maxBytes: number, stays: boolean): RawReceived | null;
   send(socket: number, data: Uint8Array, descriptors: readonly number[]): number | null;
   record(socket: number, file: number, offset: bigint, most: bigint): Promise<number>;
   recordFrom(

@@ -64,6 +64,14 @@ class DescriptorPoll implements Poll {
   }
 }
 
+function receive(socket: FdLike, stays: boolean, maxBytes = defaultReceive): Received | null {
+  const most = integerOf(maxBytes, 'maxBytes', 1, mostReceive);
+  const received = raw.receive(fdOf(socket, 'socket'), most, stays);
+  if (received === null) return null;
+  const owned = received.descriptors.map((fd) => new OwnedDescriptor(fd, 'receive', 'outside'));
+  return { data: received.data, descriptors: owned, truncated: received.truncated };
+}
+
 export const sockets: Sockets = {
   listenUnix(path, options) {
     const names = ['mode', 'backlog', 'whence'] as const;
@@ -93,11 +101,12 @@ export const sockets: Sockets = {
     return [new OwnedDescriptor(one, 'socketPair'), new OwnedDescriptor(other, 'socketPair')];
   },
 
-  receive(socket, maxBytes = defaultReceive): Received | null {
-    const received = raw.receive(fdOf(socket, 'socket'), integerOf(maxBytes, 'maxBytes', 1, mostReceive));
-    if (received === null) return null;
-    const owned = received.descriptors.map((fd) => new OwnedDescriptor(fd, 'receive', 'outside'));
-    return { data: received.data, descriptors: owned, truncated: received.truncated };
+  receive(socket, maxBytes) {
+    return receive(socket, false, maxBytes);
+  },
+
+  peek(socket, maxBytes) {
+    return receive(socket, true, maxBytes);
   },
 
   send(socket, data, descriptors = []) {

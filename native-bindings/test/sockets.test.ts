@@ -102,6 +102,25 @@ describe('listening and connecting', () => {
 });
 
 describe('receive and send', () => {
+  it('show what waits without taking it, with further copies of the descriptors each time', () => {
+    const [one, other] = sockets.socketPair();
+    expect(sockets.peek(one)).toBeNull();
+    using file = memory.memfdCreate('shown');
+    sockets.send(other, Buffer.from('x'), [file]);
+    other.close();
+    for (const look of [sockets.peek, sockets.peek, sockets.receive]) {
+      const found = look(one);
+      expect(found).toMatchObject({ data: Buffer.from('x'), truncated: false });
+      expect(found?.descriptors).toHaveLength(1);
+      for (const each of found?.descriptors ?? []) {
+        expect(memory.fileFacts(each).ino).toBe(memory.fileFacts(file).ino);
+        each.close();
+      }
+    }
+    expect(sockets.receive(one)?.data).toHaveLength(0);
+    one.close();
+  });
+
   it('tell nothing there, end of stream and a closed peer apart', () => {
     const [one, other] = sockets.socketPair();
     expect(sockets.receive(one)).toBeNull();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The journal's face. */
 export type { JournalEntry, RecordedPeer } from './entry.ts';
+export { codeOf } from './errno.ts';
 export {
   type EntryFields,
   Journal,

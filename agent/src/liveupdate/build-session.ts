@@ -5,6 +5,7 @@
  * when the agent died in the middle. Until it is done the agent and the descriptor store hold the files, so the memory
  * is there whatever happens.
  */
+import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import { preservePatiently, withPatience } from './device.ts';
 import { HeldSession } from './held-session.ts';
@@ -13,7 +14,11 @@ import type { LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
 import type { ManifestEntry, ManifestHead } from './manifest-format.ts';
 import { keepPartIn } from './preserve.ts';
+import { type Preserving, preserveRow } from './preserve-row.ts';
 import { formatToken } from './tokens.ts';
+
+/** How many files the kernel preserves in one call, so that others have their turn in between. */
+const mostTogether = 250;
 
 /**
  * Creates the kernel's session for one that lacks it, and preserves the manifest and every file in order. Devices that
@@ -29,22 +34,9 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   const descriptor = await context.device.createSession(name);
   try {
     manifest.updateAll(() => ({ state: 'intended' }));
-    for (const { token, file } of manifest.parts) await preserveAgain(context, descriptor, file, token);
-    for (const entry of manifest.entries()) {
-      const token = BigInt(entry.token);
-      const file = session.files.get(token);
-      if (file === undefined) continue;
-      try {
-        await withKernelWords(context.kernelLog, entry.label, () =>
-          preserveAgain(context, descriptor, file, token),
-        );
-        session.refused.delete(token);
-      } catch (error) {
-        // A device may need another that was lost. That must not leave memory unprotected.
-        if (entry.kind !== 'other' || !isKernelFailure(error)) throw error;
-        session.refused.set(token, error.message);
-      }
-    }
+    for (const { token, file } of manifest.parts)
+      await preservePatiently(() => liveUpdate.preserveFd(descriptor, file, token), context.patience);
+    await preserveAll(descriptor, manifest.entries());
   } catch (error) {
     descriptor.close();
     throw isKernelFailure(error) ? kernelCallFailed(error) : error;
@@ -59,11 +51,25 @@ export async function buildSession(context: LiveUpdateContext, session: HeldSess
   manifest.updateHead({ state: 'open', handedOut: false });
   await context.store.settled();
 
-  async function preserveAgain(
-    { patience }: LiveUpdateContext,
-    ...[target, file, token]: Parameters<typeof liveUpdate.preserveFd>
-  ): Promise<void> {
-    await preservePatiently(() => liveUpdate.preserveFd(target, file, token), patience);
+  async function preserveAll(target: NativeDescriptor, entries: readonly ManifestEntry[]): Promise<void> {
+    const all = entries.flatMap((entry): Preserving[] => {
+      const token = BigInt(entry.token);
+      const file = session.files.get(token);
+      return file === undefined ? [] : [{ token, file, entry }];
+    });
+    for (let done = 0; done < all.length; ) {
+      const row = all.slice(done, done + mostTogether);
+      const mark = context.kernelLog.mark();
+      const { preserved, failure } = await preserveRow(context, target, row, context.patience, mark);
+      for (const { token } of row.slice(0, preserved)) session.refused.delete(token);
+      done += preserved;
+      const refused = row[preserved];
+      if (refused === undefined) continue;
+      // A device may need another that was lost. That must not leave memory unprotected.
+      if (refused.entry.kind !== 'other' || !isKernelFailure(failure)) throw failure;
+      session.refused.set(refused.token, failure.message);
+      done += 1;
+    }
   }
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Names in the service manager's store: short, read back, and never more than a service can be started with. */
-import { type Descriptor, native } from '@luo-console/native';
-import { beforeEach, describe, expect, it } from 'vitest';
-import { DescriptorStore, parseStoredName } from './descriptor-store.ts';
+import { type Descriptor, type FdLike, native } from '@luo-console/native';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lookIntoBox } from './descriptor-box.ts';
+import { DescriptorStore } from './descriptor-store.ts';
+import { parseStoredName } from './stored-names.ts';
 import { manifestToken } from './tokens.ts';
 
 let kept: string[];
@@ -112,5 +114,107 @@ describe('names', () => {
     expect(() => store.needRoom(1)).not.toThrow();
     expect(() => store.needRoom(400)).toThrow(/KernelCallFailed|names/);
     expect(kept.join(':').length).toBeLessThan(128 * 1024);
+  });
+});
+
+describe('many files at once', () => {
+  let messages: string[];
+  let handed: Map<string, Descriptor>;
+  let files: { token: bigint; file: Descriptor }[];
+  let store: DescriptorStore;
+  const inodeOf = (of: Descriptor): bigint => native.memory.fileFacts(of).ino;
+  const real = {
+    sockets: native.sockets,
+    serviceManager: {
+      takeListenFds: () => [],
+      notify: (state: string, [given]: readonly FdLike[] = []): boolean => {
+        const name = /^FDNAME=(.*)$/m.exec(state)?.[1] ?? '';
+        messages.push(`${state.slice(0, state.indexOf('='))} ${name}`);
+        handed.get(name)?.close();
+        handed.delete(name);
+        if (given !== undefined) handed.set(name, native.descriptors.duplicate(given));
+        return true;
+      },
+    },
+  };
+  /** What the next agent finds in boxes: tokens with inodes. */
+  const found = (): Map<bigint, bigint> => {
+    const tokens = new Map<bigint, bigint>();
+    for (const [name, box] of handed) {
+      if (parseStoredName(name).kind !== 'box') continue;
+      for (const { token, file: own } of lookIntoBox(native.sockets, box)) {
+        expect(tokens.has(token)).toBe(false);
+        tokens.set(token, inodeOf(own));
+        own.close();
+      }
+    }
+    return tokens;
+  };
+
+  beforeEach(() => {
+    messages = [];
+    handed = new Map();
+    files = Array.from({ length: 300 }, (_, token) => ({
+      token: BigInt(token),
+      file: native.memory.memfdCreate(`${token}`),
+    }));
+    store = new DescriptorStore(real, null);
+    store.keepFile('s', manifestToken, files[0]?.file ?? file);
+    store.keepFiles('s', files);
+  });
+  afterEach(() => {
+    store.dropAll('s');
+    expect([...handed.keys()]).toEqual([]);
+    for (const each of files) each.file.close();
+  });
+  const wanted = (): Map<bigint, bigint> =>
+    new Map(files.map(({ token, file: own }) => [token, inodeOf(own)]));
+
+  it('take few places, and are all found, by each who looks', () => {
+    expect([...handed.keys()].slice(1)).toEqual(['b0-0', 'b0-1']);
+    expect(found()).toEqual(wanted());
+    expect(found()).toEqual(wanted());
+  });
+
+  it('are kept again before a box without some of them takes the place of another one', () => {
+    messages.length = 0;
+    store.dropFiles('s', [7n, 9n]);
+    expect(messages).toEqual(['FDSTORE b0-2', 'FDSTOREREMOVE b0-0']);
+    const rest = wanted();
+    for (const token of [7n, 9n]) rest.delete(token);
+    expect(found()).toEqual(rest);
+  });
+
+  it('go with their box once none of them is left', () => {
+    messages.length = 0;
+    store.dropFiles(
+      's',
+      files.slice(250).map(({ token }) => token),
+    );
+    expect(messages).toEqual(['FDSTOREREMOVE b0-1']);
+  });
+
+  it('that are retrieved again are looked for in the later box', () => {
+    store.keepFiles('s', files.slice(0, 250));
+    expect([...handed.keys()].slice(1)).toEqual(['b0-1', 'b0-2']);
+    expect(found()).toEqual(wanted());
+  });
+
+  it('that are few are kept one by one, and so are those of a session without a number', () => {
+    store.dropFiles(
+      's',
+      files.map(({ token }) => token),
+    );
+    store.keepFiles('s', files.slice(0, 3));
+    expect([...handed.keys()].slice(1)).toEqual(['f0-0', 'f0-1', 'f0-2']);
+  });
+
+  it('are in no descriptor that is no box', () => {
+    const [one, other] = native.sockets.socketPair();
+    expect(() => lookIntoBox(native.sockets, one)).toThrow('0 tokens for 0 files');
+    native.sockets.send(other, Buffer.from('luo-box-1 5 6'), [other]);
+    expect(() => lookIntoBox(native.sockets, one)).toThrow('2 tokens for 1 files');
+    one.close();
+    other.close();
   });
 });

@@ -1,76 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The service manager's descriptor store. Closing a session undoes it, so an agent that dies must not be its only
- * holder. Every session descriptor and every preserved file is also handed to systemd (`FDSTORE=1`, sd_notify(3)). They
- * come back in `LISTEN_FDS` when the agent is started again.
- *
- * Names in the store:
- *
- *     s-NAME                a session, with its name in hexadecimal
- *     f-NAME-TOKEN          a part of its manifest, with its token in hexadecimal
- *     f-NAME-TOKEN-NUMBER   the first part, which gives the session a short number
- *     fNUMBER-TOKEN         any other file of that session; number and token have the base 36
- *     f-NAME-TOKEN          one that an earlier agent stored
- *
- * All names together come back in one variable of the environment, and the kernel takes no more than 128 KiB of one
- * (`MAX_ARG_STRLEN`, include/uapi/linux/binfmts.h). With more, the agent could not be started any more.
+ * holder. Every session descriptor and every preserved file is also handed to systemd (`FDSTORE=1`, sd_notify(3)), many
+ * files of one call in one descriptor (`descriptor-box.ts`). They come back in `LISTEN_FDS` when the agent is started
+ * again, under the names of `stored-names.ts`.
  *
  * A notification is a message nobody answers. `settled` sends a barrier after it: a descriptor whose other end
  * is closed by the manager once it has dealt with everything before it.
  */
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
 import { Refusal } from '../host/refusal.ts';
+import { type Boxed, fewestInBox, lookIntoBox, mostInBox, packBox } from './descriptor-box.ts';
+import { base, fileEntry, hex, parseStoredName, sessionEntry } from './stored-names.ts';
 import { manifestToken } from './tokens.ts';
-
-export type StoredName =
-  | { readonly kind: 'session'; readonly session: string }
-  | {
-      readonly kind: 'file';
-      readonly session: string;
-      readonly token: bigint;
-      /** The number that it gives its session; null if it gives none. */
-      readonly number: number | null;
-    }
-  | { readonly kind: 'numbered'; readonly number: number; readonly token: bigint }
-  | { readonly kind: 'other'; readonly name: string };
-
-const hex = (text: string): string => Buffer.from(text, 'utf8').toString('hex');
-/** Under which name a session is stored. */
-export const sessionEntry = (session: string): string => `s-${hex(session)}`;
-const fileEntry = (session: string, token: bigint): string => `f-${hex(session)}-${token.toString(16)}`;
 
 /** Bytes of all names with what is between them. Less than the kernel takes: names of manifests and sockets are longer. */
 const mostNameBytes = 96 * 1024;
 /** The longest name of a file in a session that has a number, in bytes. */
 const longestNumbered = 24;
-const base = 36;
 const bytesOf = (name: string): number => name.length + 1;
-
-/** A number in digits and letters (base 36). */
-function tokenIn(text: string): bigint {
-  let token = 0n;
-  for (const digit of text) token = token * BigInt(base) + BigInt(Number.parseInt(digit, base));
-  return token;
-}
-
-/** What a name in `LISTEN_FDNAMES` stands for. */
-export function parseStoredName(name: string): StoredName {
-  const session = /^s-((?:[0-9a-f]{2})+)$/.exec(name);
-  if (session?.[1]) return { kind: 'session', session: Buffer.from(session[1], 'hex').toString('utf8') };
-  const numbered = /^f([0-9a-z]{1,4})-([0-9a-z]{1,13})$/.exec(name);
-  if (numbered?.[1] && numbered[2])
-    return { kind: 'numbered', number: Number.parseInt(numbered[1], base), token: tokenIn(numbered[2]) };
-  const file = /^f-((?:[0-9a-f]{2})+)-([0-9a-f]{1,16})(?:-([0-9a-z]{1,4}))?$/.exec(name);
-  if (file?.[1] && file[2]) {
-    return {
-      kind: 'file',
-      session: Buffer.from(file[1], 'hex').toString('utf8'),
-      token: BigInt(`0x${file[2]}`),
-      number: file[3] === undefined ? null : Number.parseInt(file[3], base),
-    };
-  }
-  return { kind: 'other', name };
-}
 
 /**
  * A session's descriptor that another process had, as one that was made here. It is closed at once then: the kernel lets
@@ -79,12 +27,22 @@ export function parseStoredName(name: string): StoredName {
 export const asOwnSession = ({ descriptors }: Native, session: Descriptor): Descriptor =>
   descriptors.takeOwnership(session.release());
 
+/** A box that the store has. */
+interface Box {
+  readonly descriptor: Descriptor;
+  readonly session: string;
+  /** Of the files that are looked for there. Others in it were dropped, or a later box has them. */
+  readonly tokens: Set<bigint>;
+}
+
 export class DescriptorStore {
   readonly #native: Pick<Native, 'serviceManager' | 'sockets'>;
   readonly #names = new Set<string>();
   #nameBytes = 0;
   /** The short numbers of sessions. */
   readonly #numbers = new Map<string, number>();
+  readonly #boxes = new Map<string, Box>();
+  #nextBox = 0;
   /** How many descriptors the manager keeps for this service (`$FDSTORE`, systemd 254 and later); null if it does not say. */
   readonly limit: number | null;
 
@@ -124,6 +82,7 @@ export class DescriptorStore {
     this.#note(name);
     const stored = parseStoredName(name);
     if (stored.kind === 'file' && stored.number !== null) this.#numbers.set(stored.session, stored.number);
+    if (stored.kind === 'box') this.#nextBox = Math.max(this.#nextBox, stored.place + 1);
   }
 
   /** The session with a number, once the name is known that gives it; null if it is not. */
@@ -141,12 +100,45 @@ export class DescriptorStore {
     this.#keep(this.#fileEntry(session, token), descriptor);
   }
 
+  /** Keeps files of a session whose manifest is kept. Many of them take few places. @throws SystemError */
+  keepFiles(session: string, files: readonly Boxed[]): void {
+    const number = this.#numbers.get(session);
+    if (number === undefined || files.length < fewestInBox) {
+      for (const { token, file } of files) this.keepFile(session, token, file);
+      return;
+    }
+    for (let first = 0; first < files.length; first += mostInBox)
+      this.#keepBox(session, number, files.slice(first, first + mostInBox));
+  }
+
+  /**
+   * Takes ownership of a box that came back at the start.
+   *
+   * @param tokens of the files that are looked for there; a box without any is dropped
+   */
+  holdBox(name: string, session: string, descriptor: Descriptor, tokens: Iterable<bigint>): void {
+    const box = { descriptor, session, tokens: new Set(tokens) };
+    this.#boxes.set(name, box);
+    if (box.tokens.size === 0) this.#dropBox(name, box);
+  }
+
   dropSession(session: string): void {
     this.#drop(sessionEntry(session));
   }
 
   dropFile(session: string, token: bigint): void {
-    this.#drop(this.#fileEntry(session, token));
+    this.dropFiles(session, [token]);
+  }
+
+  /** Drops files of a session. A box that has others too is made again without them. */
+  dropFiles(session: string, tokens: readonly bigint[]): void {
+    for (const token of tokens) this.#drop(this.#fileEntry(session, token));
+    for (const [name, box] of this.#boxesOf(session)) {
+      const without = tokens.filter((token) => box.tokens.delete(token));
+      if (without.length === 0) continue;
+      if (box.tokens.size === 0) this.#dropBox(name, box);
+      else this.#makeAgain(box);
+    }
   }
 
   /** Drops everything the store has of a session. What gives it its number goes last: an agent that died could not tell whose the others are. */
@@ -159,6 +151,7 @@ export class DescriptorStore {
       if (name.startsWith(prefix)) last.push(name);
       else if (numbered !== null && name.startsWith(numbered)) this.#drop(name);
     }
+    for (const [name, box] of this.#boxesOf(session)) this.#dropBox(name, box);
     for (const name of last.reverse()) this.#drop(name);
     this.#numbers.delete(session);
     this.dropSession(session);
@@ -190,6 +183,48 @@ export class DescriptorStore {
       ours.close();
       theirs.close();
     }
+  }
+
+  #boxesOf(session: string): [string, Box][] {
+    return [...this.#boxes].filter(([, box]) => box.session === session);
+  }
+
+  /** A file that an older box has too is looked for here; a box that has no other is dropped. */
+  #keepBox(session: string, number: number, files: readonly Boxed[]): void {
+    const descriptor = packBox(this.#native.sockets, files);
+    const tokens = new Set(files.map(({ token }) => token));
+    const name = `b${number.toString(base)}-${this.#nextBox.toString(base)}`;
+    this.#nextBox += 1;
+    this.#keep(name, descriptor);
+    for (const [older, box] of this.#boxesOf(session)) {
+      for (const token of tokens) box.tokens.delete(token);
+      if (box.tokens.size === 0) this.#dropBox(older, box);
+    }
+    this.#boxes.set(name, { descriptor, session, tokens });
+  }
+
+  /** What is kept too long after a failure goes with the session: nothing can be lost by it. */
+  #makeAgain(box: Box): void {
+    const number = this.#numbers.get(box.session);
+    if (number === undefined) return;
+    try {
+      using held = new DisposableStack();
+      const files = lookIntoBox(this.#native.sockets, box.descriptor);
+      for (const { file } of files) held.use(file);
+      this.#keepBox(
+        box.session,
+        number,
+        files.filter(({ token }) => box.tokens.has(token)),
+      );
+    } catch {
+      // Too many open files, for example.
+    }
+  }
+
+  #dropBox(name: string, box: Box): void {
+    this.#boxes.delete(name);
+    this.#drop(name);
+    box.descriptor.close();
   }
 
   /** Gives a session the lowest number that no other has. */

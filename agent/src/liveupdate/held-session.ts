@@ -42,7 +42,7 @@
  *     agent/test/live-update.test.ts
  *       is repeatable: what was carried is protected for the next one
  *     agent/test/crash.test.ts
- *       while taking a descriptor out keeps the others
+ *       while taking a descriptor out of $many keeps the others
  *       in the next kernel gets everything back at the next start
  *     agent/test/unmanaged.test.ts
  *       works, warns before an update, and says after its death what is gone

@@ -13,13 +13,14 @@ import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { giveManifest, takeApart } from './build-session.ts';
-import { parseStoredName } from './descriptor-store.ts';
+import { lookIntoBox } from './descriptor-box.ts';
 import { preservePatiently } from './device.ts';
 import { HeldSession } from './held-session.ts';
 import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
 import { Manifest } from './manifest.ts';
 import { tokenIsTaken } from './preserve.ts';
 import type { SessionStore } from './sessions.ts';
+import { parseStoredName } from './stored-names.ts';
 import { manifestToken } from './tokens.ts';
 
 export interface HandedBack {
@@ -30,6 +31,8 @@ export interface HandedBack {
 interface Found {
   descriptor: NativeDescriptor | null;
   readonly files: Map<bigint, NativeDescriptor>;
+  /** With many files each, the latest first. */
+  readonly boxes: (HandedBack & { readonly place: number })[];
 }
 
 /** How the intake went. `problems`: what could not be taken in, in words. */
@@ -51,16 +54,17 @@ function bySession(
     const owner =
       stored.kind === 'other'
         ? null
-        : stored.kind === 'numbered'
+        : stored.kind === 'numbered' || stored.kind === 'box'
           ? store.sessionWith(stored.number)
           : stored.session;
     if (stored.kind === 'other' || owner === null) {
       strays.push(each);
       continue;
     }
-    const entry = found.get(owner) ?? { descriptor: null, files: new Map() };
+    const entry: Found = found.get(owner) ?? { descriptor: null, files: new Map(), boxes: [] };
     found.set(owner, entry);
     if (stored.kind === 'session') entry.descriptor = each.descriptor;
+    else if (stored.kind === 'box') entry.boxes.push({ ...each, place: stored.place });
     else entry.files.set(stored.token, each.descriptor);
   }
   return { found, strays };
@@ -105,6 +109,7 @@ export async function takeInStored(
     if (parseStoredName(name).kind !== 'other') intake.problems.push(`${name}: no session has this number`);
   }
   for (const [name, entry] of found) {
+    takeOutOfBoxes(context, name, entry, intake);
     try {
       await takeInOne(context, sessions, { name, ...entry }, intake);
     } catch (error) {
@@ -112,6 +117,33 @@ export async function takeInStored(
     }
   }
   return intake;
+}
+
+/** Takes the files out of a session's boxes, which the store holds from now on. */
+function takeOutOfBoxes(
+  { native, store }: LiveUpdateContext,
+  session: string,
+  { boxes, files }: Found,
+  intake: Intake,
+): void {
+  for (const { name, descriptor } of boxes.toSorted((one, other) => other.place - one.place)) {
+    const tokens: bigint[] = [];
+    try {
+      for (const { token, file } of lookIntoBox(native.sockets, descriptor)) {
+        // An agent that died while it made a box again has left both.
+        if (files.has(token)) file.close();
+        else {
+          files.set(token, file);
+          tokens.push(token);
+        }
+      }
+    } catch (error) {
+      intake.problems.push(`${session}: ${saidBy(error)}`);
+      descriptor.close();
+      continue;
+    }
+    store.holdBox(name, session, descriptor, tokens);
+  }
 }
 
 async function takeInOne(
@@ -194,9 +226,12 @@ function readManifest(
 /** Drops files that were stored but not yet entered: nobody was told that they are preserved, and they are not. */
 function dropUnnamed({ store }: LiveUpdateContext, { name, files, manifest }: HeldSession): void {
   if (manifest === null) return;
-  for (const [token, file] of files) {
-    if (manifest.get(token)) continue;
-    store.dropFile(name, token);
+  const unnamed = [...files].filter(([token]) => !manifest.get(token));
+  store.dropFiles(
+    name,
+    unnamed.map(([token]) => token),
+  );
+  for (const [token, file] of unnamed) {
     file.close();
     files.delete(token);
   }

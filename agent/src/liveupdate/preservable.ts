@@ -102,16 +102,23 @@ async function unasked(link: string, name: string): Promise<FileDescription | nu
   };
 }
 
+/** Kinds of file systems, as statfs(2) says them, by the device of each. */
+export type KnownFileSystems = Map<number, Promise<number>>;
+
 /**
  * Describes an open file through its link in procfs.
  *
  * @param link for example `/proc/1234/fd/7`.
+ * @param known of other files that are looked at with it, and stay open: a device may become another's later
  * @throws the file system's error if the process or the descriptor is gone, or may not be looked at.
  */
-export async function describeFile(link: string): Promise<FileDescription> {
+export async function describeFile(
+  link: string,
+  known: KnownFileSystems = new Map(),
+): Promise<FileDescription> {
   const name = await readlink(link);
-  const known = await unasked(link, name);
-  if (known !== null) return known;
+  const unaskedFile = await unasked(link, name);
+  if (unaskedFile !== null) return unaskedFile;
   const facts = await stat(link);
   const regular = facts.isFile();
   const base = {
@@ -123,7 +130,9 @@ export async function describeFile(link: string): Promise<FileDescription> {
     characterDevice: facts.isCharacterDevice() ? facts.rdev : null,
   };
   if (!regular) return { ...base, kind: 'other' };
-  const type = (await statfs(link)).type >>> 0;
+  const asked = known.get(facts.dev) ?? statfs(link).then(({ type: number }) => number >>> 0);
+  known.set(facts.dev, asked);
+  const type = await asked;
   if (type === hugetlbMagic) return { ...base, kind: 'hugetlb' };
   if (type !== tmpfsMagic) return { ...base, kind: 'other' };
   if (name.startsWith('/memfd:')) return { ...base, kind: 'memfd' };

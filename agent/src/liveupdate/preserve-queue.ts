@@ -2,18 +2,20 @@
 /**
  * Preserving what is asked for, many at a time. The kernel needs the least of the time. More goes to the journal, which
  * has to reach the disk, to the manifest, and to the service manager, which has to answer. All that wait for a turn in one
- * session share these. Each is still one act in the journal, with its result.
+ * session share these. What one caller asked for together is one act in the journal (`preserve-acts.ts`).
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { inTime } from '../host/in-time.ts';
 import { Refusal } from '../host/refusal.ts';
 import type { Descriptor } from '../interface/agent.generated.ts';
-import type { Announced, EntryFields } from '../journal/index.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
-import { describeFile, type FileDescription } from './preservable.ts';
-import { type Preserving, preserveInto } from './preserve.ts';
+import { describeFile, type FileDescription, type KnownFileSystems } from './preservable.ts';
+import { preserveInto } from './preserve.ts';
+import { announcePreserves, type PreserveActs } from './preserve-acts.ts';
+import type { Preserving } from './preserve-row.ts';
 import {
+  type FileIdentity,
   hasOwnInode,
   newEntry,
   nextFreeToken,
@@ -49,7 +51,9 @@ interface Asked {
 /** One that is about to be preserved. */
 interface Begun extends Preserving {
   readonly asked: Asked;
-  readonly fields: EntryFields;
+  readonly actor: Actor;
+  /** What tells its file from others; null if nothing does. */
+  readonly facts: FileIdentity | null;
 }
 
 /** What is preserved together. */
@@ -111,7 +115,8 @@ export class PreserveQueue {
     try {
       const [first] = some;
       if (session.unbuilt && first) await this.#options.carryOn(session, first.actor);
-      const described = await Promise.allSettled(some.map(({ file }) => describeInTime(file)));
+      const fileSystems: KnownFileSystems = new Map();
+      const described = await Promise.allSettled(some.map(({ file }) => describeInTime(file, fileSystems)));
       for (const [index, asked] of some.entries()) {
         const facts = described[index];
         if (facts?.status !== 'fulfilled') asked.done.reject(facts?.reason);
@@ -152,12 +157,7 @@ export class PreserveQueue {
       store.needRoom(begun.length + 2 + Math.ceil(begun.length / fewestInPart));
       const order = (session.manifest?.nextOrder ?? 0) + begun.length;
       const entry = newEntry(token, order, request, described, nowUs());
-      const { size, kind, label, source } = entry;
-      const fields = {
-        ...{ session: name, peer: actor.peer },
-        parameters: { token: entry.token, size, kind, label, source },
-      };
-      begun.push({ asked, token, entry, fields, file: native.descriptors.duplicate(file) });
+      begun.push({ asked, actor, token, entry, facts, file: native.descriptors.duplicate(file) });
       tokens.add(token);
       if (key !== null) keys.add(key);
     } catch (error) {
@@ -171,11 +171,9 @@ export class PreserveQueue {
     const { context, preserved, changed } = this.#options;
     const { journal, store, native } = context;
     const clock = (): number => Number(native.kernel.clock('monotonic') / 1000n);
-    let announced: readonly Announced[];
+    let acts: PreserveActs;
     try {
-      announced = journal.together(() =>
-        begun.map(({ fields }) => journal.announce('session.preserve', fields)),
-      );
+      acts = announcePreserves(journal, session.name, begun);
     } catch (error) {
       for (const { file } of begun) file.close();
       throw error;
@@ -188,16 +186,11 @@ export class PreserveQueue {
     } catch (error) {
       refusals = begun.map(() => error);
     }
-    for (const { file, token } of begun) {
+    for (const { file, token, facts } of begun) {
       if (session.files.get(token) !== file) file.close();
-      else
-        preserved.enter(native.memory.fileFacts(file), { session: session.name, token: formatToken(token) });
+      else if (facts !== null) preserved.enter(facts, { session: session.name, token: formatToken(token) });
     }
-    const durationUs = clock() - startedUs;
-    journal.together(() => {
-      for (const [index, entry] of announced.entries())
-        journal.settle(entry, begun[index]?.fields ?? {}, refusals[index] ?? null, durationUs);
-    });
+    acts.settle(refusals, clock() - startedUs);
     changed();
     for (const [index, { asked, token }] of begun.entries()) {
       const refusal = refusals[index] ?? null;
@@ -211,8 +204,8 @@ export class PreserveQueue {
 const describeMs = 5000;
 
 /** @throws Refusal NotPreservable if its file system does not answer; SystemError */
-const describeInTime = ({ fd }: NativeDescriptor): Promise<FileDescription> =>
-  inTime(describeFile(`/proc/self/fd/${fd}`), describeMs, () => {
+const describeInTime = ({ fd }: NativeDescriptor, known: KnownFileSystems): Promise<FileDescription> =>
+  inTime(describeFile(`/proc/self/fd/${fd}`, known), describeMs, () => {
     const reason = `its file system did not say what it is within ${describeMs} ms`;
     return new Refusal('NotPreservable', { kind: 'other', reason, errno: 'ETIMEDOUT' });
   });

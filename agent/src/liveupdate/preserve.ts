@@ -43,11 +43,11 @@
  *       takes the next free token, or the one that is asked for
  *       refuses tokens in use, reserved or malformed
  *       says where a file is preserved already, and why a kind cannot be
- *       of many at once is as of one after the other: each has its own result and its own entries
+ *       of many at once is as of one after the other: each has its own result, and all are one act
  *       is taken out by building the session anew, and the others stay
  *     agent/test/crash.test.ts
  *       while preserving loses nothing that was acknowledged
- *       while preserving several at once loses nothing that was acknowledged
+ *       while preserving $several at once loses nothing that was acknowledged
  *     agent/test/session-lifecycle.test.ts
  *       has its manifest in the kernel, also if the agent died before it had put it there
  *     agent/test/descriptor-lifecycle.test.ts
@@ -72,11 +72,11 @@ import { errnoOf, isKernelFailure, kernelCallFailed, Refusal } from '../host/ref
 import type { Kind } from '../interface/agent.generated.ts';
 import { preservePatiently, shortly } from './device.ts';
 import type { HeldSession } from './held-session.ts';
-import { withKernelWords } from './kernel-words.ts';
 import type { LiveUpdateContext } from './live-update-context.ts';
 import type { KeepPart } from './manifest.ts';
 import type { ManifestEntry } from './manifest-format.ts';
 import { whyNotPreservable } from './preservable.ts';
+import { type Preserving, preserveRow } from './preserve-row.ts';
 import { formatToken } from './tokens.ts';
 
 /** How a manifest's new part gets into a session: preserved under its token, and into the descriptor store. */
@@ -95,13 +95,6 @@ export function keepPartIn(context: LiveUpdateContext, name: string, descriptor:
   };
 }
 
-/** A file to preserve, under the token of its entry. */
-export interface Preserving {
-  readonly token: bigint;
-  readonly file: NativeDescriptor;
-  readonly entry: ManifestEntry;
-}
-
 /**
  * Preserves files and enters them in the manifest, each on its own. The session owns those that are preserved; the
  * others stay the caller's, and nothing of them is left behind.
@@ -117,80 +110,43 @@ export async function preserveInto(
 ): Promise<(Error | null)[]> {
   const { name, manifest, open } = session;
   if (!manifest) throw new Refusal('SessionNotFound', { name });
-  const dropped = ({ token }: Preserving): void => context.store.dropFile(name, token);
-  for (const { token, file } of list) context.store.keepFile(name, token, file);
+  const drop = (some: readonly Preserving[]): void => {
+    const tokens = some.map(({ token }) => token);
+    manifest.remove(tokens);
+    context.store.dropFiles(name, tokens);
+  };
   try {
+    context.store.keepFiles(name, list);
     await manifest.add(
       list.map(({ entry }) => entry),
       keepPartIn(context, name, open),
     );
   } catch (error) {
-    manifest.remove(list.map(({ token }) => token));
-    list.forEach(dropped);
+    drop(list);
     throw error;
   }
   const refusals: (Error | null)[] = [];
+  const patience = shortly(context.patience);
   let mark = context.kernelLog.mark();
   while (refusals.length < list.length) {
-    const refused = await preserveRow(context, session, list.slice(refusals.length), mark);
-    refusals.push(...refused);
+    const row = list.slice(refusals.length);
+    const { preserved, failure } = await preserveRow(context, open, row, patience, mark);
+    for (let index = 0; index < preserved; index += 1) refusals.push(null);
+    const refused = row[preserved];
+    if (refused !== undefined) refusals.push(refusalOf(failure, name, refused));
     // What the kernel said of this one says nothing of the next.
     mark = context.kernelLog.mark();
   }
   const [kept, refused] = [true, false].map((isKept) =>
     list.filter((_each, index) => (refusals[index] === null) === isKept),
   ) as [Preserving[], Preserving[]];
-  manifest.remove(refused.map(({ token }) => token));
-  refused.forEach(dropped);
+  drop(refused);
   for (const { token, file } of kept) session.files.set(token, file);
   manifest.update(
     kept.map(({ token }) => token),
     { state: 'preserved' },
   );
   return refusals;
-}
-
-/**
- * Has the kernel preserve files until it refuses one: on the way there and back they would take as long again.
- *
- * @param mark where its words about them begin
- * @returns for each that it was asked about null, and for the last one what it was refused for, if it was; at least one
- */
-async function preserveRow(
-  { native, patience, kernelLog }: LiveUpdateContext,
-  { name, open }: HeldSession,
-  row: readonly Preserving[],
-  mark: number,
-): Promise<(Error | null)[]> {
-  let done = 0;
-  const attempt = async (): Promise<void> => {
-    const left = row.slice(done);
-    const files = left.map(({ file }) => file);
-    try {
-      await native.liveUpdate.preserveFds(
-        open,
-        files,
-        left.map(({ token }) => token),
-      );
-    } catch (error) {
-      done += isKernelFailure(error) ? (error.place ?? 0) : 0;
-      throw error;
-    }
-  };
-  try {
-    await preservePatiently(attempt, shortly(patience));
-    return row.map(() => null);
-  } catch (error) {
-    const refused = row[done];
-    if (refused === undefined) throw error;
-    const said = await withKernelWords(
-      kernelLog,
-      refused.entry.label,
-      () => Promise.reject(error),
-      mark,
-    ).catch((explained: unknown) => explained);
-    return [...row.slice(0, done).map(() => null), refusalOf(said, name, refused)];
-  }
 }
 
 /** What a file was refused for. */

@@ -9,6 +9,7 @@
  * services (systemd 261 and later, with its own kexec) does not have it.
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
+import { counted } from '../host/plain-words.ts';
 import { errnoOf, isKernelFailure, kernelCallFailed } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { HeldSession } from './held-session.ts';
@@ -89,10 +90,12 @@ export async function takeIn(
     const tokens = row.map(({ token }) => BigInt(token));
     try {
       const files = await liveUpdate.retrieveFds(descriptor, tokens);
-      for (const [index, entry] of row.entries()) {
+      const retrieved = tokens.flatMap((token, index) => {
         const file = files[index];
-        if (file) keep(entry, file);
-      }
+        return file ? [{ token, file }] : [];
+      });
+      for (const { token, file } of retrieved) session.files.set(token, file);
+      kept(counted(retrieved.length, 'file'), () => context.store.keepFiles(name, retrieved));
       return true;
     } catch (error) {
       // Nothing was handed out, and each can be asked for on its own.

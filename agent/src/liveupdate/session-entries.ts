@@ -65,7 +65,7 @@ export function nextFreeToken(
 }
 
 /** A file system and a number in it. */
-interface FileIdentity {
+export interface FileIdentity {
   readonly dev: bigint;
   readonly ino: bigint;
 }

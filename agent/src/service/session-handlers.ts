@@ -92,10 +92,11 @@ export function sessionHandlers(context: HandlerContext): PeerHandlers<SessionMe
     passed: readonly Passed[],
     peer: Peer,
   ): Promise<PromiseSettledResult<Descriptor>[]> => {
+    const actor = actorOf(peer);
     const preserving = passed.map(async ({ file, given }) => {
       const name = visible(readlinkSync(`/proc/self/fd/${file.fd}`));
       const wanted = request(given, `descriptor passed by ${peer.command} (pid ${peer.pid}): ${name}`, name);
-      return await sessions.preserve(session, file, wanted, actorOf(peer));
+      return await sessions.preserve(session, file, wanted, actor);
     });
     return await Promise.allSettled(preserving);
   };

@@ -13,10 +13,11 @@ const pageBytes = 4096n;
 /** Descriptors in one call; the kernel hands no more over with one message. */
 const atOnce = 250;
 
-function onePage(): Descriptor {
+/** A file that differs from every other one of its session. */
+function onePage(_: unknown, number: number): Descriptor {
   const file = memory.memfdCreate('bench');
   memory.truncate(file, pageBytes);
-  memory.write(file, 0n, Buffer.from('x'));
+  memory.write(file, 0n, Buffer.from(`number ${number}\n`));
   return file;
 }
 

@@ -7,7 +7,7 @@ import type { LabHost } from '../../src/index.ts';
 import { type OnProgress, step } from '../../src/progress.ts';
 import { benchHost, connect, installProgram, installScript, kernelsOf, nodeInHost, runIn } from '../host.ts';
 import { median } from '../numbers.ts';
-import type { Figure, Row } from './report.ts';
+import type { Row } from './report.ts';
 import { agentSeries, allSeries, readSeries, seriesArguments } from './series.ts';
 
 type Medians = ReadonlyMap<number, number>;
@@ -26,41 +26,63 @@ async function runUnit(host: LabHost, unit: string, words: readonly string[]): P
   return (await runIn(host, `cat ${output}`)).replace(`\n${endedMark}\n`, '\n');
 }
 
-/** What the agent took to retrieve each of its sessions, as its journal says. */
-async function agentRetrieved(host: LabHost): Promise<Medians> {
+/** What the agent has done with a session in the next kernel. */
+interface AgentRetrieved {
+  readonly medians: Medians;
+  /** Descriptors that it did not get back, by their count in a session. */
+  readonly missing: ReadonlyMap<number, number>;
+}
+
+/** What the agent took to retrieve each of its sessions, as its journal says, and whether all of it is there. */
+async function agentRetrieved(host: LabHost): Promise<AgentRetrieved> {
+  // It answers once everything is retrieved.
+  await runIn(host, 'systemctl start luo-console-agent.service');
   const agent = await connect(host);
   try {
-    const { entries } = await agent.call('QueryJournal', { name: 'session.retrieve', limit: 200 });
-    const taken = (prefix: string): number[] =>
-      entries.flatMap(({ kind, session, durationUs }) =>
-        kind === 'result' && session?.startsWith(prefix) && durationUs !== null ? [durationUs / 1000] : [],
-      );
-    return new Map(agentSeries.map(({ count }) => [count, median(taken(`agent-${count}-`))]));
+    const medians = new Map<number, number>();
+    const missing = new Map<number, number>();
+    for (const { count, times } of agentSeries) {
+      const taken: number[] = [];
+      let absent = 0;
+      for (let time = 0; time < times; time += 1) {
+        const session = `agent-${count}-${time}`;
+        // An entry with thousands of descriptors fills a reply.
+        const { entries } = await agent.call('QueryJournal', { name: 'session.retrieve', session, limit: 1 });
+        const [result] = entries;
+        if (result?.kind !== 'result' || result.durationUs === null)
+          throw new Error(`${session}: the journal does not say how long its retrieve took`);
+        taken.push(result.durationUs / 1000);
+        const { descriptors } = (await agent.call('GetSession', { name: session })).session;
+        absent += count - descriptors.filter(({ verdict }) => verdict !== 'missing').length;
+      }
+      medians.set(count, median(taken));
+      missing.set(count, absent);
+    }
+    return { medians, missing };
   } finally {
     agent.close();
   }
 }
 
-function rowsOf(operation: Row['operation'], c: Medians, addon: Medians, agent: Medians, why: string): Row[] {
+function rowsOf(operation: Row['operation'], c: Medians, addon: Medians, agent: Medians): Row[] {
   return allSeries.map(({ count }) => {
-    const [inC, throughAddon] = [c.get(count), addon.get(count)];
-    if (inC === undefined || throughAddon === undefined)
+    const [inC, throughAddon, throughAgent] = [c.get(count), addon.get(count), agent.get(count)];
+    if (inC === undefined || throughAddon === undefined || throughAgent === undefined)
       throw new Error(`no figure for ${count} descriptors`);
-    const figure: Figure = agent.get(count) ?? { reason: why };
-    return { operation, count, c: inC, addon: throughAddon, agent: figure };
+    return { operation, count, c: inC, addon: throughAddon, agent: throughAgent };
   });
 }
 
-/** Why the agent is not measured with as many as the others. */
-const why =
-  'so many would take minutes, because the service manager compares each descriptor with all that it keeps';
+/** What was measured: a row for every count and operation, and what the agent did not get back. */
+export interface MeasuredDescriptors {
+  readonly kernel: string;
+  readonly rows: readonly Row[];
+  /** Descriptors that are missing in the next kernel, by their count in a session. */
+  readonly missing: ReadonlyMap<number, number>;
+}
 
-/**
- * Measures on a separate host.
- *
- * @returns the kernel's release, and rows for every count
- */
-export async function measureDescriptors(onProgress: OnProgress): Promise<{ kernel: string; rows: Row[] }> {
+/** Measures on a separate host. */
+export async function measureDescriptors(onProgress: OnProgress): Promise<MeasuredDescriptors> {
   await using host = await benchHost('descriptors', '4G', onProgress);
   const inC = await installProgram(host, 'descriptors');
   const addon = await installScript(host, 'descriptors/addon-program.ts');
@@ -106,10 +128,13 @@ export async function measureDescriptors(onProgress: OnProgress): Promise<{ kern
       [nodeInHost, addon, 'retrieve', ...all],
       allSeries,
     ),
-    await agentRetrieved(host),
   ] as const;
+  const { medians, missing } = await step(onProgress, 'retrieve through the agent', () =>
+    agentRetrieved(host),
+  );
   return {
     kernel,
-    rows: [...rowsOf('preserve', ...preserved, why), ...rowsOf('retrieve', ...retrieved, why)],
+    rows: [...rowsOf('preserve', ...preserved), ...rowsOf('retrieve', ...retrieved, medians)],
+    missing,
   };
 }

@@ -1,39 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Machines that somebody started by hand, one for each way of carrying over. They are adopted while they run and go
- * through two live updates, one right after the other. The guests count. Their output says whether any of them lost,
- * repeated or forgot anything.
+ * through a live update. The guests count. Their output says whether any of them lost, repeated or forgot anything.
+ * `npm run test:conformance` has another update right after that one.
  */
 import type { AgentClient } from '@luo-console/agent/client';
-import type { Machine, Way } from '@luo-console/agent/interface';
+import type { Machine } from '@luo-console/agent/interface';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { LabHost } from '../../src/index.ts';
 import { showLogsOfFailed } from '../support/failure.ts';
-import { expectUnharmed, type Guest, installGuests, type Memory, startGuest } from '../support/guest.ts';
+import {
+  adoptSealed,
+  machineNamed,
+  machinesOfAllWays,
+  startAllWays,
+  updateAllWays,
+} from '../support/four-ways.ts';
+import { expectUnharmed, type Guest, installGuests, startGuest } from '../support/guest.ts';
 import { connect, freshHost } from '../support/host.ts';
 import { run } from '../support/memory.ts';
 import { askQemu, settingsOf } from '../support/monitor.ts';
-import { abortInGrace, blackoutLine, carryOut, expectWholeBlackout, planFor } from '../support/update.ts';
-
-const allMachines: readonly { name: string; memory: Memory; way: Way; unlinks: string[] }[] = [
-  { name: 'fast', memory: 'shared', way: 'cpr', unlinks: [] },
-  { name: 'named', memory: 'named', way: 'named_memory', unlinks: ['/dev/shm/named'] },
-  { name: 'handed', memory: 'inherited', way: 'named_memory', unlinks: [] },
-  { name: 'whole', memory: 'private', way: 'whole_state', unlinks: [] },
-];
+import { abortInGrace, planFor } from '../support/update.ts';
 
 describe('machines started by hand', () => {
   let host: LabHost;
   let agent: AgentClient;
-  const guests = new Map<string, Guest>();
+  let guests = new Map<string, Guest>();
 
   beforeAll(async () => {
     host = await freshHost('adopt', { reuse: true });
     await installGuests(host);
     agent = await connect(host);
-    for (const { name, memory } of allMachines) {
-      guests.set(name, await startGuest(host, { name, kind: 'bare', memory }));
-    }
+    guests = await startAllWays(host);
   });
   afterAll(async () => {
     agent?.close();
@@ -47,15 +45,11 @@ describe('machines started by hand', () => {
     return found;
   };
   const machines = async (): Promise<Machine[]> => (await agent.call('ListMachines', {})).machines;
-  const machine = async (name: string): Promise<Machine> => {
-    const found = (await machines()).find((each) => each.name === name);
-    if (!found) throw new Error(`there is no machine ${name}`);
-    return found;
-  };
+  const machine = (name: string): Promise<Machine> => machineNamed(agent, name);
 
   it('are found with the way that their command lines allow', async () => {
     await expectUnharmed(host, [...guests.values()]);
-    for (const { name, way, unlinks } of allMachines) {
+    for (const { name, way, unlinks } of machinesOfAllWays) {
       // A monitor that has not answered in time is asked again.
       await expect
         .poll(() => machine(name), { timeout: 120_000, interval: 1000 })
@@ -78,7 +72,7 @@ describe('machines started by hand', () => {
     expect((await agent.call('ListSessions', {})).sessions).toEqual([]);
   });
 
-  it.each(allMachines)('are adopted while they run: $name, $way', async ({ name, way, unlinks }) => {
+  it.each(machinesOfAllWays)('are adopted while they run: $name, $way', async ({ name, way, unlinks }) => {
     const { pid } = guest(name);
     const adopted = (await agent.call('AdoptMachine', { pid, unlink: unlinks.length > 0 })).machine;
     const session = `machine:${name}`;
@@ -106,18 +100,18 @@ describe('machines started by hand', () => {
   });
 
   it('run on when an update is aborted, stay adopted, and have the migration settings of before', async () => {
-    const settings = () => Promise.all(allMachines.map(({ name }) => settingsOf(host, name)));
+    const settings = () => Promise.all(machinesOfAllWays.map(({ name }) => settingsOf(host, name)));
     const before = await settings();
     const plan = await planFor(agent, '-b');
     expect(plan.machines.map(({ name, way, leave }) => ({ name, way, leave }))).toEqual(
-      expect.arrayContaining(allMachines.map(({ name, way }) => ({ name, way, leave: false }))),
+      expect.arrayContaining(machinesOfAllWays.map(({ name, way }) => ({ name, way, leave: false }))),
     );
     const update = await abortInGrace(host, agent, plan);
     expect(update).toMatchObject({
       outcome: 'aborted',
       reason: expect.stringContaining('a test calls it off'),
     });
-    for (const { name } of allMachines) {
+    for (const { name } of machinesOfAllWays) {
       expect(await machine(name)).toMatchObject({
         pid: guest(name).pid,
         state: 'running',
@@ -141,9 +135,9 @@ describe('machines started by hand', () => {
 
   it('have their names back when an update is aborted with all sessions, and are released', async () => {
     await abortInGrace(host, agent, await planFor(agent, '-b'), { closeSessions: true });
-    expect((await machines()).map(({ session }) => session)).toEqual(allMachines.map(() => null));
+    expect((await machines()).map(({ session }) => session)).toEqual(machinesOfAllWays.map(() => null));
     expect(await run(host, 'readlink /dev/shm/named')).toContain(`/proc/${guest('named').pid}/fd/`);
-    for (const { name } of allMachines)
+    for (const { name } of machinesOfAllWays)
       await agent.call('AdoptMachine', { pid: guest(name).pid, unlink: true });
     await expectUnharmed(host, [...guests.values()]);
   });
@@ -152,7 +146,7 @@ describe('machines started by hand', () => {
     agent.close();
     await run(host, 'systemctl kill -s KILL luo-console-agent');
     agent = await connect(host);
-    for (const { name, way } of allMachines) {
+    for (const { name, way } of machinesOfAllWays) {
       expect(await machine(name)).toMatchObject({ pid: guest(name).pid, way, session: `machine:${name}` });
     }
   });
@@ -161,8 +155,7 @@ describe('machines started by hand', () => {
     // For everything that is started from now on, and for the files of the agent in the update that follows.
     await run(host, 'sysctl -w vm.memfd_noexec=1');
     const handed = await startGuest(host, { name: 'sealed-handed', kind: 'bare', memory: 'inherited' });
-    const own = await startGuest(host, { name: 'sealed-own', kind: 'bare', memory: 'shared' });
-    await expectUnharmed(host, [handed, own]);
+    await expectUnharmed(host, [handed]);
     await expect(agent.call('AdoptMachine', { pid: handed.pid })).rejects.toMatchObject({
       error: 'io.luoconsole.Agent.MachineUnusable',
       parameters: {
@@ -171,66 +164,12 @@ describe('machines started by hand', () => {
         reason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec/),
       },
     });
-    // QEMU can save this one whole: its memory is copied.
-    const { machine: adopted } = await agent.call('AdoptMachine', { pid: own.pid });
-    expect(adopted).toMatchObject({
-      way: 'whole_state',
-      wayReason: expect.stringMatching(/F_SEAL_EXEC.*vm\.memfd_noexec/),
-    });
+    guests.set('sealed-own', await adoptSealed(host, agent, 'sealed-own'));
     await run(host, `kill ${handed.pid}`);
-    guests.set('sealed-own', own);
   });
 
-  it.each([
-    { to: '-b', noexec: 1 },
-    { to: '-a', noexec: 2 },
-  ])('go through a live update to $to under vm.memfd_noexec=$noexec and count on', async ({ to, noexec }) => {
-    // Neither may seal the files that the agent makes for the next kernel, which begins with 0 again.
-    await run(host, `sysctl -w vm.memfd_noexec=${noexec}`);
-    const before = await machines();
-    const plan = await planFor(agent, to);
-    const done = await carryOut(host, agent, plan);
-    agent = done.agent;
-    const { update } = done;
-    console.log(update.machines.map(blackoutLine).join('\n'));
-    // Once at the beginning, and once more right before the machines were stopped.
-    const { entries } = await agent.call('QueryJournal', { name: 'kernel.load', update: update.id });
-    const loads = entries.filter(({ kind, ok }) => kind === 'result' && ok);
-    console.log(`loaded in ${loads.map(({ durationUs }) => `${durationUs} µs`).join(', ')}`);
-    expect(loads).toHaveLength(2);
-    expect(update).toMatchObject({
-      outcome: 'updated',
-      toRelease: expect.stringMatching(new RegExp(`${to}$`)),
-    });
-    for (const { name, way } of allMachines) {
-      const ran = update.machines.find((each) => each.name === name);
-      if (!ran) throw new Error(`nothing is said of ${name}`);
-      expect(ran).toMatchObject({ way, pid: before.find((each) => each.name === name)?.pid });
-      expectWholeBlackout(ran);
-      const now = await machine(name);
-      expect(now).toMatchObject({
-        pid: ran.newPid,
-        way,
-        state: 'running',
-        session: `machine:${name}`,
-        unlinks: [],
-      });
-      const [capabilities] = await askQemu(host, name, [{ execute: 'query-migrate-capabilities' }]);
-      expect(capabilities).toContainEqual({ capability: 'x-ignore-shared', state: false });
-      expect(capabilities).toContainEqual({ capability: 'events', state: false });
-    }
-    expect(update.blackoutUs).toBeGreaterThanOrEqual(
-      Math.max(...update.machines.map((each) => each.blackoutUs ?? 0)),
-    );
-    const reports = await expectUnharmed(host, [...guests.values()], 64);
-    console.log(
-      reports
-        .map(
-          ({ lines, largestGapNs, largestGapAt }) =>
-            `${lines} counts, gap ${largestGapNs} ns before ${largestGapAt}`,
-        )
-        .join('\n'),
-    );
+  it('go through a live update to -b under vm.memfd_noexec=1 and count on', async () => {
+    agent = await updateAllWays(host, agent, [...guests.values()], { to: '-b', noexec: 1 });
   });
 
   it('can be released afterwards, and end as machines do', async () => {

@@ -127,7 +127,7 @@ describe('of two machines, one whose VMM is confined', () => {
   });
 
   it('that one is held if no boot loads its profile, and runs under it once it is loaded', async () => {
-    agent = await waitForNeeds(host, agent, 30);
+    agent = await waitForNeeds(host, agent, 10);
     await run(host, `rm ${fileOf('luo-lab-vmm')}`);
     const { update, free, confined } = await goTo('-a');
     expectWholeBlackout(free);

@@ -87,7 +87,7 @@ describe('a machine with KVM', () => {
   });
 
   it('is held while a module cannot be loaded, and goes on once it can', async () => {
-    agent = await waitForNeeds(host, agent, 30);
+    agent = await waitForNeeds(host, agent, 10);
     const file = (await run(host, `find ${directory()} -name kvm-amd.ko`)).trim();
     await run(host, `mv ${file} /root/kvm-amd.ko && echo 'not a module' > ${file}`);
     const from = await host.serialPosition();

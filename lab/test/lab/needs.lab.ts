@@ -152,7 +152,7 @@ describe('of two machines, one with a file on another mount', () => {
   });
 
   it('that one is held if the mount does not come, and goes on when it is there and it is tried again', async () => {
-    agent = await waitForNeeds(host, agent, 30);
+    agent = await waitForNeeds(host, agent, 10);
     await run(host, `echo missing > ${diskIs}`);
     const { update, free, needy } = await goTo('-a');
     expectWholeBlackout(free);

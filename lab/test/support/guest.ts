@@ -175,7 +175,7 @@ export async function startGuest(host: LabHost, options: GuestOptions): Promise<
 }
 
 /**
- * Waits until guests have counted further than they have now.
+ * Waits until guests have counted further than they have now, all of them at the same time.
  *
  * @param more by how many counts
  */
@@ -189,10 +189,10 @@ export async function waitForCounts(
     const last = `$(grep -ao '^count=[0-9]*' ${log} 2>/dev/null | tail -n 1 | cut -d= -f2)`;
     return `n=${last}; n=$((\${n:--1} + ${more})); tail -n +1 -F ${log} 2>/dev/null | grep -a -q -m1 "^count=$n "`;
   });
-  await run(
-    host,
-    waits.map((wait) => `timeout ${patienceS} sh -c '${wait.replaceAll("'", `'"'"'`)}'`).join(' && '),
+  const begun = waits.map(
+    (wait) => `timeout ${patienceS} sh -c '${wait.replaceAll("'", `'"'"'`)}' & all="$all $!"`,
   );
+  await run(host, `all=\n${begun.join('\n')}\nfor one in $all; do wait "$one" || exit 1; done`);
 }
 
 /** What a guest has counted so far. */

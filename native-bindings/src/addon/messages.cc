@@ -31,11 +31,13 @@ std::vector<OutsideDescriptor> TakeDescriptors(msghdr& message) {
   return taken;
 }
 
-// receive(socket, maxBytes) → { data, descriptors, truncated }, or null if nothing waits
+// receive(socket, maxBytes, stays) → { data, descriptors, truncated }, or null if nothing waits. With `stays` it can be
+// received again; the descriptors are further copies then (unix_peek_fds in net/unix/af_unix.c).
 Napi::Value Receive(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   const int socket = IntAt(info, 0);
   const auto most = static_cast<size_t>(IntAt(info, 1));
+  const int peek = info[2].ToBoolean() ? MSG_PEEK : 0;
   const auto bytes = std::make_unique_for_overwrite<char[]>(most);
   ControlBuffer control;
   iovec piece{bytes.get(), most};
@@ -44,7 +46,7 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
   message.msg_iovlen = 1;
   message.msg_control = control.bytes;
   message.msg_controllen = sizeof(control.bytes);
-  const ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  const ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | peek);
   if (length < 0) {
     if (errno == EAGAIN) return env.Null();
     throw ToError(env, {errno, "recvmsg", Named("socket", socket)});

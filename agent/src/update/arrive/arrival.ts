@@ -7,8 +7,8 @@
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
-import { parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
+import { parseStoredName, sessionEntry } from '../../liveupdate/stored-names.ts';
 import type { History } from '../record/history.ts';
 import { type IncomingIndex, retrieveIndex } from '../record/incoming-index.ts';
 import type { Inventory } from '../record/inventory.ts';

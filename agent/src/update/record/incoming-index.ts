@@ -12,9 +12,9 @@
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf, Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
-import { parseStoredName } from '../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../liveupdate/intake.ts';
 import { SlotFile } from '../../liveupdate/slots.ts';
+import { parseStoredName } from '../../liveupdate/stored-names.ts';
 import { indexSessionNames, manifestToken } from '../../liveupdate/tokens.ts';
 import { type IndexContents, isOfIndex, readIndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';

@@ -83,7 +83,9 @@ export function isCurrent(inventory: Inventory, sessions: SessionStore): boolean
 
 function apply(known: Map<string, Map<string, KnownDescriptor>>, entry: JournalEntry): void {
   const { session, parameters } = entry;
-  if (entry.kind !== 'result' || !entry.ok || session === null) return;
+  if (entry.kind !== 'result' || session === null) return;
+  // Of several that were preserved together some may have been refused; the others are listed.
+  if (!entry.ok && entry.name !== 'session.preserve') return;
   const descriptors = known.get(session) ?? new Map<string, KnownDescriptor>();
   const one = v.safeParse(KnownDescriptor, parameters);
   const all = v.safeParse(v.array(KnownDescriptor), parameters['descriptors']);
@@ -92,6 +94,9 @@ function apply(known: Map<string, Map<string, KnownDescriptor>>, entry: JournalE
       known.set(session, descriptors);
       break;
     case 'session.preserve':
+      for (const each of all.success ? all.output : one.success && entry.ok ? [one.output] : [])
+        descriptors.set(each.token, merged(descriptors.get(each.token), each));
+      break;
     case 'session.digest':
       if (one.success)
         descriptors.set(one.output.token, merged(descriptors.get(one.output.token), one.output));

@@ -6,8 +6,9 @@ import { inTime } from '../../../host/in-time.ts';
 import type { KnownProcess } from '../../../host/known-process.ts';
 import { errnoOf } from '../../../host/refusal.ts';
 import { saidBy } from '../../../host/said-by.ts';
-import { asOwnSession, type DescriptorStore, parseStoredName } from '../../../liveupdate/descriptor-store.ts';
+import { asOwnSession, type DescriptorStore } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
+import { parseStoredName } from '../../../liveupdate/stored-names.ts';
 
 export interface TakenSessions {
   /** By name. */

@@ -10,8 +10,9 @@ import { type Descriptor, type FdLike, type Native, native as realNative } from 
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Manager } from '../../../../test/service-manager.ts';
-import { DescriptorStore, sessionEntry } from '../../../liveupdate/descriptor-store.ts';
+import { DescriptorStore } from '../../../liveupdate/descriptor-store.ts';
 import type { HandedBack } from '../../../liveupdate/intake.ts';
+import { sessionEntry } from '../../../liveupdate/stored-names.ts';
 import { usualNeedLimitS } from '../../program/needs.ts';
 import { lives, MadeUpCarrier, type Waiting } from './made-up-carrier.fixture.ts';
 import {
