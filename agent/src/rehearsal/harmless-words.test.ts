@@ -40,6 +40,7 @@ describe('a second VMM', () => {
       'socket,id=c,path=/run/r/0/made1,server=on,wait=off,logfile=/run/r/0/made2',
       ...['-vnc', 'unix:/run/r/0/made3', '-pidfile', '/run/r/0/made4', '-netdev', words.at(-1)],
     ]);
+    expect(rest(['-run-with', 'async-teardown=on'])).toEqual(['-run-with', 'async-teardown=on']);
     expect(made).toMatchObject({ taps: [], left: [] });
   });
 
@@ -138,7 +139,7 @@ describe('a second VMM', () => {
     ['a disk that is repaired when it is opened', ['-blockdev', 'driver=vhdx,file=f'], 'the driver vhdx'],
     ['one that is logged', ['-blockdev', 'driver=blklogwrites,file=f,log=l'], 'the driver blklogwrites'],
     ['a value that is set later', ['-set', 'chardev.c.path=/run/vm/console'], 'a second VMM does with -set'],
-    ['another root', ['-run-with', 'chroot=/srv'], 'a second VMM does with -run-with'],
+    ['another root', ['-run-with', 'chroot=/srv'], 'its root or user chroot'],
     ['a display on a socket', ['-display', 'vnc=unix:/run/vm/vnc'], 'its display of the usual kind'],
     ['a window in JSON', ['-display', '{"type":"gtk"}'], 'its display gtk'],
     ['a display of a device', ['-display', 'egl-headless'], 'its display egl-headless'],

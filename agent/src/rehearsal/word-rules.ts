@@ -26,7 +26,7 @@ const plain = listed(
   'echr D d dfilter seed prom-env semihosting device object drive blockdev chardev serial parallel monitor qmp',
   'qmp-pretty debugcon gdb netdev nic net display vnc spice audiodev trace pidfile hda hdb hdc hdd cdrom fda fdb',
   'pflash sd mtdblock fsdev virtfs tpmdev mem-prealloc full-screen win2k-hack singlestep enable-sync-profile',
-  'no-kvm-irqchip nodefconfig version',
+  'no-kvm-irqchip nodefconfig version run-with',
 );
 
 /** Keys of options whose paths are only read; null for all of them. A directory of 9p is written by a guest that runs only. */
@@ -151,6 +151,11 @@ const rules: Readonly<Record<string, Rule>> = {
   '-spice': (word, options) =>
     options.has('gl') || options.has('unix') ? mayReach('its display', `spice ${word}`) : null,
   '-trace': (_word, options) => (options.has('file') ? 'it writes a trace' : null),
+  // The agent's sockets are not below another root.
+  '-run-with': (_word, options) =>
+    options.has('chroot') || options.has('user')
+      ? mayReach('its root or user', [...options.keys()].join(', '))
+      : null,
   ...{ '-pidfile': notAbsolute, '-D': notAbsolute },
 };
 
