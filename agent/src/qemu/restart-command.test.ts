@@ -34,18 +34,21 @@ describe('words for a saved machine', () => {
       'memory-backend-file,id=other,mem-path=/dev/shm/c,size=1M,share=on',
       '{"qom-type":"memory-backend-file","id":"json","mem-path":"/dev/shm/d","share":true}',
       'memory-backend-memfd,id=ram,size=64M',
+      'id=last,mem-path=/dev/shm/e,mem-path=/dev/shm/f,,id=ram,share=on,qom-type=memory-backend-file',
     ];
     const given = objects.flatMap((object) => ['-object', object]);
     const paths = new Map([
       ['ram', '/proc/self/fd/3'],
       ['json', '/proc/self/fd/4'],
+      ['last', '/dev/shm/new,one'],
     ]);
     const made = incomingWords(given, null, paths).filter((_word, index) => index % 2 === 1);
-    expect(made.slice(0, 4)).toEqual([
+    expect(made.slice(0, 5)).toEqual([
       'memory-backend-file,id=ram,mem-path=/proc/self/fd/3,size=64M,share=on',
       objects[1],
       '{"qom-type":"memory-backend-file","id":"json","mem-path":"/proc/self/fd/4","share":true}',
       objects[3],
+      'id=last,mem-path=/dev/shm/new,,one,mem-path=/dev/shm/new,,one,share=on,qom-type=memory-backend-file',
     ]);
   });
 });
@@ -57,12 +60,15 @@ describe('memory files', () => {
       'memory-backend-file,id=ram,mem-path=/dev/shm/a,,b,size=64M',
       '-object',
       '{"qom-type":"memory-backend-file","id":"json","mem-path":"/dev/shm/d"}',
+      ...['-object', 'id=late,mem-path=/dev/shm/e,,id=x,size=4M,qom-type=memory-backend-file'],
+      ...['-object', 'memory-backend-ram,id=text,size=4M'],
       '-append',
       'memory-backend-file,id=text,mem-path=/x',
     ];
     expect(memoryFilesOf(given)).toEqual([
       { backend: 'ram', path: '/dev/shm/a,b' },
       { backend: 'json', path: '/dev/shm/d' },
+      { backend: 'late', path: '/dev/shm/e,id=x' },
     ]);
   });
 });

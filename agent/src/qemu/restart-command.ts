@@ -4,7 +4,7 @@
  * way is taken out; everything that makes the machine stays, because its state fits no other one.
  */
 
-import * as v from 'valibot';
+import { readOptions } from './command-line.ts';
 
 /** Options of QEMU that stand alone and would be in the way: the service manager starts it, and it must wait. */
 const alone = new Set(['-S', '-daemonize']);
@@ -25,8 +25,8 @@ export function startingWords(words: readonly string[]): string[] {
   return kept;
 }
 
-/** A backend whose memory is in a file that it was told of, in either form that QEMU reads. */
-const memoryFile = /(^|,)(qom-type=)?memory-backend-file,|^\{.*"memory-backend-file"/;
+/** A backend whose memory is in a file that it was told of. */
+const memoryFile = 'memory-backend-file';
 
 /** A Unix socket as QEMU's migration addresses want it. */
 export function unixChannel(channel: 'main' | 'cpr', path: string): object {
@@ -63,43 +63,29 @@ export function incomingWords(
 }
 
 function withMemoryAt(object: string, memory: ReadonlyMap<string, string>): string {
-  if (object.startsWith('{')) return withMemoryInJson(object, memory);
-  if (!memoryFile.test(object)) return object;
-  const id = /(?:^|,)id=([^,]+)/.exec(object)?.[1];
-  const path = id === undefined ? undefined : memory.get(id);
+  const { backend } = memoryFileOf(object) ?? { backend: null };
+  const path = backend === null ? undefined : memory.get(backend);
   if (path === undefined) return object;
-  // A comma in a value is doubled.
-  return object.replace(
-    /((?:^|,)mem-path=)(?:,,|[^,])*/,
-    (_all, key: string) => `${key}${path.replaceAll(',', ',,')}`,
-  );
+  if (object.startsWith('{')) return JSON.stringify({ ...JSON.parse(object), 'mem-path': path });
+  // A comma in a value is doubled. Of a key that is there twice the last counts.
+  const pairs = object.replaceAll(',,', '\0').split(',');
+  return pairs
+    .map((pair) => (pair.startsWith('mem-path=') ? `mem-path=${path.replaceAll(',', '\0')}` : pair))
+    .join(',')
+    .replaceAll('\0', ',,');
 }
 
-function withMemoryInJson(object: string, memory: ReadonlyMap<string, string>): string {
-  const parsed = v.safeParse(v.looseObject({ 'qom-type': v.string(), id: v.string() }), readJson(object));
-  if (!parsed.success || parsed.output['qom-type'] !== 'memory-backend-file') return object;
-  const path = memory.get(parsed.output.id);
-  return path === undefined ? object : JSON.stringify({ ...parsed.output, 'mem-path': path });
-}
-
-function readJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
+/** Null for an object of another kind. It may name its kind anywhere. */
+function memoryFileOf(object: string): { backend: string; path: string } | null {
+  const options = readOptions(object, 'qom-type');
+  const [backend, path] = [options.get('id'), options.get('mem-path')];
+  if (options.get('qom-type') !== memoryFile || backend === undefined || path === undefined) return null;
+  return { backend, path };
 }
 
 /** The backends of a machine's memory that are in files, with the paths they were given. */
 export function memoryFilesOf(words: readonly string[]): { backend: string; path: string }[] {
-  return words.flatMap((word, index) => {
-    if (plainWord(words[index - 1] ?? '') !== '-object' || !memoryFile.test(word)) return [];
-    const parsed = word.startsWith('{')
-      ? v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), readJson(word))
-      : v.safeParse(v.looseObject({ id: v.string(), 'mem-path': v.string() }), {
-          id: /(?:^|,)id=([^,]+)/.exec(word)?.[1],
-          'mem-path': /(?:^|,)mem-path=((?:,,|[^,])*)/.exec(word)?.[1]?.replaceAll(',,', ','),
-        });
-    return parsed.success ? [{ backend: parsed.output.id, path: parsed.output['mem-path'] }] : [];
-  });
+  return words.flatMap((word, index) =>
+    plainWord(words[index - 1] ?? '') === '-object' ? (memoryFileOf(word) ?? []) : [],
+  );
 }
