@@ -39,6 +39,8 @@ async function agentRetrieved(host: LabHost): Promise<AgentRetrieved> {
   await runIn(host, 'systemctl start luo-console-agent.service');
   const agent = await connect(host);
   try {
+    // Only then is each session built again.
+    for await (const { status } of agent.stream('GetStatus', {})) if (status.phase === 'normal') break;
     const medians = new Map<number, number>();
     const missing = new Map<number, number>();
     for (const { count, times } of agentSeries) {
