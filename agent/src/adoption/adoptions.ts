@@ -147,6 +147,7 @@
 import { identify, type ProcessIdentity } from '../host/process-files.ts';
 import { ProcessWatch } from '../host/process-watch.ts';
 import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
@@ -162,6 +163,9 @@ import { commandOfVmm } from './running-vmm.ts';
 import { checkSeals } from './sealed-memory.ts';
 import { StoppedMachines } from './stopped-machines.ts';
 import { usualCapabilities } from './taking-in.ts';
+
+/** How long what is looked at for an adoption, and its undoing, are waited for, in ms. */
+const adoptingMs = 10_000;
 
 /** In place of the start time of a process that has ended: no process has it. */
 const noStartTime = 'ended';
@@ -211,7 +215,7 @@ export class Adoptions {
    *
    * @param following of what is put into huge pages
    * @throws Refusal NoSuchProcess, NotAMachine, MachineUnusable, DependencyCycle, and what preserving refuses with;
-   *   nothing is left behind then
+   *   nothing is left behind then. NotEnded if the kernel or a file system does not come back: it is undone once it has.
    */
   async adopt(
     pid: number,
@@ -219,10 +223,12 @@ export class Adoptions {
     actor: Actor,
     following: Pick<Following, 'onProgress'> = {},
   ): Promise<void> {
-    const { availableMemory, journal, look, sessions } = this.#context;
+    const { availableMemory, journal, log, look, sessions, unended } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
-    const { session, head } = await newAdoption(machine, options, this.#context);
+    const deciding = newAdoption(machine, options, this.#context);
+    const looking = `looking at the definition of ${machine.name}`;
+    const { session, head } = await unended.waitFor(looking, deciding, { limitMs: adoptingMs });
     // Before a name is taken away.
     checkSeals(this.#context, machine);
     checkRoom(this.#context, machine, await availableMemory());
@@ -236,9 +242,16 @@ export class Adoptions {
         const now = machine.unlinks.length === 0 ? machine : await look(pid);
         return await protectMachine(this.#context, session, now, actor, following);
       } catch (error) {
-        const taken = sessions.get(session).machine?.unlinked ?? [];
-        await sessions.close(session, actor);
-        putNamesBack(this.#context.paths.proc, pid, taken);
+        const giveUp = async (): Promise<void> => {
+          const taken = sessions.get(session).machine?.unlinked ?? [];
+          await sessions.close(session, actor);
+          putNamesBack(this.#context.paths.proc, pid, taken);
+        };
+        // The kernel may still preserve what is in the session. Then it is closed once that has ended.
+        const undoing = `undoing the adoption of ${name}`;
+        await unended.waitFor(undoing, giveUp(), { limitMs: adoptingMs }).catch((problem: unknown) => {
+          log('warning', 'an adoption that failed is not undone yet', { session, problem: saidBy(problem) });
+        });
         throw error;
       }
     };

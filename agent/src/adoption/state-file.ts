@@ -13,6 +13,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Descriptor, Native } from '@luo-console/native';
+import type { Unended } from '../host/unended.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { recordStream, recordStreamOf, StreamError } from '../qemu/streams.ts';
 import { bytesBehindState } from './restart-mark.ts';
@@ -20,6 +21,7 @@ import { makePages } from './state-pages.ts';
 
 export interface StateFileOptions {
   readonly native: Native;
+  readonly unended: Unended;
   /** Bytes the state will about have. */
   readonly expectedBytes: number;
   /** Preserves it before anything is recorded in it; null if the caller does so afterwards. */
@@ -61,10 +63,11 @@ export class StateFile {
 
   /** @throws SystemError `ENOSPC`, `ENOMEM` if the host has no room; the signal's reason; what `preserve` throws */
   static async make(options: StateFileOptions): Promise<StateFile> {
-    const { native, directory, expectedBytes, preserve, signal } = options;
+    const { native, unended, directory, expectedBytes, preserve, signal } = options;
     const state = new StateFile(options, newFile(native));
     try {
-      await makePages(native, state.#file, expectedBytes + bytesBehindState, signal);
+      const { memory } = native;
+      await makePages({ memory, unended }, state.#file, expectedBytes + bytesBehindState, signal);
       await warmUp(native, state.#file, directory);
       if (preserve !== null) state.#place = await preserve(state.#file);
       return state;

@@ -116,7 +116,7 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { mark, native, nowUs, socketDirectory, reach } = this.#context;
+    const { mark, native, nowUs, socketDirectory, reach, unended } = this.#context;
     const preserve = (file: Descriptor): Promise<Place> => this.#preserve(file);
     await this.#each(async (member) => {
       const { machine } = member.adopted;
@@ -125,6 +125,7 @@ export class Suspension {
         member.memory = await this.#context.namedMemory(member.adopted);
       member.saver = await MachineSaver.prepare({
         native,
+        unended,
         pid: machine.pid,
         way: machine.way,
         monitor: reach(machine.pid, machine.monitor),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '@luo-console/native';
 import { expect, it, onTestFinished } from 'vitest';
+import { Unended } from '../host/unended.ts';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import { adopted } from '../adoption/suspension.fixture.ts';
 import { Journal } from '../journal/index.ts';
@@ -35,6 +36,7 @@ function rehearsalsOf(find: () => Adopted, letRunOn: () => Promise<string[]> = a
     blockFiles: { of: () => [] },
     units: { run: async () => {}, end: async () => {}, endAll: async () => {} },
     socketDirectory: join(directory, 'sockets'),
+    unended: new Unended(() => {}),
     look: async () => sampleMachine,
     take: (_pid, fd) => native.descriptors.duplicate(fd),
     needNormal: () => {},

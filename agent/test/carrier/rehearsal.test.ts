@@ -22,6 +22,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Unended } from '../../src/host/unended.ts';
 import { type FakeVmm, startFakeVmm, usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
 import { identify } from '../../src/host/process-files.ts';
 import { standIns } from '../../src/host/stand-ins.fixture.ts';
@@ -172,6 +173,7 @@ class Scene {
       blockFiles: { of: () => [] },
       units: this.units,
       socketDirectory: join(this.directory, 'sockets'),
+      unended: new Unended(() => {}),
       look: async () => found,
       take: () => native.descriptors.duplicate(this.memory),
       nowUs: () => Number(native.kernel.clock('realtime') / 1000n),

@@ -29,13 +29,13 @@ export interface Seen {
 const longestStopMs = 32_000;
 
 /** The same once somebody has aborted the update, in ms: as long as the kernel may take to preserve a state. */
-const longestStopAfterAbortMs = 11_000;
+const longestStopAfterAbortMs = 2_000;
 
 /**
  * How long an abort may take, in ms. The machines whose VMMs answer run long before: it is answered when one that hangs is
  * given up. That has 5 s for the command that it does not answer, and then 10 s to let its guest run.
  */
-const longestAbortMs = 18_000;
+const longestAbortMs = 2_000;
 
 /** What may come of a run with a fault, as its table says. */
 export function expectedOf({ kind, point: { stage } }: Fault): readonly Result[] {

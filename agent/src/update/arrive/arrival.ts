@@ -5,6 +5,7 @@
  * settlement come later (`settlement.ts`), once the memory is in hand.
  */
 import { errnoOf, Refusal } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { parseStoredName, sessionEntry } from '../../liveupdate/descriptor-store.ts';
@@ -207,6 +208,9 @@ async function retrieveNamed(
       absent.set(name, explain(error));
     });
   }
-  await descriptorStore.settled();
+  // What is in hand is in hand, whoever else has it.
+  await descriptorStore.settled().catch((error: unknown) => {
+    log('warning', 'it is not known whether the service manager keeps all', { problem: saidBy(error) });
+  });
   return { absent, missing };
 }

@@ -80,9 +80,9 @@ interface Act {
 export const acts: { readonly [Id in LeavingId]: Act } = {
   load: {
     async run(update) {
-      const { context, plan, peer } = update;
+      const { context, plan, peer, signal } = update;
       const { kernel: image, commandLine } = plan;
-      update.loadedAtUs = (await context.loader.load({ image, commandLine, peer })).loadedAtUs;
+      update.loadedAtUs = (await context.loader.load({ image, commandLine, peer, signal })).loadedAtUs;
     },
     async undo({ context: { loader }, loadedAtUs, peer }) {
       const { loaded } = loader;
@@ -282,6 +282,7 @@ async function loadAgain(update: Leaving): Promise<void> {
     image: plan.kernel,
     commandLine: plan.commandLine,
     peer,
+    signal,
   });
   update.loadedAtUs = loadedAtUs;
   signal.throwIfAborted();
