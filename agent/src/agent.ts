@@ -141,7 +141,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const blockFiles = new BlockFiles(log);
   const look = new MachineLook(
     machineSources({
-      ...{ native, paths, sessions, device, phases, accounts },
+      ...{ native, paths, sessions, device, phases, accounts, unended },
       mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
@@ -165,7 +165,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     needNormal: () => needNormal(phases),
   });
   const rehearsals: Rehearsals = new Rehearsals({
-    ...{ native, paths, sessions, adoptions, journal, blockFiles, take, socketDirectory, unended, nowUs, log },
+    ...{
+      native,
+      paths,
+      sessions,
+      adoptions,
+      journal,
+      blockFiles,
+      take,
+      socketDirectory,
+      unended,
+      nowUs,
+      log,
+    },
     units: options.rehearsalUnits ?? rehearsalUnits(paths),
     look: (pid) => look.one(pid),
     needNormal: () => {

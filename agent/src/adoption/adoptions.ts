@@ -285,7 +285,10 @@ export class Adoptions {
   async protect(session: string, actor: Actor, following: Following): Promise<void> {
     const { machine } = this.#context.sessions.get(session);
     if (machine === null) return;
-    await protectMachine(this.#context, session, await this.#context.look(machine.pid), actor, following);
+    const { look, unended } = this.#context;
+    const { signal } = following;
+    const now = await unended.waitFor(`looking at ${machine.name}`, look(machine.pid), { signal });
+    await protectMachine(this.#context, session, now, actor, following);
   }
 
   /**

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, type Native, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { bytesBehindState } from './restart-mark.ts';
 import { Unended } from '../host/unended.ts';
+import { bytesBehindState } from './restart-mark.ts';
 import { StateFile, type StateFileOptions } from './state-file.ts';
 
 /** `F_SEAL_SHRINK | F_SEAL_GROW` (fcntl(2)): what the kernel refuses of a preserved file, for good. */

@@ -68,7 +68,7 @@ export class StateFile {
     try {
       const { memory } = native;
       await makePages({ memory, unended }, state.#file, expectedBytes + bytesBehindState, signal);
-      await warmUp(native, state.#file, directory);
+      await warmUp(native, state.#file, directory, signal);
       if (preserve !== null) state.#place = await preserve(state.#file);
       return state;
     } catch (error) {
@@ -174,13 +174,18 @@ const newFile = ({ memory }: Native): Descriptor => memory.memfdCreate('luo-mach
  * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
  * first, and that would be done while the guest is stopped.
  */
-async function warmUp({ sockets }: Native, file: Descriptor, directory: string): Promise<void> {
+async function warmUp(
+  { sockets }: Native,
+  file: Descriptor,
+  directory: string,
+  ending: AbortSignal,
+): Promise<void> {
   const path = join(directory, 'warm-up');
   using listening = sockets.listenUnix(path);
   const into = { file, offset: 0, most: warmUpBytes };
   const from = { listening, pid: process.pid };
   const over = new AbortController();
-  const signal = AbortSignal.any([over.signal, AbortSignal.timeout(warmUpMs)]);
+  const signal = AbortSignal.any([ending, over.signal, AbortSignal.timeout(warmUpMs)]);
   const recording = recordStreamOf(sockets, from, into, signal);
   // Nobody waits for it if connecting fails.
   recording.catch(() => {});

@@ -26,6 +26,6 @@ export async function makePages(
   for (let at = 0; at < bytes; at += pieceBytes) {
     signal?.throwIfAborted();
     const making = memory.allocate(file, BigInt(at), Math.min(pieceBytes, bytes - at));
-    await unended.waitFor('making room for the state of a machine', making, { signal });
+    await unended.waitFor('making room for the state of a machine', making, { signal, heeds: true });
   }
 }

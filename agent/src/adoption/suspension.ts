@@ -5,6 +5,7 @@
  * states are preserved in the index session (`state-file.ts`), and end with it.
  */
 import type { Descriptor } from '@luo-console/native';
+import { inTime } from '../host/in-time.ts';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
@@ -27,8 +28,10 @@ interface Member extends Unsaved {
   facts: VmmFacts | null;
   pieces: SavedMachine['pieces'];
   saved: SavedMachine | null;
-  /** Resolves once it was tried to let it run on, as it is left behind; null if it is not. */
+  /** Resolves once it was tried to let it run on; null while that is not tried. */
   leaving: Promise<void> | null;
+  /** Whether that was not waited for to its end. */
+  isLate: boolean;
   /** How it is since it was left behind and let go on; null if it was not. */
   since: string | null;
 }
@@ -41,6 +44,12 @@ const usualStateBytes = 1024 * 1024;
 
 /** How long nobody is told how far the saving is, in ms. */
 const silenceMs = 500;
+
+/**
+ * How long a VMM is waited for that lets its guest run on, in ms. It has more time, but nobody waits: others run, and an
+ * abort is answered.
+ */
+const runOnMs = 800;
 
 /** A machine could not be saved. */
 export class NotSaved extends Error {
@@ -77,6 +86,7 @@ export class Suspension {
       pieces: [],
       saved: null,
       leaving: null,
+      isLate: false,
       since: null,
     }));
     this.#left = left.map(({ name, pid, session }) => ({
@@ -116,32 +126,47 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { mark, native, nowUs, socketDirectory, reach, unended } = this.#context;
-    const preserve = (file: Descriptor): Promise<Place> => this.#preserve(file);
+    const { unended } = this.#context;
     await this.#each(async (member) => {
-      const { machine } = member.adopted;
-      const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
-      if (machine.way !== 'whole_state' && memoryFilesOf(machine.command.words).length > 0)
-        member.memory = await this.#context.namedMemory(member.adopted);
-      member.saver = await MachineSaver.prepare({
-        native,
-        unended,
-        pid: machine.pid,
-        way: machine.way,
-        monitor: reach(machine.pid, machine.monitor),
-        socketDirectory,
-        user: machine.command,
-        expectedBytes: usualStateBytes + (memory ?? 0),
-        limitMs: this.#context.saveLimitMs(member.adopted),
-        preserve: machine.way === 'whole_state' ? null : preserve,
-        earlier: machine.before,
-        note: (before) => mark(member.adopted.session, { before }),
-        nowUs,
-        signal: this.#signal,
-      });
-      member.facts = await this.#context.facts(member.adopted);
+      const making = this.#makeReady(member);
+      const what = `making ${member.run.name} ready to stop`;
+      await unended.waitFor(what, making, { signal: this.#signal, heeds: true });
       this.#show(member, { detail: 'ready to stop' });
     });
+  }
+
+  /** One that is not waited for any more is as before, or that is noted. @throws NotSavable; QmpError; SystemError */
+  async #makeReady(member: Member): Promise<void> {
+    const { mark, native, nowUs, socketDirectory, reach, unended } = this.#context;
+    const preserve = (file: Descriptor): Promise<Place> => this.#preserve(file);
+    const { machine } = member.adopted;
+    const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
+    if (machine.way !== 'whole_state' && memoryFilesOf(machine.command.words).length > 0)
+      member.memory = await this.#context.namedMemory(member.adopted);
+    const saver = await MachineSaver.prepare({
+      native,
+      unended,
+      pid: machine.pid,
+      way: machine.way,
+      monitor: reach(machine.pid, machine.monitor),
+      socketDirectory,
+      user: machine.command,
+      expectedBytes: usualStateBytes + (memory ?? 0),
+      limitMs: this.#context.saveLimitMs(member.adopted),
+      preserve: machine.way === 'whole_state' ? null : preserve,
+      earlier: machine.before,
+      note: (before) => mark(member.adopted.session, { before }),
+      nowUs,
+      signal: this.#signal,
+    });
+    if (this.#signal.aborted) {
+      // Nobody else knows of it. What cannot be put back is noted, and whoever finds that does it.
+      await saver.putBack().catch(() => {});
+      saver.close();
+      throw this.#signal.reason;
+    }
+    member.saver = saver;
+    member.facts = await this.#context.facts(member.adopted);
   }
 
   /**
@@ -264,11 +289,27 @@ export class Suspension {
     this.#over = true;
     await Promise.all(
       this.#members.map(async (member) => {
-        // Two attempts at one time would be in each other's way.
-        await member.leaving;
-        const { change, problems: some } = await runOnAtEnd(member, this.#context);
-        problems.push(...some);
-        if (change !== null) this.#show(member, change);
+        // It was waited for already, and is told to run still.
+        if (member.isLate) return;
+        const before = member.leaving;
+        const going = async (): Promise<void> => {
+          // Two attempts at one time would be in each other's way.
+          await before;
+          const { change, problems: some } = await runOnAtEnd(member, this.#context);
+          if (member.isLate) return;
+          problems.push(...some);
+          if (change !== null) this.#show(member, change);
+        };
+        const leaving = going();
+        member.leaving = leaving;
+        const late = (): Error => new Error(`its VMM did not answer within ${runOnMs} ms`);
+        await inTime(leaving, runOnMs, late).catch((error: unknown) => {
+          member.isLate = true;
+          const problem = `${saidBy(error)}, and is told to run until it does`;
+          if (member.run.suspendedAtUs !== null) this.#show(member, { stage: 'held', detail: problem });
+          problems.push(`${member.run.name}: ${problem}`);
+        });
+        if (!member.isLate) member.leaving = null;
       }),
     );
     return problems;
@@ -285,7 +326,11 @@ export class Suspension {
 
   /** Closes monitors, sockets and files. */
   close(): void {
-    for (const { saver } of this.#members) saver?.close();
+    for (const { saver, leaving } of this.#members) {
+      // Its connection is the one over which it is told to run.
+      if (leaving === null) saver?.close();
+      else void leaving.catch(() => {}).then(() => saver?.close());
+    }
   }
 
   /** Machines that will still be carried over. */

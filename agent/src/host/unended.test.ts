@@ -58,7 +58,7 @@ it('is left behind after its limit, and forgotten once it has failed', async () 
 it('that heeds the signal is waited for a moment, and is not left behind', async () => {
   const abort = new AbortController();
   const piece = Promise.withResolvers<number>();
-  const waiting = unended.waitFor('a digest', piece.promise, { signal: abort.signal });
+  const waiting = unended.waitFor('a digest', piece.promise, { signal: abort.signal, heeds: true });
   abort.abort(new Error('somebody aborts it'));
   setImmediate().then(() => piece.reject(new Error('ended early')));
   await expect(waiting).rejects.toThrow('somebody aborts it');
@@ -88,4 +88,21 @@ it('that ended well just as the signal fired is given back', async () => {
   await setImmediate();
   expect(given).toEqual([7]);
   expect(unended.left).toEqual([]);
+});
+
+it('that goes on is not begun again before it has ended', async () => {
+  const first = Promise.withResolvers<number>();
+  const begun: number[] = [];
+  const begin = () => {
+    begun.push(begun.length);
+    return begun.length === 1 ? first.promise : Promise.resolve(2);
+  };
+  await expect(unended.waitForOne('looking at /etc', begin, { limitMs: 1 })).rejects.toThrow(NotEnded);
+  await expect(unended.waitForOne('looking at /etc', begin, { limitMs: 1 })).rejects.toThrow(
+    'looking at /etc has not ended since before, and goes on',
+  );
+  expect(begun).toEqual([0]);
+  first.resolve(1);
+  await setImmediate();
+  expect(await unended.waitForOne('looking at /etc', begin, { limitMs: 1 })).toBe(2);
 });

@@ -3,8 +3,11 @@
  * Work that somebody was asked for and that may never end: the kernel, a file system, the service manager. Nobody has to
  * wait for it. What is not waited for any more is left behind, and known until it ends. Then its result is given back.
  */
+import { setImmediate } from 'node:timers/promises';
 import { inTime } from './in-time.ts';
 import { saidBy } from './said-by.ts';
+
+const inSeconds = (ms: number): string => `${Math.ceil(ms / 1000)} s`;
 
 /** It is not waited for any more, and goes on. */
 export class NotEnded extends Error {
@@ -12,26 +15,28 @@ export class NotEnded extends Error {
   /** What it is, as a noun. */
   readonly what: string;
 
-  constructor(what: string, limitMs: number) {
-    super(`${what} was not done within ${Math.ceil(limitMs / 1000)} s, and goes on`);
+  /** @param limitMs how long it was waited for, in ms; null if it was not, because it goes on since an earlier time */
+  constructor(what: string, limitMs: number | null) {
+    const since =
+      limitMs === null ? 'has not ended since before' : `was not done within ${inSeconds(limitMs)}`;
+    super(`${what} ${since}, and goes on`);
     this.what = what;
   }
 }
 
 export interface Patience<Result> {
   /** How long to wait, in ms; as long as it takes if it is not given. */
-  readonly limitMs?: number;
+  readonly limitMs?: number | null;
   /** Ends the wait as well. */
   readonly signal?: AbortSignal | undefined;
+  /** Whether the work heeds the signal as well, so that it ends within a moment: that is waited for. */
+  readonly heeds?: boolean;
   /** Gives back what came of it, if it ends after all and nobody waits for it any more. It is not called if it fails. */
   readonly giveBack?: (result: Result) => Promise<unknown> | unknown;
 }
 
 /** What heeds a signal ends within a moment, for example with the piece under way. It is waited for so long, in ms. */
-const heedMs = 500;
-
-/** Longer than any host runs without a restart of the agent, and the longest that a timer can wait, in ms. */
-const endlessMs = 2 ** 31 - 1;
+const heedMs = 300;
 
 export class Unended {
   readonly #log: (level: 'info' | 'warning', message: string, fields: Record<string, unknown>) => void;
@@ -56,7 +61,7 @@ export class Unended {
   async waitFor<Result>(
     what: string,
     work: Promise<Result>,
-    { limitMs = endlessMs, signal, giveBack }: Patience<Result> = {},
+    { limitMs = null, signal, heeds = false, giveBack }: Patience<Result> = {},
   ): Promise<Result> {
     let hasFailed = false;
     work.catch(() => {
@@ -67,9 +72,24 @@ export class Unended {
       return await inTime(work, limitMs, late, signal);
     } catch (error) {
       // It may just have ended well. Then what came of it is given back at once.
-      if (!hasFailed) await this.#leave(what, work, giveBack, signal?.aborted ? heedMs : 0);
+      if (!hasFailed) await this.#leave(what, work, giveBack, heeds && signal?.aborted ? heedMs : 0);
       throw error;
     }
+  }
+
+  /**
+   * The same for work that must not be begun again before it has ended: where a file system does not answer, each look
+   * would take another thread.
+   *
+   * @throws NotEnded at once if it was left behind before, and has not ended
+   */
+  async waitForOne<Result>(
+    what: string,
+    begin: () => Promise<Result>,
+    patience: Patience<Result>,
+  ): Promise<Result> {
+    if (this.left.includes(what)) throw new NotEnded(what, null);
+    return await this.waitFor(what, begin(), patience);
   }
 
   /** Leaves work behind, unless it ends within a moment. */
@@ -93,7 +113,8 @@ export class Unended {
         isOver = true;
         this.#left.delete(over);
       });
-    await inTime(ended, momentMs, () => new NotEnded(what, momentMs)).catch(() => {});
+    if (momentMs === 0) await setImmediate();
+    else await inTime(ended, momentMs, () => new NotEnded(what, momentMs)).catch(() => {});
     if (isOver) return;
     this.#log('warning', 'left behind: it has not ended', { what });
     void ended.then(() => this.#log('info', 'what was left behind has ended', { what, problem }));

@@ -3,8 +3,8 @@
 import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { Unended } from '../host/unended.ts';
 import type { HostPaths } from '../host/paths.ts';
+import { Unended } from '../host/unended.ts';
 import type { Journal } from '../journal/index.ts';
 import { buildSession, makeSession, takeApart } from './build-session.ts';
 import { DescriptorStore } from './descriptor-store.ts';

@@ -105,7 +105,8 @@ async function collapsedInTime(
   signal: AbortSignal | undefined,
 ): Promise<Piece | null> {
   try {
-    return await unended.waitFor('putting memory into huge pages', collapsing, { limitMs: pieceMs, signal });
+    const patience = { limitMs: pieceMs, signal, heeds: true };
+    return await unended.waitFor('putting memory into huge pages', collapsing, patience);
   } catch (error) {
     if (error instanceof NotEnded || signal?.aborted) return null;
     throw error;

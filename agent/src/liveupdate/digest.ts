@@ -40,7 +40,7 @@ export async function digestOf(
         onProgress?.(Number(bytes));
       },
     });
-    const digest = await unended.waitFor(`taking the digest of ${name}`, reading, { signal });
+    const digest = await unended.waitFor(`taking the digest of ${name}`, reading, { signal, heeds: true });
     return { digest, digestAtUs };
   } catch (error) {
     throw isKernelFailure(error) ? kernelCallFailed(error) : error;

@@ -37,7 +37,13 @@ it('asks no more once its limit has passed', async () => {
   using file = native.memory.memfdCreate('file');
   const answer = Promise.withResolvers<never>();
   const asked = vi.spyOn(double, 'preserveFd').mockReturnValue(answer.promise);
-  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory, unended }, file, file, 1n, limit);
+  const preserving = preserveInTime(
+    { liveUpdate: double, memory: native.memory, unended },
+    file,
+    file,
+    1n,
+    limit,
+  );
   await expect(preserving).rejects.toThrow(NotPreservedInTime);
   answer.reject(noMemory);
   // It would have asked again after the first pause, which is shorter.
@@ -49,7 +55,13 @@ it('waits no longer than the limit for a kernel that does not come back', async 
   using double = new LiveUpdateDouble();
   using file = native.memory.memfdCreate('file');
   vi.spyOn(double, 'preserveFd').mockReturnValue(new Promise(() => {}));
-  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory, unended }, file, file, 1n, limit);
+  const preserving = preserveInTime(
+    { liveUpdate: double, memory: native.memory, unended },
+    file,
+    file,
+    1n,
+    limit,
+  );
   await expect(preserving).rejects.toThrow(NotPreservedInTime);
   await expect(preserving).rejects.toThrow('the kernel did not preserve it within 5 ms');
 });
@@ -61,7 +73,13 @@ it('is not waited for once the signal fires, and is not asked again', async () =
   const asked = vi.spyOn(double, 'preserveFd').mockReturnValue(answer.promise);
   const abort = new AbortController();
   const waiting = { signal: abort.signal };
-  const preserving = preserveInTime({ liveUpdate: double, memory: native.memory, unended }, file, file, 1n, waiting);
+  const preserving = preserveInTime(
+    { liveUpdate: double, memory: native.memory, unended },
+    file,
+    file,
+    1n,
+    waiting,
+  );
   abort.abort(new Error('stopped for too long'));
   await expect(preserving).rejects.toThrow('stopped for too long');
   expect(unended.left).toContain('preserving a file for the update');

@@ -4,6 +4,7 @@ import { openSync } from 'node:fs';
 import { native } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Unended } from '../host/unended.ts';
 import { KernelAnswers } from './kernel-answers.ts';
 
 const device = '/dev/liveupdate';
@@ -21,9 +22,11 @@ beforeEach(() => {
 });
 afterEach(() => double[Symbol.dispose]());
 
+const unended = new Unended(() => {});
 const answers = () =>
   new KernelAnswers({
     native: { ...native, liveUpdate: double },
+    unended,
     mayAsk: () => mayAsk,
     take: () => native.descriptors.takeOwnership(take()),
     openSession: async () => {

@@ -86,20 +86,29 @@ export function sampleOf(cases: readonly Case[]): Case[] {
   );
 }
 
-/** Runs every case of some stages. */
+/** Only cases whose names match are run, for somebody who looks at a few. */
+const only = new RegExp(process.env['LUO_FAULTS_ONLY'] ?? '');
+
+/** Runs every case of some stages, and prints the line of each. */
 export async function runStages(wanted: readonly Stage[]): Promise<Line[]> {
   const watching = watch();
   const cases = await findCases(watching);
-  return await runAll(
-    watching,
-    cases.filter(({ fault }) => wanted.includes(fault.point.stage)),
-  );
+  const chosen = cases.filter((each) => wanted.includes(each.fault.point.stage) && only.test(nameOf(each)));
+  return await runAll(watching, chosen, (line) => console.log(tableOf([line])));
 }
 
-/** Runs cases, one after the other. */
-export async function runAll(watching: Watching, cases: readonly Case[]): Promise<Line[]> {
+/** Runs cases, one after the other. @param told of each line as it comes */
+export async function runAll(
+  watching: Watching,
+  cases: readonly Case[],
+  told: (line: Line) => void = () => {},
+): Promise<Line[]> {
   const lines: Line[] = [];
-  for (const each of cases) lines.push(await runCase(watching, each));
+  for (const each of cases) {
+    const line = await runCase(watching, each);
+    told(line);
+    lines.push(line);
+  }
   return lines;
 }
 

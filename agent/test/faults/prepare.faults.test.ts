@@ -7,7 +7,6 @@ it('ends as it should whatever goes wrong while machines run and an update is pr
   timeout: 3_600_000,
 }, async () => {
   const lines = await runStages(['prepare']);
-  console.log(tableOf(lines));
   expect(lines.length).toBeGreaterThan(100);
   expect(tableOf(lines.filter(({ verdict }) => verdict === 'differs'))).toBe('');
 });

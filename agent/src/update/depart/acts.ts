@@ -6,7 +6,6 @@
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { attendantsMs } from '../../adoption/attendance.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { inTime } from '../../host/in-time.ts';
 import { comeFirst } from '../../host/priority.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
@@ -27,9 +26,6 @@ import type { RunMachines } from './run-machines.ts';
 import type { StopClock } from './stop-clock.ts';
 import { warmUp } from './warm-up.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
-
-/** How long the kernel may take to drop what is loaded, in ms. Machines run again by then, and nothing else may begin. */
-const unloadMs = 10_000;
 
 /** The update as its steps see it. */
 export interface Leaving {
@@ -88,8 +84,7 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { loaded } = loader;
       // One that somebody has loaded since is not this update's to drop.
       if (loaded === null || (loadedAtUs !== null && loaded.loadedAtUs !== loadedAtUs)) return;
-      const late = (): Error => new Error(`the kernel did not drop what is loaded within ${unloadMs} ms`);
-      await inTime(loader.unload(peer), unloadMs, late);
+      await loader.unload(peer);
     },
   },
 
@@ -107,7 +102,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     async run(update) {
       const { context, machines, signal } = update;
       // A preserve that was asked for before the update began may still be walking pages.
-      await context.sessions.quiet();
+      const quiet = context.sessions.quiet();
+      await context.unended.waitFor('what was asked for before the update', quiet, { signal });
       update.change({ carried: carriedBefore(context) });
       const commands = machines.adopted.map(({ machine }) => machine.command);
       update.index = await OutgoingIndex.create(context, update.indexRecord(null), commands, signal);
