@@ -55,21 +55,45 @@ interface Deferred {
  * How long all undoing is waited for, in ms. With what comes before and after it, an abort is answered within 2 s. The
  * machines have shorter limits (`suspension.ts`).
  */
-const undoMs = 1300;
+const undoMs = 1200;
+/** How long each is waited for at least, in ms: one that takes long costs no other its turn. */
+const leastMs = 100;
 
 const frees = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).frees === true;
 const inBlackout = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).blackout === true;
 
-/** Fires once undoing has been waited for long enough. */
+/** Undoing has been waited for long enough, from when this is made. */
 class Enough implements Disposable {
-  readonly #over = new AbortController();
-  readonly #timer = setTimeout(() => {
-    this.#over.abort(new Error(`it was not done within ${undoMs} ms, and goes on`));
-  }, undoMs);
-  readonly signal = this.#over.signal;
+  readonly #reason = new Error('it was not done in time, and goes on');
+  readonly #timers: NodeJS.Timeout[] = [];
+  #isOver = false;
+
+  constructor() {
+    this.#later(undoMs, () => {
+      this.#isOver = true;
+      this.#end.abort(this.#reason);
+    });
+  }
+
+  readonly #end = new AbortController();
+
+  /** Fires then, but gives what begins now its turn. */
+  get signal(): AbortSignal {
+    const turn = new AbortController();
+    const end = (): void => turn.abort(this.#reason);
+    this.#later(leastMs, () => {
+      if (this.#isOver) end();
+      else this.#end.signal.addEventListener('abort', end);
+    });
+    return turn.signal;
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#timers.push(setTimeout(act, ms));
+  }
 
   [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
+    for (const timer of this.#timers) clearTimeout(timer);
   }
 }
 
@@ -125,11 +149,11 @@ export class StepList {
     const { undoing, unended, work } = this.#options;
     const problems: string[] = [];
     using enough = new Enough();
-    const { signal } = enough;
     let haveRunOn = false;
     const runOn = async (): Promise<void> => {
       if (haveRunOn) return;
       haveRunOn = true;
+      const { signal } = enough;
       const running = this.#options.runOn();
       await unended.waitFor('letting machines run on', running, { signal }).catch((error: unknown) => {
         problems.push(`${signal.aborted ? 'letting machines run on: ' : ''}${saidBy(error)}`);
@@ -143,7 +167,7 @@ export class StepList {
       undoing(step);
       const announced = silent ? null : this.#beginUndo(step);
       try {
-        await this.#inSilence('update.undo', step, announced, () => this.#undoOne(step, signal));
+        await this.#inSilence('update.undo', step, announced, () => this.#undoOne(step, enough.signal));
       } catch (error) {
         problems.push(`undoing ${step.shown.id}: ${saidBy(error)}`);
         this.#left.push(step);
