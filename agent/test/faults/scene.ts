@@ -153,6 +153,7 @@ export class Scene {
     this.host.kill();
     this.time[Symbol.dispose]();
     await this.guests.vmms.endAll();
+    this.guests.close();
     this.host.dispose();
   }
 
