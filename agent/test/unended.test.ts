@@ -170,7 +170,10 @@ describe('a file system that does not answer', () => {
 
 describe('an adoption', () => {
   it.each([
-    ['preserveFds', /^preserving one: \/memfd:memory of one \(deleted\) was not done within 11 s, and goes on$/],
+    [
+      'preserveFds',
+      /^preserving one: \/memfd:memory of one \(deleted\) was not done within 11 s, and goes on$/,
+    ],
     ['preserveFd', /^creating session machine:one was not done within 10 s, and goes on$/],
   ])('is refused where the kernel does not come back from %s, and undone once it does', async (call, why) => {
     // The kernel has been asked what it preserves.

@@ -41,6 +41,8 @@
  * - Its memory would come back sealed against writing (`sealed-memory.ts`): it is saved whole where its VMM can do that,
  *   and adoption is refused otherwise. What is sealed later fails a preflight check, or ends the update before a stop.
  * - The record of the machines has no room in the index: found out before any of them is stopped.
+ * - The kernel, a file system or the service manager does not come back: adoption is refused after a while, and undone once
+ *   they do. No update begins before.
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
  *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
@@ -75,6 +77,8 @@
  *       whose settings cannot be put back is tried again without end, with growing pauses: its monitor is its owner’s
  *       and whose VMM has ended has no session any more once the next agent watches its machines
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/test/unended.test.ts
+ *       is refused where the kernel does not come back from %s, and undone once it does
  *     agent/src/adoption/huge-pages.test.ts
  *       is in huge pages before it is preserved, as the journal says
  *       is preserved in small pages if the host has no huge page left

@@ -5,7 +5,7 @@
  * states are preserved in the index session (`state-file.ts`), and end with it.
  */
 import type { Descriptor } from '@luo-console/native';
-import { inTime } from '../host/in-time.ts';
+import { inTime, unlessAborted } from '../host/in-time.ts';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
@@ -275,7 +275,8 @@ export class Suspension {
    * @throws NotSaved if one has run since, or that cannot be known
    */
   async needStopped(): Promise<void> {
-    const problem = await problemOfSaved(this.#coming, this.#context.isThere);
+    const asking = problemOfSaved(this.#coming, this.#context.isThere);
+    const problem = await unlessAborted(asking, this.#context.signal);
     if (problem !== null) throw new NotSaved(problem);
   }
 

@@ -27,3 +27,7 @@ export async function inTime<Result>(
     signal?.removeEventListener('abort', aborted);
   }
 }
+
+/** Waits for work, however long it takes, until the signal fires. @throws the signal's reason; what the work throws */
+export const unlessAborted = <Result>(work: Promise<Result>, signal: AbortSignal): Promise<Result> =>
+  inTime(work, null, () => new Error('it has no limit'), signal);

@@ -82,7 +82,8 @@ const within: ReadonlySet<string> = new Set([
 /** One that does not come back is the kexec. */
 const rebootCall = 'native:kernel.rebootKexec';
 /** Calls that wait for a VMM, which may be the one that hangs. */
-const waitsForVmm = (name: string): boolean => name === 'native:sockets.record' || name.startsWith('bus.');
+const waitsForVmm = (name: string): boolean =>
+  name.startsWith('native:sockets.record') || name.startsWith('bus.');
 
 /** What the kernel says when something is wrong that has nothing to do with what was asked. */
 const codes: Readonly<Record<string, readonly [code: string, errno: number]>> = {

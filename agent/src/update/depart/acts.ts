@@ -27,6 +27,9 @@ import type { StopClock } from './stop-clock.ts';
 import { warmUp } from './warm-up.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
 
+/** How long the kernel is waited for that drops what is loaded, in ms. It is asked again. */
+const unloadMs = 1000;
+
 /** The update as its steps see it. */
 export interface Leaving {
   readonly context: UpdateContext;
@@ -80,11 +83,12 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
       const { kernel: image, commandLine } = plan;
       update.loadedAtUs = (await context.loader.load({ image, commandLine, peer, signal })).loadedAtUs;
     },
-    async undo({ context: { loader }, loadedAtUs, peer }) {
+    async undo({ context: { loader, unended }, loadedAtUs, peer }) {
       const { loaded } = loader;
       // One that somebody has loaded since is not this update's to drop.
       if (loaded === null || (loadedAtUs !== null && loaded.loadedAtUs !== loadedAtUs)) return;
-      await loader.unload(peer);
+      const dropping = loader.unload(peer);
+      await unended.waitFor('dropping the loaded kernel', dropping, { limitMs: unloadMs });
     },
   },
 
