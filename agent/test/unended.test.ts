@@ -109,6 +109,22 @@ describe('an abort does not wait for the kernel', () => {
   });
 });
 
+it('a kernel that is loaded late and cannot be dropped is said to be loaded', async () => {
+  await client.call('AdoptMachine', { pid: vmm.pid });
+  const running = runToKexec(host, client, { wait: 'settled', plan: await planOf(host, client) });
+  holding = 'kexecFileLoad';
+  await begun.promise;
+  await client.call('AbortUpdate', {});
+  await running;
+  host.unload = () => Promise.reject(Object.assign(new Error('busy'), { code: 'EBUSY', errno: 16 }));
+  end.resolve();
+  await vi.waitFor(async () => {
+    const { loadedKernel } = (await client.call('GetStatus', {})).status;
+    expect(loadedKernel?.path).toBe(`${host.paths.boot}/vmlinuz-7.3.4-b`);
+  });
+  expect(host.loaded).not.toBeNull();
+});
+
 describe('a file system that does not answer', () => {
   beforeEach(async () => {
     await client.call('AdoptMachine', { pid: vmm.pid });

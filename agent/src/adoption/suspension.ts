@@ -5,7 +5,7 @@
  * states are preserved in the index session (`state-file.ts`), and end with it.
  */
 import type { Descriptor } from '@luo-console/native';
-import { inTime, unlessAborted } from '../host/in-time.ts';
+import { unlessAborted } from '../host/in-time.ts';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
@@ -14,24 +14,20 @@ import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Adopted } from './adoption-context.ts';
 import { problemOfSaved } from './last-question.ts';
 import { placedPieces } from './placed-pieces.ts';
-import { runOnAtEnd, runOnLeftBehind } from './run-on.ts';
+import { type Leaving, runOnInTime, runOnLeftBehind } from './run-on.ts';
 import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import type { SuspensionContext } from './suspension-context.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
-interface Member extends Unsaved {
+interface Member extends Unsaved, Leaving {
   run: MachineRun;
   saver: MachineSaver | null;
   memory: SavedMachine['memory'];
   facts: VmmFacts | null;
   pieces: SavedMachine['pieces'];
   saved: SavedMachine | null;
-  /** Resolves once it was tried to let it run on; null while that is not tried. */
-  leaving: Promise<void> | null;
-  /** Whether that was not waited for to its end. */
-  isLate: boolean;
   /** How it is since it was left behind and let go on; null if it was not. */
   since: string | null;
 }
@@ -44,12 +40,6 @@ const usualStateBytes = 1024 * 1024;
 
 /** How long nobody is told how far the saving is, in ms. */
 const silenceMs = 500;
-
-/**
- * How long a VMM is waited for that lets its guest run on, in ms. It has more time, but nobody waits: others run, and an
- * abort is answered.
- */
-const runOnMs = 800;
 
 /** A machine could not be saved. */
 export class NotSaved extends Error {
@@ -286,34 +276,12 @@ export class Suspension {
    * @returns what went wrong, in words
    */
   async letRunOn(): Promise<string[]> {
-    const problems: string[] = [];
     this.#over = true;
-    await Promise.all(
-      this.#members.map(async (member) => {
-        // It was waited for already, and is told to run still.
-        if (member.isLate) return;
-        const before = member.leaving;
-        const going = async (): Promise<void> => {
-          // Two attempts at one time would be in each other's way.
-          await before;
-          const { change, problems: some } = await runOnAtEnd(member, this.#context);
-          if (member.isLate) return;
-          problems.push(...some);
-          if (change !== null) this.#show(member, change);
-        };
-        const leaving = going();
-        member.leaving = leaving;
-        const late = (): Error => new Error(`its VMM did not answer within ${runOnMs} ms`);
-        await inTime(leaving, runOnMs, late).catch((error: unknown) => {
-          member.isLate = true;
-          const problem = `${saidBy(error)}, and is told to run until it does`;
-          if (member.run.suspendedAtUs !== null) this.#show(member, { stage: 'held', detail: problem });
-          problems.push(`${member.run.name}: ${problem}`);
-        });
-        if (!member.isLate) member.leaving = null;
-      }),
+    const show = (member: Member) => (change: Partial<MachineRun>) => this.#show(member, change);
+    const problems = await Promise.all(
+      this.#members.map((member) => runOnInTime(member, this.#context, show(member))),
     );
-    return problems;
+    return problems.flat();
   }
 
   /** Says of machines that were still stopped when their update ended that they run, once they do. */

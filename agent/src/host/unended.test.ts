@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+/** Work that may never end: who waits for it, and what becomes of it afterwards. */
 import { setImmediate } from 'node:timers/promises';
 import { expect, it } from 'vitest';
 import { NotEnded, Unended } from './unended.ts';

@@ -94,13 +94,20 @@ export class KernelLoader {
       'kernel.load',
       { peer, parameters },
       async () => {
+        const noted = (): LoadedKernel => {
+          this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
+          this.#onChange();
+          return this.#loaded;
+        };
         await this.#unended.waitFor(`loading ${path}`, this.#give(image, commandLine, signal), {
           signal,
-          giveBack: () => this.unload(null),
+          giveBack: async () => {
+            // It is there, and is said to be if it cannot be dropped.
+            noted();
+            await this.unload(null);
+          },
         });
-        this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
-        this.#onChange();
-        return this.#loaded;
+        return noted();
       },
       () => ({ parameters }),
     );
