@@ -94,28 +94,23 @@ export class KernelLoader {
       'kernel.load',
       { peer, parameters },
       async () => {
-        const noted = (): LoadedKernel => {
-          this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
-          this.#onChange();
-          return this.#loaded;
-        };
-        await this.#unended.waitFor(`loading ${path}`, this.#give(image, commandLine, signal), {
+        const giving = this.#give(image, commandLine, signal);
+        return await this.#unended.waitFor(`loading ${path}`, giving, {
           signal,
-          giveBack: async () => {
-            // It is there, and is said to be if it cannot be dropped.
-            noted();
-            await this.unload(null);
-          },
+          giveBack: () => this.unload(null),
         });
-        return noted();
       },
       () => ({ parameters }),
     );
   }
 
-  /** Gives the kernel an image, unless the signal fires while the file system answers. */
-  async #give(image: KernelImage, commandLine: string, signal: AbortSignal | undefined): Promise<void> {
-    const { path, initrd } = image;
+  /** Gives the kernel an image, unless the signal fires while the file system answers. From then on it is known as loaded. */
+  async #give(
+    image: KernelImage,
+    commandLine: string,
+    signal: AbortSignal | undefined,
+  ): Promise<LoadedKernel> {
+    const { path, release, initrd } = image;
     await using kernelFile = await openRegularFile(path, 'follow');
     await using initrdFile = initrd === null ? null : await openRegularFile(initrd, 'follow');
     await needUnchanged(kernelFile, image);
@@ -128,6 +123,9 @@ export class KernelLoader {
       if (reason === undefined) throw kernelCallFailed(error);
       throw new Refusal('KernelRejected', { path, errno: error.code, reason });
     }
+    this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
+    this.#onChange();
+    return this.#loaded;
   }
 
   /** Drops what is loaded; nothing loaded is no error. */

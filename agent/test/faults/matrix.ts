@@ -26,7 +26,7 @@ export interface Line {
 
 /** Stages that a flow is looked at for. What comes before is the same in all. */
 const ofFlow: Readonly<Record<Flow, readonly Stage[]>> = {
-  kexec: ['adopt', 'prepare', 'save', 'kexec', 'resume', 'settle'],
+  kexec: ['adopt', 'plan', 'prepare', 'save', 'kexec', 'resume', 'settle'],
   refused: ['undo'],
   aborted: ['undo'],
 };

@@ -12,7 +12,7 @@ import { Dead } from '../tapped-native.ts';
 import type { OrderedTime } from './ordered-time.ts';
 
 /** Parts of an agent's life in which it is at risk; what lies between them changes nothing and is not looked at. */
-export const stages = ['adopt', 'prepare', 'save', 'kexec', 'undo', 'resume', 'settle'] as const;
+export const stages = ['adopt', 'plan', 'prepare', 'save', 'kexec', 'undo', 'resume', 'settle'] as const;
 export type Stage = (typeof stages)[number];
 
 /**

@@ -39,6 +39,8 @@ const longestAbortMs = 2000;
 
 /** What may come of a run with a fault, as its table says. */
 export function expectedOf({ kind, point: { stage } }: Fault): readonly Result[] {
+  // Nothing is done yet.
+  if (stage === 'plan') return ['refused', 'aborted', 'updated'];
   if (stage === 'adopt') return ['refused', 'aborted', 'returned', 'updated'];
   // What could not be read once is not known to have come.
   if (stage === 'resume' || stage === 'settle')
