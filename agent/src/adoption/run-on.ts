@@ -131,7 +131,8 @@ export async function runOnInTime(
   show: (change: Partial<MachineRun>) => void,
 ): Promise<string[]> {
   // It was waited for already, and is told to run still.
-  if (member.isLate) return [];
+  if (member.isLate)
+    return context.isStopped(member.adopted.session) ? [`${member.run.name}: ${member.run.detail}`] : [];
   const problems: string[] = [];
   const before = member.leaving;
   const going = async (): Promise<void> => {

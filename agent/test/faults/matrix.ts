@@ -89,11 +89,20 @@ export function sampleOf(cases: readonly Case[]): Case[] {
 /** Only cases whose names match are run, for somebody who looks at a few. */
 const only = new RegExp(process.env['LUO_FAULTS_ONLY'] ?? '');
 
-/** Runs every case of some stages, and prints the line of each. */
+/** With fewer in a file of tests, waits are not found any more. */
+const fewestCases = 100;
+
+/**
+ * Runs every case of some stages, and prints the line of each.
+ *
+ * @throws Error if there are too few
+ */
 export async function runStages(wanted: readonly Stage[]): Promise<Line[]> {
   const watching = watch();
   const cases = await findCases(watching);
-  const chosen = cases.filter((each) => wanted.includes(each.fault.point.stage) && only.test(nameOf(each)));
+  const all = cases.filter(({ fault }) => wanted.includes(fault.point.stage));
+  if (all.length < fewestCases) throw new Error(`only ${all.length} cases were found`);
+  const chosen = all.filter((each) => only.test(nameOf(each)));
   return await runAll(watching, chosen, (line) => console.log(tableOf([line])));
 }
 

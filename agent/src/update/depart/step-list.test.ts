@@ -197,6 +197,22 @@ describe('what only gives back memory', () => {
     expect(list.left).toEqual([]);
   });
 
+  it('has its turn however long another takes', async () => {
+    const isClosing = Promise.withResolvers<void>();
+    const list = listOf({ announce: { run: fail('no') }, index: { undo: () => isClosing.promise } });
+    await expect(list.run(leaving)).rejects.toThrow('no');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const undoing = list.undo();
+    while (!happened.includes('undo create-index')) await setImmediate();
+    vi.advanceTimersByTime(1300);
+    await undoing;
+    // It began when nothing was left of the time for all.
+    expect(happened).toContain('undo load-kernel');
+    expect(list.left).toEqual(['create-index']);
+    isClosing.resolve();
+  });
+
   it('is undone though machines cannot be let run on, which is said', async () => {
     const list = listOf({ announce: { run: fail('no') } }, undefined, fail('they are still stopped'));
     await expect(list.run(leaving)).rejects.toThrow('no');
