@@ -156,8 +156,9 @@ export class Seams {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key);
         const name = `${group}.${String(key)}`;
-        if (typeof value !== 'function' || within.has(name)) return value;
+        if (typeof value !== 'function') return value;
         const call = (value as AnyFunction).bind(target);
+        if (within.has(name)) return (...given: unknown[]) => this.#within(call(...given));
         if (name === 'native:sockets.poll')
           return (file: never) => this.#poll(target as unknown as Sockets, file);
         return (...given: unknown[]) => this.#call(name, () => call(...given));
@@ -189,6 +190,12 @@ export class Seams {
       throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR', syscall: 'journal' });
     const result = write();
     if (fault === 'agent dies') this.#die('journal');
+    return result;
+  }
+
+  /** It is over soon, and no time passes before. */
+  #within(result: unknown): unknown {
+    if (result instanceof Promise) this.#time.working(result, false);
     return result;
   }
 
