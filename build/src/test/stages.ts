@@ -91,7 +91,7 @@ async function electronEnvironment(): Promise<Record<string, string>> {
 const faultsInLab = ['test/lab/faults.lab.ts'];
 
 /** All files at once: each waits most of the time. */
-const allAtOnce = ['--maxWorkers=5', '--disable-console-intercept'];
+const allAtOnce = ['--maxWorkers=5', '--disable-console-intercept=true'];
 
 /** All of them on the double, and then those on a real kernel. */
 async function runFaults(selection: Selection): Promise<Tally> {
