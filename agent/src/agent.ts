@@ -18,6 +18,7 @@ import { QuietMemory } from './host/quiet-memory.ts';
 import { Refusal } from './host/refusal.ts';
 import { saidBy } from './host/said-by.ts';
 import { tellManager } from './host/tell-manager.ts';
+import { Unended } from './host/unended.ts';
 import { Journal, JournalReader } from './journal/index.ts';
 import { availableMemory, readKernelFacts } from './kernel/facts.ts';
 import { KernelImages } from './kernel/images.ts';
@@ -117,6 +118,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const reader = new JournalReader(journal);
   const history = new History(journal, reader);
   const kernelLog = new KernelLogTail(paths);
+  const unended = new Unended(log);
   const liveUpdate = {
     native,
     paths,
@@ -125,20 +127,21 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     journal,
     patience,
     kernelLog,
+    unended,
     nowUs,
   };
   const sessions = new SessionStore(liveUpdate);
   const attendance = new Attendance();
   const images = new KernelImages(paths, facts.release, join(options.stateDirectory, 'kernel-images.json'));
   let tellStatus = (): void => {};
-  const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
+  const loader = new KernelLoader(native.kernel, journal, unended, nowUs, () => tellStatus());
   const accounts = new Accounts(paths);
   // Until then a VMM may be in the hands of whoever brings its machine back.
   let isLoaded = false;
   const blockFiles = new BlockFiles(log);
   const look = new MachineLook(
     machineSources({
-      ...{ native, paths, sessions, device, phases, accounts },
+      ...{ native, paths, sessions, device, phases, accounts, unended },
       mayAsk: () => isLoaded,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
@@ -150,7 +153,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const { ownUid } = options;
   const definedMachines = new DefinedMachines({ paths, accounts, ownUid });
   const adoptions: Adoptions = new Adoptions({
-    ...{ native, paths, sessions, journal, log, take, ownUid, defined: definedMachines },
+    ...{ native, paths, sessions, journal, log, take, ownUid, unended, defined: definedMachines },
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
     availableMemory: () => availableMemory(paths),
@@ -162,7 +165,19 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     needNormal: () => needNormal(phases),
   });
   const rehearsals: Rehearsals = new Rehearsals({
-    ...{ native, paths, sessions, adoptions, journal, blockFiles, take, socketDirectory, nowUs, log },
+    ...{
+      native,
+      paths,
+      sessions,
+      adoptions,
+      journal,
+      blockFiles,
+      take,
+      socketDirectory,
+      unended,
+      nowUs,
+      log,
+    },
     units: options.rehearsalUnits ?? rehearsalUnits(paths),
     look: (pid) => look.one(pid),
     needNormal: () => {
@@ -191,6 +206,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     blockFiles,
     counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
+    unended,
     startsMachine: () => heldMachines.busy,
     rehearsalOf: (identity) => rehearsals.of(identity),
     endRehearsals: (why) => rehearsals.end(why),

@@ -5,6 +5,7 @@ import type { Accounts } from './host/accounts.ts';
 import { commandOf } from './host/open-by.ts';
 import type { HostPaths } from './host/paths.ts';
 import { takeFromProcess } from './host/process-descriptor.ts';
+import type { Unended } from './host/unended.ts';
 import type { Device } from './liveupdate/device.ts';
 import { describeFile } from './liveupdate/preservable.ts';
 import type { SessionStore } from './liveupdate/sessions.ts';
@@ -18,6 +19,7 @@ const questionSession = 'luo-console-question';
 
 export interface MachineSourcesContext {
   readonly native: Native;
+  readonly unended: Unended;
   readonly paths: HostPaths;
   readonly sessions: SessionStore;
   readonly device: Device;
@@ -37,6 +39,7 @@ export function machineSources(context: MachineSourcesContext): MachineSources {
   const take = (pid: number, fd: number) => takeFromProcess(native, pid, fd);
   const answers = new KernelAnswers({
     native,
+    unended: context.unended,
     take,
     mayAsk: () => phases.phase === 'normal' && mayAsk(),
     openSession: () => device.use((opened) => native.liveUpdate.createSession(opened, questionSession)),

@@ -62,29 +62,30 @@ const full = {
 };
 
 describe('an abort', () => {
-  it('in phase preserving takes effect once the kernel is loaded, which is undone', async () => {
+  it('in phase preserving takes effect at once, and a kernel that is loaded late is dropped', async () => {
     const loading = gate();
     host.load = loading.pass;
     const running = runToKexec(host, client, { wait: 'settled' });
     await loading.begun;
     expect(await phase()).toBe('preserving');
-    const aborting = client.call('AbortUpdate', { reason: 'changed my mind' });
-    loading.open();
-    const { update } = await aborting;
+    const { update } = await client.call('AbortUpdate', { reason: 'changed my mind' });
     expect(update).toMatchObject({ id: await running, outcome: 'aborted', reason: 'changed my mind' });
+    loading.open();
+    await vi.waitFor(() => expect(host.log.join('\n')).toContain('what was left behind has ended'));
     await expectAsBefore();
   });
 
-  it('in phase prepared takes effect once the index is created, which is closed', async () => {
+  it('in phase prepared takes effect at once, and an index that is created late is closed', async () => {
     const creating = gate();
     const { createSession } = host.double;
     vi.spyOn(host.double, 'preserveFd').mockImplementationOnce(async () => await creating.pass());
     const running = runToKexec(host, client, { wait: 'settled' });
     await creating.begun;
     expect(await phase()).toBe('prepared');
-    const aborting = client.call('AbortUpdate', {});
+    const { update } = await client.call('AbortUpdate', {});
+    expect(update).toMatchObject({ id: await running, outcome: 'aborted' });
     creating.open();
-    expect((await aborting).update).toMatchObject({ id: await running, outcome: 'aborted' });
+    await vi.waitFor(() => expect(host.log.join('\n')).toContain('what was left behind has ended'));
     using device = host.double.openDevice(host.paths.device);
     createSession.call(host.double, device, 'luo-console').close();
     device.close();
@@ -221,7 +222,7 @@ describe('an abort', () => {
     vi.advanceTimersByTime(10_000);
     vi.useRealTimers();
     const { update } = await client.call('GetUpdate', { id: await running });
-    expect(update.reason).toMatch(/undoing create-index: it was not done within 10000 ms, and goes on/);
+    expect(update.reason).toMatch(/undoing create-index: it was not done in time, and goes on/);
     expect(await phase()).toBe('normal');
     expect(host.loaded).toBeNull();
     closing.open();

@@ -245,6 +245,13 @@ describe('a session', () => {
     const [update] = (await client.call('ListUpdates', {})).updates;
     expect(update?.outcome).toBe('unknown');
     expect(update?.reason).toContain('ENOMEM');
+    // Its memory is in the kernel.
+    expect(update?.reason).not.toMatch(/lost/);
+    expect(update?.reason).toContain('1 of 1 descriptor could not be looked at');
+    const why =
+      'not retrieved: its session could not be looked at: ENOMEM. Its memory is still in the kernel';
+    expect(update?.carried).toMatchObject([{ verdict: 'missing', reason: why }]);
+    expect((await client.call('QueryJournal', { name: 'sessions.lost' })).entries).toEqual([]);
     await client.call('RetrieveSession', { name: 's' });
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
     const { session } = await client.call('GetSession', { name: 's' });

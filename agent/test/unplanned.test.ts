@@ -108,6 +108,24 @@ describe('what fails once in the next kernel', () => {
     expect(await contentOf(client, 's', '0x0')).toBe('kept');
   });
 
+  it('is tried again: opening the device', async () => {
+    const { openDevice, retrieveSession } = host.double;
+    let failures = 0;
+    let indexCame = false;
+    vi.spyOn(host.double, 'retrieveSession').mockImplementation(async (...given) => {
+      indexCame = true;
+      return await retrieveSession.apply(host.double, given);
+    });
+    vi.spyOn(host.double, 'openDevice').mockImplementation((...given) => {
+      if (indexCame && failures++ === 0) throw failure;
+      return openDevice.apply(host.double, given);
+    });
+    await restart();
+    expect(failures).toBeGreaterThan(1);
+    expect((await client.call('ListUpdates', {})).updates).toMatchObject([{ outcome: 'updated' }]);
+    expect(await contentOf(client, 's', '0x0')).toBe('kept');
+  });
+
   it('frees nothing: a service manager that does not take the session', async () => {
     const { notify } = host.manager;
     vi.spyOn(host.manager, 'notify').mockImplementation((state, ...given) => {

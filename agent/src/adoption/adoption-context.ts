@@ -2,6 +2,7 @@
 /** What the adoption of machines works with, and which machines are adopted: the manifests of their sessions say so. */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';
+import type { Unended } from '../host/unended.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
@@ -12,6 +13,7 @@ export interface AdoptionContext {
   readonly paths: HostPaths;
   readonly sessions: SessionStore;
   readonly journal: Journal;
+  readonly unended: Unended;
   readonly bootId: string;
   /** A machine as it is now. @throws Refusal NoSuchProcess, NotAMachine */
   look(pid: number): Promise<Machine>;

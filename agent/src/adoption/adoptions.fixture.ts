@@ -10,6 +10,7 @@ import { onTestFinished } from 'vitest';
 import { type HostPaths, realHostPaths } from '../host/paths.ts';
 import { Refusal } from '../host/refusal.ts';
 import { standIns } from '../host/stand-ins.fixture.ts';
+import { Unended } from '../host/unended.ts';
 import type { Machine, MachineDescriptor } from '../interface/agent.generated.ts';
 import { Journal } from '../journal/index.ts';
 import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
@@ -63,11 +64,13 @@ export class AdoptionScene implements Disposable {
       ...{ nowUs: () => 1, steadyUs: () => 1, notWritten: () => {} },
     }).open();
     const explain = async () => ({ availability: 'available' as const, explanation: '' });
+    const unended = new Unended(() => {});
     const sessions = new SessionStore({
       ...{ native, paths, journal, patience, nowUs: () => 1 },
       device: new Device(double, paths, explain, patience),
       store: new DescriptorStore(native, null),
       kernelLog: { mark: () => 0, since: () => [] },
+      unended,
     });
     const known = (pid: number) => {
       const found = this.machines.get(pid);
@@ -78,7 +81,7 @@ export class AdoptionScene implements Disposable {
     this.journal = journal;
     this.sessions = sessions;
     this.adoptions = new Adoptions({
-      ...{ native, paths, sessions, journal, bootId: 'this' },
+      ...{ native, paths, sessions, journal, unended, bootId: 'this' },
       ownUid: process.getuid?.() ?? 0,
       defined: {
         has: async (name) => this.definitions.has(name),

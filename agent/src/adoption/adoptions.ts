@@ -41,6 +41,8 @@
  * - Its memory would come back sealed against writing (`sealed-memory.ts`): it is saved whole where its VMM can do that,
  *   and adoption is refused otherwise. What is sealed later fails a preflight check, or ends the update before a stop.
  * - The record of the machines has no room in the index: found out before any of them is stopped.
+ * - The kernel, a file system or the service manager does not come back: adoption is refused after a while, and undone once
+ *   they do. No update begins before.
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
  *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
@@ -75,6 +77,8 @@
  *       whose settings cannot be put back is tried again without end, with growing pauses: its monitor is its owner’s
  *       and whose VMM has ended has no session any more once the next agent watches its machines
  *       loses it only if that was allowed, and has a link in its place when it is released
+ *     agent/test/unended.test.ts
+ *       is refused where the kernel does not come back from %s, and undone once it does
  *     agent/src/adoption/huge-pages.test.ts
  *       is in huge pages before it is preserved, as the journal says
  *       is preserved in small pages if the host has no huge page left
@@ -147,6 +151,7 @@
 import { identify, type ProcessIdentity } from '../host/process-files.ts';
 import { ProcessWatch } from '../host/process-watch.ts';
 import { Refusal } from '../host/refusal.ts';
+import { saidBy } from '../host/said-by.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
@@ -162,6 +167,9 @@ import { commandOfVmm } from './running-vmm.ts';
 import { checkSeals } from './sealed-memory.ts';
 import { StoppedMachines } from './stopped-machines.ts';
 import { usualCapabilities } from './taking-in.ts';
+
+/** How long what is looked at for an adoption, and its undoing, are waited for, in ms. */
+const adoptingMs = 10_000;
 
 /** In place of the start time of a process that has ended: no process has it. */
 const noStartTime = 'ended';
@@ -211,7 +219,7 @@ export class Adoptions {
    *
    * @param following of what is put into huge pages
    * @throws Refusal NoSuchProcess, NotAMachine, MachineUnusable, DependencyCycle, and what preserving refuses with;
-   *   nothing is left behind then
+   *   nothing is left behind then. NotEnded if the kernel or a file system does not come back: it is undone once it has.
    */
   async adopt(
     pid: number,
@@ -219,10 +227,12 @@ export class Adoptions {
     actor: Actor,
     following: Pick<Following, 'onProgress'> = {},
   ): Promise<void> {
-    const { availableMemory, journal, look, sessions } = this.#context;
+    const { availableMemory, journal, log, look, sessions, unended } = this.#context;
     const machine = await look(pid);
     if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
-    const { session, head } = await newAdoption(machine, options, this.#context);
+    const deciding = newAdoption(machine, options, this.#context);
+    const looking = `looking at the definition of ${machine.name}`;
+    const { session, head } = await unended.waitFor(looking, deciding, { limitMs: adoptingMs });
     // Before a name is taken away.
     checkSeals(this.#context, machine);
     checkRoom(this.#context, machine, await availableMemory());
@@ -236,9 +246,16 @@ export class Adoptions {
         const now = machine.unlinks.length === 0 ? machine : await look(pid);
         return await protectMachine(this.#context, session, now, actor, following);
       } catch (error) {
-        const taken = sessions.get(session).machine?.unlinked ?? [];
-        await sessions.close(session, actor);
-        putNamesBack(this.#context.paths.proc, pid, taken);
+        const giveUp = async (): Promise<void> => {
+          const taken = sessions.get(session).machine?.unlinked ?? [];
+          await sessions.close(session, actor);
+          putNamesBack(this.#context.paths.proc, pid, taken);
+        };
+        // The kernel may still preserve what is in the session. Then it is closed once that has ended.
+        const undoing = `undoing the adoption of ${name}`;
+        await unended.waitFor(undoing, giveUp(), { limitMs: adoptingMs }).catch((problem: unknown) => {
+          log('warning', 'an adoption that failed is not undone yet', { session, problem: saidBy(problem) });
+        });
         throw error;
       }
     };
@@ -272,7 +289,10 @@ export class Adoptions {
   async protect(session: string, actor: Actor, following: Following): Promise<void> {
     const { machine } = this.#context.sessions.get(session);
     if (machine === null) return;
-    await protectMachine(this.#context, session, await this.#context.look(machine.pid), actor, following);
+    const { look, unended } = this.#context;
+    const { signal } = following;
+    const now = await unended.waitFor(`looking at ${machine.name}`, look(machine.pid), { signal });
+    await protectMachine(this.#context, session, now, actor, following);
   }
 
   /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The memory of a machine is put into huge pages just before it is preserved, see `liveupdate/collapse.ts`. */
 import type { Descriptor, Native } from '@luo-console/native';
+import type { Unended } from '../host/unended.ts';
 import type { MachineDescriptor } from '../interface/agent.generated.ts';
 import { type Collapsed, collapseMemory, hugePageBytes } from '../liveupdate/collapse.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
@@ -8,6 +9,7 @@ import type { SessionStore } from '../liveupdate/sessions.ts';
 export interface HugePagesContext {
   readonly native: Native;
   readonly sessions: SessionStore;
+  readonly unended: Unended;
   log(level: 'info' | 'warning', message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -34,7 +36,7 @@ export function canBeHuge({ kind, size }: MachineDescriptor): boolean {
  * @param label what the log calls it
  */
 export async function collapseFor(
-  { native, sessions, log }: HugePagesContext,
+  { native, sessions, unended, log }: HugePagesContext,
   session: string,
   file: Descriptor,
   label: string,
@@ -55,7 +57,7 @@ export async function collapseFor(
   };
   sessions.events.on('changed', look);
   try {
-    const collapsed = await collapseMemory(native, file, {
+    const collapsed = await collapseMemory({ ...native, unended }, file, {
       signal: signal ? AbortSignal.any([over.signal, signal]) : over.signal,
       onProgress: tell,
     });

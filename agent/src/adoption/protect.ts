@@ -5,6 +5,7 @@ import { Refusal } from '../host/refusal.ts';
 import type { Machine } from '../interface/agent.generated.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
+import { preserveLimitMs } from '../liveupdate/preserve-in-time.ts';
 import { orderDescriptors } from '../machines/order.ts';
 import { checkRoom } from './filling.ts';
 import { canBeHuge, collapseFor, type Following, type HugePagesContext, together } from './huge-pages.ts';
@@ -22,7 +23,8 @@ export interface ProtectContext extends HugePagesContext {
  *
  * @param following of what is put into huge pages before; null if nothing is, so that it is preserved at once
  * @returns what was put into huge pages
- * @throws Refusal MachineUnusable, also where the host has not enough memory or the machine's is sealed, and what preserving refuses with; the signal's reason
+ * @throws Refusal MachineUnusable, also where the host has not enough memory or the machine's is sealed, and what preserving
+ *   refuses with; NotEnded if the kernel does not come back in time; the signal's reason
  */
 export async function protectMachine(
   context: ProtectContext,
@@ -31,7 +33,7 @@ export async function protectMachine(
   actor: Actor,
   following: Following | null,
 ): Promise<Collapsed> {
-  const { take, sessions, native } = context;
+  const { take, sessions, native, unended } = context;
   const { pid } = machine;
   const mapped = machine.descriptors.find(({ fd, guestMemory, fate }) => {
     return fd === null && guestMemory && fate === 'preservable';
@@ -59,7 +61,12 @@ export async function protectMachine(
       if (isPreserved()) continue;
     }
     const source = `descriptor ${fd} of ${machine.command} (pid ${pid})`;
-    await sessions.preserve(session, file, { token: null, label: label.slice(0, 128), source }, actor);
+    const { size } = native.memory.fileFacts(file);
+    const request = { token: null, label: label.slice(0, 128), source };
+    await unended.waitFor(`preserving ${label}`, sessions.preserve(session, file, request, actor), {
+      limitMs: preserveLimitMs(size),
+      signal: following?.signal,
+    });
   }
   return together(collapsed);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A machine of an update runs on in this kernel, with the migration settings that it had. */
+import { inTime } from '../host/in-time.ts';
 import { saidBy } from '../host/said-by.ts';
 import type { MachineRun } from '../interface/agent.generated.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
@@ -18,6 +19,20 @@ interface Member {
   /** How it is since it was left behind and let go on; null if it was not. */
   readonly since: string | null;
 }
+
+/** How far it is with letting a machine run on. */
+export interface Leaving {
+  /** Resolves once it was tried; null while that is not tried. */
+  leaving: Promise<void> | null;
+  /** Whether that was not waited for to its end. */
+  isLate: boolean;
+}
+
+/**
+ * How long a VMM is waited for that lets its guest run on, in ms. It has more time, but nobody waits: others run, and an
+ * abort is answered.
+ */
+const runOnMs = 800;
 
 /**
  * Lets a machine run on, if it ran before, and puts its migration settings back.
@@ -76,7 +91,7 @@ export async function runOnLeftBehind(
  *
  * @returns what is to be shown of it, null if that is nothing new, and what went wrong
  */
-export async function runOnAtEnd(
+async function runOnAtEnd(
   member: Member,
   context: Marks & Pick<SuspensionContext, 'nowUs' | 'isStopped'>,
 ): Promise<{ change: Partial<MachineRun> | null; problems: string[] }> {
@@ -102,4 +117,41 @@ export async function runOnAtEnd(
     }
     return { change: { stage: 'held', detail: problem }, problems: [problem] };
   }
+}
+
+/**
+ * The same, without waiting for a VMM that does not answer. It is told to run until it does.
+ *
+ * @param show shows what is new of the machine
+ * @returns what went wrong, in words
+ */
+export async function runOnInTime(
+  member: Member & Leaving,
+  context: Parameters<typeof runOnAtEnd>[1],
+  show: (change: Partial<MachineRun>) => void,
+): Promise<string[]> {
+  // It was waited for already, and is told to run still.
+  if (member.isLate)
+    return context.isStopped(member.adopted.session) ? [`${member.run.name}: ${member.run.detail}`] : [];
+  const problems: string[] = [];
+  const before = member.leaving;
+  const going = async (): Promise<void> => {
+    // Two attempts at one time would be in each other's way.
+    await before;
+    const { change, problems: some } = await runOnAtEnd(member, context);
+    if (member.isLate) return;
+    problems.push(...some);
+    if (change !== null) show(change);
+  };
+  const leaving = going();
+  member.leaving = leaving;
+  const late = (): Error => new Error(`its VMM did not answer within ${runOnMs} ms`);
+  await inTime(leaving, runOnMs, late).catch((error: unknown) => {
+    member.isLate = true;
+    const problem = `${saidBy(error)}, and is told to run until it does`;
+    if (member.run.suspendedAtUs !== null) show({ stage: 'held', detail: problem });
+    problems.push(`${member.run.name}: ${problem}`);
+  });
+  if (!member.isLate) member.leaving = null;
+  return problems;
 }

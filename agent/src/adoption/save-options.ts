@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What saving a machine needs, and what comes of it. */
 import type { Descriptor, Native } from '@luo-console/native';
+import type { Unended } from '../host/unended.ts';
 import type { MachineBefore } from '../liveupdate/machine-head.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 
 export interface SaveOptions {
   readonly native: Native;
+  readonly unended: Unended;
   readonly pid: number;
   readonly way: 'cpr' | 'named_memory' | 'whole_state';
   /** The monitor's socket, as this process reaches it. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, type Native, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Unended } from '../host/unended.ts';
 import { bytesBehindState } from './restart-mark.ts';
 import { StateFile, type StateFileOptions } from './state-file.ts';
 
@@ -48,7 +49,8 @@ const preserve: StateFileOptions['preserve'] = async (file) => {
 
 const make = (more: Partial<StateFileOptions> = {}): Promise<StateFile> =>
   StateFile.make({
-    ...{ native: sealable, directory, expectedBytes, preserve, signal: AbortSignal.timeout(5000) },
+    ...{ native: sealable, unended: new Unended(() => {}), directory, expectedBytes, preserve },
+    signal: AbortSignal.timeout(5000),
     ...more,
   });
 

@@ -13,6 +13,7 @@
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Descriptor, Native, Recorded } from '@luo-console/native';
+import type { Unended } from '../host/unended.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import { recordStream, recordStreamOf, StreamError } from '../qemu/streams.ts';
 import { bytesBehindState } from './restart-mark.ts';
@@ -20,6 +21,7 @@ import { makePages } from './state-pages.ts';
 
 export interface StateFileOptions {
   readonly native: Native;
+  readonly unended: Unended;
   /** Bytes the state will about have. */
   readonly expectedBytes: number;
   /** Preserves it before anything is recorded in it; null if the caller does so afterwards. */
@@ -63,11 +65,12 @@ export class StateFile {
 
   /** @throws SystemError `ENOSPC`, `ENOMEM` if the host has no room; the signal's reason; what `preserve` throws */
   static async make(options: StateFileOptions): Promise<StateFile> {
-    const { native, directory, expectedBytes, preserve, signal } = options;
+    const { native, unended, directory, expectedBytes, preserve, signal } = options;
     const state = new StateFile(options, newFile(native));
     try {
-      await makePages(native, state.#file, expectedBytes + bytesBehindState, signal);
-      await warmUp(native, state.#file, directory);
+      const { memory } = native;
+      await makePages({ memory, unended }, state.#file, expectedBytes + bytesBehindState, signal);
+      await warmUp(native, state.#file, directory, signal);
       if (preserve !== null) state.#place = await preserve(state.#file);
       return state;
     } catch (error) {
@@ -173,13 +176,18 @@ const newFile = ({ memory }: Native): Descriptor => memory.memfdCreate('luo-mach
  * Records a little as a state is recorded, while the guest runs. What a program does for the first time it has to compile
  * first, and that would be done while the guest is stopped.
  */
-async function warmUp({ sockets }: Native, file: Descriptor, directory: string): Promise<void> {
+async function warmUp(
+  { sockets }: Native,
+  file: Descriptor,
+  directory: string,
+  ending: AbortSignal,
+): Promise<void> {
   const path = join(directory, 'warm-up');
   using listening = sockets.listenUnix(path);
   const into = { file, offset: 0, most: warmUpBytes };
   const from = { listening, pid: process.pid };
   const over = new AbortController();
-  const signal = AbortSignal.any([over.signal, AbortSignal.timeout(warmUpMs)]);
+  const signal = AbortSignal.any([ending, over.signal, AbortSignal.timeout(warmUpMs)]);
   const recording = recordStreamOf(sockets, from, into, signal);
   // Nobody waits for it if connecting fails.
   recording.catch(() => {});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What stopping and saving the machines of an update needs from the rest of the agent. */
 import type { Descriptor, Native } from '@luo-console/native';
+import type { Unended } from '../host/unended.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import type { Adopted } from './adoption-context.ts';
@@ -10,6 +11,7 @@ import type { VmmFacts } from './vmm-facts.ts';
 
 export interface SuspensionContext {
   readonly native: Native;
+  readonly unended: Unended;
   /** A directory in which sockets may be made. */
   readonly socketDirectory: string;
   nowUs(): number;

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '@luo-console/native';
+import { Unended } from '../host/unended.ts';
 import type { FailurePolicy } from '../interface/agent.generated.ts';
 import type { MachineBefore, MachineHead } from '../liveupdate/machine-head.ts';
 import type { Adopted } from './adoption-context.ts';
@@ -49,6 +50,7 @@ export class SuspensionScene implements Disposable {
     return new Suspension(
       {
         native,
+        unended: new Unended(() => {}),
         socketDirectory: this.directory,
         nowUs: () => 1,
         reach: (_pid, path) => path,

@@ -232,6 +232,39 @@ describe('a machine', () => {
     suspension.close();
   });
 
+  it('whose VMM does not answer is not waited for, and is told to run until it does', async () => {
+    const told = Promise.withResolvers<() => void>();
+    const answers: Record<string, Answer> = {
+      cont: (socket, id) => {
+        told.resolve(() => {
+          vmm.goOn();
+          value({})(socket, id);
+        });
+      },
+    };
+    const vmm = await startFakeVmm({ running: true, answers });
+    const suspension = suspensionOf([adopted('one', vmm.path)]);
+    await suspension.prepare();
+    await suspension.save();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const late = 'its VMM did not answer within 800 ms, and is told to run until it does';
+    const letting = suspension.letRunOn();
+    const answer = await told.promise;
+    vi.advanceTimersByTime(800);
+    expect(await letting).toEqual([`one: ${late}`]);
+    expect(suspension.runs()).toMatchObject([{ stage: 'held', detail: late }]);
+    // Its connection is the one over which it is told.
+    suspension.close();
+    expect(await suspension.letRunOn()).toEqual([`one: ${late}`]);
+    answer();
+    await vi.waitFor(() => expect(scene.marks).toEqual(['machine:one', '!machine:one']));
+    expect(vmm.running).toBe(true);
+    expect(await suspension.letRunOn()).toEqual([]);
+    suspension.noticeRunning();
+    expect(stagesOf(suspension)).toEqual({ one: 'running' });
+  });
+
   it('whose VMM sends nothing is not waited for once the update is aborted', async () => {
     const vmm = await startFakeVmm({ running: true, answers: { migrate: sendsNothing } });
     const abort = new AbortController();

@@ -5,6 +5,7 @@
  * states are preserved in the index session (`state-file.ts`), and end with it.
  */
 import type { Descriptor } from '@luo-console/native';
+import { unlessAborted } from '../host/in-time.ts';
 import { saidBy } from '../host/said-by.ts';
 import type { FailurePolicy, MachineRun } from '../interface/agent.generated.ts';
 import { NotPreservedInTime } from '../liveupdate/preserve-in-time.ts';
@@ -13,22 +14,20 @@ import { memoryFilesOf } from '../qemu/restart-command.ts';
 import type { Adopted } from './adoption-context.ts';
 import { problemOfSaved } from './last-question.ts';
 import { placedPieces } from './placed-pieces.ts';
-import { runOnAtEnd, runOnLeftBehind } from './run-on.ts';
+import { type Leaving, runOnInTime, runOnLeftBehind } from './run-on.ts';
 import { emptyRun, newRun, savedMachine, type Unsaved } from './run-records.ts';
 import { MachineSaver } from './save.ts';
 import type { SavedMachine } from './saved-machine.ts';
 import type { SuspensionContext } from './suspension-context.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
-interface Member extends Unsaved {
+interface Member extends Unsaved, Leaving {
   run: MachineRun;
   saver: MachineSaver | null;
   memory: SavedMachine['memory'];
   facts: VmmFacts | null;
   pieces: SavedMachine['pieces'];
   saved: SavedMachine | null;
-  /** Resolves once it was tried to let it run on, as it is left behind; null if it is not. */
-  leaving: Promise<void> | null;
   /** How it is since it was left behind and let go on; null if it was not. */
   since: string | null;
 }
@@ -77,6 +76,7 @@ export class Suspension {
       pieces: [],
       saved: null,
       leaving: null,
+      isLate: false,
       since: null,
     }));
     this.#left = left.map(({ name, pid, session }) => ({
@@ -116,31 +116,47 @@ export class Suspension {
 
   /** Prepares everything that is possible while the guests run. @throws NotSaved under the policy `stop` */
   async prepare(): Promise<void> {
-    const { mark, native, nowUs, socketDirectory, reach } = this.#context;
-    const preserve = (file: Descriptor): Promise<Place> => this.#preserve(file);
+    const { unended } = this.#context;
     await this.#each(async (member) => {
-      const { machine } = member.adopted;
-      const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
-      if (machine.way !== 'whole_state' && memoryFilesOf(machine.command.words).length > 0)
-        member.memory = await this.#context.namedMemory(member.adopted);
-      member.saver = await MachineSaver.prepare({
-        native,
-        pid: machine.pid,
-        way: machine.way,
-        monitor: reach(machine.pid, machine.monitor),
-        socketDirectory,
-        user: machine.command,
-        expectedBytes: usualStateBytes + (memory ?? 0),
-        limitMs: this.#context.saveLimitMs(member.adopted),
-        preserve: machine.way === 'whole_state' ? null : preserve,
-        earlier: machine.before,
-        note: (before) => mark(member.adopted.session, { before }),
-        nowUs,
-        signal: this.#signal,
-      });
-      member.facts = await this.#context.facts(member.adopted);
+      const making = this.#makeReady(member);
+      const what = `making ${member.run.name} ready to stop`;
+      await unended.waitFor(what, making, { signal: this.#signal, heeds: true });
       this.#show(member, { detail: 'ready to stop' });
     });
+  }
+
+  /** One that is not waited for any more is as before, or that is noted. @throws NotSavable; QmpError; SystemError */
+  async #makeReady(member: Member): Promise<void> {
+    const { mark, native, nowUs, socketDirectory, reach, unended } = this.#context;
+    const preserve = (file: Descriptor): Promise<Place> => this.#preserve(file);
+    const { machine } = member.adopted;
+    const memory = machine.way === 'whole_state' ? this.#context.memoryOf(member.adopted) : 0;
+    if (machine.way !== 'whole_state' && memoryFilesOf(machine.command.words).length > 0)
+      member.memory = await this.#context.namedMemory(member.adopted);
+    const saver = await MachineSaver.prepare({
+      native,
+      unended,
+      pid: machine.pid,
+      way: machine.way,
+      monitor: reach(machine.pid, machine.monitor),
+      socketDirectory,
+      user: machine.command,
+      expectedBytes: usualStateBytes + (memory ?? 0),
+      limitMs: this.#context.saveLimitMs(member.adopted),
+      preserve: machine.way === 'whole_state' ? null : preserve,
+      earlier: machine.before,
+      note: (before) => mark(member.adopted.session, { before }),
+      nowUs,
+      signal: this.#signal,
+    });
+    if (this.#signal.aborted) {
+      // Nobody else knows of it. What cannot be put back is noted, and whoever finds that does it.
+      await saver.putBack().catch(() => {});
+      saver.close();
+      throw this.#signal.reason;
+    }
+    member.saver = saver;
+    member.facts = await this.#context.facts(member.adopted);
   }
 
   /**
@@ -249,7 +265,8 @@ export class Suspension {
    * @throws NotSaved if one has run since, or that cannot be known
    */
   async needStopped(): Promise<void> {
-    const problem = await problemOfSaved(this.#coming, this.#context.isThere);
+    const asking = problemOfSaved(this.#coming, this.#context.isThere);
+    const problem = await unlessAborted(asking, this.#context.signal);
     if (problem !== null) throw new NotSaved(problem);
   }
 
@@ -259,18 +276,12 @@ export class Suspension {
    * @returns what went wrong, in words
    */
   async letRunOn(): Promise<string[]> {
-    const problems: string[] = [];
     this.#over = true;
-    await Promise.all(
-      this.#members.map(async (member) => {
-        // Two attempts at one time would be in each other's way.
-        await member.leaving;
-        const { change, problems: some } = await runOnAtEnd(member, this.#context);
-        problems.push(...some);
-        if (change !== null) this.#show(member, change);
-      }),
+    const show = (member: Member) => (change: Partial<MachineRun>) => this.#show(member, change);
+    const problems = await Promise.all(
+      this.#members.map((member) => runOnInTime(member, this.#context, show(member))),
     );
-    return problems;
+    return problems.flat();
   }
 
   /** Says of machines that were still stopped when their update ended that they run, once they do. */
@@ -284,7 +295,11 @@ export class Suspension {
 
   /** Closes monitors, sockets and files. */
   close(): void {
-    for (const { saver } of this.#members) saver?.close();
+    for (const { saver, leaving } of this.#members) {
+      // Its connection is the one over which it is told to run.
+      if (leaving === null) saver?.close();
+      else void leaving.catch(() => {}).then(() => saver?.close());
+    }
   }
 
   /** Machines that will still be carried over. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** A disk that can be full: SQLite then answers as it does when the file system has no room for a page. */
 import Database from 'better-sqlite3';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 
 /** Whether the disk is full now. */
 export interface Disk {
@@ -11,10 +11,8 @@ export interface Disk {
 /** Puts every journal that is opened from now on, or has written nothing yet, on this disk until the test is over. */
 export function fillable(disk: Disk): void {
   const { prepare } = Database.prototype;
-  const spy = vi.spyOn(Database.prototype, 'prepare').mockImplementation(function (
-    this: Database.Database,
-    sql: string,
-  ) {
+  // A spy would keep every database that it was called for.
+  Reflect.set(Database.prototype, 'prepare', function (this: Database.Database, sql: string) {
     const statement = prepare.call<Database.Database, [string], Database.Statement<unknown[]>>(this, sql);
     if (!sql.startsWith('INSERT')) return statement;
     const run = statement.run.bind(statement);
@@ -24,5 +22,7 @@ export function fillable(disk: Disk): void {
     };
     return statement;
   });
-  onTestFinished(() => spy.mockRestore());
+  onTestFinished(() => {
+    Database.prototype.prepare = prepare;
+  });
 }

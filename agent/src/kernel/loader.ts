@@ -8,6 +8,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { KernelControl } from '@luo-console/native';
 import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
 import { openRegularFile } from '../host/regular-file.ts';
+import type { Unended } from '../host/unended.ts';
 import type { KernelImage, LoadedKernel } from '../interface/agent.generated.ts';
 import type { Journal, JournalReader, RecordedPeer } from '../journal/index.ts';
 import { commandLineWords } from './facts.ts';
@@ -33,6 +34,8 @@ export interface LoadRequest {
   readonly image: KernelImage;
   readonly commandLine: string;
   readonly peer: RecordedPeer | null;
+  /** Ends the wait for the kernel. What it loads after that is dropped at once. */
+  readonly signal?: AbortSignal;
 }
 
 export class KernelLoader {
@@ -40,11 +43,19 @@ export class KernelLoader {
   readonly #journal: Journal;
   readonly #nowUs: () => number;
   readonly #onChange: () => void;
+  readonly #unended: Unended;
   #loaded: LoadedKernel | null = null;
 
-  constructor(kernel: KernelControl, journal: Journal, nowUs: () => number, onChange: () => void) {
+  constructor(
+    kernel: KernelControl,
+    journal: Journal,
+    unended: Unended,
+    nowUs: () => number,
+    onChange: () => void,
+  ) {
     this.#kernel = kernel;
     this.#journal = journal;
+    this.#unended = unended;
     this.#nowUs = nowUs;
     this.#onChange = onChange;
   }
@@ -70,8 +81,12 @@ export class KernelLoader {
     return this.#loaded;
   }
 
-  /** Loads a kernel in place of any loaded before. @throws Refusal KernelRejected, FileUnusable, InvalidValue */
-  async load({ image, commandLine, peer }: LoadRequest): Promise<LoadedKernel> {
+  /**
+   * Loads a kernel in place of any loaded before.
+   *
+   * @throws Refusal KernelRejected, FileUnusable, InvalidValue; the signal's reason
+   */
+  async load({ image, commandLine, peer, signal }: LoadRequest): Promise<LoadedKernel> {
     checkCommandLine(commandLine);
     const { path, release, initrd } = image;
     const parameters = { path, release, initrd, commandLine };
@@ -79,23 +94,38 @@ export class KernelLoader {
       'kernel.load',
       { peer, parameters },
       async () => {
-        await using kernelFile = await openRegularFile(path, 'follow');
-        await using initrdFile = initrd === null ? null : await openRegularFile(initrd, 'follow');
-        await needUnchanged(kernelFile, image);
-        try {
-          await this.#kernel.kexecFileLoad(kernelFile.fd, initrdFile?.fd ?? null, commandLine);
-        } catch (error) {
-          if (!isKernelFailure(error)) throw error;
-          const reason = rejections[error.code];
-          if (reason === undefined) throw kernelCallFailed(error);
-          throw new Refusal('KernelRejected', { path, errno: error.code, reason });
-        }
-        this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
-        this.#onChange();
-        return this.#loaded;
+        const giving = this.#give(image, commandLine, signal);
+        return await this.#unended.waitFor(`loading ${path}`, giving, {
+          signal,
+          giveBack: () => this.unload(null),
+        });
       },
       () => ({ parameters }),
     );
+  }
+
+  /** Gives the kernel an image, unless the signal fires while the file system answers. From then on it is known as loaded. */
+  async #give(
+    image: KernelImage,
+    commandLine: string,
+    signal: AbortSignal | undefined,
+  ): Promise<LoadedKernel> {
+    const { path, release, initrd } = image;
+    await using kernelFile = await openRegularFile(path, 'follow');
+    await using initrdFile = initrd === null ? null : await openRegularFile(initrd, 'follow');
+    await needUnchanged(kernelFile, image);
+    signal?.throwIfAborted();
+    try {
+      await this.#kernel.kexecFileLoad(kernelFile.fd, initrdFile?.fd ?? null, commandLine);
+    } catch (error) {
+      if (!isKernelFailure(error)) throw error;
+      const reason = rejections[error.code];
+      if (reason === undefined) throw kernelCallFailed(error);
+      throw new Refusal('KernelRejected', { path, errno: error.code, reason });
+    }
+    this.#loaded = { path, release, initrd, commandLine, loadedAtUs: this.#nowUs() };
+    this.#onChange();
+    return this.#loaded;
   }
 
   /** Drops what is loaded; nothing loaded is no error. */

@@ -4,6 +4,7 @@ import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { HostPaths } from '../host/paths.ts';
+import { Unended } from '../host/unended.ts';
 import type { Journal } from '../journal/index.ts';
 import { buildSession, makeSession, takeApart } from './build-session.ts';
 import { DescriptorStore } from './descriptor-store.ts';
@@ -44,6 +45,7 @@ beforeEach(async () => {
     store: new DescriptorStore(native, null),
     journal: {} as Journal,
     kernelLog: { mark: () => 0, since: () => [] },
+    unended: new Unended(() => {}),
   };
   session = await makeSession(context, 's', 'test', null);
   await preserveAs('memfd', 1n);

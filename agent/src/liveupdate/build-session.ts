@@ -108,11 +108,15 @@ export async function takeApart(context: LiveUpdateContext, session: HeldSession
   if (descriptor) await context.native.descriptors.closeAside(descriptor);
 }
 
+/** How long the kernel may take to preserve an empty manifest, in ms. Nobody else can create a session meanwhile. */
+const createMs = 10_000;
+
 /**
  * Makes an outgoing session with nothing but its manifest in it.
  *
  * @param machine whose session it is; null for one that people make
- * @throws Refusal SessionExists, NoLiveUpdate, DeviceBusy; nothing is left behind then
+ * @throws Refusal SessionExists, NoLiveUpdate, DeviceBusy; nothing is left behind then. NotEnded if the kernel does not
+ *   come back: it drops the session as soon as it does.
  */
 export async function makeSession(
   context: LiveUpdateContext,
@@ -124,7 +128,11 @@ export async function makeSession(
   const session = new HeldSession(name, 'outgoing', descriptor, null);
   context.store.keepSession(name, descriptor);
   try {
-    await giveManifest(context, session, createdBy, machine);
+    const giving = giveManifest(context, session, createdBy, machine);
+    await context.unended.waitFor(`creating session ${name}`, giving, {
+      limitMs: createMs,
+      giveBack: () => session.manifest?.close(),
+    });
     await context.store.settled();
   } catch (error) {
     context.store.dropAll(name);

@@ -2,6 +2,7 @@
 /** Putting a file into huge pages piece by piece: pauses, giving up, an abort. The last test asks the real kernel. */
 import { type Descriptor, type Memory, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Unended } from '../host/unended.ts';
 import { type Collapsed, type CollapseOptions, collapseMemory } from './collapse.ts';
 
 const mebibyte = 1 << 20;
@@ -19,6 +20,7 @@ beforeEach(() => {
 });
 afterEach(() => file.close());
 
+const unended = new Unended(() => {});
 const kernelSays = (code: string): Error =>
   Object.assign(new Error(`${code}, madvise(MADV_COLLAPSE)`), { code, errno: 1, syscall: 'madvise' });
 
@@ -40,6 +42,7 @@ async function collapse(
   const made = {
     memory: { ...native.memory, collapse: collapsePiece },
     kernel: { ...native.kernel, clock: () => clock },
+    unended,
   };
   const pause = async (ms: number): Promise<void> => {
     happened.push(`pause ${ms}`);
@@ -112,7 +115,7 @@ describe('a file is put into huge pages', () => {
   it('by the kernel that runs here', async () => {
     native.memory.truncate(file, BigInt(70 * mebibyte));
     native.memory.write(file, BigInt(41 * mebibyte), Buffer.from('contents'));
-    expect(await collapseMemory(native, file)).toEqual({
+    expect(await collapseMemory({ ...native, unended }, file)).toEqual({
       ...{ bytes: 70 * mebibyte, hugeBytes: 70 * mebibyte, problem: null },
     });
     expect(await native.memory.hugeBytes(file)).toBe(BigInt(70 * mebibyte));

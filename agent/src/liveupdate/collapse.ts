@@ -16,12 +16,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor, Native } from '@luo-console/native';
 import { isKernelFailure } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
+import { NotEnded, type Unended } from '../host/unended.ts';
 
 /** A huge page, in bytes. A file that is smaller is left as it is. */
 export const hugePageBytes = 2 << 20;
 
 /** Half a second's work under emulation, and a few ms on a processor. */
 const pieceBytes = 16 * hugePageBytes;
+
+/** How long one may take, in ms. */
+const pieceMs = 30_000;
 
 /** How many pieces in a row may fail: one may be in use just now, but so many say that no huge page is left. */
 const failuresInARow = 4;
@@ -60,7 +64,7 @@ export function wholeHugePages(bytes: number): number {
  * @returns how far it came, also if the kernel refused or the signal was aborted
  */
 export async function collapseMemory(
-  { memory, kernel }: Pick<Native, 'memory' | 'kernel'>,
+  { memory, kernel, unended }: Pick<Native, 'memory' | 'kernel'> & { readonly unended: Unended },
   file: Descriptor,
   { signal, onProgress, pause = realPause }: CollapseOptions = {},
 ): Promise<Collapsed> {
@@ -72,7 +76,9 @@ export async function collapseMemory(
     if (signal?.aborted) return { bytes, hugeBytes, problem: 'it was ended early' };
     const length = Math.min(pieceBytes, bytes - done);
     const startedAt = kernel.clock('monotonic');
-    const piece = await collapsePiece(memory, file, done, length);
+    const collapsing = collapsePiece(memory, file, done, length);
+    const piece = await collapsedInTime(unended, collapsing, signal);
+    if (piece === null) return { bytes, hugeBytes, problem: 'the kernel has not come back from it' };
     hugeBytes += piece.hugeBytes;
     problem = piece.problem ?? problem;
     failures = piece.hugeBytes === 0 ? failures + 1 : 0;
@@ -87,12 +93,32 @@ export async function collapseMemory(
   return { bytes, hugeBytes, problem };
 }
 
+interface Piece {
+  readonly hugeBytes: number;
+  readonly problem: string | null;
+}
+
+/** @returns null if the kernel does not come back in time, or the signal fires */
+async function collapsedInTime(
+  unended: Unended,
+  collapsing: Promise<Piece>,
+  signal: AbortSignal | undefined,
+): Promise<Piece | null> {
+  try {
+    const patience = { limitMs: pieceMs, signal, heeds: true };
+    return await unended.waitFor('putting memory into huge pages', collapsing, patience);
+  } catch (error) {
+    if (error instanceof NotEnded || signal?.aborted) return null;
+    throw error;
+  }
+}
+
 async function collapsePiece(
   memory: Native['memory'],
   file: Descriptor,
   offset: number,
   length: number,
-): Promise<{ readonly hugeBytes: number; readonly problem: string | null }> {
+): Promise<Piece> {
   try {
     const hugeBytes = await memory.collapse(file, BigInt(offset), length);
     return { hugeBytes, problem: hugeBytes < length ? 'the kernel did not collapse all of it' : null };

@@ -10,6 +10,7 @@
  */
 import type { Descriptor, FdLike, Native } from '@luo-console/native';
 import { Refusal } from '../host/refusal.ts';
+import { whenReady } from '../host/waiting.ts';
 import { type Boxed, fewestInBox, lookIntoBox, mostInBox, packBox } from './descriptor-box.ts';
 import { base, fileEntry, hex, parseStoredName, sessionEntry } from './stored-names.ts';
 import { manifestToken } from './tokens.ts';
@@ -18,6 +19,8 @@ import { manifestToken } from './tokens.ts';
 const mostNameBytes = 96 * 1024;
 /** The longest name of a file in a session that has a number, in bytes. */
 const longestNumbered = 24;
+/** How long the manager may take, in ms. It answers nobody while it reads its units again. */
+const managerMs = 30_000;
 const bytesOf = (name: string): number => name.length + 1;
 
 /**
@@ -161,6 +164,7 @@ export class DescriptorStore {
    * Resolves once the manager has taken in everything sent so far; at once without a manager.
    *
    * @returns whether there is a manager
+   * @throws Error if it does not answer in time
    */
   async settled(): Promise<boolean> {
     const { sockets, serviceManager } = this.#native;
@@ -169,15 +173,11 @@ export class DescriptorStore {
       const sent = serviceManager.notify('BARRIER=1', [theirs]);
       theirs.close();
       if (!sent) return false;
-      await new Promise<void>((resolve, reject) => {
-        const poll = sockets.poll(ours);
-        const events = sockets.POLL_READABLE | sockets.POLL_DISCONNECT;
-        poll.start(events, (error) => {
-          poll.close();
-          if (error) reject(error);
-          else resolve();
-        });
-      });
+      const events = sockets.POLL_READABLE | sockets.POLL_DISCONNECT;
+      const late = new Error(`the service manager did not answer within ${managerMs} ms`);
+      const over = new AbortController();
+      const timer = setTimeout(() => over.abort(late), managerMs);
+      await whenReady(sockets, ours, events, over.signal).finally(() => clearTimeout(timer));
       return true;
     } finally {
       ours.close();

@@ -99,8 +99,12 @@ export class Device {
    * @throws Refusal NoLiveUpdate if there is no device; DeviceBusy with its holder if it stays open elsewhere.
    */
   use<T>(request: (device: Descriptor) => Promise<T> | T): Promise<T> {
+    return this.#using(request, () => this.#openOnce());
+  }
+
+  #using<T>(request: (device: Descriptor) => Promise<T> | T, open: () => Promise<Descriptor>): Promise<T> {
     return this.#serial.run(async () => {
-      using device = await this.#open();
+      using device = await this.#explained(open);
       return await request(device);
     });
   }
@@ -132,7 +136,9 @@ export class Device {
    *   retrieved it already; KernelCallFailed; what `use` throws.
    */
   retrieveSession(name: string): Promise<Descriptor> {
-    return this.use(async (device) => {
+    // What cannot be looked at once would be taken for lost.
+    const open = () => withPatience(passingAtRetrieve, shortly(this.#patience), () => this.#openOnce());
+    return this.#using(async (device) => {
       try {
         return await withPatience(passingAtRetrieve, this.#patience, () =>
           this.#liveUpdate.retrieveSession(device, name),
@@ -142,14 +148,16 @@ export class Device {
         if (code === 'ENOENT' || code === 'EINVAL') throw new Refusal('SessionNotFound', { name });
         throw isKernelFailure(error) ? kernelCallFailed(error) : error;
       }
-    });
+    }, open);
   }
 
-  async #open(): Promise<Descriptor> {
+  #openOnce(): Promise<Descriptor> {
+    return withPatience(['EBUSY'], this.#patience, () => this.#liveUpdate.openDevice(this.#paths.device));
+  }
+
+  async #explained(open: () => Promise<Descriptor>): Promise<Descriptor> {
     try {
-      return await withPatience(['EBUSY'], this.#patience, () =>
-        this.#liveUpdate.openDevice(this.#paths.device),
-      );
+      return await open();
     } catch (error) {
       if (!isKernelFailure(error)) throw error;
       if (error.code === 'EBUSY') {

@@ -37,7 +37,7 @@ export async function takeDigest(
     'session.digest',
     fields,
     async () => {
-      const taken = await sessions.digest(name, token, onProgress);
+      const taken = await sessions.digest(name, token, { onProgress });
       session.manifest?.update([token], { ...taken, verdict: 'unchecked' });
       sessions.touched();
       return session.describe(token);
@@ -51,7 +51,7 @@ export async function takeDigest(
  * entered in the manifest together: writing it for each of a thousand small files takes longer than they do.
  *
  * @param onProgress told which descriptor is read, and the bytes of the session read so far.
- * @throws what the signal was aborted with, between two descriptors; Refusal.
+ * @throws what the signal was aborted with; Refusal.
  */
 export async function digestSession(
   sessions: SessionStore,
@@ -66,7 +66,10 @@ export async function digestSession(
     signal.throwIfAborted();
     if (!session.files.has(BigInt(token)) || kind === 'other') continue;
     onProgress(label, before);
-    const digest = await sessions.digest(name, BigInt(token), (bytes) => onProgress(label, before + bytes));
+    const digest = await sessions.digest(name, BigInt(token), {
+      signal,
+      onProgress: (bytes) => onProgress(label, before + bytes),
+    });
     taken.set(token, digest);
     before += size;
   }

@@ -25,8 +25,9 @@
  * - The agent dies later: the next one takes everything back from the store. Without a service manager all is lost.
  * - The name is taken: after 5 s `SessionExists`, and nothing is left behind.
  * - The device is busy: after 5 s `DeviceBusy` with the holder. Nothing is taken apart before the device is free.
- * - A session cannot be retrieved after a kexec: it is reported as lost. The kernel keeps it until the next kexec, so
- *   `RetrieveSession` may still succeed.
+ * - A session cannot be retrieved after a kexec: it is tried again for a moment. Then it is said that it could not be looked
+ *   at. The kernel keeps it until the next kexec, so `RetrieveSession` may still succeed. It is lost only if the kernel says
+ *   that it has none.
  * - Memory is refused while a session is built: the kernel's half-built session is closed, and this one stays unbuilt.
  *   A device that is refused does not stop the build. It is only held (`refused`), until the next start of the agent.
  * - The session was handed out: its holder may have preserved what no manifest names. It is never taken apart, and

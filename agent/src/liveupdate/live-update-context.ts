@@ -2,6 +2,7 @@
 /** What everything in this folder works with, put together in `agent.ts`. */
 import type { Native } from '@luo-console/native';
 import type { HostPaths } from '../host/paths.ts';
+import type { Unended } from '../host/unended.ts';
 import type { Journal, RecordedPeer } from '../journal/index.ts';
 import type { DescriptorStore } from './descriptor-store.ts';
 import type { Device, Patience } from './device.ts';
@@ -22,6 +23,7 @@ export interface LiveUpdateContext {
   readonly journal: Journal;
   readonly patience: Patience;
   readonly kernelLog: KernelLog;
+  readonly unended: Unended;
   /** µs since the epoch. */
   nowUs(): number;
 }

@@ -4,7 +4,7 @@
  * large. Where it does not come back, machines are not to wait for it.
  */
 import type { Descriptor, Native } from '@luo-console/native';
-import { inTime } from '../host/in-time.ts';
+import { NotEnded, type Unended } from '../host/unended.ts';
 import { preservePatiently } from './device.ts';
 
 /** How long a small file may take, in ms. */
@@ -29,24 +29,29 @@ export interface Waiting {
 
 /**
  * Has the kernel preserve a file. One that is not waited for any more is preserved all the same, if the kernel comes back
- * before the session is closed.
+ * before the session is closed. It is known until then.
  *
  * @throws NotPreservedInTime; the signal's reason; SystemError, as preserving does
  */
 export async function preserveInTime(
-  { liveUpdate, memory }: Pick<Native, 'liveUpdate' | 'memory'>,
+  { liveUpdate, memory, unended }: Pick<Native, 'liveUpdate' | 'memory'> & { readonly unended: Unended },
   session: Descriptor,
   file: Descriptor,
   token: bigint,
   { limitMs = preserveLimitMs(memory.fileFacts(file).size), signal }: Waiting = {},
 ): Promise<void> {
   let over = false;
-  const late = (): Error => new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
   // Nothing is asked of the kernel any more once machines run again.
   const attempt = async (): Promise<void> => {
     if (!over) await liveUpdate.preserveFd(session, file, token);
   };
-  await inTime(preservePatiently(attempt), limitMs, late, signal).finally(() => {
+  const preserving = preservePatiently(attempt);
+  try {
+    await unended.waitFor('preserving a file for the update', preserving, { limitMs, signal });
+  } catch (error) {
+    if (!(error instanceof NotEnded)) throw error;
+    throw new NotPreservedInTime(`the kernel did not preserve it within ${limitMs} ms`);
+  } finally {
     over = true;
-  });
+  }
 }

@@ -4,6 +4,7 @@ import { type Native, native as realNative } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { HostPaths } from '../host/paths.ts';
+import { Unended } from '../host/unended.ts';
 import { Journal } from '../journal/index.ts';
 import { makeSession } from './build-session.ts';
 import { DescriptorStore } from './descriptor-store.ts';
@@ -38,6 +39,7 @@ beforeEach(async () => {
     device: new Device(double, paths, explain, patience),
     store: new DescriptorStore(native, null),
     kernelLog: { mark: () => 0, since: () => [] },
+    unended: new Unended(() => {}),
   };
   session = await makeSession(context, 's', 'test', null);
   queue = new PreserveQueue({

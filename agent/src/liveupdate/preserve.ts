@@ -28,6 +28,7 @@
  *
  * - At preserve: `TokenInUse`, `AlreadyPreserved`, `NotPreservable`, or the errno with the kernel's log lines. Entry
  *   and copy are removed, so nothing is left behind; the file stays the caller's.
+ * - The kernel does not come back: a person who adopts a machine is told so after a while (`adoption/protect.ts`).
  * - When its session is built again: memory leaves the session unbuilt. A device stays *intended* and is held. The next
  *   start of the agent releases such a device (`held-session.ts`).
  * - At freeze: the reboot call returns, and everything is preserved as before. The kernel log names the token only;

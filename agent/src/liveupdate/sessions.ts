@@ -9,7 +9,7 @@ import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
 import { describeContents, finishInto, makeSession, takeApart } from './build-session.ts';
-import { type Digest, type DigestProgress, digestOf } from './digest.ts';
+import { type Digest, type Digesting, digestOf } from './digest.ts';
 import type { HeldSession } from './held-session.ts';
 import type { Actor, LiveUpdateContext } from './live-update-context.ts';
 import type { MachineHead } from './machine-head.ts';
@@ -240,9 +240,15 @@ export class SessionStore {
     });
   }
 
-  /** The SHA-256 of a file's contents, and when reading it began. @throws Refusal */
-  async digest(name: string, token: bigint, onProgress?: DigestProgress): Promise<Digest> {
-    return await digestOf(this.#context, this.get(name).file(token), onProgress);
+  /** The SHA-256 of a file's contents, and when reading it began. @throws Refusal; the signal's reason */
+  async digest(
+    name: string,
+    token: bigint,
+    following: Pick<Digesting, 'onProgress' | 'signal'> = {},
+  ): Promise<Digest> {
+    const session = this.get(name);
+    const place = `${formatToken(token)} in session ${name}`;
+    return await digestOf(this.#context, { file: session.file(token), name: place, ...following });
   }
 
   /** Tells whoever shows sessions that something about one has changed. */

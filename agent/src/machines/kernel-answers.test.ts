@@ -3,7 +3,8 @@
 import { openSync } from 'node:fs';
 import { native } from '@luo-console/native';
 import { LiveUpdateDouble } from '@luo-console/native/double';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Unended } from '../host/unended.ts';
 import { KernelAnswers } from './kernel-answers.ts';
 
 const device = '/dev/liveupdate';
@@ -21,9 +22,11 @@ beforeEach(() => {
 });
 afterEach(() => double[Symbol.dispose]());
 
+const unended = new Unended(() => {});
 const answers = () =>
   new KernelAnswers({
     native: { ...native, liveUpdate: double },
+    unended,
     mayAsk: () => mayAsk,
     take: () => native.descriptors.takeOwnership(take()),
     openSession: async () => {
@@ -69,6 +72,23 @@ describe('what the kernel says of a kind of file', () => {
     const all = await Promise.all(kinds.map((kind) => kernel.about(kind, example)));
     expect(all).toEqual([null, null, null, null]);
     expect(sessions).toBe(1);
+  });
+
+  it('is not waited for where the kernel does not come back, and is not asked again at once', async () => {
+    const kernel = answers();
+    const back = Promise.withResolvers<void>();
+    vi.spyOn(double, 'preserveFd').mockImplementationOnce(() => back.promise);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const asking = kernel.about('memfd', example);
+    await vi.waitFor(() => expect(sessions).toBe(1));
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(await asking).toBe(null);
+    expect(unended.left).toEqual(['asking the kernel what it preserves']);
+    expect(await kernel.about('eventfd', example)).toBe(null);
+    expect(sessions).toBe(1);
+    back.resolve();
+    await vi.waitFor(() => expect(unended.left).toEqual([]));
   });
 
   it('is asked again when it could not be: during an update, or of a process that went', async () => {

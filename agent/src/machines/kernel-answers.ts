@@ -8,6 +8,7 @@
  */
 import type { Descriptor, Native } from '@luo-console/native';
 import { Serial } from '../host/serial.ts';
+import { NotEnded, type Unended } from '../host/unended.ts';
 import type { MachineFile } from '../interface/agent.generated.ts';
 
 export interface KernelAnswer {
@@ -18,6 +19,7 @@ export interface KernelAnswer {
 
 export interface AskingSources {
   readonly native: Native;
+  readonly unended: Unended;
   /** A session to ask in, made for one question. */
   openSession(): Promise<Descriptor>;
   /** Whether it is a time to ask; during a live update it is not. */
@@ -32,6 +34,9 @@ const probeBytes = 4096n;
  * How long nothing is asked after a session could not be had: each try may wait for the process that has the device.
  */
 const pauseMs = 10_000;
+
+/** How long the kernel may take, in ms: each file costs nothing to preserve. */
+const answerMs = 5000;
 
 /** Kinds of which the agent makes a file itself. */
 const ownFiles: Partial<Record<MachineFile, (native: Native) => Descriptor>> = {
@@ -108,17 +113,20 @@ export class KernelAnswers {
   }
 
   async #ask(make: () => Descriptor): Promise<KernelAnswer | null> {
-    const { native, mayAsk } = this.#sources;
+    const { native, unended, mayAsk } = this.#sources;
     if (!mayAsk() || performance.now() < this.#notBefore) return null;
     try {
       using file = make();
       // Closing it undoes the preserving.
       using session = await this.#openSession();
-      return await native.liveUpdate.preserveFd(session, file, 1n).then(
+      const asking = native.liveUpdate.preserveFd(session, file, 1n).then(
         () => ({ accepts: true, errno: null }),
         (error: { code?: string }) => answerIn(error.code),
       );
-    } catch {
+      return await unended.waitFor('asking the kernel what it preserves', asking, { limitMs: answerMs });
+    } catch (error) {
+      // Whoever looks next is not to wait as long.
+      if (error instanceof NotEnded) this.#notBefore = performance.now() + pauseMs;
       // No device, no such process any more, no huge pages: nothing was learnt.
       return null;
     }

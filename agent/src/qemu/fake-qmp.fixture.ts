@@ -31,6 +31,8 @@ export interface FakeQmp {
   /** Ends all connections, and further ones as soon as they are made, until `answerAgain`. */
   hangUp(): void;
   answerAgain(): void;
+  /** Is there no more, as at the end of the test. */
+  close(): void;
   /** Sends an event to everybody who is connected. */
   tell(event: string, data?: object): void;
 }
@@ -120,11 +122,12 @@ export async function serveQmp(
     });
   });
   await new Promise<void>((resolve) => void server.listen(path, resolve));
-  onTestFinished(() => {
+  const close = (): void => {
     for (const socket of sockets) socket.destroy();
     server.close();
-    rmSync(folder, { recursive: true });
-  });
+    rmSync(folder, { recursive: true, force: true });
+  };
+  onTestFinished(close);
   const { fd } = v.parse(v.object({ fd: v.number() }), Reflect.get(server, '_handle'));
   return {
     ...{ path, fd, connections: () => connections, commands },
@@ -132,6 +135,7 @@ export async function serveQmp(
       answering = false;
       for (const socket of sockets) socket.destroy();
     },
+    close,
     answerAgain: () => {
       answering = true;
     },

@@ -7,6 +7,7 @@ import { native } from '@luo-console/native';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import { adopted } from '../adoption/suspension.fixture.ts';
+import { Unended } from '../host/unended.ts';
 import { Journal } from '../journal/index.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
@@ -35,6 +36,7 @@ function rehearsalsOf(find: () => Adopted, letRunOn: () => Promise<string[]> = a
     blockFiles: { of: () => [], driversOf: () => [] },
     units: { run: async () => {}, end: async () => {}, endAll: async () => {} },
     socketDirectory: join(directory, 'sockets'),
+    unended: new Unended(() => {}),
     look: async () => sampleMachine,
     take: (_pid, fd) => native.descriptors.duplicate(fd),
     needNormal: () => {},

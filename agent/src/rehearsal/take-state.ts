@@ -17,12 +17,14 @@ import { inMebibytes } from '../host/plain-words.ts';
 import { identify } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
+import type { Unended } from '../host/unended.ts';
 
 export interface StateContext {
   readonly native: Native;
   readonly paths: Pick<HostPaths, 'proc'>;
   readonly adoptions: { readonly stopped: Pick<Adoptions['stopped'], 'mark' | 'letRunOn'> };
   readonly socketDirectory: string;
+  readonly unended: Unended;
   nowUs(): number;
 }
 
@@ -78,13 +80,14 @@ export async function takeState(
   signal: AbortSignal,
   ranOn: (stoppedUs: number) => void = () => {},
 ): Promise<number> {
-  const { adoptions, native, nowUs, paths, socketDirectory } = context;
+  const { adoptions, native, nowUs, paths, socketDirectory, unended } = context;
   const { session, machine } = adopted;
   const { stopped } = adoptions;
   const late = new AbortController();
   const either = AbortSignal.any([signal, late.signal]);
   const saver = await MachineSaver.prepare({
     native,
+    unended,
     pid: machine.pid,
     way: 'named_memory',
     monitor: socketSeenBy(paths.proc, machine.pid, machine.monitor),

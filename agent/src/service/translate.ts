@@ -2,6 +2,7 @@
 /** Turns what a handler threw into an answer. What nobody foresaw is logged and stays an internal error. */
 
 import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
+import { NotEnded } from '../host/unended.ts';
 import { AgentInterface } from '../interface/agent.generated.ts';
 import { JournalUnwritable } from '../journal/index.ts';
 import { VarlinkError } from '../varlink/index.ts';
@@ -17,6 +18,10 @@ export function translateError(error: unknown): VarlinkError | null {
   }
   if (error instanceof JournalUnwritable) {
     const parameters = { call: 'journal', errno: error.code, argument: '', message: error.message };
+    return translateError(new Refusal('KernelCallFailed', parameters));
+  }
+  if (error instanceof NotEnded) {
+    const parameters = { call: error.what, errno: 'ETIMEDOUT', argument: '', message: error.message };
     return translateError(new Refusal('KernelCallFailed', parameters));
   }
   if (isKernelFailure(error)) return translateError(kernelCallFailed(error));

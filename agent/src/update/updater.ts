@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events';
 import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { Serial } from '../host/serial.ts';
+import { NotEnded } from '../host/unended.ts';
 import type { Peer, Plan, Progress, Update } from '../interface/agent.generated.ts';
 import { checkCommandLine, inheritedCommandLine } from '../kernel/loader.ts';
 import { shorten } from '../liveupdate/tokens.ts';
@@ -11,11 +12,15 @@ import { Departure } from './depart/departure.ts';
 import { Leftovers } from './depart/leftovers.ts';
 import { type MadePlan, makePlan, type PlanWishes, whatChanged } from './plan/plan.ts';
 import { preflight } from './plan/preflight.ts';
+import { silentPlace } from './plan/silent-places.ts';
 import type { ProgressBoard } from './record/progress.ts';
 import type { UpdateContext } from './record/update-context.ts';
 
 /** Plans that are remembered of each user; older ones are forgotten, of that user only. */
 const rememberedPlans = 16;
+
+/** How long a kernel image may take to be examined, in ms: it is unpacked, on a slow host in some seconds. */
+const examineMs = 60_000;
 
 export class Updater {
   readonly #context: UpdateContext;
@@ -28,7 +33,8 @@ export class Updater {
   #leftovers: Leftovers | null = null;
   /** Set once the agent is to end: no update begins then. */
   #stopping = false;
-  #starting = false;
+  /** Ends the start of an update that has not begun yet; null if none is about to begin. */
+  #starting: AbortController | null = null;
 
   constructor(context: UpdateContext, board: ProgressBoard) {
     this.#context = context;
@@ -37,7 +43,7 @@ export class Updater {
 
   /** Whether an update is about to begin. */
   get starting(): boolean {
-    return this.#starting || this.#stopping;
+    return this.#starting !== null || this.#stopping;
   }
 
   /** Emits `changed` with every progress. */
@@ -68,7 +74,7 @@ export class Updater {
   /**
    * Makes a plan for a kernel. Changes nothing.
    *
-   * @throws Refusal FileUnusable; InvalidValue for a command line that no kernel takes, or a file that is none of
+   * @throws Refusal FileUnusable, also if a file system does not answer that is looked at; InvalidValue for a command line that no kernel takes, or a file that is none of
    *   the installed kernels from somebody who may only look: the agent would read it with its own rights.
    */
   async plan(
@@ -83,7 +89,12 @@ export class Updater {
       this.#needInstalled('kernel', kernel);
       if (initrd !== null) this.#needInstalled('initrd', initrd);
     }
-    const image = await this.#context.images.describe(kernel, initrd);
+    const { images, unended } = this.#context;
+    const silent = await silentPlace(this.#context, [kernel, ...(initrd === null ? [] : [initrd])]);
+    if (silent !== null) throw new Refusal('FileUnusable', { ...silent, errno: 'ETIMEDOUT' });
+    const image = await unended.waitForOne(`examining ${kernel}`, () => images.describe(kernel, initrd), {
+      limitMs: examineMs,
+    });
     const made = await this.#planning.run(() =>
       makePlan(this.#context, image, commandLine ?? this.usualCommandLine, wishes),
     );
@@ -108,46 +119,17 @@ export class Updater {
     const made = this.#plans.get(id);
     if (!made) throw new Refusal('PlanNotFound', { plan: id });
     const { phases } = this.#context;
-    if (this.#starting || phases.phase !== 'normal') {
+    if (this.#starting !== null || phases.phase !== 'normal') {
       throw new Refusal('WrongPhase', {
         phase: phases.phase,
         needed: 'normal, with no other update starting',
       });
     }
     this.#needToStay();
-    this.#starting = true;
+    const starting = new AbortController();
+    this.#starting = starting;
     try {
-      await this.#context.endRehearsals('an update begins');
-      const left = (await this.#leftovers?.tryNow()) ?? [];
-      if (left.length > 0) {
-        const reason = `the update before is not undone: ${left.join('; ')}`;
-        throw new Refusal('PlanNotRunnable', { plan: id, reason });
-      }
-      // One that is stopped still would be taken for one that its owner has paused.
-      const stopped = await this.#context.adoptions.stopped.letRunOn();
-      if (stopped.length > 0) {
-        const reason = `still stopped since the update before: ${stopped.join(', ')}`;
-        throw new Refusal('PlanNotRunnable', { plan: id, reason });
-      }
-      const changed = await whatChanged(this.#context, made);
-      if (changed !== null) throw new Refusal('PlanStale', { plan: id, changed });
-      const checks = await preflight(this.#context, {
-        image: made.plan.kernel,
-        commandLine: made.plan.commandLine,
-        machines: made.plan.machines,
-        graph: made.plan.graph,
-        leave: made.leave,
-        despite: made.despite,
-        obstacles: made.obstacles,
-        vmms: made.vmms,
-        fillingBytes: made.fillingBytes,
-        stopLimitUs: made.plan.stopLimitUs,
-      });
-      const failed = checks.filter(({ verdict }) => verdict === 'fail');
-      if (failed.length > 0) {
-        const reason = failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
-        throw new Refusal('PlanNotRunnable', { plan: id, reason });
-      }
+      await this.#needRunnable(made, starting.signal);
       // Its plan does not have that machine, and the kexec would end it.
       if (this.#context.startsMachine())
         throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'no held machine being started' });
@@ -163,8 +145,64 @@ export class Updater {
       departure.settled.then(forget, forget);
       return departure;
     } finally {
-      this.#starting = false;
+      this.#starting = null;
     }
+  }
+
+  /**
+   * Makes sure that a plan can begin now. It only looks, but for what the update before has left.
+   *
+   * @param signal ends that
+   * @throws Refusal PlanStale, PlanNotRunnable
+   */
+  async #needRunnable(made: MadePlan, signal: AbortSignal): Promise<void> {
+    const plan = made.plan.id;
+    const looking = this.#whyNotRunnable(made);
+    const refuse = (reason: string): never => {
+      throw new Refusal('PlanNotRunnable', { plan, reason });
+    };
+    try {
+      const reason = await this.#context.unended.waitFor('looking at the host for an update', looking, {
+        signal,
+      });
+      if (reason !== null) refuse(reason);
+    } catch (error) {
+      if (signal.aborted) refuse(`aborted before it began: ${saidBy(signal.reason)}`);
+      if (error instanceof NotEnded) refuse(error.message);
+      throw error;
+    }
+  }
+
+  /** @returns why a plan cannot begin, in words; null if it can. @throws Refusal PlanStale; NotEnded */
+  async #whyNotRunnable(made: MadePlan): Promise<string | null> {
+    const { kernel, ...plan } = made.plan;
+    const silent = await silentPlace(this.#context, [
+      kernel.path,
+      ...(kernel.initrd === null ? [] : [kernel.initrd]),
+    ]);
+    if (silent !== null) return `${silent.path}: ${silent.reason}`;
+    await this.#context.endRehearsals('an update begins');
+    const left = (await this.#leftovers?.tryNow()) ?? [];
+    if (left.length > 0) return `the update before is not undone: ${left.join('; ')}`;
+    // One that is stopped still would be taken for one that its owner has paused.
+    const stopped = await this.#context.adoptions.stopped.letRunOn();
+    if (stopped.length > 0) return `still stopped since the update before: ${stopped.join(', ')}`;
+    const changed = await whatChanged(this.#context, made);
+    if (changed !== null) throw new Refusal('PlanStale', { plan: plan.id, changed });
+    const checks = await preflight(this.#context, {
+      image: kernel,
+      commandLine: plan.commandLine,
+      machines: plan.machines,
+      graph: plan.graph,
+      leave: made.leave,
+      despite: made.despite,
+      obstacles: made.obstacles,
+      vmms: made.vmms,
+      fillingBytes: made.fillingBytes,
+      stopLimitUs: plan.stopLimitUs,
+    });
+    const failed = checks.filter(({ verdict }) => verdict === 'fail');
+    return failed.length === 0 ? null : failed.map(({ name, detail }) => `${name}: ${detail}`).join('; ');
   }
 
   /** @throws Refusal WrongPhase if the agent is to end */
@@ -189,7 +227,7 @@ export class Updater {
 
   /**
    * Aborts the update under way and resolves once everything it did is undone. With none under way, what the last one
-   * could not undo is tried again.
+   * could not undo is tried again. One that is about to begin does not begin, and is told the reason.
    *
    * @param closeSessions also releases every machine and closes every session, which ends the protection of what
    *   they hold.
@@ -200,6 +238,8 @@ export class Updater {
     const departure = this.#departure;
     const leftovers = this.#leftovers;
     const id = departure?.id ?? leftovers?.update;
+    // One that is about to begin has done nothing yet, and does not begin.
+    this.#starting?.abort(new Error(reason));
     if (id === undefined) throw new Refusal('NothingToAbort', { phase: phases.phase });
     const fields = { peer: { ...peer }, update: id, parameters: { reason, closeSessions } };
     return await journal.giveBack('update.abort', fields, async () => {

@@ -25,6 +25,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeVmm, startFakeVmm, usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
 import { identify } from '../../src/host/process-files.ts';
 import { standIns } from '../../src/host/stand-ins.fixture.ts';
+import { Unended } from '../../src/host/unended.ts';
 import type { Machine, Rehearsal } from '../../src/interface/agent.generated.ts';
 import type { HeldSession } from '../../src/liveupdate/held-session.ts';
 import type { MachineHead } from '../../src/liveupdate/machine-head.ts';
@@ -184,6 +185,7 @@ class Scene {
       blockFiles: { of: () => [], driversOf: () => this.drivers },
       units: this.units,
       socketDirectory: join(this.directory, 'sockets'),
+      unended: new Unended(() => {}),
       look: async () => found,
       take: () => native.descriptors.duplicate(this.memory),
       nowUs: () => Number(native.kernel.clock('realtime') / 1000n),

@@ -26,7 +26,7 @@ export interface Line {
 
 /** Stages that a flow is looked at for. What comes before is the same in all. */
 const ofFlow: Readonly<Record<Flow, readonly Stage[]>> = {
-  kexec: ['adopt', 'prepare', 'save', 'kexec', 'resume', 'settle'],
+  kexec: ['adopt', 'plan', 'prepare', 'save', 'kexec', 'resume', 'settle'],
   refused: ['undo'],
   aborted: ['undo'],
 };
@@ -86,20 +86,38 @@ export function sampleOf(cases: readonly Case[]): Case[] {
   );
 }
 
-/** Runs every case of some stages. */
+/** Only cases whose names match are run, for somebody who looks at a few. */
+const only = new RegExp(process.env['LUO_FAULTS_ONLY'] ?? '');
+
+/** With fewer in a file of tests, waits are not found any more. */
+const fewestCases = 100;
+
+/**
+ * Runs every case of some stages, and prints the line of each.
+ *
+ * @throws Error if there are too few
+ */
 export async function runStages(wanted: readonly Stage[]): Promise<Line[]> {
   const watching = watch();
   const cases = await findCases(watching);
-  return await runAll(
-    watching,
-    cases.filter(({ fault }) => wanted.includes(fault.point.stage)),
-  );
+  const all = cases.filter(({ fault }) => wanted.includes(fault.point.stage));
+  if (all.length < fewestCases) throw new Error(`only ${all.length} cases were found`);
+  const chosen = all.filter((each) => only.test(nameOf(each)));
+  return await runAll(watching, chosen, (line) => console.log(tableOf([line])));
 }
 
-/** Runs cases, one after the other. */
-export async function runAll(watching: Watching, cases: readonly Case[]): Promise<Line[]> {
+/** Runs cases, one after the other. @param told of each line as it comes */
+export async function runAll(
+  watching: Watching,
+  cases: readonly Case[],
+  told: (line: Line) => void = () => {},
+): Promise<Line[]> {
   const lines: Line[] = [];
-  for (const each of cases) lines.push(await runCase(watching, each));
+  for (const each of cases) {
+    const line = await runCase(watching, each);
+    told(line);
+    lines.push(line);
+  }
   return lines;
 }
 

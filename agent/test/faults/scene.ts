@@ -102,9 +102,9 @@ export class Scene {
     await preserveText(this.client, 's', 'kept');
     await this.guests.start();
     if (!(await this.#adopt())) return 'not adopted';
-    const plan = await this.answer(planOf(this.host, this.client));
+    const plan = await this.#plan();
     // One whose VMM hangs since it was adopted cannot come along.
-    if (!plan.runnable) return 'not begun';
+    if (!plan?.runnable) return 'not begun';
     const end = await this.#update(plan);
     if (end !== 'next kernel') return end;
     await this.#arrive();
@@ -153,6 +153,7 @@ export class Scene {
     this.host.kill();
     this.time[Symbol.dispose]();
     await this.guests.vmms.endAll();
+    this.guests.close();
     this.host.dispose();
   }
 
@@ -166,6 +167,19 @@ export class Scene {
       if (!isAdopted) return false;
     }
     return !this.#agentDied && this.guests.dead.size === 0;
+  }
+
+  /** @returns null if there is none */
+  async #plan(): Promise<Plan | null> {
+    let plan: Plan | null = null;
+    this.seams.stage = 'plan';
+    const planning = planOf(this.host, this.#agent()).then((made) => {
+      plan = made;
+    });
+    const isMade = await this.#during(planning);
+    this.seams.stage = null;
+    this.isStuck = isMade === null && !this.#agentDied;
+    return this.#agentDied ? null : plan;
   }
 
   async #update(plan: Plan): Promise<End> {

@@ -12,7 +12,7 @@ import { Dead } from '../tapped-native.ts';
 import type { OrderedTime } from './ordered-time.ts';
 
 /** Parts of an agent's life in which it is at risk; what lies between them changes nothing and is not looked at. */
-export const stages = ['adopt', 'prepare', 'save', 'kexec', 'undo', 'resume', 'settle'] as const;
+export const stages = ['adopt', 'plan', 'prepare', 'save', 'kexec', 'undo', 'resume', 'settle'] as const;
 export type Stage = (typeof stages)[number];
 
 /**
@@ -82,7 +82,8 @@ const within: ReadonlySet<string> = new Set([
 /** One that does not come back is the kexec. */
 const rebootCall = 'native:kernel.rebootKexec';
 /** Calls that wait for a VMM, which may be the one that hangs. */
-const waitsForVmm = (name: string): boolean => name === 'native:sockets.record' || name.startsWith('bus.');
+const waitsForVmm = (name: string): boolean =>
+  name.startsWith('native:sockets.record') || name.startsWith('bus.');
 
 /** What the kernel says when something is wrong that has nothing to do with what was asked. */
 const codes: Readonly<Record<string, readonly [code: string, errno: number]>> = {
@@ -155,8 +156,9 @@ export class Seams {
       get: (target, key) => {
         const value: unknown = Reflect.get(target, key);
         const name = `${group}.${String(key)}`;
-        if (typeof value !== 'function' || within.has(name)) return value;
+        if (typeof value !== 'function') return value;
         const call = (value as AnyFunction).bind(target);
+        if (within.has(name)) return (...given: unknown[]) => this.#within(call(...given));
         if (name === 'native:sockets.poll')
           return (file: never) => this.#poll(target as unknown as Sockets, file);
         return (...given: unknown[]) => this.#call(name, () => call(...given));
@@ -188,6 +190,12 @@ export class Seams {
       throw Object.assign(new Error('disk I/O error'), { code: 'SQLITE_IOERR', syscall: 'journal' });
     const result = write();
     if (fault === 'agent dies') this.#die('journal');
+    return result;
+  }
+
+  /** It is over soon, and no time passes before. */
+  #within(result: unknown): unknown {
+    if (result instanceof Promise) this.#time.working(result, false);
     return result;
   }
 

@@ -3,7 +3,7 @@
 
 import files from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
-import { onTestFinished, vi } from 'vitest';
+import { onTestFinished } from 'vitest';
 import { Chain } from '../../src/journal/chain.ts';
 import { type Disk, fillable } from '../../src/journal/full-disk.fixture.ts';
 import { ProgressBoard } from '../../src/update/record/progress.ts';
@@ -31,26 +31,24 @@ export function watch(): Watching {
   const watching: Watching = { seams: null, disk: { full: false } };
   fillable(watching.disk);
   const { append } = Chain.prototype;
-  const appending = vi.spyOn(Chain.prototype, 'append').mockImplementation(function (this: Chain, drafts) {
+  // A spy would keep whatever it was called with, which is all of each run.
+  Chain.prototype.append = function (this: Chain, drafts) {
     const write = () => append.call(this, drafts);
     return watching.seams?.written(drafts, write) ?? write();
-  });
+  };
   const { show } = ProgressBoard.prototype;
-  const showing = vi.spyOn(ProgressBoard.prototype, 'show').mockImplementation(function (
-    this: ProgressBoard,
-    ...given
-  ) {
+  ProgressBoard.prototype.show = function (this: ProgressBoard, ...given) {
     show.apply(this, given);
     const { seams } = watching;
     if (!seams?.stage || this.progress === null) return;
     const isUndone = seams.stage === 'undo' || this.progress.message.startsWith('undoing: ');
     seams.stage = isUndone ? 'undo' : (stageOf[this.progress.phase] ?? seams.stage);
-  });
+  };
   const restoreFiles = watchFiles(watching);
   onTestFinished(() => {
     restoreFiles();
-    appending.mockRestore();
-    showing.mockRestore();
+    Chain.prototype.append = append;
+    ProgressBoard.prototype.show = show;
   });
   return watching;
 }

@@ -90,9 +90,12 @@ async function electronEnvironment(): Promise<Record<string, string>> {
 /** One of each kind, on a real kernel. */
 const faultsInLab = ['test/lab/faults.lab.ts'];
 
+/** All files at once: each waits most of the time. */
+const allAtOnce = ['--maxWorkers=5', '--disable-console-intercept=true'];
+
 /** All of them on the double, and then those on a real kernel. */
 async function runFaults(selection: Selection): Promise<Tally> {
-  const onDouble = await runVitest('faults', unitTests, orAll(selection, '.faults.test.ts'), [], {
+  const onDouble = await runVitest('faults', unitTests, orAll(selection, '.faults.test.ts'), allAtOnce, {
     LUO_FAULTS: '1',
   });
   if (selection.files.length > 0) return onDouble;

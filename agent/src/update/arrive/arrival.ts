@@ -4,7 +4,8 @@
  * index session, then retrieves every session the index or the journal names. Digests, finishing and the
  * settlement come later (`settlement.ts`), once the memory is in hand.
  */
-import { errnoOf, Refusal } from '../../host/refusal.ts';
+import { errnoOf, Refusal, type RefusalName } from '../../host/refusal.ts';
+import { saidBy } from '../../host/said-by.ts';
 import type { Update } from '../../interface/agent.generated.ts';
 import { clocksOf, SurvivingClock } from '../../kernel/surviving-clock.ts';
 import { agentItself } from '../../liveupdate/live-update-context.ts';
@@ -38,6 +39,8 @@ export interface HandoverTaken {
   readonly jumpedAtUs: number | null;
   /** Sessions that should have come and did not, with the reason. */
   readonly absent: ReadonlyMap<string, string>;
+  /** Those of them that could not be looked at: what is in them is still in the kernel. */
+  readonly unlooked: ReadonlySet<string>;
   /** Descriptors that could not be retrieved: errno by session and token. */
   readonly missing: ReadonlyMap<string, string>;
   readonly retrievedAtUs: number;
@@ -119,7 +122,7 @@ export async function retrieveAll(
     timed = { ...timed, phases: withPhase(timed.phases, 'retrieving', retrievingAtUs) };
     timed = { ...timed, machines: machinesAfter(timed, index, resuming && cameSoFar(resuming)) };
   }
-  const { absent, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
+  const { absent, unlooked, missing } = await retrieveNamed(context, names, newBoot, steps, timed);
   for (const held of sessions.list()) {
     for (const entry of held.manifest?.entries() ?? []) {
       const token = BigInt(entry.token);
@@ -135,6 +138,7 @@ export async function retrieveAll(
     arrivedBefore: past.unsettled?.arrived ?? false,
     jumpedAtUs: index?.record?.jumpedAtUs ?? null,
     absent,
+    unlooked,
     missing,
     retrievedAtUs: clock.nowUs(),
     resuming,
@@ -175,6 +179,15 @@ async function retrieveIndexOrExplain(context: UpdateContext): Promise<IncomingI
   }
 }
 
+const isRefusal = <K extends RefusalName>(error: unknown, refusal: K): error is Refusal<K> =>
+  error instanceof Refusal && error.refusal === refusal;
+
+/** Whether a session may still be in the kernel. Without a device nobody gets it out of there. */
+function isUnlooked(error: unknown): boolean {
+  if (isRefusal(error, 'SessionNotFound')) return false;
+  return !isRefusal(error, 'NoLiveUpdate') || error.parameters.availability === 'available';
+}
+
 /** Retrieves the sessions of these names. Those that the plan knows are steps, also where they are in hand already. */
 async function retrieveNamed(
   { sessions, descriptorStore, kernel, log }: UpdateContext,
@@ -182,8 +195,9 @@ async function retrieveNamed(
   newBoot: boolean,
   steps: ArrivingSteps,
   update: Update | null,
-): Promise<{ absent: Map<string, string>; missing: Map<string, string> }> {
+): Promise<{ absent: Map<string, string>; unlooked: Set<string>; missing: Map<string, string> }> {
   const absent = new Map<string, string>();
+  const unlooked = new Set<string>();
   const missing = new Map<string, string>();
   const afresh = newBoot && kernel.number === 0 && kernel.handoverFound === false;
   const retrieve = async (name: string): Promise<void> => {
@@ -198,16 +212,21 @@ async function retrieveNamed(
   };
   const explain = (error: unknown): string => {
     if (afresh) return 'the host started without a handover';
-    const notThere = error instanceof Refusal && error.refusal === 'SessionNotFound';
-    return notThere ? 'the kernel has no session of that name' : (errnoOf(error) ?? String(error));
+    if (isRefusal(error, 'SessionNotFound')) return 'the kernel has no session of that name';
+    if (isRefusal(error, 'KernelCallFailed')) return error.parameters.errno;
+    return errnoOf(error) ?? saidBy(error);
   };
   for (const name of steps.inOrder('retrieve', names)) {
     // One that was retrieved for its machine, or by the service manager, is in hand.
     const work = sessions.has(name) ? () => {} : () => retrieve(name);
     await steps.do({ id: 'retrieve', session: name, update }, work).catch((error: unknown) => {
       absent.set(name, explain(error));
+      if (!afresh && isUnlooked(error)) unlooked.add(name);
     });
   }
-  await descriptorStore.settled();
-  return { absent, missing };
+  // What is in hand is in hand, whoever else has it.
+  await descriptorStore.settled().catch((error: unknown) => {
+    log('warning', 'it is not known whether the service manager keeps all', { problem: saidBy(error) });
+  });
+  return { absent, unlooked, missing };
 }

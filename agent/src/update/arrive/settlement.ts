@@ -165,6 +165,9 @@ function isKnown({ history }: UpdateContext, id: string): boolean {
   }
 }
 
+/** What is said of a descriptor whose session is in the kernel, for all that is known. */
+const unlookedAt = 'not retrieved: its session could not be looked at';
+
 function settleRecord(
   context: UpdateContext,
   record: Update,
@@ -193,9 +196,12 @@ function settleRecord(
       };
     }
     const unread = held !== null && held.manifest === null;
+    const absent = arrived.absent.get(before.session) ?? null;
     const why = unread
       ? 'not retrieved: the manifest of its session cannot be read'
-      : `lost: ${arrived.absent.get(before.session) ?? 'the session came without it'}`;
+      : arrived.unlooked.has(before.session)
+        ? `${unlookedAt}: ${absent}. Its memory is still in the kernel`
+        : `lost: ${absent ?? 'the session came without it'}`;
     const lost =
       outcome === 'cold_boot' ? 'lost: the host started without a handover and its memory is gone' : why;
     return { ...before, digestAfter: null, verdict: 'missing' as const, reason: lost };
@@ -205,20 +211,20 @@ function settleRecord(
     ...expected,
     ...after.filter(({ session, token }) => !known.has(missingKey(session, token))),
   ];
-  const count = (verdict: Carried['verdict']): number =>
-    carried.filter((each) => each.verdict === verdict).length;
-  const few = (verdict: Carried['verdict'], one: string, many: string): string => {
-    const number = count(verdict);
+  const few = (is: (each: Carried) => boolean, one: string, many: string): string => {
+    const number = carried.filter(is).length;
     if (number === 0) return '';
     return `${number} of ${counted(carried.length, 'descriptor')} ${number === 1 ? one : many}`;
   };
+  const isUnlooked = ({ reason: why }: Carried): boolean => why.startsWith(unlookedAt);
   const arrivedRelease = context.kernel.facts.release;
   const notes = [
     outcome === 'updated' && arrivedRelease !== record.toRelease
       ? `the host runs ${arrivedRelease}, and not ${record.toRelease} as planned`
       : '',
-    few('missing', 'is lost', 'are lost'),
-    few('differs', 'differs from its digest', 'differ from their digests'),
+    few((each) => each.verdict === 'missing' && !isUnlooked(each), 'is lost', 'are lost'),
+    few(isUnlooked, 'could not be looked at', 'could not be looked at'),
+    few(({ verdict }) => verdict === 'differs', 'differs from its digest', 'differ from their digests'),
     ...aboutMachines(record.machines),
     outcome === 'updated' && !arrived.clock.exact
       ? 'the clock across the kexec is good to about a second'
@@ -249,7 +255,12 @@ function againstRecord(before: Carried, found: Carried): Carried {
 }
 
 /** Sessions that are gone are named, empty ones too, and also where there is no update to blame. */
-function noteLosses(context: UpdateContext, past: Past, { absent }: HandoverTaken): void {
+function noteLosses(context: UpdateContext, past: Past, { absent: all, unlooked }: HandoverTaken): void {
+  const absent = new Map([...all].filter(([name]) => !unlooked.has(name)));
+  if (unlooked.size > 0)
+    context.log('warning', 'sessions could not be looked at, and may be in the kernel still', {
+      sessions: [...unlooked],
+    });
   const lost = lostDescriptors(
     past.inventory.sessions.filter(({ name }) => absent.has(name)),
     'the session is gone',

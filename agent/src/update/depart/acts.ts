@@ -6,7 +6,6 @@
 import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import { attendantsMs } from '../../adoption/attendance.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { inTime } from '../../host/in-time.ts';
 import { comeFirst } from '../../host/priority.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
@@ -28,8 +27,8 @@ import type { StopClock } from './stop-clock.ts';
 import { warmUp } from './warm-up.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
 
-/** How long the kernel may take to drop what is loaded, in ms. Machines run again by then, and nothing else may begin. */
-const unloadMs = 10_000;
+/** How long the kernel is waited for that drops what is loaded, in ms. It is asked again. */
+const unloadMs = 1000;
 
 /** The update as its steps see it. */
 export interface Leaving {
@@ -80,16 +79,16 @@ interface Act {
 export const acts: { readonly [Id in LeavingId]: Act } = {
   load: {
     async run(update) {
-      const { context, plan, peer } = update;
+      const { context, plan, peer, signal } = update;
       const { kernel: image, commandLine } = plan;
-      update.loadedAtUs = (await context.loader.load({ image, commandLine, peer })).loadedAtUs;
+      update.loadedAtUs = (await context.loader.load({ image, commandLine, peer, signal })).loadedAtUs;
     },
-    async undo({ context: { loader }, loadedAtUs, peer }) {
+    async undo({ context: { loader, unended }, loadedAtUs, peer }) {
       const { loaded } = loader;
       // One that somebody has loaded since is not this update's to drop.
       if (loaded === null || (loadedAtUs !== null && loaded.loadedAtUs !== loadedAtUs)) return;
-      const late = (): Error => new Error(`the kernel did not drop what is loaded within ${unloadMs} ms`);
-      await inTime(loader.unload(peer), unloadMs, late);
+      const dropping = loader.unload(peer);
+      await unended.waitFor('dropping the loaded kernel', dropping, { limitMs: unloadMs });
     },
   },
 
@@ -107,7 +106,8 @@ export const acts: { readonly [Id in LeavingId]: Act } = {
     async run(update) {
       const { context, machines, signal } = update;
       // A preserve that was asked for before the update began may still be walking pages.
-      await context.sessions.quiet();
+      const quiet = context.sessions.quiet();
+      await context.unended.waitFor('what was asked for before the update', quiet, { signal });
       update.change({ carried: carriedBefore(context) });
       const commands = machines.adopted.map(({ machine }) => machine.command);
       update.index = await OutgoingIndex.create(context, update.indexRecord(null), commands, signal);
@@ -298,6 +298,7 @@ async function loadAgain(update: Leaving): Promise<void> {
     image: plan.kernel,
     commandLine: plan.commandLine,
     peer,
+    signal,
   });
   update.loadedAtUs = loadedAtUs;
   signal.throwIfAborted();

@@ -5,7 +5,6 @@
  * last step does not return, unless the kernel refuses: then nothing is lost either.
  */
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
-import { inTime } from '../../host/in-time.ts';
 import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
@@ -25,7 +24,7 @@ import { StepList } from './step-list.ts';
 import { StopClock } from './stop-clock.ts';
 
 /** How long is waited until machines are watched again and what has ended is closed, in ms. */
-const watchingMs = 10_000;
+const watchingMs = 200;
 
 /** A person ended the update before the reboot call. The message is their reason. */
 class Aborted extends Error {}
@@ -87,7 +86,8 @@ export class Departure {
     this.#record = { ...this.#record, machines: this.#machines.runs() };
     const leaving = this.#leaving(recorded, graceSeconds);
     this.#steps = new StepList({
-      ...{ journal: context.journal, peer: recorded, update: this.id, signal: this.#abort.signal },
+      ...{ journal: context.journal, unended: context.unended, peer: recorded, update: this.id },
+      signal: this.#abort.signal,
       nowUs: () => context.nowUs(),
       work: ({ id, subject }) => {
         const { run, undo } = acts[id];
@@ -146,12 +146,12 @@ export class Departure {
     }
     this.#clock.stop();
     const problems = await this.#steps.undo();
-    const { adoptions, log } = this.#context;
+    const { adoptions, log, unended } = this.#context;
     this.#machines.noticeRunning();
     try {
       // A machine that has ended meanwhile has nothing to preserve any more. Its session goes page by page.
-      const late = () => new Error(`that was not done within ${watchingMs} ms, and goes on`);
-      await inTime(adoptions.takeOver(), watchingMs, late);
+      const watching = 'watching machines again, and closing the sessions of those that have ended';
+      await unended.waitFor(watching, adoptions.takeOver(), { limitMs: watchingMs });
     } catch (error) {
       log('error', 'not every machine is watched', { update: this.id, problem: saidBy(error) });
     }

@@ -66,12 +66,13 @@ export class RunMachines {
     this.#context = context;
     this.#options = options;
     const { plan } = options;
-    const { adoptions, native, nowUs, sessions, socketDirectory } = context;
+    const { adoptions, native, nowUs, sessions, socketDirectory, unended } = context;
     const planned = new Set(plan.machines.filter(({ leave }) => !leave).map(({ session }) => session));
     this.adopted = adoptions.list().filter(({ session }) => planned.has(session));
     this.#suspension = new Suspension(
       {
         native,
+        unended,
         socketDirectory,
         nowUs,
         reach: (pid, path) => socketSeenBy(context.paths.proc, pid, path),

@@ -2,6 +2,7 @@
 /** Steps that are done and undone, with the journal they are written in: what is written when, and what a failure leaves. */
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
+import { Unended } from '../../host/unended.ts';
 import { fillable } from '../../journal/full-disk.fixture.ts';
 import { Journal, JournalReader } from '../../journal/index.ts';
 import type { UpdateFacts } from '../record/facts.ts';
@@ -44,6 +45,8 @@ afterEach(() => {
   journal.close();
 });
 
+const unended = new Unended(() => {});
+
 /** @param works what is done otherwise than well, by step */
 function listOf(
   works: Partial<Record<LeavingId, Partial<Work>>> = {},
@@ -51,7 +54,7 @@ function listOf(
   runOn = async (): Promise<void> => void happened.push('machines run on'),
 ) {
   return new StepList({
-    ...{ journal, peer: { uid: 0 }, update: 'u', signal, nowUs: () => 1 },
+    ...{ journal, unended, peer: { uid: 0 }, update: 'u', signal, nowUs: () => 1 },
     work: ({ id, shown }) => ({
       run: async () => {
         happened.push(shown.id);
@@ -166,7 +169,7 @@ describe('what only gives back memory', () => {
     await expect(list.run(leaving)).rejects.toThrow('no');
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
-    const late = 'undoing create-index: it was not done within 10000 ms, and goes on';
+    const late = 'undoing create-index: it was not done in time, and goes on';
     happened = [];
     const undoing = list.undo();
     while (!happened.includes('undo create-index')) await setImmediate();
@@ -192,6 +195,22 @@ describe('what only gives back memory', () => {
     expect(await last).toEqual([]);
     expect(happened.filter((each) => each === 'undo create-index')).toHaveLength(2);
     expect(list.left).toEqual([]);
+  });
+
+  it('has its turn however long another takes', async () => {
+    const isClosing = Promise.withResolvers<void>();
+    const list = listOf({ announce: { run: fail('no') }, index: { undo: () => isClosing.promise } });
+    await expect(list.run(leaving)).rejects.toThrow('no');
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const undoing = list.undo();
+    while (!happened.includes('undo create-index')) await setImmediate();
+    vi.advanceTimersByTime(1300);
+    await undoing;
+    // It began when nothing was left of the time for all.
+    expect(happened).toContain('undo load-kernel');
+    expect(list.left).toEqual(['create-index']);
+    isClosing.resolve();
   });
 
   it('is undone though machines cannot be let run on, which is said', async () => {

@@ -2,16 +2,16 @@
 /**
  * Does steps one after the other and undoes them in reverse. Each is an act in the journal, done or undone. A step
  * that fails half-way is undone too, and undoing goes on where one undo fails. What could not be undone is kept, and can be
- * tried again. Undoing never waits for the journal. What only gives back memory comes after the machines, with a limit:
- * the kernel closes no session in which it still preserves something. It goes on by itself then, and counts as not undone
- * until it is through.
+ * tried again. Undoing never waits for the journal, and it has a limit. What only gives back memory comes after the
+ * machines: the kernel closes no session in which it still preserves something. It goes on by itself then, and counts as
+ * not undone until it is through.
  *
  * While machines are stopped nothing is written. Steps of the blackout are announced before the first of them
  * begins. Their results are written once the machines run on. After a kexec that works the agent in the next kernel
  * writes them (`arrive/arriving-steps.ts`).
  */
-import { inTime } from '../../host/in-time.ts';
 import { saidBy } from '../../host/said-by.ts';
+import type { Unended } from '../../host/unended.ts';
 import type { Announced, Journal, RecordedPeer } from '../../journal/index.ts';
 import { type LeavingId, type PlannedStep, type StepKind, steps } from '../record/steps.ts';
 
@@ -25,6 +25,7 @@ export interface Work {
 
 export interface StepListOptions {
   readonly journal: Journal;
+  readonly unended: Unended;
   readonly peer: RecordedPeer;
   readonly update: string;
   /** Ends the list between two steps. */
@@ -50,11 +51,51 @@ interface Deferred {
   readonly durationUs: number | null;
 }
 
-/** How long undoing what only gives back memory is waited for, in ms. */
-const freeingMs = 10_000;
+/**
+ * How long all undoing is waited for, in ms. With what comes before and after it, an abort is answered within 2 s. The
+ * machines have shorter limits (`suspension.ts`).
+ */
+const undoMs = 1200;
+/** How long each is waited for at least, in ms: one that takes long costs no other its turn. */
+const leastMs = 100;
 
 const frees = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).frees === true;
 const inBlackout = ({ id }: LeavingStep): boolean => (steps[id] as StepKind).blackout === true;
+
+/** Undoing has been waited for long enough, from when this is made. */
+class Enough implements Disposable {
+  readonly #reason = new Error('it was not done in time, and goes on');
+  readonly #timers: NodeJS.Timeout[] = [];
+  #isOver = false;
+
+  constructor() {
+    this.#later(undoMs, () => {
+      this.#isOver = true;
+      this.#end.abort(this.#reason);
+    });
+  }
+
+  readonly #end = new AbortController();
+
+  /** Fires then, but gives what begins now its turn. */
+  get signal(): AbortSignal {
+    const turn = new AbortController();
+    const end = (): void => turn.abort(this.#reason);
+    this.#later(leastMs, () => {
+      if (this.#isOver) end();
+      else this.#end.signal.addEventListener('abort', end);
+    });
+    return turn.signal;
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#timers.push(setTimeout(act, ms));
+  }
+
+  [Symbol.dispose](): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+  }
+}
 
 export class StepList {
   readonly #options: StepListOptions;
@@ -105,13 +146,18 @@ export class StepList {
    * @returns what went wrong, in words
    */
   async undo(): Promise<string[]> {
-    const { undoing, work } = this.#options;
+    const { undoing, unended, work } = this.#options;
     const problems: string[] = [];
+    using enough = new Enough();
     let haveRunOn = false;
     const runOn = async (): Promise<void> => {
       if (haveRunOn) return;
       haveRunOn = true;
-      await this.#options.runOn().catch((error: unknown) => void problems.push(saidBy(error)));
+      const { signal } = enough;
+      const running = this.#options.runOn();
+      await unended.waitFor('letting machines run on', running, { signal }).catch((error: unknown) => {
+        problems.push(`${signal.aborted ? 'letting machines run on: ' : ''}${saidBy(error)}`);
+      });
     };
     for (const step of this.#done.splice(0).reverse()) {
       if (frees(step)) await runOn();
@@ -121,7 +167,7 @@ export class StepList {
       undoing(step);
       const announced = silent ? null : this.#beginUndo(step);
       try {
-        await this.#inSilence('update.undo', step, announced, () => this.#undoOne(step));
+        await this.#inSilence('update.undo', step, announced, () => this.#undoOne(step, enough.signal));
       } catch (error) {
         problems.push(`undoing ${step.shown.id}: ${saidBy(error)}`);
         this.#left.push(step);
@@ -141,9 +187,10 @@ export class StepList {
     const { journal } = this.#options;
     const problems: string[] = [];
     const still: LeavingStep[] = [];
+    using enough = new Enough();
     for (const step of this.#left) {
       try {
-        await journal.giveBack('update.undo', this.#fields(step), () => this.#undoOne(step));
+        await journal.giveBack('update.undo', this.#fields(step), () => this.#undoOne(step, enough.signal));
       } catch (error) {
         problems.push(`undoing ${step.shown.id}: ${saidBy(error)}`);
         still.push(step);
@@ -153,14 +200,14 @@ export class StepList {
     return problems;
   }
 
-  async #undoOne(step: LeavingStep): Promise<void> {
+  async #undoOne(step: LeavingStep, signal: AbortSignal): Promise<void> {
     const undo = async (): Promise<void> => await this.#options.work(step).undo?.();
     if (!frees(step)) return await undo();
     const going = this.#going.get(step) ?? undo();
     this.#going.set(step, going);
     const over = (): void => void this.#going.delete(step);
     going.then(over, over);
-    await inTime(going, freeingMs, () => new Error(`it was not done within ${freeingMs} ms, and goes on`));
+    await this.#options.unended.waitFor(`undoing ${step.shown.id}`, going, { signal });
   }
 
   #announce(list: readonly LeavingStep[]): void {

@@ -83,14 +83,22 @@ function basisOf(context: UpdateContext, machines: readonly Machine[]): Basis {
   };
 }
 
-/** What has changed since the plan was made, in words; null if nothing has. */
+/** How long is waited for what is looked at, in ms. Monitors have limits that are shorter. */
+const lookMs = 30_000;
+
+/** @throws NotEnded if it does not answer */
+const looked = async <T>({ unended }: UpdateContext, what: string, looking: Promise<T>): Promise<T> =>
+  await unended.waitFor(what, looking, { limitMs: lookMs });
+
+/** What has changed since the plan was made, in words; null if nothing has. @throws NotEnded */
 export async function whatChanged(context: UpdateContext, { plan, basis }: MadePlan): Promise<string | null> {
-  const now = basisOf(context, await context.lookAtAll());
+  const now = basisOf(context, await looked(context, 'looking at all machines', context.lookAtAll()));
   if (now.bootId !== basis.bootId) return 'the host was booted since';
   if (now.sessions !== basis.sessions)
     return 'sessions, their descriptors or the programs that have them are not the ones it was made for';
   if (now.machines !== basis.machines) return 'machines were started, ended or adopted since';
-  if (!(await context.images.unchanged(plan.kernel))) return `${plan.kernel.path} was replaced or removed`;
+  const unchanged = looked(context, `looking at ${plan.kernel.path}`, context.images.unchanged(plan.kernel));
+  if (!(await unchanged)) return `${plan.kernel.path} was replaced or removed`;
   return null;
 }
 
@@ -98,7 +106,7 @@ export async function whatChanged(context: UpdateContext, { plan, basis }: MadeP
  * Makes a plan. Changes nothing.
  *
  * @param wanted the command line; `init=` with the carrier is added if the carrier can be used, and else removed
- * @throws Refusal InvalidValue if no kernel takes the command line
+ * @throws Refusal InvalidValue if no kernel takes the command line; NotEnded if what it looks at does not answer
  */
 export async function makePlan(
   context: UpdateContext,
@@ -106,8 +114,8 @@ export async function makePlan(
   wanted: string,
   { leave, despite, ifMachineFails, stopLimitSeconds }: PlanWishes,
 ): Promise<MadePlan> {
-  const found = await context.lookAtAll();
-  const { obstacles, vmms } = await lookAtVmms(context);
+  const found = await looked(context, 'looking at all machines', context.lookAtAll());
+  const { obstacles, vmms } = await looked(context, 'looking at the VMMs', lookAtVmms(context));
   const ways = new Map(context.adoptions.list().map(({ session, machine }) => [session, machine.way]));
   const runs = context.history.lastRuns;
   const unlimited = planMachines(
@@ -121,7 +129,8 @@ export async function makePlan(
   const machines = withinLimit(unlimited, stopLimitUs);
   const filling = fillingOf(context, found, leave);
   const graph = orderOf(found);
-  const use = await carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
+  const using = carrierUse(context, { image: kernel, commandLine: wanted, machines, obstacles });
+  const use = await looked(context, `looking at ${context.paths.carrier}`, using);
   const commandLine = commandLineFor(wanted, use, context.paths.carrier);
   checkCommandLine(commandLine);
   const candidate = {

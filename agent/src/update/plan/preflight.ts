@@ -7,6 +7,7 @@ import { readFile, stat, statfs } from 'node:fs/promises';
 import { holdersOf, upstreamDaemon } from '../../host/open-by.ts';
 import { counted, inMebibytes } from '../../host/plain-words.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { NotEnded } from '../../host/unended.ts';
 import type {
   Check,
   CheckVerdict,
@@ -158,13 +159,16 @@ const checks: Readonly<Record<string, Check1>> = {
     return rehearsalCheck(machines, despite, of, nowUs());
   },
 
-  'last update': ({ unfinishedIndex: { why } }) =>
-    why === null
-      ? ['pass', 'nothing is left over from the last update']
-      : [
-          'fail',
-          `another update would lose what only the index of the last one has: ${why}. Restart the agent to try again. To give the machine up, close its session first`,
-        ],
+  'last update': ({ unfinishedIndex: { why }, unended: { left } }) => {
+    if (why !== null) {
+      return [
+        'fail',
+        `another update would lose what only the index of the last one has: ${why}. Restart the agent to try again. To give the machine up, close its session first`,
+      ];
+    }
+    if (left.length === 0) return ['pass', 'nothing is left over from the last update'];
+    return ['fail', `${left.map((what) => `${what} has not ended yet`).join('; ')}; plan again once it has`];
+  },
 
   order: (_context, { graph }) => {
     if (graph.cycle.length === 0) return ['pass', 'an order is possible: nothing depends on itself'];
@@ -268,15 +272,23 @@ const checks: Readonly<Record<string, Check1>> = {
       : ['fail', `the host is in phase ${phases.phase}`],
 };
 
-/** Makes every check. A check that cannot be made fails. */
+/** How long one may take, in ms. It only looks. */
+const checkMs = 10_000;
+
+/** Makes every check. A check that cannot be made fails, and so does one whose file system does not answer. */
 export async function preflight(context: UpdateContext, candidate: Candidate): Promise<Check[]> {
   return await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
       try {
-        const [verdict, detail] = await check(context, candidate);
+        const [verdict, detail] = await context.unended.waitForOne(
+          `the check "${name}"`,
+          async () => await check(context, candidate),
+          { limitMs: checkMs },
+        );
         return { name, verdict, detail };
       } catch (error) {
-        const detail = `could not be checked: ${saidBy(error)}`;
+        const silent = `what it looks at did not answer within ${checkMs / 1000} s`;
+        const detail = `could not be checked: ${error instanceof NotEnded ? silent : saidBy(error)}`;
         return { name, verdict: 'fail' as const, detail };
       }
     }),

@@ -5,6 +5,7 @@ import { LiveUpdateDouble } from '@luo-console/native/double';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { sealedMemfd } from '../../adoption/adoptions.fixture.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
+import { Unended } from '../../host/unended.ts';
 import { programToken } from '../../liveupdate/tokens.ts';
 import { mostPieces } from '../../qemu/streams.ts';
 import { type IndexRecord, newIndexRecord } from './index-record.ts';
@@ -43,7 +44,8 @@ async function indexFor(
     using device = double.openDevice('/dev/made-up');
     return double.createSession(device, name);
   };
-  const context = { native, sessions: { has: () => false }, device: { createSession } };
+  const unended = new Unended(() => {});
+  const context = { native, unended, sessions: { has: () => false }, device: { createSession } };
   return await OutgoingIndex.create(
     context,
     recordOf([]),

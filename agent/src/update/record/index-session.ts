@@ -8,6 +8,7 @@
 import type { Native, Descriptor as NativeDescriptor } from '@luo-console/native';
 import { longestFacts } from '../../adoption/vmm-facts.ts';
 import { whyFileSealed } from '../../host/seals.ts';
+import type { Unended } from '../../host/unended.ts';
 import { preservePatiently } from '../../liveupdate/device.ts';
 import type { VmmCommand } from '../../liveupdate/machine-head.ts';
 import { preserveInTime } from '../../liveupdate/preserve-in-time.ts';
@@ -25,7 +26,7 @@ import type { IndexRecord } from './index-record.ts';
 import type { UpdateContext } from './update-context.ts';
 
 /** What it takes to make one, of the whole context. */
-type IndexContext = Pick<UpdateContext, 'native'> & {
+type IndexContext = Pick<UpdateContext, 'native' | 'unended'> & {
   readonly sessions: Pick<UpdateContext['sessions'], 'has'>;
   readonly device: Pick<UpdateContext['device'], 'createSession'>;
 };
@@ -54,6 +55,7 @@ export class OutgoingIndex {
   readonly #file: NativeDescriptor;
   readonly #slots: SlotFile;
   readonly #native: Native;
+  readonly #unended: Unended;
   readonly #signal: AbortSignal | undefined;
   /** The session's name: the next kernel's agent looks for each it could be. */
   readonly name: string;
@@ -62,7 +64,7 @@ export class OutgoingIndex {
   #program: { readonly file: NativeDescriptor; readonly room: number } | null = null;
 
   private constructor(
-    native: Native,
+    { native, unended }: Pick<IndexContext, 'native' | 'unended'>,
     name: string,
     session: NativeDescriptor,
     file: NativeDescriptor,
@@ -70,6 +72,7 @@ export class OutgoingIndex {
     signal: AbortSignal | undefined,
   ) {
     this.#native = native;
+    this.#unended = unended;
     this.name = name;
     this.#session = session;
     this.#file = file;
@@ -81,14 +84,25 @@ export class OutgoingIndex {
    * Creates the session with a first record in it.
    *
    * @param commands those of the machines that will be entered in it
-   * @param signal ends the waits for what is preserved in it
-   * @throws Refusal
+   * @param signal ends the waits for it, and for what is preserved in it
+   * @throws Refusal; the signal's reason. It is closed then if it is created after all.
    */
   static async create(
     context: IndexContext,
     record: IndexRecord,
     commands: readonly VmmCommand[],
     signal?: AbortSignal,
+  ): Promise<OutgoingIndex> {
+    const creating = OutgoingIndex.#create(context, record, commands, signal);
+    const giveBack = (late: OutgoingIndex): Promise<void> => late.close();
+    return await context.unended.waitFor('creating the index session', creating, { signal, giveBack });
+  }
+
+  static async #create(
+    context: IndexContext,
+    record: IndexRecord,
+    commands: readonly VmmCommand[],
+    signal: AbortSignal | undefined,
   ): Promise<OutgoingIndex> {
     const { native } = context;
     const content = encode(record);
@@ -105,7 +119,7 @@ export class OutgoingIndex {
       const session = await context.device.createSession(name);
       try {
         await preservePatiently(() => native.liveUpdate.preserveFd(session, file, manifestToken));
-        return new OutgoingIndex(native, name, session, file, slots, signal);
+        return new OutgoingIndex(context, name, session, file, slots, signal);
       } catch (error) {
         session.close();
         throw error;
@@ -148,7 +162,7 @@ export class OutgoingIndex {
     if (sealed !== null) throw new Error(`a file cannot be preserved for the next kernel: ${sealed}`);
     const token = this.#tokens;
     this.#tokens += 1n;
-    await preserveInTime(this.#native, this.#session, file, token, { signal: signal ?? this.#signal });
+    await preserveInTime(this.#kernel, this.#session, file, token, { signal: signal ?? this.#signal });
     return { session: this.name, token: formatToken(token) };
   }
 
@@ -182,12 +196,17 @@ export class OutgoingIndex {
     const file = memory.memfdCreate('luo-resume-program');
     try {
       memory.truncate(file, BigInt(room));
-      await preserveInTime(this.#native, this.#session, file, programToken, { signal: this.#signal });
+      await preserveInTime(this.#kernel, this.#session, file, programToken, { signal: this.#signal });
       return { file, room };
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  get #kernel(): Parameters<typeof preserveInTime>[0] {
+    const { liveUpdate, memory } = this.#native;
+    return { liveUpdate, memory, unended: this.#unended };
   }
 
   /**

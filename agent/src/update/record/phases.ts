@@ -18,11 +18,16 @@
  * - *finishing*: digests are compared, sessions finished and built again, the outcome is written, the index finished.
  *
  * An abort works until the reboot call; in *kexec* it is refused with `WrongPhase`, in the next kernel with
- * `NothingToAbort`. In *preserving* and *prepared* it takes effect between two steps, during digests and at once in the
- * grace. In *suspending* it waits until every machine is saved or has failed. Machines run on first, then the other
- * steps are undone in reverse, and sessions stay. A step that could not be undone is tried again, and no update begins
- * before it is (`depart/leftovers.ts`). What only gives back memory is waited for 10 s. A kernel that does not close
- * the index session keeps no machine stopped, and the update is settled.
+ * `NothingToAbort`. It takes effect at once, whatever is waited for, and is answered within 2 s. What the kernel, a file
+ * system or a VMM has not ended by then is left behind, and known until it ends (`host/unended.ts`). What comes of it is
+ * given back: a kernel that is loaded late is dropped, an index that is created late is closed. No plan is runnable before.
+ * Machines run on first, then the other steps are undone in reverse, and sessions stay. A VMM that does not answer is told
+ * to run until it does. A step that could not be undone is tried again, and no update begins before it is
+ * (`depart/leftovers.ts`). A kernel that does not close the index session keeps no machine stopped, and the update is
+ * settled. An update that is about to begin does not begin after an abort.
+ *
+ * What is looked at before an update begins has limits, and a file system that does not answer is named. It is not asked
+ * again before it has answered: each look takes one of libuv's threads (`plan/silent-places.ts`).
  *
  * With a full disk no update begins, and one that has begun ends before machines are stopped. Aborting, undoing and
  * settling do not wait for the journal (`journal/journal.ts`): they are written once there is room. If the agent dies
@@ -70,8 +75,8 @@
  *       leaves no index, no kernel and the memory untouched; it closes sessions only if asked
  *       tells its followers that the kexec begins, and takes no abort once the reboot call is made
  *     agent/test/abort.test.ts
- *       in phase preserving takes effect once the kernel is loaded, which is undone
- *       in phase prepared takes effect once the index is created, which is closed
+ *       in phase preserving takes effect at once, and a kernel that is loaded late is dropped
+ *       in phase prepared takes effect at once, and an index that is created late is closed
  *       in phase suspending lets machines run on that are stopped and saved
  *       ends the wait for a file system that does not answer, before any machine is stopped
  *       in the next kernel is refused: there is nothing to abort any more
@@ -92,6 +97,10 @@
  *       and the agent dies before there is room is settled by the next agent
  *       and whose agent has died is undone and settled by the next one, which writes that once there is room
  *       in the next kernel still brings everything back, and is settled once there is room
+ *     agent/test/unended.test.ts
+ *       in %s
+ *       keeps no plan waiting, is named, and is not asked again before it has answered
+ *       keeps no update from being aborted before it begins
  *     agent/test/unsynced-disks.test.ts
  *       ends the update under the policy *stop*, and both machines run on
  *       costs its machine under *leave*, which runs on here until the kexec and is not brought back

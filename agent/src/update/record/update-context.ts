@@ -5,6 +5,7 @@ import type { Adoptions } from '../../adoption/adoptions.ts';
 import type { Attendance } from '../../adoption/attendance.ts';
 import type { HostPaths } from '../../host/paths.ts';
 import type { ProcessIdentity } from '../../host/process-files.ts';
+import type { Unended } from '../../host/unended.ts';
 import type { Machine, Rehearsal } from '../../interface/agent.generated.ts';
 import type { Journal, JournalReader } from '../../journal/index.ts';
 import type { KernelImages } from '../../kernel/images.ts';
@@ -41,6 +42,8 @@ export interface UpdateContext {
   readonly blockFiles: Pick<BlockFiles, 'of'>;
   readonly counterRate: CounterRate;
   readonly unfinishedIndex: UnfinishedIndex;
+  /** What the agent does not wait for any more, and what has not ended. */
+  readonly unended: Unended;
   /** Whether a held machine is being started or given up right now. */
   startsMachine(): boolean;
   /** How the last rehearsal of a VMM went; null if it has not been rehearsed. */
