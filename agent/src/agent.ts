@@ -33,6 +33,8 @@ import { BlockFiles } from './machines/block-files.ts';
 import { MachineLook } from './machines/machine-look.ts';
 import { type RehearsalUnits, rehearsalUnits } from './rehearsal/rehearsal-units.ts';
 import { Rehearsals } from './rehearsal/rehearsals.ts';
+import { type RenewalUnits, renewalUnits } from './renewal/renewal-units.ts';
+import { Renewals } from './renewal/renewals.ts';
 import { needNormal } from './service/handler-context.ts';
 import { Authorisation } from './service/roles.ts';
 import { listenAt, serveCalls } from './service/serve-calls.ts';
@@ -42,6 +44,7 @@ import { arrive, openJournal } from './start-with-journal.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
 import { completeArrival } from './update/arrive/settlement.ts';
 import { needsOf } from './update/program/machine-needs.ts';
+import { mayHaveRun } from './update/program/renewal-directory.ts';
 import { restoreMachine } from './update/program/restore-machine.ts';
 import { History } from './update/record/history.ts';
 import { takeOutIndex } from './update/record/incoming-index.ts';
@@ -67,6 +70,8 @@ export interface AgentOptions extends FirstOptions {
   readonly restart?: () => void;
   /** Starts rehearsals; the service manager does if it is not given. */
   readonly rehearsalUnits?: RehearsalUnits;
+  /** Where VMMs are that replace others; in units of the service manager if it is not given. */
+  readonly renewalUnits?: RenewalUnits;
   /** What was done first; it is done now if it was not. */
   readonly first?: FirstThings;
 }
@@ -139,7 +144,8 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   const look = new MachineLook(
     machineSources({
       ...{ native, paths, sessions, device, phases, accounts },
-      mayAsk: () => isLoaded,
+      // With two VMMs of a machine, the carrier has one's monitor.
+      mayAsk: () => isLoaded && !renewals.hasTwo,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
       rehearsalOf: (identity) => rehearsals.of(identity),
@@ -154,6 +160,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
     availableMemory: () => availableMemory(paths),
+    renewals: {
+      starter,
+      isUnder: (session) => renewals.isUnder(session),
+      mayHaveRun: mayHaveRun(native),
+    },
     mayLetRunOn: () => phases.phase === 'normal',
   });
   const heldMachines = new HeldMachines({
@@ -161,15 +172,24 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     restore: restoreMachine,
     needNormal: () => needNormal(phases),
   });
+  const needNoUpdate = (): void => {
+    needNormal(phases);
+    if (updater.starting)
+      throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal, with no update starting' });
+  };
   const rehearsals: Rehearsals = new Rehearsals({
     ...{ native, paths, sessions, adoptions, journal, blockFiles, take, socketDirectory, nowUs, log },
     units: options.rehearsalUnits ?? rehearsalUnits(paths),
     look: (pid) => look.one(pid),
-    needNormal: () => {
-      needNormal(phases);
-      if (updater.starting)
-        throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal, with no update starting' });
-    },
+    needNormal: needNoUpdate,
+  });
+  const renewals: Renewals = new Renewals({
+    ...{ native, paths, sessions, adoptions, rehearsals, journal, blockFiles, take, starter },
+    ...{ socketDirectory, nowUs, log },
+    units: options.renewalUnits ?? renewalUnits(native, paths),
+    restore: restoreMachine,
+    look: (pid) => look.one(pid),
+    needNormal: needNoUpdate,
   });
   const context: UpdateContext = {
     native,
@@ -192,6 +212,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
+    renewsMachine: () => renewals.hasTwo,
     rehearsalOf: (identity) => rehearsals.of(identity),
     endRehearsals: (why) => rehearsals.end(why),
     together: first.together,
@@ -214,6 +235,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   void rehearsals.endLeft();
   // The agent that stopped the machines may have died since. They wait for no disk: that of the journal may hang, too.
   await adoptions.stopped.letRunOn();
+  renewals.removeLeft();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   const past = await openJournal(context);
   loader.recall(reader, facts.bootId);
@@ -270,6 +292,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     heldMachines,
     quietMemory,
     rehearsals,
+    renewals,
   });
   const server = serveCalls(
     { authorisation, log },
@@ -346,6 +369,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       // Saving or undoing may take longer than the service manager waits.
       const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
       try {
+        await renewals.end('the agent ends').catch((error: unknown) => {
+          log('warning', 'a renewal may be under way still', { problem: saidBy(error) });
+        });
         await updater.leaveNone(reason, (stopped) => {
           log('warning', 'machines are still stopped, and the agent does not end before they run', {
             stopped,

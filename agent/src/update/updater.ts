@@ -115,6 +115,9 @@ export class Updater {
       });
     }
     this.#needToStay();
+    // It has two VMMs for a moment, and the plan knows one.
+    if (this.#context.renewsMachine())
+      throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'no machine being renewed' });
     this.#starting = true;
     try {
       await this.#context.endRehearsals('an update begins');
