@@ -1199,7 +1199,7 @@ method RehearseMachine(pid: int) -> (machine: Machine)
 # ended and the old one runs on. \`limitSeconds\` is the longest that the guest may be stopped before that: 1 to 600, 30 if it
 # is not given. What came of it is in \`renewal\`. With \`more\`, each stage is told before, without one. Fails with
 # MachineUnusable, and changes nothing, if the machine is not adopted, failed its rehearsal, or has what two VMMs cannot have
-# at once: memory of its own, a tap, a port of the host.
+# at once: memory of its own, a tap, a port of the host. [Supports 'more' flag]
 method RenewMachine(pid: int, limitSeconds: ?int) -> (machine: Machine, stage: ?RenewalStage, renewal: ?Renewal)
 
 # Machines that an update could not start again. Nothing of them is lost.
@@ -1520,7 +1520,7 @@ error DoneNotRecorded(method: string, reason: string)
      * ended and the old one runs on. `limitSeconds` is the longest that the guest may be stopped before that: 1 to 600, 30 if it
      * is not given. What came of it is in `renewal`. With `more`, each stage is told before, without one. Fails with
      * MachineUnusable, and changes nothing, if the machine is not adopted, failed its rehearsal, or has what two VMMs cannot have
-     * at once: memory of its own, a tap, a port of the host.
+     * at once: memory of its own, a tap, a port of the host. [Supports 'more' flag]
      */
     RenewMachine: {
       parameters: v.strictObject({
@@ -1532,7 +1532,7 @@ error DoneNotRecorded(method: string, reason: string)
         stage: v.optional(v.nullable(RenewalStage), null),
         renewal: v.optional(v.nullable(Renewal), null),
       }),
-      streaming: 'no',
+      streaming: 'may',
     },
     /** Machines that an update could not start again. Nothing of them is lost. */
     ListHeldMachines: {
