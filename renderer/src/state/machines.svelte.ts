@@ -9,6 +9,8 @@ import type {
   Machine,
   MachineDefinition,
   NameChange,
+  Renewal,
+  RenewalStage,
 } from '@luo-console/agent/interface';
 import { callAgent, callFollowed, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
@@ -89,6 +91,22 @@ export class MachinesStore {
   /** Rehearses an adopted machine. @returns it, with how that went @throws Failure */
   rehearse(pid: number): Promise<Machine> {
     return this.#act(async () => (await callAgent(this.#host, 'RehearseMachine', { pid })).machine);
+  }
+
+  /**
+   * Replaces an adopted machine's VMM by a new one.
+   *
+   * @param onStage told how far it is
+   * @returns what came of it
+   * @throws Failure if nothing was done
+   */
+  renew(pid: number, onStage: (stage: RenewalStage) => void): Promise<Renewal | null> {
+    return this.#act(async () => {
+      const { renewal } = await callFollowed(this.#host, 'RenewMachine', { pid }, ({ stage }) => {
+        if (stage !== null) onStage(stage);
+      });
+      return renewal;
+    });
   }
 
   /**
