@@ -55,6 +55,9 @@
  * - Somebody lets a guest run through another monitor after it was saved: QEMU tells, and the machine is left behind, or
  *   the update ends. Right before the kexec each VMM is asked once more (`last-question.ts`). One that is not as it was
  *   saved, or does not answer, ends the update.
+ * - Its VMM is replaced in this kernel (`renewal/renew-machine.ts`), and the agent dies meanwhile: the next one finds that
+ *   mark, too, and waits for the carrier. Either the new VMM runs and the old one is ended, or the old one is let run once
+ *   the new one has ended (`replaced-vmm.ts`).
  * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
  *   *starting* the VMM is stopped and started again, if attempts are left. With *running* it may have run, so
  *   nothing is loaded. Its monitor is asked, and it is told to run if it is still paused.
@@ -131,6 +134,9 @@
  *       are put back in the next kernel by $by
  *       is not let run by the next agent, if this one dies after it was saved
  *       ends the update in its last moment, and all run on: policy %s
+ *     agent/test/renewals.test.ts
+ *       an agent that dies leaves it to the next one, which ends the old VMM
+ *       an agent that dies before the new VMM fails leaves the old one to be let run
  *     agent/test/carrier/restore-machine.test.ts
  *       goes on, %s
  *       that does not say whether it runs is not stopped: the guest may have run

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The VMM of a machine that a newer one replaces in this kernel, and its new one. The mark in the manifest says what was
- * begun (`MachineRenewal`). Whoever goes on from it, the agent that wrote it or one after it, does so here: the old VMM
- * is let run only once the new one is known to have ended without having run, and is ended only once the new one runs.
+ * begun (`MachineRenewal`). The agent that wrote it, or one after it, goes on from there. The old VMM is let run only once
+ * the new one is known to have ended without having run. It is ended only once the new one runs.
  */
 import { lstatSync, renameSync, rmSync } from 'node:fs';
 import type { Native } from '@luo-console/native';
@@ -12,10 +12,9 @@ import { isStill } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
 import { seenBy } from '../host/seen-by.ts';
 import { dropAside, putBack, type SetAside, setAside } from '../host/set-aside.ts';
-import type { MachineRenewal } from '../liveupdate/machine-head.ts';
+import type { MachineRenewal, StoppedMark } from '../liveupdate/machine-head.ts';
 import type { Adopted } from './adoption-context.ts';
 import { RanPerhaps, runStarted, type UnitMachine, type VmmStarter } from './restore.ts';
-import type { StoppedMark } from './stopped-machines.ts';
 
 export interface ReplacedContext {
   readonly native: Native;

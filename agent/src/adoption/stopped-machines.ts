@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { identify } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
-import type { MachineHead } from '../liveupdate/machine-head.ts';
+import type { StoppedMark } from '../liveupdate/machine-head.ts';
 import { isAsSaved, isLive } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { putBackSettings } from '../qemu/migration-settings.ts';
@@ -35,9 +35,6 @@ type StoppedContext = Pick<
   /** Enters another process as a machine's VMM. */
   moved(session: string, pid: number): Promise<void>;
 };
-
-/** What the manifest says of a machine while an update has it in hand. */
-export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before' | 'renewal'>>;
 
 interface Attempt {
   /** How often its settings could not be put back. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * Names of another user's sockets and files, given to something else for a while. The directories may be that user's, who
- * can put a link in place of one at any time. So a directory is opened once, and what is renamed in it must belong to the
- * user: in a directory of somebody else's, nobody can exchange that.
+ * can put a link in place of one at any time. So a directory is opened once. What is renamed in it must belong to the user,
+ * who cannot put that into a directory of anybody else.
  */
 import { closeSync, constants, existsSync, lstatSync, openSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname } from 'node:path';

@@ -406,8 +406,8 @@ export const Machine = v.object({
 export type Machine = v.InferOutput<typeof Machine>;
 
 /**
- * How far a renewal is: the machine's rehearsal; its state is saved, for which its guest is stopped; its new VMM is started
- * and takes the state; the new VMM runs, and the old one is ended.
+ * How far a renewal is. `rehearsing`: the machine is rehearsed. `saving`: its guest is stopped and its state saved.
+ * `starting`: its new VMM is started and takes the state. `ending`: the new VMM runs, and the old one is ended.
  */
 export const RenewalStage = v.picklist(['rehearsing', 'saving', 'starting', 'ending']);
 export type RenewalStage = v.InferOutput<typeof RenewalStage>;
@@ -965,8 +965,8 @@ type Rehearsal (
   left: []string
 )
 
-# How far a renewal is: the machine's rehearsal; its state is saved, for which its guest is stopped; its new VMM is started
-# and takes the state; the new VMM runs, and the old one is ended.
+# How far a renewal is. \`rehearsing\`: the machine is rehearsed. \`saving\`: its guest is stopped and its state saved.
+# \`starting\`: its new VMM is started and takes the state. \`ending\`: the new VMM runs, and the old one is ended.
 type RenewalStage (rehearsing, saving, starting, ending)
 
 # What came of it. \`renewed\`: the machine runs in its new VMM. \`runs_on\`: it has its old one still, and is as before.
@@ -1198,8 +1198,8 @@ method RehearseMachine(pid: int) -> (machine: Machine)
 # same paths of sockets. The old VMM is ended once the new one says that it runs. If the new one does not come so far, it is
 # ended and the old one runs on. \`limitSeconds\` is the longest that the guest may be stopped before that: 1 to 600, 30 if it
 # is not given. What came of it is in \`renewal\`. With \`more\`, each stage is told before, without one. Fails with
-# MachineUnusable, and changes nothing, if the machine is not adopted, failed its rehearsal, or has what two VMMs cannot have
-# at once: memory of its own, a tap, a port of the host. [Supports 'more' flag]
+# MachineUnusable, and changes nothing, if the machine is not adopted or failed its rehearsal. The same goes for a machine
+# that has what two VMMs cannot have at once: private memory, a tap, or a port of the host. [Supports 'more' flag]
 method RenewMachine(pid: int, limitSeconds: ?int) -> (machine: Machine, stage: ?RenewalStage, renewal: ?Renewal)
 
 # Machines that an update could not start again. Nothing of them is lost.
@@ -1519,8 +1519,8 @@ error DoneNotRecorded(method: string, reason: string)
      * same paths of sockets. The old VMM is ended once the new one says that it runs. If the new one does not come so far, it is
      * ended and the old one runs on. `limitSeconds` is the longest that the guest may be stopped before that: 1 to 600, 30 if it
      * is not given. What came of it is in `renewal`. With `more`, each stage is told before, without one. Fails with
-     * MachineUnusable, and changes nothing, if the machine is not adopted, failed its rehearsal, or has what two VMMs cannot have
-     * at once: memory of its own, a tap, a port of the host. [Supports 'more' flag]
+     * MachineUnusable, and changes nothing, if the machine is not adopted or failed its rehearsal. The same goes for a machine
+     * that has what two VMMs cannot have at once: private memory, a tap, or a port of the host. [Supports 'more' flag]
      */
     RenewMachine: {
       parameters: v.strictObject({

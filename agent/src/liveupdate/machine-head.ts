@@ -100,3 +100,6 @@ export const MachineHead = v.object({
   renewal: v.optional(v.nullable(MachineRenewal)),
 });
 export type MachineHead = v.InferOutput<typeof MachineHead>;
+
+/** What of it says that a machine is in hand: an update's, or that of who replaces its VMM. */
+export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before' | 'renewal'>>;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What two VMMs of one machine cannot have at once, as its command line says: a port of the host, a tap, the name of an
- * abstract socket. The old VMM is still there when the new one is started, because it is what runs on if that fails. What
+ * What two VMMs of one machine cannot have at once, as its command line says. That is a port of the host, a tap, or the
+ * name of an abstract socket. The old VMM is still there when the new one is started, because it is what runs on if that fails. What
  * a rehearsal refuses is not looked at again.
  */
 import { visible } from '../host/plain-words.ts';

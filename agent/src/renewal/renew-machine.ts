@@ -15,15 +15,30 @@
  *   lets the guest run. The mark behind the state then says for good whether it did.
  * - Both VMMs listen at the same paths. The old one's sockets have other names meanwhile. It is killed at its end, as it
  *   would remove the new one's otherwise.
- * - The new VMM has ended after it was told to run: the memory may have changed since the state was saved, so the old one
+ * - The new VMM has ended after it was told to run. The memory may have changed since the state was saved, so the old one
  *   stays stopped. Its owner may let it run all the same.
  * - Whether the new one runs is unknown: both stay as they are, and it is asked again without end.
  *
  * Tests:
  *     agent/test/carrier/renewal.test.ts
+ *       goes on in its new VMM: %s
+ *       that is paused stays so in its new VMM
+ *       runs on in its old VMM if the new one fails: %s
+ *       runs on in its old VMM after the limit if the new one hangs: %s
+ *       runs on in its old VMM if the agent is to end
+ *       whose old VMM cannot be saved runs on in it, and no new one is started
+ *       whose new VMM refuses to let it run runs on in its old one, once the new one has ended
+ *       is not let run while it is unknown whether the new VMM has ended
+ *       is left stopped if its new VMM ends after it was told to run
+ *       is not touched if its new VMM could not have all of it: %s %s
+ *       leaves a machine that goes on in its new VMM: %s
+ *       before there is a new VMM leaves the old one to be let run
+ *       with a new VMM that fails leaves the old one to be let run: %s
+ *       with a new VMM that has run and ended leaves the machine stopped
+ *       before the old VMM has ended leaves that to be ended
  *     agent/test/renewals.test.ts
- *     agent/src/adoption/replaced-vmm.test.ts
- *     lab/test/lab/renew.lab.ts
+ *       it is not released, and no update begins
+ *       an agent that is told to end waits for it
  */
 import { fstatSync, rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';

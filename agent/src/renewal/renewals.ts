@@ -3,7 +3,7 @@
  * Renewals of adopted machines: one at a time, none in an update, and none without a rehearsal that has just passed. That
  * is the check that the new program starts and, where it can be done, that it loads the machine's state.
  */
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import type { Adoptions } from '../adoption/adoptions.ts';
@@ -157,7 +157,8 @@ export class Renewals {
     const { adoptions, socketDirectory, log } = this.#context;
     try {
       const used = new Set(adoptions.list().map(({ machine }) => machine.renewal?.directory));
-      for (const name of readdirSync(socketDirectory)) {
+      const names = existsSync(socketDirectory) ? readdirSync(socketDirectory) : [];
+      for (const name of names) {
         const path = join(socketDirectory, name);
         if (name.startsWith(purpose) && !used.has(path)) rmSync(path, { recursive: true, force: true });
       }

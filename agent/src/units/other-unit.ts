@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What would happen if a process ended that is in somebody else's unit. A service may be started again then, run commands
- * of its own, or have its directories removed. All of that would reach the VMM that has taken the process's place.
+ * What would happen if a process ended that is in somebody else's unit. A service may be started again then, run other
+ * commands, or have its directories removed. All of that would reach the VMM that has taken the process's place.
  */
 import { type BusValue, Variant } from './bus-message.ts';
 import { ask } from './machine-unit.ts';

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * The directory in which a machine's new VMM is started beside its old one. What is in there tells another agent whether
- * the guest may run there already: the mark behind the state ended with the agent that had the state.
+ * the guest may run there already. The mark behind the state ended with the agent that had that.
  */
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
