@@ -138,14 +138,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, nowUs, () => tellStatus());
   const accounts = new Accounts(paths);
-  // Until then a VMM may be in the hands of whoever brings its machine back.
+  // Until then a VMM may be in the hands of whoever brings its machine back. In a renewal the carrier has its monitor.
   let isLoaded = false;
   const blockFiles = new BlockFiles(log);
   const look = new MachineLook(
     machineSources({
       ...{ native, paths, sessions, device, phases, accounts },
-      // With two VMMs of a machine, the carrier has one's monitor.
-      mayAsk: () => isLoaded && !renewals.hasTwo,
+      mayAsk: () => isLoaded && !renewals.isStarting,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
       rehearsalOf: (identity) => rehearsals.of(identity),
@@ -212,7 +211,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     counterRate: new CounterRate(clocksOf(native.kernel, paths.sys)),
     unfinishedIndex: new UnfinishedIndex(),
     startsMachine: () => heldMachines.busy,
-    renewsMachine: () => renewals.hasTwo,
+    renewsMachine: () => renewals.busy,
     rehearsalOf: (identity) => rehearsals.of(identity),
     endRehearsals: (why) => rehearsals.end(why),
     together: first.together,

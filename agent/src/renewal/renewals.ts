@@ -40,6 +40,8 @@ export class Renewals {
   readonly #under = new Set<AbortController>();
   /** Sessions of machines that are in hand. */
   readonly #inHand = new Set<string>();
+  /** How far the one is that is under way. */
+  #stage: RenewalStage | null = null;
   #isOver = false;
 
   constructor(context: RenewalsContext) {
@@ -51,9 +53,14 @@ export class Renewals {
     return this.#inHand.has(session);
   }
 
-  /** Whether a machine may have two VMMs: no update may begin, and one's monitor is the carrier's. */
-  get hasTwo(): boolean {
+  /** Whether any is: no update may begin meanwhile. */
+  get busy(): boolean {
     return this.#inHand.size > 0;
+  }
+
+  /** Whether a machine may have a VMM whose monitor is the carrier's. */
+  get isStarting(): boolean {
+    return this.#stage === 'saving' || this.#stage === 'starting';
   }
 
   /**
@@ -113,16 +120,21 @@ export class Renewals {
     }
     const parameters = { name, way, program: command.program };
     const fields = { session, peer: actor.peer, parameters };
+    const told = (stage: RenewalStage): void => {
+      this.#stage = stage;
+      options.told(stage);
+    };
     this.#inHand.add(session);
     try {
       return await journal.act(
         'machine.renew',
         fields,
-        () => renewMachine(this.#context, { ...options, adopted, machine }),
+        () => renewMachine(this.#context, { ...options, told, adopted, machine }),
         (renewal) => ({ parameters: { ...parameters, ...renewal } }),
       );
     } finally {
       this.#inHand.delete(session);
+      this.#stage = null;
       // Settings of the new VMM, and whatever could not be done.
       await adoptions.stopped.letRunOn();
       await adoptions.takeOver();

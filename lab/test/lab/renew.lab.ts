@@ -12,6 +12,8 @@ import {
   expectUnharmed,
   type Guest,
   type GuestOptions,
+  guestCommandLine,
+  guestsDirectory,
   installGuests,
   startGuest,
   waitForCounts,
@@ -43,6 +45,15 @@ describe('a machine that is renewed', () => {
       pids.set(options.name, guest.pid);
       await agent.call('AdoptMachine', { pid: guest.pid, unlink: true });
     }
+    const definition = {
+      ...{ memory: 16, accelerator: 'tcg', kernel: `${guestsDirectory}/guest-bare` },
+      commandLine: guestCommandLine('bare', 'defined'),
+    };
+    await host.sh(['tee', '/etc/luo-console/machines/defined.json'], { input: JSON.stringify(definition) });
+    const { machine } = await agent.call('StartMachine', { name: 'defined' });
+    const log = '/var/log/luo-console/machines/defined/console.log';
+    guests.set('defined', { name: 'defined', pid: machine.pid, log });
+    pids.set('defined', machine.pid);
     await waitForCounts(host, [...guests.values()], 2);
   });
   afterEach((context) => showLogsOfFailed(context, host));
@@ -72,9 +83,14 @@ describe('a machine that is renewed', () => {
     throw new Error(`${name} has no result`);
   }
 
-  /** The process that listens at a machine's monitor, as QEMU says; what else is there of old sockets. */
-  const listener = async (name: string): Promise<string> =>
-    await run(host, `ss -Hlxp src unix:/run/${name}.qmp | grep -o 'pid=[0-9]*' | sort -u`);
+  const monitorOf = (name: string): string =>
+    name === 'defined' ? '/run/luo-console/machines/defined/qmp' : `/run/${name}.qmp`;
+
+  /** The processes that listen at a machine's monitor. Its socket has that name. */
+  const listeners = async (name: string): Promise<string> => {
+    const path = monitorOf(name);
+    return await run(host, `test -S ${path} && ss -Hlxp src unix:${path} | grep -o 'pid=[0-9]*' | sort -u`);
+  };
 
   /** Neither units, nor directories, nor names of sockets that were put aside. */
   const nothingLeft = async (): Promise<void> => {
@@ -84,33 +100,37 @@ describe('a machine that is renewed', () => {
   };
 
   const expectOneVmm = async (name: string): Promise<void> => {
-    const found = await run(host, `pgrep -f -- '-name ${name} ' | sort -u`);
+    const isIts = `tr '\\0' ' ' < /proc/$p/cmdline | grep -q -- ' -name ${name}[, ]'`;
+    const found = await run(host, `for p in $(pgrep qemu-system); do ${isIts} && echo $p; done; true`);
     expect(found.trim().split('\n').map(Number)).toEqual([pidOf(name)]);
-    expect(await listener(name)).toBe(`pid=${pidOf(name)}\n`);
+    expect(await listeners(name)).toBe(`pid=${pidOf(name)}\n`);
   };
 
-  it.each(['bare', 'linux'])('goes on in its new VMM with its memory and its paths: %s', async (name) => {
-    const guest = guests.get(name);
-    if (!guest) throw new Error('no guest');
-    const old = pidOf(name);
-    for (const round of ['first', 'second']) {
-      const before = pidOf(name);
-      const { renewal, stages } = await renew(name);
-      expect(renewal, round).toMatchObject({
-        ...{ outcome: 'renewed', problem: null, pid: before },
-        stoppedUs: expect.any(Number),
-      });
-      expect(stages).toEqual(['rehearsing', 'saving', 'starting', 'ending']);
-      expect(renewal.newVersion).toBe(renewal.version);
-      expect(pidOf(name)).not.toBe(before);
-      await expectUnharmed(host, [guest]);
-      await expectOneVmm(name);
-      await nothingLeft();
-    }
-    expect(await run(host, `test -d /proc/${old} || echo gone`)).toBe('gone\n');
-    const { machine } = await agent.call('RehearseMachine', { pid: pidOf(name) });
-    expect(machine).toMatchObject({ session: `machine:${name}`, rehearsal: { problem: null } });
-  });
+  it.each(['bare', 'linux', 'defined'])(
+    'goes on in its new VMM with its memory and its paths: %s',
+    async (name) => {
+      const guest = guests.get(name);
+      if (!guest) throw new Error('no guest');
+      const old = pidOf(name);
+      for (const round of ['first', 'second']) {
+        const before = pidOf(name);
+        const { renewal, stages } = await renew(name);
+        expect(renewal, round).toMatchObject({
+          ...{ outcome: 'renewed', problem: null, pid: before },
+          stoppedUs: expect.any(Number),
+        });
+        expect(stages).toEqual(['rehearsing', 'saving', 'starting', 'ending']);
+        expect(renewal.newVersion).toBe(renewal.version);
+        expect(pidOf(name)).not.toBe(before);
+        await expectUnharmed(host, [guest]);
+        await expectOneVmm(name);
+        await nothingLeft();
+      }
+      expect(await run(host, `test -d /proc/${old} || echo gone`)).toBe('gone\n');
+      const { machine } = await agent.call('RehearseMachine', { pid: pidOf(name) });
+      expect(machine).toMatchObject({ session: `machine:${name}`, rehearsal: { problem: null } });
+    },
+  );
 
   it('runs on in its old VMM where the new one cannot be through in time', async () => {
     const linux = guests.get('linux');
