@@ -36,12 +36,14 @@ export interface Moved {
  */
 export async function movedHead(
   proc: string,
-  machine: Pick<MachineHead, 'before'> | null,
+  machine: Pick<MachineHead, 'before' | 'bootId'> | null,
   pid: number,
   bootId: string,
 ): Promise<Moved> {
   const before = beforeArrival(machine?.before ?? null);
-  const moved = { pid, bootId, unlinked: [], suspended: false, before };
+  // What a kernel before had of two VMMs ended with it, and units have the names of other processes now.
+  const left = machine?.bootId === bootId ? {} : { renewal: null };
+  const moved = { pid, bootId, unlinked: [], suspended: false, before, ...left };
   const identity = await identify(proc, pid);
   const command = identity && (await commandOfVmm(proc, pid).catch(nullIfGone));
   if (identity === null || command === null)

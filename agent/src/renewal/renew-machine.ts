@@ -40,66 +40,24 @@
  *       it is not released, and no update begins
  *       an agent that is told to end waits for it
  */
-import { fstatSync, rmSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor } from '@luo-console/native';
 import type { Adopted } from '../adoption/adoption-context.ts';
-import type { Adoptions } from '../adoption/adoptions.ts';
-import { placesOfMemory } from '../adoption/named-memory.ts';
 import { endReplaced, leaveStopped, setNamesAside, undoRenewal } from '../adoption/replaced-vmm.ts';
 import { runOn } from '../adoption/run-on.ts';
 import { newRun, savedMachine } from '../adoption/run-records.ts';
-import { MachineSaver } from '../adoption/save.ts';
+import type { MachineSaver } from '../adoption/save.ts';
 import type { SavedMachine } from '../adoption/saved-machine.ts';
-import type { VmmFacts } from '../adoption/vmm-facts.ts';
-import type { HostPaths } from '../host/paths.ts';
 import { identify } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
-import { socketSeenBy } from '../host/seen-by.ts';
-import { makeMeetingPlace } from '../host/socket-directory.ts';
 import { StopClock } from '../host/stop-clock.ts';
-import type { Machine, Renewal, RenewalStage } from '../interface/agent.generated.ts';
-import type { MachineRenewal } from '../liveupdate/machine-head.ts';
+import type { Renewal } from '../interface/agent.generated.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
-import type { SessionStore } from '../liveupdate/sessions.ts';
-import type { BlockFiles } from '../machines/block-files.ts';
 import type { Piece } from '../qemu/streams.ts';
-import { writeOut } from '../rehearsal/write-out.ts';
-import { vmmFacts } from '../update/program/vmm-facts.ts';
-import { NotRenewable, needRenewable, renewalOf } from './begin.ts';
-import type { RenewalUnits } from './renewal-units.ts';
-import { type Begun, type StartContext, startNew } from './start-new.ts';
+import { makeReady, needOpen, type Ready, type RenewalContext, type RenewOptions } from './make-ready.ts';
+import { type Begun, startNew } from './start-new.ts';
 
-export interface RenewalContext extends Omit<StartContext, 'units' | 'mark' | 'paths'> {
-  readonly paths: Pick<HostPaths, 'proc' | 'sys'>;
-  readonly sessions: Pick<SessionStore, 'get' | 'whereIs' | 'touched'>;
-  readonly adoptions: Pick<Adoptions, 'moved'> & {
-    readonly stopped: Pick<Adoptions['stopped'], 'mark' | 'letRunOn'>;
-  };
-  readonly blockFiles: Pick<BlockFiles, 'of'>;
-  readonly units: RenewalUnits;
-  readonly socketDirectory: string;
-  take(pid: number, fd: number): Descriptor;
-  /** @throws Refusal NoSuchProcess, NotAMachine */
-  look(pid: number): Promise<Machine>;
-  nowUs(): number;
-}
-
-export interface RenewOptions {
-  readonly adopted: Adopted;
-  /** As it was looked at. */
-  readonly machine: Machine;
-  /** Longest that the guest may be stopped before it is told to run, in µs. */
-  readonly limitUs: number;
-  /** Ends it early: the old VMM runs on then. */
-  readonly signal: AbortSignal;
-  told(stage: RenewalStage): void;
-}
-
-/** What the names of directories begin with in which new VMMs are started. */
-export const purpose = 'renewal-';
-/** What is made ready for the state, in bytes: memory is not in it. */
-const stateBytes = 2 * 1024 * 1024;
 /** How long to wait before what must be done is tried again, in ms. */
 const againMs = 2000;
 
@@ -113,14 +71,6 @@ const handedSession = 'renewal';
  */
 export async function renewMachine(context: RenewalContext, options: RenewOptions): Promise<Renewal> {
   return await new OneRenewal(context, options).run();
-}
-
-/** What is in hand once everything is ready. */
-interface Ready {
-  readonly facts: VmmFacts;
-  readonly memory: SavedMachine['memory'];
-  readonly saver: MachineSaver;
-  readonly renewal: MachineRenewal;
 }
 
 class OneRenewal {
@@ -149,7 +99,10 @@ class OneRenewal {
 
   async run(): Promise<Renewal> {
     const { limitUs } = this.#options;
-    const ready = await this.#ready();
+    const ready = await makeReady(this.#context, this.#options, this.#signal);
+    const { session, machine } = this.#options.adopted;
+    // As it is noted by now.
+    this.#adopted = { session, machine: { ...machine, before: ready.saver.before } };
     const words = (limit: string): string =>
       `it was not through after ${limit}, the longest that its guest may be stopped`;
     const clock = new StopClock(limitUs, (reason) => this.#late.abort(reason), words);
@@ -169,40 +122,6 @@ class OneRenewal {
   #close(saver: MachineSaver): void {
     if (!this.#isClosed) saver.close();
     this.#isClosed = true;
-  }
-
-  /** Gets everything ready while the guest runs. */
-  async #ready(): Promise<Ready> {
-    const { adoptions, blockFiles, native, nowUs, paths, sessions, socketDirectory, take } = this.#context;
-    const { adopted, machine, limitUs } = this.#options;
-    const { session, machine: head } = adopted;
-    const { command, pid, way } = head;
-    const facts = await vmmFacts(paths, head, blockFiles.of(head));
-    needRenewable(adopted, facts);
-    const whereIs = sessions.whereIs.bind(sessions);
-    const memory = placesOfMemory({ native, take, whereIs }, machine, command.words);
-    const directory = makeMeetingPlace(socketDirectory, null, purpose);
-    try {
-      const renewal = await renewalOf(this.#context, adopted, facts, directory);
-      const unwritten = await writeOut({ native, paths, take }, pid, this.#signal);
-      if (unwritten !== null) throw new NotRenewable(unwritten);
-      const saver = await MachineSaver.prepare({
-        ...{ native, pid, way, socketDirectory, nowUs },
-        monitor: socketSeenBy(paths.proc, pid, head.monitor),
-        user: command,
-        expectedBytes: stateBytes,
-        limitMs: limitUs / 1000,
-        preserve: null,
-        earlier: head.before,
-        note: (before) => adoptions.stopped.mark(session, { before }),
-        signal: this.#signal,
-      });
-      this.#adopted = { session, machine: { ...head, before: saver.before } };
-      return { facts, memory, saver, renewal };
-    } catch (error) {
-      rmSync(directory, { recursive: true, force: true });
-      throw error;
-    }
   }
 
   /** Stops the guest, and has its state loaded by the new VMM. Never throws. */
@@ -240,6 +159,7 @@ class OneRenewal {
       files: descriptors.map((file) => {
         if (!fstatSync(file.fd).isFile())
           throw new Error('its VMM hands over something that is no file, which another process cannot open');
+        needOpen(this.#context.native, file, 'memory that its VMM hands over');
         const token = `0x${(this.#handed.size + 1).toString(16)}`;
         this.#handed.set(token, file);
         return { session: handedSession, token };

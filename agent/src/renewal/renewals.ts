@@ -12,10 +12,11 @@ import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { Serial } from '../host/serial.ts';
 import type { Rehearsal, Renewal, RenewalStage } from '../interface/agent.generated.ts';
-import type { Journal } from '../journal/index.ts';
+import { type Journal, JournalUnwritable } from '../journal/index.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { Rehearsals } from '../rehearsal/rehearsals.ts';
-import { purpose, type RenewalContext, renewMachine } from './renew-machine.ts';
+import { purpose, type RenewalContext } from './make-ready.ts';
+import { renewMachine } from './renew-machine.ts';
 
 export interface RenewalsContext extends RenewalContext {
   readonly journal: Journal;
@@ -93,7 +94,7 @@ export class Renewals {
         return await this.#one(pid, actor, { limitUs, told, signal: ending.signal });
       });
     } catch (error) {
-      throw error instanceof Refusal ? error : unusable(saidBy(error));
+      throw error instanceof Refusal || error instanceof JournalUnwritable ? error : unusable(saidBy(error));
     } finally {
       this.#under.delete(ending);
     }
