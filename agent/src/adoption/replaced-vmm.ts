@@ -83,22 +83,33 @@ export function setNamesAside(proc: string, { machine }: Adopted, { aside }: Mac
 }
 
 /**
- * Makes sure that the new VMM has ended, and gives the old one its names back. The guest is stopped still.
+ * Gives the old VMM its names back. The new one has ended without having run, or was never started.
  *
- * @param wasStarted whether there may be a new one
- * @throws Error if the new one may live, or a name cannot be given back
+ * @throws Error if that cannot be done for one: its mark stays, and it is tried again
  */
-export async function undoRenewal(
-  { paths, starter, mark }: ReplacedContext,
+export function giveNamesBack(
+  { paths, mark }: Pick<ReplacedContext, 'paths' | 'mark'>,
   adopted: Adopted,
   renewal: MachineRenewal,
-  wasStarted = true,
-): Promise<void> {
-  // The service manager may not answer, and without a new one there is no need to wait for it.
-  if (wasStarted) await starter.stop(newUnitOf(adopted, renewal));
+): void {
+  // First: what the carrier has said there does not count any more.
+  rmSync(renewal.directory, { recursive: true, force: true });
   for (const each of renewal.aside) putBack(reachIn(paths.proc), each, adopted.machine.command.uid);
   mark(adopted.session, { renewal: null });
-  rmSync(renewal.directory, { recursive: true, force: true });
+}
+
+/**
+ * Makes sure that the new VMM has ended, and gives the old one its names back. The guest is stopped still.
+ *
+ * @throws Error if the new one may live, or a name cannot be given back
+ */
+async function undoRenewal(
+  context: ReplacedContext,
+  adopted: Adopted,
+  renewal: MachineRenewal,
+): Promise<void> {
+  await context.starter.stop(newUnitOf(adopted, renewal));
+  giveNamesBack(context, adopted, renewal);
 }
 
 /**

@@ -6,9 +6,10 @@ import type { Adopted } from '../adoption/adoption-context.ts';
 import { unitNameOf } from '../adoption/restore.ts';
 import type { VmmFacts } from '../adoption/vmm-facts.ts';
 import type { HostPaths } from '../host/paths.ts';
+import { visible } from '../host/plain-words.ts';
 import { seenBy } from '../host/seen-by.ts';
 import type { SetAside } from '../host/set-aside.ts';
-import type { MachineRenewal } from '../liveupdate/machine-head.ts';
+import type { MachineRenewal, VmmCommand } from '../liveupdate/machine-head.ts';
 import { namesIn } from '../qemu/named-in-words.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
 import { machineDirectories } from '../units/machine-unit.ts';
@@ -58,18 +59,26 @@ export async function renewalOf(
     slice: facts.resources?.slice ?? null,
     nice: facts.nice,
     directory,
-    aside: madeByVmm(paths.proc, command.words).map(besides),
+    aside: madeByVmm(paths.proc, command).map(besides),
     kept: places.ownUnit && isIn ? besides(runtime) : null,
   };
 }
 
-/** What a VMM makes at its start, and cannot make beside that of another: sockets, links, and the file of its number. */
-function madeByVmm(proc: string, words: readonly string[]): string[] {
+/**
+ * What a VMM makes at its start, and cannot make beside that of another: sockets, links, and the file of its number.
+ *
+ * @throws NotRenewable if one is somebody else's by now: it could not be put aside
+ */
+function madeByVmm(proc: string, { words, uid }: VmmCommand): string[] {
   const preserved = new Set(memoryFilesOf(words).map(({ backend }) => backend));
   return namesIn(words, preserved).flatMap(({ name, kind, option }) => {
-    const isLink = (): boolean =>
-      lstatSync(seenBy(proc, 1, name), { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
-    const isMade = kind === 'socket' || (kind === 'output' && (option.includes('-pidfile') || isLink()));
+    const found = lstatSync(seenBy(proc, 1, name), { throwIfNoEntry: false });
+    const isLink = found?.isSymbolicLink() ?? false;
+    const isMade = kind === 'socket' || (kind === 'output' && (option.includes('-pidfile') || isLink));
+    if (isMade && found !== undefined && found.uid !== uid)
+      throw new NotRenewable(
+        `${visible(name)} belongs to user ${found.uid}, and its VMM runs as user ${uid}`,
+      );
     return isMade ? [name] : [];
   });
 }

@@ -29,6 +29,8 @@
  *       whose old VMM cannot be saved runs on in it, and no new one is started
  *       whose new VMM refuses to let it run runs on in its old one, once the new one has ended
  *       is not let run while it is unknown whether the new VMM has ended
+ *       runs on although a socket cannot have its name back yet, which is tried again
+ *       whose socket is another user’s by now is not touched
  *       is left stopped if its new VMM ends after it was told to run
  *       is not touched if its new VMM could not have all of it: %s %s
  *       leaves a machine that goes on in its new VMM: %s
@@ -44,7 +46,13 @@ import { fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor } from '@luo-console/native';
 import type { Adopted } from '../adoption/adoption-context.ts';
-import { endReplaced, leaveStopped, setNamesAside, undoRenewal } from '../adoption/replaced-vmm.ts';
+import {
+  endReplaced,
+  giveNamesBack,
+  leaveStopped,
+  newUnitOf,
+  setNamesAside,
+} from '../adoption/replaced-vmm.ts';
 import { runOn } from '../adoption/run-on.ts';
 import { newRun, savedMachine } from '../adoption/run-records.ts';
 import type { MachineSaver } from '../adoption/save.ts';
@@ -203,11 +211,14 @@ class OneRenewal {
   }
 
   /** The new VMM has not run: it is ended, if it lives, and the old one runs on. */
-  async #runsOn({ saver, renewal }: Ready, why: string): Promise<Renewal> {
-    const { adoptions, nowUs, paths } = this.#context;
+  async #runsOn(ready: Ready, why: string): Promise<Renewal> {
+    const { adoptions, nowUs, paths, starter } = this.#context;
+    const { saver, renewal } = ready;
     const adopted = this.#adopted;
     const { machine } = adopted;
-    await this.#untilDone(adopted, () => undoRenewal(this.#marks, adopted, renewal, this.#wasStarted));
+    // The service manager may not answer, and without a new one there is no need to wait for it.
+    if (this.#wasStarted) await this.#untilDone(adopted, () => starter.stop(newUnitOf(adopted, renewal)));
+    const unnamed = this.#nameProblem(ready);
     const isThere = async (): Promise<boolean> =>
       (await identify(paths.proc, machine.pid))?.startTime === machine.startTime;
     const { mark } = this.#marks;
@@ -227,7 +238,17 @@ class OneRenewal {
     // Its monitor is free then.
     this.#close(saver);
     if (problems.length > 0) void adoptions.stopped.letRunOn();
-    return { ...this.#outcome('runs_on', [why, ...problems].join('; ')), stoppedUs };
+    return { ...this.#outcome('runs_on', [why, ...unnamed, ...problems].join('; ')), stoppedUs };
+  }
+
+  /** Gives the old VMM its names back. That it runs does not wait for it. @returns what went wrong */
+  #nameProblem({ renewal }: Ready): string[] {
+    try {
+      giveNamesBack(this.#marks, this.#adopted, renewal);
+      return [];
+    } catch (error) {
+      return [`its sockets do not have their names yet, which is tried again: ${saidBy(error)}`];
+    }
   }
 
   /** The new VMM has ended after it was told to run. */

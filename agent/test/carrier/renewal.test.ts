@@ -3,6 +3,7 @@
  * A renewal of a machine that runs, with each failure on its way: never do two VMMs run, and where the new one does not
  * come to run, the old one goes on.
  */
+import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
 import { RanPerhaps } from '../../src/adoption/restore.ts';
@@ -132,6 +133,29 @@ describe('a machine', () => {
     expect(stopped).not.toContain(true);
     expectAsBefore(one);
   }, 20_000);
+
+  it('runs on although a socket cannot have its name back yet, which is tried again', async () => {
+    const one = await running({ whim: 'die' });
+    const { path } = one.guest;
+    one.onStart = () => mkdirSync(path);
+    expect(await one.renew()).toMatchObject({
+      outcome: 'runs_on',
+      problem: expect.stringContaining('its sockets do not have their names yet'),
+    });
+    expect([one.guest.running, one.head.suspended, one.head.renewal?.aside[0]?.path]).toEqual([
+      ...[true, false, path],
+    ]);
+    rmdirSync(path);
+    await one.settle();
+    expectAsBefore(one);
+  });
+
+  it('whose socket is another user’s by now is not touched', async () => {
+    const one = await running();
+    chownSync(one.guest.path, 1234, 1234);
+    await expect(one.renew()).rejects.toThrow('belongs to user 1234');
+    expectAsBefore(one);
+  });
 
   it('is left stopped if its new VMM ends after it was told to run', async () => {
     const one = await running();
