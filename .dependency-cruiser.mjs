@@ -40,6 +40,7 @@ const belowRecord = ['update/record', ...agentFolders['update/record']];
 Object.assign(agentFolders, {
   'update/program': belowRecord,
   rehearsal: ['update/program', ...belowRecord],
+  renewal: ['rehearsal', 'update/program', ...belowRecord],
   'update/plan': ['update/program', ...belowRecord],
   'update/depart': ['update/plan', 'update/program', ...belowRecord],
   'update/arrive': ['update/program', ...belowRecord],
@@ -48,6 +49,7 @@ Object.assign(agentFolders, {
 /** Method handlers ask the layers below and know neither QEMU nor the service manager. */
 const serviceMay = [
   'rehearsal',
+  'renewal',
   'update',
   'adoption',
   'definitions',

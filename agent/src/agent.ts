@@ -34,6 +34,8 @@ import { BlockFiles } from './machines/block-files.ts';
 import { MachineLook } from './machines/machine-look.ts';
 import { type RehearsalUnits, rehearsalUnits } from './rehearsal/rehearsal-units.ts';
 import { Rehearsals } from './rehearsal/rehearsals.ts';
+import { type RenewalUnits, renewalUnits } from './renewal/renewal-units.ts';
+import { Renewals } from './renewal/renewals.ts';
 import { needNormal } from './service/handler-context.ts';
 import { Authorisation } from './service/roles.ts';
 import { listenAt, serveCalls } from './service/serve-calls.ts';
@@ -43,6 +45,7 @@ import { arrive, openJournal } from './start-with-journal.ts';
 import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
 import { completeArrival } from './update/arrive/settlement.ts';
 import { needsOf } from './update/program/machine-needs.ts';
+import { mayHaveRun } from './update/program/renewal-directory.ts';
 import { restoreMachine } from './update/program/restore-machine.ts';
 import { History } from './update/record/history.ts';
 import { takeOutIndex } from './update/record/incoming-index.ts';
@@ -68,6 +71,8 @@ export interface AgentOptions extends FirstOptions {
   readonly restart?: () => void;
   /** Starts rehearsals; the service manager does if it is not given. */
   readonly rehearsalUnits?: RehearsalUnits;
+  /** Where VMMs are that replace others; in units of the service manager if it is not given. */
+  readonly renewalUnits?: RenewalUnits;
   /** What was done first; it is done now if it was not. */
   readonly first?: FirstThings;
 }
@@ -136,13 +141,13 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   let tellStatus = (): void => {};
   const loader = new KernelLoader(native.kernel, journal, unended, nowUs, () => tellStatus());
   const accounts = new Accounts(paths);
-  // Until then a VMM may be in the hands of whoever brings its machine back.
+  // Until then a VMM may be in the hands of whoever brings its machine back. In a renewal the carrier has its monitor.
   let isLoaded = false;
   const blockFiles = new BlockFiles(log);
   const look = new MachineLook(
     machineSources({
       ...{ native, paths, sessions, device, phases, accounts, unended },
-      mayAsk: () => isLoaded,
+      mayAsk: () => isLoaded && !renewals.isStarting,
       adoptionOf: (identity) => adoptions.of(identity),
       heardBlockFiles: (identity, answer) => blockFiles.note(identity, answer),
       rehearsalOf: (identity, devices) => rehearsals.of(identity, devices),
@@ -157,6 +162,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     bootId: facts.bootId,
     look: (pid) => look.one(pid),
     availableMemory: () => availableMemory(paths),
+    renewals: {
+      starter,
+      isUnder: (session) => renewals.isUnder(session),
+      mayHaveRun: mayHaveRun(native),
+    },
     mayLetRunOn: () => phases.phase === 'normal',
   });
   const heldMachines = new HeldMachines({
@@ -164,6 +174,11 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     restore: restoreMachine,
     needNormal: () => needNormal(phases),
   });
+  const needNoUpdate = (): void => {
+    needNormal(phases);
+    if (updater.starting)
+      throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal, with no update starting' });
+  };
   const rehearsals: Rehearsals = new Rehearsals({
     ...{
       native,
@@ -180,11 +195,15 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     },
     units: options.rehearsalUnits ?? rehearsalUnits(paths),
     look: (pid) => look.one(pid),
-    needNormal: () => {
-      needNormal(phases);
-      if (updater.starting)
-        throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'normal, with no update starting' });
-    },
+    needNormal: needNoUpdate,
+  });
+  const renewals: Renewals = new Renewals({
+    ...{ native, paths, sessions, adoptions, rehearsals, journal, blockFiles, take, starter },
+    ...{ socketDirectory, unended, nowUs, log },
+    units: options.renewalUnits ?? renewalUnits(native, paths),
+    restore: restoreMachine,
+    look: (pid) => look.one(pid),
+    needNormal: needNoUpdate,
   });
   const context: UpdateContext = {
     native,
@@ -208,6 +227,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     unfinishedIndex: new UnfinishedIndex(),
     unended,
     startsMachine: () => heldMachines.busy,
+    renewsMachine: () => renewals.busy,
     rehearsalOf: (identity) => rehearsals.of(identity),
     endRehearsals: (why) => rehearsals.end(why),
     together: first.together,
@@ -230,6 +250,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   void rehearsals.endLeft();
   // The agent that stopped the machines may have died since. They wait for no disk: that of the journal may hang, too.
   await adoptions.stopped.letRunOn();
+  renewals.removeLeft();
   for (const problem of intake.problems) log('error', 'a session could not be taken back', { problem });
   const past = await openJournal(context);
   loader.recall(reader, facts.bootId);
@@ -294,6 +315,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     heldMachines,
     quietMemory,
     rehearsals,
+    renewals,
   });
   const server = serveCalls(
     { authorisation, log },
@@ -370,6 +392,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
       // Saving or undoing may take longer than the service manager waits.
       const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
       try {
+        await renewals.end('the agent ends').catch((error: unknown) => {
+          log('warning', 'a renewal may be under way still', { problem: saidBy(error) });
+        });
         await updater.leaveNone(reason, (stopped) => {
           log('warning', 'machines are still stopped, and the agent does not end before they run', {
             stopped,

@@ -15,6 +15,7 @@ import type { Log } from '../src/host/log.ts';
 import type { HostPaths } from '../src/host/paths.ts';
 import { standIns } from '../src/host/stand-ins.fixture.ts';
 import type { RehearsalUnits } from '../src/rehearsal/rehearsal-units.ts';
+import type { RenewalUnits } from '../src/renewal/renewal-units.ts';
 import { answerMeanwhile } from '../src/service/meanwhile.ts';
 import { makeBzImage, versions73 } from './made-up-kernel.ts';
 import { Manager } from './service-manager.ts';
@@ -62,6 +63,11 @@ export class MadeUpHost {
   readonly peers = new Map<string, number>();
   /** Starts rehearsals; none is started if it is not given. */
   rehearsalUnits: RehearsalUnits = { run: async () => {}, end: async () => {}, endAll: async () => {} };
+  /** Where VMMs are that replace others. */
+  renewalUnits: RenewalUnits = {
+    places: async () => ({ second: false, ownUnit: false }),
+    interrupt: async () => {},
+  };
   process: Process | null = null;
   agent: RunningAgent | null = null;
   #boots = 0;
@@ -191,6 +197,7 @@ export class MadeUpHost {
         },
       },
       rehearsalUnits: process.tap(this.rehearsalUnits),
+      renewalUnits: process.tap(this.renewalUnits),
       ...(this.starter && { starter: process.tap(this.starter) }),
     };
     const starting = startAgent({

@@ -77,6 +77,8 @@ export class MadeUpVmms {
   readonly beforeStart = new Map<string, () => Promise<void>>();
   /** Comes between what a VMM is told, or does by itself, and what it does then. */
   between: (name: string, ...given: Parameters<Between>) => void = (_name, _what, perform) => perform();
+  /** The processes of VMMs beside which others were started, by the name of the unit. */
+  readonly #olds = new Map<string, Pick<MadeUpVmm, 'child' | 'pid'>>();
   /** Units to which a VMM that ran already was attached, in order. */
   readonly attached: string[] = [];
 
@@ -181,6 +183,7 @@ export class MadeUpVmms {
       resume: async (machine, program) => {
         const name = unitNameOf(machine);
         const vmm = unit(name);
+        if (machine.beside) this.#olds.set(name, { child: vmm.child, pid: vmm.pid });
         const resuming = runProgram(program, {
           start: async (words, [memory]) => {
             await this.beforeStart.get(name)?.();
@@ -197,7 +200,8 @@ export class MadeUpVmms {
             vmm.guest.restart(words);
           },
           kill: async () => {
-            if (!this.failing.has(name)) await this.end(vmm);
+            if (machine.beside) await this.#endBeside(name);
+            else if (!this.failing.has(name)) await this.end(vmm);
           },
         });
         this.#resuming.set(name, resuming);
@@ -206,12 +210,14 @@ export class MadeUpVmms {
       settle: async (machine) => await this.#resuming.get(unitNameOf(machine))?.catch(() => {}),
       pid: async (machine) => {
         const name = unitNameOf(machine);
-        if (this.failing.has(name)) throw new Error('its VMM ended at once');
+        const isOld = machine.beside && (this.#olds.get(name)?.pid ?? unit(name).pid) === unit(name).pid;
+        if (this.failing.has(name) || isOld) throw new Error('its VMM ended at once');
         return unit(name).pid;
       },
       stop: async (machine) => {
         const name = unitNameOf(machine);
-        if (!this.failing.has(name)) await this.end(unit(name));
+        if (machine.beside) await this.#endBeside(name);
+        else if (!this.failing.has(name)) await this.end(unit(name));
       },
       adopt: async (machine, pid) => {
         const name = unitNameOf(machine);
@@ -220,6 +226,19 @@ export class MadeUpVmms {
         this.attached.push(name);
       },
     };
+  }
+
+  /** Ends a VMM that was started beside another one, if it was. The guest is that one's again. */
+  async #endBeside(name: string): Promise<void> {
+    const vmm = this.#unit(name);
+    const old = this.#olds.get(name);
+    if (old === undefined || old.pid === vmm.pid) return;
+    const { child, pid } = vmm;
+    rmSync(join(this.#host.paths.proc, String(pid)), { force: true, recursive: true });
+    if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
+      await once(child, 'exit');
+    Object.assign(vmm, old);
+    this.#host.peers.set(vmm.guest.path, old.pid);
   }
 
   /** A process that stands for a VMM: it waits until it is killed. Its descriptors 3 and 4 are memory and monitor. */

@@ -27,7 +27,7 @@ interface OpenStream {
 }
 
 /** Methods whose streams say how far an act is, and end with what came of it. */
-const endsByItself: ReadonlySet<string> = new Set(['AdoptMachine']);
+const endsByItself: ReadonlySet<string> = new Set(['AdoptMachine', 'RenewMachine']);
 
 export interface Asked {
   method: string;

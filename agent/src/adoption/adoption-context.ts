@@ -7,6 +7,16 @@ import type { Machine } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { MachineHead } from '../liveupdate/machine-head.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
+import type { VmmStarter } from './restore.ts';
+
+/** What it takes to go on with a machine whose VMM was being replaced. */
+export interface RenewalsLeft {
+  readonly starter: VmmStarter;
+  /** Whether this agent is at it: then nobody else is to touch the machine. */
+  isUnder(session: string): boolean;
+  /** Whether the new VMM may have been told to run, by what the carrier has said in this directory. */
+  mayHaveRun(directory: string): boolean;
+}
 
 export interface AdoptionContext {
   readonly native: Native;
@@ -32,6 +42,7 @@ export interface AdoptionContext {
   };
   /** The user the agent runs as: root. */
   readonly ownUid: number;
+  readonly renewals: RenewalsLeft;
   /** Whether machines that stand still should not: no live update is under way. */
   mayLetRunOn(): boolean;
   log(level: 'info' | 'warning' | 'error', message: string, fields?: Record<string, unknown>): void;

@@ -17,7 +17,9 @@ import { DescriptorStore } from '../liveupdate/descriptor-store.ts';
 import { Device } from '../liveupdate/device.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import { SessionStore } from '../liveupdate/sessions.ts';
+import type { RenewalsLeft } from './adoption-context.ts';
 import { Adoptions } from './adoptions.ts';
+import type { VmmStarter } from './restore.ts';
 
 const patience = { firstMs: 1, totalMs: 20 };
 
@@ -29,6 +31,11 @@ export async function end(child: ChildProcess): Promise<void> {
   child.kill('SIGKILL');
   await once(child, 'exit');
 }
+
+const not = async (): Promise<never> => {
+  throw new Error('nothing is started here');
+};
+const noStarter: VmmStarter = { resume: not, settle: not, pid: not, stop: not, adopt: not };
 
 export class AdoptionScene implements Disposable {
   readonly directory = mkdtempSync('/dev/shm/luo-adoptions-');
@@ -44,11 +51,14 @@ export class AdoptionScene implements Disposable {
   /** Definitions there are, with the processes of those that run. */
   readonly definitions = new Map<string, number | null>();
   mayLetRunOn = true;
+  /** Which VMMs are started, and what has become of them. */
+  renewals: RenewalsLeft = { starter: noStarter, isUnder: () => false, mayHaveRun: () => false };
   /** What was logged. */
   readonly logged: string[] = [];
   availableMemory: number | null = null;
 
   constructor() {
+    const scene = this;
     const { double } = this;
     const native: Native = {
       ...realNative,
@@ -95,6 +105,13 @@ export class AdoptionScene implements Disposable {
         return native.descriptors.duplicate(file);
       },
       availableMemory: async () => this.availableMemory,
+      renewals: {
+        get starter() {
+          return scene.renewals.starter;
+        },
+        isUnder: (session) => scene.renewals.isUnder(session),
+        mayHaveRun: (directory) => scene.renewals.mayHaveRun(directory),
+      },
       mayLetRunOn: () => this.mayLetRunOn,
       log: (_level, message) => void this.logged.push(message),
     });

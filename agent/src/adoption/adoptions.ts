@@ -57,6 +57,9 @@
  * - Somebody lets a guest run through another monitor after it was saved: QEMU tells, and the machine is left behind, or
  *   the update ends. Right before the kexec each VMM is asked once more (`last-question.ts`). One that is not as it was
  *   saved, or does not answer, ends the update.
+ * - Its VMM is replaced in this kernel (`renewal/renew-machine.ts`), and the agent dies meanwhile: the next one finds that
+ *   mark, too, and waits for the carrier. Either the new VMM runs and the old one is ended, or the old one is let run once
+ *   the new one has ended (`replaced-vmm.ts`).
  * - The agent dies in the next kernel: a mark behind the state says how far it was (`restart-mark.ts`). With the mark
  *   *starting* the VMM is stopped and started again, if attempts are left. With *running* it may have run, so
  *   nothing is loaded. Its monitor is asked, and it is told to run if it is still paused.
@@ -135,6 +138,9 @@
  *       are put back in the next kernel by $by
  *       is not let run by the next agent, if this one dies after it was saved
  *       ends the update in its last moment, and all run on: policy %s
+ *     agent/test/renewals.test.ts
+ *       an agent that dies leaves it to the next one, which ends the old VMM
+ *       an agent that dies before the new VMM fails leaves the old one to be let run
  *     agent/test/carrier/restore-machine.test.ts
  *       goes on, %s
  *       that does not say whether it runs is not stopped: the guest may have run
@@ -156,37 +162,19 @@ import type { Machine } from '../interface/agent.generated.ts';
 import type { Collapsed } from '../liveupdate/collapse.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type Actor, agentItself } from '../liveupdate/live-update-context.ts';
-import type { MachineBefore, MachineHead } from '../liveupdate/machine-head.ts';
+import type { MachineHead } from '../liveupdate/machine-head.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
 import { checkRoom } from './filling.ts';
 import type { Following } from './huge-pages.ts';
+import { movedHead } from './moved-head.ts';
 import { dropLink, putNamesBack, takeNames } from './names.ts';
 import { type AdoptOptions, newAdoption } from './new-adoption.ts';
 import { protectMachine } from './protect.ts';
-import { commandOfVmm } from './running-vmm.ts';
 import { checkSeals } from './sealed-memory.ts';
 import { StoppedMachines } from './stopped-machines.ts';
-import { usualCapabilities } from './taking-in.ts';
 
 /** How long what is looked at for an adoption, and its undoing, are waited for, in ms. */
 const adoptingMs = 10_000;
-
-/** In place of the start time of a process that has ended: no process has it. */
-const noStartTime = 'ended';
-
-/**
- * How the migration settings of a machine's new VMM are to be: it began with those that every QEMU begins with. What
- * brought it back puts them back too, but may have ended before.
- */
-function beforeArrival(before: MachineBefore | null): MachineBefore {
-  const capabilities = { ...usualCapabilities, ...before?.settings.capabilities };
-  return { ran: before?.ran ?? true, saving: false, settings: { capabilities, parameters: {} } };
-}
-
-function nullIfGone(error: unknown): null {
-  if (error instanceof Refusal && error.refusal === 'NoSuchProcess') return null;
-  throw error;
-}
 
 export class Adoptions {
   readonly #context: AdoptionContext;
@@ -197,7 +185,7 @@ export class Adoptions {
 
   constructor(context: AdoptionContext) {
     this.#context = context;
-    this.stopped = new StoppedMachines(context);
+    this.stopped = new StoppedMachines({ ...context, moved: this.moved.bind(this) });
     this.#watch = new ProcessWatch(context.native);
   }
 
@@ -305,6 +293,8 @@ export class Adoptions {
     if (!adopted) throw new Refusal('MachineUnusable', { pid, name: '', reason: 'it is not adopted' });
     const { journal, sessions } = this.#context;
     const { session, machine } = adopted;
+    if (machine.renewal)
+      throw new Refusal('MachineUnusable', { pid, name: machine.name, reason: 'its VMM is being replaced' });
     const fields = { session, peer: actor.peer, parameters: { pid, name: machine.name } };
     await journal.giveBack('machine.release', fields, async () => {
       this.#watch.forget(session);
@@ -327,20 +317,15 @@ export class Adoptions {
   }
 
   /**
-   * Writes down that a machine's VMM is another process now: it was started again after a live update. One that has
-   * ended already is written down too, for `takeOver` to let go of.
+   * Writes down that a machine's VMM is another process now: it was started again after a live update, or renewed. One
+   * that has ended already is written down too, for `takeOver` to let go of.
    */
   async moved(session: string, pid: number): Promise<void> {
     const { paths, sessions, bootId } = this.#context;
     const held = sessions.get(session);
-    const before = beforeArrival(held.machine?.before ?? null);
-    const moved = { pid, bootId, unlinked: [], suspended: false, before };
-    const identity = await identify(paths.proc, pid);
-    const command = identity && (await commandOfVmm(paths.proc, pid).catch(nullIfGone));
-    if (identity !== null && command !== null) {
-      held.updateMachine({ ...moved, startTime: identity.startTime, command });
-      if (held.machine) this.#watchOne(session, held.machine);
-    } else held.updateMachine({ ...moved, startTime: noStartTime });
+    const { change, identity } = await movedHead(paths.proc, held.machine, pid, bootId);
+    held.updateMachine(change);
+    if (identity !== null && held.machine) this.#watchOne(session, held.machine);
     sessions.touched();
   }
 
@@ -376,8 +361,8 @@ export class Adoptions {
     const { sessions, log } = this.#context;
     const held: HeldSession | null = sessions.has(session) ? sessions.get(session) : null;
     if (held?.machine?.pid !== machine.pid || held.direction === 'incoming') return;
-    // While an update has it stopped, its end is for the update to deal with.
-    if (held.machine.suspended && !noUpdate) return;
+    // While an update has it stopped, its end is for the update to deal with. The same goes for one that is replaced.
+    if ((held.machine.suspended && !noUpdate) || held.machine.renewal) return;
     log('info', 'a machine has ended', { session, pid: machine.pid });
     for (const name of machine.unlinked) dropLink(machine.pid, name);
     await sessions.close(session, agentItself).catch((error: unknown) => {

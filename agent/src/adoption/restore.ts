@@ -12,6 +12,7 @@ import { VmmMonitor } from '../qemu/migration-monitor.ts';
 import { QmpError } from '../qemu/qmp-client.ts';
 import { ManagerRefusal } from '../units/manager-bus.ts';
 import type { SavedMachine } from './saved-machine.ts';
+import type { VmmFacts } from './vmm-facts.ts';
 
 /** A file to hand to a program that is started, as a path that leads to it. */
 export interface HandedFile {
@@ -28,7 +29,11 @@ export interface ResumedVmm {
 }
 
 /** What of a saved machine makes its unit. */
-export type UnitMachine = Pick<SavedMachine, 'session' | 'command' | 'facts'>;
+export type UnitMachine = Pick<SavedMachine, 'session' | 'command'> & {
+  readonly facts: Pick<VmmFacts, 'resources'> | null;
+  /** Where its VMM is started beside another one: whether it is in the machine's second unit. */
+  readonly beside?: { readonly second: boolean };
+};
 
 /** Starts VMMs as something that outlives this process. */
 export interface VmmStarter {
@@ -159,7 +164,9 @@ export async function runStarted({
   log,
   pid: known,
   hasRun = false,
-}: Pick<RestoreOptions, 'native' | 'paths' | 'machine' | 'starter' | 'log'> & {
+}: Pick<RestoreOptions, 'native' | 'paths' | 'starter' | 'log'> & {
+  readonly machine: UnitMachine &
+    Pick<SavedMachine, 'ran' | 'monitor'> & { readonly facts: Pick<VmmFacts, 'nice'> | null };
   readonly pid?: number | null;
   readonly hasRun?: boolean;
 }): Promise<Started> {

@@ -10,6 +10,8 @@ import { Refusal } from '../host/refusal.ts';
 import type { DescriptorStore } from '../liveupdate/descriptor-store.ts';
 import type { HeldSession } from '../liveupdate/held-session.ts';
 import { type HandedBack, machinesIn } from '../liveupdate/intake.ts';
+import type { RenewalsLeft } from './adoption-context.ts';
+import { movedHead } from './moved-head.ts';
 import { StoppedMachines } from './stopped-machines.ts';
 
 export interface StoredContext {
@@ -18,6 +20,7 @@ export interface StoredContext {
   readonly store: DescriptorStore;
   /** The boot in which they were stopped: this one. */
   readonly bootId: string;
+  readonly renewals: RenewalsLeft;
   readonly log: Log;
 }
 
@@ -28,24 +31,29 @@ export interface StoredContext {
  * @param over ends it, once an attempt under way is done: the sessions are taken in now
  */
 export async function letStoredRunOn(
-  { native, paths, store, bootId, log }: StoredContext,
+  { native, paths, store, bootId, renewals, log }: StoredContext,
   handed: readonly HandedBack[],
   over: AbortSignal,
 ): Promise<void> {
   const sessions = new Map<string, HeldSession>();
   for (const held of machinesIn({ native, store }, handed)) sessions.set(held.name, held);
+  const get = (name: string): HeldSession => {
+    const held = sessions.get(name);
+    if (!held) throw new Refusal('SessionNotFound', { name });
+    return held;
+  };
   const machines = new StoppedMachines({
-    ...{ native, paths, bootId, log },
+    ...{ native, paths, bootId, renewals, log },
     mayLetRunOn: () => !over.aborted,
     sessions: {
       list: () => [...sessions.values()],
       has: (name) => sessions.has(name),
-      get: (name) => {
-        const held = sessions.get(name);
-        if (!held) throw new Refusal('SessionNotFound', { name });
-        return held;
-      },
+      get,
       touched: () => {},
+    },
+    moved: async (session, pid) => {
+      const held = get(session);
+      held.updateMachine((await movedHead(paths.proc, held.machine, pid, bootId)).change);
     },
   });
   try {

@@ -8,12 +8,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { identify } from '../host/process-files.ts';
+import { saidBy } from '../host/said-by.ts';
 import { socketSeenBy } from '../host/seen-by.ts';
-import type { MachineHead } from '../liveupdate/machine-head.ts';
+import type { StoppedMark } from '../liveupdate/machine-head.ts';
 import { isAsSaved, isLive } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { putBackSettings } from '../qemu/migration-settings.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
+import { type LeftContext, settleRenewal } from './replaced-vmm.ts';
 
 /** How long to wait before a stopped machine is tried again, in ms: its monitor says nothing of itself. */
 const againMs = 2000;
@@ -22,14 +24,17 @@ const againMs = 2000;
 const settingsPausesMs: readonly number[] = [2000, 5000, 15_000, 30_000, 60_000];
 
 const stillStopped = 'a machine is still stopped';
+const unsettled = 'it is not settled yet which VMM a machine has';
 const settingsFailed = 'the migration settings of a machine are not as before yet';
 
-type StoppedContext = Pick<AdoptionContext, 'native' | 'paths' | 'bootId' | 'mayLetRunOn' | 'log'> & {
+type StoppedContext = Pick<
+  AdoptionContext,
+  'native' | 'paths' | 'bootId' | 'mayLetRunOn' | 'renewals' | 'log'
+> & {
   readonly sessions: Pick<AdoptionContext['sessions'], 'get' | 'has' | 'list' | 'touched'>;
+  /** Enters another process as a machine's VMM. */
+  moved(session: string, pid: number): Promise<void>;
 };
-
-/** What the manifest says of a machine while an update has it in hand. */
-export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before'>>;
 
 interface Attempt {
   /** How often its settings could not be put back. */
@@ -90,8 +95,10 @@ export class StoppedMachines {
 
   /** Machines that an update has in hand, or that are not as they were before one. */
   get #touched(): Adopted[] {
+    const { renewals } = this.#context;
     return adoptedIn(this.#context).filter(
-      ({ machine: { suspended, before } }) => suspended || before !== null,
+      ({ session, machine: { suspended, before, renewal } }) =>
+        (suspended || before !== null || renewal) && !renewals.isUnder(session),
     );
   }
 
@@ -112,8 +119,7 @@ export class StoppedMachines {
   }
 
   async #tryNow(session: string): Promise<boolean> {
-    const adopted = this.#touched.find((each) => each.session === session);
-    const isDone = adopted === undefined || (await this.#letOneRunOn(adopted));
+    const isDone = await this.#letRunOnSettled(session);
     const before = this.#again.get(session);
     clearTimeout(before?.timer);
     this.#again.delete(session);
@@ -135,6 +141,28 @@ export class StoppedMachines {
       isStopped ? againMs : growing,
     ).unref();
     this.#again.set(session, { failures: isStopped ? failures : failures + 1, timer });
+  }
+
+  /** A machine whose VMM was being replaced first has the one that it is to have. */
+  async #letRunOnSettled(session: string): Promise<boolean> {
+    const find = (): Adopted | undefined => this.#touched.find((each) => each.session === session);
+    const found = find();
+    if (found?.machine.renewal) {
+      try {
+        await settleRenewal(this.#left, found);
+      } catch (error) {
+        this.#context.log('error', unsettled, { session, problem: saidBy(error) });
+        return false;
+      }
+    }
+    const adopted = find();
+    return adopted === undefined || (await this.#letOneRunOn(adopted));
+  }
+
+  get #left(): LeftContext {
+    const { renewals, ...context } = this.#context;
+    const { starter, mayHaveRun } = renewals;
+    return { ...context, starter, mayHaveRun, mark: this.mark.bind(this) };
   }
 
   async #letOneRunOn(adopted: Adopted): Promise<boolean> {

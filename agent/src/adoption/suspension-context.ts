@@ -2,11 +2,10 @@
 /** What stopping and saving the machines of an update needs from the rest of the agent. */
 import type { Descriptor, Native } from '@luo-console/native';
 import type { Unended } from '../host/unended.ts';
-import type { MachineHead } from '../liveupdate/machine-head.ts';
+import type { MachineHead, StoppedMark } from '../liveupdate/machine-head.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import type { Adopted } from './adoption-context.ts';
 import type { SavedMachine } from './saved-machine.ts';
-import type { StoppedMark } from './stopped-machines.ts';
 import type { VmmFacts } from './vmm-facts.ts';
 
 export interface SuspensionContext {

@@ -2,7 +2,7 @@
 /** VMMs as separate services (`units/machine-unit.ts`), as far as restoring a machine needs them. */
 import type { HostPaths } from '../host/paths.ts';
 import { attachToUnit } from '../units/attached-unit.ts';
-import { stopMachineUnit, unitOf } from '../units/machine-unit.ts';
+import { stopMachineUnit, unitNamed } from '../units/machine-unit.ts';
 import { resumeInUnit, unitSettled } from '../units/resumed-unit.ts';
 import { machineUnitPid } from '../units/unit-process.ts';
 import { type UnitMachine, unitNameOf, type VmmStarter } from './restore.ts';
@@ -12,7 +12,7 @@ function unitFor(machine: UnitMachine) {
   const { program, words, directory, uid, gid } = machine.command;
   const user = uid === 0 ? null : { uid, gid };
   const resources = machine.facts?.resources ?? null;
-  return { name: unitNameOf(machine), program, words, directory, user, resources };
+  return { name: unitNameOf(machine), program, words, directory, user, resources, beside: machine.beside };
 }
 
 /** @param paths where sysfs and procfs are mounted, and the carrier is */
@@ -21,15 +21,17 @@ export function vmmUnits(paths: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>): Vm
   return {
     resume: async (machine, { files, directory }) =>
       await resumeInUnit({ ...unitFor(machine), openFiles: files, carrier, carrierDirectory: directory }),
-    settle: (machine) => unitSettled(unitNameOf(machine)),
+    settle: (machine) => unitSettled(unitNameOf(machine), undefined, machine.beside?.second),
     pid: async (machine) => {
       const name = unitNameOf(machine);
-      const pid = await machineUnitPid(name, paths, machine.facts?.resources ?? null);
-      if (pid === null)
-        throw new Error(`${unitOf(name)} has no process: see "journalctl -u ${unitOf(name)}"`);
-      return pid;
+      const resources = machine.facts?.resources ?? null;
+      const second = machine.beside?.second;
+      const pid = await machineUnitPid(name, paths, resources, undefined, second);
+      if (pid !== null) return pid;
+      const unit = unitNamed(name, second ?? false);
+      throw new Error(`${unit} has no process: see "journalctl -u ${unit}"`);
     },
-    stop: (machine) => stopMachineUnit(unitNameOf(machine)),
+    stop: (machine) => stopMachineUnit(unitNameOf(machine), undefined, machine.beside?.second),
     adopt: async (machine, pid, files) =>
       await attachToUnit(unitFor(machine), { pid, ...files, carrier, proc }),
   };

@@ -75,7 +75,9 @@ export class DefinedMachines {
    */
   async processOf(name: string, definition: Definition | null): Promise<number | null> {
     const { paths, accounts } = this.#context;
-    const pid = await machineUnitPid(name, paths, null, 0);
+    // One that was renewed may be in its second unit.
+    const pid =
+      (await machineUnitPid(name, paths, null, 0)) ?? (await machineUnitPid(name, paths, null, 0, true));
     if (pid === null) return null;
     const words = await commandLineOf(paths.proc, pid);
     if (!words.some((word) => word.includes(`:${machineFiles(name, words).monitor},`))) return null;

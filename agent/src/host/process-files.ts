@@ -3,6 +3,7 @@
  * What procfs says of one process: who it is, and which files it has mapped. A process can end between two
  * questions and its number be given to another one; the time at which it was started tells them apart.
  */
+import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink, stat, statfs } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { seenBy } from './seen-by.ts';
@@ -23,7 +24,20 @@ export interface ProcessIdentity {
 
 /** @returns null if there is no such process, or only a zombie of it, which has no files any more */
 export async function identify(proc: string, pid: number): Promise<ProcessIdentity | null> {
-  const text = await readFile(`${proc}/${pid}/stat`, 'latin1').catch(() => null);
+  return identityIn(pid, await readFile(`${proc}/${pid}/stat`, 'latin1').catch(() => null));
+}
+
+/** Whether a process is the one that it was; no, if it has ended. */
+export function isStill(proc: string, { pid, startTime }: ProcessIdentity): boolean {
+  try {
+    return identityIn(pid, readFileSync(`${proc}/${pid}/stat`, 'latin1'))?.startTime === startTime;
+  } catch {
+    return false;
+  }
+}
+
+/** @param text of its `stat`; null if there is none */
+function identityIn(pid: number, text: string | null): ProcessIdentity | null {
   // The command in parentheses may hold blanks and parentheses; the fields after the last one are plain.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ');
   const startTime = fields?.[19];

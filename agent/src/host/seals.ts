@@ -29,12 +29,29 @@ export function whySealed(seals: number): string | null {
   return null;
 }
 
-/** `whySealed` of an open file; a file that takes no seals has none. @throws SystemError `EBADF` */
-export function whyFileSealed({ getSeals }: Pick<Memory, 'getSeals'>, file: FdLike): string | null {
+/**
+ * Why a new VMM could not write to a file that the running one writes to; null if it could. One that is sealed against
+ * writing altogether is only read.
+ *
+ * @throws SystemError `EBADF`
+ */
+export const whyClosedToOthers = ({ getSeals }: Pick<Memory, 'getSeals'>, file: FdLike): string | null => {
+  const seals = sealsOf(getSeals, file);
+  if ((seals & writeSeal) !== 0 || (seals & futureWriteSeal) === 0) return null;
+  return 'it has the seal F_SEAL_FUTURE_WRITE, so a new VMM could not write to it';
+};
+
+/** None, of a file that takes none. */
+function sealsOf(getSeals: Memory['getSeals'], file: FdLike): number {
   try {
-    return whySealed(getSeals(file));
+    return getSeals(file);
   } catch (error) {
-    if (errnoOf(error) === 'EINVAL') return null;
+    if (errnoOf(error) === 'EINVAL') return 0;
     throw error;
   }
+}
+
+/** `whySealed` of an open file; a file that takes no seals has none. @throws SystemError `EBADF` */
+export function whyFileSealed({ getSeals }: Pick<Memory, 'getSeals'>, file: FdLike): string | null {
+  return whySealed(sealsOf(getSeals, file));
 }

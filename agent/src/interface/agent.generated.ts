@@ -408,6 +408,37 @@ export const Machine = v.object({
 export type Machine = v.InferOutput<typeof Machine>;
 
 /**
+ * How far a renewal is. `rehearsing`: the machine is rehearsed. `saving`: its guest is stopped and its state saved.
+ * `starting`: its new VMM is started and takes the state. `ending`: the new VMM runs, and the old one is ended.
+ */
+export const RenewalStage = v.picklist(['rehearsing', 'saving', 'starting', 'ending']);
+export type RenewalStage = v.InferOutput<typeof RenewalStage>;
+
+/**
+ * What came of it. `renewed`: the machine runs in its new VMM. `runs_on`: it has its old one still, and is as before.
+ * `stopped`: its new VMM ended after it was told to run. Its old one is there, but is not let run, because the memory may have
+ * changed since.
+ */
+export const RenewalOutcome = v.picklist(['renewed', 'runs_on', 'stopped']);
+export type RenewalOutcome = v.InferOutput<typeof RenewalOutcome>;
+
+/**
+ * How a machine's VMM was replaced by a newer one. `problem`: why it was not, or what is not done yet. `pid` and `newPid`:
+ * the old and the new VMM, and `version` and `newVersion` are theirs. `stoppedUs`: how long the guest was stopped, null if it
+ * was not, or is still.
+ */
+export const Renewal = v.object({
+  outcome: RenewalOutcome,
+  problem: v.optional(v.nullable(v.string()), null),
+  pid: int,
+  newPid: v.optional(v.nullable(int), null),
+  version: v.optional(v.nullable(v.string()), null),
+  newVersion: v.optional(v.nullable(v.string()), null),
+  stoppedUs: v.optional(v.nullable(int), null),
+});
+export type Renewal = v.InferOutput<typeof Renewal>;
+
+/**
  * A machine described in a file, for the agent to start. `problem` says why the file cannot be used. `pid` is set
  * while the machine runs.
  */
@@ -938,6 +969,28 @@ type Rehearsal (
   changed: []string
 )
 
+# How far a renewal is. \`rehearsing\`: the machine is rehearsed. \`saving\`: its guest is stopped and its state saved.
+# \`starting\`: its new VMM is started and takes the state. \`ending\`: the new VMM runs, and the old one is ended.
+type RenewalStage (rehearsing, saving, starting, ending)
+
+# What came of it. \`renewed\`: the machine runs in its new VMM. \`runs_on\`: it has its old one still, and is as before.
+# \`stopped\`: its new VMM ended after it was told to run. Its old one is there, but is not let run, because the memory may have
+# changed since.
+type RenewalOutcome (renewed, runs_on, stopped)
+
+# How a machine's VMM was replaced by a newer one. \`problem\`: why it was not, or what is not done yet. \`pid\` and \`newPid\`:
+# the old and the new VMM, and \`version\` and \`newVersion\` are theirs. \`stoppedUs\`: how long the guest was stopped, null if it
+# was not, or is still.
+type Renewal (
+  outcome: RenewalOutcome,
+  problem: ?string,
+  pid: int,
+  newPid: ?int,
+  version: ?string,
+  newVersion: ?string,
+  stoppedUs: ?int
+)
+
 # A machine described in a file, for the agent to start. \`problem\` says why the file cannot be used. \`pid\` is set
 # while the machine runs.
 type MachineDefinition (
@@ -1144,6 +1197,15 @@ method ReleaseMachine(pid: int) -> (machine: Machine)
 # if that found out more and still counts: what is in the way for a while takes nothing back. Fails with MachineUnusable
 # if the machine is not adopted, or its rehearsal was ended because an update began.
 method RehearseMachine(pid: int) -> (machine: Machine, rehearsal: Rehearsal)
+
+# Replaces the VMM of an adopted machine by a new one, of the program as it is at its path now, without a kexec. The machine
+# is rehearsed first. Then its guest is stopped, its state is saved, and the new VMM takes it, with the same memory and the
+# same paths of sockets. The old VMM is ended once the new one says that it runs. If the new one does not come so far, it is
+# ended and the old one runs on. \`limitSeconds\` is the longest that the guest may be stopped before that: 1 to 600, 30 if it
+# is not given. What came of it is in \`renewal\`. With \`more\`, each stage is told before, without one. Fails with
+# MachineUnusable, and changes nothing, if the machine is not adopted or failed its rehearsal. The same goes for a machine
+# that has what two VMMs cannot have at once: private memory, a tap, or a port of the host. [Supports 'more' flag]
+method RenewMachine(pid: int, limitSeconds: ?int) -> (machine: Machine, stage: ?RenewalStage, renewal: ?Renewal)
 
 # Machines that an update could not start again. Nothing of them is lost.
 method ListHeldMachines() -> (machines: []HeldMachine)
@@ -1457,6 +1519,27 @@ error DoneNotRecorded(method: string, reason: string)
         rehearsal: Rehearsal,
       }),
       streaming: 'no',
+    },
+    /**
+     * Replaces the VMM of an adopted machine by a new one, of the program as it is at its path now, without a kexec. The machine
+     * is rehearsed first. Then its guest is stopped, its state is saved, and the new VMM takes it, with the same memory and the
+     * same paths of sockets. The old VMM is ended once the new one says that it runs. If the new one does not come so far, it is
+     * ended and the old one runs on. `limitSeconds` is the longest that the guest may be stopped before that: 1 to 600, 30 if it
+     * is not given. What came of it is in `renewal`. With `more`, each stage is told before, without one. Fails with
+     * MachineUnusable, and changes nothing, if the machine is not adopted or failed its rehearsal. The same goes for a machine
+     * that has what two VMMs cannot have at once: private memory, a tap, or a port of the host. [Supports 'more' flag]
+     */
+    RenewMachine: {
+      parameters: v.strictObject({
+        pid: int,
+        limitSeconds: v.optional(v.nullable(int), null),
+      }),
+      reply: v.object({
+        machine: Machine,
+        stage: v.optional(v.nullable(RenewalStage), null),
+        renewal: v.optional(v.nullable(Renewal), null),
+      }),
+      streaming: 'may',
     },
     /** Machines that an update could not start again. Nothing of them is lost. */
     ListHeldMachines: {

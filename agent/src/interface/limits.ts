@@ -6,3 +6,7 @@ export const longestGraceSeconds = 600;
 
 /** Longest stop limit that `MakePlan` takes, in seconds. */
 export const longestStopSeconds = 7200;
+
+/** Longest that `RenewMachine` may be told to have a guest stopped, and how long that may be if it is not told, in seconds. */
+export const mostRenewalSeconds = 600;
+export const usualRenewalSeconds = 30;

@@ -4,6 +4,7 @@
  * empty. Written when it is adopted, and whenever its VMM is another process.
  */
 import * as v from 'valibot';
+import type { SetAside } from '../host/set-aside.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
@@ -47,6 +48,33 @@ export const MachineBefore = v.object({
 });
 export type MachineBefore = v.InferOutput<typeof MachineBefore>;
 
+const path = v.pipe(v.string(), v.regex(/^\//), v.maxLength(4096));
+const Renamed = v.object({ path, aside: path }) satisfies v.GenericSchema<unknown, SetAside>;
+
+/**
+ * A machine gets a new VMM in this kernel. Written before its guest is stopped, so that an agent that finds it knows what
+ * may have been started, and what must be ended or put back.
+ */
+export const MachineRenewal = v.object({
+  /** The VMM that is replaced. */
+  from: v.object({ pid: count, startTime: v.pipe(v.string(), v.maxLength(32)) }),
+  /** Whether the new one is in the machine's second unit. */
+  second: v.boolean(),
+  /** Whether the old one is in the other one of the machine's units: otherwise its unit is somebody else's. */
+  ownUnit: v.boolean(),
+  /** The slice of the new one's unit; null for the usual one. */
+  slice: v.nullable(v.pipe(v.string(), v.maxLength(255))),
+  /** The nice value of its VMM. */
+  nice: v.pipe(v.number(), v.integer(), v.minValue(-20), v.maxValue(19)),
+  /** Where the carrier works, in a directory of its own. */
+  directory: path,
+  /** Sockets and files of the old one, which the new one makes again. */
+  aside: v.pipe(v.array(Renamed), v.maxLength(1024)),
+  /** The machine's directory, while the end of the old one's unit would remove it; null if it has none. */
+  kept: v.nullable(Renamed),
+});
+export type MachineRenewal = v.InferOutput<typeof MachineRenewal>;
+
 export const MachineHead = v.object({
   name: v.pipe(v.string(), v.maxLength(256)),
   /** The definition it was started from, or null. */
@@ -68,5 +96,10 @@ export const MachineHead = v.object({
   suspended: v.boolean(),
   /** Set while an update has the machine in hand; null otherwise. A head of an earlier agent has none. */
   before: v.optional(v.nullable(MachineBefore), null),
+  /** Set while its VMM is being replaced in this kernel. */
+  renewal: v.optional(v.nullable(MachineRenewal)),
 });
 export type MachineHead = v.InferOutput<typeof MachineHead>;
+
+/** What of it says that a machine is in hand: an update's, or that of who replaces its VMM. */
+export type StoppedMark = Partial<Pick<MachineHead, 'suspended' | 'before' | 'renewal'>>;

@@ -2,7 +2,7 @@
 /** `luocon adopt`, `release` and `start`: what is asked, sent and printed. */
 import { describe, expect, it } from 'vitest';
 import { type AgentHandlers, serveAgent } from '../client/fake-agent.fixture.ts';
-import { AgentInterface, type Machine, type Rehearsal } from '../interface/agent.generated.ts';
+import { AgentInterface, type Machine, type Rehearsal, type Renewal } from '../interface/agent.generated.ts';
 import { interfaceError } from '../varlink/index.ts';
 import { luocon, type RunOptions } from './luocon.fixture.ts';
 import { sampleGraph, sampleMachine } from './machine.fixture.ts';
@@ -161,6 +161,59 @@ describe('luocon rehearse', () => {
   it('fails if the rehearsal did, in the words of that', async () => {
     const { status, stdout } = await run({ problem: 'no such disk', startUs: null, stoppedUs: null });
     expect([status, stdout]).toEqual([4, 'one (pid 100): rehearsed just now, and failed: no such disk.\n']);
+  });
+});
+
+describe('luocon machine renew', () => {
+  const renewal: Renewal = {
+    ...{ outcome: 'renewed', problem: null, pid: 100, newPid: 200 },
+    ...{ version: '11.1.2', newVersion: '11.1.3', stoppedUs: 900_000 },
+  };
+  const run = async (result: Partial<Renewal>, args: string[] = [], options: RunOptions = {}) => {
+    const asked: unknown[] = [];
+    const { run: told } = agentWith(adopted, {
+      RenewMachine: async (parameters, call) => {
+        asked.push(parameters);
+        await call.reply({ machine: adopted, stage: 'saving' });
+        return { machine: { ...adopted, pid: 200 }, renewal: { ...renewal, ...result } };
+      },
+    });
+    return { asked, ended: await told(['machine', 'renew', 'one', ...args], options) };
+  };
+
+  it('says which VMM the machine has, and for how long its guest was stopped', async () => {
+    const { asked, ended } = await run({}, ['--limit', '5']);
+    expect([asked, ended.status, ended.stdout]).toEqual([
+      ...[[{ pid: 100, limitSeconds: 5 }], 0],
+      'one: renewed: QEMU 11.1.3 (pid 200) in place of QEMU 11.1.2 (pid 100); its guest was stopped for 900 ms.\n',
+    ]);
+    expect((await run({}, ['--json'])).ended.json).toEqual([{ machine: { ...adopted, pid: 200 }, renewal }]);
+  });
+
+  it('shows how far it is, to people only', async () => {
+    const { ended } = await run({}, [], { terminal: true, typed: '' });
+    expect(ended.stderr + ended.stdout).toContain('one: stopping it and saving its state');
+  });
+
+  it.each<[Partial<Renewal>, number, string]>([
+    [
+      { outcome: 'runs_on', problem: 'it ended', newPid: null },
+      1,
+      'one: not renewed, and runs on as before (pid 100); its guest was stopped for 900 ms: it ended.\n',
+    ],
+    [
+      { outcome: 'stopped', problem: 'its new VMM ended', stoppedUs: null },
+      1,
+      'one: not renewed, and stopped: its new VMM ended.\n',
+    ],
+    [
+      { problem: 'its old VMM has not ended yet', newVersion: null },
+      0,
+      'one: renewed: QEMU of an unknown version (pid 200) in place of QEMU 11.1.2 (pid 100); its guest was stopped for 900 ms; its old VMM has not ended yet.\n',
+    ],
+  ])('says what else has come of it: %j', async (result, status, words) => {
+    const { ended } = await run(result);
+    expect([ended.status, ended.stdout]).toEqual([status, words]);
   });
 });
 

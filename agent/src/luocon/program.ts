@@ -12,6 +12,7 @@ import { addMachineActs } from './commands/machine-acts.ts';
 import { addMachines } from './commands/machines.ts';
 import { addPlan } from './commands/plan.ts';
 import { addFetch, addPreserve } from './commands/preserve.ts';
+import { addRenew } from './commands/renew.ts';
 import { addSessions } from './commands/sessions.ts';
 import { addStatus } from './commands/status.ts';
 import { addAbort, addUpdate } from './commands/update.ts';
@@ -70,6 +71,7 @@ export function buildProgram(act: Act): Command {
   addFetch(program, act);
   addMachines(program, act);
   addMachineActs(program, act);
+  addRenew(program, act);
   addHeldMachines(program, act);
   addConsole(program, act);
   addKernels(program, act);

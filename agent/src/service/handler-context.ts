@@ -22,6 +22,7 @@ import type { Actor } from '../liveupdate/live-update-context.ts';
 import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { MachineLook } from '../machines/machine-look.ts';
 import type { Rehearsals } from '../rehearsal/rehearsals.ts';
+import type { Renewals } from '../renewal/renewals.ts';
 import type { History } from '../update/record/history.ts';
 import type { Phases } from '../update/record/phases.ts';
 import type { Updater } from '../update/updater.ts';
@@ -53,6 +54,7 @@ export interface HandlerContext {
   /** Told after each call. */
   readonly quietMemory: Pick<QuietMemory, 'used'>;
   readonly rehearsals: Rehearsals;
+  readonly renewals: Renewals;
 }
 
 type Agent = typeof AgentInterface;

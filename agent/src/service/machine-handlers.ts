@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Methods about virtual machines: those that run, and those that are held. */
 import { Refusal } from '../host/refusal.ts';
+import type { RenewalStage } from '../interface/agent.generated.ts';
+import { mostRenewalSeconds, usualRenewalSeconds } from '../interface/limits.ts';
 import { mostPriority } from '../liveupdate/machine-head.ts';
 import { orderOf } from '../machines/order.ts';
-import { actorOf, type HandlerContext, needNormal, type PeerHandlers } from './handler-context.ts';
+import { actorOf, type HandlerContext, needNormal, type PeerHandlers, within } from './handler-context.ts';
 
 type MachineMethods =
   | 'ListMachines'
@@ -11,6 +13,7 @@ type MachineMethods =
   | 'AdoptMachine'
   | 'ReleaseMachine'
   | 'RehearseMachine'
+  | 'RenewMachine'
   | 'ListHeldMachines'
   | 'RetryMachine'
   | 'AbandonMachine';
@@ -20,6 +23,7 @@ export function machineHandlers({
   adoptions,
   heldMachines,
   rehearsals,
+  renewals,
   phases,
 }: HandlerContext): PeerHandlers<MachineMethods> {
   return {
@@ -60,6 +64,22 @@ export function machineHandlers({
     RehearseMachine: async ({ pid }, _call, peer) => {
       const rehearsal = await rehearsals.rehearse(pid, actorOf(peer));
       return { machine: await look.one(pid), rehearsal };
+    },
+
+    RenewMachine: async ({ pid, limitSeconds }, call, peer) => {
+      const seconds = within('limitSeconds', limitSeconds, 1, mostRenewalSeconds, usualRenewalSeconds);
+      const before = await look.one(pid);
+      let pending: Promise<void> = Promise.resolve();
+      // Nobody who stopped listening ends it.
+      const told = (stage: RenewalStage): void => {
+        if (!call.more) return;
+        pending = pending.then(() => call.reply({ machine: before, stage })).catch(() => {});
+      };
+      const renewal = await renewals.renew(pid, seconds * 1_000_000, actorOf(peer), told);
+      await pending;
+      // It may have ended since, in its new VMM too.
+      const machine = await look.one(renewal.newPid ?? pid).catch(() => before);
+      return { machine, renewal };
     },
 
     ListHeldMachines: async () => ({ machines: heldMachines.list() }),

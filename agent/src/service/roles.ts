@@ -37,6 +37,7 @@ export const neededRoles: Readonly<Record<keyof AgentMethods, Role>> = {
   AdoptMachine: 'operator',
   ReleaseMachine: 'operator',
   RehearseMachine: 'operator',
+  RenewMachine: 'operator',
   ListHeldMachines: 'viewer',
   RetryMachine: 'operator',
   AbandonMachine: 'operator',

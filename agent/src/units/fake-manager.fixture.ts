@@ -5,7 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { type BusMessage, messageKind, readMessage, writeMessage } from './bus-message.ts';
+import { type BusMessage, type BusValue, messageKind, readMessage, writeMessage } from './bus-message.ts';
 
 const empty: BusMessage = {
   ...{
@@ -29,12 +29,13 @@ interface Job {
 
 /**
  * What becomes of a call: its job ends with a result, or it is refused by an error of that name. It may be answered with
- * a list of jobs, of which those named in `ends` end once that resolves. Or the connection is ended.
+ * a list of jobs, of which those named in `ends` end once that resolves, or with a value. Or the connection is ended.
  */
 export type Fate =
   | { readonly result: string }
   | { readonly error: string; readonly words: string }
   | { readonly jobs: readonly Job[]; readonly ends: Promise<string> }
+  | { readonly signature: string; readonly value: BusValue }
   | 'hang up';
 
 export interface FakeManager {
@@ -70,6 +71,11 @@ class Client {
       this.send({ kind: messageKind.reply, replyTo: serial, signature: 'a(usssoo)', body: [rows] });
       const path = await fate.ends;
       this.send({ ...this.#removed, body: [9, path, 'a.service', 'done'] });
+      return;
+    }
+    if ('value' in fate) {
+      const { signature, value } = fate;
+      this.send({ kind: messageKind.reply, replyTo: serial, signature, body: [value] });
       return;
     }
     if ('error' in fate) {

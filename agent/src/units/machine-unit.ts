@@ -39,11 +39,22 @@ function escaped(name: string): string {
 }
 
 /** The unit of a machine. */
-export const unitOf = (name: string): string => `luo-machine-${escaped(name)}.service`;
+export const unitOf = (name: string): string => unitNamed(name, false);
 
-/** The control group of a machine's unit, as below the mount of cgroup2. */
-export const machineGroup = (name: string, resources: Pick<Resources, 'slice'> | null): string =>
-  `${sliceGroup(resources?.slice ?? usualSlice)}/${unitOf(name)}`;
+/**
+ * One of the two units of a machine. Its VMM is in the second one if it was renewed there: the one before is in the first
+ * until it has ended.
+ */
+export const unitNamed = (name: string, second: boolean): string =>
+  // No escaped name ends so.
+  `luo-machine-${escaped(name)}${second ? '.second' : ''}.service`;
+
+/** The control group of a machine's unit, as below the mount of cgroup2. @param second as for `unitNamed` */
+export const machineGroup = (
+  name: string,
+  resources: Pick<Resources, 'slice'> | null,
+  second = false,
+): string => `${sliceGroup(resources?.slice ?? usualSlice)}/${unitNamed(name, second)}`;
 
 /**
  * A machine's directory, below `/run` and below `/var/log`. One that was started while our package was called
@@ -180,11 +191,12 @@ export async function startTransient(
 /**
  * Stops a machine's VMM and waits until it has ended. One that does not run is stopped already.
  *
+ * @param second as for `unitNamed`
  * @throws Error in the service manager's words
  */
-export async function stopMachineUnit(name: string, socket?: string): Promise<void> {
+export async function stopMachineUnit(name: string, socket?: string, second = false): Promise<void> {
   try {
-    await ask(socket, 'StopUnit', (bus) => bus.run('StopUnit', 'ss', [unitOf(name), 'replace']));
+    await ask(socket, 'StopUnit', (bus) => bus.run('StopUnit', 'ss', [unitNamed(name, second), 'replace']));
   } catch (error) {
     const gone = error instanceof ManagerRefusal && error.code === 'org.freedesktop.systemd1.NoSuchUnit';
     if (!gone) throw error;

@@ -63,10 +63,16 @@ export class ManagerBus {
   /**
    * Calls a method of the manager.
    *
+   * @param target another object and interface of it
    * @returns the values of its reply
    * @throws ManagerRefusal; Error if the connection ends
    */
-  async call(member: string, signature: string, body: readonly BusValue[]): Promise<readonly BusValue[]> {
+  async call(
+    member: string,
+    signature: string,
+    body: readonly BusValue[],
+    target: { readonly path: string; readonly interface: string } = manager,
+  ): Promise<readonly BusValue[]> {
     if (this.#over !== null) throw this.#over;
     this.#serial += 1;
     const serial = this.#serial;
@@ -75,7 +81,7 @@ export class ManagerBus {
       kind: messageKind.call,
       serial,
       replyTo: 0,
-      ...manager,
+      ...target,
       member,
       error: '',
       signature,

@@ -69,6 +69,19 @@ describe('the unit of a machine that the carrier brings back', () => {
     ]);
   });
 
+  it.each([
+    [true, 'luo-machine-one.second.service'],
+    [false, 'luo-machine-one.service'],
+  ])('beside another one of the machine leaves that its directory: second %s', async (second, name) => {
+    const { path, calls } = await fakeManager({ result: 'done' });
+    await resumeInUnit({ ...unit, beside: { second } }, path);
+    expect(calls[0]?.body[0]).toBe(name);
+    const pairs = calls[0]?.body[2] as [string, Variant][];
+    const names = pairs.map(([property]) => property);
+    expect(names.filter((property) => property.startsWith('RuntimeDirectory'))).toEqual([]);
+    expect(names).toContain('LogsDirectory');
+  });
+
   it('is waited for as long as it takes: the carrier has limits of its own', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const asked = Promise.withResolvers<void>();

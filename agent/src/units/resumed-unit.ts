@@ -4,20 +4,32 @@
  * It ends once the guest has been told to run, and leaves the VMM behind as the unit's main process.
  */
 import { Variant } from './bus-message.ts';
-import { type MachineUnit, noLimit, onBus, startTransient, unitOf, unitProperties } from './machine-unit.ts';
+import {
+  type MachineUnit,
+  noLimit,
+  onBus,
+  startTransient,
+  unitNamed,
+  unitProperties,
+} from './machine-unit.ts';
 
 export interface ResumedUnit extends MachineUnit {
   /** The carrier's program. */
   readonly carrier: string;
   /** Where the carrier works. */
   readonly carrierDirectory: string;
+  /** Whether the unit is beside another one of the machine, whose VMM it replaces; which of the two it is. */
+  readonly beside?: { readonly second: boolean } | undefined;
 }
 
 /** The properties of such a unit (org.freedesktop.systemd1(5)), by their names. */
 export function resumedProperties(unit: ResumedUnit): Readonly<Record<string, Variant>> {
-  const { carrier, carrierDirectory, directory } = unit;
+  const { beside, carrier, carrierDirectory, directory } = unit;
   // These the carrier sets for the VMM, as the machine's resume program says.
-  const { LimitMEMLOCK: _, LimitCORE: __, UMask: ___, ...properties } = unitProperties(unit);
+  const { LimitMEMLOCK: _, LimitCORE: __, UMask: ___, ...own } = unitProperties(unit);
+  // The directory is the other one's still: the end of this one, if it fails, is not to remove it.
+  const { RuntimeDirectory: ____, RuntimeDirectoryMode: _____, ...shared } = own;
+  const properties = beside === undefined ? own : shared;
   const words = [carrier, 'resume', carrierDirectory];
   return {
     ...properties,
@@ -40,7 +52,9 @@ export function resumedProperties(unit: ResumedUnit): Readonly<Record<string, Va
  * @throws Error in the service manager's words; if it ends the connection; or that the carrier ended with a failure
  */
 export async function resumeInUnit(unit: ResumedUnit, socket?: string): Promise<void> {
-  await onBus(socket, (bus) => startTransient(bus, unitOf(unit.name), resumedProperties(unit)));
+  await onBus(socket, (bus) =>
+    startTransient(bus, unitNamed(unit.name, unit.beside?.second ?? false), resumedProperties(unit)),
+  );
 }
 
 /** A row of `ListJobs`: number, unit, kind, state, and the paths of job and unit. */
@@ -49,13 +63,14 @@ const [unitAt, jobAt] = [1, 4];
 /**
  * Waits until the service manager has nothing to do for a machine's unit, however long that takes.
  *
+ * @param second as for `unitNamed`
  * @throws Error in the service manager's words; if it ends the connection
  */
-export async function unitSettled(name: string, socket?: string): Promise<void> {
+export async function unitSettled(name: string, socket?: string, second = false): Promise<void> {
   await onBus(socket, async (bus) => {
     const [jobs] = await bus.call('ListJobs', '', []);
     const rows = Array.isArray(jobs) ? jobs : [];
-    const own = rows.find((row) => Array.isArray(row) && row[unitAt] === unitOf(name));
+    const own = rows.find((row) => Array.isArray(row) && row[unitAt] === unitNamed(name, second));
     if (Array.isArray(own)) await bus.ended(String(own[jobAt]));
   });
 }

@@ -62,3 +62,11 @@ it('is not looked for without end', async () => {
   put([4711], Array.from({ length: 70 }, () => 'x').join('/'));
   expect(await found()).toBe(null);
 });
+
+it('is another one in the machine’s second unit', async () => {
+  put([4711]);
+  const second = (): Promise<number | null> => machineUnitPid('one', paths, null, 0, true);
+  expect(await second()).toBe(null);
+  put([4712], '../luo-machine-one.second.service');
+  expect([await found(), await second()]).toEqual([4711, 4712]);
+});

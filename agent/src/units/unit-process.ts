@@ -28,6 +28,7 @@ const mostEntries = 1024;
  * @param paths where sysfs and procfs are mounted, and the carrier is
  * @param resources where its unit is
  * @param waitMs how long to wait for one that is being started
+ * @param second as for `unitNamed`
  * @returns null if the machine does not run
  */
 export async function machineUnitPid(
@@ -35,8 +36,9 @@ export async function machineUnitPid(
   paths: Pick<HostPaths, 'sys' | 'proc' | 'carrier'>,
   resources: Pick<Resources, 'slice'> | null,
   waitMs = appearMs,
+  second = false,
 ): Promise<number | null> {
-  const group = `${paths.sys}/fs/cgroup${machineGroup(name, resources)}`;
+  const group = `${paths.sys}/fs/cgroup${machineGroup(name, resources, second)}`;
   for (let waited = 0; ; waited += lookMs) {
     const pid = firstIn(group, paths);
     if (pid !== null) return pid;
@@ -44,6 +46,15 @@ export async function machineUnitPid(
     await pause(lookMs);
   }
 }
+
+/**
+ * The processes of a control group, without those of groups below it.
+ *
+ * @param group as below the mount of cgroup2
+ * @throws Error if there is no such group
+ */
+export const processesIn = ({ sys }: Pick<HostPaths, 'sys'>, group: string): number[] =>
+  pidsIn(`${sys}/fs/cgroup${group}`);
 
 /** The first process of a group or of one below it that is not the carrier's. Read at once: a guest may be waiting. */
 function firstIn(unit: string, paths: Pick<HostPaths, 'proc' | 'carrier'>): number | null {

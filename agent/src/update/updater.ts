@@ -126,6 +126,9 @@ export class Updater {
       });
     }
     this.#needToStay();
+    // It has two VMMs for a moment, and the plan knows one.
+    if (this.#context.renewsMachine())
+      throw new Refusal('WrongPhase', { phase: phases.phase, needed: 'no machine being renewed' });
     const starting = new AbortController();
     this.#starting = starting;
     try {

@@ -175,7 +175,7 @@ function serveMonitor(): void {
       for (const line of String(text)
         .split('\n')
         .filter((each) => each.trim() !== '')) {
-        const { execute, arguments: parameters } = JSON.parse(line);
+        const { execute, arguments: parameters, id } = JSON.parse(line);
         if (whim === 'silent') return;
         if (!String(execute).startsWith('query-')) report.told.push(execute);
         write();
@@ -187,10 +187,12 @@ function serveMonitor(): void {
           continue;
         }
         const answer = (answers[execute] ?? (() => ({})))(parameters ?? {});
+        // Behind the answer to whoever numbers commands.
+        const number = id === undefined ? '' : `, "id": ${JSON.stringify(id)}`;
         socket.write(
           answer === null
-            ? '{"error": {"class": "GenericError", "desc": "it will not"}}\r\n'
-            : `{"return": ${spaced(answer)}}\r\n`,
+            ? `{"error": {"class": "GenericError", "desc": "it will not"}${number}}\r\n`
+            : `{"return": ${spaced(answer)}${number}}\r\n`,
         );
       }
     });

@@ -9,6 +9,7 @@ import type { Action } from '../state/action.ts';
 import type { ConsoleState } from '../state/console.svelte.ts';
 import { whyNotAct, whyNotChange } from '../state/focus.ts';
 import { abandonWords, rehearseWords, retryWords } from '../words/machines.ts';
+import { renewWords } from '../words/renewal.ts';
 import { startMachine } from './start-machine.ts';
 import { whyNotAdopt, whyNotRetry, whyNotStart } from './why-not.ts';
 
@@ -46,6 +47,15 @@ function actionsOf(state: ConsoleState, host: Host, machine: Machine): Action[] 
       state.dialog = { name: 'rehearse', machine };
     },
   };
+  const renew: Action = {
+    name: renewWords.title(name),
+    group: 'Machine',
+    off: whyNotChange(host),
+    run: () => {
+      show(state, machine);
+      state.dialog = { name: 'renew', machine };
+    },
+  };
   const open: Action = {
     name: `Open the console of ${name}`,
     group: 'Machine',
@@ -55,7 +65,10 @@ function actionsOf(state: ConsoleState, host: Host, machine: Machine): Action[] 
       state.show('terminal');
     },
   };
-  return [...(session === null ? [adopt] : [release, rehearse]), ...(consolePath === null ? [] : [open])];
+  return [
+    ...(session === null ? [adopt] : [release, rehearse, renew]),
+    ...(consolePath === null ? [] : [open]),
+  ];
 }
 
 function actionsOfHeld(state: ConsoleState, host: Host, machine: HeldMachine): Action[] {

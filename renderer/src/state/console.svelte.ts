@@ -30,6 +30,7 @@ export type OpenDialog =
   | { name: 'adopt'; machine: Machine }
   | { name: 'release'; machine: Machine }
   | { name: 'rehearse'; machine: Machine }
+  | { name: 'renew'; machine: Machine }
   | { name: 'retry'; machine: HeldMachine }
   | { name: 'abandon'; machine: HeldMachine };
 

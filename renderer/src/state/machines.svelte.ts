@@ -10,6 +10,8 @@ import type {
   MachineDefinition,
   NameChange,
   Rehearsal,
+  Renewal,
+  RenewalStage,
 } from '@luo-console/agent/interface';
 import { callAgent, callFollowed, readAgent } from '../bridge/agent.ts';
 import { type Failure, toFailure } from '../bridge/failure.ts';
@@ -90,6 +92,22 @@ export class MachinesStore {
   /** Rehearses an adopted machine. @returns how that went @throws Failure */
   rehearse(pid: number): Promise<Rehearsal> {
     return this.#act(async () => (await callAgent(this.#host, 'RehearseMachine', { pid })).rehearsal);
+  }
+
+  /**
+   * Replaces an adopted machine's VMM by a new one.
+   *
+   * @param onStage told how far it is
+   * @returns what came of it
+   * @throws Failure if nothing was done
+   */
+  renew(pid: number, onStage: (stage: RenewalStage) => void): Promise<Renewal | null> {
+    return this.#act(async () => {
+      const { renewal } = await callFollowed(this.#host, 'RenewMachine', { pid }, ({ stage }) => {
+        if (stage !== null) onStage(stage);
+      });
+      return renewal;
+    });
   }
 
   /**

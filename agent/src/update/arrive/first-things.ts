@@ -228,8 +228,10 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
   let isFirst = true;
   const answerMeanwhile = async (waiting: Waiting, signal: AbortSignal): Promise<void> => {
     // Machines that an agent of this boot has stopped must not wait for the device.
-    if (isFirst)
-      storedRunOn = storedRunOn.then(() => letStoredRunOn({ native, paths, store, log }, kept, signal));
+    if (isFirst) {
+      const context = { native, paths, store, starter, log };
+      storedRunOn = storedRunOn.then(() => letStoredRunOn(context, kept, signal));
+    }
     options.startWaits?.(signal, storedRunOn);
     await options.answerMeanwhile?.(waiting, listening, signal);
   };
@@ -273,15 +275,18 @@ export async function doFirstThings(options: FirstOptions): Promise<FirstThings>
 
 /** What it takes is loaded only where the agent waits anyway. */
 async function letStoredRunOn(
-  context: Omit<StoredContext, 'bootId'>,
+  { starter, ...context }: Omit<StoredContext, 'bootId' | 'renewals'> & { readonly starter: VmmStarter },
   handed: readonly HandedBack[],
   over: AbortSignal,
 ): Promise<void> {
   try {
     const { letStoredRunOn: letRunOn } = await import('../../adoption/stopped-in-store.ts');
+    const { mayHaveRun } = await import('../program/renewal-directory.ts');
     // Alone, as the rest of what is read of a kernel is not loaded yet.
     const bootId = await readFile(`${context.paths.proc}/sys/kernel/random/boot_id`, 'utf8');
-    await letRunOn({ ...context, bootId: bootId.trim() }, handed, over);
+    // This agent has none under way.
+    const renewals = { starter, isUnder: () => false, mayHaveRun: mayHaveRun(context.native) };
+    await letRunOn({ ...context, bootId: bootId.trim(), renewals }, handed, over);
   } catch (error) {
     context.log('error', 'machines may still be stopped', { problem: saidBy(error) });
   }

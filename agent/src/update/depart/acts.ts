@@ -8,6 +8,7 @@ import { attendantsMs } from '../../adoption/attendance.ts';
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { comeFirst } from '../../host/priority.ts';
 import { saidBy } from '../../host/said-by.ts';
+import type { StopClock } from '../../host/stop-clock.ts';
 import type { Plan, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import { markKernelLog } from '../../kernel/log.ts';
@@ -23,7 +24,6 @@ import type { UpdateContext } from '../record/update-context.ts';
 import type { LastSync } from './last-sync.ts';
 import type { ResumeProgram } from './resume-program.ts';
 import type { RunMachines } from './run-machines.ts';
-import type { StopClock } from './stop-clock.ts';
 import { warmUp } from './warm-up.ts';
 import { writeOut, writeOutAhead } from './writing-out.ts';
 

@@ -7,6 +7,7 @@
 import type { SavedMachine } from '../../adoption/saved-machine.ts';
 import { Refusal } from '../../host/refusal.ts';
 import { saidBy } from '../../host/said-by.ts';
+import { StopClock } from '../../host/stop-clock.ts';
 import type { Peer, Phase, Progress, Update } from '../../interface/agent.generated.ts';
 import type { RecordedPeer } from '../../journal/index.ts';
 import type { MadePlan } from '../plan/plan.ts';
@@ -21,7 +22,6 @@ import { acts, type Leaving, writeAhead } from './acts.ts';
 import { programFor } from './resume-program.ts';
 import { RunMachines } from './run-machines.ts';
 import { StepList } from './step-list.ts';
-import { StopClock } from './stop-clock.ts';
 
 /** How long is waited until machines are watched again and what has ended is closed, in ms. */
 const watchingMs = 200;

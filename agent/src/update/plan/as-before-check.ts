@@ -22,11 +22,12 @@ export function asBeforeCheck(
   // An update has them in hand.
   if (phases.phase !== 'normal' || found.length === 0)
     return ['pass', 'no machine is different since the last update'];
-  const said = found.map(({ machine: { name, suspended } }) =>
-    suspended
+  const said = found.map(({ machine: { name, suspended, renewal } }) => {
+    if (renewal) return `it is not settled which VMM ${name} has since it was renewed`;
+    return suspended
       ? `${name} is still stopped since the last update`
-      : `the migration settings of ${name} are not as before the last update, and another migration may end its VMM`,
-  );
+      : `the migration settings of ${name} are not as before the last update, and another migration may end its VMM`;
+  });
   return [
     'fail',
     `${said.join('; ')}. The agent tries again, at least once a minute. Another client may have the monitor, or it does not answer`,

@@ -46,6 +46,8 @@ export interface UpdateContext {
   readonly unended: Unended;
   /** Whether a held machine is being started or given up right now. */
   startsMachine(): boolean;
+  /** Whether a machine's VMM is being replaced right now. */
+  renewsMachine(): boolean;
   /** How the last rehearsal of a VMM went; null if it has not been rehearsed. */
   rehearsalOf(identity: ProcessIdentity): Promise<Rehearsal | null>;
   /** Ends rehearsals that are under way; their guests run then. @param why for people */

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * The clock over the blackout on the side that is left: from the first machine's stop to the reboot call. Whatever hangs
- * meanwhile, the update ends once the plan's stop limit has passed, and the machines run on.
+ * A clock over the time in which machines are stopped. In an update that is from the first machine's stop to the reboot
+ * call. Whatever hangs meanwhile, what stopped them ends once a limit has passed, and the machines run on.
  */
-import { counted } from '../../host/plain-words.ts';
+import { counted } from './plain-words.ts';
 
-/** Machines were stopped for as long as the plan allows. */
+/** What an update says once its limit has passed. @param limit in words */
+const plansLimit = (limit: string): string =>
+  `machines were stopped for ${limit}, which is the plan's stop limit`;
+
+/** Machines were stopped for as long as they may be. */
 export class StoppedTooLong extends Error {
   override readonly name = 'StoppedTooLong';
 }
@@ -13,14 +17,17 @@ export class StoppedTooLong extends Error {
 export class StopClock {
   readonly #limitMs: number;
   readonly #end: (reason: StoppedTooLong) => void;
+  readonly #words: (limit: string) => string;
   #timer: NodeJS.Timeout | null = null;
   #endsAtMs = Number.POSITIVE_INFINITY;
 
   /**
-   * @param limitUs the plan's stop limit, in µs; null if it stops nothing
-   * @param end ends the update; called once, when the limit has passed
+   * @param limitUs in µs; null if nothing is stopped
+   * @param end called once, when the limit has passed
+   * @param words what is said then, of the limit in words
    */
-  constructor(limitUs: number | null, end: (reason: StoppedTooLong) => void) {
+  constructor(limitUs: number | null, end: (reason: StoppedTooLong) => void, words = plansLimit) {
+    this.#words = words;
     this.#limitMs = limitUs === null ? Number.POSITIVE_INFINITY : limitUs / 1000;
     this.#end = end;
   }
@@ -46,6 +53,6 @@ export class StopClock {
 
   #late(): StoppedTooLong {
     const limit = counted(Math.ceil(this.#limitMs / 1000), 'second');
-    return new StoppedTooLong(`machines were stopped for ${limit}, which is the plan's stop limit`);
+    return new StoppedTooLong(this.#words(limit));
   }
 }
