@@ -69,7 +69,11 @@ describe('the agent of the next kernel', () => {
     // The agent looks at both all the time, and may find one that is just ending.
     holdDevice(78, 'other');
     letGo(77);
-    const explanation = async () => (await status())?.liveUpdate.explanation ?? 'the stream has ended';
+    const explanation = async (): Promise<string> => {
+      const next = await status();
+      if (next === undefined) throw new Error('the stream has ended');
+      return next.liveUpdate.explanation;
+    };
     while (!/^other \(pid 78\)/.test(await explanation()));
     // Who follows an update goes on, without an error.
     expect(onAway).not.toHaveBeenCalled();
