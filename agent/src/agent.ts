@@ -4,11 +4,11 @@
  * does what matters first. It takes back what the service manager kept, gets back the memory of a live update, and
  * answers calls. Only then it compares, finishes and settles.
  */
-import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Adoptions } from './adoption/adoptions.ts';
 import { Attendance } from './adoption/attendance.ts';
 import { HeldMachines } from './adoption/held-machines.ts';
+import type { AgentOptions, RunningAgent } from './agent-face.ts';
 import { DefinedMachines } from './definitions/defined-machines.ts';
 import { holdShutdown } from './hold-shutdown.ts';
 import { Accounts } from './host/accounts.ts';
@@ -26,23 +26,25 @@ import { KernelState } from './kernel/kernel-state.ts';
 import { KernelLoader } from './kernel/loader.ts';
 import { KernelLogTail, markKernelLog } from './kernel/log.ts';
 import { CounterRate, clocksOf } from './kernel/surviving-clock.ts';
+import { leaveNone } from './leave-none.ts';
 import { Device, usualPatience } from './liveupdate/device.ts';
 import { takeInStored } from './liveupdate/intake.ts';
 import { SessionStore } from './liveupdate/sessions.ts';
 import { machineSources } from './machine-sources.ts';
 import { BlockFiles } from './machines/block-files.ts';
 import { MachineLook } from './machines/machine-look.ts';
-import { type RehearsalUnits, rehearsalUnits } from './rehearsal/rehearsal-units.ts';
+import { rehearsalUnits } from './rehearsal/rehearsal-units.ts';
 import { Rehearsals } from './rehearsal/rehearsals.ts';
-import { type RenewalUnits, renewalUnits } from './renewal/renewal-units.ts';
+import { renewalUnits } from './renewal/renewal-units.ts';
 import { Renewals } from './renewal/renewals.ts';
+import { restartWhenWanted } from './restart-when-wanted.ts';
 import { needNormal } from './service/handler-context.ts';
 import { Authorisation } from './service/roles.ts';
 import { listenAt, serveCalls } from './service/serve-calls.ts';
 import { agentService } from './service/service.ts';
 import { StatusBoard } from './service/status.ts';
 import { arrive, openJournal } from './start-with-journal.ts';
-import { doFirstThings, type FirstOptions, type FirstThings } from './update/arrive/first-things.ts';
+import { doFirstThings } from './update/arrive/first-things.ts';
 import { completeArrival } from './update/arrive/settlement.ts';
 import { needsOf } from './update/program/machine-needs.ts';
 import { mayHaveRun } from './update/program/renewal-directory.ts';
@@ -56,45 +58,6 @@ import { UnfinishedIndex } from './update/record/unfinished-index.ts';
 import type { UpdateContext } from './update/record/update-context.ts';
 import { Updater } from './update/updater.ts';
 import { agentVersion } from './version.ts';
-
-export interface AgentOptions extends FirstOptions {
-  readonly stateDirectory: string;
-  /** Where to listen if the service manager hands in no socket. */
-  readonly socketPath: string;
-  /** The user the agent runs as. */
-  readonly ownUid: number;
-  /** Who started the agent, for example `systemd 262`, or `none`. Asked when somebody wants to know. */
-  readonly serviceManager: () => Promise<string>;
-  /** Keeps the host from being shut down while it is wanted. */
-  readonly shutdownLock?: { want(wanted: boolean): void };
-  /** Told once no update is under way any more and a restart is wanted: a new version of the agent is installed. */
-  readonly restart?: () => void;
-  /** Starts rehearsals; the service manager does if it is not given. */
-  readonly rehearsalUnits?: RehearsalUnits;
-  /** Where VMMs are that replace others; in units of the service manager if it is not given. */
-  readonly renewalUnits?: RenewalUnits;
-  /** What was done first; it is done now if it was not. */
-  readonly first?: FirstThings;
-}
-
-export interface RunningAgent {
-  /** Resolves once a live update that brought the host here is settled; at once if none did. */
-  readonly settled: Promise<void>;
-  /**
-   * To be called before `stop`. Aborts an update under way, and resolves once its machines run again, however long that
-   * takes. Between the freeze and the reboot it resolves only if the kernel comes back from that call. Calls are answered
-   * meanwhile.
-   *
-   * @param reason what the update is told to be aborted for
-   */
-  leaveNone(reason: string): Promise<void>;
-  /** Stops answering. Sessions are left to the service manager's store: nothing is released on purpose. */
-  stop(): Promise<void>;
-}
-
-/** How often the service manager hears that ending goes on, in ms, and how much longer it is to wait each time. */
-const extendEveryMs = 10_000;
-const extendStop = `EXTEND_TIMEOUT_USEC=${60_000_000}`;
 
 /** Starts the agent; it answers calls once this resolves. */
 export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
@@ -349,13 +312,9 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
     incoming,
   });
 
-  // The package leaves this file where it may not restart the agent. One that starts is the new version.
-  const restartWanted = join(paths.runtime, 'restart-wanted');
-  rmSync(restartWanted, { force: true });
-  phases.events.on('changed', () => {
-    if (phases.phase !== 'normal' || !existsSync(restartWanted)) return;
-    log('info', 'a new version is installed: the agent ends to be restarted');
-    void Promise.all([settled, updater.settled]).then(() => options.restart?.());
+  restartWhenWanted({ paths, phases, log }, async () => {
+    await Promise.all([settled, updater.settled]);
+    options.restart?.();
   });
 
   const complete = async (): Promise<void> => {
@@ -387,31 +346,7 @@ export async function startAgent(options: AgentOptions): Promise<RunningAgent> {
   });
   return {
     settled,
-    leaveNone: async (reason) => {
-      tellManager(native, log, `STOPPING=1\n${extendStop}`);
-      // Saving or undoing may take longer than the service manager waits.
-      const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
-      try {
-        await renewals.end('the agent ends').catch((error: unknown) => {
-          log('warning', 'a renewal may be under way still', { problem: saidBy(error) });
-        });
-        await updater.leaveNone(reason, (stopped) => {
-          log('warning', 'machines are still stopped, and the agent does not end before they run', {
-            stopped,
-          });
-          tellManager(
-            native,
-            log,
-            `STATUS=stopping; waits for machines that do not run yet: ${stopped.join(', ')}`,
-          );
-        });
-        journal.writeAll();
-      } catch (error) {
-        log('error', 'what must be left behind in order is not', { problem: saidBy(error) });
-      } finally {
-        clearInterval(extending);
-      }
-    },
+    leaveNone: (reason) => leaveNone({ native, log, journal, renewals, updater }, reason),
     stop: async () => {
       tellManager(native, log, 'STOPPING=1');
       await server.close();

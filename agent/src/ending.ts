@@ -5,7 +5,7 @@
  * what the agent has begun is brought to an end. A start that waits for the device can do nothing more for anybody once
  * those machines run, and is ended then.
  */
-import type { RunningAgent } from './agent.ts';
+import type { RunningAgent } from './agent-face.ts';
 import type { Log } from './host/log.ts';
 import { saidBy } from './host/said-by.ts';
 
