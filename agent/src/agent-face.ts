@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** What the agent is given when it is started, and what whoever starts it has in hand then. */
+/** What the agent is given when it is started, and what it gives back once it runs. */
 import type { RehearsalUnits } from './rehearsal/rehearsal-units.ts';
 import type { RenewalUnits } from './renewal/renewal-units.ts';
 import type { FirstOptions, FirstThings } from './update/arrive/first-things.ts';
