@@ -7,8 +7,10 @@
  * All who take part are in this process: the agent, its clients and the VMMs. Whatever one says to another arrives within
  * a few turns of the event loop. `working` tells of work on other threads.
  */
+import { randomFill } from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import timersPromises from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 interface Timer {
   readonly id: number;
@@ -21,6 +23,8 @@ interface Timer {
 const quietTurns = 12;
 /** Where a thread waits for the other end of a socket, it is given so long to hear of it, in ms of real time. */
 const threadMs = 25;
+/** And so long as it takes other threads to do so many things, one after the other: it has had a processor by then. */
+const othersDo = 5;
 
 /** What this does not know of is given so long before nothing more is thought to come, in ms of real time. */
 const unknownMs = 100;
@@ -226,6 +230,7 @@ export class OrderedTime implements Disposable {
       hasListened = true;
       turns = 0;
       await this.#pause(threadMs);
+      for (let done = 0; done < othersDo; done += 1) await onAnotherThread(Buffer.alloc(1));
     }
   }
 
@@ -233,5 +238,7 @@ export class OrderedTime implements Disposable {
     return new Promise((resolve) => void this.#real.setTimeout(resolve, ms));
   }
 }
+
+const onAnotherThread = promisify(randomFill<Buffer>);
 
 const isOnThreads = (): boolean => process.getActiveResourcesInfo().some((name) => onThreads.test(name));
