@@ -9,7 +9,7 @@ import type { AgentClient } from '../src/client/index.ts';
 import { fewestInBox } from '../src/liveupdate/descriptor-box.ts';
 import { parseStoredName } from '../src/liveupdate/stored-names.ts';
 import { MadeUpHost } from './made-up-host.ts';
-import { contentOf, memfdWith, preserveText } from './scenario.ts';
+import { contentOf, memfdWith, preserveText, runToKexec } from './scenario.ts';
 
 const texts = Array.from({ length: fewestInBox }, (_, number) => `text ${number}`);
 let host: MadeUpHost;
@@ -115,6 +115,35 @@ describe('a box that cannot be looked into', () => {
     await vi.waitFor(async () => expect(await contents()).toEqual(texts));
     await startAgain(null);
     expect(await contents()).toEqual(texts);
+  });
+
+  it('has files that are said to be there, and that come through a kexec', async () => {
+    await startAgain('ENFILE');
+    await expect(contentOf(client, 's', '0x0')).rejects.toMatchObject({
+      error: 'io.luoconsole.Agent.KernelCallFailed',
+      parameters: { message: expect.stringMatching(/^0x0 of session s could not be taken out of the desc/) },
+    });
+    // The kernel has them, and they come through all the same.
+    const id = await runToKexec(host, client);
+    host.becomeNextKernel();
+    wrong = null;
+    client = await host.start();
+    await host.agent?.settled;
+    const { update } = await client.call('GetUpdate', { id });
+    expect(update.outcome).toBe('updated');
+    expect(update.carried.filter(({ verdict }) => verdict === 'missing')).toEqual([]);
+    expect(await contents()).toEqual([...texts, 'alone']);
+  });
+
+  it('has no file that the record of an interrupted update calls lost', async () => {
+    await runToKexec(host, client);
+    await startAgain('ENFILE');
+    await host.agent?.settled;
+    const { updates } = await client.call('ListUpdates', {});
+    expect(updates.map(({ outcome }) => outcome)).toEqual(['aborted']);
+    const { update } = await client.call('GetUpdate', { id: updates[0]?.id ?? '' });
+    expect(update.carried.length).toBeGreaterThan(texts.length);
+    expect(update.carried.filter(({ verdict }) => verdict === 'missing')).toEqual([]);
   });
 
   it('goes with its session when that is closed', async () => {

@@ -65,11 +65,14 @@ function enter(boxed: readonly Boxed<NativeDescriptor>[], files: Map<bigint, Nat
   });
 }
 
-/** The tokens of files that the manifest names, and that may be in a box that could not be looked into. */
-export function missingInBoxes({ store }: Pick<BoxContext, 'store'>, session: HeldSession): bigint[] {
-  if (store.unopened(session.name).length === 0) return [];
-  const tokens = (session.manifest?.entries() ?? []).map(({ token }) => BigInt(token));
-  return tokens.filter((token) => !session.files.has(token));
+/** Notes which files of a session that was just taken in are missing because a box could not be looked into. */
+export function noteInBoxes(
+  { store }: Pick<BoxContext, 'store'>,
+  { name, files, manifest, inBoxes }: HeldSession,
+): void {
+  if (store.unopened(name).length === 0) return;
+  for (const { token } of manifest?.entries() ?? [])
+    if (!files.has(BigInt(token))) inBoxes.add(BigInt(token));
 }
 
 /**
@@ -78,22 +81,25 @@ export function missingInBoxes({ store }: Pick<BoxContext, 'store'>, session: He
  * @throws Refusal KernelCallFailed while files are missing: what would be the end of them must not be done
  */
 export async function needFilesOfBoxes(context: BoxContext, session: HeldSession): Promise<void> {
-  const { name, files, manifest } = session;
+  const { name, files, manifest, inBoxes } = session;
   for (const [box, descriptor] of context.store.unopened(name)) {
-    const missing = missingInBoxes(context, session);
-    if (missing.length === 0) return;
+    if (inBoxes.size === 0) return;
     try {
       const boxed = await lookPatiently(context, descriptor, shortly(context.patience));
       const isNamed = ({ token }: Boxed): boolean => manifest?.get(token) !== undefined;
       for (const unnamed of boxed.filter((each) => !isNamed(each))) unnamed.file.close();
-      context.store.holdBox(box, name, descriptor, enter(boxed.filter(isNamed), files));
+      const entered = enter(boxed.filter(isNamed), files);
+      context.store.holdBox(box, name, descriptor, entered);
+      for (const token of entered) inBoxes.delete(token);
     } catch (error) {
       throw new Refusal('KernelCallFailed', {
         call: 'recvmsg(MSG_PEEK)',
         errno: errnoOf(error) ?? 'EIO',
         argument: box,
-        message: `${counted(missing.length, 'file')} of session ${name} may be in box ${box} of the descriptor store only, which could not be looked into: ${saidBy(error)}; until then nothing is taken apart or built`,
+        message: `${counted(inBoxes.size, 'file')} of session ${name} may be in box ${box} of the descriptor store only, which could not be looked into: ${saidBy(error)}; until then nothing is taken apart or built`,
       });
     }
   }
+  // What is in no box is lost.
+  inBoxes.clear();
 }

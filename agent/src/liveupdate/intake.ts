@@ -12,7 +12,7 @@
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
-import { missingInBoxes, takeOutOfBoxes } from './boxed-files.ts';
+import { noteInBoxes, takeOutOfBoxes } from './boxed-files.ts';
 import { giveManifest, takeApart } from './build-session.ts';
 import { preservePatiently } from './device.ts';
 import { HeldSession } from './held-session.ts';
@@ -160,7 +160,8 @@ async function takeInOne(
   dropUnnamed(context, session);
   sessions.enter(session);
   intake.outgoing.push(name);
-  if (missingInBoxes(context, session).length > 0) sessions.openBoxesLater(session);
+  noteInBoxes(context, session);
+  if (session.inBoxes.size > 0) sessions.openBoxesLater(session);
   if (session.manifest?.head.state === 'rebuilding') {
     try {
       await takeApart(context, session);
@@ -243,7 +244,6 @@ async function settleIntended(
   descriptor: NativeDescriptor,
 ): Promise<void> {
   const { native, store } = context;
-  const missing = new Set(missingInBoxes(context, session));
   const [probe, other] = native.sockets.socketPair();
   try {
     for (const entry of session.manifest?.entries() ?? []) {
@@ -255,7 +255,7 @@ async function settleIntended(
         continue;
       }
       // Not to be dropped as unnamed: nobody has looked at it.
-      if (missing.has(token)) continue;
+      if (session.inBoxes.has(token)) continue;
       session.manifest?.remove([token]);
       session.files.get(token)?.close();
       session.files.delete(token);
