@@ -96,7 +96,7 @@ export async function needFilesOfBoxes(context: BoxContext, session: HeldSession
         call: 'recvmsg(MSG_PEEK)',
         errno: errnoOf(error) ?? 'EIO',
         argument: box,
-        message: `${counted(inBoxes.size, 'file')} of session ${name} may be in box ${box} of the descriptor store only, which could not be looked into: ${saidBy(error)}; until then nothing is taken apart or built`,
+        message: `${counted(inBoxes.size, 'file')} of session ${name} may be in box ${box} of the descriptor store only, so the session stays as it is. Looking into it failed: ${saidBy(error)}`,
       });
     }
   }

@@ -34,7 +34,7 @@
  *   after an update it stays incoming until somebody finishes it. Closed here, it lives on with its holder.
  * - The manifest is unreadable: an incoming session stays as it is, with everything in it, and finishing it frees all.
  *   An outgoing one is held without entries. Either keeps updates from beginning until it is finished or closed.
- * - The agent dies, and the next one cannot look at all of its files in the store: nothing is taken apart or built
+ * - The agent dies, and the next one cannot look at all of its files in the store. Nothing is taken apart or built
  *   until it can (`boxed-files.ts`).
  * - `finish` is refused for 5 s: the session stays incoming, and the outcome says so.
  *
