@@ -150,9 +150,10 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
   });
 
   it.each([
-    { many: 'few', texts: ['first', 'second', 'third'] },
-    { many: 'many', texts: many },
-  ])('while taking a descriptor out of $many keeps the others', async ({ texts }) => {
+    { many: 'few', texts: ['first', 'second', 'third'], isBlind: false },
+    { many: 'many', texts: many, isBlind: false },
+    { many: 'many that the next agent cannot look at', texts: many, isBlind: true },
+  ])('while taking a descriptor out of $many keeps the others', async ({ texts, isBlind }) => {
     const prepare = async (): Promise<void> => {
       const client = await host.start();
       await client.call('CreateSession', { name: 's' });
@@ -163,6 +164,12 @@ describe('an agent that is killed', { timeout: 120_000 }, () => {
       await client.call('RemoveDescriptor', { session: 's', token: '0x1' });
     };
     for await (const death of eachDeath(prepare, flow)) {
+      if (isBlind) {
+        host.tap = (real) => ({ ...real, sockets: { ...real.sockets, peek: () => null } });
+        await host.start();
+        host.kill();
+        host.tap = (real) => real;
+      }
       const client = await host.start();
       await expectSound(client);
       const { sessions } = await client.call('ListSessions', {});

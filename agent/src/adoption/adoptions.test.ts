@@ -41,6 +41,83 @@ describe('a machine', () => {
     expect(scene.placesIn(await scene.adopt(one))).toBe(2);
   });
 
+  /** The kernel does not come back from preserving a file of a machine, whose look names its session from then on. */
+  async function adoptUnanswered(): Promise<{
+    one: ChildProcess;
+    adopting: Promise<void>;
+    answer: PromiseWithResolvers<void>;
+  }> {
+    const one = await scene.startVmm('one', [scene.memfd('ram')]);
+    const [begun, answer] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const { preserveFd } = scene.double;
+    vi.spyOn(scene.double, 'preserveFd').mockImplementation(async (...given) => {
+      if (given[2] !== 0n) return await preserveFd.apply(scene.double, given);
+      begun.resolve();
+      await answer.promise;
+      throw Object.assign(new Error('preserveFd: EIO'), { code: 'EIO', errno: 5, syscall: 'ioctl' });
+    });
+    onTestFinished(() => {
+      vi.useRealTimers();
+      vi.restoreAllMocks();
+    });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const adopting = scene.adoptions.adopt(one.pid ?? 0, plain, agentItself);
+    adopting.catch(() => {});
+    await begun.promise;
+    const { machine } = scene.machines.get(one.pid ?? 0) ?? {};
+    if (machine) machine.session = scene.adoptions.list()[0]?.session ?? null;
+    expect(machine?.session).toBe('machine:one');
+    return { one, adopting, answer };
+  }
+  const again = (one: ChildProcess): Promise<void> =>
+    scene.adoptions.adopt(one.pid ?? 0, { ...plain, priority: 3 }, agentItself);
+  const unusable = (reason: RegExp) => ({
+    refusal: 'MachineUnusable',
+    parameters: { name: 'one', reason: expect.stringMatching(reason) },
+  });
+
+  it('is not said to be adopted while a failed adoption is being undone', async () => {
+    const { one, adopting, answer } = await adoptUnanswered();
+    const refused = expect(adopting).rejects.toMatchObject({ name: 'NotEnded' });
+    // What preserving may take, and then what undoing it may take.
+    for (const ms of [15_000, 15_000]) {
+      await vi.advanceTimersByTimeAsync(ms);
+      await setImmediate();
+    }
+    await refused;
+    await expect(again(one)).rejects.toMatchObject(
+      unusable(/^its adoption is still being undone: preserving memory of one: .* was not done within/),
+    );
+    const gone = changed();
+    answer.resolve();
+    await gone;
+    vi.useRealTimers();
+    vi.restoreAllMocks();
+    await scene.sessions.quiet();
+    expect(scene.sessions.list()).toEqual([]);
+    const { machine } = scene.machines.get(one.pid ?? 0) ?? {};
+    if (machine) machine.session = null;
+    expect(scene.placesIn(await scene.adopt(one))).toBe(1);
+  });
+
+  it('is not said to be adopted while its adoption is under way, or once it could not be undone', async () => {
+    const { one, adopting, answer } = await adoptUnanswered();
+    await expect(again(one)).rejects.toMatchObject(unusable(/^its adoption is still under way$/));
+    vi.useRealTimers();
+    const close = vi.spyOn(scene.sessions, 'close').mockRejectedValueOnce(new Error('no answer'));
+    answer.resolve();
+    await expect(adopting).rejects.toMatchObject({ refusal: 'KernelCallFailed' });
+    expect(close).toHaveBeenCalled();
+    await expect(again(one)).rejects.toMatchObject(
+      unusable(/^its adoption failed and could not be undone; release it first: no answer$/),
+    );
+    vi.restoreAllMocks();
+    await scene.adoptions.release(one.pid ?? 0, agentItself);
+    const { machine } = scene.machines.get(one.pid ?? 0) ?? {};
+    if (machine) machine.session = null;
+    expect(scene.placesIn(await scene.adopt(one))).toBe(1);
+  });
+
   it('whose memory would come back sealed is not adopted, and nothing of it is preserved', async () => {
     const sealed = sealedMemfd(scene, 'sealed');
     const one = await scene.startVmm('one', [scene.memfd('ram'), sealed]);

@@ -42,7 +42,7 @@
  *   and adoption is refused otherwise. What is sealed later fails a preflight check, or ends the update before a stop.
  * - The record of the machines has no room in the index: found out before any of them is stopped.
  * - The kernel, a file system or the service manager does not come back: adoption is refused after a while, and undone once
- *   they do. No update begins before.
+ *   they do. No update begins before, and the machine is not adopted again (`unfinished.ts`).
  * - The monitor has another client: adoption is refused. In an update the machine cannot be prepared: see the policy.
  * - Memory in a named file: the kernel takes it only without a name. `adopt` removes the name if that is allowed, after
  *   noting it in the manifest. `release` puts a link to the VMM's descriptor there; it leads nowhere once that ends.
@@ -70,6 +70,8 @@
  * Tests:
  *     agent/src/adoption/adoptions.test.ts
  *       whose preserving fails is not adopted, and its memory can be preserved afterwards
+ *       is not said to be adopted while a failed adoption is being undone
+ *       is not said to be adopted while its adoption is under way, or once it could not be undone
  *       whose memory would come back sealed is not adopted, and nothing of it is preserved
  *       whose further memory would come back sealed is not protected: the update ends before a stop
  *       has no session any more once its VMM has ended
@@ -172,6 +174,7 @@ import { type AdoptOptions, newAdoption } from './new-adoption.ts';
 import { protectMachine } from './protect.ts';
 import { checkSeals } from './sealed-memory.ts';
 import { StoppedMachines } from './stopped-machines.ts';
+import { Unfinished } from './unfinished.ts';
 
 /** How long what is looked at for an adoption, and its undoing, are waited for, in ms. */
 const adoptingMs = 10_000;
@@ -179,6 +182,7 @@ const adoptingMs = 10_000;
 export class Adoptions {
   readonly #context: AdoptionContext;
   readonly #watch: ProcessWatch;
+  readonly #unfinished: Unfinished;
 
   /** Machines that an update has stopped. */
   readonly stopped: StoppedMachines;
@@ -187,6 +191,7 @@ export class Adoptions {
     this.#context = context;
     this.stopped = new StoppedMachines({ ...context, moved: this.moved.bind(this) });
     this.#watch = new ProcessWatch(context.native);
+    this.#unfinished = new Unfinished(context.sessions);
   }
 
   /** All adopted machines of this boot, by session. */
@@ -207,7 +212,7 @@ export class Adoptions {
    *
    * @param following of what is put into huge pages
    * @throws Refusal NoSuchProcess, NotAMachine, MachineUnusable, DependencyCycle, and what preserving refuses with;
-   *   nothing is left behind then. NotEnded if the kernel or a file system does not come back: it is undone once it has.
+   *   nothing is left behind then. MachineUnusable also while its adoption is under way or being undone. NotEnded if the kernel or a file system does not come back: it is undone once it has.
    */
   async adopt(
     pid: number,
@@ -217,7 +222,10 @@ export class Adoptions {
   ): Promise<void> {
     const { availableMemory, journal, log, look, sessions, unended } = this.#context;
     const machine = await look(pid);
-    if (machine.session !== null) return this.#prioritize(machine.session, options.priority, actor);
+    if (machine.session !== null) {
+      this.#unfinished.check(machine.session, machine);
+      return this.#prioritize(machine.session, options.priority, actor);
+    }
     const deciding = newAdoption(machine, options, this.#context);
     const looking = `looking at the definition of ${machine.name}`;
     const { session, head } = await unended.waitFor(looking, deciding, { limitMs: adoptingMs });
@@ -234,25 +242,27 @@ export class Adoptions {
         const now = machine.unlinks.length === 0 ? machine : await look(pid);
         return await protectMachine(this.#context, session, now, actor, following);
       } catch (error) {
-        const giveUp = async (): Promise<void> => {
+        const giveUp = this.#unfinished.undo(session, error, async () => {
           const taken = sessions.get(session).machine?.unlinked ?? [];
           await sessions.close(session, actor);
           putNamesBack(this.#context.paths.proc, pid, taken);
-        };
+        });
         // The kernel may still preserve what is in the session. Then it is closed once that has ended.
         const undoing = `undoing the adoption of ${name}`;
-        await unended.waitFor(undoing, giveUp(), { limitMs: adoptingMs }).catch((problem: unknown) => {
+        await unended.waitFor(undoing, giveUp, { limitMs: adoptingMs }).catch((problem: unknown) => {
           log('warning', 'an adoption that failed is not undone yet', { session, problem: saidBy(problem) });
         });
         throw error;
       }
     };
-    await journal.act(
-      'machine.adopt',
-      { session, peer: actor.peer, parameters },
-      adopting,
-      // Small files are not put into huge pages.
-      (hugePages) => ({ parameters: hugePages.bytes === 0 ? parameters : { ...parameters, hugePages } }),
+    await this.#unfinished.during(session, () =>
+      journal.act(
+        'machine.adopt',
+        { session, peer: actor.peer, parameters },
+        adopting,
+        // Small files are not put into huge pages.
+        (hugePages) => ({ parameters: hugePages.bytes === 0 ? parameters : { ...parameters, hugePages } }),
+      ),
     );
     this.#watchOne(session, head);
   }

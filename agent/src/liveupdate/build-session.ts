@@ -7,6 +7,7 @@
  */
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { isKernelFailure, kernelCallFailed, Refusal } from '../host/refusal.ts';
+import { needFilesOfBoxes } from './boxed-files.ts';
 import { preservePatiently, withPatience } from './device.ts';
 import { HeldSession } from './held-session.ts';
 import { withKernelWords } from './kernel-words.ts';
@@ -24,12 +25,14 @@ const mostTogether = 250;
  * Creates the kernel's session for one that lacks it, and preserves the manifest and every file in order. Devices that
  * the kernel refuses now are held all the same (`HeldSession.refused`).
  *
- * @throws Refusal DeviceBusy, NoLiveUpdate, SessionExists, KernelCallFailed. The session is left without a
+ * @throws Refusal DeviceBusy, NoLiveUpdate, SessionExists, KernelCallFailed, also where files could not be taken out of the
+ *   store (`boxed-files.ts`). The session is left without a
  *   descriptor, its files held; calling again tries again.
  */
 export async function buildSession(context: LiveUpdateContext, session: HeldSession): Promise<void> {
   const { manifest, name } = session;
   if (manifest === null) throw new Refusal('SessionNotFound', { name });
+  await needFilesOfBoxes(context, session);
   const { liveUpdate } = context.native;
   const descriptor = await context.device.createSession(name);
   try {
@@ -98,8 +101,13 @@ export async function finishInto(context: LiveUpdateContext, session: HeldSessio
   session.descriptor = null;
 }
 
-/** Closes the kernel's session of one that will be built again. Its files stay with the agent and the store. */
+/**
+ * Closes the kernel's session of one that will be built again. Its files stay with the agent and the store.
+ *
+ * @throws Refusal KernelCallFailed if some of them could not be taken out of the store; nothing is closed then
+ */
 export async function takeApart(context: LiveUpdateContext, session: HeldSession): Promise<void> {
+  await needFilesOfBoxes(context, session);
   context.store.dropSession(session.name);
   await context.store.settled();
   const { descriptor } = session;

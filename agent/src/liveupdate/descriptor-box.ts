@@ -9,7 +9,8 @@
  *
  * The kernel counts files in messages for the user who sent them (`too_many_unix_fds` in net/core/scm.c). Once they are
  * more than the limit of open files of a process, that process can send no more. That goes for a process of root with
- * neither CAP_SYS_ADMIN nor CAP_SYS_RESOURCE. So a few files are not put into a box.
+ * neither CAP_SYS_ADMIN nor CAP_SYS_RESOURCE. So a few files are not put into a box. What it means for machines is in
+ * docs/decisions/descriptor-store.md.
  */
 import type { Descriptor, FdLike, Sockets } from '@luo-console/native';
 

@@ -36,6 +36,8 @@ interface Box {
   readonly session: string;
   /** Of the files that are looked for there. Others in it were dropped, or a later box has them. */
   readonly tokens: Set<bigint>;
+  /** Whether it could not be looked into. It goes only with its session: what is in it may be nowhere else. */
+  readonly isUnopened: boolean;
 }
 
 export class DescriptorStore {
@@ -117,12 +119,20 @@ export class DescriptorStore {
   /**
    * Takes ownership of a box that came back at the start.
    *
-   * @param tokens of the files that are looked for there; a box without any is dropped
+   * @param tokens of the files that are looked for there; a box without any is dropped. Null if it could not be looked
+   *   into: it is kept as it is.
    */
-  holdBox(name: string, session: string, descriptor: Descriptor, tokens: Iterable<bigint>): void {
-    const box = { descriptor, session, tokens: new Set(tokens) };
+  holdBox(name: string, session: string, descriptor: Descriptor, tokens: Iterable<bigint> | null): void {
+    const box = { descriptor, session, tokens: new Set(tokens), isUnopened: tokens === null };
     this.#boxes.set(name, box);
-    if (box.tokens.size === 0) this.#dropBox(name, box);
+    this.#dropIfEmpty(name, box);
+  }
+
+  /** Boxes of a session that could not be looked into, with their names. They stay the store's. */
+  unopened(session: string): [string, Descriptor][] {
+    return this.#boxesOf(session)
+      .filter(([, { isUnopened }]) => isUnopened)
+      .map(([name, { descriptor }]) => [name, descriptor]);
   }
 
   dropSession(session: string): void {
@@ -198,9 +208,9 @@ export class DescriptorStore {
     this.#keep(name, descriptor);
     for (const [older, box] of this.#boxesOf(session)) {
       for (const token of tokens) box.tokens.delete(token);
-      if (box.tokens.size === 0) this.#dropBox(older, box);
+      this.#dropIfEmpty(older, box);
     }
-    this.#boxes.set(name, { descriptor, session, tokens });
+    this.#boxes.set(name, { descriptor, session, tokens, isUnopened: false });
   }
 
   /** What is kept too long after a failure goes with the session: nothing can be lost by it. */
@@ -219,6 +229,10 @@ export class DescriptorStore {
     } catch {
       // Too many open files, for example.
     }
+  }
+
+  #dropIfEmpty(name: string, box: Box): void {
+    if (box.tokens.size === 0 && !box.isUnopened) this.#dropBox(name, box);
   }
 
   #dropBox(name: string, box: Box): void {

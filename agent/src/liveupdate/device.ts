@@ -25,9 +25,11 @@ export const usualPatience: Patience = { firstMs: 10, totalMs: 5000 };
 
 /**
  * Calls `attempt` until it does not fail with one of `codes`, or patience ends; then throws the last failure.
+ *
+ * @param codes `any` for whatever it fails with
  */
 export async function withPatience<T>(
-  codes: readonly string[],
+  codes: readonly string[] | 'any',
   patience: Patience,
   attempt: () => Promise<T> | T,
 ): Promise<T> {
@@ -37,7 +39,8 @@ export async function withPatience<T>(
       return await attempt();
     } catch (error) {
       const code = errnoOf(error);
-      if (code === null || !codes.includes(code) || waited >= patience.totalMs) throw error;
+      const mayPass = codes === 'any' || (code !== null && codes.includes(code));
+      if (!mayPass || waited >= patience.totalMs) throw error;
     }
     await delay(pause);
     waited += pause;

@@ -34,6 +34,8 @@
  *   after an update it stays incoming until somebody finishes it. Closed here, it lives on with its holder.
  * - The manifest is unreadable: an incoming session stays as it is, with everything in it, and finishing it frees all.
  *   An outgoing one is held without entries. Either keeps updates from beginning until it is finished or closed.
+ * - The agent dies, and the next one cannot look at all of its files in the store. Nothing is taken apart or built
+ *   until it can (`boxed-files.ts`).
  * - `finish` is refused for 5 s: the session stays incoming, and the outcome says so.
  *
  * Tests:
@@ -59,6 +61,12 @@
  *       that cannot be retrieved is reported as absent, and can be retrieved by hand later
  *       stays incoming after the update with everything in it, until somebody finishes it
  *       is held by an agent that was started again, and keeps updates from beginning
+ *     agent/test/unopened-boxes.test.ts
+ *       keeps its session from being taken apart, and is looked into again: %s
+ *       is no reason to build a session without its files, which is built once they are there
+ *       has files that are said to be there, and that come through a kexec
+ *       has no file that the record of an interrupted update calls lost
+ *       goes with its session when that is closed
  *     agent/src/liveupdate/build-session.test.ts
  *       a device that is refused this time is held without being preserved, and the memory is preserved
  *       memory that is refused leaves the session unbuilt, with all of its files held
@@ -79,6 +87,8 @@ export class HeldSession {
   readonly files = new Map<bigint, NativeDescriptor>();
   /** The errno of each descriptor that could not be retrieved. */
   readonly unretrieved = new Map<bigint, string>();
+  /** Files that `files` lacks because a box of the store could not be looked into (`boxed-files.ts`). They are not lost. */
+  readonly inBoxes = new Set<bigint>();
   /** The files that the kernel did not take when the session was built again, with the reason. */
   readonly refused = new Map<bigint, string>();
   direction: Direction;
@@ -134,9 +144,16 @@ export class HeldSession {
     }
   }
 
-  /** The file under a token. @throws Refusal TokenNotFound */
+  /** The file under a token. @throws Refusal TokenNotFound; KernelCallFailed if it is still in a box */
   file(token: bigint): NativeDescriptor {
     const file = this.files.get(token);
+    if (!file && this.inBoxes.has(token))
+      throw new Refusal('KernelCallFailed', {
+        call: 'recvmsg(MSG_PEEK)',
+        errno: 'EAGAIN',
+        argument: formatToken(token),
+        message: `${formatToken(token)} of session ${this.name} could not be taken out of the descriptor store yet; the agent tries again`,
+      });
     if (!file) throw new Refusal('TokenNotFound', { session: this.name, token: formatToken(token) });
     return file;
   }

@@ -12,8 +12,8 @@
 import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { errnoOf } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
+import { noteInBoxes, takeOutOfBoxes } from './boxed-files.ts';
 import { giveManifest, takeApart } from './build-session.ts';
-import { lookIntoBox } from './descriptor-box.ts';
 import { preservePatiently } from './device.ts';
 import { HeldSession } from './held-session.ts';
 import { agentItself, type LiveUpdateContext } from './live-update-context.ts';
@@ -31,7 +31,7 @@ export interface HandedBack {
 interface Found {
   descriptor: NativeDescriptor | null;
   readonly files: Map<bigint, NativeDescriptor>;
-  /** With many files each, the latest first. */
+  /** With many files each. */
   readonly boxes: (HandedBack & { readonly place: number })[];
 }
 
@@ -109,7 +109,7 @@ export async function takeInStored(
     if (parseStoredName(name).kind !== 'other') intake.problems.push(`${name}: no session has this number`);
   }
   for (const [name, entry] of found) {
-    takeOutOfBoxes(context, name, entry, intake);
+    intake.problems.push(...(await takeOutOfBoxes(context, name, entry.boxes, entry.files)));
     try {
       await takeInOne(context, sessions, { name, ...entry }, intake);
     } catch (error) {
@@ -117,33 +117,6 @@ export async function takeInStored(
     }
   }
   return intake;
-}
-
-/** Takes the files out of a session's boxes, which the store holds from now on. */
-function takeOutOfBoxes(
-  { native, store }: LiveUpdateContext,
-  session: string,
-  { boxes, files }: Found,
-  intake: Intake,
-): void {
-  for (const { name, descriptor } of boxes.toSorted((one, other) => other.place - one.place)) {
-    const tokens: bigint[] = [];
-    try {
-      for (const { token, file } of lookIntoBox(native.sockets, descriptor)) {
-        // An agent that died while it made a box again has left both.
-        if (files.has(token)) file.close();
-        else {
-          files.set(token, file);
-          tokens.push(token);
-        }
-      }
-    } catch (error) {
-      intake.problems.push(`${session}: ${saidBy(error)}`);
-      descriptor.close();
-      continue;
-    }
-    store.holdBox(name, session, descriptor, tokens);
-  }
 }
 
 async function takeInOne(
@@ -187,7 +160,16 @@ async function takeInOne(
   dropUnnamed(context, session);
   sessions.enter(session);
   intake.outgoing.push(name);
-  if (session.manifest?.head.state === 'rebuilding') await takeApart(context, session);
+  noteInBoxes(context, session);
+  if (session.inBoxes.size > 0) sessions.openBoxesLater(session);
+  if (session.manifest?.head.state === 'rebuilding') {
+    try {
+      await takeApart(context, session);
+    } catch (error) {
+      // The kernel's session keeps what was to be taken out, until the next start of the agent.
+      intake.problems.push(`${name}: ${saidBy(error)}`);
+    }
+  }
   if (session.descriptor === null) {
     await sessions.rebuild(name, agentItself);
   } else if (session.manifest === null) {
@@ -272,6 +254,8 @@ async function settleIntended(
         if (entry.state === 'intended') session.manifest?.update([token], { state: 'preserved' });
         continue;
       }
+      // Not to be dropped as unnamed: nobody has looked at it.
+      if (session.inBoxes.has(token)) continue;
       session.manifest?.remove([token]);
       session.files.get(token)?.close();
       session.files.delete(token);

@@ -5,6 +5,7 @@
  * (`HeldSession.serial`).
  */
 import type { Session } from '../interface/agent.generated.ts';
+import { needFilesOfBoxes } from './boxed-files.ts';
 import { buildSession, describeContents } from './build-session.ts';
 import type { HeldSession } from './held-session.ts';
 import { type Actor, agentItself, type LiveUpdateContext } from './live-update-context.ts';
@@ -43,6 +44,17 @@ export class SessionBuilder {
     } finally {
       this.#changed();
     }
+  }
+
+  /** Looks again later into boxes that could not be looked into. What is missing may be needed before it is built again. */
+  openBoxesLater(session: HeldSession): void {
+    setTimeout(() => {
+      const again = async (): Promise<void> => {
+        if (!session.gone) await needFilesOfBoxes(this.#context, session);
+        this.#changed();
+      };
+      session.serial.run(again).catch(() => this.openBoxesLater(session));
+    }, this.#context.patience.totalMs).unref();
   }
 
   #buildLater(session: HeldSession): void {

@@ -8,6 +8,7 @@ import type { Descriptor as NativeDescriptor } from '@luo-console/native';
 import { Refusal } from '../host/refusal.ts';
 import { Serial } from '../host/serial.ts';
 import type { Descriptor, Session } from '../interface/agent.generated.ts';
+import { needFilesOfBoxes } from './boxed-files.ts';
 import { describeContents, finishInto, makeSession, takeApart } from './build-session.ts';
 import { type Digest, type Digesting, digestOf } from './digest.ts';
 import type { HeldSession } from './held-session.ts';
@@ -112,7 +113,7 @@ export class SessionStore {
   /**
    * Takes one descriptor out. No kernel so far has a request for that, so the session is built anew without it.
    *
-   * @throws Refusal SessionNotFound, TokenNotFound, WrongDirection, DeviceBusy
+   * @throws Refusal SessionNotFound, TokenNotFound, WrongDirection, DeviceBusy, KernelCallFailed
    */
   async remove(name: string, token: bigint, actor: Actor): Promise<Session> {
     const session = this.get(name);
@@ -123,6 +124,7 @@ export class SessionStore {
         const expected = 'a session that was not handed out: what its holder preserved in it would be lost';
         throw new Refusal('InvalidValue', { parameter: 'session', value: name, expected });
       }
+      await needFilesOfBoxes(this.#context, session);
       const file = session.file(token);
       const parameters = { token: formatToken(token) };
       return await journal.act(
@@ -195,6 +197,11 @@ export class SessionStore {
       }
       return await this.#builder.carryOn(session, actor);
     });
+  }
+
+  /** Looks again later into boxes of a session that could not be looked into, until its files are all there. */
+  openBoxesLater(session: HeldSession): void {
+    this.#builder.openBoxesLater(session);
   }
 
   /** Builds the kernel's session for one that is held without: after a finish, or after a crash on the way. */

@@ -127,7 +127,7 @@ export async function retrieveAll(
     for (const entry of held.manifest?.entries() ?? []) {
       const token = BigInt(entry.token);
       // One that the service manager retrieved, or that was retrieved for its machine, was not taken in here.
-      if (held.files.has(token)) continue;
+      if (held.files.has(token) || held.inBoxes.has(token)) continue;
       missing.set(missingKey(held.name, entry.token), held.unretrieved.get(token) ?? 'ENOENT');
     }
   }

@@ -48,7 +48,9 @@ function stayedIfHeld({ sessions }: UpdateContext, record: Update): Update {
   const held = new Set(
     sessions
       .list()
-      .flatMap(({ name, files }) => [...files.keys()].map((token) => missingKey(name, formatToken(token)))),
+      .flatMap(({ name, files, inBoxes }) =>
+        [...files.keys(), ...inBoxes].map((token) => missingKey(name, formatToken(token))),
+      ),
   );
   const carried = stayed(record).carried.map((each) =>
     held.has(missingKey(each.session, each.token))
@@ -186,7 +188,8 @@ function settleRecord(
     const found = came.get(missingKey(before.session, before.token));
     if (found) return againstRecord(before, found);
     const held = context.sessions.has(before.session) ? context.sessions.get(before.session) : null;
-    if (held?.files.has(BigInt(before.token))) {
+    const token = BigInt(before.token);
+    if (held?.files.has(token) || held?.inBoxes.has(token)) {
       // Its contents could not be read; why is among the problems.
       return {
         ...before,
