@@ -125,18 +125,18 @@ describe('a machine that is being renewed', () => {
     const child = await scene.startVmm('one', [memory]);
     const session = await scene.adopt(child);
     const { renewal: begun } = await replaced();
+    const isUnder = scene.renewals.isUnder;
+    scene.renewals = { ...scene.renewals, isUnder: () => true };
+    const refused = { refusal: 'MachineUnusable', parameters: { reason: 'its VMM is being replaced' } };
+    // It is being made ready, and nothing is noted yet.
+    await expect(adoptions.release(child.pid ?? 0, agentItself)).rejects.toMatchObject(refused);
     // As the machine's own process has it.
     const { pid = 0, startTime = '' } = sessions.get(session).machine ?? {};
     const renewal = { ...begun, from: { pid, startTime } };
     sessions.get(session).updateMachine({ suspended: true, renewal });
-    const isUnder = scene.renewals.isUnder;
-    scene.renewals = { ...scene.renewals, isUnder: () => true };
     expect(await adoptions.stopped.letRunOn()).toEqual([]);
     expect(scene.logged).toEqual([]);
-    await expect(adoptions.release(pid, agentItself)).rejects.toMatchObject({
-      refusal: 'MachineUnusable',
-      parameters: { reason: 'its VMM is being replaced' },
-    });
+    await expect(adoptions.release(pid, agentItself)).rejects.toMatchObject(refused);
     // Once no agent is at it, it is settled; that is tried again while it cannot be.
     scene.renewals = { ...scene.renewals, isUnder };
     expect(await adoptions.stopped.letRunOn()).toEqual([session]);
