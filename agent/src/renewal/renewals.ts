@@ -119,6 +119,11 @@ export class Renewals {
       const reason = 'it is not yet as it was before its rehearsal; that is tried again and again';
       throw new Refusal('MachineUnusable', { pid, name, reason });
     }
+    if (head.renewal) {
+      const reason =
+        'its VMM is not yet as it was before it was to be replaced; that is tried again and again';
+      throw new Refusal('MachineUnusable', { pid, name, reason });
+    }
     const parameters = { name, way, program: command.program };
     const fields = { session, peer: actor.peer, parameters };
     const told = (stage: RenewalStage): void => {
