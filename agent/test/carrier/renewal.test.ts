@@ -3,8 +3,8 @@
  * A renewal of a machine that runs, with each failure on its way: never do two VMMs run, and where the new one does not
  * come to run, the old one goes on.
  */
-import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
@@ -157,6 +157,15 @@ describe('a machine', () => {
     const one = await running();
     chownSync(one.guest.path, 1234, 1234);
     await expect(one.renew()).rejects.toThrow('belongs to user 1234');
+    expectAsBefore(one);
+  });
+
+  it('whose socket others could take the place of is not touched', async () => {
+    const one = await running();
+    const { path } = one.guest;
+    chmodSync(dirname(path), 0o1777);
+    chownSync(dirname(path), 1234, 1234);
+    await expect(one.renew()).rejects.toThrow('could not be put aside');
     expectAsBefore(one);
   });
 
