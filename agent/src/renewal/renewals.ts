@@ -126,8 +126,7 @@ export class Renewals {
       throw new Refusal('MachineUnusable', { pid, name, reason });
     }
     if (head.renewal) {
-      const reason =
-        'its VMM is not yet as it was before it was to be replaced; that is tried again and again';
+      const reason = 'its last renewal is not complete yet; what is left of it is tried again and again';
       throw new Refusal('MachineUnusable', { pid, name, reason });
     }
     const parameters = { name, way, program: command.program };
