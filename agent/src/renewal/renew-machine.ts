@@ -33,6 +33,7 @@
  *       is not let run while it is unknown whether the new VMM has ended
  *       runs on although a socket cannot have its name back yet, which is tried again
  *       whose socket is another user’s by now is not touched
+ *       whose socket others could take the place of is not touched
  *       is left stopped if its new VMM ends after it was told to run
  *       is left stopped if its new VMM ends in the moment in which it was told to run
  *       is left stopped if its new VMM is told to run just before its unit is stopped
@@ -48,6 +49,7 @@
  *     agent/test/renewals.test.ts
  *       it is not released, and no update begins
  *       an agent that is told to end waits for it
+ *       an agent that is told to end waits for it without a limit as long as its guest is stopped
  */
 import { fstatSync } from 'node:fs';
 import type { Descriptor } from '@luo-console/native';
@@ -135,6 +137,8 @@ class OneRenewal {
     try {
       told('saving');
       const pieces = this.#keep(await saver.collect());
+      // Its guest would be stopped without a mark if its session was closed.
+      sessions.get(adopted.session);
       // From here on another agent finds what is to be undone.
       adoptions.stopped.mark(adopted.session, { suspended: true, before: saver.before, renewal });
       sessions.touched();

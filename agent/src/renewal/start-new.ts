@@ -79,12 +79,13 @@ export async function startNew(context: StartContext, parts: StartParts): Promis
     over.abort();
     await interrupting;
     const why = saidBy(signal.aborted ? signal.reason : error);
-    const stop = (): Promise<void> => untilDone(log, session, () => context.starter.stop(unit));
-    if (!isTold) {
-      // Nobody writes the mark after that.
-      await stop();
-      return isRunning() ? { is: 'gone', why } : { is: 'failed', why };
-    }
+    const stop = (): Promise<boolean> =>
+      untilDone(log, session, async () => {
+        await context.starter.stop(unit);
+        // Nobody writes the mark any more.
+        return isRunning();
+      });
+    if (!isTold) return (await stop()) ? { is: 'gone', why } : { is: 'failed', why };
     log('warning', 'a new VMM was told to run, and is asked how it is', { session, problem: saidBy(error) });
     const became = await askUntilKnown(context, adopted, renewal);
     if (became.is === 'running') return { ...became, ranAtNs };
