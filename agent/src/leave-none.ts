@@ -12,7 +12,7 @@ interface Left {
   readonly native: Native;
   readonly log: Log;
   readonly journal: Pick<Journal, 'writeAll'>;
-  readonly renewals: Pick<Renewals, 'end'>;
+  readonly renewals: Pick<Renewals, 'end' | 'stopped'>;
   readonly updater: Pick<Updater, 'leaveNone'>;
 }
 
@@ -29,18 +29,36 @@ export async function leaveNone(
   // Saving or undoing may take longer than the service manager waits.
   const extending = setInterval(() => tellManager(native, log, extendStop), extendEveryMs);
   try {
-    await renewals.end('the agent ends').catch((error: unknown) => {
-      log('warning', 'a renewal may be under way still', { problem: saidBy(error) });
-    });
-    await updater.leaveNone(reason, (stopped) => {
+    const waiting = (stopped: readonly string[]): void => {
       log('warning', 'machines are still stopped, and the agent does not end before they run', { stopped });
-      const waiting = `waits for machines that do not run yet: ${stopped.join(', ')}`;
-      tellManager(native, log, `STATUS=stopping; ${waiting}`);
-    });
+      const what = `waits for machines that do not run yet: ${stopped.join(', ')}`;
+      tellManager(native, log, `STATUS=stopping; ${what}`);
+    };
+    await endRenewals(renewals, log, waiting);
+    await updater.leaveNone(reason, waiting);
     journal.writeAll();
   } catch (error) {
     log('error', 'what must be left behind in order is not', { problem: saidBy(error) });
   } finally {
     clearInterval(extending);
+  }
+}
+
+/** The next agent goes on with a renewal that takes its time. But there may be none, so no guest is left stopped. */
+async function endRenewals(
+  renewals: Left['renewals'],
+  log: Log,
+  waiting: (stopped: readonly string[]) => void,
+): Promise<void> {
+  for (;;) {
+    try {
+      await renewals.end('the agent ends');
+      return;
+    } catch (error) {
+      log('warning', 'a renewal may be under way still', { problem: saidBy(error) });
+      const { stopped } = renewals;
+      if (stopped.length === 0) return;
+      waiting(stopped);
+    }
   }
 }

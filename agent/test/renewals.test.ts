@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Renewals as the agent offers them: what has to come before, what may not happen meanwhile, and what another agent finds. */
-import { appendFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { native } from '@luo-console/native';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Renewal, RenewalStage } from '../src/interface/agent.generated.ts';
 import { MadeUpHost } from './made-up-host.ts';
@@ -127,6 +127,22 @@ describe('a machine', () => {
     expect((await renew(pid)).renewal).toMatchObject({ outcome: 'renewed', problem: null });
   });
 
+  it('is not renewed again before its VMM has its names back', async () => {
+    const pidFile = join(host.directory, 'one.pid');
+    writeFileSync(pidFile, '1');
+    const { pid, guest } = await vmms.start('one', 'named_memory', {}, ['-pidfile', pidFile]);
+    vmms.failing.add('one');
+    vmms.beforeStart.set('one', async () => mkdirSync(pidFile));
+    await client.call('AdoptMachine', { pid });
+    expect((await renew(pid)).renewal).toMatchObject({
+      outcome: 'runs_on',
+      problem: expect.stringContaining('its sockets do not have their names yet'),
+    });
+    expect(guest.running).toBe(true);
+    await expect(renew(pid)).rejects.toMatchObject(unusable('its last renewal is not complete yet'));
+    rmdirSync(pidFile);
+  });
+
   it('whose rehearsal fails, or has no result, is not touched', async () => {
     const vmm = await adopted();
     rehearses(['starting', ''], ['failed', 'it ended: no such disk']);
@@ -193,6 +209,27 @@ describe('while a machine is renewed', () => {
     expect(await renewing).toMatchObject({
       renewal: { outcome: 'renewed' },
     });
+    expect(vmm.guest.running).toBe(true);
+  });
+
+  it('an agent that is told to end waits for it without a limit as long as its guest is stopped', async () => {
+    const { vmm, goOn, renewing } = await heldUp();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    let isOver = false;
+    const leaving = host.agent?.leaveNone('it is told to').finally(() => {
+      isOver = true;
+    });
+    const said = () =>
+      host.log.filter((line) => line.includes('the agent does not end before they run')).length;
+    for (const times of [1, 2]) {
+      vi.advanceTimersByTime(20_000);
+      while (!isOver && said() < times) await new Promise((resolve) => setImmediate(resolve));
+    }
+    vi.useRealTimers();
+    expect([isOver, said(), vmm.guest.running]).toEqual([false, 2, false]);
+    goOn.resolve();
+    await leaving;
+    expect(await renewing).toMatchObject({ renewal: { outcome: 'renewed' } });
     expect(vmm.guest.running).toBe(true);
   });
 

@@ -301,9 +301,10 @@ export class Adoptions {
   async release(pid: number, actor: Actor): Promise<void> {
     const adopted = this.list().find(({ machine }) => machine.pid === pid);
     if (!adopted) throw new Refusal('MachineUnusable', { pid, name: '', reason: 'it is not adopted' });
-    const { journal, sessions } = this.#context;
+    const { journal, renewals, sessions } = this.#context;
     const { session, machine } = adopted;
-    if (machine.renewal)
+    // From before it is noted: its marks would go with its session.
+    if (machine.renewal || renewals.isUnder(session))
       throw new Refusal('MachineUnusable', { pid, name: machine.name, reason: 'its VMM is being replaced' });
     const fields = { session, peer: actor.peer, parameters: { pid, name: machine.name } };
     await journal.giveBack('machine.release', fields, async () => {

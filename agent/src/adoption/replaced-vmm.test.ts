@@ -1,19 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The end of a VMM that was replaced, what goes with its unit, and who may touch the machine meanwhile. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  rmdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { realHostPaths } from '../host/paths.ts';
 import { identify } from '../host/process-files.ts';
+import { standIns } from '../host/stand-ins.fixture.ts';
 import { agentItself } from '../liveupdate/live-update-context.ts';
 import type { MachineHead, MachineRenewal, StoppedMark } from '../liveupdate/machine-head.ts';
+import type { SessionStore } from '../liveupdate/sessions.ts';
 import type { Adopted } from './adoption-context.ts';
 import { AdoptionScene } from './adoptions.fixture.ts';
+import { startFakeVmm } from './fake-vmm.fixture.ts';
 import { movedHead } from './moved-head.ts';
 import { endReplaced, type ReplacedContext, setNamesAside } from './replaced-vmm.ts';
 import type { VmmStarter } from './restore.ts';
+import { StoppedMachines } from './stopped-machines.ts';
+import { adopted } from './suspension.fixture.ts';
 
 let directory: string;
 let old: ChildProcess;
@@ -117,6 +132,65 @@ describe('a VMM that was replaced', () => {
   });
 });
 
+describe('a machine whose renewal another agent has begun', () => {
+  it('runs on although a name cannot be given back yet, and has it once it can', async () => {
+    const guest = await startFakeVmm({ running: false });
+    const { path } = guest;
+    const pid = old.pid ?? 0;
+    const { startTime = '' } = (await identify('/proc', pid)) ?? {};
+    const renewal: MachineRenewal = {
+      ...{ from: { pid, startTime }, second: true, ownUnit: false, slice: null, nice: 0 },
+      ...{ directory: join(directory, 'renewal-1'), aside: [{ path, aside: `${path}.before` }], kept: null },
+    };
+    const one = adopted('one', path);
+    let machine: MachineHead = { ...one.machine, pid, startTime, suspended: true, renewal };
+    setNamesAside(join(directory, 'proc'), { ...one, machine }, renewal);
+    mkdirSync(path);
+    const { starter, native: realNative } = context();
+    const updateMachine = (change: StoppedMark): void => {
+      machine = { ...machine, ...change };
+    };
+    const sessions = {
+      list: () => [{ name: one.session, machine }],
+      has: () => true,
+      get: () => ({ updateMachine }),
+      touched: () => {},
+    } as unknown as SessionStore;
+    const logged: string[] = [];
+    const machines = new StoppedMachines({
+      native: {
+        ...realNative,
+        sockets: standIns(
+          new Map([
+            [path, pid],
+            [`${path}.before`, pid],
+          ]),
+        ),
+      },
+      paths: { ...realHostPaths, proc: join(directory, 'proc') },
+      bootId: 'this',
+      sessions,
+      mayLetRunOn: () => true,
+      renewals: {
+        starter: { ...starter, pid: () => Promise.reject(new Error('it has no process')) },
+        ...{ isUnder: () => false, mayHaveRun: () => false },
+      },
+      moved: async () => {},
+      log: (_level, message) => void logged.push(message),
+    });
+    expect(await machines.letRunOn()).toEqual([]);
+    expect(guest.running).toBe(true);
+    expect(machine).toMatchObject({ suspended: false, renewal });
+    expect(machines.notAsBefore.map(({ session }) => session)).toEqual([one.session]);
+    expect(logged).toContain('a VMM does not have its names back yet, which is tried again');
+    rmdirSync(path);
+    await machines.letRunOn();
+    expect([machine.renewal, lstatSync(path).isSocket()]).toEqual([null, true]);
+    expect(machines.notAsBefore).toEqual([]);
+    machines.close();
+  });
+});
+
 describe('a machine that is being renewed', () => {
   it('is let run by nobody else, and released by nobody', async () => {
     using scene = new AdoptionScene();
@@ -125,18 +199,18 @@ describe('a machine that is being renewed', () => {
     const child = await scene.startVmm('one', [memory]);
     const session = await scene.adopt(child);
     const { renewal: begun } = await replaced();
+    const isUnder = scene.renewals.isUnder;
+    scene.renewals = { ...scene.renewals, isUnder: () => true };
+    const refused = { refusal: 'MachineUnusable', parameters: { reason: 'its VMM is being replaced' } };
+    // It is being made ready, and nothing is noted yet.
+    await expect(adoptions.release(child.pid ?? 0, agentItself)).rejects.toMatchObject(refused);
     // As the machine's own process has it.
     const { pid = 0, startTime = '' } = sessions.get(session).machine ?? {};
     const renewal = { ...begun, from: { pid, startTime } };
     sessions.get(session).updateMachine({ suspended: true, renewal });
-    const isUnder = scene.renewals.isUnder;
-    scene.renewals = { ...scene.renewals, isUnder: () => true };
     expect(await adoptions.stopped.letRunOn()).toEqual([]);
     expect(scene.logged).toEqual([]);
-    await expect(adoptions.release(pid, agentItself)).rejects.toMatchObject({
-      refusal: 'MachineUnusable',
-      parameters: { reason: 'its VMM is being replaced' },
-    });
+    await expect(adoptions.release(pid, agentItself)).rejects.toMatchObject(refused);
     // Once no agent is at it, it is settled; that is tried again while it cannot be.
     scene.renewals = { ...scene.renewals, isUnder };
     expect(await adoptions.stopped.letRunOn()).toEqual([session]);

@@ -10,9 +10,9 @@ import { endKnown, openKnown } from '../host/known-process.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { isStill } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
-import { seenBy } from '../host/seen-by.ts';
+import { seenBy, socketSeenBy } from '../host/seen-by.ts';
 import { dropAside, putBack, type SetAside, setAside } from '../host/set-aside.ts';
-import type { MachineRenewal, StoppedMark } from '../liveupdate/machine-head.ts';
+import type { MachineHead, MachineRenewal, StoppedMark } from '../liveupdate/machine-head.ts';
 import type { Adopted } from './adoption-context.ts';
 import { RanPerhaps, runStarted, type UnitMachine, type VmmStarter } from './restore.ts';
 
@@ -85,7 +85,7 @@ export function setNamesAside(proc: string, { machine }: Adopted, { aside }: Mac
 /**
  * Gives the old VMM its names back. The new one has ended without having run, or was never started.
  *
- * @throws Error if that cannot be done for one: its mark stays, and it is tried again
+ * @throws Error if that cannot be done for one, once the others have theirs: its mark stays, and it is tried again
  */
 export function giveNamesBack(
   { paths, mark }: Pick<ReplacedContext, 'paths' | 'mark'>,
@@ -94,14 +94,23 @@ export function giveNamesBack(
 ): void {
   // First: what the carrier has said there does not count any more.
   rmSync(renewal.directory, { recursive: true, force: true });
-  for (const each of renewal.aside) putBack(reachIn(paths.proc), each, adopted.machine.command.uid);
+  const problems: unknown[] = [];
+  for (const each of renewal.aside) {
+    try {
+      putBack(reachIn(paths.proc), each, adopted.machine.command.uid);
+    } catch (error) {
+      problems.push(error);
+    }
+  }
+  if (problems.length > 0) throw new Error(problems.map(saidBy).join('; '));
   mark(adopted.session, { renewal: null });
 }
 
 /**
- * Makes sure that the new VMM has ended, and gives the old one its names back. The guest is stopped still.
+ * Makes sure that the new VMM has ended, and gives the old one its names back. The guest is stopped still. It does not wait
+ * for a name that cannot be given back: the mark of the renewal stays then, and it is tried again.
  *
- * @throws Error if the new one may live, or a name cannot be given back
+ * @throws Error if the new one may live
  */
 async function undoRenewal(
   context: ReplacedContext,
@@ -109,7 +118,23 @@ async function undoRenewal(
   renewal: MachineRenewal,
 ): Promise<void> {
   await context.starter.stop(newUnitOf(adopted, renewal));
-  giveNamesBack(context, adopted, renewal);
+  try {
+    giveNamesBack(context, adopted, renewal);
+  } catch (error) {
+    const fields = { session: adopted.session, problem: saidBy(error) };
+    context.log('error', 'a VMM does not have its names back yet, which is tried again', fields);
+  }
+}
+
+/**
+ * Where a machine's monitor is for this process. That of a VMM which was to be replaced may not have its name back yet.
+ *
+ * @param proc where procfs is mounted
+ */
+export function monitorPlace(proc: string, { pid, monitor, renewal }: MachineHead): string {
+  const aside = renewal?.aside.find(({ path }) => path === monitor)?.aside;
+  const other = aside === undefined ? null : socketSeenBy(proc, pid, aside);
+  return other !== null && isThere(other) ? other : socketSeenBy(proc, pid, monitor);
 }
 
 /**
@@ -177,9 +202,10 @@ export interface LeftContext extends ReplacedContext {
 
 /**
  * Settles a renewal that another agent has begun. The carrier goes on without it, and is waited for. Then either the new
- * VMM runs and the old one is ended, or the new one has ended and the old one is for the caller to let run.
+ * VMM runs and the old one is ended, or the new one has ended and the old one is for the caller to let run. It is to be
+ * called again as long as the mark of the renewal stays.
  *
- * @throws Error if neither is known. It is to be tried again.
+ * @throws Error if neither is known
  */
 export async function settleRenewal(context: LeftContext, adopted: Adopted): Promise<void> {
   const { log, starter } = context;

@@ -9,13 +9,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { identify } from '../host/process-files.ts';
 import { saidBy } from '../host/said-by.ts';
-import { socketSeenBy } from '../host/seen-by.ts';
 import type { StoppedMark } from '../liveupdate/machine-head.ts';
 import { isAsSaved, isLive } from '../qemu/guest-states.ts';
 import { letRunMs, VmmMonitor } from '../qemu/migration-monitor.ts';
 import { putBackSettings } from '../qemu/migration-settings.ts';
 import { type Adopted, type AdoptionContext, adoptedIn } from './adoption-context.ts';
-import { type LeftContext, settleRenewal } from './replaced-vmm.ts';
+import { type LeftContext, monitorPlace, settleRenewal } from './replaced-vmm.ts';
 
 /** How long to wait before a stopped machine is tried again, in ms: its monitor says nothing of itself. */
 const againMs = 2000;
@@ -156,7 +155,10 @@ export class StoppedMachines {
       }
     }
     const adopted = find();
-    return adopted === undefined || (await this.#letOneRunOn(adopted));
+    if (adopted === undefined) return true;
+    const runs = await this.#letOneRunOn(adopted);
+    // It runs, and its VMM does not have its names back yet.
+    return runs && !adopted.machine.renewal;
   }
 
   get #left(): LeftContext {
@@ -173,7 +175,7 @@ export class StoppedMachines {
     try {
       const now = await identify(paths.proc, pid);
       if (now?.startTime !== machine.startTime) return true;
-      const path = socketSeenBy(paths.proc, pid, machine.monitor);
+      const path = monitorPlace(paths.proc, machine);
       using monitor = await VmmMonitor.open({ sockets: native.sockets, path, pid });
       if (machine.suspended || (await this.#isSavedForNobody(adopted, monitor))) {
         failed = stillStopped;

@@ -7,8 +7,9 @@ import { unitNameOf } from '../adoption/restore.ts';
 import type { VmmFacts } from '../adoption/vmm-facts.ts';
 import type { HostPaths } from '../host/paths.ts';
 import { visible } from '../host/plain-words.ts';
+import { saidBy } from '../host/said-by.ts';
 import { seenBy } from '../host/seen-by.ts';
-import type { SetAside } from '../host/set-aside.ts';
+import { needAside, type SetAside } from '../host/set-aside.ts';
 import type { MachineRenewal, VmmCommand } from '../liveupdate/machine-head.ts';
 import { namesIn } from '../qemu/named-in-words.ts';
 import { memoryFilesOf } from '../qemu/restart-command.ts';
@@ -75,10 +76,12 @@ function madeByVmm(proc: string, { words, uid }: VmmCommand): string[] {
     const found = lstatSync(seenBy(proc, 1, name), { throwIfNoEntry: false });
     const isLink = found?.isSymbolicLink() ?? false;
     const isMade = kind === 'socket' || (kind === 'output' && (option.includes('-pidfile') || isLink));
-    if (isMade && found !== undefined && found.uid !== uid)
-      throw new NotRenewable(
-        `${visible(name)} belongs to user ${found.uid}, and its VMM runs as user ${uid}`,
-      );
-    return isMade ? [name] : [];
+    if (!isMade) return [];
+    try {
+      needAside((path) => seenBy(proc, 1, path), name, uid);
+    } catch (error) {
+      throw new NotRenewable(`${visible(name)} could not be put aside: ${visible(saidBy(error))}`);
+    }
+    return [name];
   });
 }

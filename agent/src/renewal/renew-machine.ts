@@ -13,6 +13,8 @@
  *
  * - A limit holds from the stop on (`host/stop-clock.ts`). Once it has passed, the carrier's worker is ended: only that
  *   lets the guest run. The mark behind the state then says for good whether it did.
+ * - Whatever failed of the start, the mark is read before the old one is let run. It is read once nothing is being started
+ *   any more, and again once the new VMM has ended.
  * - Both VMMs listen at the same paths. The old one's sockets have other names meanwhile. It is killed at its end, as it
  *   would remove the new one's otherwise.
  * - The new VMM has ended after it was told to run. The memory may have changed since the state was saved, so the old one
@@ -31,7 +33,13 @@
  *       is not let run while it is unknown whether the new VMM has ended
  *       runs on although a socket cannot have its name back yet, which is tried again
  *       whose socket is another user’s by now is not touched
+ *       whose socket others could take the place of is not touched
  *       is left stopped if its new VMM ends after it was told to run
+ *       is left stopped if its new VMM ends in the moment in which it was told to run
+ *       is left stopped if its new VMM is told to run just before its unit is stopped
+ *       goes on in its new VMM although the service manager cannot be heard from its start on
+ *       goes on in its new VMM although it cannot be noted that this has its state
+ *       runs on in its old VMM after the limit also where the service manager cannot be heard
  *       is not touched if its new VMM could not have all of it: %s %s
  *       leaves a machine that goes on in its new VMM: %s
  *       before there is a new VMM leaves the old one to be let run
@@ -41,18 +49,12 @@
  *     agent/test/renewals.test.ts
  *       it is not released, and no update begins
  *       an agent that is told to end waits for it
+ *       an agent that is told to end waits for it without a limit as long as its guest is stopped
  */
 import { fstatSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Descriptor } from '@luo-console/native';
 import type { Adopted } from '../adoption/adoption-context.ts';
-import {
-  endReplaced,
-  giveNamesBack,
-  leaveStopped,
-  newUnitOf,
-  setNamesAside,
-} from '../adoption/replaced-vmm.ts';
+import { endReplaced, giveNamesBack, leaveStopped, setNamesAside } from '../adoption/replaced-vmm.ts';
 import { runOn } from '../adoption/run-on.ts';
 import { newRun, savedMachine } from '../adoption/run-records.ts';
 import type { MachineSaver } from '../adoption/save.ts';
@@ -64,10 +66,7 @@ import type { Renewal } from '../interface/agent.generated.ts';
 import type { Place } from '../liveupdate/session-entries.ts';
 import type { Piece } from '../qemu/streams.ts';
 import { makeReady, needOpen, type Ready, type RenewalContext, type RenewOptions } from './make-ready.ts';
-import { type Begun, startNew } from './start-new.ts';
-
-/** How long to wait before what must be done is tried again, in ms. */
-const againMs = 2000;
+import { type Begun, startNew, untilDone } from './start-new.ts';
 
 /** The token of a machine's state, and the session that its handed descriptors are said to be in. */
 const stateToken = '0xffffffffffffffff';
@@ -89,8 +88,6 @@ class OneRenewal {
   /** The descriptors that the old VMM has handed over, by their tokens. */
   readonly #handed = new Map<string, Descriptor>();
   #adopted: Adopted;
-  /** Whether there may be a new VMM. */
-  #wasStarted = false;
   #isClosed = false;
 
   constructor(context: RenewalContext, options: RenewOptions) {
@@ -140,6 +137,8 @@ class OneRenewal {
     try {
       told('saving');
       const pieces = this.#keep(await saver.collect());
+      // Its guest would be stopped without a mark if its session was closed.
+      sessions.get(adopted.session);
       // From here on another agent finds what is to be undone.
       adoptions.stopped.mark(adopted.session, { suspended: true, before: saver.before, renewal });
       sessions.touched();
@@ -152,7 +151,6 @@ class OneRenewal {
       const parts = { adopted, run, saver, memory, facts, pieces };
       const saved = savedMachine(parts, { token: stateToken, cprBytes, mainBytes }, recordedAtUs);
       const signal = this.#signal;
-      this.#wasStarted = true;
       const file = (place: Place): Descriptor => this.#file(place);
       return await startNew(this.#marks, { adopted, renewal, saved, state, file, signal });
     } catch (error) {
@@ -210,14 +208,12 @@ class OneRenewal {
     return { ...this.#outcome('renewed', problem), newPid: pid, newVersion, stoppedUs };
   }
 
-  /** The new VMM has not run: it is ended, if it lives, and the old one runs on. */
+  /** The new VMM has not run, and has ended if there was one: the old one runs on. */
   async #runsOn(ready: Ready, why: string): Promise<Renewal> {
-    const { adoptions, nowUs, paths, starter } = this.#context;
-    const { saver, renewal } = ready;
+    const { adoptions, nowUs, paths } = this.#context;
+    const { saver } = ready;
     const adopted = this.#adopted;
     const { machine } = adopted;
-    // The service manager may not answer, and without a new one there is no need to wait for it.
-    if (this.#wasStarted) await this.#untilDone(adopted, () => starter.stop(newUnitOf(adopted, renewal)));
     const unnamed = this.#nameProblem(ready);
     const isThere = async (): Promise<boolean> =>
       (await identify(paths.proc, machine.pid))?.startTime === machine.startTime;
@@ -254,25 +250,10 @@ class OneRenewal {
   /** The new VMM has ended after it was told to run. */
   async #left({ renewal }: Ready, why: string): Promise<Renewal> {
     const adopted = this.#adopted;
-    await this.#untilDone(adopted, () => leaveStopped(this.#marks, adopted, renewal));
+    const leave = (): Promise<void> => leaveStopped(this.#marks, adopted, renewal);
+    await untilDone(this.#context.log, adopted.session, leave);
     const left = `its new VMM ended after it was told to run (${why}). Its old one, process ${adopted.machine.pid}, is left stopped, because its memory may have changed since`;
     return this.#outcome('stopped', left);
-  }
-
-  /** Nobody runs until it is: neither VMM may be let run before. */
-  async #untilDone({ session }: Adopted, work: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        return await work();
-      } catch (error) {
-        const problem = saidBy(error);
-        this.#context.log('error', 'a renewal cannot be undone yet, and is tried again', {
-          session,
-          problem,
-        });
-        await delay(againMs);
-      }
-    }
   }
 
   #outcome(outcome: Renewal['outcome'], problem: string | null): Renewal {

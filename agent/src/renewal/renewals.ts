@@ -20,13 +20,13 @@ import { renewMachine } from './renew-machine.ts';
 
 export interface RenewalsContext extends RenewalContext {
   readonly journal: Journal;
-  readonly adoptions: RenewalContext['adoptions'] & Pick<Adoptions, 'list' | 'takeOver'>;
+  readonly adoptions: RenewalContext['adoptions'] & Pick<Adoptions, 'list' | 'stopped' | 'takeOver'>;
   readonly rehearsals: Pick<Rehearsals, 'rehearse'>;
   /** @throws Refusal WrongPhase unless the host is in phase *normal*, and no update is about to begin */
   needNormal(): void;
 }
 
-/** How long the end of renewals is waited for, in ms. The next agent goes on with one that takes longer. */
+/** How long the end of renewals is waited for at a time, in ms. */
 const endMs = 20_000;
 
 /** Why a rehearsal does not say that the machine's new VMM would run; null if it does. */
@@ -62,6 +62,12 @@ export class Renewals {
   /** Whether a machine may have a VMM whose monitor is the carrier's. */
   get isStarting(): boolean {
     return this.#stage === 'saving' || this.#stage === 'starting';
+  }
+
+  /** Sessions of machines in hand whose guest is stopped: nobody else lets them run. */
+  get stopped(): readonly string[] {
+    const { adoptions } = this.#context;
+    return [...this.#inHand].filter((session) => adoptions.stopped.isStopped(session));
   }
 
   /**
@@ -119,6 +125,10 @@ export class Renewals {
       const reason = 'it is not yet as it was before its rehearsal; that is tried again and again';
       throw new Refusal('MachineUnusable', { pid, name, reason });
     }
+    if (head.renewal) {
+      const reason = 'its last renewal is not complete yet; what is left of it is tried again and again';
+      throw new Refusal('MachineUnusable', { pid, name, reason });
+    }
     const parameters = { name, way, program: command.program };
     const fields = { session, peer: actor.peer, parameters };
     const told = (stage: RenewalStage): void => {
@@ -151,6 +161,7 @@ export class Renewals {
 
   /**
    * Ends what is under way, for good: a machine whose guest was not let run by its new VMM yet runs on in its old one.
+   * It may be called again.
    *
    * @throws Error if one is not over in time
    */

@@ -73,6 +73,12 @@ export class RenewalScene {
   restore: RestoreMachine = restoreMachine;
   /** What the service manager refuses to do, once. */
   stopRefused = 0;
+  /** How often it refuses to say whether anything is being started. */
+  settleRefused = 0;
+  /** Whether its connection ends once the unit is being started, which goes on. */
+  startUnheard = false;
+  /** Told once the new VMM's unit is stopped. */
+  onStop = (): void => {};
   /** Told once the new VMM's unit is being started. */
   onStart = (): void => {};
   readonly ending = new AbortController();
@@ -81,6 +87,7 @@ export class RenewalScene {
   readonly #options: RenewalOptions;
   #unit: ChildProcess | null = null;
   #unitVmm: number | null = null;
+  #started: Promise<void> = Promise.resolve();
 
   private constructor(
     carrier: string,
@@ -153,17 +160,18 @@ export class RenewalScene {
         for (const each of given) closeSync(each);
         this.#unit = carrier;
         this.onStart();
-        const [status] = await once(carrier, 'exit');
-        const pidFile = join(directory, '0.pid');
-        this.#unitVmm = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : null;
-        if (status === 0) return;
-        // The service manager ends what is left in a unit that did not start.
-        await this.#endVmm();
-        throw new Error(`the unit did not start (${status})`);
+        const ended = this.#ended(carrier, join(directory, '0.pid'));
+        this.#started = ended.catch(() => {});
+        if (this.startUnheard) throw new Error('the service manager ended the connection');
+        await ended;
       },
       settle: async () => {
         this.asked.push('settle');
-        if (this.#unit?.exitCode === null && this.#unit.signalCode === null) await once(this.#unit, 'exit');
+        if (this.settleRefused > 0) {
+          this.settleRefused -= 1;
+          throw new Error('connect ECONNREFUSED');
+        }
+        await this.#started;
         // The promise of the one that has started it comes first.
         await new Promise((resolve) => setImmediate(resolve));
       },
@@ -178,9 +186,19 @@ export class RenewalScene {
           throw new Error('the service manager did not answer');
         }
         await this.#endVmm();
+        this.onStop();
       },
       adopt: async () => {},
     };
+  }
+
+  async #ended(carrier: ChildProcess, pidFile: string): Promise<void> {
+    const [status] = await once(carrier, 'exit');
+    this.#unitVmm = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : null;
+    if (status === 0) return;
+    // The service manager ends what is left in a unit that did not start.
+    await this.#endVmm();
+    throw new Error(`the unit did not start (${status})`);
   }
 
   async #endVmm(): Promise<void> {

@@ -3,9 +3,12 @@
  * A renewal of a machine that runs, with each failure on its way: never do two VMMs run, and where the new one does not
  * come to run, the old one goes on.
  */
-import { chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
+import { writeMark } from '../../src/adoption/restart-mark.ts';
 import { RanPerhaps } from '../../src/adoption/restore.ts';
 import { nothing, refusal } from '../../src/qemu/fake-qmp.fixture.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
@@ -157,6 +160,15 @@ describe('a machine', () => {
     expectAsBefore(one);
   });
 
+  it('whose socket others could take the place of is not touched', async () => {
+    const one = await running();
+    const { path } = one.guest;
+    chmodSync(dirname(path), 0o1777);
+    chownSync(dirname(path), 1234, 1234);
+    await expect(one.renew()).rejects.toThrow('could not be put aside');
+    expectAsBefore(one);
+  });
+
   it('is left stopped if its new VMM ends after it was told to run', async () => {
     const one = await running();
     one.restore = async (options) => {
@@ -172,6 +184,61 @@ describe('a machine', () => {
     // Nobody lets it run, and its settings are put back.
     expect(one.head).toMatchObject({ suspended: false, renewal: null, before: { ran: false } });
     expect(one.left).toEqual([]);
+  });
+
+  it('goes on in its new VMM although the service manager cannot be heard from its start on', async () => {
+    const one = await running();
+    one.startUnheard = true;
+    one.settleRefused = 2;
+    expect(await one.renew()).toMatchObject({ outcome: 'renewed', problem: null });
+    expectRenewed(one);
+  }, 20_000);
+
+  it('runs on in its old VMM after the limit also where the service manager cannot be heard', async () => {
+    const one = await running({ whim: 'hang', limitMs: 2000 });
+    one.startUnheard = true;
+    one.settleRefused = 1;
+    expect(await one.renew()).toMatchObject({
+      outcome: 'runs_on',
+      problem: expect.stringContaining('it was not through after 2 seconds'),
+    });
+    expectAsBefore(one);
+  }, 20_000);
+
+  it('goes on in its new VMM although it cannot be noted that this has its state', async () => {
+    const one = await running();
+    one.onStart = () => mkdirSync(join(one.head.renewal?.directory ?? '', 'loaded'));
+    expect(await one.renew()).toMatchObject({ outcome: 'renewed', problem: null });
+    expectRenewed(one);
+    expect(one.logged).toContain('it could not be noted that a new VMM has its state');
+  });
+
+  it('is left stopped if its new VMM ends in the moment in which it was told to run', async () => {
+    const one = await running();
+    one.restore = async (options) => {
+      const { starter } = options;
+      const pid: typeof starter.pid = async (unit) => {
+        await one.crash();
+        return await starter.pid(unit);
+      };
+      return await restoreMachine({ ...options, starter: { ...starter, pid } });
+    };
+    expect(await one.renew()).toMatchObject({ outcome: 'stopped', newPid: null });
+    expect([one.guest.running, one.newRuns, one.oldLives]).toEqual([false, false, true]);
+    expect(one.head).toMatchObject({ suspended: false, renewal: null, before: { ran: false } });
+  });
+
+  it('is left stopped if its new VMM is told to run just before its unit is stopped', async () => {
+    const one = await running();
+    one.restore = async ({ machine, state }) => {
+      one.onStop = () => writeMark(native.memory, state, machine, 'running');
+      throw new Error('it did not start');
+    };
+    expect(await one.renew()).toMatchObject({
+      outcome: 'stopped',
+      problem: expect.stringContaining('it did not start'),
+    });
+    expect([one.guest.running, one.oldLives]).toEqual([false, true]);
   });
 
   it.each([

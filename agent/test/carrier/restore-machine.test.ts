@@ -173,6 +173,22 @@ describe('a machine', () => {
     );
   });
 
+  it.each([
+    ['cannot be found', 'it has no process'],
+    ['is not heard of', 'no space is left'],
+  ])('that runs may have run, though it %s', async (what, why) => {
+    const options = restoring();
+    const fail = (): never => {
+      throw new Error(why);
+    };
+    const starter = { ...options.starter, pid: async () => fail() };
+    const failing = what === 'cannot be found' ? { ...options, starter } : { ...options, reached: fail };
+    const failed = await restoreMachine(failing).catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(RanPerhaps);
+    expect(failed).toMatchObject({ message: expect.stringContaining(why) });
+    expect(options.asked).toEqual(['resume vm']);
+  });
+
   it('of which a file is missing is not started', async () => {
     const options = restoring();
     const missing = new Error('descriptor 0x1 is missing');

@@ -77,7 +77,10 @@ export async function restoreMachine(options: RestoreOptions): Promise<number> {
     // A unit that was there before is somebody else's.
     if (!isUnitThere(failure?.error)) await starter.stop(machine).catch(() => {});
     // The carrier has not stood still until it was stopped.
-    throw mayHaveRun() ? new RanPerhaps(cause) : cause;
+    throw cause;
+  } catch (error) {
+    // Whatever failed: its new process is not found, or what was reached cannot be told on.
+    throw mayHaveRun() && !(error instanceof RanPerhaps) ? new RanPerhaps(error) : error;
   } finally {
     if (!mayGoOn) rmSync(directory, { recursive: true, force: true });
   }
