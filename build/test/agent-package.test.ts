@@ -39,6 +39,8 @@ describe('what is in the package', () => {
       'usr/lib/luo-console-agent/luo-console-agent-agent.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-manager-version.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-meanwhile.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent-renewal-directory.mjs',
+      'usr/lib/luo-console-agent/luo-console-agent-said-by.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-serve-calls.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-shutdown-lock.mjs',
       'usr/lib/luo-console-agent/luo-console-agent-stopped-in-store.mjs',

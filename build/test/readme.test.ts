@@ -74,7 +74,7 @@ describe('the README', () => {
     const unit = read('agent/src/units/machine-unit.ts');
     expect(readme).toContain('`/var/log/luo-console/machines/NAME/console.log`');
     expect(unit).toMatch(/`luo-console\/machines\/\$\{escaped\(name\)\}`/);
-    expect(unit).toMatch(/`luo-machine-\$\{escaped\(name\)\}\.service`/);
+    expect(unit).toMatch(/`luo-machine-\$\{escaped\(name\)\}\$\{second \? '\.second' : ''\}\.service`/);
     expect(read('build/agent-package/root/usr/lib/sysusers.d/luo-console-agent.conf')).toMatch(
       /^u luo-machine /m,
     );

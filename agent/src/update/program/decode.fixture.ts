@@ -6,12 +6,13 @@ import { instructionRows, programFormat } from './instructions.ts';
 /** An instruction with its values by their names. */
 export type Decoded = { readonly does: string } & Readonly<Record<string, bigint | string>>;
 
-/** @throws Error if the header, the body or an instruction is not as it must be */
+/** What is behind the program does not count: the file may have had room for a longer one. @throws Error if the header, the body or an instruction is not as it must be */
 export function decodeProgram(file: Buffer): Decoded[] {
-  const body = file.subarray(headerBytes);
+  const bodyBytes = file.length < headerBytes ? 0 : file.readUInt32LE(12);
+  const body = file.subarray(headerBytes, headerBytes + bodyBytes);
   if (file.toString('latin1', 0, 8) !== 'LUORESUM' || file.readUInt32LE(8) !== programFormat)
     throw new Error('the file is no resume program of this format');
-  if (file.readUInt32LE(12) !== body.length) throw new Error('the file has another length than its header');
+  if (bodyBytes !== body.length) throw new Error('the file is shorter than its header says');
   if (fnv1a(file.subarray(8, 16), body) !== file.readBigUInt64LE(16)) throw new Error('the file is damaged');
   const decoded: Decoded[] = [];
   for (let at = 0; at < body.length; ) {
