@@ -5,7 +5,7 @@
  * umask closes what it makes, so every directory gets its mode by chmod.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
@@ -31,4 +31,23 @@ export function makeMeetingPlace(
   chmodSync(directory, user === null ? 0o711 : 0o700);
   if (user !== null) chownSync(directory, user.uid, user.gid);
   return directory;
+}
+
+/**
+ * Removes the directories that were made for a purpose, with what is in them. The VMM's user owns that, and this follows no
+ * link that is put there meanwhile.
+ *
+ * @param parent where they are, if it is there
+ * @param purpose what their names begin with
+ * @param isUsed whether one is still needed, by its path
+ * @throws SystemError
+ */
+export function removeMeetingPlaces(
+  parent: string,
+  purpose: string,
+  isUsed: (path: string) => boolean = () => false,
+): void {
+  const names = existsSync(parent) ? readdirSync(parent) : [];
+  for (const path of names.filter((name) => name.startsWith(purpose)).map((name) => join(parent, name)))
+    if (!isUsed(path)) rmSync(path, { recursive: true, force: true });
 }

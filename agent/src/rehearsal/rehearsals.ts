@@ -3,15 +3,13 @@
  * Rehearsals of adopted machines, and how the last of each went. One at a time: each takes a processor from guests. None
  * is under way in an update. What counts of them is in `last-results.ts`. Another agent does not know it: the journal has it.
  */
-import { rmSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import { inTime } from '../host/in-time.ts';
 import type { ProcessIdentity } from '../host/process-files.ts';
 import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { Serial } from '../host/serial.ts';
+import { removeMeetingPlaces } from '../host/socket-directory.ts';
 import type { Rehearsal } from '../interface/agent.generated.ts';
 import type { Journal } from '../journal/index.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
@@ -137,10 +135,7 @@ export class Rehearsals {
       await this.#serial.run(async () => {
         const { units, socketDirectory } = this.#context;
         await units.endAll();
-        for (const name of await readdir(socketDirectory).catch(() => []))
-          if (name.startsWith(purpose))
-            // The VMM's user owns what is in it. This follows no link that is put there meanwhile.
-            rmSync(join(socketDirectory, name), { recursive: true, force: true });
+        removeMeetingPlaces(socketDirectory, purpose);
       });
     } catch (error) {
       this.#context.log('warning', 'whether rehearsals are left is unknown; each ends by itself', {

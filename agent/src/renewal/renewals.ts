@@ -3,14 +3,13 @@
  * Renewals of adopted machines: one at a time, none in an update, and none without a rehearsal that has just passed. That
  * is the check that the new program starts and, where it can be done, that it loads the machine's state.
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Adopted } from '../adoption/adoption-context.ts';
 import type { Adoptions } from '../adoption/adoptions.ts';
 import { inTime } from '../host/in-time.ts';
 import { Refusal } from '../host/refusal.ts';
 import { saidBy } from '../host/said-by.ts';
 import { Serial } from '../host/serial.ts';
+import { removeMeetingPlaces } from '../host/socket-directory.ts';
 import type { Rehearsal, Renewal, RenewalStage } from '../interface/agent.generated.ts';
 import { type Journal, JournalUnwritable } from '../journal/index.ts';
 import type { Actor } from '../liveupdate/live-update-context.ts';
@@ -181,11 +180,7 @@ export class Renewals {
     const { adoptions, socketDirectory, log } = this.#context;
     try {
       const used = new Set(adoptions.list().map(({ machine }) => machine.renewal?.directory));
-      const names = existsSync(socketDirectory) ? readdirSync(socketDirectory) : [];
-      for (const name of names) {
-        const path = join(socketDirectory, name);
-        if (name.startsWith(purpose) && !used.has(path)) rmSync(path, { recursive: true, force: true });
-      }
+      removeMeetingPlaces(socketDirectory, purpose, (path) => used.has(path));
     } catch (error) {
       log('warning', 'what renewals have left is not removed', { problem: saidBy(error) });
     }
