@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Rehearsals as the agent offers them: who gets one, what is kept of it, what a plan makes of it, and that updates come first. */
-import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Check, Plan } from '../src/interface/agent.generated.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
-import { runToKexec } from './scenario.ts';
+import { rehearsalsLog, runToKexec } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -28,15 +27,7 @@ afterEach(async () => {
   host.dispose();
 });
 
-/** Has rehearsals do what a carrier would say in its log. @param events of the machine, with their texts */
-function logs(...events: [event: string, text: string][]): void {
-  host.rehearsalUnits.run = async ({ directory }) => {
-    for (const [event, text] of events) {
-      const ns = Number(native.kernel.clock('boottime'));
-      appendFileSync(join(directory, 'log'), `${JSON.stringify({ ns, machine: 0, event, text })}\n`);
-    }
-  };
-}
+const logs = (...events: [event: string, text: string][]): void => rehearsalsLog(host, ...events);
 
 async function adopted(): Promise<MadeUpVmm> {
   const vmm = await vmms.start('one', 'cpr');

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Renewals as the agent offers them: what has to come before, what may not happen meanwhile, and what another agent finds. */
-import { appendFileSync, mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmdirSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Renewal, RenewalStage } from '../src/interface/agent.generated.ts';
 import { MadeUpHost } from './made-up-host.ts';
 import { type MadeUpVmm, MadeUpVmms } from './made-up-vmms.ts';
-import { planOf, runToKexec } from './scenario.ts';
+import { planOf, rehearsalsLog, runToKexec } from './scenario.ts';
 
 let host: MadeUpHost;
 let vmms: MadeUpVmms;
@@ -20,7 +19,7 @@ beforeEach(async () => {
   const script = join(host.directory, 'wait.sh');
   writeFileSync(script, 'read line\n');
   vmms.begin = [script];
-  rehearses(['starting', ''], ['loading', '']);
+  rehearsalsLog(host, ['starting', ''], ['loading', '']);
   client = await host.start();
 });
 
@@ -28,16 +27,6 @@ afterEach(async () => {
   await vmms.endAll();
   host.dispose();
 });
-
-/** Has rehearsals do what a carrier would say in its log. @param events of the machine, with their texts */
-function rehearses(...events: [event: string, text: string][]): void {
-  host.rehearsalUnits.run = async ({ directory }) => {
-    for (const [event, text] of events) {
-      const ns = Number(native.kernel.clock('boottime'));
-      appendFileSync(join(directory, 'log'), `${JSON.stringify({ ns, machine: 0, event, text })}\n`);
-    }
-  };
-}
 
 /**
  * A machine whose VMMs are this process, the old one and the new one.
@@ -145,11 +134,11 @@ describe('a machine', () => {
 
   it('whose rehearsal fails, or has no result, is not touched', async () => {
     const vmm = await adopted();
-    rehearses(['starting', ''], ['failed', 'it ended: no such disk']);
+    rehearsalsLog(host, ['starting', ''], ['failed', 'it ended: no such disk']);
     await expect(renew(vmm.pid)).rejects.toMatchObject(
       unusable('its rehearsal failed: it ended: no such disk'),
     );
-    rehearses();
+    rehearsalsLog(host);
     await expect(renew(vmm.pid)).rejects.toMatchObject(unusable('its rehearsal had no result: '));
     expect(vmm.guest.commands).not.toContain('migrate');
     const { entries } = await client.call('QueryJournal', { name: 'machine.renew' });

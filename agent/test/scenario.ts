@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Steps that many tests take. */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import type { AgentClient } from '../src/client/index.ts';
 import type { Entry, FailurePolicy, Plan, Update } from '../src/interface/agent.generated.ts';
@@ -112,4 +114,18 @@ export async function arriveInNextKernel(host: MadeUpHost): Promise<{ client: Ag
   const [update] = (await client.call('ListUpdates', {})).updates;
   if (!update) throw new Error(`no update was settled: ${host.log.join('\n')}`);
   return { client, update };
+}
+
+/**
+ * Has rehearsals do what a carrier would say in its log.
+ *
+ * @param events of the machine, with their texts
+ */
+export function rehearsalsLog(host: MadeUpHost, ...events: [event: string, text: string][]): void {
+  host.rehearsalUnits.run = async ({ directory }) => {
+    for (const [event, text] of events) {
+      const ns = Number(native.kernel.clock('boottime'));
+      appendFileSync(join(directory, 'log'), `${JSON.stringify({ ns, machine: 0, event, text })}\n`);
+    }
+  };
 }

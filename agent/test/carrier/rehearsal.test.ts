@@ -23,30 +23,33 @@ import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type FakeVmm, startFakeVmm, usualSettings } from '../../src/adoption/fake-vmm.fixture.ts';
-import { identify } from '../../src/host/process-files.ts';
 import { standIns } from '../../src/host/stand-ins.fixture.ts';
 import { Unended } from '../../src/host/unended.ts';
 import type { Machine, Rehearsal } from '../../src/interface/agent.generated.ts';
 import type { HeldSession } from '../../src/liveupdate/held-session.ts';
 import type { MachineHead } from '../../src/liveupdate/machine-head.ts';
 import type { SessionStore } from '../../src/liveupdate/sessions.ts';
-import { sampleMachine } from '../../src/luocon/machine.fixture.ts';
 import { type Answer, nothing, refusal, value } from '../../src/qemu/fake-qmp.fixture.ts';
 import type { RehearsalUnits } from '../../src/rehearsal/rehearsal-units.ts';
 import { type RehearsalContext, rehearseMachine } from '../../src/rehearsal/rehearse-machine.ts';
-import { memfdWith } from '../scenario.ts';
 import { carrierTests } from './carrier-tests.ts';
 import type { Report } from './fake-qemu.ts';
+import {
+  foundMachine,
+  headOf,
+  makeProc,
+  memoryText,
+  namedMemory,
+  type RunningVmm,
+  session,
+  startRunningVmm,
+} from './running-vmm.fixture.ts';
 
 const tests = carrierTests();
-const session = 'machine:vm';
-const memoryText = 'the memory of the running machine';
 
 /** A running machine, and what its rehearsal needs of an agent. */
 class Scene {
   readonly directory = mkdtempSync(join(tmpdir(), 'luo-rehearsal-'));
-  readonly guest: FakeVmm;
-  readonly memory: Descriptor;
   readonly marks: unknown[] = [];
   readonly units: RehearsalUnits & { readonly asked: string[] };
   /** Which namespaces the carrier gets. */
@@ -57,15 +60,14 @@ class Scene {
   drivers: readonly string[] = ['qcow2', 'file'];
   /** What happens once its guest is marked as stopped. */
   onStopped = (): void => {};
-  readonly #child: ChildProcess;
-  readonly #peers: Map<string, number>;
+  readonly #report = join(mkdtempSync(join(tmpdir(), 'luo-report-')), 'report');
+  readonly #vmm: RunningVmm;
+  readonly #whim: string;
   #running: ChildProcess | null = null;
 
-  private constructor(guest: FakeVmm, child: ChildProcess, memory: Descriptor, peers: Map<string, number>) {
-    this.guest = guest;
-    this.memory = memory;
-    this.#child = child;
-    this.#peers = peers;
+  private constructor(vmm: RunningVmm, whim: string) {
+    this.#vmm = vmm;
+    this.#whim = whim;
     const asked: string[] = [];
     this.units = {
       asked,
@@ -96,29 +98,16 @@ class Scene {
     answers: Record<string, Answer> = {},
     capabilities: Readonly<Record<string, boolean>> = {},
   ): Promise<Scene> {
-    const peers = new Map<string, number>();
-    let pid = 0;
-    const guest = await startFakeVmm({
-      ...{ running, answers, settings: { capabilities } },
-      channel: (path) => void peers.set(path, pid),
-    });
-    const memory = memfdWith(memoryText);
-    const report = join(mkdtempSync(join(tmpdir(), 'luo-report-')), 'report');
-    // A limit that this process may not raise again would keep the next VMM from being started.
-    const child = spawn('sh', ['-c', 'ulimit -n 512; echo; read line'], {
-      stdio: ['pipe', 'pipe', 'ignore', memory.fd],
-    });
-    await once(child.stdout ?? child, 'data');
-    pid = child.pid ?? 0;
-    peers.set(guest.path, pid);
-    const scene = new Scene(guest, child, memory, peers);
-    scene.#report = report;
-    scene.#whim = whim;
-    return scene;
+    return new Scene(await startRunningVmm({ running, answers, settings: { capabilities } }), whim);
   }
 
-  #report = '';
-  #whim = '';
+  get guest(): FakeVmm {
+    return this.#vmm.guest;
+  }
+
+  get memory(): Descriptor {
+    return this.#vmm.memory;
+  }
 
   get report(): Report | null {
     return existsSync(this.#report) ? JSON.parse(readFileSync(this.#report, 'utf8')) : null;
@@ -138,37 +127,19 @@ class Scene {
     more: readonly string[] = [],
     signal = new AbortController().signal,
   ) {
-    const pid = this.#child.pid ?? 0;
-    const { startTime = '' } = (await identify('/proc', pid)) ?? {};
-    const command = {
-      program: '/usr/bin/env',
-      words: [
-        ...[`REPORT=${this.#report}`, `WHIM=${this.#whim}`, process.execPath],
-        join(import.meta.dirname, 'fake-qemu.ts'),
-        ...['-qmp', `unix:${this.guest.path},server=on,wait=off`],
-        ...['-object', 'memory-backend-file,id=ram,size=33,mem-path=/proc/self/fd/3,share=on'],
-        ...['-pidfile', `${this.directory}/own.pid`],
-        ...more,
-      ],
-      directory: this.directory,
-      uid: process.getuid?.() ?? 0,
-      gid: process.getgid?.() ?? 0,
-    };
-    const machine: MachineHead = {
-      ...{ name: 'vm', definition: null, definitionText: null, way, priority: 0, pid, startTime },
-      ...{ bootId: 'this', monitor: this.guest.path, command, unlinked: [], suspended: false, before: null },
-    };
-    const [memory] = sampleMachine.descriptors;
-    if (!memory) throw new Error('the sample has no descriptor');
-    const found: Machine = { ...sampleMachine, pid, version: '11.1.3', descriptors: [{ ...memory, fd: 3 }] };
+    const machine = headOf(this.#vmm, way, {
+      ...{ report: this.#report, whim: this.#whim, directory: this.directory },
+      words: [...namedMemory, '-pidfile', `${this.directory}/own.pid`, ...more],
+    });
+    const found = foundMachine(this.#vmm, '11.1.3');
     const held = this.held ?? { files: new Map([[1n, this.memory]]) };
     const sessions = {
       get: () => held as unknown as HeldSession,
       whereIs: () => ({ session, token: '0x1' }),
     } as unknown as SessionStore;
     const context: RehearsalContext = {
-      native: { ...native, sockets: standIns(this.#peers) },
-      paths: { proc: this.#proc(pid), sys: '/sys' },
+      native: { ...native, sockets: standIns(this.#vmm.peers) },
+      paths: { proc: makeProc(this.directory, this.#vmm), sys: '/sys' },
       sessions,
       adoptions: {
         stopped: {
@@ -193,24 +164,13 @@ class Scene {
     return await rehearseMachine(context, { session, machine }, signal);
   }
 
-  /** A procfs in which process 1 has what this process has: it may not be looked at here. */
-  #proc(pid: number): string {
-    const proc = join(this.directory, 'proc');
-    mkdirSync(join(proc, '1'), { recursive: true });
-    symlinkSync('/', join(proc, '1/root'));
-    symlinkSync('/proc/self/ns', join(proc, '1/ns'));
-    writeFileSync(join(proc, '1/mountinfo'), '29 1 0:26 / / rw shared:1 - ext4 /dev/vda rw\n');
-    symlinkSync(`/proc/${pid}`, join(proc, `${pid}`));
-    return proc;
-  }
-
   /** What is left where the carrier works. */
   get left(): string[] {
     return readdirSync(join(this.directory, 'sockets'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill('SIGKILL');
+    this.#vmm.process.kill('SIGKILL');
     this.memory.close();
     rmSync(this.directory, { recursive: true, force: true });
     rmSync(join(this.#report, '..'), { recursive: true, force: true });

@@ -5,41 +5,34 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Descriptor, native } from '@luo-console/native';
-import { type FakeVmm, startFakeVmm } from '../../src/adoption/fake-vmm.fixture.ts';
+import type { FakeVmm } from '../../src/adoption/fake-vmm.fixture.ts';
 import { type LeftContext, settleRenewal } from '../../src/adoption/replaced-vmm.ts';
 import type { RestoreMachine, VmmStarter } from '../../src/adoption/restore.ts';
 import { identify } from '../../src/host/process-files.ts';
 import { standIns } from '../../src/host/stand-ins.fixture.ts';
 import { Unended } from '../../src/host/unended.ts';
-import type { Machine, RenewalStage } from '../../src/interface/agent.generated.ts';
+import type { RenewalStage } from '../../src/interface/agent.generated.ts';
 import type { HeldSession } from '../../src/liveupdate/held-session.ts';
 import type { MachineHead, StoppedMark } from '../../src/liveupdate/machine-head.ts';
-import { sampleMachine } from '../../src/luocon/machine.fixture.ts';
 import type { Answer } from '../../src/qemu/fake-qmp.fixture.ts';
 import type { RenewalContext } from '../../src/renewal/make-ready.ts';
 import { renewMachine } from '../../src/renewal/renew-machine.ts';
 import { mayHaveRun } from '../../src/update/program/renewal-directory.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
-import { memfdWith } from '../scenario.ts';
 import type { Report } from './fake-qemu.ts';
-
-export const session = 'machine:vm';
-export const memoryText = 'the memory of the running machine';
+import {
+  foundMachine,
+  headOf,
+  makeProc,
+  namedMemory,
+  type RunningVmm,
+  session,
+  startRunningVmm,
+} from './running-vmm.fixture.ts';
 
 const isAlive = (pid: number | null): boolean => {
   try {
@@ -61,9 +54,6 @@ export interface RenewalOptions {
 
 export class RenewalScene {
   readonly directory = mkdtempSync(join(tmpdir(), 'luo-renewal-'));
-  readonly guest: FakeVmm;
-  readonly old: ChildProcess;
-  readonly memory: Descriptor;
   readonly stages: RenewalStage[] = [];
   readonly logged: string[] = [];
   /** What the service manager was asked. */
@@ -83,68 +73,38 @@ export class RenewalScene {
   onStart = (): void => {};
   readonly ending = new AbortController();
   readonly #carrier: string;
-  readonly #peers: Map<string, number>;
+  readonly #vmm: RunningVmm;
   readonly #options: RenewalOptions;
   #unit: ChildProcess | null = null;
   #unitVmm: number | null = null;
   #started: Promise<void> = Promise.resolve();
 
-  private constructor(
-    carrier: string,
-    parts: {
-      guest: FakeVmm;
-      old: ChildProcess;
-      memory: Descriptor;
-      peers: Map<string, number>;
-      startTime: string;
-    },
-    options: RenewalOptions,
-  ) {
-    const { guest, old, memory, peers, startTime } = parts;
-    this.guest = guest;
-    this.old = old;
-    this.memory = memory;
-    this.#peers = peers;
+  private constructor(carrier: string, vmm: RunningVmm, options: RenewalOptions) {
     this.#carrier = carrier;
+    this.#vmm = vmm;
     this.#options = options;
     const { way = 'named_memory', whim = '', words = [] } = options;
-    const command = {
-      program: '/usr/bin/env',
-      words: [
-        ...[`REPORT=${this.directory}/report`, `WHIM=${whim}`, process.execPath],
-        join(import.meta.dirname, 'fake-qemu.ts'),
-        ...['-qmp', `unix:${guest.path},server=on,wait=off`],
-        ...(way === 'named_memory'
-          ? ['-object', 'memory-backend-file,id=ram,size=33,mem-path=/proc/self/fd/3,share=on']
-          : []),
-        ...words,
-      ],
-      directory: this.directory,
-      uid: process.getuid?.() ?? 0,
-      gid: process.getgid?.() ?? 0,
-    };
-    const pid = old.pid ?? 0;
-    this.head = {
-      ...{ name: 'vm', definition: null, definitionText: null, way, priority: 0, pid, startTime },
-      ...{ bootId: 'this', monitor: guest.path, command, unlinked: [], suspended: false, before: null },
-    };
+    this.head = headOf(vmm, way, {
+      ...{ report: join(this.directory, 'report'), whim, directory: this.directory },
+      words: [...(way === 'named_memory' ? namedMemory : []), ...words],
+    });
   }
 
   static async make(carrier: string, options: RenewalOptions = {}): Promise<RenewalScene> {
     const { running = true, answers = {} } = options;
-    const peers = new Map<string, number>();
-    let pid = 0;
-    const guest = await startFakeVmm({ running, answers, channel: (path) => void peers.set(path, pid) });
-    const memory = memfdWith(memoryText);
-    // A limit that this process may not raise again would keep the next VMM from being started.
-    const old = spawn('sh', ['-c', 'ulimit -n 512; echo; read line'], {
-      stdio: ['pipe', 'pipe', 'ignore', memory.fd],
-    });
-    await once(old.stdout ?? old, 'data');
-    pid = old.pid ?? 0;
-    peers.set(guest.path, pid);
-    const { startTime = '' } = (await identify('/proc', pid)) ?? {};
-    return new RenewalScene(carrier, { guest, old, memory, peers, startTime }, options);
+    return new RenewalScene(carrier, await startRunningVmm({ running, answers }), options);
+  }
+
+  get guest(): FakeVmm {
+    return this.#vmm.guest;
+  }
+
+  get old(): ChildProcess {
+    return this.#vmm.process;
+  }
+
+  get memory(): Descriptor {
+    return this.#vmm.memory;
   }
 
   get #starter(): VmmStarter {
@@ -152,7 +112,7 @@ export class RenewalScene {
       resume: async (machine, { files, directory }) => {
         this.asked.push(`resume in the ${machine.beside?.second ? 'second' : 'first'} unit`);
         // Whoever asks there from now on meets the new VMM.
-        this.#peers.delete(this.guest.path);
+        this.#vmm.peers.delete(this.guest.path);
         const given = files.map(({ path }) => openSync(path, 'r+'));
         const carrier = spawn(this.#carrier, ['resume', directory], {
           stdio: ['ignore', 'inherit', 'inherit', ...given],
@@ -220,19 +180,11 @@ export class RenewalScene {
   }
 
   async renew() {
-    const pid = this.old.pid ?? 0;
-    const [memory] = sampleMachine.descriptors;
-    if (!memory) throw new Error('the sample has no descriptor');
-    const machine: Machine = {
-      ...sampleMachine,
-      pid,
-      version: '11.1.2',
-      descriptors: [{ ...memory, fd: 3 }],
-    };
+    const machine = foundMachine(this.#vmm, '11.1.2');
     const held = { files: new Map([[1n, this.memory]]) } as unknown as HeldSession;
     const context: RenewalContext = {
-      native: { ...native, sockets: standIns(this.#peers) },
-      paths: { proc: this.#proc(pid), sys: '/sys' },
+      native: { ...native, sockets: standIns(this.#vmm.peers) },
+      paths: { proc: makeProc(this.directory, this.#vmm), sys: '/sys' },
       sessions: { get: () => held, whereIs: () => ({ session, token: '0x1' }), touched: () => {} },
       adoptions: {
         stopped: {
@@ -272,7 +224,7 @@ export class RenewalScene {
   /** What the agent does that finds what another one has begun. */
   async settle(): Promise<void> {
     const left: LeftContext = {
-      native: { ...native, sockets: standIns(this.#peers) },
+      native: { ...native, sockets: standIns(this.#vmm.peers) },
       paths: { proc: join(this.directory, 'proc') },
       starter: this.#starter,
       mark: (_session, change) => this.#mark(change),
@@ -281,17 +233,6 @@ export class RenewalScene {
       log: (_level, message) => void this.logged.push(message),
     };
     await settleRenewal(left, { session, machine: this.head });
-  }
-
-  /** A procfs in which process 1 has what this process has: it may not be looked at here. */
-  #proc(pid: number): string {
-    const proc = join(this.directory, 'proc');
-    mkdirSync(join(proc, '1'), { recursive: true });
-    symlinkSync('/', join(proc, '1/root'));
-    symlinkSync('/proc/self/ns', join(proc, '1/ns'));
-    writeFileSync(join(proc, '1/mountinfo'), '29 1 0:26 / / rw shared:1 - ext4 /dev/vda rw\n');
-    symlinkSync(`/proc/${pid}`, join(proc, `${pid}`));
-    return proc;
   }
 
   get report(): Report | null {

@@ -13,7 +13,8 @@ import { RanPerhaps } from '../../src/adoption/restore.ts';
 import { nothing, refusal } from '../../src/qemu/fake-qmp.fixture.ts';
 import { restoreMachine } from '../../src/update/program/restore-machine.ts';
 import { carrierTests } from './carrier-tests.ts';
-import { memoryText, type RenewalOptions, RenewalScene } from './renewal.fixture.ts';
+import { type RenewalOptions, RenewalScene } from './renewal.fixture.ts';
+import { memoryText } from './running-vmm.fixture.ts';
 
 const tests = carrierTests();
 let scene: RenewalScene | null = null;
